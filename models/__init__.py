@@ -1,0 +1,1 @@
+"""Text in, probabilities out: training, export and serving of the feedback classifier."""

@@ -1,0 +1,43 @@
+"""One cleaning of texts for training and serving alike; its source's hash stands in every manifest."""
+
+import hashlib
+import html
+import re
+import unicodedata
+from pathlib import Path
+
+MAX_CHARACTERS = 600
+"""A classifier with at most 96 tokens sees no more; longer texts are cut before the costly steps."""
+
+_URL = re.compile(r"(?:https?://|www\.)\S+|\bhttps?\b(?!:)", re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+_MENTION = re.compile(r"(?<!\w)@\w+")
+_NUMBER = re.compile(r"\d(?:[\d -]{5,}\d)")
+_REPEAT = re.compile(r"(.)\1{3,}")
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_SPACE = re.compile(r"\s+")
+
+
+def clean(text: str) -> str:
+    """The text as the model sees it: NFC, entities resolved, nothing invisible, personal marks masked.
+
+    Masks are those of the training data: `@user`, `http`, `<email>`, `<number>` (runs of seven digits and more). A
+    character repeated more than three times is kept three times. At most MAX_CHARACTERS long.
+    """
+    text = text[: 2 * MAX_CHARACTERS]
+    if "&" in text:
+        text = html.unescape(text)
+    text = _INVISIBLE.sub(" ", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    if "@" in text:
+        text = _MENTION.sub("@user", _EMAIL.sub("<email>", text))
+    text = _URL.sub("http", text)
+    text = _NUMBER.sub("<number>", text)
+    text = _REPEAT.sub(r"\1\1\1", text)
+    return _SPACE.sub(" ", text).strip()[:MAX_CHARACTERS].rstrip()
+
+
+def clean_sha256() -> str:
+    """SHA-256 of this file: a model trained with another cleaning is refused at load."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()

@@ -1,0 +1,227 @@
+"""Train the small multilingual BERT from scratch: seeded, resumable, with progress and time left."""
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor, nn
+from transformers import BertConfig
+
+from models.batching import plan_batches
+from models.labels import SENTIMENTS, TOPICS
+from models.network import FeedbackClassifier
+from models.rows import LabelledText, read_rows
+
+PAD, UNKNOWN, FIRST, LAST, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Sizes and rates of one training; the defaults made the shipped model."""
+
+    seed: int = 7
+    epochs: int = 3
+    layers: int = 4
+    width: int = 256
+    heads: int = 4
+    vocabulary: int = 30_000
+    max_length: int = 96
+    tokens_per_batch: int = 3_072
+    peak_rate: float = 6e-4
+    warm_up: float = 0.08
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.05
+    topic_weight: float = 0.5
+    weak_weight: float = 0.3
+    token_dropout: float = 0.1
+    threads: int = 2
+
+
+def train_tokenizer(texts: Iterator[str], plan: TrainingPlan) -> Tokenizer:
+    """WordPiece over lower-cased text, Chinese characters apart, accents kept."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=60))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False, handle_chinese_chars=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=plan.vocabulary,
+        min_frequency=2,
+        limit_alphabet=6_000,
+        special_tokens=[PAD, UNKNOWN, FIRST, LAST, MASK],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    first, last = tokenizer.token_to_id(FIRST), tokenizer.token_to_id(LAST)
+    tokenizer.post_processor = processors.BertProcessing((LAST, last), (FIRST, first))
+    tokenizer.enable_truncation(plan.max_length)
+    return tokenizer
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows ready for training: token ids and int label, topic (-100 = none) and weight per row."""
+
+    ids: list[list[int]]
+    label: NDArray[np.int64]
+    topic: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+
+def encode_rows(rows: list[LabelledText], tokenizer: Tokenizer, plan: TrainingPlan) -> Encoded:
+    """Tokenise rows and number their labels."""
+    encodings = tokenizer.encode_batch_fast([row.text for row in rows])
+    return Encoded(
+        ids=[encoding.ids for encoding in encodings],
+        label=np.array([SENTIMENTS.index(row.label) for row in rows], np.int64),
+        topic=np.array([TOPICS.index(row.topic) if row.topic in TOPICS else -100 for row in rows], np.int64),
+        weight=np.array([plan.weak_weight if row.weak else 1.0 for row in rows], np.float32),
+    )
+
+
+def batches_of(encoded: Encoded, plan: TrainingPlan, rng: random.Random | None) -> list[NDArray[np.int64]]:
+    """Row numbers of each batch: alike lengths together, in random order when `rng` is given."""
+    lengths = np.array([len(ids) for ids in encoded.ids])
+    if rng is None:
+        return plan_batches(lengths, plan.tokens_per_batch, 512)
+    noisy = lengths + np.array([rng.random() * 6 for _ in lengths])
+    order = np.argsort(noisy)
+    planned = [order[rows] for rows in plan_batches(lengths[order], plan.tokens_per_batch, 512)]
+    rng.shuffle(planned)
+    return planned
+
+
+def pad(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids padded to the longest, and the attention mask."""
+    width = max(map(len, ids))
+    padded = torch.zeros(len(ids), width, dtype=torch.long)
+    for row, tokens in enumerate(ids):
+        padded[row, : len(tokens)] = torch.tensor(tokens)
+    return padded, (padded != 0).long()
+
+
+def train(
+    data: Path, out: Path, plan: TrainingPlan = TrainingPlan(), report: Callable[[str], object] = print
+) -> FeedbackClassifier:
+    """Train on `data/feedback_train.jsonl.gz` and leave tokenizer and one checkpoint an epoch in `out`.
+
+    A checkpoint that is already there is resumed from. Returns the network of the last epoch, in evaluation mode.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(plan.seed)
+    torch.set_num_threads(plan.threads)
+    rows = list(read_rows(data / "feedback_train.jsonl.gz"))
+    tokenizer_file = out / "tokenizer.json"
+    if not tokenizer_file.exists():
+        train_tokenizer((row.text for row in rows), plan).save(str(tokenizer_file))
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    network = build_network(tokenizer.get_vocab_size(), plan)
+    encoded = encode_rows(rows, tokenizer, plan)
+    per_epoch = len(batches_of(encoded, plan, random.Random(plan.seed)))
+    total = plan.epochs * per_epoch
+    optimizer = torch.optim.AdamW(_parameter_groups(network, plan), lr=plan.peak_rate, betas=(0.9, 0.98), eps=1e-6)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: _rate(at, total, plan.warm_up))
+    done = _resume(out, network, optimizer, schedule)
+    started, seen = time.monotonic(), 0
+    for epoch in range(done, plan.epochs):
+        rng = random.Random(plan.seed * 1_000 + epoch)
+        network.train()
+        running = 0.0
+        for number, chosen in enumerate(batches_of(encoded, plan, rng), 1):
+            loss = _loss(network, encoded, chosen, plan, tokenizer.token_to_id(MASK))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            running += (loss.item() - running) / min(number, 200)
+            seen += 1
+            if number % 100 == 0:
+                left = (time.monotonic() - started) / seen * (total - done * per_epoch - seen)
+                report(f"epoch {epoch + 1}/{plan.epochs} batch {number}/{per_epoch} loss {running:.4f} left {left:.0f} s")
+        torch.save(
+            {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "epoch": epoch + 1,
+                "plan": asdict(plan),
+            },
+            out / f"epoch-{epoch + 1}.pt",
+        )
+    network.eval()
+    return network
+
+
+def build_network(vocabulary: int, plan: TrainingPlan) -> FeedbackClassifier:
+    """An untrained network of the plan's sizes."""
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=plan.width,
+        num_hidden_layers=plan.layers,
+        num_attention_heads=plan.heads,
+        intermediate_size=4 * plan.width,
+        max_position_embeddings=plan.max_length,
+        type_vocab_size=1,
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
+        pad_token_id=0,
+    )
+    return FeedbackClassifier(config, len(SENTIMENTS), len(TOPICS))
+
+
+def _loss(
+    network: FeedbackClassifier, encoded: Encoded, chosen: NDArray[np.int64], plan: TrainingPlan, mask_id: int
+) -> Tensor:
+    ids, mask = pad([encoded.ids[row] for row in chosen])
+    dropped = (torch.rand(ids.shape) < plan.token_dropout) & (ids > mask_id)
+    ids = ids.masked_fill(dropped, mask_id)
+    with torch.autocast("cpu", torch.bfloat16):
+        sentiment, topic = network(ids, mask)
+    weight = torch.from_numpy(encoded.weight[chosen])
+    losses = nn.functional.cross_entropy(
+        sentiment.float(),
+        torch.from_numpy(encoded.label[chosen]),
+        reduction="none",
+        label_smoothing=plan.label_smoothing,
+    )
+    loss = (losses * weight).sum() / weight.sum()
+    topics = torch.from_numpy(encoded.topic[chosen])
+    if (topics >= 0).any():
+        loss = loss + plan.topic_weight * nn.functional.cross_entropy(topic.float(), topics, ignore_index=-100)
+    return loss
+
+
+def _rate(step: int, total: int, warm_up: float) -> float:
+    """Linear warm-up, then linear decay to zero."""
+    rise = max(1, int(total * warm_up))
+    return (step + 1) / rise if step < rise else max(0.0, (total - step) / (total - rise))
+
+
+def _parameter_groups(network: nn.Module, plan: TrainingPlan) -> list[dict[str, object]]:
+    """Weight decay for matrices only."""
+    matrices = [parameter for parameter in network.parameters() if parameter.dim() > 1]
+    vectors = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
+    return [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def _resume(
+    out: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+) -> int:
+    """Load the newest checkpoint in `out`; the number of epochs done."""
+    done = max((epoch for epoch in itertools.takewhile(lambda n: (out / f"epoch-{n}.pt").exists(), range(1, 1_000))), default=0)
+    if done:
+        checkpoint = torch.load(out / f"epoch-{done}.pt", weights_only=True)
+        network.load_state_dict(checkpoint["network"])
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        schedule.load_state_dict(checkpoint["schedule"])
+    return done

@@ -1,0 +1,130 @@
+"""A scored batch in, its additive delta for the ledger out: counts, fixed-point sums, distinct users."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.batches import Delta, ScoredBatch
+from streams.windows import CellLayout
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+MICRO = 1_000_000
+RATING_WEIGHT = 0.5  # k in e = (1-k)e + k(rating-1)/4
+
+
+def user_hasher(key: bytes, remembered: int = 131_072) -> Callable[[str], bytes]:
+    """A keyed 8-byte hash of user ids (BLAKE2b): no raw user id is ever stored. Repeated users cost a look-up."""
+
+    @lru_cache(maxsize=remembered)
+    def hashed(user: str) -> bytes:
+        return hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest()
+
+    return hashed
+
+
+def latency_bucket(latency_ms: int) -> int:
+    """Number of the histogram bucket, 10 % wide each; `latency_of_bucket` is its middle."""
+    return round(10 * math.log(max(latency_ms, 1)))
+
+
+def latency_of_bucket(bucket: int) -> float:
+    """Latency in ms at the middle of a bucket."""
+    return math.exp(bucket / 10)
+
+
+def scores_micro(
+    sentiment: NDArray[np.float32], ratings: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Score e and its square in micro-units.
+
+    e = P(positive) + P(neutral)/2; with a rating e = (1-k)e + k(rating-1)/4, k = 0.5.
+
+    Args:
+        sentiment: (n, 3) probabilities in the order negative, neutral, positive.
+        ratings: (n,) 1..5, NaN where there is none.
+    """
+    e = sentiment[:, 2].astype(np.float64) + 0.5 * sentiment[:, 1]
+    e = np.where(np.isnan(ratings), e, (1 - RATING_WEIGHT) * e + RATING_WEIGHT * (ratings - 1) / 4)
+    e = np.clip(e, 0.0, 1.0)
+    return np.rint(e * MICRO).astype(np.int64), np.rint(e * e * MICRO).astype(np.int64)
+
+
+def aggregate(
+    scored: ScoredBatch, layout: CellLayout, hash_user: Callable[[str], bytes], now_ms: int | None = None
+) -> Delta:
+    """The delta of one batch.
+
+    Keys of `counts` are `market:minute:cell` with the cells of `layout`; keys of `users` are `market:hour`.
+    `now_ms` adds the batch's records to the latency histogram (record time to now; buckets 10 % wide).
+    """
+    batch = scored.batch
+    events = batch.events
+    totals: Counter[str] = Counter()
+    for dead in batch.dead_letters:
+        totals[f"dead_letter:{dead.code}"] += 1
+    if batch.duplicates:
+        totals["duplicates"] = batch.duplicates
+    if not events:
+        return Delta({}, {}, dict(totals), 0)
+    totals["accepted"] = len(events)
+    if now_ms is not None:
+        middle_ms = now_ms - (batch.first_record_ms + batch.last_record_ms) // 2
+        totals[f"latency:{latency_bucket(middle_ms)}"] = len(events)
+    _, markets, texts, occurred, users, _, ratings = zip(*events, strict=True)
+    del texts
+    names = sorted(set(markets))
+    index = {name: number for number, name in enumerate(names)}
+    market = np.fromiter((index[name] for name in markets), np.int64, len(events))
+    occurred_ms = np.array(occurred, np.int64)
+    rating = np.array([np.nan if value is None else value for value in ratings], np.float64)
+    with_user = np.fromiter((user is not None for user in users), np.int64, len(events))
+    counts = _counts(scored, layout, names, market, occurred_ms // MINUTE_MS, rating, with_user)
+    return Delta(counts, _users(markets, occurred, users, hash_user), dict(totals), int(occurred_ms.max()))
+
+
+def _counts(
+    scored: ScoredBatch,
+    layout: CellLayout,
+    names: list[str],
+    market: NDArray[np.int64],
+    minute: NDArray[np.int64],
+    rating: NDArray[np.float64],
+    with_user: NDArray[np.int64],
+) -> dict[str, int]:
+    """Sum every event into its (market, minute) bucket's cells."""
+    slots, slot = np.unique(np.stack([market, minute], axis=1), axis=0, return_inverse=True)
+    slot = slot.reshape(-1)
+    topic = scored.topic.argmax(axis=1)
+    e, e2 = scores_micro(scored.sentiment, rating)
+    cells = np.zeros((len(slots), layout.size), np.int64)
+    np.add.at(cells, (slot, layout.count_index[scored.sentiment.argmax(axis=1), topic]), 1)
+    np.add.at(cells, (slot, layout.score_index[topic]), e)
+    np.add.at(cells, (slot, layout.index("e2")), e2)
+    np.add.at(cells, (slot, layout.index("with_user")), with_user)
+    rows, columns = np.nonzero(cells)
+    prefixes = [f"{names[at]}:{when}:" for at, when in slots.tolist()]
+    cell_names = layout.names
+    return {
+        prefixes[row] + cell_names[column]: value
+        for row, column, value in zip(rows.tolist(), columns.tolist(), cells[rows, columns].tolist(), strict=True)
+    }
+
+
+def _users(
+    markets: tuple[str, ...],
+    occurred: tuple[int, ...],
+    users: tuple[str | None, ...],
+    hash_user: Callable[[str], bytes],
+) -> dict[str, list[bytes]]:
+    """Distinct user hashes per `market:hour`, in a stable order."""
+    distinct: dict[tuple[str, int], dict[bytes, None]] = {}
+    for market, occurred_ms, user in zip(markets, occurred, users, strict=True):
+        if user is not None:
+            distinct.setdefault((market, occurred_ms // HOUR_MS), {})[hash_user(user)] = None
+    return {f"{market}:{hour}": list(hashes) for (market, hour), hashes in distinct.items()}

@@ -1,0 +1,67 @@
+"""The batch types that travel from the source through the model to the ledger."""
+
+from dataclasses import dataclass
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.contracts import DeadLetterCode
+from streams.decode import Decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a batch comes from: records [start, end) of one partition, read under one claim."""
+
+    partition: int
+    claim: int
+    generation: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One record that breaks the contract, with its bytes, key and headers untouched."""
+
+    code: DeadLetterCode
+    message: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    record_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBatch:
+    """A partition batch after decoding and de-duplication, before the model."""
+
+    position: Position
+    events: list[Decoded]
+    dead_letters: list[DeadLetter]
+    duplicates: int
+    id_chunk: bytes
+    forget_chunks: int
+    last_record_ms: int
+    last_checksum: int
+    first_record_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBatch:
+    """A decoded batch and what the model said: probabilities (n, 3) and (n, topics), rows as in `batch.events`."""
+
+    batch: DecodedBatch
+    sentiment: NDArray[np.float32]
+    topic: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one batch adds to the ledger, all additive: the same batch always gives the same delta."""
+
+    counts: dict[str, int]
+    users: dict[str, list[bytes]]
+    totals: dict[str, int]
+    newest_ms: int

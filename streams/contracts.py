@@ -1,0 +1,125 @@
+"""Wire types of every topic on the main path: the only place that knows field names."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+CONTRACT_VERSION = 1
+MAX_VALUE_BYTES = 262_144
+MAX_ID_CHARACTERS = 128
+MAX_TEXT_CHARACTERS = 8_192
+MAX_ATTRIBUTES = 32
+
+DeadLetterCode = Literal[
+    "not_json",
+    "not_an_object",
+    "empty_value",
+    "too_large",
+    "unknown_version",
+    "missing_field",
+    "bad_type",
+    "bad_value",
+    "unknown_market",
+    "text_empty",
+    "text_too_long",
+    "bad_time",
+    "too_late",
+    "from_the_future",
+    "model_failed",
+]
+
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
+ShortText = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
+    """One message of a user, as producers publish it to `feedback` (unknown fields are ignored)."""
+
+    id: Identifier
+    market: str
+    text: str
+    occurred_at: datetime | int
+    v: int = CONTRACT_VERSION
+    user: Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARACTERS)] | None = None
+    lang: Annotated[str, msgspec.Meta(max_length=35)] | None = None
+    rating: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+    channel: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    attributes: dict[ShortText, ShortText] | None = None
+
+
+class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One roll-up step in `market.steps`: with the profiles, all that decisions depend on."""
+
+    step: int
+    stream_time: int | None
+    cut: dict[str, int]
+    deltas: dict[str, dict[str, dict[str, int]]]  # market -> minute -> cell -> count or micro-units
+    users: dict[str, str] = {}  # "market:hour" -> base64 of the step's HyperLogLog
+    model: str = ""
+    v: int = CONTRACT_VERSION
+
+
+class AlertRecord(msgspec.Struct, frozen=True):
+    """One state of one alert in `market.alerts`; readers keep the highest `seq` per `id`."""
+
+    id: str
+    seq: int
+    kind: str
+    market: str
+    state: Literal["pending", "firing", "resolved"]
+    started_at: int
+    fired_at: int | None
+    ended_at: int | None = None
+    topic: str | None = None
+    evidence: dict[str, Any] = {}
+    v: int = CONTRACT_VERSION
+
+
+class ShiftRecord(msgspec.Struct, frozen=True):
+    """A threshold shift in `market.shifts`, with the metrics of all markets at that step."""
+
+    id: str
+    seq: int
+    cause: Literal["initial", "shift", "profile"]
+    market: str | None
+    stream_time: int
+    u: dict[str, float]
+    r: dict[str, float | None]
+    evidence: dict[str, Any] = {}
+    v: int = CONTRACT_VERSION
+
+
+class AllocationRecord(msgspec.Struct, frozen=True):
+    """One answer of the allocator in `market.allocations`: adopted or rejected, with why."""
+
+    id: str
+    seq: int
+    cause: Literal["initial", "shift", "profile"]
+    market: str | None
+    stream_time: int
+    status: str
+    adopted: bool
+    spend: dict[str, float]
+    moves: dict[str, float]
+    allocation: dict[str, Any]
+    why: str = ""
+    v: int = CONTRACT_VERSION
+
+
+class MetricsRecord(msgspec.Struct, frozen=True):
+    """One market's metrics at one step, in `market.metrics` and in Redis."""
+
+    market: str
+    step: int
+    stream_time: int
+    metrics: dict[str, Any]
+    model: str
+    model_sha256: str
+    flags: tuple[str, ...] = ()
+    v: int = CONTRACT_VERSION
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """The record as compact UTF-8 JSON with a stable order of fields."""
+    return msgspec.json.encode(record)

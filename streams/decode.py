@@ -1,0 +1,168 @@
+"""Kafka record bytes in, a checked feedback event or one coded rejection out."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.contracts import (
+    CONTRACT_VERSION,
+    MAX_ATTRIBUTES,
+    MAX_TEXT_CHARACTERS,
+    MAX_VALUE_BYTES,
+    DeadLetterCode,
+    FeedbackEvent,
+)
+from streams.country_codes import ALIASES, MARKETS
+
+TOO_LATE_MS = 7 * 24 * 3_600_000
+FROM_THE_FUTURE_MS = 5 * 60_000
+EARLIEST_MS = 0
+LATEST_MS = 7_258_118_400_000  # year 2200: beyond it a number is no epoch milliseconds (nanoseconds, say)
+
+_event_decoder = msgspec.json.Decoder(FeedbackEvent)
+_any_decoder = msgspec.json.Decoder()
+
+_OPTIONAL_TYPES: dict[str, type] = {"user": str, "lang": str, "rating": int, "channel": str, "attributes": dict}
+
+
+class Rejected(Exception):
+    """The record breaks the contract: `code` is stable, the message names field and rule, never the text itself."""
+
+    def __init__(self, code: DeadLetterCode, message: str) -> None:
+        super().__init__(message)
+        self.code: DeadLetterCode = code
+
+
+class Decoded(NamedTuple):
+    """One accepted event: `market` is assigned, `text` trimmed and within bounds, `occurred_ms` UTC epoch ms."""
+
+    id: str
+    market: str
+    text: str
+    occurred_ms: int
+    user: str | None
+    lang: str | None
+    rating: int | None
+
+
+def decode(value: bytes | None, record_ms: int) -> Decoded:
+    """Decode one `feedback` value.
+
+    Args:
+        value: the Kafka message value; None is a tombstone.
+        record_ms: the record's own Kafka timestamp in epoch ms; late and future are judged against it.
+
+    Raises:
+        Rejected: the value breaks the contract; nothing else is ever raised, whatever the bytes.
+    """
+    if not value:
+        raise Rejected("empty_value", "the record has no value")
+    if len(value) > MAX_VALUE_BYTES:
+        raise Rejected("too_large", f"the value has {len(value)} bytes, at most {MAX_VALUE_BYTES} are taken")
+    try:
+        event = _event_decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
+        raise _diagnose(value) from None
+    if event.v != CONTRACT_VERSION:
+        raise _unknown_version(event.v)
+    market = event.market
+    if market not in MARKETS:
+        market = ALIASES.get(market, "")
+        if not market:
+            raise Rejected("unknown_market", "market is not an assigned ISO 3166-1 alpha-2 code")
+    text = event.text.strip()
+    if not text:
+        raise Rejected("text_empty", "text is empty after trimming")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise Rejected("text_too_long", f"text has {len(text)} characters, at most {MAX_TEXT_CHARACTERS} are taken")
+    if event.attributes and len(event.attributes) > MAX_ATTRIBUTES:
+        raise Rejected("bad_value", f"attributes has {len(event.attributes)} entries, at most {MAX_ATTRIBUTES}")
+    occurred_ms = _epoch_ms(event.occurred_at)
+    if record_ms - occurred_ms > TOO_LATE_MS:
+        raise Rejected("too_late", "occurred_at is more than 7 days before the record's own time")
+    if occurred_ms - record_ms > FROM_THE_FUTURE_MS:
+        raise Rejected("from_the_future", "occurred_at is more than 5 minutes after the record's own time")
+    return Decoded(event.id, market, text, occurred_ms, event.user or None, event.lang, event.rating)
+
+
+def _epoch_ms(occurred_at: datetime | int) -> int:
+    """UTC epoch milliseconds of a decoded `occurred_at`; raises Rejected `bad_time`."""
+    if isinstance(occurred_at, datetime):
+        if occurred_at.tzinfo is None:
+            raise Rejected("bad_time", "occurred_at has no offset from UTC")
+        try:
+            return int(occurred_at.timestamp() * 1000)
+        except (OverflowError, ValueError):
+            raise Rejected("bad_time", "occurred_at lies outside the calendar") from None
+    if not EARLIEST_MS <= occurred_at <= LATEST_MS:
+        raise Rejected("bad_time", "occurred_at is a number, but not epoch milliseconds")
+    return occurred_at
+
+
+def _unknown_version(version: object) -> Rejected:
+    return Rejected("unknown_version", f"v is {version!r:.20}, this reader knows {CONTRACT_VERSION}")
+
+
+def _diagnose(value: bytes) -> Rejected:
+    """Why the typed decoder refused the value: the first broken rule, in a fixed order of fields."""
+    try:
+        content = _any_decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
+        return Rejected("not_json", "the value is not UTF-8 JSON")
+    if not isinstance(content, dict):
+        return Rejected("not_an_object", "the value is JSON, but not an object")
+    try:
+        _check_fields(content)
+    except Rejected as rejected:
+        return rejected
+    return Rejected("bad_value", "a field breaks the contract")
+
+
+def _check_fields(content: dict[str, Any]) -> None:
+    version = content.get("v", CONTRACT_VERSION)
+    if type(version) is not int:
+        raise Rejected("bad_type", "v must be an integer")
+    if version != CONTRACT_VERSION:
+        raise _unknown_version(version)
+    for name in ("id", "market", "text", "occurred_at"):
+        if content.get(name) is None:
+            raise Rejected("missing_field", f"{name} is missing")
+    for name in ("id", "market", "text"):
+        if type(content[name]) is not str:
+            raise Rejected("bad_type", f"{name} must be a string")
+    _check_time(content["occurred_at"])
+    for name, expected in _OPTIONAL_TYPES.items():
+        if content.get(name) is not None and type(content[name]) is not expected:
+            raise Rejected("bad_type", f"{name} must be of type {expected.__name__}")
+    attributes = content.get("attributes") or {}
+    if any(type(item) is not str for item in attributes.values()):
+        raise Rejected("bad_type", "attributes must hold strings")
+    try:
+        msgspec.convert(content | {"occurred_at": 0}, FeedbackEvent)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise Rejected("bad_value", f"a field is outside its bounds: {_path_of(error)}") from None
+
+
+def _check_time(occurred_at: object) -> None:
+    if type(occurred_at) is int:
+        _epoch_ms(occurred_at)
+        return
+    if type(occurred_at) is float:
+        raise Rejected("bad_time", "occurred_at must be a time with offset or whole epoch milliseconds")
+    if type(occurred_at) is not str:
+        raise Rejected("bad_type", "occurred_at must be a string or an integer")
+    try:
+        _epoch_ms(msgspec.convert(occurred_at, datetime))
+    except msgspec.ValidationError:
+        raise Rejected("bad_time", "occurred_at is not an RFC 3339 time with an offset") from None
+
+
+def _path_of(error: Exception) -> str:
+    """The field that msgspec names in its message (`... - at `$.rating``), without any value."""
+    return str(error).rpartition("`$.")[2].rstrip("`") or "unknown field"
+
+
+def utc(epoch_ms: int) -> str:
+    """RFC 3339 text of epoch milliseconds, in UTC with milliseconds."""
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,79 @@
+"""Every error the stream side raises, with its exit code and what an operator can do.
+
+MarketpulseError
+├── SettingsError            settings do not parse; every problem at once (exit 2)
+├── BadInput                 a file or an argument of a command cannot be used (exit 2)
+├── Unavailable              Kafka or Redis does not answer; retriable
+│   └── LedgerFull           Redis is at a bound: wait, then the same commit again; retriable
+├── Restart                  this process must start anew, the data is safe (exit 75)
+│   ├── ClaimTimeout         a partition could not be claimed in time
+│   └── LedgerRewound        Redis went back in time: seek back and count again
+└── OperatorNeeded           a restart cannot help (exit 78)
+    ├── LedgerLost           the ledger or a partition's entry is missing
+    ├── LogMismatch          the source topic is not the one that the ledger counted
+    └── LedgerBroken         a script failed after its first write
+"""
+
+EXIT_RESTART = 75
+EXIT_OPERATOR = 78
+
+
+class MarketpulseError(Exception):
+    """Root of the stream side's errors."""
+
+    retriable = False
+    exit_code = 1
+
+
+class SettingsError(MarketpulseError):
+    """Settings do not parse. Operator action: mend every setting that is named, then start again."""
+
+    exit_code = 2
+
+
+class BadInput(MarketpulseError):
+    """A file or argument cannot be used. Operator action: as the message says."""
+
+    exit_code = 2
+
+
+class Unavailable(MarketpulseError):
+    """Kafka or Redis does not answer. Operator action: none at first; it is tried again."""
+
+    retriable = True
+
+
+class LedgerFull(Unavailable):
+    """Redis is at a bound. Operator action: give Redis memory, or see why no step is rolled up."""
+
+
+class Restart(MarketpulseError):
+    """The process must start anew; nothing is lost. Operator action: none under a supervisor."""
+
+    exit_code = EXIT_RESTART
+
+
+class ClaimTimeout(Restart):
+    """A partition could not be claimed in time. Operator action: see why Redis did not answer."""
+
+
+class LedgerRewound(Restart):
+    """Redis went back in time. Operator action: none; the worker seeks back and counts again."""
+
+
+class OperatorNeeded(MarketpulseError):
+    """A restart cannot help. Operator action: as the message says."""
+
+    exit_code = EXIT_OPERATOR
+
+
+class LedgerLost(OperatorNeeded):
+    """The ledger is not in Redis. Operator action: `marketpulse ledger init` for a first start."""
+
+
+class LogMismatch(OperatorNeeded):
+    """The topic is not the one the ledger counted. Operator action: find out who recreated it or its retention."""
+
+
+class LedgerBroken(OperatorNeeded):
+    """A ledger script failed after its first write. Operator action: keep Redis as it is and rebuild the ledger."""

@@ -1,0 +1,273 @@
+"""The atomic commit in Redis: claims, offsets, deltas, steps, outbox; the owner of all internal key names."""
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Literal
+
+import msgspec
+import redis.asyncio
+
+from streams.batches import DecodedBatch, Delta
+from streams.errors import LedgerBroken, LedgerLost
+from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
+from streams.redis_connection import connect_async, translated_errors
+
+_SCRIPTS = ("claim", "commit", "lease", "cut", "publish", "allocate")
+_msgpack = msgspec.msgpack
+
+
+class Keys:
+    """Every internal key of one prefix. What readers use is named in `tables.py`."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = f"{prefix}:"
+        self.ledger = f"{prefix}:ledger"
+        self.totals = f"{prefix}:totals"
+        self.state = f"{prefix}:state"
+        self.outbox = f"{prefix}:outbox"
+        self.allocation_seq = f"{prefix}:allocation:seq"
+
+    def partition(self, number: int) -> str:
+        return f"{self.prefix}partition:{number}"
+
+    def ids(self, number: int) -> str:
+        return f"{self.prefix}ids:{number}"
+
+    def step_users(self, step: int, bucket: str) -> str:
+        return f"{self.prefix}step:{step}:users:{bucket}"
+
+    def users_of_hour(self, market: str, hour: int) -> str:
+        return f"{self.prefix}users:hour:{market}:{hour}"
+
+    def users_of_day(self, market: str, day: int) -> str:
+        return f"{self.prefix}users:day:{market}:{day}"
+
+    def minutes(self, market: str) -> str:
+        return f"{self.prefix}buckets:minute:{market}"
+
+    def hours(self, market: str) -> str:
+        return f"{self.prefix}buckets:hour:{market}"
+
+
+def checksum(value: bytes | None) -> int:
+    """CRC-32 of a record's value: tells a recreated topic from the one that was counted."""
+    return zlib.crc32(value or b"")
+
+
+class Ledger:
+    """Redis seen as a ledger. Every method raises Unavailable (retriable), LedgerLost or LedgerBroken."""
+
+    def __init__(self, url: str, prefix: str, max_open_cells: int = 500_000) -> None:
+        self.keys = Keys(prefix)
+        self.url = url
+        self._max_open_cells = max_open_cells
+        self.redis: redis.asyncio.Redis = connect_async(url)
+        folder = files("streams") / "lua"
+        self._scripts = {
+            name: self.redis.register_script((folder / f"{name}.lua").read_text("utf-8")) for name in _SCRIPTS
+        }
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.redis.aclose()
+
+    async def _run(self, script: str, keys: Sequence[str], args: Sequence[str | int | bytes]) -> list[Any]:
+        with translated_errors(self.url):
+            try:
+                answer: list[Any] = await self._scripts[script](keys=list(keys), args=list(args))
+            except redis.asyncio.ResponseError as error:
+                raise LedgerBroken(
+                    f"ledger script {script} failed: {error}. Nothing further is written. "
+                    "Operator action: keep this Redis for inspection, then rebuild the ledger."
+                ) from error
+        if answer[0] == b"LOST":
+            raise LedgerLost(
+                f"Redis holds no ledger under prefix {self.keys.prefix!r}, or not for this partition. "
+                "Operator action: `marketpulse ledger init` for a first start; after a loss rebuild it instead."
+            )
+        return answer
+
+    # --- set-up -------------------------------------------------------------------------------------------------
+
+    async def init(self, ledger_id: str, starts: Mapping[int, int]) -> bool:
+        """Create the ledger with each partition's first offset; False (and nothing changed) if there is one."""
+        with translated_errors(self.url):
+            if not await self.redis.hsetnx(self.keys.ledger, "id", ledger_id):
+                return False
+            async with self.redis.pipeline(transaction=True) as pipe:
+                for number, start in starts.items():
+                    pipe.hset(self.keys.partition(number), mapping={"claim": 0, "next": start})
+                first = {"generation": ledger_id, "open": 1, "published": 0, "partitions": len(starts)}
+                pipe.hset(self.keys.ledger, mapping=first)
+                await pipe.execute()
+        return True
+
+    async def check_redis(self) -> str | None:
+        """What is wrong with this Redis for a ledger (eviction policy), or None."""
+        with translated_errors(self.url):
+            try:
+                policy = (await self.redis.config_get("maxmemory-policy")).get("maxmemory-policy")
+            except redis.asyncio.ResponseError:
+                return None  # managed services hide CONFIG; the operator vouches for the policy there
+        if policy not in (None, "noeviction"):
+            return (
+                f"Redis evicts keys (maxmemory-policy is {policy}): counts would be lost. "
+                "Operator action: set maxmemory-policy noeviction."
+            )
+        return None
+
+    # --- the source's side --------------------------------------------------------------------------------------
+
+    async def claim(self, partition: int) -> Claim:
+        """Claim a partition and learn where to read on; fences every earlier claimant."""
+        answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [])
+        with translated_errors(self.url):
+            chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
+        _, number, next_offset, timestamp, crc, generation = answer
+        return Claim(
+            partition=partition,
+            number=int(number),
+            generation=generation.decode(),
+            next=int(next_offset),
+            last_timestamp=None if timestamp is None else int(timestamp),
+            last_checksum=None if crc is None else int(crc),
+            id_chunks=list(chunks),
+        )
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave."""
+        position = batch.position
+        payload = {
+            "counts": delta.counts,
+            "users": delta.users,
+            "totals": delta.totals,
+            "newest": delta.newest_ms,
+            "ids": batch.id_chunk,
+            "forget": batch.forget_chunks,
+            "last_timestamp": batch.last_record_ms,
+            "last_checksum": batch.last_checksum,
+        }
+        keys = self.keys
+        answer = await self._run(
+            "commit",
+            [keys.ledger, keys.partition(position.partition), keys.ids(position.partition), keys.totals],
+            [
+                position.generation,
+                position.claim,
+                position.start,
+                position.end,
+                keys.prefix,
+                self._max_open_cells,
+                _msgpack.encode(payload),
+            ],
+        )
+        return answer[0].decode(), b" ".join(answer[1:]).decode()
+
+    async def count(self, total: str, by: int = 1) -> None:
+        """Add to one of the totals outside a commit (refused commits, rewinds)."""
+        with translated_errors(self.url):
+            await self.redis.hincrby(self.keys.totals, total, by)
+
+    # --- the lease holder's side --------------------------------------------------------------------------------
+
+    async def lease(self, holder: str, ttl_ms: int) -> Lease | None:
+        """Take or renew the roll-up lease; None while another holds it."""
+        answer = await self._run("lease", [self.keys.ledger], [holder, ttl_ms])
+        return Lease(int(answer[1]), int(answer[2])) if answer[0] == b"OK" else None
+
+    async def release_lease(self, holder: str) -> None:
+        """Let another take the lease at once (drain of a worker)."""
+        with translated_errors(self.url):
+            if await self.redis.hget(self.keys.ledger, "lease_holder") == holder.encode():
+                await self.redis.hset(self.keys.ledger, "lease_until", 0)
+
+    async def cut(self, lease: Lease, force: bool) -> CutStep | Literal["FENCED", "NOTHING"]:
+        """Close the open step and read it; a step that was cut before and not published comes again, unchanged."""
+        answer = await self._run("cut", [self.keys.ledger], [self.keys.prefix, lease.number, "1" if force else "0"])
+        if answer[0] != b"OK":
+            return answer[0].decode()
+        _, number, packed, counts, buckets, users = answer
+        cut = _msgpack.decode(packed)
+        fields = iter(counts)
+        return CutStep(
+            number=int(number),
+            now_ms=int(cut["now"]),
+            counts={field.decode(): int(value) for field, value in zip(fields, fields, strict=True)},
+            users={bucket.decode(): blob for bucket, blob in zip(buckets, users, strict=True)},
+            partitions={
+                at: PartitionCut(int(next_offset), *(int(value) if value else None for value in rest))
+                for at, (next_offset, *rest) in enumerate(cut["partitions"])
+            },
+        )
+
+    async def merge_users(self, step: CutStep) -> None:
+        """Merge a step's HyperLogLogs into those of hours (kept 50 h) and days (kept 16 d); again changes nothing."""
+        with translated_errors(self.url):
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for bucket in step.users:
+                    market, _, hour = bucket.partition(":")
+                    source = self.keys.step_users(step.number, bucket)
+                    for key, kept_s in (
+                        (self.keys.users_of_hour(market, int(hour)), 60 * 3_600),
+                        (self.keys.users_of_day(market, int(hour) // 24), 17 * 86_400),
+                    ):
+                        pipe.pfmerge(key, source)
+                        pipe.expire(key, kept_s)
+                await pipe.execute()
+
+    async def count_users(self, windows: Sequence[Sequence[str]]) -> list[int]:
+        """Distinct users over each list of HyperLogLog keys (standard error .81 %)."""
+        with translated_errors(self.url):
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for keys in windows:
+                    pipe.pfcount(*keys)
+                return [int(value) for value in await pipe.execute()]
+
+    async def publish(self, lease: Lease, step: CutStep, writes: Iterable[Command]) -> Answer:
+        """Write one step's results at once: OK, ALREADY (the reply was lost) or FENCED."""
+        payload = _msgpack.encode({"writes": list(writes), "users": list(step.users)})
+        answer = await self._run(
+            "publish", [self.keys.ledger], [self.keys.prefix, lease.number, step.number, payload]
+        )
+        return answer[0].decode()
+
+    async def load_state(self) -> dict[str, bytes]:
+        """The roll-up state as the last published step left it."""
+        with translated_errors(self.url):
+            return {field.decode(): value for field, value in (await self.redis.hgetall(self.keys.state)).items()}
+
+    async def load_buckets(self, markets: Iterable[str]) -> dict[str, tuple[dict[int, bytes], dict[int, bytes]]]:
+        """Minute and hour buckets of each market as the last published step left them."""
+        markets = list(markets)
+        with translated_errors(self.url):
+            async with self.redis.pipeline(transaction=True) as pipe:
+                for market in markets:
+                    pipe.hgetall(self.keys.minutes(market))
+                    pipe.hgetall(self.keys.hours(market))
+                rows = [{int(field): value for field, value in row.items()} for row in await pipe.execute()]
+        return {market: (rows[2 * at], rows[2 * at + 1]) for at, market in enumerate(markets)}
+
+    # --- outbox and allocation ----------------------------------------------------------------------------------
+
+    def outbox_write(self, topic: str, key: bytes | str, value: bytes) -> Command:
+        """The command that appends one record to the outbox."""
+        return ["XADD", self.keys.outbox, "*", "topic", topic, "key", key, "value", value]
+
+    async def read_outbox(self, count: int) -> list[OutboxEntry]:
+        """The oldest records not yet relayed."""
+        with translated_errors(self.url):
+            rows = await self.redis.xrange(self.keys.outbox, count=count)
+        return [OutboxEntry(id, row[b"topic"].decode(), row[b"key"], row[b"value"]) for id, row in rows]
+
+    async def trim_outbox(self, entries: Sequence[OutboxEntry]) -> None:
+        """Forget records that Kafka has acknowledged."""
+        with translated_errors(self.url):
+            await self.redis.xdel(self.keys.outbox, *(entry.id for entry in entries))
+
+    async def store_allocation(self, seq: int, writes: Iterable[Command]) -> bool:
+        """Store an allocation with its outbox record; False if this or a newer shift was already answered."""
+        answer = await self._run(
+            "allocate", [self.keys.ledger, self.keys.allocation_seq], [seq, _msgpack.encode(list(writes))]
+        )
+        return bool(answer[0] == b"OK")

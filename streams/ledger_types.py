@@ -1,0 +1,58 @@
+"""What the ledger hands out: claims, cuts, leases, outbox entries. Plain values, no Redis."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Answer = Literal["OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL"]
+Command = list[str | int | float | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to commit one partition, until somebody else claims it."""
+
+    partition: int
+    number: int
+    generation: str
+    next: int
+    last_timestamp: int | None
+    last_checksum: int | None
+    id_chunks: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionCut:
+    """Where a partition stood when a step was cut; None = nothing was ever committed."""
+
+    next: int
+    newest_ms: int | None
+    committed_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CutStep:
+    """A closed step: the sums of everything committed since the step before."""
+
+    number: int
+    now_ms: int
+    counts: dict[str, int]
+    users: dict[str, bytes]
+    partitions: dict[int, PartitionCut]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to roll up: `number` fences every earlier holder; `published` is the last published step."""
+
+    number: int
+    published: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One record on its way to Kafka."""
+
+    id: bytes
+    topic: str
+    key: bytes
+    value: bytes

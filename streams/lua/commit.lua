@@ -1,0 +1,55 @@
+-- Commit one partition batch: counts, users, ids and the source offset, all or nothing. Every check is above the
+-- line; below it only writes that cannot fail, so an error there is fatal and never retried.
+-- KEYS: ledger, partition, ids, totals.  ARGV: generation, claim, start, end, prefix, max open cells, payload.
+-- Answers: OK | ALREADY | FENCED | REWOUND next | AHEAD next | LOST | FULL what
+local generation, claim, prefix = ARGV[1], ARGV[2], ARGV[5]
+local first, last = tonumber(ARGV[3]), tonumber(ARGV[4])
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'open')
+local partition = redis.call('HMGET', KEYS[2], 'claim', 'next', 'newest')
+if not ledger[1] or not ledger[3] or not partition[2] then
+  return {'LOST'}
+end
+if ledger[2] ~= generation or partition[1] ~= claim then
+  return {'FENCED'}
+end
+local next_offset = tonumber(partition[2])
+if next_offset == last then
+  return {'ALREADY'}
+end
+if next_offset < first then
+  return {'REWOUND', partition[2]}
+end
+if next_offset > first then
+  return {'AHEAD', partition[2]}
+end
+local step = prefix .. 'step:' .. ledger[3]
+if redis.call('HLEN', step .. ':counts') > tonumber(ARGV[6]) then
+  return {'FULL', 'open step'}
+end
+local payload = cmsgpack.unpack(ARGV[7])
+-- ------------------------------------------------------------------------------------------------------------------
+for field, delta in pairs(payload.counts) do
+  redis.call('HINCRBY', step .. ':counts', field, delta)
+end
+for bucket, hashes in pairs(payload.users) do
+  local key = step .. ':users:' .. bucket
+  for at = 1, #hashes, 1000 do
+    redis.call('PFADD', key, unpack(hashes, at, math.min(at + 999, #hashes)))
+  end
+  redis.call('SADD', step .. ':users', bucket)
+end
+for field, delta in pairs(payload.totals) do
+  redis.call('HINCRBY', KEYS[4], field, delta)
+end
+if payload.forget > 0 then
+  redis.call('LTRIM', KEYS[3], payload.forget, -1)
+end
+if #payload.ids > 0 then
+  redis.call('RPUSH', KEYS[3], payload.ids)
+end
+local now = redis.call('TIME')
+local newest = math.max(payload.newest, tonumber(partition[3] or '0'))
+redis.call('HSET', KEYS[2], 'next', ARGV[4], 'newest', string.format('%.0f', newest),
+  'last_timestamp', payload.last_timestamp, 'last_checksum', payload.last_checksum,
+  'committed_at', string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000)))
+return {'OK'}

@@ -1,0 +1,230 @@
+"""Counts in, metrics out: u, r, s, t and F with intervals, every formula from `docs/glossary.md`."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from streams.windows import WINDOWS, Sums, TopicSums, Windows, first_bucket
+
+PRIOR_EVENTS = 20.0  # m: weight of the prior u0 and of the pooled share s0
+ACTIVE_OFFSET = 5.0  # a: keeps r finite for few users
+Z95 = 1.96
+HLL_ERROR = 0.0081  # standard error of a 16,384-register HyperLogLog
+BASELINE_HOURS = 168
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A value with its 95 % interval; it covers sampling only."""
+
+    value: float
+    low: float
+    high: float
+    se: float
+
+
+class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One market over one window. `users` and `user_share` are None while no event names a user."""
+
+    n: int
+    labels: dict[str, int]
+    u: Estimate
+    users: int | None = None
+    user_share: float | None = None
+    r: Estimate | None = None
+    trend: float | None = None
+    s: float | None = None
+
+
+class MarketMetrics(msgspec.Struct, frozen=True):
+    """All windows of one market at one step, t and F, and 24 h by topic: (n, negative, u)."""
+
+    windows: dict[str, WindowMetrics]
+    t: float | None
+    objective: float | None
+    topics: dict[str, tuple[int, int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveUsers:
+    """Distinct users of one market from merged HyperLogLogs; `*_before` is the equally long stretch before.
+
+    `current_1h` and `current_24h` include the hour that is running; the others are whole hours or whole days.
+    """
+
+    current_1h: int = 0
+    before_1h: int = 0
+    current_24h: int = 0
+    whole_24h: int = 0
+    before_24h: int = 0
+    whole_7d: int = 0
+    before_7d: int = 0
+
+
+def user_experience(sums: Sums, active: int | None, u0: float) -> Estimate:
+    """u = (m u0 + sum e)/(m + n), shrunk to the market's own history (empirical Bayes), with a sampling interval.
+
+    With v0 = .6 u0(1-u0): s2 = [m(v0 + (u0-u)^2) + sum e^2 - 2u sum e + n u^2]/(m + n);
+    deff = 1 + .1 max(0, n/A - 1) widens it for users who write often; se = sqrt(s2 (m + n deff))/(m + n).
+
+    Args:
+        sums: the window's sums.
+        active: distinct users A of the window; None or 0 = unknown, deff = 1.
+        u0: prior mean in [0, 1].
+    """
+    m, n = PRIOR_EVENTS, sums.n
+    u = (m * u0 + sums.sum_e) / (m + n)
+    v0 = 0.6 * u0 * (1 - u0)
+    spread = m * (v0 + (u0 - u) ** 2) + sums.sum_e2 - 2 * u * sums.sum_e + n * u * u
+    deff = 1 + 0.1 * max(0.0, n / active - 1) if active else 1.0
+    se = math.sqrt(max(spread, 0.0) / (m + n) * (m + n * deff)) / (m + n)
+    return Estimate(u, max(0.0, u - Z95 * se), min(1.0, u + Z95 * se), se)
+
+
+def expansion_speed(active: int, active_before: int, days: float) -> Estimate:
+    """r = ln((A + a)/(A' + a))/days, a = 5: relative growth of distinct active users per day.
+
+    se = sqrt(1/(A+4.5) + 1/(A'+4.5) + 2 * .0081^2)/days (Poisson counts and the HyperLogLogs' error).
+    """
+    r = trend(active, active_before) / days
+    se = math.sqrt(1 / (active + 4.5) + 1 / (active_before + 4.5) + 2 * HLL_ERROR**2) / days
+    return Estimate(r, r - Z95 * se, r + Z95 * se, se)
+
+
+def trend(active: int, active_before: int) -> float:
+    """ln((A + a)/(A' + a)): growth between two stretches, not per day."""
+    return math.log((active + ACTIVE_OFFSET) / (active_before + ACTIVE_OFFSET))
+
+
+def brand_influence(positive: int, negative: int, pooled_share: float, active: int, most_active: int) -> float:
+    """s = (pos + 20 s0)/(pos + neg + 20) * ln(1 + A)/ln(1 + max A) in [0, 1]; 0 where nobody is active."""
+    if most_active <= 0:
+        return 0.0
+    share = (positive + PRIOR_EVENTS * pooled_share) / (positive + negative + PRIOR_EVENTS)
+    return share * math.log1p(active) / math.log1p(most_active)
+
+
+def optimisation_effect(actual: float | None, planned: float | None, budget: float, markets: int) -> float | None:
+    """t = (min(x, x*) + eps)/(max(x, x*) + eps), eps = .01 budget/N; None without a known spend or an allocation."""
+    if actual is None or planned is None:
+        return None
+    eps = 0.01 * budget / max(markets, 1)
+    return (min(actual, planned) + eps) / (max(actual, planned) + eps)
+
+
+def expansion_objective(
+    r: float | None, s: float | None, t: float | None, u: float | None, weights: tuple[float, float, float, float]
+) -> float | None:
+    """One market's share of F: sum o_k term_k with r^ = clip(r, 0, .5)/.5; None terms dropped, weights rescaled."""
+    growth = None if r is None else min(max(r, 0.0), 0.5) / 0.5
+    present = [(o, term) for o, term in zip(weights, (growth, s, t, u), strict=True) if term is not None]
+    total = sum(o for o, _ in present)
+    return sum(o * term for o, term in present) / total if total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What t and F need of the allocation: actual and planned spend per market, budget, weights o1..o4."""
+
+    actual: Mapping[str, float | None]
+    planned: Mapping[str, float]
+    budget: float
+    weights: tuple[float, float, float, float]
+
+
+def compute_metrics(
+    windows: Windows,
+    stream_time_ms: int,
+    active: Mapping[str, ActiveUsers],
+    covered_since_ms: int | None,
+    spending: Spending,
+) -> dict[str, MarketMetrics]:
+    """All metrics of all markets at one step; the order of markets changes nothing.
+
+    Args:
+        windows: the buckets, advanced to stream time.
+        stream_time_ms: T in epoch ms.
+        active: distinct users per market; absent = none.
+        covered_since_ms: event time from which on the stream is complete; r is None where it begins later.
+        spending: of the allocation in force.
+    """
+    minute = stream_time_ms // 60_000
+    markets = windows.markets
+    read = windows.layout.read
+    sums = {name: {market: read(windows.window(market, name, minute)) for market in markets} for name in WINDOWS}
+    baselines = {name: _baselines(windows, markets, name, minute) for name in WINDOWS}
+    users = {market: active.get(market, ActiveUsers()) for market in markets}
+    day = sums["24h"]
+    positive = sum(day[market].labels["positive"] for market in markets)
+    negative = sum(day[market].labels["negative"] for market in markets)
+    pooled_share = positive / (positive + negative) if positive + negative else 0.5
+    most = max((users[market].current_24h for market in markets), default=0)
+    covered = _covered(stream_time_ms, covered_since_ms)
+    result = {}
+    for market in markets:
+        brand = brand_influence(
+            day[market].labels["positive"], day[market].labels["negative"], pooled_share, users[market].current_24h, most
+        )
+        of_window = {
+            name: _window_metrics(name, sums[name][market], users[market], baselines[name][market], covered, brand)
+            for name in WINDOWS
+        }
+        decisive = of_window["24h"]
+        effect = optimisation_effect(
+            spending.actual.get(market), spending.planned.get(market), spending.budget, len(spending.planned)
+        )
+        growth = None if decisive.r is None else decisive.r.value
+        topics = windows.layout.by_topic(windows.window(market, "24h", minute))
+        result[market] = MarketMetrics(
+            windows=of_window,
+            t=effect,
+            objective=expansion_objective(growth, brand, effect, decisive.u.value, spending.weights),
+            topics={name: (one.n, one.negative, _topic_u(one, decisive.u.value)) for name, one in topics.items()},
+        )
+    return result
+
+
+def _window_metrics(
+    name: str, sums: Sums, users: ActiveUsers, u0: float, covered: Mapping[str, bool], brand: float
+) -> WindowMetrics:
+    seen = {"5m": users.current_1h, "1h": users.current_1h, "24h": users.current_24h, "7d": users.whole_7d}[name]
+    r = None
+    if name == "24h" and covered["24h"]:
+        r = expansion_speed(users.whole_24h, users.before_24h, 1.0)
+    elif name == "7d" and covered["7d"]:
+        r = expansion_speed(users.whole_7d, users.before_7d, 7.0)
+    return WindowMetrics(
+        n=sums.n,
+        labels=sums.labels,
+        u=user_experience(sums, min(seen, sums.with_user) or None, u0),
+        users=seen if sums.with_user else None,
+        user_share=sums.with_user / sums.n if sums.n else None,
+        r=r,
+        trend=trend(users.current_1h, users.before_1h) if name == "1h" else None,
+        s=brand if name == "24h" else None,
+    )
+
+
+def _topic_u(sums: TopicSums, u0: float) -> float:
+    return (PRIOR_EVENTS * u0 + sums.sum_e) / (PRIOR_EVENTS + sums.n)
+
+
+def _covered(stream_time_ms: int, since_ms: int | None) -> dict[str, bool]:
+    """Whether the stream covers both stretches that r compares, per window."""
+    if since_ms is None:
+        return {"24h": False, "7d": False}
+    hour, day = stream_time_ms // HOUR_MS * HOUR_MS, stream_time_ms // DAY_MS * DAY_MS
+    return {"24h": since_ms <= hour - 48 * HOUR_MS, "7d": since_ms <= day - 14 * DAY_MS}
+
+
+def _baselines(windows: Windows, markets: list[str], name: str, minute: int) -> dict[str, float]:
+    """u0: raw mean of the 7 d up to the last closed hour before the window; pooled if thin, else .5."""
+    first = first_bucket(name, minute)
+    end = first if WINDOWS[name][0] == "hour" else first // 60
+    sums = {m: windows.layout.read(windows.between_hours(m, end - BASELINE_HOURS, end)) for m in markets}
+    n = sum(one.n for one in sums.values())
+    pooled = sum(one.sum_e for one in sums.values()) / n if n >= PRIOR_EVENTS else 0.5
+    return {m: one.sum_e / one.n if one.n >= PRIOR_EVENTS else pooled for m, one in sums.items()}

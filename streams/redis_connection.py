@@ -1,0 +1,58 @@
+"""Redis clients with the project's settings: one place for time-outs, retries and error translation."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from streams.errors import LedgerFull, OperatorNeeded, Unavailable
+
+
+def connect_async(url: str, timeout_s: float = 10.0) -> "redis.asyncio.Redis":
+    """An asyncio client without retries of its own: the ledger decides what may be tried again."""
+    return redis.asyncio.Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
+
+
+def connect(url: str, timeout_s: float = 10.0) -> redis.Redis:
+    """A synchronous client for commands and readers."""
+    return redis.Redis.from_url(
+        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
+    )
+
+
+@contextmanager
+def translated_errors(url: str) -> Iterator[None]:
+    """Turn redis-py's errors into the project's: retriable ones, bounds, and what an operator must mend."""
+    try:
+        yield
+    except (redis.AuthenticationError, redis.NoPermissionError) as error:
+        raise OperatorNeeded(
+            f"Redis at {_without_secret(url)} refuses these credentials: {error}. "
+            "Operator action: mend user and password in MARKETPULSE_REDIS_URL or the ACL."
+        ) from error
+    except redis.OutOfMemoryError as error:
+        raise LedgerFull(
+            "Redis is out of memory. Operator action: raise maxmemory; commits wait meanwhile."
+        ) from error
+    except redis.ReadOnlyError as error:
+        raise Unavailable(
+            f"Redis at {_without_secret(url)} is a read-only replica. Operator action: point the worker at the primary."
+        ) from error
+    except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, OSError) as error:
+        raise Unavailable(
+            f"Redis at {_without_secret(url)} does not answer: {error or type(error).__name__}. "
+            "Operator action: none if it is restarting, it is tried again."
+        ) from error
+
+
+def _without_secret(url: str) -> str:
+    return url.rpartition("@")[2] if "@" in url else url

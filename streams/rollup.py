@@ -1,0 +1,245 @@
+"""One roll-up step as a pure function: a cut step in; windows, metrics, alerts and shifts out."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from streams.contracts import AlertRecord, ShiftRecord, StepRecord
+from streams.detectors import (
+    THRESHOLD,
+    AlertChange,
+    Observation,
+    ShiftRule,
+    ShiftState,
+    Standing,
+    SurgeState,
+    shift_step,
+    surge_step,
+)
+from streams.ledger_types import CutStep
+from streams.metrics import ActiveUsers, Estimate, MarketMetrics, Spending, compute_metrics
+from streams.stream_time import stream_time
+from streams.windows import Cells, CellLayout, Windows
+
+ALL_TOPICS = ""
+POOLED_HALF_LIFE_EVENTS = 20_000.0
+
+TopicCounts = dict[str, tuple[int, int]]  # topic -> (events, negatives)
+
+
+class MarketState(msgspec.Struct):
+    """One market's detectors: surge per topic (`""` = the market), shift reference, minutes held back."""
+
+    surges: dict[str, SurgeState] = {}
+    shift: ShiftState | None = None
+    waiting: dict[int, TopicCounts] = {}
+
+
+class CommonState(msgspec.Struct):
+    """What all markets share; times in epoch ms."""
+
+    stream_time_ms: int | None = None
+    now_ms: int = 0
+    covered_since_ms: int | None = None
+    pooled_n: float = 0.0
+    pooled_x: float = 0.0
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """All that one step publishes."""
+
+    step: int
+    stream_time_ms: int | None
+    metrics: dict[str, MarketMetrics]
+    changed_markets: list[str]
+    alerts: list[AlertRecord]
+    shifts: list[ShiftRecord]
+    journal: StepRecord
+
+
+class RollUp:
+    """The roll-up's state between steps; `take` and `decide` belong to one step, in this order.
+
+    Same steps and same user counts in, same outcome out, bit for bit.
+    """
+
+    def __init__(self, layout: CellLayout, idle_ms: int, rule: ShiftRule = ShiftRule()) -> None:
+        self.layout = layout
+        self.common = CommonState()
+        self.markets: dict[str, MarketState] = {}
+        self.windows = Windows(layout)
+        self.active: dict[str, ActiveUsers] = {}
+        self._idle_ms = idle_ms
+        self._rule = rule
+        self._active_hour: int | None = None
+
+    # --- a step's input -----------------------------------------------------------------------------------------
+
+    def take(self, step: CutStep) -> list[str]:
+        """Add a step's deltas to windows and waiting minutes, move stream time; the markets that changed."""
+        common = self.common
+        deltas = _deltas(step.counts, self.layout)
+        common.stream_time_ms = stream_time(
+            common.stream_time_ms, common.now_ms, step.now_ms, step.partitions.values(), self._idle_ms
+        )
+        common.now_ms = step.now_ms
+        if common.stream_time_ms is None:
+            return []
+        if common.covered_since_ms is None and deltas:
+            common.covered_since_ms = _robust_first_minute(deltas, self.layout) * 60_000
+        minute = common.stream_time_ms // 60_000
+        self.windows.advance(minute)
+        for (market, at), cells in deltas.items():
+            self.windows.add(market, at, cells, minute)
+            state = self.markets.setdefault(market, MarketState())
+            waiting = state.waiting.setdefault(at, {})
+            for topic, sums in self.layout.by_topic(cells).items():
+                n, x = waiting.get(topic, (0, 0))
+                waiting[topic] = (n + sums.n, x + sums.negative)
+        return sorted({market for market, _ in deltas})
+
+    def markets_to_recount(self, step: CutStep) -> list[str]:
+        """Markets whose distinct users may have changed: all of them when the hour of stream time changed."""
+        assert self.common.stream_time_ms is not None
+        hour = self.common.stream_time_ms // 3_600_000
+        if hour != self._active_hour:
+            self._active_hour = hour
+            return self.windows.markets
+        return sorted({bucket.partition(":")[0] for bucket in step.users})
+
+    # --- a step's outcome ---------------------------------------------------------------------------------------
+
+    def decide(self, step: CutStep, changed: Sequence[str], spending: Spending, model: str) -> StepOutcome:
+        """Metrics of all markets, then detectors over the minutes that stream time has reached, then shifts."""
+        common = self.common
+        journal = _journal(step, common.stream_time_ms, model)
+        if common.stream_time_ms is None:
+            return StepOutcome(step.number, None, {}, [], [], [], journal)
+        stream_ms = common.stream_time_ms
+        metrics = compute_metrics(self.windows, stream_ms, self.active, common.covered_since_ms, spending)
+        alerts = self._surges(step.number, stream_ms // 60_000)
+        surged = {alert.market for alert in alerts if alert.state == "firing" and alert.topic is None}
+        shifts = self._shifts(step.number, stream_ms, metrics, surged)
+        return StepOutcome(step.number, stream_ms, metrics, list(changed), alerts, shifts, journal)
+
+    def _surges(self, step: int, stream_minute: int) -> list[AlertRecord]:
+        released = sorted(
+            (minute, market)
+            for market, state in self.markets.items()
+            for minute in state.waiting
+            if minute <= stream_minute
+        )
+        alerts: list[AlertRecord] = []
+        for minute, market in released:
+            state = self.markets[market]
+            by_topic = state.waiting.pop(minute)
+            pooled = self._pool(by_topic)
+            n = sum(one[0] for one in by_topic.values())
+            x = sum(one[1] for one in by_topic.values())
+            for topic, (events, negatives) in [(ALL_TOPICS, (n, x)), *sorted(by_topic.items())]:
+                threshold = THRESHOLD if topic == ALL_TOPICS else THRESHOLD + float(np.log(len(self.layout.topics)))
+                state.surges[topic], change = surge_step(
+                    state.surges.get(topic), Observation(minute, events, negatives, pooled), threshold
+                )
+                if change is not None:
+                    alerts.append(_alert(change, step, market, topic or None))
+        return alerts
+
+    def _pool(self, by_topic: TopicCounts) -> float:
+        """The share of negatives over all markets before this minute, fading by events; .25 while unknown."""
+        common = self.common
+        pooled = (common.pooled_x + 10.0) / (common.pooled_n + 40.0)
+        n = sum(one[0] for one in by_topic.values())
+        fade = 0.5 ** (n / POOLED_HALF_LIFE_EVENTS)
+        common.pooled_n = common.pooled_n * fade + n
+        common.pooled_x = common.pooled_x * fade + sum(one[1] for one in by_topic.values())
+        return pooled
+
+    def _shifts(
+        self, step: int, stream_ms: int, metrics: Mapping[str, MarketMetrics], surged: set[str]
+    ) -> list[ShiftRecord]:
+        found = []
+        ready = False
+        for market, one in metrics.items():
+            day = one.windows["24h"]
+            standing = Standing(day.n, _pair(day.u), None if day.r is None else _pair(day.r))
+            state = self.markets.setdefault(market, MarketState())
+            state.shift, evidence = shift_step(state.shift, standing, market in surged, stream_ms, self._rule)
+            ready = ready or state.shift.u is not None
+            if evidence is not None:
+                found.append((market, evidence))
+        found.sort(key=lambda pair: ("surge" not in pair[1], pair[0]))
+        u = {market: one.windows["24h"].u.value for market, one in metrics.items()}
+        r = {market: None if (day := one.windows["24h"]).r is None else day.r.value for market, one in metrics.items()}
+        if ready and not self.common.started:
+            self.common.started = True
+            return [ShiftRecord(f"initial-{step}", step, "initial", None, stream_ms, u, r)]
+        return [
+            ShiftRecord(f"shift-{step}-{market}", step, "shift", market, stream_ms, u, r, evidence)
+            for market, evidence in found
+        ]
+
+
+def _pair(estimate: Estimate) -> tuple[float, float]:
+    return estimate.value, estimate.se
+
+
+def _alert(change: AlertChange, step: int, market: str, topic: str | None) -> AlertRecord:
+    firing = change.state == "firing"
+    return AlertRecord(
+        id="-".join(filter(None, ("surge", market, topic, str(change.started_at)))),
+        seq=step,
+        kind="surge",
+        market=market,
+        topic=topic,
+        state=change.state,
+        started_at=change.started_at,
+        fired_at=change.started_at,
+        ended_at=None if firing else change.at,
+        evidence=change.evidence,
+    )
+
+
+def _deltas(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, int], Cells]:
+    """The ledger's fields `market:minute:cell` as one vector per (market, minute), in a stable order."""
+    found: dict[tuple[str, int], Cells] = {}
+    for field in sorted(counts):
+        market, minute, cell = field.split(":", 2)
+        key = (market, int(minute))
+        if key not in found:
+            found[key] = layout.zeros()
+        found[key][layout.index(cell)] += counts[field]
+    return found
+
+
+def _robust_first_minute(deltas: Mapping[tuple[str, int], Cells], layout: CellLayout) -> int:
+    """The minute before which lies at most 1 % of the first step's events: one late event is no coverage."""
+    per_minute: dict[int, int] = {}
+    for (_, minute), cells in deltas.items():
+        per_minute[minute] = per_minute.get(minute, 0) + layout.read(cells).n
+    total, so_far = sum(per_minute.values()), 0
+    for minute in sorted(per_minute):
+        so_far += per_minute[minute]
+        if so_far > total * 0.01:
+            return minute
+    return 0
+
+
+def _journal(step: CutStep, stream_time_ms: int | None, model: str) -> StepRecord:
+    deltas: dict[str, dict[str, dict[str, int]]] = {}
+    for field in sorted(step.counts):
+        market, minute, cell = field.split(":", 2)
+        deltas.setdefault(market, {}).setdefault(minute, {})[cell] = step.counts[field]
+    return StepRecord(
+        step=step.number,
+        stream_time=stream_time_ms,
+        cut={str(number): partition.next for number, partition in step.partitions.items()},
+        deltas=deltas,
+        users={bucket: base64.b64encode(blob).decode() for bucket, blob in sorted(step.users.items())},
+        model=model,
+    )

@@ -1,0 +1,82 @@
+"""All settings of a process: parsed once from the environment, frozen, every problem reported at once."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.errors import SettingsError
+
+SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
+
+
+class Settings(BaseSettings):
+    """Every setting is the environment variable MARKETPULSE_<NAME>, also from a file `.env` beside the process."""
+
+    model_config = SettingsConfigDict(env_prefix="MARKETPULSE_", env_file=".env", frozen=True, extra="ignore")
+
+    prefix: str = Field("marketpulse", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
+    """Prefix of topics, consumer groups and Redis keys: one product or tenant."""
+    kafka: str = "127.0.0.1:9092"
+    """Kafka bootstrap servers, `host:port,host:port`."""
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Redis (6.2 or later) or Valkey; one primary."""
+    user_hash_key: SecretStr = SecretStr("marketpulse")
+    """Key of the hash that replaces user ids; set your own in production."""
+
+    model: Literal["onnx", "stub"] = "onnx"
+    """`stub` classifies by a pure function of the text: for engine benchmarks and fault tests only."""
+    model_folder: Path = SHIPPED_MODEL
+    """Folder with the ONNX model, its tokenizer and manifest."""
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    """Where the model runs; an explicit device that is not there is an error at start."""
+    threads: int = Field(0, ge=0, le=256)
+    """Threads of ONNX Runtime; 0 = all cores."""
+
+    batch_records: int = Field(1000, ge=1, le=4000)
+    """Most records in one partition batch."""
+    batch_target_seconds: float = Field(0.25, gt=0, le=10)
+    """A slow model gets smaller batches, so that one takes about this long."""
+    session_timeout_seconds: float = Field(10.0, ge=1, le=300)
+    """Kafka consumer group session time-out."""
+    claim_timeout_seconds: float = Field(60.0, gt=0)
+    """How long a partition's claim is tried before the process ends with exit code 75."""
+    dedupe_minutes: float = Field(15.0, ge=0, le=1440)
+    """Record time within which an event id counts once per partition."""
+    dedupe_capacity: int = Field(1_000_000, ge=1000)
+    """Most ids remembered per partition; at the cap the oldest go."""
+
+    step_seconds: float = Field(1.0, gt=0, le=60)
+    """Time between roll-up steps while there is something new."""
+    idle_step_seconds: float = Field(10.0, gt=0, le=600)
+    """Time between roll-up steps while there is nothing new."""
+    lease_seconds: float = Field(5.0, gt=0.5, le=60)
+    """Time to live of the roll-up lease."""
+    idle_partition_seconds: float = Field(30.0, gt=0)
+    """A partition without records for so long does not hold stream time back."""
+    portfolio: Path | None = None
+    """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
+    log_format: Literal["console", "json"] = "json"
+    """`console` for people, `json` for machines."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is logged."""
+
+    @property
+    def redis(self) -> str:
+        """The Redis URL with its secret."""
+        return self.redis_url.get_secret_value()
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment with overrides; raises SettingsError naming every problem at once."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = [
+            f"MARKETPULSE_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()
+        ]
+        raise SettingsError(
+            "Settings cannot be used:\n  " + "\n  ".join(problems) + "\nOperator action: mend them and start again."
+        ) from error

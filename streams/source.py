@@ -1,0 +1,281 @@
+"""Partition batches from an aiokafka consumer of our own: claims, slices, decoding, de-duplication."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+import tenacity
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+
+from streams.batches import DeadLetter, DecodedBatch, Position
+from streams.decode import Decoded, Rejected, decode
+from streams.dedupe import SeenIds
+from streams.errors import ClaimTimeout, LogMismatch, Unavailable
+from streams.ledger import Ledger, checksum
+from streams.ledger_types import Claim
+from streams.logs import get_logger
+from streams.settings import Settings
+
+log = get_logger("source")
+
+
+@dataclass(slots=True)
+class Assigned:
+    """A partition under our claim: `next` is where the next batch starts."""
+
+    claim: Claim
+    next: int
+    seen: SeenIds
+    verify: bool  # the first record fetched is the last one counted: compare, then drop it
+
+
+class Source(ConsumerRebalanceListener):
+    """Reads `feedback` and hands whole partition batches to `deliver`, which may block: that is the back-pressure.
+
+    `start` of a batch is where the previous one ended, beginning with the claim's offset: a hole cannot form.
+    """
+
+    def __init__(
+        self, settings: Settings, topic: str, ledger: Ledger, deliver: Callable[[DecodedBatch], Awaitable[object]]
+    ) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._ledger = ledger
+        self._deliver = deliver
+        self._assigned: dict[int, Assigned] = {}
+        self._last_ends: dict[int, int] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self.records_per_batch = min(settings.batch_records, 200)
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Join the consumer group; waits while Kafka is away."""
+        timeout_ms = int(self._settings.session_timeout_seconds * 1000)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka,
+            group_id=f"{self._settings.prefix}.classify",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=timeout_ms,
+            heartbeat_interval_ms=max(timeout_ms // 3, 300),
+            rebalance_timeout_ms=int(self._settings.claim_timeout_seconds * 1000),
+            max_poll_interval_ms=600_000,
+            max_partition_fetch_bytes=1_048_576,
+            fetch_max_wait_ms=100,
+        )
+        consumer.subscribe([self._topic], listener=self)
+        self._consumer = consumer
+        async for attempt in tenacity.AsyncRetrying(
+            wait=tenacity.wait_exponential_jitter(0.2, 5), retry=tenacity.retry_if_exception_type(OSError)
+        ):
+            with attempt:
+                try:
+                    await consumer.start()
+                except Exception as error:
+                    log.warning("kafka_away", kafka=self._settings.kafka, error=str(error))
+                    raise OSError(str(error)) from error
+
+    async def stop(self) -> None:
+        """Leave the group; batches not yet committed are read again by whoever claims the partition next."""
+        self._assigned.clear()
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    # --- rebalance ----------------------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Forget the partitions: a batch still on its way is either committed in time or fenced."""
+        for partition in revoked:
+            self._assigned.pop(partition.partition, None)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Claim every partition of the new assignment."""
+        numbers = sorted(partition.partition for partition in assigned)
+        log.info("partitions_assigned", partitions=numbers)
+        await asyncio.gather(*(self.claim(number) for number in numbers))
+
+    async def claim(self, number: int) -> None:
+        """Claim one partition, check that the log still is the one that was counted, and seek.
+
+        Raises:
+            ClaimTimeout: Redis or Kafka did not answer within `claim_timeout_seconds`.
+            LedgerLost, LogMismatch: an operator must decide.
+        """
+        self._assigned.pop(number, None)
+        partition = TopicPartition(self._topic, number)
+        retrying = tenacity.AsyncRetrying(
+            wait=tenacity.wait_exponential_jitter(0.1, 2),
+            stop=tenacity.stop_after_delay(self._settings.claim_timeout_seconds),
+            retry=tenacity.retry_if_exception_type((Unavailable, OSError)),
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    claim = await self._ledger.claim(number)
+                    earliest = await self._offset(partition, newest=False)
+                    newest = await self._offset(partition, newest=True)
+        except tenacity.RetryError as error:
+            raise ClaimTimeout(
+                f"partition {number} could not be claimed within {self._settings.claim_timeout_seconds} s: "
+                f"{error.last_attempt.exception()}. The process ends to start anew."
+            ) from error
+        self._check_log(number, claim, earliest, newest)
+        verify = claim.next - 1 >= earliest and claim.last_checksum is not None
+        horizon_ms = int(self._settings.dedupe_minutes * 60_000)
+        seen = SeenIds(horizon_ms, self._settings.dedupe_capacity, claim.id_chunks)
+        before = self._last_ends.get(number, 0)
+        if claim.next < before:
+            log.error("ledger_rewound", partition=number, next=claim.next, committed=before)
+            self._last_ends[number] = claim.next
+            await self._ledger.count("rewinds")
+        assert self._consumer is not None
+        if partition not in self._consumer.assignment():
+            return  # revoked while we claimed: the next owner fences this claim
+        self._consumer.seek(partition, claim.next - 1 if verify else claim.next)
+        self._assigned[number] = Assigned(claim, claim.next, seen, verify)
+        log.info("partition_claimed", partition=number, claim=claim.number, next=claim.next, ids=len(seen))
+
+    async def _offset(self, partition: TopicPartition, newest: bool) -> int:
+        assert self._consumer is not None
+        try:
+            find = self._consumer.end_offsets if newest else self._consumer.beginning_offsets
+            offset: int = (await find([partition]))[partition]
+        except Exception as error:  # aiokafka raises many kinds here; each means: not now
+            raise Unavailable(f"Kafka does not tell the offsets of {partition}: {error}") from error
+        return offset
+
+    def _check_log(self, number: int, claim: Claim, earliest: int, newest: int) -> None:
+        if claim.next > newest:
+            raise LogMismatch(
+                f"{self._topic}[{number}] ends at {newest}, but the ledger counted up to {claim.next}: the topic was "
+                "recreated or truncated. Operator action: restore the topic, or start a new ledger on purpose."
+            )
+        if claim.next < earliest:
+            raise LogMismatch(
+                f"{self._topic}[{number}] begins at {earliest}, but the ledger stands at {claim.next}: retention took "
+                f"{earliest - claim.next} records unseen. Operator action: raise retention; rebuild the ledger."
+            )
+
+    def committed(self, position: Position) -> None:
+        """Remember how far this process saw the ledger: a later, smaller claim is a rewind."""
+        self._last_ends[position.partition] = max(self._last_ends.get(position.partition, 0), position.end)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    async def poll(self) -> None:
+        """One round over the assigned partitions: a slice of each that has records, oldest partition number first."""
+        consumer = self._consumer
+        assert consumer is not None
+        delivered = False
+        for number in sorted(self._assigned):
+            partition = TopicPartition(self._topic, number)
+            if partition not in consumer.assignment():
+                continue
+            found = await consumer.getmany(partition, timeout_ms=0, max_records=self.records_per_batch)
+            if records := found.get(partition):
+                await self._take(number, records)
+                delivered = True
+        if not delivered:
+            for partition, records in (
+                await consumer.getmany(timeout_ms=100, max_records=self.records_per_batch)
+            ).items():
+                await self._take(partition.partition, records)
+
+    async def _take(self, number: int, records: list[ConsumerRecord]) -> None:
+        state = self._assigned.get(number)
+        if state is None:
+            return
+        if state.verify:
+            records = self._verified(state, records)
+        records = [record for record in records if record.offset >= state.next]
+        if not records:
+            return
+        batch = decode_records(state, records)
+        state.next = batch.position.end
+        await self._deliver(batch)
+
+    def _verified(self, state: Assigned, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
+        state.verify = False
+        first = records[0]
+        if first.offset != state.claim.next - 1:
+            return records  # a control record stood there: nothing to compare
+        if (first.timestamp, checksum(first.value)) != (state.claim.last_timestamp, state.claim.last_checksum):
+            raise LogMismatch(
+                f"{self._topic}[{state.claim.partition}] holds another record at offset {first.offset} than the one "
+                "that was counted: the topic was recreated. "
+                "Operator action: restore the topic, or start a new ledger on purpose."
+            )
+        return records[1:]
+
+    async def commit_hint(self, position: Position) -> None:
+        """Commit the group offset: a hint for lag displays and autoscaling, never read by the worker."""
+        assert self._consumer is not None
+        partition = TopicPartition(self._topic, position.partition)
+        if partition in self._consumer.assignment():
+            await self._consumer.commit({partition: OffsetAndMetadata(position.end, "")})
+
+    def lag(self) -> dict[int, int]:
+        """Records between our position and the log's end, per assigned partition, as far as known."""
+        consumer = self._consumer
+        if consumer is None:
+            return {}
+        ends = {number: consumer.highwater(TopicPartition(self._topic, number)) for number in self._assigned}
+        return {number: (ends[number] or state.next) - state.next for number, state in self._assigned.items()}
+
+
+def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBatch:
+    """Decode and de-duplicate one partition batch; a broken record costs only itself."""
+    events: list[Decoded] = []
+    digests: list[bytes] = []
+    dead_letters: list[DeadLetter] = []
+    duplicates = 0
+    first_seen = state.seen.first_seen
+    for record in records:
+        try:
+            event = decode(record.value, record.timestamp)
+        except Rejected as rejected:
+            dead_letters.append(_dead_letter(record, rejected))
+            continue
+        digest = first_seen(event.id)
+        if digest is None:
+            duplicates += 1
+            continue
+        digests.append(digest)
+        events.append(event)
+    last = records[-1]
+    id_chunk, forget = state.seen.close_chunk(digests, last.timestamp)
+    position = Position(
+        state.claim.partition, state.claim.number, state.claim.generation, state.next, last.offset + 1
+    )
+    return DecodedBatch(
+        position=position,
+        events=events,
+        dead_letters=dead_letters,
+        duplicates=duplicates,
+        id_chunk=id_chunk,
+        forget_chunks=forget,
+        last_record_ms=last.timestamp,
+        last_checksum=checksum(last.value),
+        first_record_ms=records[0].timestamp,
+    )
+
+
+def _dead_letter(record: ConsumerRecord, rejected: Rejected) -> DeadLetter:
+    return DeadLetter(
+        code=rejected.code,
+        message=str(rejected),
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+        record_ms=record.timestamp,
+    )
+
+
+def now_ms() -> int:
+    """Wall clock in epoch ms, for latencies only: nothing that is counted depends on it."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,181 @@
+"""Event-time buckets per market and the window sums over them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Cells = NDArray[np.int64]
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+MINUTES_KEPT = 180
+HOURS_KEPT = 192
+MICRO = 1_000_000
+
+WINDOWS: dict[str, tuple[str, int]] = {"5m": ("minute", 5), "1h": ("minute", 60), "24h": ("hour", 24), "7d": ("hour", 168)}
+"""Window -> (unit of its buckets, how many: the current one included)."""
+
+
+class CellLayout:
+    """What one bucket counts, as positions of an int64 vector; names are also the ledger's field names.
+
+    `negative/quality` etc. count events by (sentiment, topic); `e/quality` sums the score e in micro-units;
+    `e2` sums its square in micro-units; `with_user` counts events that name a user.
+    """
+
+    def __init__(
+        self, topics: tuple[str, ...], sentiments: tuple[str, ...] = ("negative", "neutral", "positive")
+    ) -> None:
+        self.topics = topics
+        self.sentiments = sentiments
+        self.names: tuple[str, ...] = (
+            *(f"{sentiment}/{topic}" for sentiment in sentiments for topic in topics),
+            *(f"e/{topic}" for topic in topics),
+            "e2",
+            "with_user",
+        )
+        self._index = {name: at for at, name in enumerate(self.names)}
+        self.size = len(self.names)
+        counted = len(sentiments) * len(topics)
+        self.count_index = np.arange(counted).reshape(len(sentiments), len(topics))
+        self.score_index = counted + np.arange(len(topics))
+
+    def index(self, name: str) -> int:
+        """Position of a cell; KeyError for an unknown name."""
+        return self._index[name]
+
+    def zeros(self) -> Cells:
+        """An empty bucket."""
+        return np.zeros(self.size, np.int64)
+
+    def read(self, cells: Cells) -> "Sums":
+        """The sums a metric needs, from one vector."""
+        counts = cells[self.count_index]
+        labels = counts.sum(axis=1).tolist()
+        return Sums(
+            n=sum(labels),
+            labels=dict(zip(self.sentiments, labels, strict=True)),
+            sum_e=int(cells[self.score_index].sum()) / MICRO,
+            sum_e2=int(cells[self._index["e2"]]) / MICRO,
+            with_user=int(cells[self._index["with_user"]]),
+        )
+
+    def by_topic(self, cells: Cells) -> "dict[str, TopicSums]":
+        """Per topic with events: n, negatives and the sum of e."""
+        counts = cells[self.count_index]
+        n, negative, e = counts.sum(axis=0).tolist(), counts[0].tolist(), cells[self.score_index].tolist()
+        return {
+            topic: TopicSums(n[at], negative[at], e[at] / MICRO) for at, topic in enumerate(self.topics) if n[at]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Sums over one window: n events, per label, sum of e and of its square, events with a user."""
+
+    n: int
+    labels: dict[str, int]
+    sum_e: float
+    sum_e2: float
+    with_user: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSums:
+    """Sums of one topic over one window."""
+
+    n: int
+    negative: int
+    sum_e: float
+
+
+class Windows:
+    """Minute buckets (kept 3 h) and hour buckets (kept 8 d) of every market, in event time.
+
+    A window is the sum of its whole buckets, the current one and whatever lies ahead of stream time (events of
+    partitions that are further on). An event older than what is kept is counted in `dropped_late`.
+    """
+
+    def __init__(self, layout: CellLayout) -> None:
+        self.layout = layout
+        self.dropped_late = 0
+        self._buckets: dict[str, dict[str, dict[int, Cells]]] = {}  # market -> unit -> bucket -> cells
+        self._changed: set[tuple[str, str, int]] = set()
+        self._removed: set[tuple[str, str, int]] = set()
+
+    @property
+    def markets(self) -> list[str]:
+        """Markets with any bucket, in the order of their codes."""
+        return sorted(self._buckets)
+
+    def add(self, market: str, minute: int, cells: Cells, stream_minute: int) -> None:
+        """Add one (market, minute) delta; `stream_minute` decides what is too old to be kept."""
+        units = self._buckets.setdefault(market, {"minute": {}, "hour": {}})
+        if minute > stream_minute - MINUTES_KEPT:
+            self._add(units, market, "minute", minute, cells)
+        if minute // 60 > stream_minute // 60 - HOURS_KEPT:
+            self._add(units, market, "hour", minute // 60, cells)
+        else:
+            self.dropped_late += self.layout.read(cells).n
+
+    def _add(self, units: dict[str, dict[int, Cells]], market: str, unit: str, bucket: int, cells: Cells) -> None:
+        known = units[unit].get(bucket)
+        units[unit][bucket] = cells.copy() if known is None else known + cells
+        self._changed.add((market, unit, bucket))
+        self._removed.discard((market, unit, bucket))
+
+    def advance(self, stream_minute: int) -> None:
+        """Forget buckets that no window reaches any more."""
+        oldest = {"minute": stream_minute - MINUTES_KEPT, "hour": stream_minute // 60 - HOURS_KEPT}
+        for market, units in self._buckets.items():
+            for unit, buckets in units.items():
+                for bucket in [bucket for bucket in buckets if bucket <= oldest[unit]]:
+                    del buckets[bucket]
+                    self._changed.discard((market, unit, bucket))
+                    self._removed.add((market, unit, bucket))
+
+    def window(self, market: str, name: str, stream_minute: int) -> Cells:
+        """Sum of a market's window (`5m`, `1h`, `24h`, `7d`) at stream time."""
+        return self._sum(market, WINDOWS[name][0], first_bucket(name, stream_minute), None)
+
+    def between_hours(self, market: str, first: int, end: int) -> Cells:
+        """Sum of a market's hour buckets in [first, end)."""
+        return self._sum(market, "hour", first, end)
+
+    def _sum(self, market: str, unit: str, first: int, end: int | None) -> Cells:
+        buckets = self._buckets.get(market, {}).get(unit, {})
+        chosen = [cells for bucket, cells in buckets.items() if bucket >= first and (end is None or bucket < end)]
+        if not chosen:
+            return self.layout.zeros()
+        total: Cells = np.add.reduce(chosen)
+        return total
+
+    # --- persistence --------------------------------------------------------------------------------------------
+
+    def take_changes(self) -> tuple[dict[tuple[str, str], dict[int, bytes]], dict[tuple[str, str], list[int]]]:
+        """Buckets changed and removed since the last call, per (market, unit): new content, gone bucket numbers."""
+        changed: dict[tuple[str, str], dict[int, bytes]] = {}
+        for market, unit, bucket in sorted(self._changed):
+            changed.setdefault((market, unit), {})[bucket] = self._buckets[market][unit][bucket].tobytes()
+        removed: dict[tuple[str, str], list[int]] = {}
+        for market, unit, bucket in sorted(self._removed):
+            removed.setdefault((market, unit), []).append(bucket)
+        self._changed.clear()
+        self._removed.clear()
+        return changed, removed
+
+    def load(self, market: str, minutes: Mapping[int, bytes], hours: Mapping[int, bytes]) -> None:
+        """Restore one market's buckets as `take_changes` gave them."""
+        self._buckets[market] = {"minute": _cells_of(minutes.items()), "hour": _cells_of(hours.items())}
+
+
+def first_bucket(name: str, stream_minute: int) -> int:
+    """Number of the oldest bucket (minute or hour) of a window at stream time."""
+    unit, length = WINDOWS[name]
+    return (stream_minute if unit == "minute" else stream_minute // 60) - length + 1
+
+
+def _cells_of(rows: Iterable[tuple[int, bytes]]) -> dict[int, Cells]:
+    return {bucket: np.frombuffer(content, np.int64).copy() for bucket, content in rows}
