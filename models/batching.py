@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def plan_batches(
-    lengths: Sequence[int] | NDArray[np.int64], max_tokens: int, max_rows: int
-) -> list[NDArray[np.int64]]:
+def plan_batches(lengths: Sequence[int] | NDArray[np.int64], max_tokens: int, max_rows: int) -> list[NDArray[np.int64]]:
     """Row numbers of each batch, shortest first.
 
     Args:

@@ -1,10 +1,9 @@
-"""One cleaning of texts for training and serving alike; its source's hash stands in every manifest."""
+"""One cleaning of texts for training and serving alike; the hash of its rules stands in every manifest."""
 
 import hashlib
 import html
 import re
 import unicodedata
-from pathlib import Path
 
 MAX_CHARACTERS = 600
 """A classifier with at most 96 tokens sees no more; longer texts are cut before the costly steps."""
@@ -14,7 +13,9 @@ _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _MENTION = re.compile(r"(?<!\w)@\w+")
 _NUMBER = re.compile(r"\d(?:[\d -]{5,}\d)")
 _REPEAT = re.compile(r"(.)\1{3,}")
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 _SPACE = re.compile(r"\s+")
 
 
@@ -39,5 +40,6 @@ def clean(text: str) -> str:
 
 
 def clean_sha256() -> str:
-    """SHA-256 of this file: a model trained with another cleaning is refused at load."""
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    """SHA-256 of the rules: a model trained with another cleaning is refused at load."""
+    patterns = [one.pattern for one in (_URL, _EMAIL, _MENTION, _NUMBER, _REPEAT, _INVISIBLE, _SPACE)]
+    return hashlib.sha256(repr([1, MAX_CHARACTERS, *patterns]).encode()).hexdigest()

@@ -144,7 +144,9 @@ def train(
             seen += 1
             if number % 100 == 0:
                 left = (time.monotonic() - started) / seen * (total - done * per_epoch - seen)
-                report(f"epoch {epoch + 1}/{plan.epochs} batch {number}/{per_epoch} loss {running:.4f} left {left:.0f} s")
+                report(
+                    f"epoch {epoch + 1}/{plan.epochs} batch {number}/{per_epoch} loss {running:.4f} left {left:.0f} s"
+                )
         torch.save(
             {
                 "network": network.state_dict(),
@@ -218,7 +220,9 @@ def _resume(
     schedule: torch.optim.lr_scheduler.LambdaLR,
 ) -> int:
     """Load the newest checkpoint in `out`; the number of epochs done."""
-    done = max((epoch for epoch in itertools.takewhile(lambda n: (out / f"epoch-{n}.pt").exists(), range(1, 1_000))), default=0)
+    done = max(
+        (epoch for epoch in itertools.takewhile(lambda n: (out / f"epoch-{n}.pt").exists(), range(1, 1_000))), default=0
+    )
     if done:
         checkpoint = torch.load(out / f"epoch-{done}.pt", weights_only=True)
         network.load_state_dict(checkpoint["network"])

@@ -1,6 +1,8 @@
 """The batch types that travel from the source through the model to the ledger."""
 
 from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,7 @@ class DecodedBatch:
 
     position: Position
     events: list[Decoded]
+    records: list[Any]  # the Kafka record behind each event
     dead_letters: list[DeadLetter]
     duplicates: int
     id_chunk: bytes

@@ -12,7 +12,7 @@ _TIME = struct.Struct(">q")
 
 def id_digest(event_id: str) -> bytes:
     """16 bytes that stand for an event id (XXH3, 128 bits: 1e6 ids collide with a chance of 1e-27)."""
-    return xxhash.xxh3_128_digest(event_id)
+    return xxhash.xxh3_128_digest(event_id.encode())
 
 
 class SeenIds:

@@ -105,7 +105,7 @@ class Server:
             self.prepare()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent()
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent()
             )
         deadline = time.monotonic() + timeout_s
         while not self.answers():
@@ -337,7 +337,7 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """On Linux the kernel ends the child when this process ends, however it ends; own group: Ctrl-C is ours to pass on."""
     if sys.platform != "linux":
         return os.setpgrp

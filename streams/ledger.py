@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
-import msgspec
+import msgpack
 import redis.asyncio
 
 from streams.batches import DecodedBatch, Delta
@@ -14,7 +14,6 @@ from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxE
 from streams.redis_connection import connect_async, translated_errors
 
 _SCRIPTS = ("claim", "commit", "lease", "cut", "publish", "allocate")
-_msgpack = msgspec.msgpack
 
 
 class Keys:
@@ -48,6 +47,12 @@ class Keys:
 
     def hours(self, market: str) -> str:
         return f"{self.prefix}buckets:hour:{market}"
+
+
+def _packed(content: object) -> bytes:
+    """MessagePack as Redis's Lua reads it: it knows strings, but not the newer binary type."""
+    packed: bytes = msgpack.packb(content, use_bin_type=False)
+    return packed
 
 
 def checksum(value: bytes | None) -> int:
@@ -159,7 +164,7 @@ class Ledger:
                 position.end,
                 keys.prefix,
                 self._max_open_cells,
-                _msgpack.encode(payload),
+                _packed(payload),
             ],
         )
         return answer[0].decode(), b" ".join(answer[1:]).decode()
@@ -188,7 +193,7 @@ class Ledger:
         if answer[0] != b"OK":
             return answer[0].decode()
         _, number, packed, counts, buckets, users = answer
-        cut = _msgpack.decode(packed)
+        cut = msgpack.unpackb(packed)
         fields = iter(counts)
         return CutStep(
             number=int(number),
@@ -226,10 +231,8 @@ class Ledger:
 
     async def publish(self, lease: Lease, step: CutStep, writes: Iterable[Command]) -> Answer:
         """Write one step's results at once: OK, ALREADY (the reply was lost) or FENCED."""
-        payload = _msgpack.encode({"writes": list(writes), "users": list(step.users)})
-        answer = await self._run(
-            "publish", [self.keys.ledger], [self.keys.prefix, lease.number, step.number, payload]
-        )
+        payload = _packed({"writes": list(writes), "users": list(step.users)})
+        answer = await self._run("publish", [self.keys.ledger], [self.keys.prefix, lease.number, step.number, payload])
         return answer[0].decode()
 
     async def load_state(self) -> dict[str, bytes]:
@@ -265,9 +268,15 @@ class Ledger:
         with translated_errors(self.url):
             await self.redis.xdel(self.keys.outbox, *(entry.id for entry in entries))
 
+    async def get(self, key: str) -> bytes | None:
+        """One plain value."""
+        with translated_errors(self.url):
+            value: bytes | None = await self.redis.get(key)
+        return value
+
     async def store_allocation(self, seq: int, writes: Iterable[Command]) -> bool:
         """Store an allocation with its outbox record; False if this or a newer shift was already answered."""
         answer = await self._run(
-            "allocate", [self.keys.ledger, self.keys.allocation_seq], [seq, _msgpack.encode(list(writes))]
+            "allocate", [self.keys.ledger, self.keys.allocation_seq], [seq, _packed(list(writes))]
         )
         return bool(answer[0] == b"OK")

@@ -18,7 +18,11 @@ def configure_logs(settings: Settings) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     as_json = settings.log_format == "json"
-    renderer: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    )
     if as_json:
         shared.append(structlog.processors.format_exc_info)
     level = logging.getLevelName(settings.log_level.upper())
@@ -44,5 +48,5 @@ def configure_logs(settings: Settings) -> None:
 
 def get_logger(component: str) -> FilteringBoundLogger:
     """A logger bound to one component of the worker."""
-    logger: FilteringBoundLogger = structlog.get_logger("marketpulse").bind(component=component)
+    logger: FilteringBoundLogger = structlog.get_logger("marketpulse", component=component)
     return logger

@@ -166,7 +166,11 @@ def compute_metrics(
     result = {}
     for market in markets:
         brand = brand_influence(
-            day[market].labels["positive"], day[market].labels["negative"], pooled_share, users[market].current_24h, most
+            day[market].labels["positive"],
+            day[market].labels["negative"],
+            pooled_share,
+            users[market].current_24h,
+            most,
         )
         of_window = {
             name: _window_metrics(name, sums[name][market], users[market], baselines[name][market], covered, brand)

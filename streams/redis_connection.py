@@ -34,20 +34,18 @@ def translated_errors(url: str) -> Iterator[None]:
     """Turn redis-py's errors into the project's: retriable ones, bounds, and what an operator must mend."""
     try:
         yield
-    except (redis.AuthenticationError, redis.NoPermissionError) as error:
+    except (redis.exceptions.AuthenticationError, redis.exceptions.NoPermissionError) as error:
         raise OperatorNeeded(
             f"Redis at {_without_secret(url)} refuses these credentials: {error}. "
             "Operator action: mend user and password in MARKETPULSE_REDIS_URL or the ACL."
         ) from error
-    except redis.OutOfMemoryError as error:
-        raise LedgerFull(
-            "Redis is out of memory. Operator action: raise maxmemory; commits wait meanwhile."
-        ) from error
-    except redis.ReadOnlyError as error:
+    except redis.exceptions.OutOfMemoryError as error:
+        raise LedgerFull("Redis is out of memory. Operator action: raise maxmemory; commits wait meanwhile.") from error
+    except redis.exceptions.ReadOnlyError as error:
         raise Unavailable(
             f"Redis at {_without_secret(url)} is a read-only replica. Operator action: point the worker at the primary."
         ) from error
-    except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, OSError) as error:
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.BusyLoadingError, OSError) as error:
         raise Unavailable(
             f"Redis at {_without_secret(url)} does not answer: {error or type(error).__name__}. "
             "Operator action: none if it is restarting, it is tried again."

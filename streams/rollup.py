@@ -22,7 +22,7 @@ from streams.detectors import (
 from streams.ledger_types import CutStep
 from streams.metrics import ActiveUsers, Estimate, MarketMetrics, Spending, compute_metrics
 from streams.stream_time import stream_time
-from streams.windows import Cells, CellLayout, Windows
+from streams.windows import CellLayout, Cells, Windows
 
 ALL_TOPICS = ""
 POOLED_HALF_LIFE_EVENTS = 20_000.0

@@ -1,15 +1,16 @@
 """Partition batches from an aiokafka consumer of our own: claims, slices, decoding, de-duplication."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import tenacity
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from streams.batches import DeadLetter, DecodedBatch, Position
+from streams.contracts import DeadLetterCode
 from streams.decode import Decoded, Rejected, decode
 from streams.dedupe import SeenIds
 from streams.errors import ClaimTimeout, LogMismatch, Unavailable
@@ -159,6 +160,17 @@ class Source(ConsumerRebalanceListener):
                 f"{earliest - claim.next} records unseen. Operator action: raise retention; rebuild the ledger."
             )
 
+    async def claim_again(self, position: Position) -> None:
+        """After a refused commit: claim anew, unless that happened already or the partition is no longer ours."""
+        state = self._assigned.get(position.partition)
+        if state is not None and state.claim.number == position.claim:
+            await self.claim(position.partition)
+
+    def holds(self, position: Position) -> bool:
+        """Whether the batch's claim is still the one this process reads under."""
+        state = self._assigned.get(position.partition)
+        return state is not None and state.claim.number == position.claim
+
     def committed(self, position: Position) -> None:
         """Remember how far this process saw the ledger: a later, smaller claim is a rewind."""
         self._last_ends[position.partition] = max(self._last_ends.get(position.partition, 0), position.end)
@@ -170,24 +182,38 @@ class Source(ConsumerRebalanceListener):
         consumer = self._consumer
         assert consumer is not None
         delivered = False
-        for number in sorted(self._assigned):
+        for number, state in sorted(self._assigned.items()):
             partition = TopicPartition(self._topic, number)
             if partition not in consumer.assignment():
                 continue
-            found = await consumer.getmany(partition, timeout_ms=0, max_records=self.records_per_batch)
+            found = await self._fetch(partition, timeout_ms=0)
             if records := found.get(partition):
-                await self._take(number, records)
+                await self._take(state, records)
                 delivered = True
         if not delivered:
-            for partition, records in (
-                await consumer.getmany(timeout_ms=100, max_records=self.records_per_batch)
-            ).items():
-                await self._take(partition.partition, records)
+            before = dict(self._assigned)
+            found = await self._fetch(timeout_ms=100)
+            for partition, records in found.items():
+                if (known := before.get(partition.partition)) is not None:
+                    await self._take(known, records)
 
-    async def _take(self, number: int, records: list[ConsumerRecord]) -> None:
-        state = self._assigned.get(number)
-        if state is None:
-            return
+    async def _fetch(self, *partitions: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
+        assert self._consumer is not None
+        try:
+            found: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
+                *partitions, timeout_ms=timeout_ms, max_records=self.records_per_batch
+            )
+        except NoOffsetForPartitionError:
+            return {}  # assigned, but the claim that seeks is still under way
+        except OffsetOutOfRangeError as error:
+            for partition in error.args[0]:  # claiming anew tells why: recreated, truncated or retention passed
+                await self.claim(partition.partition)
+            return {}
+        return found
+
+    async def _take(self, state: Assigned, records: list[ConsumerRecord]) -> None:
+        if self._assigned.get(state.claim.partition) is not state:
+            return  # claimed anew while we fetched: these records were read from another position
         if state.verify:
             records = self._verified(state, records)
         records = [record for record in records if record.offset >= state.next]
@@ -229,6 +255,7 @@ class Source(ConsumerRebalanceListener):
 def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBatch:
     """Decode and de-duplicate one partition batch; a broken record costs only itself."""
     events: list[Decoded] = []
+    accepted: list[ConsumerRecord] = []
     digests: list[bytes] = []
     dead_letters: list[DeadLetter] = []
     duplicates = 0
@@ -237,7 +264,7 @@ def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBat
         try:
             event = decode(record.value, record.timestamp)
         except Rejected as rejected:
-            dead_letters.append(_dead_letter(record, rejected))
+            dead_letters.append(dead_letter(record, rejected.code, str(rejected)))
             continue
         digest = first_seen(event.id)
         if digest is None:
@@ -245,14 +272,14 @@ def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBat
             continue
         digests.append(digest)
         events.append(event)
+        accepted.append(record)
     last = records[-1]
     id_chunk, forget = state.seen.close_chunk(digests, last.timestamp)
-    position = Position(
-        state.claim.partition, state.claim.number, state.claim.generation, state.next, last.offset + 1
-    )
+    position = Position(state.claim.partition, state.claim.number, state.claim.generation, state.next, last.offset + 1)
     return DecodedBatch(
         position=position,
         events=events,
+        records=accepted,
         dead_letters=dead_letters,
         duplicates=duplicates,
         id_chunk=id_chunk,
@@ -263,10 +290,11 @@ def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBat
     )
 
 
-def _dead_letter(record: ConsumerRecord, rejected: Rejected) -> DeadLetter:
+def dead_letter(record: ConsumerRecord, code: DeadLetterCode, message: str) -> DeadLetter:
+    """A record on its way to the dead-letter topic, untouched."""
     return DeadLetter(
-        code=rejected.code,
-        message=str(rejected),
+        code=code,
+        message=message,
         partition=record.partition,
         offset=record.offset,
         key=record.key,
@@ -274,8 +302,3 @@ def _dead_letter(record: ConsumerRecord, rejected: Rejected) -> DeadLetter:
         headers=tuple(record.headers),
         record_ms=record.timestamp,
     )
-
-
-def now_ms() -> int:
-    """Wall clock in epoch ms, for latencies only: nothing that is counted depends on it."""
-    return time.time_ns() // 1_000_000

@@ -14,7 +14,12 @@ MINUTES_KEPT = 180
 HOURS_KEPT = 192
 MICRO = 1_000_000
 
-WINDOWS: dict[str, tuple[str, int]] = {"5m": ("minute", 5), "1h": ("minute", 60), "24h": ("hour", 24), "7d": ("hour", 168)}
+WINDOWS: dict[str, tuple[str, int]] = {
+    "5m": ("minute", 5),
+    "1h": ("minute", 60),
+    "24h": ("hour", 24),
+    "7d": ("hour", 168),
+}
 """Window -> (unit of its buckets, how many: the current one included)."""
 
 
@@ -66,9 +71,7 @@ class CellLayout:
         """Per topic with events: n, negatives and the sum of e."""
         counts = cells[self.count_index]
         n, negative, e = counts.sum(axis=0).tolist(), counts[0].tolist(), cells[self.score_index].tolist()
-        return {
-            topic: TopicSums(n[at], negative[at], e[at] / MICRO) for at, topic in enumerate(self.topics) if n[at]
-        }
+        return {topic: TopicSums(n[at], negative[at], e[at] / MICRO) for at, topic in enumerate(self.topics) if n[at]}
 
 
 @dataclass(frozen=True, slots=True)

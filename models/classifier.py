@@ -1,0 +1,39 @@
+"""The seam between the stream and any model: texts in, probabilities out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is and where it runs; `provider` is ONNX Runtime's name of the execution provider in use."""
+
+    id: str
+    sha256: str
+    device: str
+    provider: str
+    sentiments: tuple[str, ...]
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities per text: `sentiment` float32 (n, 3), `topic` float32 (n, topics); rows sum to 1."""
+
+    sentiment: NDArray[np.float32]
+    topic: NDArray[np.float32]
+
+
+class Classifier(Protocol):
+    """Any model. Called from one thread at a time, off the event loop."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What this model is."""
+
+    def classify(self, texts: Sequence[str], languages: Sequence[str | None]) -> Predictions:
+        """Probabilities of each text, in the order given. Raises BadOutput."""

@@ -1,0 +1,25 @@
+"""Errors of the classifier.
+
+ModelError
+├── BadArtifact        the model folder cannot be trusted or used; the process refuses to start
+├── DeviceMissing      the device that was asked for is not there
+└── BadOutput          the model answered with something that is no probability
+"""
+
+
+class ModelError(Exception):
+    """Root of the classifier's errors; none is retriable."""
+
+    retriable = False
+
+
+class BadArtifact(ModelError):
+    """The model folder cannot be used. Operator action: restore the folder or export the model again."""
+
+
+class DeviceMissing(ModelError):
+    """The device is not there. Operator action: install its runtime, or set MARKETPULSE_DEVICE=auto or cpu."""
+
+
+class BadOutput(ModelError):
+    """The model answered with NaN or values outside [0, 1]. Operator action: go back to the model before."""

@@ -1,0 +1,142 @@
+"""A trained network into a model folder: ONNX graph, static int8, parity with PyTorch, manifest."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from tokenizers import Tokenizer
+
+from models.batching import plan_batches
+from models.clean import clean, clean_sha256
+from models.errors import BadArtifact
+from models.labels import SENTIMENTS, TOPICS
+from models.manifest import Manifest, sha256_of, write_manifest
+from models.network import FeedbackClassifier, Probabilities
+from models.onnx import OnnxClassifier, load_onnx_classifier
+
+OPSET = 17
+PARITY = 0.08
+"""Largest mean difference of probabilities between int8 and PyTorch that is still exported."""
+
+
+class _Calibration(CalibrationDataReader):  # type: ignore[misc]
+    """Batches of real texts from which the activations' ranges are taken."""
+
+    def __init__(self, tokenizer: Tokenizer, texts: list[str]) -> None:
+        tokens = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+        planned = plan_batches([len(one) for one in tokens], 1_024, 64)
+        random.Random(0).shuffle(planned)
+        self._feeds: Iterator[dict[str, NDArray[np.int64]]] = (_feed([tokens[row] for row in rows]) for rows in planned)
+
+    def get_next(self) -> dict[str, NDArray[np.int64]] | None:
+        """The next batch, None at the end."""
+        return next(self._feeds, None)
+
+
+def export(
+    network: FeedbackClassifier,
+    tokenizer_file: Path,
+    out: Path,
+    model_id: str,
+    calibration_texts: list[str],
+    precision: str = "int8",
+    max_length: int = 96,
+) -> OnnxClassifier:
+    """Write model folder `out` and load it; refuses a folder whose answers differ from PyTorch's.
+
+    Args:
+        network: trained, in evaluation mode.
+        tokenizer_file: a tokenizers JSON file.
+        out: folder to make; replaced file by file.
+        model_id: name in manifest and metrics.
+        calibration_texts: real texts for the ranges of int8 (a few hundred) and for the parity check.
+        precision: `fp32` or `int8` (static, per channel: a text's answer does not depend on its neighbours).
+        max_length: tokens a text is cut to.
+
+    Raises:
+        BadArtifact: the exported graph does not answer as PyTorch does.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.enable_truncation(max_length)
+    texts = [clean(text) for text in calibration_texts]
+    plain, final = out / "plain.onnx", out / "model.onnx"
+    feed = _feed([encoding.ids for encoding in tokenizer.encode_batch(texts[:4])])
+    torch.onnx.export(
+        Probabilities(network).eval(),
+        (torch.from_numpy(feed["input_ids"]), torch.from_numpy(feed["attention_mask"])),
+        str(plain),
+        input_names=["input_ids", "attention_mask"],
+        output_names=["sentiment", "topic"],
+        dynamic_axes={name: {0: "rows", 1: "tokens"} for name in ("input_ids", "attention_mask")}
+        | {name: {0: "rows"} for name in ("sentiment", "topic")},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    if precision == "int8":
+        prepared = out / "prepared.onnx"
+        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(final),
+            _Calibration(tokenizer, texts),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["MatMul", "Gather"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"MatMulConstBOnly": True},
+        )
+        prepared.unlink()
+        plain.unlink()
+    else:
+        plain.replace(final)
+    (out / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
+    opset = onnx.load(str(final), load_external_data=False).opset_import[0].version
+    names = ("model.onnx", "tokenizer.json")
+    write_manifest(
+        out,
+        Manifest(
+            id=model_id,
+            files={name: sha256_of(out / name) for name in names},
+            sentiments=SENTIMENTS,
+            topics=TOPICS,
+            max_length=max_length,
+            pad_id=tokenizer.token_to_id("[PAD]"),
+            opset=int(opset),
+            precision=precision,
+            clean_sha256=clean_sha256(),
+        ),
+    )
+    classifier = load_onnx_classifier(out, "cpu")
+    _require_parity(classifier, network, texts)
+    return classifier
+
+
+def _require_parity(classifier: OnnxClassifier, network: FeedbackClassifier, texts: list[str]) -> None:
+    differences = []
+    with torch.no_grad():
+        for _, ids, mask in classifier.batches(texts):
+            expected, _ = Probabilities(network)(torch.from_numpy(ids), torch.from_numpy(mask))
+            actual, _ = classifier.run(ids, mask)
+            differences.append(np.abs(actual - expected.numpy()).mean(axis=1))
+    mean = float(np.concatenate(differences).mean())
+    if not mean <= PARITY:
+        raise BadArtifact(
+            f"the exported graph differs from PyTorch by {mean:.4f} on average, at most {PARITY} is taken."
+        )
+
+
+def _feed(tokens: list[list[int]]) -> dict[str, NDArray[np.int64]]:
+    width = max(map(len, tokens))
+    ids = np.zeros((len(tokens), width), np.int64)
+    for row, one in enumerate(tokens):
+        ids[row, : len(one)] = one
+    return {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)}

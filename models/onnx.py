@@ -1,0 +1,143 @@
+"""The shipped and any exported model on ONNX Runtime: tokenised in Rust, batches bounded by tokens."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from models.batching import plan_batches
+from models.classifier import ModelInfo, Predictions
+from models.clean import clean
+from models.errors import BadArtifact, BadOutput, DeviceMissing
+from models.manifest import Manifest, load_manifest
+
+Device = Literal["auto", "cpu", "cuda", "tensorrt"]
+PROVIDERS: dict[str, str] = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+MOST_TOKENS = 4_096
+MOST_ROWS = 256
+
+
+class OnnxClassifier:
+    """Texts in, probabilities out; use `load_onnx_classifier`. One thread at a time."""
+
+    def __init__(self, session: Any, tokenizer: Tokenizer, manifest: Manifest, device: str) -> None:
+        self._session = session
+        self._tokenizer = tokenizer
+        self._manifest = manifest
+        self._info = ModelInfo(
+            id=manifest.id,
+            sha256=manifest.model_sha256,
+            device=device,
+            provider=session.get_providers()[0],
+            sentiments=manifest.sentiments,
+            topics=manifest.topics,
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        """What this model is and where it runs."""
+        return self._info
+
+    def classify(self, texts: Sequence[str], languages: Sequence[str | None]) -> Predictions:
+        """Probabilities of each text, in the order given; whatever the text holds. Raises BadOutput."""
+        sentiment = np.empty((len(texts), len(self._info.sentiments)), np.float32)
+        topic = np.empty((len(texts), len(self._info.topics)), np.float32)
+        for rows, ids, mask in self.batches(texts):
+            sentiment[rows], topic[rows] = self.run(ids, mask)
+        _require_probabilities(sentiment)
+        _require_probabilities(topic)
+        return Predictions(sentiment, topic)
+
+    def batches(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+        """Cleaned, tokenised and padded batches: (row numbers, token ids, attention mask)."""
+        encodings = self._tokenizer.encode_batch_fast([clean(text) for text in texts])
+        tokens = [encoding.ids for encoding in encodings]
+        planned = plan_batches([len(one) for one in tokens], MOST_TOKENS, MOST_ROWS)
+        return [(rows, *_padded([tokens[row] for row in rows], self._manifest.pad_id)) for rows in planned]
+
+    def run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """One batch through the session: both heads' probabilities."""
+        sentiment, topic = self._session.run(["sentiment", "topic"], {"input_ids": ids, "attention_mask": mask})
+        return sentiment, topic
+
+
+def load_onnx_classifier(folder: Path, device: Device = "auto", threads: int = 0) -> OnnxClassifier:
+    """Verify a model folder, then load it on a device.
+
+    Args:
+        folder: model.onnx, tokenizer.json and manifest.json.
+        device: `auto` takes the best that is there; any other must be there.
+        threads: threads of ONNX Runtime; 0 = all cores.
+
+    Raises:
+        BadArtifact: the folder cannot be trusted or its model has other outputs than the manifest says.
+        DeviceMissing: the device is not there.
+    """
+    manifest = load_manifest(folder)
+    chosen = _choose(device)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            (folder / "model.onnx").read_bytes(), options, providers=[PROVIDERS[chosen]]
+        )
+        tokenizer = Tokenizer.from_buffer((folder / "tokenizer.json").read_bytes())
+    except Exception as error:  # both raise bare exceptions of many kinds
+        raise BadArtifact(f"{folder} cannot be loaded: {error}. Operator action: export the model again.") from error
+    if session.get_providers()[0] != PROVIDERS[chosen]:
+        raise DeviceMissing(
+            f"device {chosen} was chosen, but ONNX Runtime took {session.get_providers()[0]}. "
+            "Operator action: install the device's runtime libraries, or set MARKETPULSE_DEVICE=cpu."
+        )
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(manifest.max_length)
+    classifier = OnnxClassifier(session, tokenizer, manifest, chosen)
+    sentiment, topic = classifier.run(*_padded([[2, 3]], manifest.pad_id))
+    if sentiment.shape[1] != len(manifest.sentiments) or topic.shape[1] != len(manifest.topics):
+        raise BadArtifact(
+            f"{folder} answers with {sentiment.shape[1]} sentiments and {topic.shape[1]} topics, the manifest names "
+            f"{len(manifest.sentiments)} and {len(manifest.topics)}. Operator action: export the model again."
+        )
+    return classifier
+
+
+def _choose(device: Device) -> str:
+    available = onnxruntime.get_available_providers()
+    if device == "auto":
+        return "cuda" if PROVIDERS["cuda"] in available and _has_gpu() else "cpu"
+    if PROVIDERS[device] not in available:
+        raise DeviceMissing(
+            f"device {device} was asked for, but this ONNX Runtime has {available}. "
+            "Operator action: install the extra `gpu` on a machine with the device, or set MARKETPULSE_DEVICE=auto."
+        )
+    return device
+
+
+def _has_gpu() -> bool:
+    return Path("/proc/driver/nvidia/version").exists()
+
+
+def _padded(tokens: list[list[int]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    width = max(map(len, tokens))
+    ids = np.full((len(tokens), width), pad_id, np.int64)
+    mask = np.zeros((len(tokens), width), np.int64)
+    for row, one in enumerate(tokens):
+        ids[row, : len(one)] = one
+        mask[row, : len(one)] = 1
+    return ids, mask
+
+
+def _require_probabilities(values: NDArray[np.float32]) -> None:
+    if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1.0001).all()):
+        raise BadOutput("the model answered with NaN or values outside [0, 1]")

@@ -1,0 +1,92 @@
+"""Markets, costs, bounds and budget, typed and checked, from a TOML file."""
+
+import math
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from strategy.errors import BadPortfolio
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One national market; money in the plan's currency per period, penetrations in [0, 1]."""
+
+    population: Positive
+    income: Positive
+    culture: Share
+    w: Positive
+    c: NotNegative
+    d: NotNegative
+    l: NotNegative  # noqa: E741 - the founding documents' name
+    f: NotNegative
+    o: NotNegative
+    g: NotNegative = 20.0
+    p0: Share = 0.05
+    p_max: Share = 0.6
+    status: Literal["entered", "candidate", "excluded"] = "entered"
+    spend_low: NotNegative = 0.0
+    spend_high: float | None = None
+    spend: NotNegative | None = None  # actual spend this period, where known
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds for all markets together."""
+
+    budget: Positive = 2000.0
+    currency: str = "10,000 CNY"
+    period_days: Positive = 30.0
+    dead_band: Share = 0.01
+    change_limit_floor: NotNegative = 20.0
+    change_limit_share: NotNegative = 0.5
+    rho: NotNegative = 2.0
+    theta: NotNegative = 1.0
+    weights: tuple[float, float, float, float] = (0.25, 0.25, 0.25, 0.25)
+
+
+class Portfolio(msgspec.Struct, frozen=True):
+    """The plan and its markets, in the order of their codes."""
+
+    plan: Plan
+    markets: dict[str, Market]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """v_i = sqrt(population x income), scaled so that the largest is 100; a_i = b_i = v_i."""
+        raw = {code: math.sqrt(market.population * market.income) for code, market in self.markets.items()}
+        largest = max(raw.values())
+        return {code: 100 * value / largest for code, value in raw.items()}
+
+
+def load_portfolio(path: Path | None = None) -> Portfolio:
+    """The portfolio of a TOML file, or the shipped one.
+
+    Raises:
+        BadPortfolio: the file cannot be read or a field is missing, unknown or out of range.
+    """
+    try:
+        text = (path or files("strategy") / "markets.toml").read_text("utf-8")
+        return portfolio_of(tomllib.loads(text))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadPortfolio(f"{path} cannot be read: {error}. Operator action: mend the file.") from error
+
+
+def portfolio_of(content: dict[str, Any]) -> Portfolio:
+    """The portfolio of parsed content: tables `plan`, `defaults` and `markets.<code>`."""
+    defaults = content.get("defaults", {})
+    try:
+        plan = msgspec.convert(content.get("plan", {}), Plan)
+        markets = {
+            code: msgspec.convert(defaults | fields, Market) for code, fields in sorted(content["markets"].items())
+        }
+    except (msgspec.ValidationError, KeyError, TypeError) as error:
+        raise BadPortfolio(f"the market table cannot be used: {error}. Operator action: mend that field.") from error
+    if not markets:
+        raise BadPortfolio("the market table names no market. Operator action: add one under [markets.<code>].")
+    return Portfolio(plan, markets)

@@ -1,0 +1,131 @@
+"""The one composition root: settings and dependencies in, a Faust app with its agents out."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import Any
+
+import faust
+
+from models.classifier import Classifier
+from models.load import load_classifier
+from strategy.portfolio import load_portfolio
+from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
+from streams.errors import EXIT_RESTART, MarketpulseError
+from streams.leader import Leader
+from streams.logs import configure_logs, get_logger
+from streams.settings import Settings, load_settings
+from streams.source import Source
+from streams.topics import topic_name
+from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps
+
+log = get_logger("app")
+
+MOST_WAITING_BATCHES = 2  # per channel; two channels: no more than four batches wait
+
+
+def create_app(settings: Settings, deps: Deps) -> faust.App:
+    """A Faust app whose agents work with `deps`; nothing is connected before the worker starts it."""
+    app = faust.App(
+        f"{settings.prefix}.control",
+        broker=f"kafka://{settings.kafka}".replace(",", ";kafka://"),
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        stream_wait_empty=False,
+        broker_session_timeout=settings.session_timeout_seconds,
+        broker_heartbeat_interval=max(settings.session_timeout_seconds / 3, 0.3),
+        consumer_auto_offset_reset="earliest",
+        value_serializer="raw",
+    )
+    decoded = app.channel(maxsize=MOST_WAITING_BATCHES)
+    scored = app.channel(maxsize=MOST_WAITING_BATCHES)
+    ticks = app.channel(maxsize=1)
+    shifts = app.topic(topic_name(settings.prefix, "market.shifts"), value_type=bytes, value_serializer="raw")
+    source = Source(settings, topic_name(settings.prefix, "feedback"), deps.ledger, decoded.put)
+    leader = Leader(deps)
+
+    app.agent(decoded, name="classify")(ending(make_classify(Scorer(deps, source), scored)))
+    app.agent(scored, name="commit")(ending(make_commit(Committer(deps, source))))
+    app.agent(ticks, name="roll_up")(ending(make_roll_up(leader)))
+    app.agent(shifts, name="reallocate")(ending(make_reallocate(Reallocator(deps))))
+
+    class Pump(faust.Service):
+        """Polls the source and ticks the roll-up for as long as the worker lives."""
+
+        async def on_start(self) -> None:
+            await ending(source.start)()
+
+        async def on_stop(self) -> None:
+            for close in (leader.release, source.stop, deps.outbound.stop, deps.ledger.close):
+                try:
+                    await asyncio.wait_for(close(), 5)
+                except Exception as error:
+                    log.warning("stop_incomplete", error=str(error))
+
+        @faust.Service.task
+        async def read(self) -> None:
+            while not self.should_stop:
+                await ending(source.poll)()
+
+        @faust.Service.task
+        async def tick(self) -> None:
+            while not self.should_stop:
+                await ticks.put(None)
+                await self.sleep(settings.step_seconds)
+
+    @app.task
+    async def start_pump() -> None:
+        await app.add_runtime_dependency(Pump())
+
+    return app
+
+
+def ending(work: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """The same work, but an error it does not handle ends the process: a stalled worker must not look alive."""
+
+    async def guarded(*args: AsyncIterable[Any]) -> None:
+        try:
+            await work(*args)
+        except MarketpulseError as error:
+            end_process(error.exit_code if error.exit_code != 1 else EXIT_RESTART, str(error))
+        except Exception as error:
+            log.exception("unexpected")
+            end_process(EXIT_RESTART, f"{type(error).__name__}: {error}")
+
+    guarded.__name__ = getattr(work, "__name__", "work")
+    return guarded
+
+
+def end_process(code: int, why: str) -> None:
+    """Flush what was logged and end at once: 75 = start anew, 78 = an operator is needed."""
+    log.error("process_ends", exit_code=code, why=why)
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def classifier_of(settings: Settings) -> Classifier:
+    """The classifier the settings name."""
+    return load_classifier(settings.model, settings.model_folder, settings.device, settings.threads)
+
+
+def run_worker(settings: Settings) -> None:
+    """Run one worker until a signal; never returns (SystemExit, or exit codes 75 and 78)."""
+    configure_logs(settings)
+    deps = make_deps(settings, classifier_of(settings), load_portfolio(settings.portfolio))
+    app = create_app(settings, deps)
+    worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False)
+    log.info("worker_started", pid=os.getpid(), model=deps.classifier.info.id, device=deps.classifier.info.device)
+    worker.execute_from_commandline()
+
+
+def __getattr__(name: str) -> faust.App:
+    """`app` made on first use, so that `faust -A streams.app agents` works and importing does nothing."""
+    if name != "app":
+        raise AttributeError(name)
+    settings = load_settings()
+    return create_app(settings, make_deps(settings, classifier_of(settings), load_portfolio(settings.portfolio)))

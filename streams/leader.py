@@ -1,0 +1,157 @@
+"""The lease holder's step: cut, count users, decide, publish, relay the outbox."""
+
+import asyncio
+import os
+import socket
+import time
+
+import msgspec
+
+from streams.contracts import AllocationRecord
+from streams.ledger import Ledger
+from streams.ledger_types import CutStep, Lease
+from streams.logs import get_logger
+from streams.metrics import ActiveUsers, Spending
+from streams.publication import load_rollup, step_writes
+from streams.rollup import RollUp
+from streams.tables import TableKeys
+from streams.worker import Deps
+
+log = get_logger("leader")
+
+OUTBOX_SLICE = 500
+
+
+class Leader:
+    """Rolls up while it holds the lease; every worker has one and tries."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+        self._tables = TableKeys(deps.settings.prefix)
+        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._rollup: RollUp | None = None
+        self._lease_number = 0
+        self._last_step = 0.0
+
+    async def tick(self) -> bool:
+        """Renew the lease and publish the next step if one is due; whether a step was published.
+
+        Raises:
+            Unavailable: try again at the next tick. LedgerLost, LedgerBroken: this process cannot go on.
+        """
+        ledger = self._deps.ledger
+        lease = await ledger.lease(self._holder, int(self._deps.settings.lease_seconds * 1000))
+        if lease is None:
+            self._rollup = None
+            return False
+        if lease.number != self._lease_number:
+            log.info("lease_taken", number=lease.number, step=lease.published)
+            self._rollup = None
+            self._lease_number = lease.number
+        try:
+            published = await self._step(lease)
+        except BaseException:
+            self._rollup = None  # half a step may be in memory: the ledger's state is the true one
+            raise
+        await self._relay()
+        return published
+
+    async def release(self) -> None:
+        """Let another worker take over at once."""
+        if self._rollup is not None:
+            await self._deps.ledger.release_lease(self._holder)
+
+    async def _step(self, lease: Lease) -> bool:
+        ledger, settings = self._deps.ledger, self._deps.settings
+        rollup = self._rollup or await self._load()
+        self._rollup = rollup
+        force = time.monotonic() - self._last_step >= settings.idle_step_seconds
+        step = await ledger.cut(lease, force)
+        if isinstance(step, str):
+            if step == "FENCED":
+                self._rollup = None
+            return False
+        started = time.perf_counter()
+        await ledger.merge_users(step)
+        changed = await asyncio.to_thread(rollup.take, step)
+        if rollup.common.stream_time_ms is not None:
+            await self._count_users(rollup, step)
+        spending = await self._spending()
+        info = self._deps.classifier.info
+        outcome = await asyncio.to_thread(rollup.decide, step, changed, spending, info.id)
+        writes = await asyncio.to_thread(
+            step_writes, ledger, settings.prefix, step, rollup, outcome, info.id, info.sha256
+        )
+        answer = await ledger.publish(lease, step, writes)
+        if answer == "FENCED":
+            log.warning("step_refused", step=step.number)
+            self._rollup = None
+            return False
+        self._last_step = time.monotonic()
+        log.info(
+            "step_published",
+            step=step.number,
+            stream_time=outcome.stream_time_ms,
+            markets=len(changed),
+            alerts=[(alert.id, alert.state) for alert in outcome.alerts],
+            shifts=[shift.id for shift in outcome.shifts],
+            ms=round((time.perf_counter() - started) * 1000, 1),
+        )
+        return True
+
+    async def _load(self) -> RollUp:
+        """The state as the last published step left it."""
+        ledger = self._deps.ledger
+        rollup = RollUp(self._deps.layout, int(self._deps.settings.idle_partition_seconds * 1000))
+        markets = load_rollup(rollup, await ledger.load_state())
+        for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
+            rollup.windows.load(market, minutes, hours)
+        return rollup
+
+    async def _count_users(self, rollup: RollUp, step: CutStep) -> None:
+        assert rollup.common.stream_time_ms is not None
+        markets = rollup.markets_to_recount(step)
+        hour = rollup.common.stream_time_ms // 3_600_000
+        windows = [keys for market in markets for keys in user_windows(self._deps.ledger, market, hour)]
+        counts = iter(await self._deps.ledger.count_users(windows))
+        for market in markets:
+            rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
+
+    async def _spending(self) -> Spending:
+        plan = self._deps.portfolio.plan
+        content = await self._deps.ledger.get(self._tables.allocation)
+        planned: dict[str, float] = {}
+        if content is not None:
+            planned = msgspec.json.decode(content, type=AllocationRecord).spend
+        actual = {code: market.spend for code, market in self._deps.portfolio.markets.items()}
+        return Spending(actual, planned, plan.budget, plan.weights)
+
+    async def _relay(self) -> None:
+        """Send the outbox to Kafka, oldest first, and forget what was acknowledged."""
+        while entries := await self._deps.ledger.read_outbox(OUTBOX_SLICE):
+            await self._deps.outbound.relay(entries)
+            await self._deps.ledger.trim_outbox(entries)
+
+
+def user_windows(ledger: Ledger, market: str, hour: int) -> list[list[str]]:
+    """HyperLogLog keys behind each field of ActiveUsers, in its order, at an hour of stream time.
+
+    The current hour's window reaches one hour ahead: events of partitions that are further on.
+    """
+    keys, day = ledger.keys, hour // 24
+
+    def hours(first: int, end: int) -> list[str]:
+        return [keys.users_of_hour(market, at) for at in range(first, end)]
+
+    def days(first: int, end: int) -> list[str]:
+        return [keys.users_of_day(market, at) for at in range(first, end)]
+
+    return [
+        hours(hour, hour + 2),
+        hours(hour - 1, hour),
+        hours(hour - 23, hour + 2),
+        hours(hour - 24, hour),
+        hours(hour - 48, hour - 24),
+        days(day - 7, day),
+        days(day - 14, day - 7),
+    ]

@@ -1,0 +1,88 @@
+"""What a worker sends to Kafka: dead letters before the commit, the outbox after the step."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from streams.batches import DeadLetter
+from streams.errors import Unavailable
+from streams.ledger_types import OutboxEntry
+from streams.topics import topic_name
+
+_HEADER = "__streams.errors."
+
+
+class Outbound:
+    """One idempotent producer (acks=all). Both methods return once Kafka has acknowledged everything."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self._bootstrap = bootstrap
+        self._feedback = topic_name(prefix, "feedback")
+        self._dead_letter = topic_name(prefix, "feedback.dead-letter")
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect. Raises Unavailable."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            enable_idempotence=True,
+            acks="all",
+            compression_type="gzip",
+            max_request_size=16_000_000,
+            request_timeout_ms=30_000,
+        )
+        try:
+            await producer.start()
+        except (KafkaError, OSError) as error:
+            await producer.stop()
+            raise Unavailable(f"Kafka at {self._bootstrap} does not answer: {error}.") from error
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None
+
+    async def dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Original bytes, key and headers, with KIP-1034's headers beside them. At least once. Raises Unavailable."""
+        await self._send(
+            (self._dead_letter, letter.key, letter.value, [*letter.headers, *_headers(letter, self._feedback)])
+            for letter in letters
+        )
+
+    async def relay(self, entries: Sequence[OutboxEntry]) -> None:
+        """The outbox's records, in order per key. At least once. Raises Unavailable."""
+        await self._send((entry.topic, entry.key, entry.value, []) for entry in entries)
+
+    async def _send(self, records: Iterable[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]]) -> None:
+        if self._producer is None:
+            await self.start()
+        assert self._producer is not None
+        try:
+            sent = [
+                await self._producer.send(topic, value=value, key=key, headers=headers)
+                for topic, key, value, headers in records
+            ]
+            for acknowledged in sent:
+                await acknowledged
+        except (KafkaError, OSError) as error:
+            await self.stop()
+            raise Unavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
+
+
+def _headers(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:
+    failed_at = datetime.fromtimestamp(letter.record_ms / 1000, UTC).isoformat()
+    values = {
+        "exception": "Rejected",
+        "message": letter.message,
+        "topic": topic,
+        "partition": str(letter.partition),
+        "offset": str(letter.offset),
+        "code": letter.code,
+        "first-failed-at": failed_at,
+        "attempt": "1",
+    }
+    return [(_HEADER + name, value.encode()) for name, value in values.items()]

@@ -1,0 +1,132 @@
+"""What one step or one allocation writes: the list of Redis commands that the ledger executes at once."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from streams.contracts import AllocationRecord, MetricsRecord, encode
+from streams.ledger import Keys, Ledger
+from streams.ledger_types import Command, CutStep
+from streams.metrics import MarketMetrics, WindowMetrics
+from streams.rollup import CommonState, MarketState, RollUp, StepOutcome
+from streams.tables import TableKeys
+from streams.topics import topic_name
+from streams.windows import WINDOWS
+
+CHANGES_KEPT = 10_000
+MOST_FIELDS = 1_000
+
+
+def step_writes(
+    ledger: Ledger, prefix: str, step: CutStep, rollup: RollUp, outcome: StepOutcome, model: str, model_sha256: str
+) -> list[Command]:
+    """Every write of one step: buckets, state, tables, alerts, change stream and outbox."""
+    keys, tables = ledger.keys, TableKeys(prefix)
+    writes = _bucket_writes(keys, rollup) + _state_writes(keys, rollup, outcome)
+    writes += _table_writes(tables, outcome.metrics)
+    for market in outcome.changed_markets:
+        record = MetricsRecord(
+            market=market,
+            step=outcome.step,
+            stream_time=outcome.stream_time_ms or 0,
+            metrics=msgspec.to_builtins(outcome.metrics[market]),
+            model=model,
+            model_sha256=model_sha256,
+            flags=("warming",) if outcome.metrics[market].windows["24h"].n < 100 else (),
+        )
+        content = encode(record)
+        writes.append(["SET", tables.metrics(market), content])
+        writes.append(["SET", tables.topics(market), msgspec.json.encode(outcome.metrics[market].topics)])
+        writes.append(ledger.outbox_write(topic_name(prefix, "market.metrics"), market, content))
+    for alert in outcome.alerts:
+        content = encode(alert)
+        writes.append(["HSET", tables.alerts, alert.id, content])
+        writes.append(ledger.outbox_write(topic_name(prefix, "market.alerts"), alert.id, content))
+    for shift in outcome.shifts:
+        writes.append(ledger.outbox_write(topic_name(prefix, "market.shifts"), shift.market or "_all", encode(shift)))
+    journal_key = str(outcome.step)
+    writes.append(ledger.outbox_write(topic_name(prefix, "market.steps"), journal_key, encode(outcome.journal)))
+    stream_time = outcome.stream_time_ms or 0
+    status = {"step": outcome.step, "stream_time": stream_time, "published_at": step.now_ms, "model": model}
+    writes.append(["HSET", tables.step, *(part for pair in status.items() for part in pair)])
+    writes.append(
+        ["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "step", outcome.step, "stream_time", stream_time,
+         "markets", ",".join(outcome.changed_markets), "alerts", len(outcome.alerts)]
+    )  # fmt: skip
+    return writes
+
+
+def _bucket_writes(keys: Keys, rollup: RollUp) -> list[Command]:
+    changed, removed = rollup.windows.take_changes()
+    writes: list[Command] = []
+    for (market, unit), buckets in changed.items():
+        rows = list(buckets.items())
+        for at in range(0, len(rows), MOST_FIELDS):
+            flat = [part for row in rows[at : at + MOST_FIELDS] for part in row]
+            writes.append(["HSET", _bucket_key(keys, market, unit), *flat])
+    for (market, unit), gone in removed.items():
+        for at in range(0, len(gone), MOST_FIELDS):
+            writes.append(["HDEL", _bucket_key(keys, market, unit), *gone[at : at + MOST_FIELDS]])
+    return writes
+
+
+def _bucket_key(keys: Keys, market: str, unit: str) -> str:
+    return keys.minutes(market) if unit == "minute" else keys.hours(market)
+
+
+def _state_writes(keys: Keys, rollup: RollUp, outcome: StepOutcome) -> list[Command]:
+    fields: list[str | bytes] = ["common", msgspec.msgpack.encode(rollup.common)]
+    for market in rollup.markets:
+        fields += [f"market:{market}", msgspec.msgpack.encode(rollup.markets[market])]
+    return [["HSET", keys.state, *fields[at : at + 2 * MOST_FIELDS]] for at in range(0, len(fields), 2 * MOST_FIELDS)]
+
+
+def load_rollup(rollup: RollUp, state: Mapping[str, bytes]) -> list[str]:
+    """Restore a roll-up's state from what `step_writes` stored; the markets whose buckets are to be loaded."""
+    if "common" in state:
+        rollup.common = msgspec.msgpack.decode(state["common"], type=CommonState)
+    rollup.markets = {
+        field.partition(":")[2]: msgspec.msgpack.decode(content, type=MarketState)
+        for field, content in sorted(state.items())
+        if field.startswith("market:")
+    }
+    return sorted(rollup.markets)
+
+
+def _table_writes(tables: TableKeys, metrics: Mapping[str, MarketMetrics]) -> list[Command]:
+    writes: list[Command] = []
+    if metrics:
+        writes.append(["SADD", tables.markets, *sorted(metrics)])
+    for window in WINDOWS:
+        for metric in ("u", "r", "s", "t"):
+            values = {market: _value(metric, one, one.windows[window]) for market, one in metrics.items()}
+            known = [part for market, value in values.items() if value is not None for part in (market, repr(value))]
+            absent = [market for market, value in values.items() if value is None]
+            if known:
+                writes.append(["HSET", tables.table(metric, window), *known])
+            if absent:
+                writes.append(["HDEL", tables.table(metric, window), *absent])
+    return writes
+
+
+def _value(metric: str, one: MarketMetrics, window: WindowMetrics) -> float | None:
+    if metric == "u":
+        return window.u.value
+    if metric == "r":
+        return None if window.r is None else window.r.value
+    if metric == "s":
+        return window.s
+    return one.t
+
+
+def allocation_writes(ledger: Ledger, prefix: str, record: AllocationRecord) -> list[Command]:
+    """The writes of one allocation: the current one (if adopted), its history on the topic, the change stream."""
+    tables = TableKeys(prefix)
+    content = encode(record)
+    writes: list[Command] = [ledger.outbox_write(topic_name(prefix, "market.allocations"), record.id, content)]
+    if record.adopted:
+        writes.append(["SET", tables.allocation, content])
+    writes.append(["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "allocation", record.id])
+    writes.append(["RPUSH", f"{prefix}:allocations", content])
+    writes.append(["LTRIM", f"{prefix}:allocations", -500, -1])
+    return writes

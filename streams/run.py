@@ -1,0 +1,119 @@
+"""The whole job in one command: start everything, publish a file, wait until it is counted, report, stop."""
+
+import asyncio
+import contextlib
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from streams.embedded import EmbeddedStack, Endpoints
+from streams.errors import BadInput
+from streams.feed_files import read_records, shift_to_now
+from streams.ledger import Ledger
+from streams.publish import publish
+from streams.reader import Reader
+from streams.report import RunReport, make_report
+from streams.settings import Settings
+from streams.supervisor import Report, Supervisor
+from streams.topics import create_topics, topic_name, topic_offsets
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What `marketpulse run` does; `data_folder` None = a temporary one."""
+
+    file: str
+    workers: int = 1
+    timeout_s: float = 600.0
+    embedded: bool = True
+    partitions: int = 8
+    data_folder: Path | None = None
+
+
+@contextlib.contextmanager
+def servers(settings: Settings, embedded: bool, data_folder: Path | None) -> Iterator[Endpoints]:
+    """The embedded stack, or the servers that the settings name."""
+    if not embedded:
+        yield Endpoints(settings.kafka, settings.redis)
+        return
+    with EmbeddedStack(data_folder) as stack:
+        yield stack.endpoints
+
+
+def worker_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str]:
+    """Environment variables that make a child worker work with these servers and settings."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    environment = {
+        f"MARKETPULSE_{name.upper()}": value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+        for name, value in given.items()
+        if value is not None
+    }
+    return environment | {"MARKETPULSE_KAFKA": endpoints.kafka, "MARKETPULSE_REDIS_URL": endpoints.redis}
+
+
+async def set_up(endpoints: Endpoints, prefix: str, partitions: int) -> bool:
+    """Create topics and, if there is none, the ledger; whether a ledger was made."""
+    await create_topics(endpoints.kafka, prefix, partitions)
+    offsets = await topic_offsets(endpoints.kafka, topic_name(prefix, "feedback"))
+    ledger = Ledger(endpoints.redis, prefix)
+    try:
+        if problem := await ledger.check_redis():
+            raise BadInput(problem)
+        return await ledger.init(uuid.uuid4().hex, {number: first for number, (first, _) in offsets.items()})
+    finally:
+        await ledger.close()
+
+
+def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, bool]:
+    """Run the job once; the report and whether everything was counted before the time-out."""
+    records = read_records(plan.file, raw=True, on_broken=lambda *_: None)
+    deadline = time.monotonic() + plan.timeout_s
+    with servers(settings, plan.embedded, plan.data_folder) as endpoints, tempfile.TemporaryDirectory() as logs:
+        report({"event": "servers_ready", "kafka": endpoints.kafka})
+        asyncio.run(set_up(endpoints, settings.prefix, plan.partitions))
+        supervisor = Supervisor(
+            plan.workers, worker_environment(settings, endpoints), (plan.data_folder or Path(logs)) / "logs", report
+        )
+        supervisor.start()
+        try:
+            started = time.monotonic()
+            shifted = shift_to_now(records, time.time_ns() // 1_000_000)
+            feedback = topic_name(settings.prefix, "feedback")
+            published = asyncio.run(publish(endpoints.kafka, feedback, shifted.records))
+            report({"event": "published", "records": published})
+            with Reader(endpoints.redis, settings.prefix) as reader:
+                complete = _wait(reader, endpoints, feedback, supervisor, deadline, report)
+                seconds = time.monotonic() - started
+                result = make_report(reader, shifted, published, supervisor.restarts, seconds)
+        finally:
+            supervisor.stop()
+    return result, complete
+
+
+def _wait(
+    reader: Reader, endpoints: Endpoints, topic: str, supervisor: Supervisor, deadline: float, report: Report
+) -> bool:
+    """Until the ledger stands at the log's end, the last step is published, answered and relayed."""
+    ends = {number: end for number, (_, end) in asyncio.run(topic_offsets(endpoints.kafka, topic)).items()}
+    said = 0.0
+    settled_since: float | None = None
+    while time.monotonic() < deadline:
+        supervisor.watch()
+        status = reader.snapshot().status
+        done = sum(status.partitions.values())
+        if time.monotonic() - said > 2:
+            said = time.monotonic()
+            report({"event": "progress", "committed": done, "of": sum(ends.values()), "step": status.step})
+        counted = all(status.partitions.get(number, 0) >= end for number, end in ends.items())
+        settled = counted and status.step > 0 and not status.open_cells and not status.outbox
+        if not settled:
+            settled_since = None
+        elif settled_since is None:
+            settled_since = time.monotonic()
+        elif time.monotonic() - settled_since > 2.0:  # a shift on its way becomes an allocation meanwhile
+            return True
+        time.sleep(0.2)
+    return False

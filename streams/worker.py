@@ -1,0 +1,235 @@
+"""The work behind the agents: classify a batch, commit it, roll up, reallocate. No Faust in here."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import tenacity
+
+from models.classifier import Classifier, Predictions
+from models.errors import BadOutput
+from strategy.allocate import Allocation, MarketPlan, allocate
+from strategy.errors import StrategyError
+from strategy.portfolio import Portfolio
+from streams.aggregate import aggregate, user_hasher
+from streams.batches import DeadLetter, DecodedBatch, Delta, ScoredBatch
+from streams.contracts import AllocationRecord, ShiftRecord
+from streams.errors import LedgerFull, LedgerRewound, Unavailable
+from streams.ledger import Ledger
+from streams.logs import get_logger
+from streams.outbound import Outbound
+from streams.publication import allocation_writes
+from streams.settings import Settings
+from streams.source import Source, dead_letter
+from streams.tables import TableKeys
+from streams.windows import CellLayout
+
+log = get_logger("worker")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Deps:
+    """What the agents work with; tests pass fakes of the same shape."""
+
+    settings: Settings
+    ledger: Ledger
+    outbound: Outbound
+    classifier: Classifier
+    portfolio: Portfolio
+    layout: CellLayout
+    hash_user: Callable[[str], bytes]
+
+
+def make_deps(settings: Settings, classifier: Classifier, portfolio: Portfolio) -> Deps:
+    """The real dependencies of a worker; nothing is connected yet."""
+    return Deps(
+        settings=settings,
+        ledger=Ledger(settings.redis, settings.prefix),
+        outbound=Outbound(settings.kafka, settings.prefix),
+        classifier=classifier,
+        portfolio=portfolio,
+        layout=CellLayout(classifier.info.topics, classifier.info.sentiments),
+        hash_user=user_hasher(settings.user_hash_key.get_secret_value().encode()[:64]),
+    )
+
+
+async def patiently(work: Callable[[], Awaitable[Result]], what: str) -> Result:
+    """Try retriable work until it is done, with growing pauses; whoever cancels the task ends the trying."""
+
+    def say(state: tenacity.RetryCallState) -> None:
+        if state.attempt_number in (1, 5) or state.attempt_number % 30 == 0:
+            error = state.outcome.exception() if state.outcome else None
+            log.warning("waiting", what=what, attempt=state.attempt_number, error=str(error))
+
+    retrying = tenacity.AsyncRetrying(
+        wait=tenacity.wait_exponential_jitter(0.05, 2.0),
+        retry=tenacity.retry_if_exception_type(Unavailable),
+        before_sleep=say,
+    )
+    async for attempt in retrying:
+        with attempt:
+            return await work()
+    raise AssertionError("retries never end")
+
+
+class Scorer:
+    """Runs the model in its own thread: decoding and committing go on beside it."""
+
+    def __init__(self, deps: Deps, source: Source) -> None:
+        self._classifier = deps.classifier
+        self._source = source
+        self._most = deps.settings.batch_records
+        self._target_s = deps.settings.batch_target_seconds
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+
+    async def score(self, batch: DecodedBatch) -> ScoredBatch:
+        """Classify one batch; texts on which the model fails go to the dead letters."""
+        if not batch.events:
+            empty = np.zeros((0, 1), np.float32)
+            return ScoredBatch(batch, empty, empty)
+        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        try:
+            predictions = await loop.run_in_executor(self._thread, self._classify, batch)
+        except BadOutput:
+            batch, predictions = await loop.run_in_executor(self._thread, self._one_by_one, batch)
+        self._pace(len(batch.events), time.perf_counter() - started)
+        return ScoredBatch(batch, predictions.sentiment, predictions.topic)
+
+    def _classify(self, batch: DecodedBatch) -> Predictions:
+        return self._classifier.classify([event.text for event in batch.events], [event.lang for event in batch.events])
+
+    def _one_by_one(self, batch: DecodedBatch) -> tuple[DecodedBatch, Predictions]:
+        kept, sentiment, topic = [], [], []
+        letters: list[DeadLetter] = []
+        for at, event in enumerate(batch.events):
+            try:
+                one = self._classifier.classify([event.text], [event.lang])
+            except BadOutput as error:
+                letters.append(dead_letter(batch.records[at], "model_failed", str(error)))
+                continue
+            kept.append(at)
+            sentiment.append(one.sentiment)
+            topic.append(one.topic)
+        reduced = replace(
+            batch,
+            events=[batch.events[at] for at in kept],
+            records=[batch.records[at] for at in kept],
+            dead_letters=[*batch.dead_letters, *letters],
+        )
+        width = len(self._classifier.info.topics)
+        return reduced, Predictions(
+            np.concatenate(sentiment) if kept else np.zeros((0, 3), np.float32),
+            np.concatenate(topic) if kept else np.zeros((0, width), np.float32),
+        )
+
+    def _pace(self, events: int, seconds: float) -> None:
+        """Aim at batches that take the target time: small ones for a slow model, full ones for a fast one."""
+        wanted = events / max(seconds, 1e-6) * self._target_s
+        smoothed = 0.7 * self._source.records_per_batch + 0.3 * wanted
+        self._source.records_per_batch = int(min(max(smoothed, 32), self._most))
+
+
+class Committer:
+    """Commits scored batches: dead letters first, then counts and offset in one script."""
+
+    def __init__(self, deps: Deps, source: Source) -> None:
+        self._deps = deps
+        self._source = source
+        self._hints: dict[int, float] = {}
+
+    async def commit(self, scored: ScoredBatch) -> None:
+        """Commit one batch, waiting while Kafka or Redis is away; a fenced batch is dropped.
+
+        Raises:
+            LedgerRewound, LedgerLost, LedgerBroken: this process cannot go on.
+        """
+        position = scored.batch.position
+        if not self._source.holds(position):
+            return
+        if scored.batch.dead_letters:
+            await patiently(lambda: self._deps.outbound.dead_letters(scored.batch.dead_letters), "dead letters")
+        now_ms = time.time_ns() // 1_000_000
+        delta = aggregate(scored, self._deps.layout, self._deps.hash_user, now_ms)
+        answer, detail = await patiently(lambda: self._commit_once(scored, delta), "commit")
+        if answer in ("OK", "ALREADY"):
+            self._source.committed(position)
+            await self._hint(scored)
+        elif answer == "REWOUND":
+            await self._deps.ledger.count("rewinds")
+            raise LedgerRewound(
+                f"partition {position.partition}: the ledger stands at {detail}, before this batch's start "
+                f"{position.start}: Redis went back in time. The process starts anew from there."
+            )
+        else:
+            log.warning("commit_refused", answer=answer, partition=position.partition, start=position.start)
+            await self._deps.ledger.count("fenced_commits")
+            await self._source.claim_again(position)
+
+    async def _commit_once(self, scored: ScoredBatch, delta: Delta) -> tuple[str, str]:
+        answer, detail = await self._deps.ledger.commit(scored.batch, delta)
+        if answer == "FULL":
+            raise LedgerFull(f"the ledger is at a bound: {detail}")
+        return answer, detail
+
+    async def _hint(self, scored: ScoredBatch) -> None:
+        """Commit the group offset about once a second per partition; a failure only ages lag displays."""
+        number = scored.batch.position.partition
+        if time.monotonic() - self._hints.get(number, 0.0) > 1.0:
+            self._hints[number] = time.monotonic()
+            with contextlib.suppress(Exception):
+                await self._source.commit_hint(scored.batch.position)
+
+
+class Reallocator:
+    """Answers one shift with one allocation, in its own thread; a failure keeps the previous one."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+        self._tables = TableKeys(deps.settings.prefix)
+
+    async def reallocate(self, shift: ShiftRecord) -> AllocationRecord | None:
+        """Solve for a shift and store the answer; None if this shift or a newer one was answered already."""
+        previous = await patiently(self._previous, "previous allocation")
+        record = await asyncio.to_thread(self._solve, shift, previous)
+        writes = allocation_writes(self._deps.ledger, self._deps.settings.prefix, record)
+        stored = await patiently(lambda: self._deps.ledger.store_allocation(shift.seq, writes), "allocation")
+        log.info(
+            "allocated", id=record.id, cause=record.cause, market=record.market, status=record.status, stored=stored
+        )
+        return record if stored else None
+
+    async def _previous(self) -> Allocation | None:
+        content = await self._deps.ledger.get(self._tables.allocation)
+        if content is None:
+            return None
+        return msgspec.convert(msgspec.json.decode(content, type=AllocationRecord).allocation, Allocation)
+
+    def _solve(self, shift: ShiftRecord, previous: Allocation | None) -> AllocationRecord:
+        before: dict[str, MarketPlan] | None = None if previous is None else previous.markets
+        try:
+            answer = allocate(self._deps.portfolio, shift.u, shift.r, before)
+        except StrategyError as error:
+            log.error("allocation_failed", shift=shift.id, error=str(error))
+            answer = Allocation("failed", False, str(error), self._deps.portfolio.plan.budget, 0, 0, 0, before or {})
+        moves = {code: plan.change for code, plan in answer.markets.items() if abs(plan.change) > 1e-9}
+        return AllocationRecord(
+            id=f"allocation-{shift.id}",
+            seq=shift.seq,
+            cause=shift.cause,
+            market=shift.market,
+            stream_time=shift.stream_time,
+            status=answer.status,
+            adopted=answer.adopted,
+            spend={code: plan.spend for code, plan in answer.markets.items()},
+            moves=moves if answer.adopted else {},
+            allocation=msgspec.to_builtins(answer),
+            why=answer.why,
+        )
