@@ -13,6 +13,7 @@ from models.classifier import Classifier
 from models.load import load_classifier
 from strategy.portfolio import load_portfolio
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
+from streams.channels import SteadyChannel
 from streams.errors import EXIT_RESTART, MarketpulseError
 from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
@@ -41,9 +42,9 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
         consumer_auto_offset_reset="earliest",
         value_serializer="raw",
     )
-    decoded = app.channel(maxsize=MOST_WAITING_BATCHES)
-    scored = app.channel(maxsize=MOST_WAITING_BATCHES)
-    ticks = app.channel(maxsize=1)
+    decoded = SteadyChannel(app, maxsize=MOST_WAITING_BATCHES)
+    scored = SteadyChannel(app, maxsize=MOST_WAITING_BATCHES)
+    ticks = SteadyChannel(app, maxsize=1)
     shifts = app.topic(topic_name(settings.prefix, "market.shifts"), value_type=bytes, value_serializer="raw")
     source = Source(settings, topic_name(settings.prefix, "feedback"), deps.ledger, decoded.put)
     leader = Leader(deps)
@@ -74,7 +75,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
         @faust.Service.task
         async def tick(self) -> None:
             while not self.should_stop:
-                await ticks.put(None)
+                await ticks.put("tick")
                 await self.sleep(settings.step_seconds)
 
     @app.task

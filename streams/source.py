@@ -30,6 +30,7 @@ class Assigned:
     next: int
     seen: SeenIds
     verify: bool  # the first record fetched is the last one counted: compare, then drop it
+    sought_again: int = -1  # offset that was sought twice because the first answer began behind it
 
 
 class Source(ConsumerRebalanceListener):
@@ -182,20 +183,17 @@ class Source(ConsumerRebalanceListener):
         consumer = self._consumer
         assert consumer is not None
         delivered = False
-        for number, state in sorted(self._assigned.items()):
+        for number in sorted(self._assigned):
             partition = TopicPartition(self._topic, number)
             if partition not in consumer.assignment():
                 continue
             found = await self._fetch(partition, timeout_ms=0)
             if records := found.get(partition):
-                await self._take(state, records)
+                await self._take(partition, records)
                 delivered = True
         if not delivered:
-            before = dict(self._assigned)
-            found = await self._fetch(timeout_ms=100)
-            for partition, records in found.items():
-                if (known := before.get(partition.partition)) is not None:
-                    await self._take(known, records)
+            for partition, records in (await self._fetch(timeout_ms=100)).items():
+                await self._take(partition, records)
 
     async def _fetch(self, *partitions: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
         assert self._consumer is not None
@@ -211,12 +209,23 @@ class Source(ConsumerRebalanceListener):
             return {}
         return found
 
-    async def _take(self, state: Assigned, records: list[ConsumerRecord]) -> None:
-        if self._assigned.get(state.claim.partition) is not state:
-            return  # claimed anew while we fetched: these records were read from another position
+    async def _take(self, partition: TopicPartition, records: list[ConsumerRecord]) -> None:
+        state = self._assigned.get(partition.partition)
+        if state is None:
+            return  # the claim that follows seeks anyway
+        expected = state.next - 1 if state.verify else state.next
+        records = [record for record in records if record.offset >= expected]
+        if not records:
+            return
+        if records[0].offset > expected and state.sought_again != expected:
+            # Fetched from another position while we claimed, or there is no such offset (control records): the
+            # second answer tells, and no hole can form.
+            state.sought_again = expected
+            assert self._consumer is not None
+            self._consumer.seek(partition, expected)
+            return
         if state.verify:
             records = self._verified(state, records)
-        records = [record for record in records if record.offset >= state.next]
         if not records:
             return
         batch = decode_records(state, records)
