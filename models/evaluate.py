@@ -12,11 +12,12 @@ from models.rows import read_rows
 
 
 class LanguageScores(msgspec.Struct, frozen=True):
-    """Scores of one language's n rows."""
+    """Scores of one language's n rows; `confusion[true][answered]` counts rows, in the order of the sentiments."""
 
     n: int
     accuracy: float
     macro_f1: float
+    confusion: list[list[int]]
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -42,6 +43,7 @@ def evaluate(classifier: Classifier, file: Path) -> Evaluation:
             n=int(chosen.sum()),
             accuracy=float((truth[chosen] == answer[chosen]).mean()),
             macro_f1=macro_f1(truth[chosen], answer[chosen], range(len(info.sentiments))),
+            confusion=_confusion(truth[chosen], answer[chosen], len(info.sentiments)),
         )
     topics = np.array([info.topics.index(row.topic) if row.topic in info.topics else -1 for row in rows])
     known = topics >= 0
@@ -51,6 +53,13 @@ def evaluate(classifier: Classifier, file: Path) -> Evaluation:
         mean_macro_f1=float(np.mean([score.macro_f1 for score in scores.values()])),
         topic_macro_f1=macro_f1(topics[known], predicted.topic.argmax(axis=1)[known], frequent),
     )
+
+
+def _confusion(truth: NDArray[np.int64], answer: NDArray[np.int64], classes: int) -> list[list[int]]:
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (truth, answer), 1)
+    rows: list[list[int]] = counts.tolist()
+    return rows
 
 
 def macro_f1(truth: NDArray[np.int64], answer: NDArray[np.int64], classes: Iterable[int]) -> float:

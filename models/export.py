@@ -13,10 +13,11 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from tokenizers import Tokenizer
 
 from models.batching import plan_batches
+from models.card import CARD
 from models.clean import clean, clean_sha256
 from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
-from models.manifest import Manifest, sha256_of, write_manifest
+from models.manifest import Manifest, entry_of, write_manifest
 from models.network import FeedbackClassifier, Probabilities
 from models.onnx import OnnxClassifier, load_onnx_classifier
 
@@ -31,7 +32,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, tokenizer: Tokenizer, texts: list[str]) -> None:
         tokens = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
         planned = plan_batches([len(one) for one in tokens], 1_024, 64)
-        random.Random(0).shuffle(planned)
+        random.Random(0).shuffle(planned)  # noqa: S311 an order, no secret
         self._feeds: Iterator[dict[str, NDArray[np.int64]]] = (_feed([tokens[row] for row in rows]) for rows in planned)
 
     def get_next(self) -> dict[str, NDArray[np.int64]] | None:
@@ -63,6 +64,7 @@ def export(
         BadArtifact: the exported graph does not answer as PyTorch does.
     """
     out.mkdir(parents=True, exist_ok=True)
+    (out / CARD).unlink(missing_ok=True)  # it would describe the model before
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     tokenizer.enable_truncation(max_length)
     texts = [clean(text) for text in calibration_texts]
@@ -92,7 +94,7 @@ def export(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"MatMulConstBOnly": True},
+            nodes_to_exclude=_products_of_activations(prepared),
         )
         prepared.unlink()
         plain.unlink()
@@ -105,7 +107,7 @@ def export(
         out,
         Manifest(
             id=model_id,
-            files={name: sha256_of(out / name) for name in names},
+            files={name: entry_of(out / name) for name in names},
             sentiments=SENTIMENTS,
             topics=TOPICS,
             max_length=max_length,
@@ -118,6 +120,13 @@ def export(
     classifier = load_onnx_classifier(out, "cpu")
     _require_parity(classifier, network, texts)
     return classifier
+
+
+def _products_of_activations(graph_file: Path) -> list[str]:
+    """Names of the attention's matrix products: without constant weights, int8 makes them slower and less exact."""
+    graph = onnx.load(str(graph_file)).graph
+    constants = {constant.name for constant in graph.initializer}
+    return [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] not in constants]
 
 
 def _require_parity(classifier: OnnxClassifier, network: FeedbackClassifier, texts: list[str]) -> None:

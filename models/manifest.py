@@ -1,22 +1,36 @@
 """The manifest of a model folder: what it holds, checked before anything of it is parsed."""
 
 import hashlib
-import os
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from models.clean import clean_sha256
 from models.errors import BadArtifact
+from models.evaluate import Evaluation
+from models.labels import SENTIMENTS
 
 MANIFEST = "manifest.json"
+REQUIRED = ("model.onnx", "tokenizer.json")
+_RESTORE = "Operator action: restore the folder."
 
 
-class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`files`: SHA-256 of every file by its name within the folder. `max_length` in tokens."""
+class FileEntry(msgspec.Struct, frozen=True):
+    """What a file of the folder must be: SHA-256 in hexadecimal and size in bytes."""
+
+    sha256: str
+    bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """`files` by their name within the folder; `max_length` in tokens.
+
+    `calibration`: log-biases of the sentiments per language, "" for any other (see `models/calibrate.py`); empty =
+    raw softmax. `evaluation`: on the development set, with one confusion matrix a language.
+    """
 
     id: str
-    files: dict[str, str]
+    files: dict[str, FileEntry]
     sentiments: tuple[str, ...]
     topics: tuple[str, ...]
     max_length: int
@@ -24,35 +38,43 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     opset: int
     precision: str
     clean_sha256: str
-    evaluation: dict[str, object] = {}
+    calibration: dict[str, tuple[float, ...]] = {}
+    evaluation: Evaluation | None = None
     v: int = 1
 
     @property
     def model_sha256(self) -> str:
         """SHA-256 of the model file: what metrics name."""
-        return self.files["model.onnx"]
+        return self.files["model.onnx"].sha256
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """Read a folder's manifest and verify every file against it.
+    """Read a folder's manifest and verify the folder against it, before anything else in it is parsed.
 
     Raises:
         BadArtifact: missing or unreadable manifest, a file that is missing, changed, a link or outside the folder,
-            a file beside those that are listed, or another cleaning of texts than this version's.
+            a file that the manifest does not list, doubled labels, or another cleaning of texts than this version's.
     """
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadArtifact(
             f"{folder} holds no usable manifest: {error}. Operator action: mend MARKETPULSE_MODEL_FOLDER."
         ) from error
-    for name in ("model.onnx", "tokenizer.json"):
-        if name not in manifest.files:
-            raise BadArtifact(
-                f"the manifest in {folder} does not list {name}. Operator action: export the model again."
-            )
+    if missing := [name for name in REQUIRED if name not in manifest.files]:
+        raise BadArtifact(f"the manifest in {folder} does not list {missing}. Operator action: export the model again.")
+    for labels in (manifest.sentiments, manifest.topics):
+        if len(set(labels)) != len(labels) or not labels:
+            raise BadArtifact(f"{folder} names labels {labels}. Operator action: export the model again.")
+    if manifest.sentiments != SENTIMENTS:
+        raise BadArtifact(
+            f"{folder} answers with sentiments {manifest.sentiments}, not {SENTIMENTS}. "
+            "Operator action: export the model again with its labels mapped."
+        )
     for name, expected in manifest.files.items():
         _verify(folder, name, expected)
+    if unlisted := {path.name for path in folder.iterdir()} - {MANIFEST, *manifest.files}:
+        raise BadArtifact(f"{folder} holds {sorted(unlisted)}, which the manifest does not list. {_RESTORE}")
     if manifest.clean_sha256 != clean_sha256():
         raise BadArtifact(
             f"{folder} was trained with another cleaning of texts than this version's. "
@@ -61,15 +83,19 @@ def load_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _verify(folder: Path, name: str, expected: str) -> None:
+def _verify(folder: Path, name: str, expected: FileEntry) -> None:
     path = folder / name
-    inside = PurePosixPath(name).parts == (name,) and name not in (".", "..")
-    if not inside or path.is_symlink() or not path.is_file():
-        raise BadArtifact(f"{path} is missing, a link or outside the folder. Operator action: restore the folder.")
-    if sha256_of(path) != expected:
-        raise BadArtifact(
-            f"{path} is not the file the manifest names (SHA-256 differs). Operator action: restore the folder."
-        )
+    if PurePosixPath(name).parts != (name,) or name in (".", "..") or "\\" in name:
+        raise BadArtifact(f"the manifest in {folder} names {name!r}, which is outside the folder. {_RESTORE}")
+    if path.is_symlink() or not path.is_file():
+        raise BadArtifact(f"{path} is missing or a link. {_RESTORE}")
+    if path.stat().st_size != expected.bytes or sha256_of(path) != expected.sha256:
+        raise BadArtifact(f"{path} is not the file the manifest names (size or SHA-256 differs). {_RESTORE}")
+
+
+def entry_of(path: Path) -> FileEntry:
+    """The entry of a file as it is now."""
+    return FileEntry(sha256_of(path), path.stat().st_size)
 
 
 def sha256_of(path: Path) -> str:
@@ -82,4 +108,4 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a manifest with fields in a stable order, replacing it at once."""
     temporary = folder / f"{MANIFEST}.new"
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-    os.replace(temporary, folder / MANIFEST)
+    temporary.replace(folder / MANIFEST)

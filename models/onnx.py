@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from models.batching import plan_batches
+from models.calibrate import ANY_LANGUAGE, apply_biases
 from models.classifier import ModelInfo, Predictions
 from models.clean import clean
 from models.errors import BadArtifact, BadOutput, DeviceMissing
@@ -33,6 +34,7 @@ class OnnxClassifier:
         self._session = session
         self._tokenizer = tokenizer
         self._manifest = manifest
+        self._biases = {name: np.array(biases, np.float32) for name, biases in manifest.calibration.items()}
         self._info = ModelInfo(
             id=manifest.id,
             sha256=manifest.model_sha256,
@@ -49,13 +51,22 @@ class OnnxClassifier:
 
     def classify(self, texts: Sequence[str], languages: Sequence[str | None]) -> Predictions:
         """Probabilities of each text, in the order given; whatever the text holds. Raises BadOutput."""
+        if not texts:
+            return Predictions(np.zeros((0, len(self._info.sentiments)), np.float32), np.zeros((0, len(self._info.topics)), np.float32))
         sentiment = np.empty((len(texts), len(self._info.sentiments)), np.float32)
         topic = np.empty((len(texts), len(self._info.topics)), np.float32)
         for rows, ids, mask in self.batches(texts):
             sentiment[rows], topic[rows] = self.run(ids, mask)
         _require_probabilities(sentiment)
         _require_probabilities(topic)
+        if self._biases:
+            sentiment = apply_biases(sentiment, np.stack([self._bias(language) for language in languages]))
         return Predictions(sentiment, topic)
+
+    def _bias(self, language: str | None) -> NDArray[np.float32]:
+        """The biases of a BCP 47 tag's primary language, else the common ones."""
+        primary = (language or ANY_LANGUAGE).partition("-")[0].lower()
+        return self._biases.get(primary, self._biases[ANY_LANGUAGE])
 
     def batches(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Cleaned, tokenised and padded batches: (row numbers, token ids, attention mask)."""

@@ -1,0 +1,41 @@
+"""Calibrate an exported model folder on held-out rows and write scores and card into it."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from models.calibrate import fit_biases
+from models.card import CARD, card_of
+from models.evaluate import Evaluation, evaluate
+from models.manifest import entry_of, load_manifest, write_manifest
+from models.onnx import load_onnx_classifier
+from models.rows import read_rows
+
+
+def finish(folder: Path, development: Path, test: Path) -> Evaluation:
+    """Fit the calibration on `development`, evaluate on it and on `test`, and keep all in manifest and card.
+
+    Returns the evaluation on `development`, the one that the manifest holds.
+    """
+    manifest = msgspec.structs.replace(load_manifest(folder), calibration={}, evaluation=None)
+    write_manifest(folder, manifest)
+    rows = list(read_rows(development))
+    classifier = load_onnx_classifier(folder, "cpu")
+    answered = classifier.classify([row.text for row in rows], [None] * len(rows))
+    truth = np.array([manifest.sentiments.index(row.label) for row in rows])
+    biases = fit_biases(answered.sentiment, truth, [row.lang for row in rows])
+    write_manifest(folder, msgspec.structs.replace(manifest, calibration=biases))
+    classifier = load_onnx_classifier(folder, "cpu")
+    evaluation = evaluate(classifier, development)
+    (folder / CARD).write_text(card_of(manifest, evaluation, evaluate(classifier, test)), encoding="utf-8")
+    write_manifest(
+        folder,
+        msgspec.structs.replace(
+            manifest,
+            calibration=biases,
+            evaluation=evaluation,
+            files=manifest.files | {CARD: entry_of(folder / CARD)},
+        ),
+    )
+    return evaluation
