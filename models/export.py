@@ -26,7 +26,7 @@ PARITY = 0.08
 """Largest mean difference of probabilities between int8 and PyTorch that is still exported."""
 
 
-class _Calibration(CalibrationDataReader):  # type: ignore[misc]
+class _Calibration(CalibrationDataReader):
     """Batches of real texts from which the activations' ranges are taken."""
 
     def __init__(self, tokenizer: Tokenizer, texts: list[str]) -> None:

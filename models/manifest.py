@@ -71,6 +71,14 @@ def load_manifest(folder: Path) -> Manifest:
             f"{folder} answers with sentiments {manifest.sentiments}, not {SENTIMENTS}. "
             "Operator action: export the model again with its labels mapped."
         )
+    if manifest.calibration and (
+        "" not in manifest.calibration
+        or any(len(biases) != len(SENTIMENTS) for biases in manifest.calibration.values())
+    ):
+        raise BadArtifact(
+            f"the calibration in {folder} lacks the common biases or has a wrong number of them. "
+            "Operator action: calibrate the model again."
+        )
     for name, expected in manifest.files.items():
         _verify(folder, name, expected)
     if unlisted := {path.name for path in folder.iterdir()} - {MANIFEST, *manifest.files}:

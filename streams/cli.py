@@ -1,18 +1,88 @@
 """The command line: every command's arguments and output; the work is elsewhere."""
 
+import asyncio
 import sys
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
-from streams.errors import MarketpulseError
-from streams.settings import load_settings
+from models.errors import ModelError
+from strategy.errors import StrategyError
+from streams.errors import BadInput, MarketpulseError
+from streams.settings import Settings, load_settings
+
+EXIT_CODES = "Exit codes: 0 done, 1 not complete, 2 bad input or settings, 75 start it again, 78 an operator is needed."
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help=f"Watch what users in every market say, and keep the market budget where it does most good. {EXIT_CODES}",
 )
+bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks on an embedded stack; ratios within one run.")
+ledger_app = typer.Typer(no_args_is_help=True, help="The ledger in Redis.")
+topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
+app.add_typer(bench_app, name="bench")
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(topics_app, name="topics")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="End after so many seconds (default: at Ctrl-C).")] = None,
+) -> None:
+    """Replay 50 simulated hours in half a minute, with an incident, then go on live.
+
+    Starts a real Kafka and a real Redis of its own. Example: `marketpulse demo --seconds 60`
+    """
+    from streams.demo import demo as run_demo
+
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    complete = run_demo(load_settings(), console, seconds, lambda text: console.print(f"[dim]{text}[/dim]"))
+    raise typer.Exit(0 if complete or seconds is None else 1)
+
+
+@app.command()
+def up(
+    workers: Annotated[int, typer.Option(min=1, max=64)] = 1,
+    data: Annotated[Path | None, typer.Option(help="Folder for the servers' data; temporary when not given.")] = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of the feedback topic.")] = 8,
+) -> None:
+    """Start Kafka, Redis and workers on this machine and keep them running until Ctrl-C.
+
+    Prints the environment for other commands. Example: `marketpulse up --workers 2 --data ./data`
+    """
+    import signal
+    import tempfile
+
+    from streams.run import servers, set_up, worker_environment
+    from streams.supervisor import Supervisor
+
+    settings = load_settings()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with servers(settings, embedded=True, data_folder=data) as endpoints, tempfile.TemporaryDirectory() as logs:
+        asyncio.run(set_up(endpoints, settings.prefix, partitions))
+        supervisor = Supervisor(workers, worker_environment(settings, endpoints), (data or Path(logs)) / "logs", _say)
+        try:
+            supervisor.start()
+            _say({"event": "ready", "MARKETPULSE_KAFKA": endpoints.kafka, "MARKETPULSE_REDIS_URL": endpoints.redis})
+            while True:
+                supervisor.watch()
+                time.sleep(1)
+        except KeyboardInterrupt:
+            _say({"event": "stopping"})
+        finally:
+            supervisor.stop()
 
 
 @app.command()
@@ -25,7 +95,7 @@ def worker() -> None:
 
 @app.command()
 def run(
-    file: Annotated[str, typer.Argument(help="JSONL with one Kafka message value a line (.gz too).")],
+    file: File,
     embedded: Annotated[bool, typer.Option("--embedded", help="Start a Kafka and a Redis of its own.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=64)] = 1,
     report: Annotated[Path | None, typer.Option(help="Where the JSON report goes.")] = None,
@@ -41,17 +111,254 @@ def run(
 
     plan = RunPlan(file, workers, timeout, embedded, data_folder=data)
     result, complete = run_job(load_settings(), plan, _say)
-    document = msgspec.json.format(msgspec.json.encode(result), indent=1)
     if report is not None:
-        report.write_bytes(document + b"\n")
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
     _say({"event": "finished", "complete": complete, "accepted": result.accepted, "seconds": result.seconds})
     raise typer.Exit(0 if complete else 1)
 
 
+@app.command()
+def publish(
+    file: File,
+    raw: Annotated[bool, typer.Option("--raw", help="Send each line's bytes as they are, broken ones too.")] = False,
+    rate: Annotated[
+        float | None, typer.Option(help="Records per second; default: as fast as Kafka takes them.")
+    ] = None,
+    shift: Annotated[
+        bool, typer.Option("--shift-to-now", help="Move all times so that the newest event is now.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish feedback. The Kafka key is `user`, else `id`.
+
+    Example: `marketpulse publish feedback.csv --shift-to-now`, `zcat f.gz | marketpulse publish - --rate 100`
+    """
+    from streams.feed_files import Shifted, read_records, shift_to_now
+    from streams.publish import publish as send
+    from streams.topics import topic_name
+
+    settings = load_settings()
+    broken: list[tuple[int, str]] = []
+    records = read_records(file, raw, lambda number, why: broken.append((number, why)))
+    shifted = shift_to_now(records, time.time_ns() // 1_000_000) if shift else Shifted(records, 0, None)
+    for number, why in broken[:10]:
+        sys.stderr.write(f"line {number} skipped: {why}\n")
+    topic = topic_name(settings.prefix, "feedback")
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("publishing", total=len(records))
+        done = asyncio.run(
+            send(settings.kafka, topic, shifted.records, rate, lambda n: progress.update(task, completed=n))
+        )
+    answer = {"published": done, "skipped": len(broken), "shifted_by_ms": shifted.shifted_by_ms, "topic": topic}
+    _answer(answer, as_json, f"{done} records published to {topic}, {len(broken)} lines skipped")
+
+
+@app.command()
+def simulate(
+    seed: Annotated[int, typer.Option()] = 1,
+    events: Annotated[int, typer.Option(min=10, max=5_000_000)] = 20_000,
+    out: Annotated[Path, typer.Option(help="JSONL file to write (.gz by suffix).")] = Path("feed.jsonl.gz"),
+    expected: Annotated[Path | None, typer.Option(help="Where the truth goes, as JSON.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a simulated multilingual feed with its truth: ten markets, 12 h, a surge in BR at the end.
+
+    Example: `marketpulse simulate --seed 7 --events 5000 --out feed.jsonl --expected truth.json`
+    """
+    from streams.simulate import FeedPlan, write_feed
+
+    truth = write_feed(FeedPlan(seed=seed, events=events), out, expected)
+    _answer(truth, as_json, f"{truth['lines']} lines in {out}: {truth['accepted']} good, {truth['dead_letter']} broken")
+
+
+@app.command()
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Redraw every second until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Markets, alerts and allocation as they are now. Example: `marketpulse status --watch`"""
+    from rich.live import Live
+
+    from streams.reader import Reader
+    from streams.terminal import render
+
+    settings = load_settings()
+    with Reader(settings.redis, settings.prefix) as reader:
+        if as_json:
+            sys.stdout.write(msgspec.json.encode(reader.snapshot()).decode() + "\n")
+            return
+        console = Console(width=None if sys.stdout.isatty() else 110)
+        if not watch:
+            console.print(render(reader.snapshot()))
+            return
+        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as view:
+            try:
+                while True:
+                    view.update(render(reader.snapshot()), refresh=True)
+                    time.sleep(1)
+            except KeyboardInterrupt:
+                return
+
+
+@app.command()
+def plan(
+    metrics: Annotated[
+        Path | None, typer.Option(help='JSON {"u": {"BR": 0.6}, "r": {"BR": null}}; default: what Redis holds now.')
+    ] = None,
+    profiles: Annotated[Path | None, typer.Option(help="Markets and budget (TOML); default: the shipped ones.")] = None,
+    budget: Annotated[float | None, typer.Option(min=1, help="Another budget than the file's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Solve for the best allocation; writes nothing. Example: `marketpulse plan --metrics m.json --budget 1500`"""
+    from strategy.allocate import allocate
+    from strategy.portfolio import load_portfolio
+
+    settings = load_settings()
+    portfolio = load_portfolio(profiles or settings.portfolio)
+    if budget is not None:
+        portfolio = msgspec.structs.replace(portfolio, plan=msgspec.structs.replace(portfolio.plan, budget=budget))
+    u, r = _metrics(settings, metrics)
+    allocation = allocate(portfolio, u, r)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(allocation).decode() + "\n")
+        return
+    table = Table("market", "spend", "promotion", "quality", "p", "q", "marginal return", title=allocation.why)
+    for code, one in allocation.markets.items():
+        table.add_row(
+            code, *(f"{value:,.1f}" for value in (one.spend, one.promotion, one.quality)),
+            *(f"{value:.3f}" for value in (one.p, one.q)), f"{one.marginal_return:.5f}",
+        )  # fmt: skip
+    table.caption = (
+        f"{allocation.status}; {allocation.spent:,.1f} of {allocation.budget:,.1f} ({portfolio.plan.currency}); "
+        f"marginal value of budget {allocation.marginal_value_of_budget:.5f}"
+    )
+    Console().print(table)
+
+
+def _metrics(settings: Settings, file: Path | None) -> tuple[dict[str, float], dict[str, float | None]]:
+    if file is None:
+        from streams.reader import Reader
+
+        with Reader(settings.redis, settings.prefix) as reader:
+            day = {code: one.windows["24h"] for code, one in reader.snapshot().metrics.items()}
+        return {code: one.u.value for code, one in day.items()}, {
+            code: None if one.r is None else one.r.value for code, one in day.items()
+        }
+    content_type = dict[str, dict[str, float | None]]
+    try:
+        content = msgspec.json.decode(file.read_bytes(), type=content_type)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadInput(
+            f'{file}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
+        ) from error
+    return {code: value for code, value in content.get("u", {}).items() if value is not None}, content.get("r", {})
+
+
+@app.command()
+def classify(
+    text: Annotated[str, typer.Argument(help="Any text.")],
+    lang: Annotated[str | None, typer.Option(help="BCP 47 tag, for the language's calibration.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the model says of one text. Example: `marketpulse classify "a entrega atrasou de novo" --lang pt`"""
+    from models.load import load_classifier
+
+    settings = load_settings()
+    classifier = load_classifier(settings.model, settings.model_folder, settings.device, settings.threads)
+    predicted = classifier.classify([text], [lang])
+    sentiment = dict(zip(classifier.info.sentiments, map(float, predicted.sentiment[0]), strict=True))
+    topics = dict(zip(classifier.info.topics, map(float, predicted.topic[0]), strict=True))
+    best = max(sentiment, key=lambda name: sentiment[name])
+    topic = max(topics, key=lambda name: topics[name])
+    answer = {
+        "label": best, "topic": topic, "sentiment": sentiment, "topics": topics,
+        "model": classifier.info.id, "device": classifier.info.device,
+    }  # fmt: skip
+    _answer(answer, as_json, f"{best} ({sentiment[best]:.0%}), topic {topic} ({topics[topic]:.0%})")
+
+
+@topics_app.command("create")
+def topics_create(
+    partitions: Annotated[int, typer.Option(min=1)] = 8, replication: int = 1, as_json: Json = False
+) -> None:
+    """Create every topic that is missing. Example: `marketpulse topics create --partitions 16 --replication 3`"""
+    from streams.topics import create_topics
+
+    settings = load_settings()
+    created = asyncio.run(create_topics(settings.kafka, settings.prefix, partitions, replication))
+    _answer({"created": created}, as_json, f"created: {', '.join(created) or 'nothing, all were there'}")
+
+
+@ledger_app.command("init")
+def ledger_init(partitions: Annotated[int, typer.Option(min=1)] = 8, as_json: Json = False) -> None:
+    """Create topics and an empty ledger where there is none; an existing ledger is left as it is."""
+    from streams.embedded import Endpoints
+    from streams.run import set_up
+
+    settings = load_settings()
+    created = asyncio.run(set_up(Endpoints(settings.kafka, settings.redis), settings.prefix, partitions))
+    _answer(
+        {"created": created}, as_json, "ledger created" if created else "there is a ledger already; nothing changed"
+    )
+
+
+@bench_app.command("engine")
+def bench_engine(events: Annotated[int, typer.Option(min=10_000)] = 2_000_000, as_json: Json = False) -> None:
+    """Everything but the model, in one worker process: Kafka, decode, de-duplicate, windows, users, commit."""
+    from streams.bench import bench_engine as measure
+
+    _bench(measure(load_settings(), events, _progress), as_json)
+
+
+@bench_app.command("classify")
+def bench_classify(
+    texts: Annotated[int, typer.Option(min=100)] = 4_000,
+    rounds: Annotated[int, typer.Option(min=5)] = 5,
+    device: Annotated[Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option()] = "auto",
+    data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The classifier against a bare ONNX Runtime loop over the same texts, in turn."""
+    from models.bench import bench_classify as measure
+    from models.onnx import load_onnx_classifier
+    from streams.bench import PIPELINE_BATCH, bench_texts
+
+    settings = load_settings()
+    classifier = load_onnx_classifier(settings.model_folder, device, settings.threads)
+    _bench(measure(classifier, bench_texts(texts, data), PIPELINE_BATCH, rounds), as_json)
+
+
+@bench_app.command("pipeline")
+def bench_pipeline(
+    texts: Annotated[int, typer.Option(min=2_000)] = 8_000,
+    rounds: Annotated[int, typer.Option(min=5)] = 5,
+    data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The whole worker with the real model against a bare ONNX Runtime loop over the same texts, in turn."""
+    from streams.bench import bench_pipeline as measure
+    from streams.bench import bench_texts
+
+    _bench(measure(load_settings(), bench_texts(texts, data), rounds, _progress), as_json)
+
+
+def _bench(result: dict[str, object], as_json: bool) -> None:
+    _answer(result, as_json, "\n".join(f"{name}: {value}" for name, value in result.items()))
+
+
+def _answer(content: object, as_json: bool, text: str) -> None:
+    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
+
+
 def _say(event: dict[str, object]) -> None:
-    """One JSON line."""
+    """One JSON line on standard output."""
     sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
     sys.stdout.flush()
+
+
+def _progress(event: dict[str, object]) -> None:
+    """One JSON line on standard error."""
+    sys.stderr.write(msgspec.json.encode(event).decode() + "\n")
 
 
 def main() -> None:
@@ -61,6 +368,9 @@ def main() -> None:
     except MarketpulseError as error:
         sys.stderr.write(f"marketpulse: {error}\n")
         sys.exit(error.exit_code)
+    except (ModelError, StrategyError) as error:
+        sys.stderr.write(f"marketpulse: {error}\n")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -276,7 +276,5 @@ class Ledger:
 
     async def store_allocation(self, seq: int, writes: Iterable[Command]) -> bool:
         """Store an allocation with its outbox record; False if this or a newer shift was already answered."""
-        answer = await self._run(
-            "allocate", [self.keys.ledger, self.keys.allocation_seq], [seq, _packed(list(writes))]
-        )
+        answer = await self._run("allocate", [self.keys.ledger, self.keys.allocation_seq], [seq, _packed(list(writes))])
         return bool(answer[0] == b"OK")

@@ -65,6 +65,15 @@ class Reader:
             content = self._redis.get(self.tables.metrics(market))
         return None if content is None else msgspec.json.decode(content, type=MetricsRecord)
 
+    def committed(self) -> int:
+        """Records counted so far: the sum of all partitions' offsets in the ledger."""
+        with translated_errors(self._url):
+            count = int(self._redis.hget(self._keys.ledger, "partitions") or 0)
+            with self._redis.pipeline(transaction=True) as pipe:
+                for number in range(count):
+                    pipe.hget(self._keys.partition(number), "next")
+                return sum(int(value or 0) for value in pipe.execute())
+
     def allocations(self) -> list[AllocationRecord]:
         """The last 500 answers of the allocator, oldest first."""
         with translated_errors(self._url):

@@ -45,7 +45,12 @@ def translated_errors(url: str) -> Iterator[None]:
         raise Unavailable(
             f"Redis at {_without_secret(url)} is a read-only replica. Operator action: point the worker at the primary."
         ) from error
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.BusyLoadingError, OSError) as error:
+    except (
+        redis.exceptions.ConnectionError,
+        redis.exceptions.TimeoutError,
+        redis.exceptions.BusyLoadingError,
+        OSError,
+    ) as error:
         raise Unavailable(
             f"Redis at {_without_secret(url)} does not answer: {error or type(error).__name__}. "
             "Operator action: none if it is restarting, it is tried again."

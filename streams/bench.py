@@ -1,0 +1,162 @@
+"""Benchmarks on an embedded stack: the engine alone, and the pipeline against a bare ONNX Runtime loop."""
+
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from models.bench import bare_loop, sliced, summary
+from models.onnx import OnnxClassifier, load_onnx_classifier
+from streams.decode import utc
+from streams.embedded import Endpoints
+from streams.errors import BadInput
+from streams.feed_files import Record
+from streams.publish import publish
+from streams.reader import Reader
+from streams.run import servers, set_up, worker_environment
+from streams.settings import Settings, load_settings
+from streams.simulate import MARKETS, compose
+from streams.supervisor import Supervisor
+from streams.topics import topic_name
+
+PARTITIONS = 4
+PIPELINE_BATCH = 400
+
+Say = Callable[[dict[str, object]], object]
+
+
+def bench_engine(settings: Settings, events: int, say: Say) -> dict[str, object]:
+    """Kafka, decode, de-duplicate, windows, users, commit with a stub classifier, in one worker process."""
+    bench = load_settings(**_overrides(settings), model="stub")
+    with servers(bench, embedded=True, data_folder=None) as endpoints, tempfile.TemporaryDirectory() as logs:
+        asyncio.run(set_up(endpoints, bench.prefix, PARTITIONS))
+        topic = topic_name(bench.prefix, "feedback")
+        say({"event": "publishing", "events": events})
+        started = time.monotonic()
+        asyncio.run(publish(endpoints.kafka, topic, plain_events(events)))
+        published_in = time.monotonic() - started
+        supervisor = Supervisor(1, worker_environment(bench, endpoints), Path(logs), say)
+        supervisor.start()
+        try:
+            with Reader(endpoints.redis, bench.prefix) as reader:
+                counted, seconds = _measure(reader, supervisor, events, say)
+                totals = reader.snapshot().status.totals
+        finally:
+            supervisor.stop()
+    return {
+        "events_per_second": round(counted / seconds, 1),
+        "events": events,
+        "accepted": totals.get("accepted", 0),
+        "seconds": round(seconds, 2),
+        "published_per_second": round(events / published_in, 1),
+        "partitions": PARTITIONS,
+        "markets": len(MARKETS),
+    }
+
+
+def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) -> dict[str, object]:
+    """The whole worker with the real model against the bare loop over the same texts, in turn."""
+    overrides = _overrides(settings) | {"batch_records": PIPELINE_BATCH, "batch_target_seconds": 10.0}
+    bench = load_settings(**overrides)
+    classifier = load_onnx_classifier(bench.model_folder, bench.device, bench.threads)
+    bare, piped = [], []
+    with servers(bench, embedded=True, data_folder=None) as endpoints, tempfile.TemporaryDirectory() as logs:
+        asyncio.run(set_up(endpoints, bench.prefix, PARTITIONS))
+        supervisor = Supervisor(1, worker_environment(bench, endpoints), Path(logs), say)
+        supervisor.start()
+        try:
+            with Reader(endpoints.redis, bench.prefix) as reader:
+                _round(endpoints, bench, reader, supervisor, texts[: 8 * PIPELINE_BATCH], "warm")
+                for number in range(rounds):
+                    bare.append(_bare(classifier, texts))
+                    piped.append(_round(endpoints, bench, reader, supervisor, texts, str(number)))
+                    say({"event": "round", "number": number, "bare_s": bare[-1], "pipeline_s": piped[-1]})
+        finally:
+            supervisor.stop()
+    return summary(len(texts), bare, piped)
+
+
+def _bare(classifier: OnnxClassifier, texts: list[str]) -> float:
+    return bare_loop(classifier, sliced(texts, PIPELINE_BATCH))
+
+
+def _round(
+    endpoints: Endpoints, settings: Settings, reader: Reader, supervisor: Supervisor, texts: list[str], name: str
+) -> float:
+    """Seconds the worker takes for the texts, from the first batch counted to the last, scaled to all texts."""
+    before = sum(reader.snapshot().status.partitions.values())
+    now = utc(time.time_ns() // 1_000_000)
+    records = [
+        Record(f"u{number}".encode(), _value(f"{name}-{number}", "US", text, now, f"u{number % 500}", "en"))
+        for number, text in enumerate(texts)
+    ]
+    asyncio.run(publish(endpoints.kafka, topic_name(settings.prefix, "feedback"), records))
+    counted, seconds = _measure(reader, supervisor, before + len(texts), lambda _: None, before)
+    return seconds / counted * len(texts)
+
+
+def _measure(reader: Reader, supervisor: Supervisor, end: int, say: Say, begin: int = 0) -> tuple[int, float]:
+    """Events and seconds between the first progress seen after `begin` and the end."""
+    first: tuple[int, float] | None = None
+    said = time.monotonic()
+    while True:
+        supervisor.watch()
+        done, now = reader.committed(), time.monotonic()
+        if first is None and done > begin:
+            first = (done, now)
+        if first is not None and done >= end:
+            return done - first[0], now - first[1]
+        if now - said > 2:
+            said = now
+            say({"event": "progress", "committed": done, "of": end})
+        time.sleep(0.005)
+
+
+def plain_events(count: int) -> Iterator[Record]:
+    """Small valid events of ten markets with distinct ids; each user about twenty times."""
+    rng = random.Random(0)
+    now_ms = time.time_ns() // 1_000_000
+    times = [utc(now_ms - at * 1_000) for at in range(600)]
+    markets = [(market, feed.languages[0]) for market, feed in MARKETS.items()]
+    texts = [compose(rng, rng.choice(markets)[1], "positive") for _ in range(2_000)]
+    users = max(count // 20, 1)
+    for number in range(count):
+        market, language = markets[number % len(markets)]
+        user = f"{market}-{number * 7919 % users}"
+        text = texts[number % len(texts)]
+        yield Record(user.encode(), _value(f"e{number}", market, text, times[number * 600 // count], user, language))
+
+
+def bench_texts(count: int, data: Path | None) -> list[str]:
+    """Distinct texts: of a JSONL(.gz) file with `text`, else composed. Raises BadInput for too few."""
+    if data is not None:
+        from models.rows import read_rows
+
+        texts = list(dict.fromkeys(row.text for row in read_rows(data)))[:count]
+        if len(texts) < count:
+            raise BadInput(
+                f"{data} has {len(texts)} distinct texts, {count} are needed. Operator action: ask for fewer."
+            )
+        return texts
+    rng = random.Random(1)
+    languages = [language for feed in MARKETS.values() for language in feed.languages]
+    distinct: dict[str, None] = {}
+    while len(distinct) < count:
+        label = rng.choice(("negative", "neutral", "positive"))
+        language = rng.choice(languages)
+        distinct[" ".join(compose(rng, language, label) for _ in range(rng.choice((1, 1, 2, 3))))] = None
+    return list(distinct)
+
+
+def _value(event_id: str, market: str, text: str, at: str, user: str, language: str) -> bytes:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\t", " ")
+    return (
+        f'{{"id":"{event_id}","market":"{market}","text":"{escaped}","occurred_at":"{at}","user":"{user}",'
+        f'"lang":"{language}"}}'
+    ).encode()
+
+
+def _overrides(settings: Settings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in settings.model_fields_set}

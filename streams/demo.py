@@ -1,0 +1,106 @@
+"""The demonstration: the last 50 simulated hours in half a minute, with an incident, then live."""
+
+import asyncio
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from streams.feed_files import Record
+from streams.publish import publish
+from streams.reader import Reader
+from streams.run import servers, set_up, worker_environment
+from streams.settings import Settings
+from streams.simulate import FeedPlan, Incident, generate, live_event
+from streams.supervisor import Supervisor
+from streams.terminal import render
+from streams.topics import topic_name
+
+HOURS = 50
+EVENTS = 16_000
+REPLAY_SECONDS = 28.0
+LIVE_RATE = 4.0
+
+
+def demo(settings: Settings, console: Console, seconds: float | None, say: Callable[[str], object]) -> bool:
+    """Run until Ctrl-C, or for `seconds`; whether an alert fired and an allocation moved money."""
+    say("starting a real Kafka and a real Redis on loopback ports")
+    with servers(settings, embedded=True, data_folder=None) as endpoints, tempfile.TemporaryDirectory() as logs:
+        asyncio.run(set_up(endpoints, settings.prefix, partitions=4))
+        supervisor = Supervisor(1, worker_environment(settings, endpoints), Path(logs), lambda _: None)
+        supervisor.start()
+        stop = threading.Event()
+        feed = threading.Thread(target=_feed, args=(endpoints.kafka, settings.prefix, stop), daemon=True)
+        feed.start()
+        try:
+            with Reader(endpoints.redis, settings.prefix) as reader:
+                _show(reader, supervisor, console, seconds, say)
+                moved = any(one.cause == "shift" and one.adopted for one in reader.allocations())
+                fired = bool(reader.snapshot().alerts)
+        finally:
+            stop.set()
+            feed.join(10)
+            supervisor.stop()
+    return moved and fired
+
+
+def _feed(kafka: str, prefix: str, stop: threading.Event) -> None:
+    """Publish the replay, then live events, until told to stop."""
+    now_ms = time.time_ns() // 1_000_000
+    plan = FeedPlan(
+        seed=now_ms % 1_000,
+        events=EVENTS,
+        span_ms=HOURS * 3_600_000,
+        end_ms=now_ms,
+        incidents=(Incident("BR", 0.965, 1.0, share=0.8, volume=3.0),),
+    )
+
+    def records() -> "list[Record]":
+        return [Record(line.user.encode() or None, line.value) for line in generate(plan)]
+
+    topic = topic_name(prefix, "feedback")
+    asyncio.run(publish(kafka, topic, records(), rate=EVENTS / REPLAY_SECONDS))
+    rng = random.Random(plan.seed)
+    number = 0
+    while not stop.wait(1.0):
+        lines = [live_event(plan, rng, f"live-{plan.seed}-{number + at}") for at in range(int(LIVE_RATE))]
+        number += len(lines)
+        asyncio.run(publish(kafka, topic, [Record(line.user.encode(), line.value) for line in lines]))
+
+
+def _show(
+    reader: Reader, supervisor: Supervisor, console: Console, seconds: float | None, say: Callable[[str], object]
+) -> None:
+    """Redraw once a second on a terminal; elsewhere say what is new and print the table at the end."""
+    started = time.monotonic()
+    said: set[str] = set()
+    title = "Marketpulse demo: 50 hours of a simulated feed, then live. Ctrl-C ends it"
+    try:
+        with Live(console=console, auto_refresh=False, screen=console.is_terminal) as view:
+            while seconds is None or time.monotonic() - started < seconds:
+                supervisor.watch()
+                if console.is_terminal:
+                    view.update(render(reader.snapshot(), title), refresh=True)
+                else:
+                    _say_news(reader, said, say)
+                time.sleep(1)
+    except KeyboardInterrupt:
+        say("stopping")
+    console.print(render(reader.snapshot(), title))
+
+
+def _say_news(reader: Reader, said: set[str], say: Callable[[str], object]) -> None:
+    for alert in reader.snapshot().alerts:
+        news = f"alert {alert.id} {alert.state}"
+        if news not in said:
+            say(news)
+            said.add(news)
+    for one in reader.allocations():
+        if one.id not in said:
+            say(f"{one.id}: {one.status}, {one.why}")
+            said.add(one.id)

@@ -1,0 +1,119 @@
+"""The terminal view: one snapshot as rich tables."""
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from streams.contracts import AlertRecord, AllocationRecord
+from streams.decode import utc
+from streams.metrics import Estimate, MarketMetrics
+from streams.reader import Snapshot, latency_quantile
+
+BAR = 20
+MOST_ALERTS = 6
+
+
+def render(snapshot: Snapshot, title: str = "Marketpulse") -> RenderableType:
+    """Header, table of markets, alerts, allocation: about 100 columns wide."""
+    parts: list[RenderableType] = [_header(snapshot), _markets(snapshot)]
+    if snapshot.alerts:
+        parts.append(_alerts(snapshot.alerts))
+    if snapshot.allocation is not None:
+        parts.append(_allocation(snapshot.allocation))
+    return Panel(Group(*parts), title=title, border_style="cyan")
+
+
+def _header(snapshot: Snapshot) -> Text:
+    status = snapshot.status
+    totals = status.totals
+    latency = latency_quantile(totals, 0.5)
+    dead = sum(n for name, n in totals.items() if name.startswith("dead_letter:"))
+    when = utc(status.stream_time)[:19].replace("T", " ") + " UTC" if status.stream_time else "waiting for events"
+    return Text(
+        f"stream time {when}   step {status.step}   accepted {totals.get('accepted', 0):,}   duplicates "
+        f"{totals.get('duplicates', 0):,}   dead letters {dead:,}   median latency "
+        f"{'-' if latency is None else f'{latency / 1000:.1f} s'}   model {status.model}",
+        style="dim",
+    )
+
+
+def _markets(snapshot: Snapshot) -> Table:
+    table = Table(expand=True, box=None, header_style="bold")
+    for name, justify in (
+        ("market", "left"), ("events 24 h", "right"), ("user experience u", "left"), ("u", "right"), ("1 h", "right"),
+        ("95 %", "right"), ("r /day", "right"), ("s", "right"), ("negative", "right"), ("spend", "right"),
+        ("change", "right"),
+    ):  # fmt: skip
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    firing = {alert.market for alert in snapshot.alerts if alert.state == "firing"}
+    for market, metrics in snapshot.metrics.items():
+        table.add_row(*_market_row(market, metrics, snapshot.allocation, market in firing))
+    return table
+
+
+def _market_row(
+    market: str, metrics: MarketMetrics, allocation: AllocationRecord | None, firing: bool
+) -> list[Text | str]:
+    day, hour = metrics.windows["24h"], metrics.windows["1h"]
+    spend = None if allocation is None else allocation.spend.get(market)
+    change = None if allocation is None else allocation.moves.get(market)
+    negative = day.labels["negative"] / day.n if day.n else 0.0
+    return [
+        Text(f"{market} ▲" if firing else market, style="bold red" if firing else "bold"),
+        f"{day.n:,}",
+        _bar(day.u),
+        f"{day.u.value:.3f}",
+        _trend(hour.u.value - day.u.value),
+        f"{day.u.low:.2f}–{day.u.high:.2f}",
+        "-" if day.r is None else f"{day.r.value:+.3f}",
+        "-" if day.s is None else f"{day.s:.2f}",
+        f"{negative:.0%}",
+        "-" if spend is None else f"{spend:,.0f}",
+        Text("-") if not change else Text(f"{change:+.1f}", style="green" if change > 0 else "red"),
+    ]
+
+
+def _bar(u: Estimate) -> Text:
+    """u on a scale from 0 to 1, with its interval shaded."""
+    low, at, high = (min(BAR - 1, int(value * BAR)) for value in (u.low, u.value, u.high))
+    text = Text()
+    for column in range(BAR):
+        if column == at:
+            text.append("█", "cyan")
+        else:
+            text.append("░" if low <= column <= high else "·", "cyan" if low <= column <= high else "dim")
+    return text
+
+
+def _trend(difference: float) -> Text:
+    if abs(difference) < 0.02:
+        return Text("→", style="dim")
+    return Text(f"↑{difference:+.2f}", style="green") if difference > 0 else Text(f"↓{difference:+.2f}", style="red")
+
+
+def _alerts(alerts: list[AlertRecord]) -> Table:
+    table = Table(title="alerts", title_justify="left", expand=True, box=None, header_style="bold")
+    for name in ("state", "kind", "market", "topic", "since", "evidence"):
+        table.add_column(name, no_wrap=name != "evidence")
+    ordered = sorted(alerts, key=lambda alert: (alert.state != "firing", alert.topic is not None, -alert.started_at))
+    for alert in ordered[:MOST_ALERTS]:
+        evidence = ", ".join(f"{name} {value}" for name, value in alert.evidence.items() if name != "began_estimate")
+        style = "bold red" if alert.state == "firing" else "dim"
+        since = utc(alert.started_at)[5:16].replace("T", " ")
+        table.add_row(alert.state, alert.kind, alert.market, alert.topic or "all", since, evidence, style=style)
+    if len(alerts) > MOST_ALERTS:
+        table.caption = f"and {len(alerts) - MOST_ALERTS} more: marketpulse status --json"
+    return table
+
+
+def _allocation(allocation: AllocationRecord) -> Text:
+    cause = f"{allocation.cause} of {allocation.market}" if allocation.market else allocation.cause
+    reason = ""
+    if allocation.market:
+        reason = str(allocation.allocation["markets"].get(allocation.market, {}).get("reason", ""))
+    value = allocation.allocation["marginal_value_of_budget"]
+    return Text(
+        f"allocation: {cause}, {allocation.status}, marginal value of budget {value:.4f}. {reason or allocation.why}",
+        style="green",
+    )
