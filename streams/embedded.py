@@ -156,7 +156,14 @@ class EmbeddedKafka(Server):
         (self.folder / "server.properties").write_text(self._properties(), "utf-8")
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         configuration = str(self.folder / "server.properties")
-        tool = [*self._java("-Xmx256m"), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", configuration]
+        tool = [
+            *self._java("-Xmx256m"),
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={cluster}",
+            "-c",
+            configuration,
+        ]
         done = subprocess.run(tool, capture_output=True, check=False)
         if done.returncode:
             raise Unavailable(f"Kafka's log folder could not be formatted: {done.stderr.decode()[-1000:]}")

