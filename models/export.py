@@ -22,8 +22,8 @@ from models.network import FeedbackClassifier, Probabilities
 from models.onnx import OnnxClassifier, load_onnx_classifier
 
 OPSET = 17
-PARITY = 0.08
-"""Largest mean difference of probabilities between int8 and PyTorch that is still exported."""
+PARITY = 0.02
+"""Largest mean difference of probabilities from PyTorch that is still exported; the shipped int8 model has 0.002."""
 
 
 class _Calibration(CalibrationDataReader):
@@ -32,7 +32,7 @@ class _Calibration(CalibrationDataReader):
     def __init__(self, tokenizer: Tokenizer, texts: list[str]) -> None:
         tokens = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
         planned = plan_batches([len(one) for one in tokens], 1_024, 64)
-        random.Random(0).shuffle(planned)  # noqa: S311 an order, no secret
+        random.Random(0).shuffle(planned)
         self._feeds: Iterator[dict[str, NDArray[np.int64]]] = (_feed([tokens[row] for row in rows]) for rows in planned)
 
     def get_next(self) -> dict[str, NDArray[np.int64]] | None:
@@ -130,16 +130,17 @@ def _products_of_activations(graph_file: Path) -> list[str]:
 
 
 def _require_parity(classifier: OnnxClassifier, network: FeedbackClassifier, texts: list[str]) -> None:
-    differences = []
+    differences: tuple[list[float], list[float]] = ([], [])
     with torch.no_grad():
         for _, ids, mask in classifier.batches(texts):
-            expected, _ = Probabilities(network)(torch.from_numpy(ids), torch.from_numpy(mask))
-            actual, _ = classifier.run(ids, mask)
-            differences.append(np.abs(actual - expected.numpy()).mean(axis=1))
-    mean = float(np.concatenate(differences).mean())
+            expected = Probabilities(network)(torch.from_numpy(ids), torch.from_numpy(mask))
+            for one, own, answer in zip(differences, expected, classifier.run(ids, mask), strict=True):
+                one.extend(np.abs(answer - own.numpy()).mean(axis=1).tolist())
+    mean = max(float(np.mean(one)) for one in differences)
     if not mean <= PARITY:
         raise BadArtifact(
-            f"the exported graph differs from PyTorch by {mean:.4f} on average, at most {PARITY} is taken."
+            f"the exported graph differs from PyTorch by {mean:.4f} on average, at most {PARITY} is taken. "
+            "Operator action: export with precision fp32, or give more calibration texts."
         )
 
 

@@ -125,14 +125,15 @@ def train(
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     network = build_network(tokenizer.get_vocab_size(), plan)
     encoded = encode_rows(rows, tokenizer, plan)
-    per_epoch = len(batches_of(encoded, plan, random.Random(plan.seed)))  # noqa: S311 seeded on purpose
+    per_epoch = len(batches_of(encoded, plan, random.Random(plan.seed)))
     total = plan.epochs * per_epoch
     optimizer = torch.optim.AdamW(_parameter_groups(network, plan), lr=plan.peak_rate, betas=(0.9, 0.98), eps=1e-6)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: _rate(at, total, plan.warm_up))
     done = _resume(out, network, optimizer, schedule)
     started, seen = time.monotonic(), 0
     for epoch in range(done, plan.epochs):
-        rng = random.Random(plan.seed * 1_000 + epoch)  # noqa: S311 seeded on purpose
+        torch.manual_seed(plan.seed * 1_000 + epoch)  # so that a resumed training draws what one piece would have
+        rng = random.Random(plan.seed * 1_000 + epoch)
         network.train()
         running = 0.0
         for number, chosen in enumerate(batches_of(encoded, plan, rng), 1):

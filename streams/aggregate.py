@@ -105,8 +105,8 @@ def _counts(
     cells = np.zeros((len(slots), layout.size), np.int64)
     np.add.at(cells, (slot, layout.count_index[scored.sentiment.argmax(axis=1), topic]), 1)
     np.add.at(cells, (slot, layout.score_index[topic]), e)
-    np.add.at(cells, (slot, layout.index("e2")), e2)
-    np.add.at(cells, (slot, layout.index("with_user")), with_user)
+    np.add.at(cells[:, layout.index("e2")], slot, e2)
+    np.add.at(cells[:, layout.index("with_user")], slot, with_user)
     rows, columns = np.nonzero(cells)
     prefixes = [f"{names[at]}:{when}:" for at, when in slots.tolist()]
     cell_names = layout.names

@@ -54,7 +54,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     app.agent(ticks, name="roll_up")(ending(make_roll_up(leader)))
     app.agent(shifts, name="reallocate")(ending(make_reallocate(Reallocator(deps))))
 
-    class Pump(faust.Service):
+    class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
         """Polls the source and ticks the roll-up for as long as the worker lives."""
 
         async def on_start(self) -> None:
@@ -67,18 +67,18 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
                 except Exception as error:
                     log.warning("stop_incomplete", error=str(error))
 
-        @faust.Service.task
+        @faust.Service.task  # type: ignore[untyped-decorator]
         async def read(self) -> None:
             while not self.should_stop:
                 await ending(source.poll)()
 
-        @faust.Service.task
+        @faust.Service.task  # type: ignore[untyped-decorator]
         async def tick(self) -> None:
             while not self.should_stop:
                 await ticks.put("tick")
                 await self.sleep(settings.step_seconds)
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]
     async def start_pump() -> None:
         await app.add_runtime_dependency(Pump())
 

@@ -13,6 +13,8 @@ class SteadyChannel(Channel):  # type: ignore[misc]
     senders are cancelled. Batches of our own source must outlive that: their partitions are fenced by the ledger.
     """
 
+    _queue: Any
+
     @property
     def queue(self) -> Any:
         """The queue behind this (cloned) channel."""

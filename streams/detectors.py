@@ -30,6 +30,9 @@ class SurgeState(msgspec.Struct):
     level_x: float = 0.0
     season_n: list[float] = msgspec.field(default_factory=lambda: [0.0] * 24)
     season_x: list[float] = msgspec.field(default_factory=lambda: [0.0] * 24)
+    hour: int = 0
+    hour_n: float = 0.0
+    hour_x: float = 0.0
     residual_squares: float = 0.0
     residual_weights: float = 0.0
     zero_ms: int = 0
@@ -135,13 +138,16 @@ def _learn(state: SurgeState, seen: Observation, p0: float, at: int) -> None:
     decay = 0.5 ** ((at - state.last_ms) / HALF_LIFE_MS)
     state.level_n = state.level_n * decay + seen.n
     state.level_x = state.level_x * decay + seen.x
-    hour = at // 3_600_000 % 24
+    if at // 3_600_000 != state.hour:  # a closed hour enters the season: the hour under judgement must not
+        state.season_n[state.hour % 24] += state.hour_n
+        state.season_x[state.hour % 24] += state.hour_x
+        state.hour, state.hour_n, state.hour_x = at // 3_600_000, 0.0, 0.0
+    state.hour_n += seen.n
+    state.hour_x += seen.x
     faded = 0.5 ** ((at - state.last_ms) / (SEASON_HALF_LIFE_DAYS * 86_400_000))
     if faded < 1.0:
         state.season_n = [n * faded for n in state.season_n]
         state.season_x = [x * faded for x in state.season_x]
-    state.season_n[hour] += seen.n
-    state.season_x[hour] += seen.x
     if seen.n >= 2:
         residual = (seen.x - seen.n * p0) ** 2 / (seen.n * p0 * (1 - p0))
         state.residual_squares = 0.999 * state.residual_squares + min(residual, 9.0) - 1.0

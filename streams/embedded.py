@@ -345,7 +345,7 @@ def _sha256(path: Path) -> str:
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """On Linux the kernel ends the child when this process ends, however it ends; own group: Ctrl-C is ours to pass on."""
+    """On Linux the kernel ends the child when this process ends, however; own group: Ctrl-C is ours to pass on."""
     if sys.platform != "linux":
         return os.setpgrp
     libc = ctypes.CDLL(None, use_errno=True)

@@ -49,14 +49,14 @@ def read_records(source: str, raw: bool, on_broken: Callable[[int, str], object]
         return list(_csv_records(content, on_broken))
     records = []
     for number, line in enumerate(content.split(b"\n"), 1):
-        line = line.removesuffix(b"\r") if not raw else line
-        if not line:
+        value = line if raw else line.removesuffix(b"\r")
+        if not value:
             continue
-        fields = parse_object(line)
+        fields = parse_object(value)
         if fields is None and not raw:
             on_broken(number, "not a JSON object")
             continue
-        records.append(Record(key_of(fields), line))
+        records.append(Record(key_of(fields), value))
     return records
 
 

@@ -13,7 +13,7 @@ from streams.errors import LedgerBroken, LedgerLost
 from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
 from streams.redis_connection import connect_async, translated_errors
 
-_SCRIPTS = ("claim", "commit", "lease", "cut", "publish", "allocate")
+_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate")
 
 
 class Keys:
@@ -28,24 +28,31 @@ class Keys:
         self.allocation_seq = f"{prefix}:allocation:seq"
 
     def partition(self, number: int) -> str:
+        """Hash: claim, next offset, newest event time, last record of a source partition."""
         return f"{self.prefix}partition:{number}"
 
     def ids(self, number: int) -> str:
+        """List: chunks of id digests within the de-duplication horizon."""
         return f"{self.prefix}ids:{number}"
 
     def step_users(self, step: int, bucket: str) -> str:
+        """HyperLogLog: users of one step's `market:hour`."""
         return f"{self.prefix}step:{step}:users:{bucket}"
 
     def users_of_hour(self, market: str, hour: int) -> str:
+        """HyperLogLog: users of a market in an hour."""
         return f"{self.prefix}users:hour:{market}:{hour}"
 
     def users_of_day(self, market: str, day: int) -> str:
+        """HyperLogLog: users of a market on a day."""
         return f"{self.prefix}users:day:{market}:{day}"
 
     def minutes(self, market: str) -> str:
+        """Hash: minute -> cells of a market's bucket."""
         return f"{self.prefix}buckets:minute:{market}"
 
     def hours(self, market: str) -> str:
+        """Hash: hour -> cells of a market's bucket."""
         return f"{self.prefix}buckets:hour:{market}"
 
 
@@ -67,7 +74,7 @@ class Ledger:
         self.keys = Keys(prefix)
         self.url = url
         self._max_open_cells = max_open_cells
-        self.redis: redis.asyncio.Redis = connect_async(url)
+        self.redis = connect_async(url)
         folder = files("streams") / "lua"
         self._scripts = {
             name: self.redis.register_script((folder / f"{name}.lua").read_text("utf-8")) for name in _SCRIPTS
@@ -97,16 +104,9 @@ class Ledger:
 
     async def init(self, ledger_id: str, starts: Mapping[int, int]) -> bool:
         """Create the ledger with each partition's first offset; False (and nothing changed) if there is one."""
-        with translated_errors(self.url):
-            if not await self.redis.hsetnx(self.keys.ledger, "id", ledger_id):
-                return False
-            async with self.redis.pipeline(transaction=True) as pipe:
-                for number, start in starts.items():
-                    pipe.hset(self.keys.partition(number), mapping={"claim": 0, "next": start})
-                first = {"generation": ledger_id, "open": 1, "published": 0, "partitions": len(starts)}
-                pipe.hset(self.keys.ledger, mapping=first)
-                await pipe.execute()
-        return True
+        offsets = [starts[number] for number in range(len(starts))]
+        answer = await self._run("init", [self.keys.ledger], [self.keys.prefix, ledger_id, *offsets])
+        return bool(answer[0] == b"OK")
 
     async def check_redis(self) -> str | None:
         """What is wrong with this Redis for a ledger (eviction policy), or None."""
@@ -191,7 +191,8 @@ class Ledger:
         """Close the open step and read it; a step that was cut before and not published comes again, unchanged."""
         answer = await self._run("cut", [self.keys.ledger], [self.keys.prefix, lease.number, "1" if force else "0"])
         if answer[0] != b"OK":
-            return answer[0].decode()
+            refused: Literal["FENCED", "NOTHING"] = answer[0].decode()
+            return refused
         _, number, packed, counts, buckets, users = answer
         cut = msgpack.unpackb(packed)
         fields = iter(counts)
@@ -233,7 +234,8 @@ class Ledger:
         """Write one step's results at once: OK, ALREADY (the reply was lost) or FENCED."""
         payload = _packed({"writes": list(writes), "users": list(step.users)})
         answer = await self._run("publish", [self.keys.ledger], [self.keys.prefix, lease.number, step.number, payload])
-        return answer[0].decode()
+        verdict: Answer = answer[0].decode()
+        return verdict
 
     async def load_state(self) -> dict[str, bytes]:
         """The roll-up state as the last published step left it."""
@@ -261,7 +263,7 @@ class Ledger:
         """The oldest records not yet relayed."""
         with translated_errors(self.url):
             rows = await self.redis.xrange(self.keys.outbox, count=count)
-        return [OutboxEntry(id, row[b"topic"].decode(), row[b"key"], row[b"value"]) for id, row in rows]
+        return [OutboxEntry(entry, row[b"topic"].decode(), row[b"key"], row[b"value"]) for entry, row in rows]
 
     async def trim_outbox(self, entries: Sequence[OutboxEntry]) -> None:
         """Forget records that Kafka has acknowledged."""

@@ -47,8 +47,10 @@ def step_writes(
     journal_key = str(outcome.step)
     writes.append(ledger.outbox_write(topic_name(prefix, "market.steps"), journal_key, encode(outcome.journal)))
     stream_time = outcome.stream_time_ms or 0
-    status = {"step": outcome.step, "stream_time": stream_time, "published_at": step.now_ms, "model": model}
-    writes.append(["HSET", tables.step, *(part for pair in status.items() for part in pair)])
+    writes.append(
+        ["HSET", tables.step, "step", outcome.step, "stream_time", stream_time, "published_at", step.now_ms,
+         "model", model]
+    )  # fmt: skip
     writes.append(
         ["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "step", outcome.step, "stream_time", stream_time,
          "markets", ",".join(outcome.changed_markets), "alerts", len(outcome.alerts)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -11,8 +12,11 @@ from redis.retry import Retry
 from streams.errors import LedgerFull, OperatorNeeded, Unavailable
 
 
-def connect_async(url: str, timeout_s: float = 10.0) -> "redis.asyncio.Redis":
-    """An asyncio client without retries of its own: the ledger decides what may be tried again."""
+def connect_async(url: str, timeout_s: float = 10.0) -> Any:
+    """An asyncio client without retries of its own: the ledger decides what may be tried again.
+
+    Any: redis-py types every reply as text or bytes, while these clients always answer in bytes.
+    """
     return redis.asyncio.Redis.from_url(
         url,
         socket_timeout=timeout_s,
@@ -22,7 +26,7 @@ def connect_async(url: str, timeout_s: float = 10.0) -> "redis.asyncio.Redis":
     )
 
 
-def connect(url: str, timeout_s: float = 10.0) -> redis.Redis:
+def connect(url: str, timeout_s: float = 10.0) -> Any:
     """A synchronous client for commands and readers."""
     return redis.Redis.from_url(
         url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)

@@ -162,7 +162,8 @@ def _repeated(rng: random.Random, line: FeedLine) -> FeedLine:
 def _broken(plan: FeedPlan, rng: random.Random, code: str, number: int) -> FeedLine:
     at_ms = plan.end_ms - int(rng.random() * plan.span_ms)
     content: dict[str, Any] = {
-        "v": 1, "id": f"b{plan.seed}-{number}", "market": "US", "text": "fine", "occurred_at": utc(at_ms), "user": "us-x",
+        "v": 1, "id": f"b{plan.seed}-{number}", "market": "US", "text": "fine", "occurred_at": utc(at_ms),
+        "user": "us-x",
     }  # fmt: skip
     match code:
         case "missing_field":

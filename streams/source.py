@@ -33,7 +33,7 @@ class Assigned:
     sought_again: int = -1  # offset that was sought twice because the first answer began behind it
 
 
-class Source(ConsumerRebalanceListener):
+class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Reads `feedback` and hands whole partition batches to `deliver`, which may block: that is the back-pressure.
 
     `start` of a batch is where the previous one ended, beginning with the claim's offset: a hole cannot form.

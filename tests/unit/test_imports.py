@@ -74,4 +74,4 @@ assert threading.active_count() == threads, "a thread at import"
 assert logging.getLogger().handlers == handlers, "a log handler at import"
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
-    assert (0, "") == (done.returncode, done.stderr if done.returncode else "")
+    assert (done.returncode, done.stderr if done.returncode else "") == (0, "")

@@ -1,0 +1,87 @@
+"""The delta of a batch equals counting its events one by one."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.aggregate import aggregate, scores_micro, user_hasher
+from streams.batches import DecodedBatch, Position, ScoredBatch
+from streams.decode import Decoded
+from streams.windows import CellLayout
+
+TOPICS = ("price", "app")
+LAYOUT = CellLayout(TOPICS)
+EVENT = st.tuples(
+    st.sampled_from(["BR", "CN"]), st.integers(0, 10**7), st.none() | st.sampled_from(["a", "b", "c"]),
+    st.none() | st.integers(1, 5), st.integers(0, 2), st.integers(0, 1),
+)  # fmt: skip
+
+
+def scored(rows: list[tuple[str, int, str | None, int | None, int, int]]) -> ScoredBatch:
+    events = [
+        Decoded(str(at), market, "text", ms, user, None, rating)
+        for at, (market, ms, user, rating, _, _) in enumerate(rows)
+    ]
+    sentiment, topic = np.zeros((len(rows), 3), np.float32), np.zeros((len(rows), 2), np.float32)
+    for at, row in enumerate(rows):
+        sentiment[at, row[4]] = topic[at, row[5]] = 1
+    position = Position(0, 1, "g", 0, len(rows))
+    return ScoredBatch(DecodedBatch(position, events, [], [], 0, b"", 0, 0, 0, 0), sentiment, topic)
+
+
+@given(st.lists(EVENT, min_size=1, max_size=40))
+def test_counts_equal_counting_one_by_one(rows: list[tuple[str, int, str | None, int | None, int, int]]) -> None:
+    """Labels per (market, minute, topic), users and totals are those of a plain loop."""
+    delta = aggregate(scored(rows), LAYOUT, user_hasher(b"key"))
+    expected: Counter[str] = Counter()
+    for market, ms, user, _, label, topic in rows:
+        expected[f"{market}:{ms // 60_000}:{LAYOUT.sentiments[label]}/{TOPICS[topic]}"] += 1
+        if user is not None:
+            expected[f"{market}:{ms // 60_000}:with_user"] += 1
+    plain = {name: n for name, n in delta.counts.items() if not name.rpartition(":")[2].startswith("e")}
+    assert dict(expected) == plain
+    assert {(f"{m}:{ms // 3_600_000}", u) for m, ms, u, *_ in rows if u} == {
+        (bucket, user)
+        for bucket, hashes in delta.users.items()
+        for user in ("a", "b", "c")
+        if user_hasher(b"key")(user) in hashes
+    }
+    assert len(rows) == delta.totals["accepted"]
+
+
+@given(st.lists(EVENT, min_size=2, max_size=40), st.data())
+def test_two_batches_add_up_to_one(
+    rows: list[tuple[str, int, str | None, int | None, int, int]], data: st.DataObject
+) -> None:
+    """Deltas are additive: where a stream is cut into batches changes nothing."""
+    cut = data.draw(st.integers(1, len(rows) - 1))
+    hasher = user_hasher(b"key")
+    whole = aggregate(scored(rows), LAYOUT, hasher).counts
+    parts = Counter(aggregate(scored(rows[:cut]), LAYOUT, hasher).counts)
+    parts.update(aggregate(scored(rows[cut:]), LAYOUT, hasher).counts)
+    assert {name: n for name, n in whole.items() if n} == {name: n for name, n in parts.items() if n}
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "rating", "expected"),
+    [
+        ((0, 0, 1), np.nan, 1.0),
+        ((0, 1, 0), np.nan, 0.5),
+        ((1, 0, 0), 5.0, 0.5),
+        ((0, 0, 1), 1.0, 0.5),
+        ((0, 0, 1), 5.0, 1.0),
+    ],
+)
+def test_score_is_the_formula(probabilities: tuple[float, ...], rating: float, expected: float) -> None:
+    """e = P(positive) + P(neutral)/2, mixed half and half with a rating."""
+    e, e2 = scores_micro(np.array([probabilities], np.float32), np.array([rating]))
+    assert (round(expected * 1e6), round(expected**2 * 1e6)) == (e[0], e2[0])
+
+
+def test_user_hashes_need_the_key() -> None:
+    """Another key, another hash: a stored hash tells nothing without it."""
+    assert user_hasher(b"a")("user-1") != user_hasher(b"b")("user-1")
+    assert b"user-1" not in user_hasher(b"a")("user-1")

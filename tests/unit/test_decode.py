@@ -1,0 +1,97 @@
+"""Any bytes in: an event or one coded rejection out."""
+
+import typing
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.contracts import DeadLetterCode
+from streams.decode import Rejected, decode
+
+NOW = 1_790_000_000_000
+GOOD = {"id": "1", "market": "BR", "text": " bom ", "occurred_at": "2026-09-21T14:13:20Z"}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def encoded(**changes: object) -> bytes:
+    return msgspec.json.encode({name: value for name, value in (GOOD | changes).items() if value is not ...})
+
+
+@given(st.binary() | st.none())
+def test_any_bytes_give_an_event_or_a_known_code(value: bytes | None) -> None:
+    """Nothing but Rejected is ever raised, and its code is one of the contract's."""
+    try:
+        decode(value, NOW)
+    except Rejected as rejected:
+        assert rejected.code in typing.get_args(DeadLetterCode)
+
+
+@given(st.dictionaries(st.sampled_from([*GOOD, "v", "user", "lang", "rating", "channel", "attributes"]), JSON))
+def test_any_json_object_gives_an_event_or_a_known_code(changes: dict[str, object]) -> None:
+    """Fields of any type and value cost only the event itself."""
+    try:
+        event = decode(msgspec.json.encode(GOOD | changes), NOW)
+    except Rejected as rejected:
+        assert rejected.code in typing.get_args(DeadLetterCode)
+    else:
+        assert event.text == event.text.strip() != ""
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (None, "empty_value"),
+        (b"", "empty_value"),
+        (b"\xff\xfe", "not_json"),
+        (b'{"id": "1"', "not_json"),
+        (b"[" * 100_000, "not_json"),
+        (b"[1]", "not_an_object"),
+        (b"x" * 300_000, "too_large"),
+        (encoded(v=2), "unknown_version"),
+        (encoded(v="1"), "bad_type"),
+        (encoded(id=...), "missing_field"),
+        (encoded(text=None), "missing_field"),
+        (encoded(id=7), "bad_type"),
+        (encoded(id=""), "bad_value"),
+        (encoded(id="x" * 129), "bad_value"),
+        (encoded(rating=6), "bad_value"),
+        (encoded(rating="5"), "bad_type"),
+        (encoded(attributes={"a": 1}), "bad_type"),
+        (encoded(attributes={str(n): "x" for n in range(40)}), "bad_value"),
+        (encoded(market="XX"), "unknown_market"),
+        (encoded(text=" \n\t"), "text_empty"),
+        (encoded(text="x" * 8193), "text_too_long"),
+        (encoded(occurred_at="yesterday"), "bad_time"),
+        (encoded(occurred_at="2026-09-21T14:13:20"), "bad_time"),
+        (encoded(occurred_at=-1), "bad_time"),
+        (encoded(occurred_at=NOW * 1_000_000), "bad_time"),
+        (encoded(occurred_at=1.5), "bad_time"),
+        (encoded(occurred_at=True), "bad_type"),
+        (encoded(occurred_at=NOW - 7 * 86_400_000 - 1), "too_late"),
+        (encoded(occurred_at=NOW + 300_001), "from_the_future"),
+    ],
+)
+def test_every_broken_rule_has_its_code(value: bytes | None, code: str) -> None:
+    """Each rule of the contract is told by its own code."""
+    with pytest.raises(Rejected) as caught:
+        decode(value, NOW)
+    assert code == caught.value.code
+
+
+def test_a_rejection_never_repeats_the_text() -> None:
+    """Messages go to logs and headers: they name field and rule, not what a user wrote."""
+    with pytest.raises(Rejected) as caught:
+        decode(encoded(rating="my card is 4111"), NOW)
+    assert "4111" not in str(caught.value)
+
+
+def test_a_good_event_is_trimmed_and_its_alias_resolved() -> None:
+    """UK means GB, times become UTC epoch milliseconds, unknown fields are ignored."""
+    event = decode(encoded(market="UK", occurred_at="2026-09-21T16:13:20.5+02:00", surprise=1), NOW)
+    assert ("GB", "bom", NOW + 500) == (event.market, event.text, event.occurred_ms)

@@ -1,0 +1,61 @@
+"""Reading feedback files and moving their times."""
+
+import gzip
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.errors import BadInput
+from streams.feed_files import Record, read_records, shift_to_now
+
+NOW = 1_790_000_000_000
+
+
+def lines(path: Path, raw: bool = False) -> tuple[list[Record], list[tuple[int, str]]]:
+    broken: list[tuple[int, str]] = []
+    return read_records(str(path), raw, lambda number, why: broken.append((number, why))), broken
+
+
+def test_csv_columns_become_fields_and_attributes(tmp_path: Path) -> None:
+    """Unknown columns are attributes, ratings numbers, empty cells absent; a ragged row costs only itself."""
+    path = tmp_path / "f.csv"
+    path.write_text("id,market,text,occurred_at,rating,shop\n1,BR,bom,2026-01-01T00:00:00Z,5,x\n2,BR\n3,CN,好,1,,\n")
+    records, broken = lines(path)
+    assert [3] == [number for number, _ in broken]
+    assert msgspec.json.decode(records[0].value) == {
+        "id": "1", "market": "BR", "text": "bom", "occurred_at": "2026-01-01T00:00:00Z", "rating": 5,
+        "attributes": {"shop": "x"},
+    }  # fmt: skip
+    assert {"id": "3", "market": "CN", "text": "好", "occurred_at": 1} == msgspec.json.decode(records[1].value)
+
+
+def test_raw_lines_keep_their_bytes(tmp_path: Path) -> None:
+    """Broken lines are sent as they are with `raw`, and skipped with a reason without it."""
+    path = tmp_path / "f.jsonl.gz"
+    path.write_bytes(gzip.compress(b'\xff\xfe\n{"id": "1", "user": "u"}\n'))
+    assert [Record(None, b"\xff\xfe"), Record(b"u", b'{"id": "1", "user": "u"}')] == lines(path, raw=True)[0]
+    assert ([b"u"], [1]) == ([r.key for r in lines(path)[0]], [number for number, _ in lines(path)[1]])
+
+
+def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
+    """The message says what to do."""
+    with pytest.raises(BadInput, match="Operator action"):
+        lines(tmp_path / "nothing.jsonl")
+
+
+def test_times_move_by_one_constant_and_planted_outliers_stay_outliers() -> None:
+    """The newest time within 24 h of the median becomes now; only the time's bytes change."""
+    records = [
+        Record(None, b'{"id": "1",  "occurred_at":"2026-01-01T10:00:00.250Z" , "text":"a"}'),
+        Record(None, b'{"occurred_at": "2026-01-01T12:00:00Z"}'),
+        Record(None, b'{"occurred_at": "2026-03-01T12:00:00Z"}'),
+        Record(None, b'{"occurred_at": "2026-13-45T00:00:00Z"}'),
+        Record(None, b"\xff not json"),
+    ]
+    shifted = shift_to_now(records, NOW)
+    assert b'{"id": "1",  "occurred_at":"2026-09-21T12:13:20.250Z" , "text":"a"}' == shifted.records[0].value
+    assert b'{"occurred_at": "2026-09-21T14:13:20.000Z"}' == shifted.records[1].value
+    assert b'{"occurred_at": "2026-11-19T14:13:20.000Z"}' == shifted.records[2].value
+    assert [record.value for record in records[3:]] == [record.value for record in shifted.records[3:]]
+    assert NOW == shifted.last_event_at

@@ -1,0 +1,104 @@
+"""The formulas of the glossary, as laws and against values worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.metrics import (
+    ActiveUsers,
+    Spending,
+    brand_influence,
+    compute_metrics,
+    expansion_objective,
+    expansion_speed,
+    optimisation_effect,
+    user_experience,
+)
+from streams.windows import CellLayout, Sums, Windows
+
+SHARES = st.floats(0, 1)
+
+
+def sums(scores: list[float]) -> Sums:
+    return Sums(len(scores), {}, sum(scores), sum(e * e for e in scores), len(scores))
+
+
+@given(st.lists(SHARES, max_size=60), SHARES, st.none() | st.integers(1, 100))
+def test_u_lies_in_its_interval_within_bounds(scores: list[float], u0: float, active: int | None) -> None:
+    """Whatever was said, 0 <= low <= u <= high <= 1."""
+    u = user_experience(sums(scores), active, u0)
+    assert -1e-12 <= u.low <= u.value + 1e-12
+    assert u.value - 1e-12 <= u.high <= 1 + 1e-12
+
+
+def test_u_is_the_prior_without_events_and_the_mean_with_many() -> None:
+    """u = (m u0 + sum e)/(m + n), m = 20."""
+    assert pytest.approx(0.3) == user_experience(sums([]), None, 0.3).value
+    assert pytest.approx((20 * 0.3 + 80) / 100) == user_experience(sums([1.0] * 80), None, 0.3).value
+
+
+def test_users_who_write_often_widen_the_interval() -> None:
+    """deff = 1 + .1 max(0, n/A - 1)."""
+    scores = [0.0, 1.0] * 50
+    few, many = user_experience(sums(scores), 5, 0.5), user_experience(sums(scores), 100, 0.5)
+    assert few.se > many.se
+
+
+@pytest.mark.parametrize(("now", "before"), [(100, 80), (0, 0), (7, 1_000)])
+def test_r_is_the_log_ratio_per_day(now: int, before: int) -> None:
+    """r = ln((A + 5)/(A' + 5))/days and changes sign when the stretches are exchanged."""
+    r = expansion_speed(now, before, 7.0)
+    assert pytest.approx(math.log((now + 5) / (before + 5)) / 7) == r.value
+    assert pytest.approx(-r.value) == expansion_speed(before, now, 7.0).value
+
+
+def test_s_is_zero_where_nobody_is_active() -> None:
+    """s = share of positives among opinions, scaled by the log of active users."""
+    assert 0.0 == brand_influence(5, 5, 0.5, 0, 0)
+    assert pytest.approx((30 + 20 * 0.5) / 60) == brand_influence(30, 10, 0.5, 99, 99)
+
+
+def test_t_is_one_when_spent_as_planned_and_none_when_unknown() -> None:
+    """t = (min + eps)/(max + eps)."""
+    assert 1.0 == optimisation_effect(200.0, 200.0, 2000.0, 10)
+    assert pytest.approx(102 / 202) == optimisation_effect(100.0, 200.0, 2000.0, 10)
+    assert optimisation_effect(None, 200.0, 2000.0, 10) is None
+
+
+def test_absent_terms_of_f_are_dropped_and_weights_rescaled() -> None:
+    """Without r and t the other two share all the weight."""
+    assert pytest.approx(0.5) == expansion_objective(None, 0.4, None, 0.6, (0.25, 0.25, 0.25, 0.25))
+    assert pytest.approx(1.0) == expansion_objective(0.9, 1.0, 1.0, 1.0, (0.25, 0.25, 0.25, 0.25))
+
+
+def metrics_of(order: list[str]) -> dict[str, object]:
+    layout = CellLayout(("app",))
+    windows = Windows(layout)
+    for market in order:
+        cells = layout.zeros()
+        cells[layout.index("positive/app")] = 10 + len(market)
+        cells[layout.index("e/app")] = 9_000_000
+        windows.add(market, 30_000_000, cells, 30_000_000)
+    active = {market: ActiveUsers(*np.arange(7).tolist()) for market in order}
+    spending = Spending({}, {"BR": 1.0}, 2000.0, (0.25, 0.25, 0.25, 0.25))
+    return dict(compute_metrics(windows, 30_000_000 * 60_000, active, 0, spending))
+
+
+def test_the_order_of_markets_changes_nothing() -> None:
+    """Permuting markets gives the same metrics, bit for bit."""
+    assert metrics_of(["BR", "CN", "US"]) == metrics_of(["US", "BR", "CN"])
+
+
+def test_r_is_null_while_the_stream_does_not_cover_both_stretches() -> None:
+    """48 whole hours are needed for r over 24 h."""
+    windows = Windows(CellLayout(("app",)))
+    windows.add("BR", 30_000_000, windows.layout.zeros(), 30_000_000)
+    now_ms = 30_000_000 * 60_000
+    spending = Spending({}, {}, 1.0, (1.0, 0.0, 0.0, 0.0))
+    young = compute_metrics(windows, now_ms, {}, now_ms - 47 * 3_600_000, spending)["BR"]
+    old = compute_metrics(windows, now_ms, {}, now_ms - 49 * 3_600_000, spending)["BR"]
+    assert young.windows["24h"].r is None
+    assert old.windows["24h"].r is not None

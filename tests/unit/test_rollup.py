@@ -1,0 +1,86 @@
+"""Steps as a pure function: same decisions however the stream was cut, repeated steps change nothing."""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.ledger_types import CutStep, PartitionCut
+from streams.metrics import Spending
+from streams.rollup import RollUp, StepOutcome
+from streams.stream_time import stream_time
+from streams.windows import CellLayout
+
+LAYOUT = CellLayout(("app", "price"))
+START = 29_880_000  # a minute, at a full hour
+SPENDING = Spending({}, {}, 2000.0, (0.25, 0.25, 0.25, 0.25))
+
+
+def feed(seed: int, minutes: int) -> list[dict[str, int]]:
+    """Counts per minute: one market whose share of negatives jumps after 80 % of the time."""
+    rng = random.Random(seed)
+    result = []
+    for at in range(minutes):
+        share = 0.2 if at < minutes * 0.8 else 0.6
+        negative = sum(rng.random() < share for _ in range(6))
+        prefix = f"BR:{START + at}:"
+        counts = {prefix + "negative/app": negative, prefix + "positive/app": 6 - negative}
+        counts[prefix + "e/app"] = counts[prefix + "e2"] = (6 - negative) * 1_000_000
+        result.append({name: n for name, n in counts.items() if n})
+    return result
+
+
+def steps(minutes: list[dict[str, int]], sizes: list[int]) -> list[CutStep]:
+    """The feed cut into steps of so many minutes each (the sizes repeat)."""
+    found, at = [], 0
+    while at < len(minutes):
+        size = sizes[len(found) % len(sizes)]
+        counts = {name: n for minute in minutes[at : at + size] for name, n in minute.items()}
+        at = min(at + size, len(minutes))
+        newest = (START + at - 1) * 60_000 + 59_999
+        number = len(found) + 1
+        found.append(CutStep(number, number * 1_000, counts, {}, {0: PartitionCut(at, newest, number * 1_000)}))
+    return found
+
+
+def play(cuts: list[CutStep]) -> tuple[RollUp, list[StepOutcome]]:
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    return rollup, [rollup.decide(step, rollup.take(step), SPENDING, "m") for step in cuts]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 3))
+def test_surges_do_not_depend_on_where_steps_are_cut(sizes: list[int], seed: int) -> None:
+    """One step a minute or one an hour: the same alerts at the same stream time."""
+    minutes = feed(seed, 400)
+    fine, coarse = play(steps(minutes, [1]))[1], play(steps(minutes, sizes))[1]
+    alerts = [[(a.id, a.state, a.started_at) for o in outcomes for a in o.alerts] for outcomes in (fine, coarse)]
+    assert alerts[0] == alerts[1]
+    assert any(alert[1] == "firing" for alert in alerts[0])
+
+
+def test_the_same_steps_give_the_same_outcome_bit_for_bit() -> None:
+    """Two players of one journal publish equal metrics, alerts and shifts."""
+    cuts = steps(feed(1, 300), [7, 3])
+    assert play(cuts)[1] == play(cuts)[1]
+
+
+def test_minutes_ahead_of_stream_time_wait() -> None:
+    """A partition that runs ahead fills windows, but its events reach the detectors when stream time does."""
+    cut = steps(feed(1, 60), [60])[0]
+    slow = PartitionCut(1, START * 60_000, cut.now_ms)
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    rollup.take(CutStep(1, cut.now_ms, cut.counts, {}, {**cut.partitions, 1: slow}))
+    rollup.decide(cut, ["BR"], SPENDING, "m")
+    assert 59 == len(rollup.markets["BR"].waiting)
+    assert 360 == LAYOUT.read(rollup.windows.window("BR", "24h", START)).n
+
+
+def test_stream_time_is_the_slowest_active_partition_and_never_goes_back() -> None:
+    """Idle partitions do not hold it back; while all are idle it runs with the clock."""
+    fast, slow = PartitionCut(9, 9_000, 100_000), PartitionCut(5, 5_000, 100_000)
+    idle, unused = PartitionCut(1, 1_000, 10_000), PartitionCut(0, None, None)
+    assert 5_000 == stream_time(None, 0, 100_000, [fast, slow, idle, unused], 30_000)
+    assert 6_000 == stream_time(6_000, 0, 100_000, [fast, slow], 30_000)
+    assert 6_500 == stream_time(6_000, 199_500, 200_000, [fast, slow], 30_000)
+    assert stream_time(None, 0, 1, [unused], 30_000) is None
