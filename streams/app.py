@@ -48,6 +48,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     shifts = app.topic(topic_name(settings.prefix, "market.shifts"), value_type=bytes, value_serializer="raw")
     source = Source(settings, topic_name(settings.prefix, "feedback"), deps.ledger, decoded.put)
     leader = Leader(deps)
+    ending = Ending()
 
     app.agent(decoded, name="classify")(ending(make_classify(Scorer(deps, source), scored)))
     app.agent(scored, name="commit")(ending(make_commit(Committer(deps, source))))
@@ -61,6 +62,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
             await ending(source.start)()
 
         async def on_stop(self) -> None:
+            ending.stopping = True
             for close in (leader.release, source.stop, deps.outbound.stop, deps.ledger.close):
                 try:
                     await asyncio.wait_for(close(), 5)
@@ -85,20 +87,32 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     return app
 
 
-def ending(work: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """The same work, but an error it does not handle ends the process: a stalled worker must not look alive."""
+class Ending:
+    """Wraps work so that an error it does not handle ends the process: a stalled worker must not look alive.
 
-    async def guarded(*args: AsyncIterable[Any]) -> None:
-        try:
-            await work(*args)
-        except MarketpulseError as error:
-            end_process(error.exit_code if error.exit_code != 1 else EXIT_RESTART, str(error))
-        except Exception as error:
-            log.exception("unexpected")
-            end_process(EXIT_RESTART, f"{type(error).__name__}: {error}")
+    Once `stopping` is set, errors only mean that work is abandoned: whoever claims the partition next does it again.
+    """
 
-    guarded.__name__ = getattr(work, "__name__", "work")
-    return guarded
+    def __init__(self) -> None:
+        self.stopping = False
+
+    def __call__(self, work: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        """The same work, guarded."""
+
+        async def guarded(*args: AsyncIterable[Any]) -> None:
+            try:
+                await work(*args)
+            except Exception as error:
+                if self.stopping:
+                    log.info("work_abandoned", work=guarded.__name__, error=str(error))
+                    return
+                if isinstance(error, MarketpulseError):
+                    end_process(error.exit_code if error.exit_code != 1 else EXIT_RESTART, str(error))
+                log.exception("unexpected")
+                end_process(EXIT_RESTART, f"{type(error).__name__}: {error}")
+
+        guarded.__name__ = getattr(work, "__name__", "work")
+        return guarded
 
 
 def end_process(code: int, why: str) -> None:

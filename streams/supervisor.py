@@ -45,6 +45,10 @@ class Supervisor:
         self._report({"event": "worker_started", "pid": process.pid})
         return process
 
+    def logs(self) -> list[Path]:
+        """Log files of all workers so far, the newest last."""
+        return sorted(self._folder.glob("worker-*.log"), key=lambda path: path.stat().st_mtime)
+
     def watch(self) -> None:
         """Restart workers that were killed or asked for it (exit 75).
 
@@ -57,7 +61,7 @@ class Supervisor:
                 continue
             self._report({"event": "worker_ended", "pid": worker.pid, "exit_code": code})
             if code not in (EXIT_RESTART, -signal.SIGKILL):
-                log = max(self._folder.glob("worker-*.log"), key=lambda path: path.stat().st_mtime)
+                log = self.logs()[-1]
                 tail = log.read_text("utf-8", "replace")[-3_000:]
                 raise OperatorNeeded(f"a worker ended with exit code {code}. The end of {log}:\n{tail}")
             self.restarts += 1

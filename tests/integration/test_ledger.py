@@ -1,0 +1,175 @@
+"""The ledger's answers on a real Redis: what each refusal leaves untouched."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from streams.batches import DecodedBatch, Delta, Position
+from streams.embedded import EmbeddedStack
+from streams.errors import LedgerBroken, LedgerLost, Unavailable
+from streams.ledger import Ledger
+from streams.ledger_types import Claim, CutStep, Lease
+
+
+@pytest.fixture
+async def ledger(stack: EmbeddedStack, prefix: str) -> AsyncIterator[Ledger]:
+    one = Ledger(stack.endpoints.redis, prefix, max_open_cells=100)
+    await one.init("ledger-1", {0: 0, 1: 5})
+    yield one
+    await one.close()
+
+
+def batch(claim: Claim, start: int, end: int, ids: bytes = b"", forget: int = 0) -> DecodedBatch:
+    position = Position(claim.partition, claim.number, claim.generation, start, end)
+    return DecodedBatch(position, [], [], [], 0, ids, forget, 1_000 + end, 77, 1_000)
+
+
+def delta(n: int = 1, minute: int = 600) -> Delta:
+    counts = {f"BR:{minute}:negative/app": n}
+    return Delta(counts, {f"BR:{minute // 60}": [b"12345678"]}, {"accepted": n}, minute * 60_000)
+
+
+async def everything(ledger: Ledger) -> dict[bytes, Any]:
+    """All of the prefix's keys with their content."""
+    found = {}
+    async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*"):
+        found[key] = await ledger.redis.dump(key)
+    return found
+
+
+async def cut(ledger: Ledger, lease: Lease, force: bool = False) -> CutStep:
+    step = await ledger.cut(lease, force)
+    assert isinstance(step, CutStep)
+    return step
+
+
+async def test_a_commit_counts_once_and_moves_the_offset(ledger: Ledger) -> None:
+    """OK, and the same commit again is ALREADY with nothing changed."""
+    claim = await ledger.claim(1)
+    assert ("OK", "") == await ledger.commit(batch(claim, 5, 8, b"c" * 24), delta(3))
+    before = await everything(ledger)
+    assert "ALREADY" == (await ledger.commit(batch(claim, 5, 8), delta(3)))[0]
+    assert before == await everything(ledger)
+    again = await ledger.claim(1)
+    assert (8, 1_008, 77, [b"c" * 24]) == (again.next, again.last_timestamp, again.last_checksum, again.id_chunks)
+
+
+async def test_every_refusal_leaves_everything_untouched(ledger: Ledger) -> None:
+    """FENCED by a later claim or another generation, REWOUND, AHEAD, FULL: no write before the last check."""
+    old = await ledger.claim(0)
+    new = await ledger.claim(0)
+    await ledger.commit(batch(new, 0, 10), delta())
+    full = Delta({f"BR:{minute}:e2": 1 for minute in range(200)}, {}, {}, 1)
+    await ledger.commit(batch(new, 10, 12), full)
+    before = await everything(ledger)
+    answers = [
+        await ledger.commit(batch(old, 12, 14), delta()),
+        await ledger.commit(batch(replace(new, generation="other"), 12, 14), delta()),
+        await ledger.commit(batch(new, 13, 14), delta()),
+        await ledger.commit(batch(new, 11, 14), delta()),
+        await ledger.commit(batch(new, 12, 14), delta()),
+    ]
+    assert ["FENCED", "FENCED", "REWOUND", "AHEAD", "FULL"] == [answer for answer, _ in answers]
+    assert before == await everything(ledger)
+
+
+async def test_claim_numbers_grow_even_when_redis_goes_back_in_time(ledger: Ledger) -> None:
+    """The number is never below the clock: a restored Redis does not hand one out twice."""
+    first = await ledger.claim(0)
+    await ledger.redis.hset(ledger.keys.partition(0), "claim", 0)
+    assert (await ledger.claim(0)).number >= first.number
+
+
+async def test_forgotten_chunks_leave_the_store(ledger: Ledger) -> None:
+    """The oldest chunks go, the new one is appended."""
+    claim = await ledger.claim(0)
+    await ledger.commit(batch(claim, 0, 1, b"a" * 24), delta())
+    await ledger.commit(batch(claim, 1, 2, b"b" * 24), delta())
+    await ledger.commit(batch(claim, 2, 3, b"c" * 24, forget=1), delta())
+    assert [b"b" * 24, b"c" * 24] == (await ledger.claim(0)).id_chunks
+
+
+async def test_a_missing_ledger_or_partition_is_lost_not_new(ledger: Ledger, stack: EmbeddedStack) -> None:
+    """Nothing starts from zero by itself."""
+    with pytest.raises(LedgerLost, match="ledger init"):
+        await ledger.claim(7)
+    other = Ledger(stack.endpoints.redis, f"{ledger.keys.prefix}none")
+    with pytest.raises(LedgerLost):
+        await other.lease("me", 1_000)
+    await other.close()
+    assert await ledger.init("ledger-2", {0: 0}) is False
+    assert "ledger-1" == (await ledger.claim(0)).generation
+
+
+async def test_a_cut_step_comes_again_unchanged_until_it_is_published(ledger: Ledger) -> None:
+    """A crash between cut and publish repeats the same step with the same data; later commits wait in the next."""
+    claim = await ledger.claim(0)
+    await ledger.commit(batch(claim, 0, 3), delta(3))
+    lease = await ledger.lease("me", 60_000)
+    assert lease is not None
+    first = await cut(ledger, lease)
+    await ledger.commit(batch(claim, 3, 4), delta(1))
+    assert first == await cut(ledger, lease)
+    assert ({"BR:600:negative/app": 3}, 3) == (first.counts, first.partitions[0].next)
+    assert "OK" == await ledger.publish(lease, first, [["SET", f"{ledger.keys.prefix}x", "1"]])
+    assert "ALREADY" == await ledger.publish(lease, first, [["SET", f"{ledger.keys.prefix}x", "2"]])
+    assert b"1" == await ledger.get(f"{ledger.keys.prefix}x")
+    second = await cut(ledger, lease)
+    assert ({"BR:600:negative/app": 1}, first.number + 1) == (second.counts, second.number)
+
+
+async def test_a_zombie_lease_holder_is_refused(ledger: Ledger) -> None:
+    """Its cut and its publish are FENCED once another holds the lease."""
+    claim = await ledger.claim(0)
+    await ledger.commit(batch(claim, 0, 1), delta())
+    zombie = await ledger.lease("zombie", 1)
+    assert zombie is not None
+    step = await cut(ledger, zombie)
+    await ledger.redis.hset(ledger.keys.ledger, "lease_until", 0)
+    heir = await ledger.lease("heir", 60_000)
+    assert heir is not None
+    assert await ledger.lease("zombie", 1) is None
+    assert "FENCED" == await ledger.publish(zombie, step, [["SET", f"{ledger.keys.prefix}x", "1"]])
+    assert "FENCED" == await ledger.cut(zombie, True)
+    assert (await cut(ledger, heir)).counts == step.counts
+    assert await ledger.get(f"{ledger.keys.prefix}x") is None
+
+
+async def test_nothing_new_is_no_step_unless_forced(ledger: Ledger) -> None:
+    """An idle stream publishes only when stream time is to move on."""
+    lease = await ledger.lease("me", 60_000)
+    assert lease is not None
+    assert "NOTHING" == await ledger.cut(lease, False)
+    assert {} == (await cut(ledger, lease, force=True)).counts
+
+
+async def test_distinct_users_are_merged_once_however_often(ledger: Ledger) -> None:
+    """Repeating the merge of a step changes no count."""
+    claim = await ledger.claim(0)
+    await ledger.commit(batch(claim, 0, 1), delta())
+    lease = await ledger.lease("me", 60_000)
+    assert lease is not None
+    step = await cut(ledger, lease)
+    await ledger.merge_users(step)
+    await ledger.merge_users(step)
+    keys = ledger.keys
+    assert [1, 1, 0] == await ledger.count_users(
+        [[keys.users_of_hour("BR", 10)], [keys.users_of_day("BR", 0)], [keys.users_of_hour("CN", 10)]]
+    )
+
+
+async def test_an_older_shift_does_not_replace_a_newer_allocation(ledger: Ledger) -> None:
+    """One answer per sequence number, and never backwards."""
+    write = [["SET", f"{ledger.keys.prefix}a", "7"]]
+    assert [True, False, False] == [await ledger.store_allocation(seq, write) for seq in (7, 7, 6)]
+
+
+async def test_an_unreachable_redis_is_retriable_and_a_broken_script_is_not() -> None:
+    """The two are told apart: wait, or stop."""
+    nowhere = Ledger("redis://127.0.0.1:1/0", "x")
+    with pytest.raises(Unavailable):
+        await nowhere.claim(0)
+    await nowhere.close()
+    assert (Unavailable.retriable, LedgerBroken.retriable) == (True, False)
