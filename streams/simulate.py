@@ -48,8 +48,8 @@ class Incident:
     market: str
     begin: float
     end: float
-    share: float = 0.65
-    volume: float = 2.0
+    share: float = 0.75
+    volume: float = 4.0
     topic: str = "app"
 
 

@@ -49,6 +49,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._assigned: dict[int, Assigned] = {}
         self._last_ends: dict[int, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
+        self._failed: Exception | None = None
         self.records_per_batch = min(settings.batch_records, 200)
 
     # --- life ---------------------------------------------------------------------------------------------------
@@ -97,7 +98,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """Claim every partition of the new assignment."""
         numbers = sorted(partition.partition for partition in assigned)
         log.info("partitions_assigned", partitions=numbers)
-        await asyncio.gather(*(self.claim(number) for number in numbers))
+        try:
+            await asyncio.gather(*(self.claim(number) for number in numbers))
+        except Exception as error:  # aiokafka only logs what its listeners raise: `poll` raises it again
+            self._failed = error
 
     async def claim(self, number: int) -> None:
         """Claim one partition, check that the log still is the one that was counted, and seek.
@@ -179,7 +183,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     # --- reading ------------------------------------------------------------------------------------------------
 
     async def poll(self) -> None:
-        """One round over the assigned partitions: a slice of each that has records, oldest partition number first."""
+        """One round over the assigned partitions: a slice of each that has records, lowest number first.
+
+        Raises:
+            ClaimTimeout, LedgerLost, LogMismatch: what a claim of the last assignment raised.
+        """
+        if self._failed is not None:
+            raise self._failed
         consumer = self._consumer
         assert consumer is not None
         delivered = False

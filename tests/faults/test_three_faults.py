@@ -117,7 +117,10 @@ def test_a_second_worker_joins_and_leaves_under_load(job: Callable[[int], Job]) 
         second.append(running.more_workers(1))
         running.until(lambda: any("partition_claimed" in log.read_text() for log in second[0].logs()))
 
-    running.publish_with(fault=lambda: second[0].stop(), before=join)
+    def leave() -> None:
+        second[0].stop()
+
+    running.publish_with(fault=leave, before=join)
     running.check()
     assert [0] == [worker.returncode for worker in second[0].workers]
 
