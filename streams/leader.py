@@ -79,9 +79,7 @@ class Leader:
         spending = await self._spending()
         info = self._deps.classifier.info
         outcome = await asyncio.to_thread(rollup.decide, step, changed, spending, info.id)
-        writes = await asyncio.to_thread(
-            step_writes, ledger, settings.prefix, step, rollup, outcome, info.id, info.sha256
-        )
+        writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info)
         answer = await ledger.publish(lease, step, writes)
         if answer == "FENCED":
             log.warning("step_refused", step=step.number)

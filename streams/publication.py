@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from models.classifier import ModelInfo
 from streams.contracts import AllocationRecord, MetricsRecord, encode
 from streams.ledger import Keys, Ledger
 from streams.ledger_types import Command, CutStep
@@ -18,7 +19,7 @@ MOST_FIELDS = 1_000
 
 
 def step_writes(
-    ledger: Ledger, prefix: str, step: CutStep, rollup: RollUp, outcome: StepOutcome, model: str, model_sha256: str
+    ledger: Ledger, prefix: str, step: CutStep, rollup: RollUp, outcome: StepOutcome, info: ModelInfo
 ) -> list[Command]:
     """Every write of one step: buckets, state, tables, alerts, change stream and outbox."""
     keys, tables = ledger.keys, TableKeys(prefix)
@@ -30,8 +31,8 @@ def step_writes(
             step=outcome.step,
             stream_time=outcome.stream_time_ms or 0,
             metrics=msgspec.to_builtins(outcome.metrics[market]),
-            model=model,
-            model_sha256=model_sha256,
+            model=info.id,
+            model_sha256=info.sha256,
             flags=("warming",) if outcome.metrics[market].windows["24h"].n < 100 else (),
         )
         content = encode(record)
@@ -49,7 +50,7 @@ def step_writes(
     stream_time = outcome.stream_time_ms or 0
     writes.append(
         ["HSET", tables.step, "step", outcome.step, "stream_time", stream_time, "published_at", step.now_ms,
-         "model", model]
+         "model", info.id, "device", info.device]
     )  # fmt: skip
     writes.append(
         ["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "step", outcome.step, "stream_time", stream_time,

@@ -19,6 +19,7 @@ class Status(msgspec.Struct, frozen=True):
     stream_time: int | None
     published_at: int | None
     model: str
+    device: str
     totals: dict[str, int]
     partitions: dict[int, int]
     open_cells: int
@@ -122,6 +123,7 @@ class Reader:
             stream_time=stream_time or None,
             published_at=int(step[b"published_at"]) if b"published_at" in step else None,
             model=step.get(b"model", b"").decode(),
+            device=step.get(b"device", b"").decode(),
             totals={name.decode(): int(value) for name, value in sorted(totals.items())},
             partitions={number: int(value or 0) for number, value in enumerate(offsets)},
             open_cells=int(cells) + int(cut),

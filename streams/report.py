@@ -32,9 +32,7 @@ class RunReport(msgspec.Struct, frozen=True):
     device: str
 
 
-def make_report(
-    reader: Reader, shifted: Shifted, published: int, restarts: int, seconds: float, device: str = ""
-) -> RunReport:
+def make_report(reader: Reader, shifted: Shifted, published: int, restarts: int, seconds: float) -> RunReport:
     """The report of what Redis holds now."""
     snapshot = reader.snapshot()
     totals = snapshot.status.totals
@@ -68,7 +66,7 @@ def make_report(
         events_per_second=round(counted / seconds, 1),
         latency_ms={"p50": latency_quantile(totals, 0.5), "p99": latency_quantile(totals, 0.99)},
         model=snapshot.status.model,
-        device=device,
+        device=snapshot.status.device,
     )
 
 

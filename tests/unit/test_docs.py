@@ -1,0 +1,22 @@
+"""Documents that must agree with the code."""
+
+import re
+from pathlib import Path
+
+from streams.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/configuration.md names each environment variable, and none that does not exist."""
+    text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `MARKETPULSE_")}
+    assert {f"MARKETPULSE_{name.upper()}" for name in Settings.model_fields} == documented
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    """No document points at a file that is not there."""
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "deploy" / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page}: {target}"
