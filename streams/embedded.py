@@ -9,6 +9,7 @@ import platform
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -288,9 +289,7 @@ class EmbeddedStack:
 
 def kafka_classpath() -> str:
     """Class path of Kafka's jars, resolved once into jgo's cache; every jar's SHA-256 is checked against the pins."""
-    import jgo
-
-    environment = Path(str(jgo.build(KAFKA).path))
+    environment = _resolve(KAFKA)
     jars = sorted([*environment.glob("jars/*.jar"), *environment.glob("modules/*.jar")])
     pins = _pins()["kafka"]
     wrong = [jar.name for jar in jars if pins.get(jar.name) != _sha256(jar)]
@@ -301,6 +300,25 @@ def kafka_classpath() -> str:
             f"Operator action: delete {environment} and try again; if it stays so, do not run them."
         )
     return os.pathsep.join(map(str, jars))
+
+
+def _resolve(coordinates: str) -> Path:
+    """Folder with the jars of Maven coordinates, loaded once.
+
+    Certificates are checked against the system's own store where Python knows it: machines behind an authority of
+    their own have it there, and not in the bundle that `requests` carries.
+    """
+    import jgo
+
+    known = ssl.get_default_verify_paths()
+    if bundle := known.cafile or known.capath:
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", bundle)
+    try:
+        return Path(str(jgo.build(coordinates).path))
+    except OSError as error:  # requests' errors are OSErrors
+        raise Unavailable(
+            f"{coordinates} could not be loaded: {error}. Operator action: check this machine's way to Maven Central."
+        ) from error
 
 
 def redis_executable() -> str:
@@ -316,9 +334,7 @@ def redis_executable() -> str:
 
 
 def _redis_from_jar() -> str:
-    import jgo
-
-    environment = Path(str(jgo.build(REDIS_JAR).path))
+    environment = _resolve(REDIS_JAR)
     pins = _pins()["redis"]
     jar = next(path for path in environment.rglob("embedded-redis-*.jar"))
     if pins.get(jar.name) != _sha256(jar):
