@@ -13,6 +13,7 @@ SEASON_HALF_LIFE_DAYS = 7.0
 LOG_ODDS_STEP = math.log(2.5)
 THRESHOLD = 14.0
 RESOLVE_AT = 0.25  # of the threshold
+FREEZE_AT = 0.25  # of the threshold: see ADR 6
 ARMED_EVENTS = 100
 ARMED_MS = 30 * MINUTE_MS
 LONGEST_FREEZE_MS = 120 * MINUTE_MS
@@ -67,7 +68,7 @@ def surge_step(
 
     LLR = [x ln(p1/p0) + (n-x) ln((1-p1)/(1-p0))]/(1 + (n-1) rho); S = max(0, S + LLR); fires at S >= threshold.
     logit p1 = logit p0 + ln 2.5. p0 = season (hour of day, shrunk by 200 events) shifted to the level (half-life
-    30 min, prior 40 events); both stand still while S > threshold/2, for 2 h at most. The state is changed in place.
+    30 min, prior 40 events); both stand still while S > threshold/4, for 2 h at most. The state is changed in place.
     """
     at = seen.minute * MINUTE_MS
     if state is None:
@@ -126,7 +127,7 @@ def _life(state: SurgeState, at: int, p0: float, threshold: float) -> AlertChang
 
 def _frozen(state: SurgeState, at: int, threshold: float) -> bool:
     """Whether the baseline stands still: a surge must not become the new normal while it is being judged."""
-    if state.s <= threshold / 2:
+    if state.s <= FREEZE_AT * threshold:
         state.frozen_since_ms = None
         return False
     if state.frozen_since_ms is None:
