@@ -13,10 +13,10 @@ demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis,
 	$(BIN)/marketpulse demo
 
 test: $(LIGHT) ## unit, contract, agent and integration tests, and three faults
-	$(BIN)/python -m pytest -m "not models"
+	$(BIN)/python -m pytest --ignore=tests/models
 
 test-models: $(TRAIN) ## training and export with PyTorch (loads some 3 GB into .venv-train)
-	.venv-train/bin/python -m pytest -m models
+	.venv-train/bin/python -m pytest tests/models
 
 check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
