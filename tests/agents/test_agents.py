@@ -1,0 +1,117 @@
+"""The agents' loops on a five-line fake stream: thin, in order, and never raising for one bad record."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from models.classifier import Predictions
+from models.errors import BadOutput
+from models.stub import StubClassifier
+from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
+from streams.batches import DecodedBatch, Position, ScoredBatch
+from streams.contracts import ShiftRecord, encode
+from streams.decode import Decoded
+from streams.errors import Unavailable
+from streams.settings import Settings
+from streams.worker import Deps, Scorer
+
+
+async def stream(*values: Any) -> AsyncIterator[Any]:
+    for value in values:
+        yield value
+
+
+class Recorder:
+    """Stands for a channel, a committer, a leader or a reallocator: keeps what it is given."""
+
+    def __init__(self, fails: int = 0) -> None:
+        self.seen: list[Any] = []
+        self._fails = fails
+
+    async def put(self, value: object) -> None:
+        self.seen.append(value)
+
+    commit = reallocate = put
+
+    async def tick(self) -> bool:
+        self.seen.append("tick")
+        if len(self.seen) <= self._fails:
+            raise Unavailable("Redis is away")
+        return True
+
+
+class FakeRecord:
+    """The fields of a Kafka record that a dead letter keeps."""
+
+    def __init__(self, offset: int, value: bytes) -> None:
+        self.partition, self.offset, self.key, self.value, self.headers, self.timestamp = 0, offset, b"k", value, (), 5
+
+
+def batch(*texts: str) -> DecodedBatch:
+    events = [Decoded(str(at), "BR", text, 1_000, None, None, None) for at, text in enumerate(texts)]
+    records = [FakeRecord(at, text.encode()) for at, text in enumerate(texts)]
+    return DecodedBatch(Position(0, 1, "g", 0, len(texts)), events, records, [], 0, b"", 0, 0, 0, 0)
+
+
+def scorer(classifier: Any) -> Scorer:
+    deps = Deps(Settings(), None, None, classifier, None, None, None)  # type: ignore[arg-type]
+    return Scorer(deps, SimpleNamespace(records_per_batch=100))  # type: ignore[arg-type]
+
+
+async def test_classify_keeps_the_order_of_batches() -> None:
+    """Each decoded batch comes out scored, in the order it came in."""
+    channel = Recorder()
+    first, second = batch("a", "b"), batch("c")
+    await make_classify(scorer(StubClassifier()), channel)(stream(first, second))
+    assert [first, second] == [one.batch for one in channel.seen]
+    assert [(2, 3), (1, 3)] == [one.sentiment.shape for one in channel.seen]
+
+
+async def test_a_text_the_model_fails_on_costs_only_itself() -> None:
+    """It goes to the dead letters with its bytes; its neighbours are scored."""
+
+    class Failing(StubClassifier):
+        def classify(self, texts: Any, languages: Any) -> Predictions:
+            if "poison" in texts:
+                raise BadOutput("NaN")
+            return super().classify(texts, languages)
+
+    channel = Recorder()
+    await make_classify(scorer(Failing()), channel)(stream(batch("a", "poison", "c")))
+    [scored] = channel.seen
+    assert ["a", "c"] == [event.text for event in scored.batch.events]
+    assert [("model_failed", 1, b"poison")] == [(d.code, d.offset, d.value) for d in scored.batch.dead_letters]
+    alone = StubClassifier().classify(["a", "c"], [None, None])
+    assert np.array_equal(alone.sentiment, scored.sentiment)
+
+
+async def test_commit_commits_every_batch() -> None:
+    """One after the other."""
+    committer = Recorder()
+    batches = [ScoredBatch(batch("a"), np.zeros((1, 3)), np.zeros((1, 12))) for _ in range(3)]  # type: ignore[arg-type]
+    await make_commit(committer)(stream(*batches))  # type: ignore[arg-type]
+    assert batches == committer.seen
+
+
+async def test_roll_up_waits_while_redis_is_away() -> None:
+    """A tick that fails is tried again at the next."""
+    leader = Recorder(fails=2)
+    await make_roll_up(leader)(stream(1, 2, 3))  # type: ignore[arg-type]
+    assert ["tick"] * 3 == leader.seen
+
+
+async def test_an_unreadable_shift_is_skipped() -> None:
+    """Bad bytes on the shifts topic cost only themselves."""
+    reallocator = Recorder()
+    shift = ShiftRecord("s", 1, "shift", "BR", 5, {"BR": 0.5}, {"BR": None})
+    await make_reallocate(reallocator)(stream(b"\xff", encode(shift)))  # type: ignore[arg-type]
+    assert [shift] == reallocator.seen
+
+
+async def test_an_empty_batch_needs_no_model() -> None:
+    """A batch of broken records only still moves the offset."""
+    channel = Recorder()
+    await make_classify(scorer(None), channel)(stream(batch()))
+    assert 0 == len(channel.seen[0].sentiment)
