@@ -13,7 +13,8 @@ SEASON_HALF_LIFE_DAYS = 7.0
 LOG_ODDS_STEP = math.log(2.5)
 THRESHOLD = 14.0
 RESOLVE_AT = 0.25  # of the threshold
-FREEZE_AT = 0.25  # of the threshold: see ADR 6
+FREEZE_AT = 0.5  # of the threshold
+BURST = 2.0  # times its usual volume: the most that one minute weighs in the level, see ADR 6
 ARMED_EVENTS = 100
 ARMED_MS = 30 * MINUTE_MS
 LONGEST_FREEZE_MS = 120 * MINUTE_MS
@@ -68,7 +69,7 @@ def surge_step(
 
     LLR = [x ln(p1/p0) + (n-x) ln((1-p1)/(1-p0))]/(1 + (n-1) rho); S = max(0, S + LLR); fires at S >= threshold.
     logit p1 = logit p0 + ln 2.5. p0 = season (hour of day, shrunk by 200 events) shifted to the level (half-life
-    30 min, prior 40 events); both stand still while S > threshold/4, for 2 h at most. The state is changed in place.
+    30 min, prior 40 events); both stand still while S > threshold/2, for 2 h at most. The state is changed in place.
     """
     at = seen.minute * MINUTE_MS
     if state is None:
@@ -137,8 +138,10 @@ def _frozen(state: SurgeState, at: int, threshold: float) -> bool:
 
 def _learn(state: SurgeState, seen: Observation, p0: float, at: int) -> None:
     decay = 0.5 ** ((at - state.last_ms) / HALF_LIFE_MS)
-    state.level_n = state.level_n * decay + seen.n
-    state.level_x = state.level_x * decay + seen.x
+    usual = state.level_n * decay * math.log(2) * MINUTE_MS / HALF_LIFE_MS  # events a minute over the half-life
+    weight = min(1.0, BURST * max(usual, 1.0) / seen.n) if seen.n else 0.0
+    state.level_n = state.level_n * decay + weight * seen.n
+    state.level_x = state.level_x * decay + weight * seen.x
     if at // 3_600_000 != state.hour:  # a closed hour enters the season: the hour under judgement must not
         state.season_n[state.hour % 24] += state.hour_n
         state.season_x[state.hour % 24] += state.hour_x

@@ -44,8 +44,7 @@ class CommonState(msgspec.Struct):
     stream_time_ms: int | None = None
     now_ms: int = 0
     covered_since_ms: int | None = None
-    pooled_n: float = 0.0
-    pooled_x: float = 0.0
+    pooled: dict[str, tuple[float, float]] = {}  # topic -> fading (events, negatives) over all markets
     started: bool = False
 
 
@@ -138,10 +137,10 @@ class RollUp:
         for minute, market in released:
             state = self.markets[market]
             by_topic = state.waiting.pop(minute)
-            pooled = self._pool(by_topic)
             n = sum(one[0] for one in by_topic.values())
             x = sum(one[1] for one in by_topic.values())
             for topic, (events, negatives) in [(ALL_TOPICS, (n, x)), *sorted(by_topic.items())]:
+                pooled = self._pool(topic, events, negatives)
                 threshold = THRESHOLD if topic == ALL_TOPICS else THRESHOLD + float(np.log(len(self.layout.topics)))
                 state.surges[topic], change = surge_step(
                     state.surges.get(topic), Observation(minute, events, negatives, pooled), threshold
@@ -150,15 +149,21 @@ class RollUp:
                     alerts.append(_alert(change, step, market, topic or None))
         return alerts
 
-    def _pool(self, by_topic: TopicCounts) -> float:
-        """The share of negatives over all markets before this minute, fading by events; .25 while unknown."""
-        common = self.common
-        pooled = (common.pooled_x + 10.0) / (common.pooled_n + 40.0)
-        n = sum(one[0] for one in by_topic.values())
-        fade = 0.5 ** (n / POOLED_HALF_LIFE_EVENTS)
-        common.pooled_n = common.pooled_n * fade + n
-        common.pooled_x = common.pooled_x * fade + sum(one[1] for one in by_topic.values())
-        return pooled
+    def _pool(self, topic: str, events: int, negatives: int) -> float:
+        """A topic's share of negatives over all markets before this minute, fading by events.
+
+        A topic that is hardly known leans on all topics, and those on .25: complaints gather in some topics, and what
+        is usual for them is no surge.
+        """
+        pooled = self.common.pooled
+        all_n, all_x = pooled.get(ALL_TOPICS, (0.0, 0.0))
+        share = (all_x + 10.0) / (all_n + 40.0)
+        n, x = pooled.get(topic, (0.0, 0.0))
+        if topic != ALL_TOPICS:
+            share = (x + 40.0 * share) / (n + 40.0)
+        fade = 0.5 ** (events / POOLED_HALF_LIFE_EVENTS)
+        pooled[topic] = (n * fade + events, x * fade + negatives)
+        return share
 
     def _shifts(
         self, step: int, stream_ms: int, metrics: Mapping[str, MarketMetrics], surged: set[str]
