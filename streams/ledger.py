@@ -25,6 +25,7 @@ class Keys:
         self.totals = f"{prefix}:totals"
         self.state = f"{prefix}:state"
         self.outbox = f"{prefix}:outbox"
+        self.shift_seq = f"{prefix}:shift:seq"
         self.allocation_seq = f"{prefix}:allocation:seq"
 
     def partition(self, number: int) -> str:

@@ -45,6 +45,8 @@ def step_writes(
         writes.append(ledger.outbox_write(topic_name(prefix, "market.alerts"), alert.id, content))
     for shift in outcome.shifts:
         writes.append(ledger.outbox_write(topic_name(prefix, "market.shifts"), shift.market or "_all", encode(shift)))
+    if outcome.shifts:
+        writes.append(["SET", ledger.keys.shift_seq, outcome.step])
     journal_key = str(outcome.step)
     writes.append(ledger.outbox_write(topic_name(prefix, "market.steps"), journal_key, encode(outcome.journal)))
     stream_time = outcome.stream_time_ms or 0

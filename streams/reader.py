@@ -24,6 +24,7 @@ class Status(msgspec.Struct, frozen=True):
     partitions: dict[int, int]
     open_cells: int
     outbox: int
+    shifts_answered: bool
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -116,7 +117,9 @@ class Reader:
                 pipe.hget(self._keys.partition(number), "next")
             pipe.hlen(f"{self._keys.prefix}step:{opened}:counts")
             pipe.exists(f"{self._keys.prefix}step:{opened - 1}:cut")
-            *offsets, cells, cut = pipe.execute()
+            pipe.get(self._keys.shift_seq)
+            pipe.get(self._keys.allocation_seq)
+            *offsets, cells, cut, shifted, answered = pipe.execute()
         stream_time = int(step.get(b"stream_time", b"0"))
         return Status(
             step=int(step.get(b"step", b"0")),
@@ -128,6 +131,7 @@ class Reader:
             partitions={number: int(value or 0) for number, value in enumerate(offsets)},
             open_cells=int(cells) + int(cut),
             outbox=int(outbox),
+            shifts_answered=int(answered or 0) >= int(shifted or 0),
         )
 
 

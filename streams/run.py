@@ -108,12 +108,13 @@ def _wait(
             said = time.monotonic()
             report({"event": "progress", "committed": done, "of": sum(ends.values()), "step": status.step})
         counted = all(status.partitions.get(number, 0) >= end for number, end in ends.items())
-        settled = counted and status.step > 0 and not status.open_cells and not status.outbox
+        published = status.step > 0 and not status.open_cells and not status.outbox
+        settled = counted and published and status.shifts_answered
         if not settled:
             settled_since = None
         elif settled_since is None:
             settled_since = time.monotonic()
-        elif time.monotonic() - settled_since > 2.0:  # a shift on its way becomes an allocation meanwhile
+        elif time.monotonic() - settled_since > 1.0:  # the allocation's own record is on its way
             return True
         time.sleep(0.2)
     return False
