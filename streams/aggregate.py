@@ -3,13 +3,14 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.batches import Delta, ScoredBatch
+from streams.decode import Decoded
 from streams.windows import CellLayout
 
 MINUTE_MS = 60_000
@@ -38,20 +39,29 @@ def latency_of_bucket(bucket: int) -> float:
     return math.exp(bucket / 10)
 
 
+def ratings_of(events: Sequence[Decoded]) -> NDArray[np.float64]:
+    """Ratings (n,), NaN where an event has none."""
+    return np.array([np.nan if event.rating is None else event.rating for event in events], np.float64)
+
+
+def scores(sentiment: NDArray[np.float32], ratings: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Score e (n,) in [0, 1]: P(positive) + P(neutral)/2; with a rating (1-k)e + k(rating-1)/4, k = 0.5."""
+    e = sentiment[:, 2].astype(np.float64) + 0.5 * sentiment[:, 1]
+    e = np.where(np.isnan(ratings), e, (1 - RATING_WEIGHT) * e + RATING_WEIGHT * (ratings - 1) / 4)
+    clipped: NDArray[np.float64] = np.clip(e, 0.0, 1.0)
+    return clipped
+
+
 def scores_micro(
     sentiment: NDArray[np.float32], ratings: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Score e and its square in micro-units.
 
-    e = P(positive) + P(neutral)/2; with a rating e = (1-k)e + k(rating-1)/4, k = 0.5.
-
     Args:
         sentiment: (n, 3) probabilities in the order negative, neutral, positive.
         ratings: (n,) 1..5, NaN where there is none.
     """
-    e = sentiment[:, 2].astype(np.float64) + 0.5 * sentiment[:, 1]
-    e = np.where(np.isnan(ratings), e, (1 - RATING_WEIGHT) * e + RATING_WEIGHT * (ratings - 1) / 4)
-    e = np.clip(e, 0.0, 1.0)
+    e = scores(sentiment, ratings)
     return np.rint(e * MICRO).astype(np.int64), np.rint(e * e * MICRO).astype(np.int64)
 
 
@@ -76,15 +86,13 @@ def aggregate(
     if now_ms is not None:
         middle_ms = now_ms - (batch.first_record_ms + batch.last_record_ms) // 2
         totals[f"latency:{latency_bucket(middle_ms)}"] = len(events)
-    _, markets, texts, occurred, users, _, ratings = zip(*events, strict=True)
-    del texts
+    _, markets, _, occurred, users, _, _ = zip(*events, strict=True)
     names = sorted(set(markets))
     index = {name: number for number, name in enumerate(names)}
     market = np.fromiter((index[name] for name in markets), np.int64, len(events))
     occurred_ms = np.array(occurred, np.int64)
-    rating = np.array([np.nan if value is None else value for value in ratings], np.float64)
     with_user = np.fromiter((user is not None for user in users), np.int64, len(events))
-    counts = _counts(scored, layout, names, market, occurred_ms // MINUTE_MS, rating, with_user)
+    counts = _counts(scored, layout, names, market, occurred_ms // MINUTE_MS, ratings_of(events), with_user)
     return Delta(counts, _users(markets, occurred, users, hash_user), dict(totals), int(occurred_ms.max()))
 
 

@@ -29,7 +29,7 @@ Say = Callable[[dict[str, object]], object]
 
 def bench_engine(settings: Settings, events: int, say: Say) -> dict[str, object]:
     """Kafka, decode, de-duplicate, windows, users, commit with a stub classifier, in one worker process."""
-    bench = load_settings(**_overrides(settings), model="stub")
+    bench = load_settings(**_overrides(settings), model="stub", classified=False)
     with servers(bench, embedded=True, data_folder=None) as endpoints, tempfile.TemporaryDirectory() as logs:
         asyncio.run(set_up(endpoints, bench.prefix, PARTITIONS))
         topic = topic_name(bench.prefix, "feedback")

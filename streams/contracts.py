@@ -48,6 +48,27 @@ class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
     attributes: dict[ShortText, ShortText] | None = None
 
 
+class ClassifiedRecord(msgspec.Struct, frozen=True):
+    """What the model said of one event, in `feedback.classified`; no text.
+
+    `id` is topic-partition-offset of the event; at least once: for one id the highest `claim` counts. `score` in
+    [0, 1] is the event's e, its rating mixed in; `user` a keyed hash in hexadecimal.
+    """
+
+    id: str
+    claim: int
+    market: str
+    occurred_at: int
+    label: str
+    topic: str
+    sentiment: dict[str, float]
+    score: float
+    model: str
+    user: str | None = None
+    lang: str | None = None
+    v: int = CONTRACT_VERSION
+
+
 class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One roll-up step in `market.steps`: with the profiles, all that decisions depend on."""
 

@@ -31,7 +31,7 @@ appender.c.layout.pattern=%d %p %m%n
 """
 
 # Where the kernel cannot tie a child to its parent, a shell beside it looks once a second. $0 parent, $1 child.
-_WATCH = 'while kill -0 "$1" 2>&-; do kill -0 "$0" 2>&- || kill -9 "$1"; sleep 1; done'
+_WATCH = 'while kill -0 "$1" 2>/dev/null; do kill -0 "$0" 2>/dev/null || kill -9 "$1"; sleep 1; done'
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,23 @@ class Server:
         """
         deadline = time.monotonic() + timeout_s
         self.folder.mkdir(parents=True, exist_ok=True)
+        trouble = ""
         for _ in range(_PORT_TRIES):
-            trouble = self._try_to_start(deadline)
-            if trouble is None:
+            failure = self._try_to_start(deadline)
+            if failure is None:
                 self._served = True
                 return
+            trouble = failure
             if self._served or "Address already in use" not in trouble:
                 break
             self.choose_ports()
         raise Unavailable(
             f"The embedded {self.name} did not start on port {self.port} within {timeout_s:.0f} s. Operator action: "
-            f"mend what the end of its log {self.log} says:\n{trouble}"
+            f"mend what the end of its log {self.log} says:\n{trouble[-2_000:]}"
         )
 
     def _try_to_start(self, deadline: float) -> str | None:
-        """Start once; None when it serves, else the end of what it logged."""
+        """Start once; None when it serves, else what it logged."""
         if self.answers():
             return f"Address already in use: another process listens on port {self.port}"
         self.prepare()
@@ -126,7 +128,7 @@ class Server:
                 return None
             time.sleep(0.05)
         self.kill()
-        return self.log.read_bytes()[begin:].decode("utf-8", "replace")[-2_000:]
+        return self.log.read_bytes()[begin:].decode("utf-8", "replace")
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """Ask the child to end; kill it when it does not."""
@@ -161,7 +163,9 @@ class EmbeddedKafka(Server):
     def choose_ports(self) -> None:
         """Pick the broker's and the controller's port."""
         super().choose_ports()
-        self._controller_port = free_port()
+        while (controller_port := free_port()) == self.port:
+            pass
+        self._controller_port = controller_port
 
     @property
     def bootstrap(self) -> str:
@@ -186,7 +190,10 @@ class EmbeddedKafka(Server):
         ]
         done = subprocess.run(tool, capture_output=True, check=False)
         if done.returncode:
-            raise Unavailable(f"Kafka's log folder could not be formatted: {done.stderr.decode()[-1000:]}")
+            raise Unavailable(
+                f"Kafka's log folder {self.folder} could not be formatted. Operator action: check its disk and rights; "
+                f"Kafka said: {done.stderr.decode()[-1000:]}"
+            )
 
     def command(self) -> list[str]:
         """The broker's command line."""

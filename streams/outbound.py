@@ -8,7 +8,9 @@ from aiokafka.errors import KafkaError
 
 from streams.batches import DeadLetter
 from streams.errors import Unavailable
+from streams.feed_files import Record
 from streams.ledger_types import OutboxEntry
+from streams.publish import send_records
 from streams.topics import topic_name
 
 _HEADER = "__streams.errors."
@@ -20,6 +22,7 @@ class Outbound:
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._bootstrap = bootstrap
         self._feedback = topic_name(prefix, "feedback")
+        self._classified = topic_name(prefix, "feedback.classified")
         self._dead_letter = topic_name(prefix, "feedback.dead-letter")
         self._producer: AIOKafkaProducer | None = None
 
@@ -52,6 +55,18 @@ class Outbound:
             (self._dead_letter, letter.key, letter.value, [*letter.headers, *_headers(letter, self._feedback)])
             for letter in letters
         )
+
+    async def classified(self, records: Sequence[tuple[str, bytes]]) -> None:
+        """What the model said, (market, value) each, in whole batches per partition. Raises Unavailable."""
+        if self._producer is None:
+            await self.start()
+        assert self._producer is not None
+        try:
+            keyed = [Record(market.encode(), value) for market, value in records]
+            await send_records(self._producer, self._classified, keyed)
+        except (KafkaError, OSError) as error:
+            await self.stop()
+            raise Unavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
 
     async def relay(self, entries: Sequence[OutboxEntry]) -> None:
         """The outbox's records, in order per key. At least once. Raises Unavailable."""

@@ -41,19 +41,18 @@ async def publish(
     done = 0
     try:
         await producer.start()
-        partitions = len(await producer.partitions_for(topic))
         started = time.monotonic()
         pending: list[Record] = []
         size = SLICE if rate is None else max(1, min(SLICE, int(rate / 10)))
         for record in records:
             pending.append(record)
             if len(pending) >= size:
-                done += await _send(producer, topic, partitions, pending, done)
+                done += await send_records(producer, topic, pending, done)
                 pending = []
                 on_progress(done)
                 if rate is not None:
                     await asyncio.sleep(max(0.0, done / rate - (time.monotonic() - started)))
-        done += await _send(producer, topic, partitions, pending, done)
+        done += await send_records(producer, topic, pending, done)
         on_progress(done)
     except (KafkaError, OSError) as error:
         raise Unavailable(
@@ -65,8 +64,9 @@ async def publish(
     return done
 
 
-async def _send(producer: AIOKafkaProducer, topic: str, partitions: int, records: list[Record], at: int) -> int:
-    """Send one slice as one or more batches per partition, and wait for all acknowledgements."""
+async def send_records(producer: AIOKafkaProducer, topic: str, records: list[Record], at: int = 0) -> int:
+    """Send records as one or more batches per partition, and wait for all acknowledgements; their number."""
+    partitions = len(await producer.partitions_for(topic))
     by_partition: dict[int, list[Record]] = {}
     for number, record in enumerate(records, at):
         chosen = number if record.key is None else murmur2(record.key) & 0x7FFFFFFF

@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=256)
     """Threads of ONNX Runtime; 0 = all cores."""
 
+    classified: bool = True
+    """Publish what the model said of each event to `feedback.classified`."""
     batch_records: int = Field(1000, ge=1, le=4000)
     """Most records in one partition batch."""
     batch_target_seconds: float = Field(0.25, gt=0, le=10)

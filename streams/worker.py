@@ -19,6 +19,7 @@ from strategy.errors import StrategyError
 from strategy.portfolio import Portfolio
 from streams.aggregate import aggregate, user_hasher
 from streams.batches import DeadLetter, DecodedBatch, Delta, ScoredBatch
+from streams.classified import classified_records
 from streams.contracts import AllocationRecord, ShiftRecord
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
 from streams.ledger import Ledger
@@ -28,6 +29,7 @@ from streams.publication import allocation_writes
 from streams.settings import Settings
 from streams.source import Source, dead_letter
 from streams.tables import TableKeys
+from streams.topics import topic_name
 from streams.windows import CellLayout
 
 log = get_logger("worker")
@@ -144,6 +146,7 @@ class Committer:
         self._deps = deps
         self._source = source
         self._hints: dict[int, float] = {}
+        self._feedback = topic_name(deps.settings.prefix, "feedback")
 
     async def commit(self, scored: ScoredBatch) -> None:
         """Commit one batch, waiting while Kafka or Redis is away; a fenced batch is dropped.
@@ -156,6 +159,9 @@ class Committer:
             return
         if scored.batch.dead_letters:
             await patiently(lambda: self._deps.outbound.dead_letters(scored.batch.dead_letters), "dead letters")
+        if self._deps.settings.classified and scored.batch.events:
+            records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hash_user)
+            await patiently(lambda: self._deps.outbound.classified(records), "classified")
         now_ms = time.time_ns() // 1_000_000
         delta = aggregate(scored, self._deps.layout, self._deps.hash_user, now_ms)
         answer, detail = await patiently(lambda: self._commit_once(scored, delta), "commit")

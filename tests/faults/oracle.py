@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -43,20 +44,39 @@ def _good(event: Any, record_ms: int) -> bool:
 async def count(bootstrap: str, topic: str) -> Truth:
     """Read every partition from its begin to its end and count as the contract says (stub classifier)."""
     truth = Truth()
+    seen: dict[int, set[str]] = defaultdict(set)
+    async for record in records(bootstrap, topic):
+        _add(truth, seen[record.partition], record.value, record.timestamp)
+    return truth
+
+
+async def classified(bootstrap: str, topic: str) -> dict[str, dict[str, int]]:
+    """Labels per market in `feedback.classified`: for one id the highest claim counts."""
+    newest: dict[str, Any] = {}
+    async for record in records(bootstrap, topic):
+        one = json.loads(record.value)
+        if one["claim"] >= newest.get(one["id"], one)["claim"]:
+            newest[one["id"]] = one
+    labels: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(LABELS, 0))
+    for one in newest.values():
+        labels[one["market"]][one["label"]] += 1
+    return labels
+
+
+async def records(bootstrap: str, topic: str) -> AsyncIterator[Any]:
+    """Every record of a topic of eight partitions, up to its end now."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, number) for number in range(8)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        seen: dict[int, set[str]] = defaultdict(set)
         while any([await consumer.position(one) < ends[one] for one in partitions]):
-            for partition, records in (await consumer.getmany(timeout_ms=500)).items():
-                for record in records:
-                    _add(truth, seen[partition.partition], record.value, record.timestamp)
+            for found in (await consumer.getmany(timeout_ms=500)).values():
+                for record in found:
+                    yield record
     finally:
         await consumer.stop()
-    return truth
 
 
 def _add(truth: Truth, seen: set[str], value: bytes, record_ms: int) -> None:

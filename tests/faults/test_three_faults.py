@@ -16,7 +16,7 @@ from streams.settings import load_settings
 from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
 from streams.topics import topic_name
-from tests.faults.oracle import count
+from tests.faults.oracle import classified, count
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(150)]
 
@@ -80,6 +80,8 @@ class Job:
         assert {market: dict(labels) for market, labels in truth.labels.items()} == {
             market: dict(one.windows["24h"].labels) for market, one in snapshot.metrics.items()
         }
+        said = asyncio.run(classified(self.stack.endpoints.kafka, f"{self.topic}.classified"))
+        assert {market: dict(labels) for market, labels in truth.labels.items()} == dict(said)
         for market, users in truth.users.items():
             assert snapshot.metrics[market].windows["24h"].users == pytest.approx(len(users), rel=0.03, abs=2)
 

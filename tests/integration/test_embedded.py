@@ -1,28 +1,133 @@
-"""The embedded servers: data survives a kill, nothing is left behind."""
+"""The embedded servers: data survives a kill, ports that are taken are passed over, nothing is left behind."""
 
 import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.embedded import EmbeddedRedis, EmbeddedStack
+from streams.errors import Unavailable
 from streams.redis_connection import connect
 
 
-def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    """Redis comes back on the same port with the same data."""
+def ended(pid: int) -> bool:
+    """Whether no process has this id, or only one that nobody has waited for yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+def wait_until_ended(pid: int, timeout_s: float = 10.0) -> None:
+    """Return once a process has ended; fail after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not ended(pid):
+        assert time.monotonic() < deadline, f"process {pid} still runs"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A Redis that a test may kill; not started yet."""
     server = EmbeddedRedis(tmp_path / "redis")
-    server.start()
-    client = connect(server.url)
+    yield server
+    server.kill()
+
+
+def test_redis_keeps_what_it_acknowledged_over_a_kill(redis: EmbeddedRedis) -> None:
+    """After SIGKILL, Redis comes back on the same port with the same data."""
+    redis.start()
+    url, pid = redis.url, redis.pid
+    client = connect(url)
     client.set("a", "1")
-    client.execute_command("BGREWRITEAOF")
-    server.send(15)
-    assert server.process is not None
-    server.process.wait(20)
-    server.start()
-    assert b"1" == client.get("a")
+    redis.kill()
+    redis.start()
+    assert (url, b"1") == (redis.url, client.get("a"))
+    assert pid != redis.pid
     client.close()
-    server.stop()
+
+
+@pytest.mark.timeout(90)
+async def test_kafka_keeps_its_log_over_a_kill_and_in_a_folder_used_again(tmp_path: Path) -> None:
+    """A record is read back after SIGKILL of the broker, and by a later stack on the same data folder."""
+    with EmbeddedStack(tmp_path) as stack:
+        address = stack.kafka.bootstrap
+        admin = AIOKafkaAdminClient(bootstrap_servers=address)
+        await admin.start()
+        await admin.create_topics([NewTopic("kept", 1, 1)])
+        await admin.close()
+        async with AIOKafkaProducer(bootstrap_servers=address, acks="all") as producer:
+            await producer.send_and_wait("kept", b"one")
+        stack.kafka.kill()
+        stack.kafka.start()
+        assert address == stack.kafka.bootstrap
+        assert b"one" == await first_value(address)
+    with EmbeddedStack(tmp_path) as later:
+        assert b"one" == await first_value(later.kafka.bootstrap)
+
+
+async def first_value(address: str) -> bytes | None:
+    """Value of the first record of the topic `kept`."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition("kept", 0)])
+        value: bytes | None = (await consumer.getone()).value
+        return value
+    finally:
+        await consumer.stop()
+
+
+def test_a_port_that_was_taken_meanwhile_is_passed_over(redis: EmbeddedRedis) -> None:
+    """A first start picks another port when somebody listens on the one it had picked."""
+    with socket.create_server(("127.0.0.1", redis.port)) as squatter:
+        redis.start()
+        assert redis.port != squatter.getsockname()[1]
+    client = connect(redis.url)
+    assert client.ping()
+    client.close()
+
+
+def test_a_start_that_fails_shows_the_end_of_the_log(redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the log, shows why, and says what to do."""
+    good = redis.command()
+    monkeypatch.setattr(redis, "command", lambda: [*good, "--no-such-option", "1"])
+    with pytest.raises(Unavailable, match=r"(?s)Operator action: .*redis\.log.*no-such-option"):
+        redis.start(timeout_s=10)
+
+
+PARENT = """
+import os, signal, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+import streams.embedded as embedded
+if sys.argv[2] == "shell":
+    tie = lambda parent=os.getpid(): embedded.watched(parent)
+else:
+    tie = embedded.die_with_parent()
+child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, preexec_fn=tie)
+print(child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("how", ["kernel", "shell"])
+def test_a_child_ends_when_its_parent_crashes(how: str) -> None:
+    """SIGKILL of the parent ends the child, by the kernel on Linux and by the watching shell elsewhere."""
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT, root, how], stdout=subprocess.PIPE, text=True, check=False, timeout=20
+    )
+    assert -signal.SIGKILL == done.returncode
+    wait_until_ended(int(done.stdout))
 
 
 @pytest.mark.timeout(60)

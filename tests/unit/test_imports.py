@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FAUST = {"streams/app.py", "streams/channels.py"}
-KAFKA = {"streams/source.py", "streams/topics.py", "streams/publish.py", "streams/outbound.py"}
-REDIS = {"streams/ledger.py", "streams/tables.py", "streams/redis_connection.py"}
+PACKAGES = ("streams", "models", "strategy")
+ALLOWED = {
+    "faust": {"streams/app.py", "streams/channels.py"},
+    "aiokafka": {"streams/source.py", "streams/topics.py", "streams/publish.py", "streams/outbound.py"},
+    "redis": {"streams/ledger.py", "streams/tables.py", "streams/reader.py", "streams/redis_connection.py"},
+}
 PURE = {
     f"streams/{name}.py"
     for name in (
@@ -18,60 +21,144 @@ PURE = {
         "rollup", "stream_time", "ledger_types", "errors", "simulated_texts",
     )
 }  # fmt: skip
-IMPURE_MODULES = {"time", "random", "os", "logging", "structlog", "asyncio", "socket", "pathlib", "subprocess"}
+IMPURE = {
+    "time", "random", "os", "logging", "structlog", "asyncio", "socket", "pathlib", "subprocess", "threading", "secrets",
+    "tempfile", "shutil", "io",
+}  # fmt: skip
+LEAVES = ("models", "strategy")
 
 
 def modules() -> list[Path]:
-    return sorted(path for package in ("streams", "models", "strategy") for path in (ROOT / package).rglob("*.py"))
+    """Every Python file of the project's packages."""
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
-def imports(path: Path) -> set[str]:
-    """Top-level packages and full names that a file imports."""
+def imports(source: str) -> set[str]:
+    """Top-level names of the packages that a source imports anywhere in it; `.` for a relative import."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            names.add(node.module or "")
-    return names | {name.partition(".")[0] for name in names}
+            names.add("." if node.level else str(node.module).partition(".")[0])
+    return names
+
+
+def project_imports(source: str) -> set[str]:
+    """Files of the project, as `package/module.py`, that a source imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    files = {f"{name.replace('.', '/')}.py" for name in found if name.partition(".")[0] in PACKAGES}
+    return {name for name in files if (ROOT / name).exists()}
+
+
+def forbidden(name: str, source: str) -> set[str]:
+    """What the file `name` imports and may not."""
+    found = imports(source)
+    wrong = found & {"."}
+    package = name.partition("/")[0]
+    if package in LEAVES:
+        wrong |= found & ({*PACKAGES, *ALLOWED} - {package})
+    wrong |= {library for library, files in ALLOWED.items() if library in found and name not in files}
+    if name in PURE:
+        wrong |= found & (IMPURE | {"models"})
+        wrong |= {other for other in project_imports(source) if other.startswith("streams/") and other not in PURE}
+    return wrong
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_inwards(path: Path) -> None:
     """Each package and each given library is imported only where the architecture allows it."""
-    name, found = str(path.relative_to(ROOT)), imports(path)
-    package = name.partition("/")[0]
-    if package in ("models", "strategy"):
-        other = {"models": "strategy", "strategy": "models"}[package]
-        assert found & {other, "streams", "faust", "aiokafka", "redis"} == set()
-    for library, allowed in (("faust", FAUST), ("aiokafka", KAFKA)):
-        assert library not in found or name in allowed
-    if name not in REDIS:
-        assert "redis" not in found or name == "streams/reader.py"
-    if name in PURE:
-        assert found & (IMPURE_MODULES | {"faust", "aiokafka", "redis"}) == set()
+    assert set() == forbidden(str(path.relative_to(ROOT)), path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "wrong"),
+    [
+        ("models/clean.py", "import strategy.costs", {"strategy"}),
+        ("strategy/costs.py", "from streams.errors import BadInput", {"streams"}),
+        ("strategy/costs.py", "def f():\n    import redis.asyncio", {"redis"}),
+        ("streams/rollup.py", "import time", {"time"}),
+        ("streams/metrics.py", "from streams.ledger import Ledger", {"streams/ledger.py"}),
+        ("streams/metrics.py", "from streams import ledger", {"streams/ledger.py"}),
+        ("streams/cli.py", "from aiokafka import AIOKafkaConsumer", {"aiokafka"}),
+        ("streams/cli.py", "from .app import create_app", {"."}),
+    ],
+)
+def test_the_rules_find_what_breaks_them(name: str, source: str, wrong: set[str]) -> None:
+    """A planted import against the rules is found."""
+    assert wrong == forbidden(name, source)
+
+
+BARE = """
+import asyncio, importlib, logging, os, socket, sys, threading
+root, *names = sys.argv[1:]
+sys.path.insert(0, root)
+folders = tuple(os.path.join(root, package) + os.sep for package in {packages!r})
+
+def ours() -> bool:
+    "Whether a project file, not one of its libraries, is what asks (through os and the standard library at most)."
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(("<frozen", os.path.dirname(os.__file__) + os.sep)):
+        if "site-packages" in frame.f_code.co_filename:
+            return False
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(folders)
+
+def guarded(kind, method, what):
+    original = getattr(kind, method)
+    def refuse(*given, **named):
+        assert not ours(), what + " at import"
+        return original(*given, **named)
+    setattr(kind, method, refuse)
+
+guarded(type(os.environ), "__getitem__", "environment read")
+guarded(type(os.environ), "__iter__", "environment read")
+guarded(socket.socket, "__init__", "socket")
+guarded(threading.Thread, "start", "thread")
+guarded(logging.Logger, "addHandler", "log handler")
+guarded(asyncio, "new_event_loop", "event loop")
+for name in names:
+    importlib.import_module(name)
+"""
+
+
+def import_bare(root: Path, names: list[str]) -> subprocess.CompletedProcess[str]:
+    """Import modules in a process of their own that refuses side effects."""
+    command = [sys.executable, "-c", BARE.format(packages=PACKAGES), str(root), *names]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd="/")
 
 
 def test_importing_every_module_does_nothing() -> None:
-    """No thread, socket, log handler or environment read at import, in a bare process."""
+    """No thread, socket, event loop, log handler or environment read by the project's own files at import."""
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in modules()
-        if not imports(path) & {"torch", "transformers", "onnx", "sklearn"} and path.name != "__init__.py"
+        if not imports(path.read_text("utf-8")) & {"torch", "transformers", "onnx", "sklearn"}
+        and path.name != "__init__.py"
     ]
-    script = f"""
-import sys, threading, logging, socket, os
-sys.path.insert(0, {str(ROOT)!r})
-import faust, aiokafka, scipy, rich  # what these do at import is theirs
-handlers, threads = list(logging.getLogger().handlers), threading.active_count()
-def refused(*a, **k): raise AssertionError("a socket at import")
-socket.socket.connect = refused
-import importlib
-for name in {names!r}:
-    importlib.import_module(name)
-assert threading.active_count() == threads, "a thread at import"
-assert logging.getLogger().handlers == handlers, "a log handler at import"
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stderr if done.returncode else "") == (0, "")
+    done = import_bare(ROOT, names)
+    assert (0, "") == (done.returncode, done.stderr if done.returncode else "")
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("import os\nHOME = os.getenv('HOME')", "environment read"),
+        ("import os\nALL = dict(os.environ)", "environment read"),
+        ("import socket\nsocket.socket()", "socket"),
+        ("import threading\nthreading.Timer(1, print).start()", "thread"),
+        ("import logging\nlogging.basicConfig()", "log handler"),
+    ],
+)
+def test_a_side_effect_at_import_is_found(tmp_path: Path, source: str, what: str) -> None:
+    """A planted module that does something at import fails the check."""
+    (tmp_path / "streams").mkdir()
+    (tmp_path / "streams" / "eager.py").write_text(source, "utf-8")
+    done = import_bare(tmp_path, ["streams.eager"])
+    assert 1 == done.returncode
+    assert f"AssertionError: {what} at import" in done.stderr

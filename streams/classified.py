@@ -1,0 +1,39 @@
+"""A scored batch in, its records for `feedback.classified` out."""
+
+from collections.abc import Callable
+
+from models.classifier import ModelInfo
+from streams.aggregate import ratings_of, scores
+from streams.batches import ScoredBatch
+from streams.contracts import ClassifiedRecord, encode
+
+
+def classified_records(
+    scored: ScoredBatch, topic: str, info: ModelInfo, hash_user: Callable[[str], bytes]
+) -> list[tuple[str, bytes]]:
+    """(market, value) of each event; `topic` is the source topic's full name."""
+    batch = scored.batch
+    labels = scored.sentiment.argmax(axis=1).tolist()
+    topics = scored.topic.argmax(axis=1).tolist()
+    e = scores(scored.sentiment, ratings_of(batch.events)).tolist()
+    return [
+        (
+            event.market,
+            encode(
+                ClassifiedRecord(
+                    id=f"{topic}-{record.partition}-{record.offset}",
+                    claim=batch.position.claim,
+                    market=event.market,
+                    occurred_at=event.occurred_ms,
+                    label=info.sentiments[labels[at]],
+                    topic=info.topics[topics[at]],
+                    sentiment=dict(zip(info.sentiments, scored.sentiment[at].round(4).tolist(), strict=True)),
+                    score=round(e[at], 4),
+                    model=info.id,
+                    user=None if event.user is None else hash_user(event.user).hex(),
+                    lang=event.lang,
+                )
+            ),
+        )
+        for at, (event, record) in enumerate(zip(batch.events, batch.records, strict=True))
+    ]

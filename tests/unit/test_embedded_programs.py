@@ -1,0 +1,49 @@
+"""Which programs the embedded stack takes, on which platforms."""
+
+from pathlib import Path
+
+import pytest
+
+from streams.embedded_programs import redis_executable, require_platform, server_version
+from streams.errors import BadInput
+
+
+def script(path: Path, said: str) -> None:
+    """Write a program that says `said`."""
+    path.write_text(f"#!/bin/sh\necho '{said}'\n", "utf-8")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(("system", "machine"), [("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")])
+def test_supported_platforms_pass(system: str, machine: str) -> None:
+    """These three get an embedded stack."""
+    require_platform(system, machine)
+
+
+@pytest.mark.parametrize(("system", "machine"), [("Windows", "AMD64"), ("Darwin", "x86_64"), ("Linux", "riscv64")])
+def test_other_platforms_are_told_what_to_do(system: str, machine: str) -> None:
+    """Elsewhere the message names the platform and the ways out."""
+    with pytest.raises(BadInput, match=rf"{system} {machine}.*Operator action: .*WSL2.*MARKETPULSE_KAFKA"):
+        require_platform(system, machine)
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1", (7, 0)),
+        ("Valkey server v=8.1.3 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1", (8, 1)),
+        ("not a server", (0, 0)),
+    ],
+)
+def test_versions_are_read_from_what_a_server_says(tmp_path: Path, said: str, version: tuple[int, int]) -> None:
+    """Redis and Valkey both say their version as v=."""
+    script(tmp_path / "server", said)
+    assert version == server_version(str(tmp_path / "server"))
+
+
+def test_a_redis_on_path_is_taken_only_when_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis 6.0 on PATH is passed over for the Valkey beside it."""
+    script(tmp_path / "redis-server", "Redis server v=6.0.16 sha=0")
+    script(tmp_path / "valkey-server", "Valkey server v=8.1.3 sha=0")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert str(tmp_path / "valkey-server") == redis_executable()
