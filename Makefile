@@ -3,6 +3,8 @@ PYTHON ?= python3
 LIGHT := .venv/.installed
 TRAIN := .venv-train/.installed
 BIN := .venv/bin
+NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or \
+  sys.exit("Python 3.11 or later is needed; name one: make PYTHON=python3.11 ...")'
 
 help: ## this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -24,16 +26,17 @@ check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 bench: $(LIGHT) ## engine, classify and pipeline; ratios within one run
 	$(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
 
-lock: $(LIGHT) ## resolve the lock files anew
+lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
 	for one in light:cpu,embedded,dev train:cpu,train,dev gpu:gpu,embedded,dev worker-cpu:cpu worker-gpu:gpu; do \
-	  $(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
-	    --no-annotate --strip-extras --allow-unsafe $$(echo $${one#*:} | sed 's/^/--extra /; s/,/ --extra /g') \
-	    -o requirements/$${one%%:*}.txt pyproject.toml || exit 1; done
+	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --strip-extras \
+	    $$(echo $${one#*:},build | sed 's/^/--extra /; s/,/ --extra /g') -o requirements/$${one%%:*}.txt pyproject.toml \
+	    || exit 1; done
 
 clean: ## remove both environments and caches
-	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build *.control-data
 
 $(LIGHT): requirements/light.txt pyproject.toml
+	@$(NEW_ENOUGH)
 	$(PYTHON) -m venv .venv
 	@echo "loading about 300 MB of packages, then about 75 MB for the embedded Kafka and Redis"
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/light.txt
@@ -42,6 +45,7 @@ $(LIGHT): requirements/light.txt pyproject.toml
 	@touch $@
 
 $(TRAIN): requirements/train.txt pyproject.toml
+	@$(NEW_ENOUGH)
 	$(PYTHON) -m venv .venv-train
 	@echo "loading about 3 GB of packages"
 	.venv-train/bin/python -m pip install -q --require-hashes -r requirements/train.txt

@@ -22,13 +22,7 @@ from streams.errors import Unavailable
 
 _PORT_TRIES = 4
 
-_LOG4J = """rootLogger.level=WARN
-rootLogger.appenderRef.c.ref=c
-appender.c.type=Console
-appender.c.name=c
-appender.c.layout.type=PatternLayout
-appender.c.layout.pattern=%d %p %m%n
-"""
+_KAFKA_LOG = ("defaultLogLevel=warn", "showDateTime=true", "dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ")
 
 # Where the kernel cannot tie a child to its parent, a shell beside it looks once a second. $0 parent, $1 child.
 _WATCH = 'while kill -0 "$1" 2>/dev/null; do kill -0 "$0" 2>/dev/null || kill -9 "$1"; sleep 1; done'
@@ -175,7 +169,6 @@ class EmbeddedKafka(Server):
     def prepare(self) -> None:
         """Write the configuration with today's ports, and format the log folder once."""
         (self.folder / "server.properties").write_text(self._properties(), "utf-8")
-        (self.folder / "log4j2.properties").write_text(_LOG4J, "utf-8")
         if (self.folder / "logs" / "meta.properties").exists():
             return
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -206,7 +199,7 @@ class EmbeddedKafka(Server):
             *options,
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
-            f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
+            *(f"-Dorg.slf4j.simpleLogger.{setting}" for setting in _KAFKA_LOG),
             "-cp",
             self._classpath,
         ]

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from streams.errors import BadInput, Unavailable
 
-KAFKA = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-api:1.7.36"
+# Kafka logs through SLF4J 1.7; the simple binding writes to standard error.
+KAFKA = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
 REDIS_JAR = "com.github.codemonstur:embedded-redis:1.4.3"
 OLDEST_REDIS = (6, 2)
 _SUPPORTED = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}

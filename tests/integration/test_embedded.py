@@ -87,9 +87,13 @@ async def first_value(address: str) -> bytes | None:
         await consumer.stop()
 
 
-def test_a_port_that_was_taken_meanwhile_is_passed_over(redis: EmbeddedRedis) -> None:
-    """A first start picks another port when somebody listens on the one it had picked."""
-    with socket.create_server(("127.0.0.1", redis.port)) as squatter:
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_port_that_was_taken_meanwhile_is_passed_over(redis: EmbeddedRedis, listens: bool) -> None:
+    """A first start picks another port when somebody holds the one it had picked, listening or not."""
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", redis.port))
+        if listens:
+            squatter.listen()
         redis.start()
         assert redis.port != squatter.getsockname()[1]
     client = connect(redis.url)

@@ -22,8 +22,8 @@ PURE = {
     )
 }  # fmt: skip
 IMPURE = {
-    "time", "random", "os", "logging", "structlog", "asyncio", "socket", "pathlib", "subprocess", "threading", "secrets",
-    "tempfile", "shutil", "io",
+    "time", "random", "os", "logging", "structlog", "asyncio", "socket", "pathlib", "subprocess", "threading",
+    "secrets", "tempfile", "shutil", "io",
 }  # fmt: skip
 LEAVES = ("models", "strategy")
 

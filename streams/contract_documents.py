@@ -1,0 +1,92 @@
+"""JSON Schemas and the AsyncAPI 3 document of every topic, generated from the wire types.
+
+`python -m streams.contract_documents docs/contracts` writes them; a test holds them against the code.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streams.contracts import (
+    AlertRecord,
+    AllocationRecord,
+    ClassifiedRecord,
+    FeedbackEvent,
+    MetricsRecord,
+    ShiftRecord,
+    StepRecord,
+)
+
+CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
+    "feedback": (FeedbackEvent, "receive", "any; the user recommended"),
+    "feedback.classified": (ClassifiedRecord, "send", "market"),
+    "market.steps": (StepRecord, "send", "step"),
+    "market.metrics": (MetricsRecord, "send", "market"),
+    "market.shifts": (ShiftRecord, "send", "market"),
+    "market.alerts": (AlertRecord, "send", "alert id"),
+    "market.allocations": (AllocationRecord, "send", "allocation id"),
+}
+"""Topic -> (wire type, what Marketpulse does with it, Kafka key)."""
+
+
+def schema_of(contract: type[msgspec.Struct]) -> dict[str, Any]:
+    """JSON Schema 2020-12 of one contract; unknown fields are allowed and ignored."""
+    schema = msgspec.json.schema(contract, ref_template="#/$defs/{name}")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def asyncapi() -> dict[str, Any]:
+    """AsyncAPI 3 document: a channel, a message and an operation per topic."""
+    channels, operations, messages = {}, {}, {}
+    for topic, (contract, action, key) in CONTRACTS.items():
+        name = contract.__name__
+        channels[topic] = {
+            "address": f"{{prefix}}.{topic}",
+            "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+        }
+        channels[topic]["parameters"] = {"prefix": {"description": "One product or tenant.", "default": "marketpulse"}}
+        operations[f"{action}-{topic}"] = {
+            "action": action,
+            "channel": {"$ref": f"#/channels/{topic.replace('/', '~1')}"},
+            "summary": (contract.__doc__ or "").partition("\n")[0],
+        }
+        messages[name] = {
+            "contentType": "application/json",
+            "description": f"Kafka key: {key}.",
+            "payload": {"$ref": f"./{topic}.schema.json"},
+        }
+    channels["feedback.dead-letter"] = {
+        "address": "{prefix}.feedback.dead-letter",
+        "description": "Original bytes, key and headers; `__streams.errors.*` headers say what was wrong.",
+        "parameters": {"prefix": {"description": "One product or tenant.", "default": "marketpulse"}},
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Marketpulse", "version": "1", "description": "Values are UTF-8 JSON; `v` absent means 1."},
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages},
+    }
+
+
+def documents() -> dict[str, bytes]:
+    """File name -> content of every generated document."""
+    found = {f"{topic}.schema.json": schema_of(contract) for topic, (contract, _, _) in CONTRACTS.items()}
+    return {
+        name: msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+        for name, content in (found | {"asyncapi.json": asyncapi()}).items()
+    }
+
+
+def write(folder: Path) -> None:
+    """Write all documents into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in documents().items():
+        (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
