@@ -134,7 +134,7 @@ def run_worker(settings: Settings) -> None:
     configure_logs(settings)
     deps = make_deps(settings, classifier_of(settings), load_portfolio(settings.portfolio))
     app = create_app(settings, deps)
-    worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False)
+    worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
     gc.freeze()  # what lives as long as the process is not looked at again ...
     gc.set_threshold(100_000, 50, 100)  # ... and events, which form no cycles, seldom: 1,000 of them come every 10 ms
     log.info("worker_started", pid=os.getpid(), model=deps.classifier.info.id, device=deps.classifier.info.device)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
+from streams.cli_operate import add_commands
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import Settings, load_settings
 
@@ -32,6 +33,7 @@ topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(topics_app, name="topics")
+add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]

@@ -72,7 +72,7 @@ def _new_topic(prefix: str, spec: TopicSpec, feedback_partitions: int, replicati
     )
 
 
-async def topic_offsets(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
+async def topic_offsets(bootstrap: str, topic: str, patience: int = 50) -> dict[int, tuple[int, int]]:
     """First and next offset of every partition. Raises Unavailable, also while the topic does not exist."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
@@ -80,7 +80,7 @@ async def topic_offsets(bootstrap: str, topic: str) -> dict[int, tuple[int, int]
         await admin.start()
         await consumer.start()
         numbers: list[int] = []
-        for _ in range(50):  # a topic just created takes a moment to be known
+        for _ in range(patience):  # a topic just created takes a moment to be known
             found = (await admin.describe_topics([topic]))[0]
             numbers = sorted(one["partition"] for one in found["partitions"])
             if numbers:

@@ -11,7 +11,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("streams", "models", "strategy")
 ALLOWED = {
     "faust": {"streams/app.py", "streams/channels.py"},
-    "aiokafka": {"streams/source.py", "streams/topics.py", "streams/publish.py", "streams/outbound.py"},
+    "aiokafka": {
+        "streams/source.py",
+        "streams/topics.py",
+        "streams/publish.py",
+        "streams/outbound.py",
+        "streams/dead_letters.py",
+    },
     "redis": {"streams/ledger.py", "streams/tables.py", "streams/reader.py", "streams/redis_connection.py"},
 }
 PURE = {

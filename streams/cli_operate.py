@@ -1,0 +1,229 @@
+"""Commands for operations people: doctor, configuration, alerts, dead letters, markets."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from strategy.costs import entry_money, entry_ranking_cost
+from strategy.portfolio import load_portfolio
+from streams.dead_letters import RejectedRecord, Selection, read_dead_letters, replay
+from streams.decode import utc
+from streams.doctor import examine
+from streams.errors import BadInput
+from streams.reader import Reader
+from streams.settings import Settings, load_settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Code = Annotated[str | None, typer.Option(help="Only this error code, `bad_time` say.")]
+OfMarket = Annotated[str | None, typer.Option(help="Only this market.")]
+Since = Annotated[float | None, typer.Option(help="Only those of the last so many hours.")]
+
+dead_letters_app = typer.Typer(no_args_is_help=True, help="What broke the contract: look at it, send it back.")
+markets_app = typer.Typer(no_args_is_help=True, help="Markets: what they cost and how they rank.")
+config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command()(doctor)
+    app.command()(alerts)
+    app.add_typer(dead_letters_app, name="dead-letters")
+    app.add_typer(markets_app, name="markets")
+    app.add_typer(config_app, name="config")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check Kafka, topics, Redis, ledger, model, device and settings; say what to do. Exit code 1 if anything is wrong.
+
+    Example: `marketpulse doctor`
+    """
+    findings = asyncio.run(examine(load_settings()))
+    if as_json:
+        _print_json(findings)
+    else:
+        for one in findings:
+            do = f"\n  do: {one.do}" if one.do else ""
+            sys.stdout.write(f"{'fine ' if one.fine else 'WRONG'} {one.part}: {one.what}{do}\n")
+    raise typer.Exit(0 if all(one.fine for one in findings if one.part != "secrets") else 1)
+
+
+@config_app.command("show")
+def config_show(as_json: Json = False) -> None:
+    """Every setting with its value (secrets hidden) and where it comes from. Example: `marketpulse config show`"""
+    settings = load_settings()
+    rows = {
+        name: {"value": str(getattr(settings, name)), "origin": _origin(settings, name)}
+        for name in Settings.model_fields
+    }
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("setting", "value", "origin")
+    for name, row in rows.items():
+        table.add_row(f"MARKETPULSE_{name.upper()}", row["value"], row["origin"])
+    Console().print(table)
+
+
+def _origin(settings: Settings, name: str) -> str:
+    return "environment or .env" if name in settings.model_fields_set else "default"
+
+
+def alerts(
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False, as_json: Json = False
+) -> None:
+    """Alerts and their newest state. Example: `marketpulse alerts --follow --json`"""
+    settings = load_settings()
+    said: set[tuple[str, int]] = set()
+    with Reader(settings.redis, settings.prefix) as reader:
+        try:
+            while True:
+                for alert in reader.snapshot().alerts:
+                    if (alert.id, alert.seq) in said:
+                        continue
+                    said.add((alert.id, alert.seq))
+                    if as_json:
+                        _print_json(alert)
+                    else:
+                        where = f"{alert.market}/{alert.topic}" if alert.topic else alert.market
+                        sys.stdout.write(f"{utc(alert.started_at)} {alert.state:8} {alert.kind} {where} {alert.id}\n")
+                sys.stdout.flush()
+                if not follow:
+                    return
+                time.sleep(1)
+        except KeyboardInterrupt:
+            return
+
+
+@dead_letters_app.command("ls")
+def dead_letters_ls(code: Code = None, market: OfMarket = None, hours: Since = None, as_json: Json = False) -> None:
+    """List dead letters, oldest first. Example: `marketpulse dead-letters ls --code bad_time`"""
+    found = _collect(_selection(code, market, hours, None))
+    if as_json:
+        for one in found:
+            _print_json(_public(one))
+        return
+    table = Table("offset", "code", "market", "from", "message")
+    for one in found:
+        source = f"{one.source_partition}@{one.source_offset}"
+        table.add_row(str(one.offset), one.code, one.market or "-", source, one.message)
+    table.caption = f"{len(found)} dead letters"
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+@dead_letters_app.command("show")
+def dead_letters_show(offset: Annotated[int, typer.Argument(help="As `ls` names it.")]) -> None:
+    """One dead letter whole, its bytes escaped. Example: `marketpulse dead-letters show 12`"""
+    found = _collect(Selection(offset=offset))
+    if not found:
+        raise BadInput(f"there is no dead letter at offset {offset}. Operator action: `marketpulse dead-letters ls`.")
+    _print_json(_public(found[0]) | {"value": repr(found[0].value), "key": repr(found[0].key)})
+
+
+@dead_letters_app.command("replay")
+def dead_letters_replay(
+    code: Code = None,
+    market: OfMarket = None,
+    hours: Since = None,
+    offset: Annotated[int | None, typer.Option(help="Only this one.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send dead letters to `feedback` again, key and bytes untouched, once their cause is mended.
+
+    Example: `marketpulse dead-letters replay --code unknown_market --dry-run`
+    """
+    settings = load_settings()
+    selection = _selection(code, market, hours, offset)
+    count = len(_collect(selection)) if dry_run else asyncio.run(replay(settings.kafka, settings.prefix, selection))
+    if as_json:
+        _print_json({"replayed": 0 if dry_run else count, "selected": count})
+    else:
+        sys.stdout.write(f"{count} dead letters {'would be sent' if dry_run else 'sent'} again\n")
+
+
+def _selection(code: str | None, market: str | None, hours: float | None, offset: int | None) -> Selection:
+    since = None if hours is None else time.time_ns() // 1_000_000 - int(hours * 3_600_000)
+    return Selection(code, market, since, offset)
+
+
+def _collect(selection: Selection) -> list[RejectedRecord]:
+    settings = load_settings()
+
+    async def read() -> list[RejectedRecord]:
+        return [one async for one in read_dead_letters(settings.kafka, settings.prefix, selection)]
+
+    return asyncio.run(read())
+
+
+def _public(one: RejectedRecord) -> dict[str, Any]:
+    return {
+        "offset": one.offset, "code": one.code, "message": one.message, "market": one.market,
+        "source": {"partition": one.source_partition, "offset": one.source_offset}, "at": utc(one.record_ms),
+    }  # fmt: skip
+
+
+@markets_app.command("costs")
+def markets_costs(profiles: Path | None = None, as_json: Json = False) -> None:
+    """The five costs of each market, money to enter, and the ranking cost J. Example: `marketpulse markets costs`"""
+    portfolio = load_portfolio(profiles or load_settings().portfolio)
+    rows = {
+        code: {name: getattr(market, name) for name in ("w", "c", "d", "l", "f", "o")}
+        | {"money": entry_money(market), "J": entry_ranking_cost(market)}
+        for code, market in portfolio.markets.items()
+    }
+    _print_rows(rows, as_json, f"costs in {portfolio.plan.currency}; J weighs rows and only ranks")
+
+
+@markets_app.command("rank")
+def markets_rank(profiles: Path | None = None, as_json: Json = False) -> None:
+    """Markets by population x income x culture, with J, live u, r and F; observed markets too.
+
+    Example: `marketpulse markets rank`
+    """
+    settings = load_settings()
+    portfolio = load_portfolio(profiles or settings.portfolio)
+    with Reader(settings.redis, settings.prefix) as reader:
+        live = reader.snapshot().metrics
+    rows: dict[str, dict[str, Any]] = {}
+    for code in sorted(set(portfolio.markets) | set(live)):
+        market, one = portfolio.markets.get(code), live.get(code)
+        day = None if one is None else one.windows["24h"]
+        rows[code] = {
+            "potential": None if market is None else market.population * market.income * market.culture / 1e9,
+            "J": None if market is None else entry_ranking_cost(market),
+            "u": None if day is None else day.u.value,
+            "r": None if day is None or day.r is None else day.r.value,
+            "F": None if one is None else one.objective,
+            "status": "observed" if market is None else market.status,
+        }
+    ordered = dict(sorted(rows.items(), key=lambda row: -(row[1]["potential"] or 0.0)))
+    _print_rows(ordered, as_json, "potential = population x income x culture, in 1e9")
+
+
+def _print_rows(rows: dict[str, dict[str, Any]], as_json: bool, caption: str) -> None:
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("market", *next(iter(rows.values())), caption=caption)
+    for code, row in rows.items():
+        cells = (
+            "-" if one is None else f"{one:,.3g}" if isinstance(one, float) and one < 10 else _plain(one)
+            for one in row.values()
+        )
+        table.add_row(code, *cells)
+    Console().print(table)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:,.0f}" if isinstance(value, float | int) else str(value)
+
+
+def _print_json(content: object) -> None:
+    sys.stdout.write(msgspec.json.encode(content).decode() + "\n")

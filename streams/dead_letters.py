@@ -1,0 +1,111 @@
+"""The dead-letter topic: list, look at, and send back what was rejected."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.errors import Unavailable
+from streams.feed_files import parse_object
+from streams.topics import topic_name, topic_offsets
+
+_HEADER = "__streams.errors."
+
+
+@dataclass(frozen=True)
+class RejectedRecord:
+    """One dead letter: where it stands, where it came from, why, and its original bytes."""
+
+    offset: int
+    code: str
+    message: str
+    source_partition: int
+    source_offset: int
+    record_ms: int
+    market: str | None
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which dead letters: by code, market, age and offset; None = all."""
+
+    code: str | None = None
+    market: str | None = None
+    since_ms: int | None = None
+    offset: int | None = None
+
+    def takes(self, record: RejectedRecord) -> bool:
+        """Whether a dead letter is meant."""
+        return (
+            self.code in (None, record.code)
+            and self.market in (None, record.market)
+            and self.offset in (None, record.offset)
+            and (self.since_ms is None or record.record_ms >= self.since_ms)
+        )
+
+
+async def read_dead_letters(bootstrap: str, prefix: str, selection: Selection) -> AsyncIterator[RejectedRecord]:
+    """The selected dead letters that stand in the topic now, oldest first. Raises Unavailable."""
+    topic = topic_name(prefix, "feedback.dead-letter")
+    first, end = (await topic_offsets(bootstrap, topic))[0]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    try:
+        await consumer.start()
+        partition = TopicPartition(topic, 0)
+        consumer.assign([partition])
+        consumer.seek(partition, first)
+        at = first
+        while at < end:
+            for record in (await consumer.getmany(partition, timeout_ms=1_000)).get(partition, []):
+                at = record.offset + 1
+                one = _parsed(record.offset, record.key, record.value, record.timestamp, record.headers)
+                if record.offset < end and selection.takes(one):
+                    yield one
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"Kafka at {bootstrap} does not answer: {error}. Operator action: start it.") from error
+    finally:
+        await consumer.stop()
+
+
+def _parsed(
+    offset: int, key: bytes | None, value: bytes | None, record_ms: int, headers: tuple[tuple[str, bytes], ...]
+) -> RejectedRecord:
+    why = {name[len(_HEADER) :]: text.decode("utf-8", "replace") for name, text in headers if name.startswith(_HEADER)}
+    market = (parse_object(value or b"") or {}).get("market")
+    return RejectedRecord(
+        offset=offset,
+        code=why.get("code", "unknown"),
+        message=why.get("message", ""),
+        source_partition=int(why.get("partition", -1)),
+        source_offset=int(why.get("offset", -1)),
+        record_ms=record_ms,
+        market=market if isinstance(market, str) else None,
+        key=key,
+        value=value,
+        headers=tuple((name, text) for name, text in headers if not name.startswith(_HEADER)),
+    )
+
+
+async def replay(bootstrap: str, prefix: str, selection: Selection) -> int:
+    """Publish the selected dead letters to `feedback` again, with their own key, bytes and headers; their number.
+
+    An event whose id was counted meanwhile stays counted once (within the de-duplication horizon of its partition).
+    """
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
+    done = 0
+    try:
+        await producer.start()
+        async for one in read_dead_letters(bootstrap, prefix, selection):
+            headers = list(one.headers)
+            topic = topic_name(prefix, "feedback")
+            await producer.send_and_wait(topic, value=one.value, key=one.key, headers=headers)
+            done += 1
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"Kafka at {bootstrap} does not take records ({done} were sent): {error!r}.") from error
+    finally:
+        await producer.stop()
+    return done

@@ -1,0 +1,97 @@
+"""Check everything a worker needs, one finding per part, each with what to do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from models.errors import ModelError
+from models.load import load_classifier
+from strategy.errors import StrategyError
+from strategy.portfolio import load_portfolio
+from streams.errors import MarketpulseError
+from streams.ledger import Ledger
+from streams.reader import Reader
+from streams.settings import Settings
+from streams.topics import TOPICS, topic_name, topic_offsets
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One part's state; `do` is empty where it is fine."""
+
+    part: str
+    fine: bool
+    what: str
+    do: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Kafka and topics, Redis and ledger, model and device, market table, settings."""
+    return [
+        await _checked("kafka and topics", lambda: _topics(settings)),
+        await _checked("redis", lambda: _redis(settings)),
+        await _checked("ledger", lambda: _ledger(settings)),
+        await _checked("model", lambda: asyncio.to_thread(_model, settings)),
+        await _checked("market table", lambda: asyncio.to_thread(_portfolio, settings)),
+        _secrets(settings),
+    ]
+
+
+async def _checked(part: str, work: Callable[[], Awaitable[Finding | str]]) -> Finding:
+    try:
+        found = await work()
+    except (MarketpulseError, ModelError, StrategyError) as error:
+        what, _, do = str(error).partition("Operator action: ")
+        return Finding(part, False, what.strip(), do.strip() or "see the logs")
+    return found if isinstance(found, Finding) else Finding(part, True, found)
+
+
+async def _topics(settings: Settings) -> Finding | str:
+    missing = []
+    for spec in TOPICS:
+        try:
+            await topic_offsets(settings.kafka, topic_name(settings.prefix, spec.name), patience=1)
+        except MarketpulseError as error:
+            if "does not exist" not in str(error):
+                raise
+            missing.append(spec.name)
+    if missing:
+        return Finding("kafka and topics", False, f"missing: {', '.join(missing)}", "marketpulse topics create")
+    return f"{settings.kafka} answers, all {len(TOPICS)} topics are there"
+
+
+async def _redis(settings: Settings) -> Finding | str:
+    ledger = Ledger(settings.redis, settings.prefix)
+    try:
+        problem = await ledger.check_redis()
+    finally:
+        await ledger.close()
+    if problem:
+        what, _, do = problem.partition("Operator action: ")
+        return Finding("redis", False, what.strip(), do.strip())
+    return "answers, does not evict"
+
+
+async def _ledger(settings: Settings) -> Finding | str:
+    with Reader(settings.redis, settings.prefix) as reader:
+        status = await asyncio.to_thread(lambda: reader.snapshot().status)
+    if not status.partitions:
+        return Finding("ledger", False, f"no ledger under prefix {settings.prefix}", "marketpulse ledger init")
+    return f"step {status.step}, {status.totals.get('accepted', 0)} events in {len(status.partitions)} partitions"
+
+
+def _model(settings: Settings) -> str:
+    info = load_classifier(settings.model, settings.model_folder, settings.device, settings.threads).info
+    return f"{info.id} on {info.device} ({info.provider}), sha256 {info.sha256[:12]}"
+
+
+def _portfolio(settings: Settings) -> str:
+    portfolio = load_portfolio(settings.portfolio)
+    return f"{len(portfolio.markets)} markets, budget {portfolio.plan.budget:,.0f} ({portfolio.plan.currency})"
+
+
+def _secrets(settings: Settings) -> Finding:
+    if "user_hash_key" not in settings.model_fields_set:
+        do = "set MARKETPULSE_USER_HASH_KEY to a secret of your own before production"
+        return Finding("secrets", False, "user ids are hashed with the public default key", do)
+    return Finding("secrets", True, "user ids are hashed with a key of your own")

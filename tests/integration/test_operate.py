@@ -1,0 +1,128 @@
+"""Operations commands against a worker that has counted a small feed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.embedded import EmbeddedStack
+from streams.simulate import FeedPlan, write_feed
+
+PREFIX = "operate"
+PLAN = FeedPlan(seed=4, events=600, end_ms=time.time_ns() // 1_000_000)
+
+
+class Shop:
+    """`marketpulse` with the settings of one stack and one worker."""
+
+    def __init__(self, stack: EmbeddedStack) -> None:
+        self.environment = os.environ | {
+            "MARKETPULSE_KAFKA": stack.endpoints.kafka,
+            "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
+            "MARKETPULSE_PREFIX": PREFIX,
+            "MARKETPULSE_MODEL": "stub",
+        }
+
+    def __call__(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "streams.cli", *arguments]
+        environment = self.environment | changes
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+
+    def json(self, *arguments: str) -> list[object]:
+        return [json.loads(line) for line in self(*arguments, "--json").stdout.splitlines()]
+
+    def until(self, reached: Callable[[dict[str, int]], bool]) -> None:
+        deadline = time.monotonic() + 40
+        while (
+            not reached((now := json.loads(self("status", "--json").stdout))["status"]["totals"])
+            or (now["status"]["open_cells"])
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def shop(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """600 simulated events counted by one running worker."""
+    feed: Path = tmp_path_factory.mktemp("feed") / "feed.jsonl"
+    truth = write_feed(PLAN, feed)
+    one = Shop(stack)
+    one("ledger", "init")
+    worker = subprocess.Popen([sys.executable, "-m", "streams.cli", "worker"], env=one.environment, stderr=-3)
+    try:
+        one("publish", str(feed), "--raw")
+        one.until(lambda totals: totals.get("accepted", 0) == truth["accepted"])
+        yield one
+    finally:
+        worker.terminate()
+        assert 0 == worker.wait(20)
+
+
+def test_dead_letters_are_listed_shown_and_sent_back(shop: Shop) -> None:
+    """By code; shown with their bytes; a dry run sends nothing; a replay is judged again."""
+    listed = shop.json("dead-letters", "ls", "--code", "unknown_market")
+    assert {"unknown_market"} == {one["code"] for one in listed}  # type: ignore[index]
+    offset = str(listed[0]["offset"])  # type: ignore[index]
+    shown = json.loads(shop("dead-letters", "show", offset).stdout)
+    assert '"market":' in shown["value"]
+    assert [{"replayed": 0, "selected": len(listed)}] == shop.json(
+        "dead-letters", "replay", "--code", "unknown_market", "--dry-run"
+    )
+    assert [{"replayed": 1, "selected": 1}] == shop.json("dead-letters", "replay", "--offset", offset)
+    shop.until(lambda totals: totals["dead_letter:unknown_market"] == len(listed) + 1)
+
+
+def test_a_dead_letter_that_is_not_there_is_said(shop: Shop) -> None:
+    """Exit code 2 and what to do."""
+    done = shop("dead-letters", "show", "99999")
+    assert (2, True) == (done.returncode, "Operator action" in done.stderr)
+
+
+def test_the_table_of_dead_letters_names_the_reason(shop: Shop) -> None:
+    """For people: code and rule, never the text."""
+    assert "text is empty after trimming" in shop("dead-letters", "ls", "--code", "text_empty").stdout
+
+
+def test_markets_rank_by_potential_with_live_metrics(shop: Shop) -> None:
+    """US leads; u is live."""
+    [ranked] = shop.json("markets", "rank")
+    assert "US" == next(iter(ranked))  # type: ignore[call-overload]
+    assert 0 < ranked["US"]["u"] < 1  # type: ignore[index]
+    assert "potential" in shop("markets", "rank").stdout
+
+
+def test_alerts_of_a_quiet_stream_are_none(shop: Shop) -> None:
+    """No line, no error."""
+    assert (0, "") == ((done := shop("alerts")).returncode, done.stdout)
+
+
+def test_doctor_is_content_with_a_running_shop(shop: Shop) -> None:
+    """Everything fine but the public hash key, which is said."""
+    done = shop("doctor")
+    assert 0 == done.returncode, done.stdout
+    assert "MARKETPULSE_USER_HASH_KEY" in done.stdout
+
+
+def test_doctor_names_what_is_missing(shop: Shop) -> None:
+    """No topics and no ledger under another prefix; a Kafka that is away; each with what to do."""
+    done = shop("doctor", MARKETPULSE_PREFIX="nobody")
+    assert 1 == done.returncode
+    assert "marketpulse topics create" in done.stdout
+    assert "marketpulse ledger init" in done.stdout
+    away = shop("doctor", MARKETPULSE_KAFKA="127.0.0.1:1", MARKETPULSE_REDIS_URL="redis://127.0.0.1:1/0")
+    assert 1 == away.returncode
+    assert 3 == away.stdout.count("does not answer")
+
+
+def test_the_configuration_hides_secrets_and_tells_origins(shop: Shop) -> None:
+    """A value from the environment is named so; a password never shows."""
+    [shown] = json.loads("[" + shop("config", "show", "--json", MARKETPULSE_REDIS_URL="redis://:pw@x/0").stdout + "]")
+    assert {"value": PREFIX, "origin": "environment or .env"} == shown["prefix"]
+    assert "default" == shown["step_seconds"]["origin"]
+    assert "pw" not in json.dumps(shown)
+    assert "MARKETPULSE_PREFIX" in shop("config", "show").stdout
