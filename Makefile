@@ -9,7 +9,7 @@ NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or \
 help: ## this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-setup: $(LIGHT) ## light extras into .venv (about 300 MB), command .venv/bin/marketpulse, Kafka's jars and a Redis (about 75 MB)
+setup: $(LIGHT) ## light extras into .venv (about 185 MB), command .venv/bin/marketpulse, Kafka's jars (45 MB)
 
 demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis, then live; Ctrl-C ends it
 	$(BIN)/marketpulse demo
@@ -38,7 +38,7 @@ clean: ## remove both environments and caches
 $(LIGHT): requirements/light.txt pyproject.toml
 	@$(NEW_ENOUGH)
 	$(PYTHON) -m venv .venv
-	@echo "loading about 300 MB of packages, then about 75 MB for the embedded Kafka and Redis"
+	@echo "loading about 185 MB of packages, then 45 MB of Kafka's jars"
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/light.txt
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	$(BIN)/python -m streams.embedded

@@ -16,6 +16,7 @@ from streams.windows import CellLayout
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 MICRO = 1_000_000
+DEAD_LETTERS = ":dead_letter"  # of all markets, under `*` and the minute of the records' own time
 RATING_WEIGHT = 0.5  # k in e = (1-k)e + k(rating-1)/4
 
 
@@ -70,7 +71,8 @@ def aggregate(
 ) -> Delta:
     """The delta of one batch.
 
-    Keys of `counts` are `market:minute:cell` with the cells of `layout`; keys of `users` are `market:hour`.
+    Keys of `counts` are `market:minute:cell` with the cells of `layout` (and
+    `*:minute:dead_letter`); keys of `users` are `market:hour`.
     `now_ms` adds the batch's records to the latency histogram (record time to now; buckets 10 % wide).
     """
     batch = scored.batch
@@ -80,8 +82,11 @@ def aggregate(
         totals[f"dead_letter:{dead.code}"] += 1
     if batch.duplicates:
         totals["duplicates"] = batch.duplicates
+    broken: dict[str, int] = {}
+    if batch.dead_letters:
+        broken[f"*:{batch.last_record_ms // MINUTE_MS}{DEAD_LETTERS}"] = len(batch.dead_letters)
     if not events:
-        return Delta({}, {}, dict(totals), 0)
+        return Delta(broken, {}, dict(totals), 0)
     totals["accepted"] = len(events)
     if now_ms is not None:
         middle_ms = now_ms - (batch.first_record_ms + batch.last_record_ms) // 2
@@ -93,7 +98,7 @@ def aggregate(
     occurred_ms = np.array(occurred, np.int64)
     with_user = np.fromiter((user is not None for user in users), np.int64, len(events))
     counts = _counts(scored, layout, names, market, occurred_ms // MINUTE_MS, ratings_of(events), with_user)
-    return Delta(counts, _users(markets, occurred, users, hash_user), dict(totals), int(occurred_ms.max()))
+    return Delta(counts | broken, _users(markets, occurred, users, hash_user), dict(totals), int(occurred_ms.max()))
 
 
 def _counts(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from streams.aggregate import DEAD_LETTERS
+from streams.conditions import Input, WatchRules
 from streams.contracts import AlertRecord, ShiftRecord, StepRecord
 from streams.detectors import (
     THRESHOLD,
@@ -22,6 +24,7 @@ from streams.detectors import (
 from streams.ledger_types import CutStep
 from streams.metrics import ActiveUsers, Estimate, MarketMetrics, Spending, compute_metrics
 from streams.stream_time import stream_time
+from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets
 from streams.windows import CellLayout, Cells, Windows
 
 ALL_TOPICS = ""
@@ -36,6 +39,7 @@ class MarketState(msgspec.Struct):
     surges: dict[str, SurgeState] = {}
     shift: ShiftState | None = None
     waiting: dict[int, TopicCounts] = {}
+    watch: WatchState = msgspec.field(default_factory=WatchState)
 
 
 class CommonState(msgspec.Struct):
@@ -46,6 +50,8 @@ class CommonState(msgspec.Struct):
     covered_since_ms: int | None = None
     pooled: dict[str, tuple[float, float]] = {}  # topic -> fading (events, negatives) over all markets
     started: bool = False
+    input: Input = msgspec.field(default_factory=Input)
+    watch: WatchState = msgspec.field(default_factory=WatchState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,9 @@ class RollUp:
     Same steps and same user counts in, same outcome out, bit for bit.
     """
 
-    def __init__(self, layout: CellLayout, idle_ms: int, rule: ShiftRule = ShiftRule()) -> None:
+    def __init__(
+        self, layout: CellLayout, idle_ms: int, rule: ShiftRule = ShiftRule(), watch_rules: WatchRules = WatchRules()
+    ) -> None:
         self.layout = layout
         self.common = CommonState()
         self.markets: dict[str, MarketState] = {}
@@ -75,6 +83,7 @@ class RollUp:
         self.active: dict[str, ActiveUsers] = {}
         self._idle_ms = idle_ms
         self._rule = rule
+        self._watch_rules = watch_rules
         self._active_hour: int | None = None
 
     # --- a step's input -----------------------------------------------------------------------------------------
@@ -83,6 +92,9 @@ class RollUp:
         """Add a step's deltas to windows and waiting minutes, move stream time; the markets that changed."""
         common = self.common
         deltas = _deltas(step.counts, self.layout)
+        dead = sum(n for field, n in step.counts.items() if field.endswith(DEAD_LETTERS))
+        good = sum(self.layout.read(cells).n for cells in deltas.values())
+        common.input.add(good + dead, dead, step.now_ms, self._watch_rules.bad_input_half_life_ms)
         common.stream_time_ms = stream_time(
             common.stream_time_ms, common.now_ms, step.now_ms, step.partitions.values(), self._idle_ms
         )
@@ -96,6 +108,7 @@ class RollUp:
         for (market, at), cells in deltas.items():
             self.windows.add(market, at, cells, minute)
             state = self.markets.setdefault(market, MarketState())
+            state.watch.newest_ms = max(state.watch.newest_ms or 0, at * 60_000)
             waiting = state.waiting.setdefault(at, {})
             for topic, sums in self.layout.by_topic(cells).items():
                 n, x = waiting.get(topic, (0, 0))
@@ -117,12 +130,19 @@ class RollUp:
         """Metrics of all markets, then detectors over the minutes that stream time has reached, then shifts."""
         common = self.common
         journal = _journal(step, common.stream_time_ms, model)
+        alerts = watch_input(common.watch, common.input, step.number, step.now_ms, self._watch_rules)
         if common.stream_time_ms is None:
-            return StepOutcome(step.number, None, {}, [], [], [], journal)
+            return StepOutcome(step.number, None, {}, [], alerts, [], journal)
         stream_ms = common.stream_time_ms
         metrics = compute_metrics(self.windows, stream_ms, self.active, common.covered_since_ms, spending)
-        alerts = self._surges(step.number, stream_ms // 60_000)
-        surged = {alert.market for alert in alerts if alert.state == "firing" and alert.topic is None}
+        alerts += self._surges(step.number, stream_ms // 60_000)
+        watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
+        alerts += watch_markets(watched, metrics, step.number, stream_ms, self._watch_rules)
+        surged = {
+            alert.market
+            for alert in alerts
+            if alert.kind in ("surge", "drop") and alert.state == "firing" and alert.topic is None
+        }
         shifts = self._shifts(step.number, stream_ms, metrics, surged)
         return StepOutcome(step.number, stream_ms, metrics, list(changed), alerts, shifts, journal)
 
@@ -214,6 +234,8 @@ def _deltas(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, in
     """The ledger's fields `market:minute:cell` as one vector per (market, minute), in a stable order."""
     found: dict[tuple[str, int], Cells] = {}
     for field in sorted(counts):
+        if field.endswith(DEAD_LETTERS):
+            continue
         market, minute, cell = field.split(":", 2)
         key = (market, int(minute))
         if key not in found:

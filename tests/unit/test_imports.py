@@ -24,7 +24,7 @@ PURE = {
     f"streams/{name}.py"
     for name in (
         "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics", "detectors",
-        "rollup", "stream_time", "ledger_types", "errors", "simulated_texts",
+        "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
     )
 }  # fmt: skip
 IMPURE = {

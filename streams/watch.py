@@ -1,0 +1,107 @@
+"""The condition alerts of one step: drop, recovery and no_data per market, bad_input for the whole intake."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from streams.conditions import (
+    ConditionChange,
+    ConditionState,
+    Input,
+    WatchRules,
+    condition_step,
+    drop_condition,
+    silence_condition,
+)
+from streams.contracts import AlertRecord
+from streams.metrics import MarketMetrics
+
+EVERYWHERE = "*"
+
+
+class WatchState(msgspec.Struct):
+    """One market's conditions (or the intake's, under `*`) and its newest event time in epoch ms."""
+
+    conditions: dict[str, ConditionState] = {}
+    newest_ms: int | None = None
+
+
+def watch_markets(
+    states: Mapping[str, WatchState], metrics: Mapping[str, MarketMetrics], step: int, at_ms: int, rules: WatchRules
+) -> list[AlertRecord]:
+    """Judge every market's drop, recovery and silence; the states are changed in place.
+
+    When more than half of the markets that used to speak are silent at once, the cause lies in the intake: one
+    no_data alert for all (`*`) stands for those of single markets.
+    """
+    silence = {
+        market: silence_condition(states[market].newest_ms, one.windows["24h"], one.windows["7d"], at_ms, rules)
+        for market, one in metrics.items()
+        if market in states
+    }
+    speaking = [market for market, one in metrics.items() if one.windows["7d"].n >= rules.no_data_events]
+    silent = [market for market in speaking if silence.get(market, (False,))[0]]
+    everywhere = len(speaking) >= 2 and 2 * len(silent) > len(speaking)
+    alerts = _judge(
+        states[EVERYWHERE], "no_data", EVERYWHERE, everywhere, not everywhere, {"silent": silent}, step, at_ms, rules
+    )
+    for market, (holds, clears, evidence) in silence.items():
+        state = states[market]
+        quiet = holds and not everywhere
+        alerts += _judge(state, "no_data", market, quiet, clears or everywhere, evidence, step, at_ms, rules)
+        alerts += _drop(state, market, metrics[market], step, at_ms, rules)
+    return alerts
+
+
+def _drop(
+    state: WatchState, market: str, metrics: MarketMetrics, step: int, at_ms: int, rules: WatchRules
+) -> list[AlertRecord]:
+    """A drop, and for an hour after it the news of the recovery."""
+    holds, clears, evidence = drop_condition(metrics.windows["1h"], rules)
+    changes = _judge(state, "drop", market, holds, clears, evidence, step, at_ms, rules)
+    recovered = any(one.state == "resolved" and one.fired_at is not None for one in changes)
+    since = state.conditions.setdefault("recovery", ConditionState()).since_ms
+    over = since is not None and at_ms - since >= rules.recovery_shown_ms
+    return changes + _judge(
+        state, "recovery", market, recovered, over or (holds and not recovered), evidence, step, at_ms, rules
+    )
+
+
+def watch_input(state: WatchState, seen: Input, step: int, now_ms: int, rules: WatchRules) -> list[AlertRecord]:
+    """Judge the share of dead letters among all records; on the clock, since broken records move no stream time."""
+    enough = seen.records >= rules.bad_input_records
+    holds = enough and seen.share > rules.bad_input_share
+    evidence = {"share": round(seen.share, 4), "records": round(seen.records)}
+    clears = seen.share < rules.bad_input_cleared or not enough
+    return _judge(state, "bad_input", EVERYWHERE, holds, clears, evidence, step, now_ms, rules)
+
+
+def _judge(
+    state: WatchState,
+    kind: str,
+    market: str,
+    holds: bool,
+    clears: bool,
+    evidence: dict[str, Any],
+    step: int,
+    at_ms: int,
+    rules: WatchRules,
+) -> list[AlertRecord]:
+    condition = state.conditions.setdefault(kind, ConditionState())
+    change = condition_step(condition, holds, clears, at_ms, getattr(rules, kind))
+    return [] if change is None else [_alert(change, kind, market, evidence, step)]
+
+
+def _alert(change: ConditionChange, kind: str, market: str, evidence: dict[str, Any], step: int) -> AlertRecord:
+    return AlertRecord(
+        id=f"{kind}-{'all' if market == EVERYWHERE else market}-{change.started_at}",
+        seq=step,
+        kind=kind,
+        market=market,
+        state=change.state,
+        started_at=change.started_at,
+        fired_at=change.fired_at,
+        ended_at=change.at if change.state == "resolved" else None,
+        evidence=evidence,
+    )

@@ -1,0 +1,61 @@
+"""Drop, recovery, silence and broken input over the steps of a roll-up."""
+
+from streams.conditions import Input, WatchRules
+from streams.contracts import AlertRecord
+from streams.metrics import Estimate, MarketMetrics, WindowMetrics
+from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets
+
+RULES = WatchRules()
+HOUR = 3_600_000
+
+
+def metrics(u: float = 0.6, n: int = 200) -> MarketMetrics:
+    window = WindowMetrics(n, {}, Estimate(u, u - 0.02, u + 0.02, 0.01))
+    return MarketMetrics(dict.fromkeys(("5m", "1h", "24h", "7d"), window), None, None, {})
+
+
+def said(alerts: list[AlertRecord]) -> list[tuple[str, str, str]]:
+    return [(alert.kind, alert.market, alert.state) for alert in alerts]
+
+
+def test_a_drop_is_followed_by_its_recovery() -> None:
+    """pending, firing, resolved; then the recovery for an hour."""
+    states = {"BR": WatchState(newest_ms=0), EVERYWHERE: WatchState()}
+    story = []
+    for minute, u in [(0, 0.3), (11, 0.3), (20, 0.5), (30, 0.6), (90, 0.6)]:
+        states["BR"].newest_ms = minute * 60_000
+        story += said(watch_markets(states, {"BR": metrics(u)}, minute, minute * 60_000, RULES))
+    assert [
+        ("drop", "BR", "pending"),
+        ("drop", "BR", "firing"),
+        ("drop", "BR", "resolved"),
+        ("recovery", "BR", "firing"),
+        ("recovery", "BR", "resolved"),
+    ] == story
+
+
+def test_one_silent_market_is_told_and_speaks_again() -> None:
+    """The others go on: the cause lies in that market."""
+    states = {market: WatchState(newest_ms=5 * HOUR) for market in ("BR", "CN", "US")} | {EVERYWHERE: WatchState()}
+    states["BR"].newest_ms = 0
+    every = {market: metrics() for market in ("BR", "CN", "US")}
+    assert [("no_data", "BR", "firing")] == said(watch_markets(states, every, 1, 5 * HOUR, RULES))
+    states["BR"].newest_ms = 5 * HOUR
+    assert [("no_data", "BR", "resolved")] == said(watch_markets(states, every, 2, 5 * HOUR, RULES))
+
+
+def test_silence_everywhere_is_one_alert() -> None:
+    """A cause in the intake inhibits the markets' own alerts."""
+    states = {market: WatchState(newest_ms=0) for market in ("BR", "CN", "US")} | {EVERYWHERE: WatchState()}
+    every = {market: metrics() for market in ("BR", "CN", "US")}
+    assert [("no_data", "*", "firing")] == said(watch_markets(states, every, 1, 5 * HOUR, RULES))
+
+
+def test_broken_input_fires_by_its_share() -> None:
+    """A tenth of the records for two minutes; few records say nothing."""
+    state, few = WatchState(), Input(records=20, dead=20)
+    assert [] == watch_input(state, few, 1, 0, RULES)
+    many = Input(records=500, dead=100)
+    story = [said(watch_input(state, many, at, at * 60_000, RULES)) for at in (1, 2, 3)]
+    assert [[("bad_input", "*", "pending")], [], [("bad_input", "*", "firing")]] == story
+    assert [("bad_input", "*", "resolved")] == said(watch_input(state, Input(records=500, dead=5), 4, 400_000, RULES))
