@@ -1,7 +1,7 @@
 """The seam between the stream and any model: texts in, probabilities out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -9,8 +9,20 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
+class LanguageQuality:
+    """What a model's development set says of one language; `confusion[true][answered]` counts rows."""
+
+    accuracy: float
+    macro_f1: float
+    confusion: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class ModelInfo:
-    """What a model is and where it runs; `provider` is ONNX Runtime's name of the execution provider in use."""
+    """What a model is and where it runs; `provider` is ONNX Runtime's name of the execution provider in use.
+
+    `fell_back`: the runtime was built for a GPU, but the model runs on the CPU.
+    """
 
     id: str
     sha256: str
@@ -18,6 +30,8 @@ class ModelInfo:
     provider: str
     sentiments: tuple[str, ...]
     topics: tuple[str, ...]
+    languages: Mapping[str, LanguageQuality] = field(default_factory=dict)
+    fell_back: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from models.batching import plan_batches
 from models.calibrate import ANY_LANGUAGE, apply_biases
-from models.classifier import ModelInfo, Predictions
+from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
 from models.errors import BadArtifact, BadOutput, DeviceMissing
 from models.manifest import Manifest, load_manifest
@@ -30,7 +30,9 @@ BATCH_LIMITS: dict[str, tuple[int, int]] = {"cpu": (2_048, 256), "cuda": (16_384
 class OnnxClassifier:
     """Texts in, probabilities out; use `load_onnx_classifier`. Any threads may share it."""
 
-    def __init__(self, session: Any, tokenizer: Tokenizer, manifest: Manifest, device: str) -> None:
+    def __init__(
+        self, session: Any, tokenizer: Tokenizer, manifest: Manifest, device: str, fell_back: bool = False
+    ) -> None:
         self._session = session
         self._tokenizer = tokenizer
         self._manifest = manifest
@@ -43,6 +45,8 @@ class OnnxClassifier:
             provider=session.get_providers()[0],
             sentiments=manifest.sentiments,
             topics=manifest.topics,
+            languages=_languages(manifest),
+            fell_back=fell_back,
         )
 
     @property
@@ -108,7 +112,8 @@ def load_onnx_classifier(folder: Path, device: Device = "auto", threads: int = 0
         )
     tokenizer.no_padding()
     tokenizer.enable_truncation(manifest.max_length)
-    classifier = OnnxClassifier(session, tokenizer, manifest, chosen)
+    fell_back = device == "auto" and chosen == "cpu" and PROVIDERS["cuda"] in onnxruntime.get_available_providers()
+    classifier = OnnxClassifier(session, tokenizer, manifest, chosen, fell_back)
     sentiment, topic = classifier.run(*_padded([[2, 3]], manifest.pad_id))
     if sentiment.shape[1] != len(manifest.sentiments) or topic.shape[1] != len(manifest.topics):
         raise BadArtifact(
@@ -142,6 +147,15 @@ def _choose(device: Device) -> str:
             "Operator action: install the extra `gpu` on a machine with the device, or set MARKETPULSE_DEVICE=auto."
         )
     return device
+
+
+def _languages(manifest: Manifest) -> dict[str, LanguageQuality]:
+    if manifest.evaluation is None:
+        return {}
+    return {
+        language: LanguageQuality(one.accuracy, one.macro_f1, tuple(map(tuple, one.confusion)))
+        for language, one in sorted(manifest.evaluation.languages.items())
+    }
 
 
 def _has_gpu() -> bool:

@@ -80,13 +80,33 @@ def load_portfolio(path: Path | None = None) -> Portfolio:
 def portfolio_of(content: dict[str, Any]) -> Portfolio:
     """The portfolio of parsed content: tables `plan`, `defaults` and `markets.<code>`."""
     defaults = content.get("defaults", {})
-    try:
-        plan = msgspec.convert(content.get("plan", {}), Plan)
-        markets = {
-            code: msgspec.convert(defaults | fields, Market) for code, fields in sorted(content["markets"].items())
-        }
-    except (msgspec.ValidationError, KeyError, TypeError) as error:
-        raise BadPortfolio(f"the market table cannot be used: {error}. Operator action: mend that field.") from error
-    if not markets:
+    if not content.get("markets"):
         raise BadPortfolio("the market table names no market. Operator action: add one under [markets.<code>].")
+    where = "plan"
+    try:
+        plan = checked_plan(msgspec.convert(content.get("plan", {}), Plan))
+        markets = {}
+        for code, fields in sorted(content["markets"].items()):
+            where = f"markets.{code}"
+            markets[code] = checked_market(msgspec.convert(defaults | fields, Market))
+    except (msgspec.ValidationError, BadPortfolio, TypeError) as error:
+        raise BadPortfolio(
+            f"the market table cannot be used: [{where}] {error}. Operator action: mend that field."
+        ) from error
     return Portfolio(plan, markets)
+
+
+def checked_market(market: Market) -> Market:
+    """The same market; raises BadPortfolio where its fields contradict each other."""
+    if market.p0 >= market.p_max:
+        raise BadPortfolio(f"p0 = {market.p0} is not below p_max = {market.p_max}")
+    if market.spend_high is not None and market.spend_high < market.spend_low:
+        raise BadPortfolio(f"spend_high = {market.spend_high} is below spend_low = {market.spend_low}")
+    return market
+
+
+def checked_plan(plan: Plan) -> Plan:
+    """The same plan; raises BadPortfolio if the weights o1..o4 are negative or do not sum to 1."""
+    if min(plan.weights) < 0 or abs(sum(plan.weights) - 1) > 1e-6:
+        raise BadPortfolio(f"weights = {list(plan.weights)} must not be negative and must sum to 1")
+    return plan

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -10,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.batches import Delta, ScoredBatch
+from streams.contracts import Excerpt
 from streams.decode import Decoded
+from streams.redaction import excerpt
 from streams.windows import CellLayout
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 MICRO = 1_000_000
 DEAD_LETTERS = ":dead_letter"  # of all markets, under `*` and the minute of the records' own time
+EXCERPTS = 3  # per market and step
+AFTER_NEGATIVES = 1 << 32
 RATING_WEIGHT = 0.5  # k in e = (1-k)e + k(rating-1)/4
 
 
@@ -67,13 +72,18 @@ def scores_micro(
 
 
 def aggregate(
-    scored: ScoredBatch, layout: CellLayout, hash_user: Callable[[str], bytes], now_ms: int | None = None
+    scored: ScoredBatch,
+    layout: CellLayout,
+    hash_user: Callable[[str], bytes],
+    now_ms: int | None = None,
+    excerpts: bool = True,
 ) -> Delta:
     """The delta of one batch.
 
     Keys of `counts` are `market:minute:cell` with the cells of `layout` (and
     `*:minute:dead_letter`); keys of `users` are `market:hour`.
-    `now_ms` adds the batch's records to the latency histogram (record time to now; buckets 10 % wide).
+    `now_ms` adds the batch's records to the latency histogram (record time to now; buckets 10 % wide). `excerpts`
+    keeps up to 3 redacted texts per market.
     """
     batch = scored.batch
     events = batch.events
@@ -91,14 +101,39 @@ def aggregate(
     if now_ms is not None:
         middle_ms = now_ms - (batch.first_record_ms + batch.last_record_ms) // 2
         totals[f"latency:{latency_bucket(middle_ms)}"] = len(events)
-    _, markets, _, occurred, users, _, _ = zip(*events, strict=True)
+    _, markets, _, occurred, users, languages, _ = zip(*events, strict=True)
     names = sorted(set(markets))
     index = {name: number for number, name in enumerate(names)}
     market = np.fromiter((index[name] for name in markets), np.int64, len(events))
     occurred_ms = np.array(occurred, np.int64)
     with_user = np.fromiter((user is not None for user in users), np.int64, len(events))
-    counts = _counts(scored, layout, names, market, occurred_ms // MINUTE_MS, ratings_of(events), with_user)
-    return Delta(counts | broken, _users(markets, occurred, users, hash_user), dict(totals), int(occurred_ms.max()))
+    language = layout.language_numbers(languages)
+    counts = _counts(scored, layout, names, market, occurred_ms // MINUTE_MS, ratings_of(events), with_user, language)
+    return Delta(
+        counts=counts | broken,
+        users=_users(markets, occurred, users, hash_user),
+        totals=dict(totals),
+        newest_ms=int(occurred_ms.max()),
+        excerpts=_excerpts(scored, layout, names, market) if excerpts else {},
+    )
+
+
+def _excerpts(
+    scored: ScoredBatch, layout: CellLayout, names: list[str], market: NDArray[np.int64]
+) -> dict[str, list[Excerpt]]:
+    """Up to 3 texts per market, negative ones first, then by a hash of the id: whichever batch they come in."""
+    events = scored.batch.events
+    order = np.fromiter((zlib.crc32(event.id.encode("utf-8", "replace")) for event in events), np.int64, len(events))
+    label, topic = scored.sentiment.argmax(axis=1), scored.topic.argmax(axis=1)
+    order += np.where(label == 0, 0, AFTER_NEGATIVES)
+    found: dict[str, list[Excerpt]] = {}
+    for at in np.lexsort((order, market)).tolist():
+        chosen = found.setdefault(names[market[at]], [])
+        if len(chosen) < EXCERPTS:
+            event = events[at]
+            label_name, topic_name = layout.sentiments[label[at]], layout.topics[topic[at]]
+            chosen.append(Excerpt(int(order[at]), excerpt(event.text), label_name, topic_name, event.occurred_ms))
+    return found
 
 
 def _counts(
@@ -109,17 +144,22 @@ def _counts(
     minute: NDArray[np.int64],
     rating: NDArray[np.float64],
     with_user: NDArray[np.int64],
+    language: NDArray[np.int64],
 ) -> dict[str, int]:
     """Sum every event into its (market, minute) bucket's cells."""
     slots, slot = np.unique(np.stack([market, minute], axis=1), axis=0, return_inverse=True)
     slot = slot.reshape(-1)
-    topic = scored.topic.argmax(axis=1)
+    topic, label = scored.topic.argmax(axis=1), scored.sentiment.argmax(axis=1)
     e, e2 = scores_micro(scored.sentiment, rating)
     cells = np.zeros((len(slots), layout.size), np.int64)
-    np.add.at(cells, (slot, layout.count_index[scored.sentiment.argmax(axis=1), topic]), 1)
+    np.add.at(cells, (slot, layout.count_index[label, topic]), 1)
+    if layout.languages:
+        np.add.at(cells, (slot, layout.language_index[language, label]), 1)
     np.add.at(cells, (slot, layout.score_index[topic]), e)
     np.add.at(cells[:, layout.index("e2")], slot, e2)
     np.add.at(cells[:, layout.index("with_user")], slot, with_user)
+    confidence = np.rint(scored.sentiment.max(axis=1).astype(np.float64) * MICRO).astype(np.int64)
+    np.add.at(cells[:, layout.index("confidence")], slot, confidence)
     rows, columns = np.nonzero(cells)
     prefixes = [f"{names[at]}:{when}:" for at, when in slots.tolist()]
     cell_names = layout.names

@@ -15,13 +15,14 @@ from models.load import load_classifier
 from strategy.portfolio import load_portfolio
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.channels import SteadyChannel
+from streams.compacted import CompactedTopic
 from streams.errors import EXIT_RESTART, MarketpulseError
 from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
 from streams.settings import Settings, load_settings
 from streams.source import Source
 from streams.topics import topic_name
-from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps
+from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps, patiently
 
 log = get_logger("app")
 
@@ -56,15 +57,23 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     app.agent(ticks, name="roll_up")(ending(make_roll_up(leader)))
     app.agent(shifts, name="reallocate")(ending(make_reallocate(Reallocator(deps))))
 
+    followed = [
+        CompactedTopic(settings.kafka, topic_name(settings.prefix, name), taker.take)
+        for name, taker in (("market.profiles", deps.profiles), ("market.mutes", deps.mutes))
+    ]
+
     class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
         """Polls the source and ticks the roll-up for as long as the worker lives."""
 
         async def on_start(self) -> None:
+            for topic in followed:
+                await patiently(topic.start, "profiles and mutes")
             await ending(source.start)()
 
         async def on_stop(self) -> None:
             ending.stopping = True
-            for close in (leader.release, source.stop, deps.outbound.stop, deps.ledger.close):
+            followers = [topic.stop for topic in followed]
+            for close in (leader.release, source.stop, *followers, deps.outbound.stop, deps.ledger.close):
                 try:
                     await asyncio.wait_for(close(), 5)
                 except Exception as error:
@@ -74,6 +83,15 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
         async def read(self) -> None:
             while not self.should_stop:
                 await ending(source.poll)()
+
+        @faust.Service.task  # type: ignore[untyped-decorator]
+        async def follow(self) -> None:
+            async def follow_all() -> None:
+                for topic in followed:
+                    await patiently(topic.follow, "profiles and mutes")
+
+            while not self.should_stop:
+                await ending(follow_all)()
 
         @faust.Service.task  # type: ignore[untyped-decorator]
         async def tick(self) -> None:

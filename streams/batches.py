@@ -1,12 +1,12 @@
 """The batch types that travel from the source through the model to the ledger."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.contracts import DeadLetterCode
+from streams.contracts import DeadLetterCode, Excerpt
 from streams.decode import Decoded
 
 
@@ -33,6 +33,17 @@ class DeadLetter:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     record_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompactedRecord:
+    """One record of a compacted topic; `value` None = a tombstone."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +79,4 @@ class Delta:
     users: dict[str, list[bytes]]
     totals: dict[str, int]
     newest_ms: int
+    excerpts: dict[str, list[Excerpt]] = field(default_factory=dict)

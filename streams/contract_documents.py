@@ -14,7 +14,10 @@ from streams.contracts import (
     AllocationRecord,
     ClassifiedRecord,
     FeedbackEvent,
+    MarketProfile,
     MetricsRecord,
+    MuteRecord,
+    PlanProfile,
     ShiftRecord,
     StepRecord,
 )
@@ -27,8 +30,15 @@ CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
     "market.shifts": (ShiftRecord, "send", "market"),
     "market.alerts": (AlertRecord, "send", "alert id"),
     "market.allocations": (AllocationRecord, "send", "allocation id"),
+    "market.profiles": (MarketProfile, "receive", "market"),
+    "market.profiles#plan": (PlanProfile, "receive", "_plan"),
+    "market.mutes": (MuteRecord, "receive", "mute id"),
 }
-"""Topic -> (wire type, what Marketpulse does with it, Kafka key)."""
+"""Topic, `#` and a name where a topic has several -> (wire type, what Marketpulse does with it, Kafka key)."""
+
+
+def _file(entry: str) -> str:
+    return f"{entry.replace('#', '.')}.schema.json"
 
 
 def schema_of(contract: type[msgspec.Struct]) -> dict[str, Any]:
@@ -39,14 +49,13 @@ def schema_of(contract: type[msgspec.Struct]) -> dict[str, Any]:
 
 def asyncapi() -> dict[str, Any]:
     """AsyncAPI 3 document: a channel, a message and an operation per topic."""
-    channels, operations, messages = {}, {}, {}
-    for topic, (contract, action, key) in CONTRACTS.items():
-        name = contract.__name__
-        channels[topic] = {
-            "address": f"{{prefix}}.{topic}",
-            "messages": {name: {"$ref": f"#/components/messages/{name}"}},
-        }
-        channels[topic]["parameters"] = {"prefix": {"description": "One product or tenant.", "default": "marketpulse"}}
+    channels: dict[str, Any] = {}
+    operations, messages = {}, {}
+    for entry, (contract, action, key) in CONTRACTS.items():
+        name, topic = contract.__name__, entry.partition("#")[0]
+        channel = channels.setdefault(topic, {"address": f"{{prefix}}.{topic}", "messages": {}})
+        channel["messages"][name] = {"$ref": f"#/components/messages/{name}"}
+        channel["parameters"] = {"prefix": {"description": "One product or tenant.", "default": "marketpulse"}}
         operations[f"{action}-{topic}"] = {
             "action": action,
             "channel": {"$ref": f"#/channels/{topic.replace('/', '~1')}"},
@@ -55,7 +64,7 @@ def asyncapi() -> dict[str, Any]:
         messages[name] = {
             "contentType": "application/json",
             "description": f"Kafka key: {key}.",
-            "payload": {"$ref": f"./{topic}.schema.json"},
+            "payload": {"$ref": f"./{_file(entry)}"},
         }
     channels["feedback.dead-letter"] = {
         "address": "{prefix}.feedback.dead-letter",
@@ -74,7 +83,7 @@ def asyncapi() -> dict[str, Any]:
 
 def documents() -> dict[str, bytes]:
     """File name -> content of every generated document."""
-    found = {f"{topic}.schema.json": schema_of(contract) for topic, (contract, _, _) in CONTRACTS.items()}
+    found = {_file(entry): schema_of(contract) for entry, (contract, _, _) in CONTRACTS.items()}
     return {
         name: msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
         for name, content in (found | {"asyncapi.json": asyncapi()}).items()

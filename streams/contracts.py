@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from strategy.portfolio import Market, Plan
+
 CONTRACT_VERSION = 1
 MAX_VALUE_BYTES = 262_144
 MAX_ID_CHARACTERS = 128
@@ -27,6 +29,7 @@ DeadLetterCode = Literal[
     "too_late",
     "from_the_future",
     "model_failed",
+    "bad_profile",
 ]
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
@@ -69,6 +72,16 @@ class ClassifiedRecord(msgspec.Struct, frozen=True):
     v: int = CONTRACT_VERSION
 
 
+class Excerpt(msgspec.Struct, frozen=True):
+    """A redacted, shortened text of one event, chosen by `order` (negative ones first, then by a hash of the id)."""
+
+    order: int
+    text: str
+    label: str
+    topic: str
+    occurred_at: int
+
+
 class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One roll-up step in `market.steps`: with the profiles, all that decisions depend on."""
 
@@ -77,6 +90,9 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     cut: dict[str, int]
     deltas: dict[str, dict[str, dict[str, int]]]  # market -> minute -> cell -> count or micro-units
     users: dict[str, str] = {}  # "market:hour" -> base64 of the step's HyperLogLog
+    excerpts: dict[str, list["Excerpt"]] = {}  # market -> what some of its users said, redacted
+    now: int = 0  # Redis's clock at the cut
+    profiles: int = 0  # offset in market.profiles up to which profiles were in force
     model: str = ""
     v: int = CONTRACT_VERSION
 
@@ -108,6 +124,7 @@ class ShiftRecord(msgspec.Struct, frozen=True):
     u: dict[str, float]
     r: dict[str, float | None]
     evidence: dict[str, Any] = {}
+    profiles: int = 0  # offset in market.profiles up to which the answer must have read
     v: int = CONTRACT_VERSION
 
 
@@ -129,15 +146,62 @@ class AllocationRecord(msgspec.Struct, frozen=True):
 
 
 class MetricsRecord(msgspec.Struct, frozen=True):
-    """One market's metrics at one step, in `market.metrics` and in Redis."""
+    """One market's metrics at one step, in `market.metrics` and in Redis; times in epoch ms.
+
+    `newest_event` is the market's newest event time, `published_at` minus `stream_time` how stale the record was when
+    it was written. `reliability` holds per language of the last 24 h its share of events and what the model's
+    development set says of it. Flags: `warming` (fewer than 100 events in 24 h), `degraded` (a worker's model or device
+    is not what it should be).
+    """
 
     market: str
     step: int
     stream_time: int
+    published_at: int
+    newest_event: int | None
     metrics: dict[str, Any]
     model: str
     model_sha256: str
+    reliability: dict[str, dict[str, float]] = {}
     flags: tuple[str, ...] = ()
+    v: int = CONTRACT_VERSION
+
+
+class MarketProfile(Market, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """One market in `market.profiles`, key = its code; stands in for the file's entry, a tombstone takes it away."""
+
+    v: int = CONTRACT_VERSION
+
+
+class PlanProfile(Plan, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """What holds for all markets together in `market.profiles`, key `_plan`; a tombstone takes it away."""
+
+    v: int = CONTRACT_VERSION
+
+
+class MuteRecord(msgspec.Struct, frozen=True):
+    """A silence in `market.mutes`, key = its id; a tombstone ends it. None stands for any; times in epoch ms."""
+
+    id: Identifier
+    until: int
+    created_at: int
+    kind: str | None = None
+    market: str | None = None
+    topic: str | None = None
+    comment: ShortText = ""
+    v: int = CONTRACT_VERSION
+
+
+class WorkerState(msgspec.Struct, frozen=True):
+    """A worker's last word in Redis, renewed every second or so; `at` in epoch ms of its own clock."""
+
+    holder: str
+    at: int
+    model: str
+    model_sha256: str
+    device: str
+    provider: str
+    fell_back: bool = False
     v: int = CONTRACT_VERSION
 
 

@@ -20,6 +20,7 @@ class RejectedRecord:
     offset: int
     code: str
     message: str
+    source_topic: str
     source_partition: int
     source_offset: int
     record_ms: int
@@ -80,6 +81,7 @@ def _parsed(
         offset=offset,
         code=why.get("code", "unknown"),
         message=why.get("message", ""),
+        source_topic=why.get("topic", ""),
         source_partition=int(why.get("partition", -1)),
         source_offset=int(why.get("offset", -1)),
         record_ms=record_ms,
@@ -91,7 +93,7 @@ def _parsed(
 
 
 async def replay(bootstrap: str, prefix: str, selection: Selection) -> int:
-    """Publish the selected dead letters to `feedback` again, with their own key, bytes and headers; their number.
+    """Publish the selected dead letters again to where they came from, with key, bytes and headers; their number.
 
     An event whose id was counted meanwhile stays counted once (within the de-duplication horizon of its partition).
     """
@@ -100,9 +102,8 @@ async def replay(bootstrap: str, prefix: str, selection: Selection) -> int:
     try:
         await producer.start()
         async for one in read_dead_letters(bootstrap, prefix, selection):
-            headers = list(one.headers)
-            topic = topic_name(prefix, "feedback")
-            await producer.send_and_wait(topic, value=one.value, key=one.key, headers=headers)
+            topic = one.source_topic or topic_name(prefix, "feedback")
+            await producer.send_and_wait(topic, value=one.value, key=one.key, headers=list(one.headers))
             done += 1
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {bootstrap} does not take records ({done} were sent): {error!r}.") from error

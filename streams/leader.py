@@ -7,19 +7,23 @@ import time
 
 import msgspec
 
-from streams.contracts import AllocationRecord
+from strategy.portfolio import Portfolio
+from streams.contracts import AllocationRecord, WorkerState
+from streams.correction import confusion_of
 from streams.ledger import Ledger
 from streams.ledger_types import CutStep, Lease
 from streams.logs import get_logger
 from streams.metrics import ActiveUsers, Spending
-from streams.publication import load_rollup, step_writes
-from streams.rollup import RollUp
+from streams.publication import load_rollup, operator_writes, step_writes
+from streams.rollup import RollUp, StepContext
 from streams.tables import TableKeys
 from streams.worker import Deps
 
 log = get_logger("leader")
 
 OUTBOX_SLICE = 500
+LIVING_MS = 15_000
+FORGOTTEN_MS = 600_000
 
 
 class Leader:
@@ -40,6 +44,7 @@ class Leader:
             Unavailable: try again at the next tick. LedgerLost, LedgerBroken: this process cannot go on.
         """
         ledger = self._deps.ledger
+        await ledger.heartbeat(self._holder, msgspec.json.encode(self._state()))
         lease = await ledger.lease(self._holder, int(self._deps.settings.lease_seconds * 1000))
         if lease is None:
             self._rollup = None
@@ -65,7 +70,10 @@ class Leader:
         ledger, settings = self._deps.ledger, self._deps.settings
         rollup = self._rollup or await self._load()
         self._rollup = rollup
-        force = time.monotonic() - self._last_step >= settings.idle_step_seconds
+        profiles, mutes = self._deps.profiles, self._deps.mutes
+        profiles_read, mutes_read = profiles.next_offset, mutes.next_offset
+        news = (profiles_read, mutes_read) != (rollup.common.profiles, rollup.common.mutes)
+        force = news or time.monotonic() - self._last_step >= settings.idle_step_seconds
         step = await ledger.cut(lease, force)
         if isinstance(step, str):
             if step == "FENCED":
@@ -76,10 +84,24 @@ class Leader:
         changed = await asyncio.to_thread(rollup.take, step)
         if rollup.common.stream_time_ms is not None:
             await self._count_users(rollup, step)
-        spending = await self._spending()
         info = self._deps.classifier.info
-        outcome = await asyncio.to_thread(rollup.decide, step, changed, spending, info.id)
-        writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info)
+        portfolio = profiles.at(profiles_read)
+        before = rollup.common.profiles
+        context = StepContext(
+            spending=await self._spending(portfolio),
+            model=info.id,
+            profiles=profiles_read,
+            profiles_changed=profiles.at(before) != portfolio,
+            problems=await self._problems(),
+            mutes=mutes_read,
+        )
+        bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
+        if bad:
+            await self._deps.outbound.dead_letters(bad, "market.profiles")
+        outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
+        degraded = bool(context.problems)
+        writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info, degraded)
+        writes += operator_writes(ledger, settings.prefix, portfolio, mutes.active(step.now_ms), len(bad))
         answer = await ledger.publish(lease, step, writes)
         if answer == "FENCED":
             log.warning("step_refused", step=step.number)
@@ -100,7 +122,9 @@ class Leader:
     async def _load(self) -> RollUp:
         """The state as the last published step left it."""
         ledger = self._deps.ledger
-        rollup = RollUp(self._deps.layout, int(self._deps.settings.idle_partition_seconds * 1000))
+        measured = {name: one.confusion for name, one in self._deps.classifier.info.languages.items()}
+        confusion = confusion_of(measured) if measured else None
+        rollup = RollUp(self._deps.layout, int(self._deps.settings.idle_partition_seconds * 1000), confusion)
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
@@ -115,14 +139,38 @@ class Leader:
         for market in markets:
             rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
 
-    async def _spending(self) -> Spending:
-        plan = self._deps.portfolio.plan
+    async def _spending(self, portfolio: Portfolio) -> Spending:
+        plan = portfolio.plan
         content = await self._deps.ledger.get(self._tables.allocation)
         planned: dict[str, float] = {}
         if content is not None:
             planned = msgspec.json.decode(content, type=AllocationRecord).spend
-        actual = {code: market.spend for code, market in self._deps.portfolio.markets.items()}
+        actual = {code: market.spend for code, market in portfolio.markets.items()}
         return Spending(actual, planned, plan.budget, plan.weights)
+
+    def _state(self) -> WorkerState:
+        info = self._deps.classifier.info
+        return WorkerState(
+            holder=self._holder,
+            at=time.time_ns() // 1_000_000,
+            model=info.id,
+            model_sha256=info.sha256,
+            device=info.device,
+            provider=info.provider,
+            fell_back=info.fell_back,
+        )
+
+    async def _problems(self) -> tuple[str, ...]:
+        """What is wrong with the models and devices of the workers that live, in words; the long dead are forgotten."""
+        now_ms = time.time_ns() // 1_000_000
+        words = await self._deps.ledger.workers()
+        states = [msgspec.json.decode(word, type=WorkerState) for word in words.values()]
+        await self._deps.ledger.forget_workers([one.holder for one in states if now_ms - one.at > FORGOTTEN_MS])
+        living = [one for one in states if now_ms - one.at < LIVING_MS]
+        found = [f"{one.holder} was built for a GPU and runs on the CPU" for one in living if one.fell_back]
+        if len({one.model_sha256 for one in living}) > 1:
+            found.append(f"workers run different models: {', '.join(sorted({one.model for one in living}))}")
+        return tuple(sorted(found))
 
     async def _relay(self) -> None:
         """Send the outbox to Kafka, oldest first, and forget what was acknowledged."""

@@ -6,9 +6,11 @@ from importlib.resources import files
 from typing import Any, Literal
 
 import msgpack
+import msgspec
 import redis.asyncio
 
 from streams.batches import DecodedBatch, Delta
+from streams.contracts import Excerpt
 from streams.errors import LedgerBroken, LedgerLost
 from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
 from streams.redis_connection import connect_async, translated_errors
@@ -25,6 +27,7 @@ class Keys:
         self.totals = f"{prefix}:totals"
         self.state = f"{prefix}:state"
         self.outbox = f"{prefix}:outbox"
+        self.workers = f"{prefix}:workers"
         self.shift_seq = f"{prefix}:shift:seq"
         self.allocation_seq = f"{prefix}:allocation:seq"
 
@@ -149,6 +152,10 @@ class Ledger:
             "users": delta.users,
             "totals": delta.totals,
             "newest": delta.newest_ms,
+            "excerpts": {
+                market: [[one.order, msgspec.json.encode(one)] for one in rows]
+                for market, rows in delta.excerpts.items()
+            },
             "ids": batch.id_chunk,
             "forget": batch.forget_chunks,
             "last_timestamp": batch.last_record_ms,
@@ -194,9 +201,9 @@ class Ledger:
         if answer[0] != b"OK":
             refused: Literal["FENCED", "NOTHING"] = answer[0].decode()
             return refused
-        _, number, packed, counts, buckets, users = answer
+        _, number, packed, counts, buckets, users, excerpts = answer
         cut = msgpack.unpackb(packed)
-        fields = iter(counts)
+        fields, chosen = iter(counts), iter(excerpts)
         return CutStep(
             number=int(number),
             now_ms=int(cut["now"]),
@@ -205,6 +212,12 @@ class Ledger:
             partitions={
                 at: PartitionCut(int(next_offset), *(int(value) if value else None for value in rest))
                 for at, (next_offset, *rest) in enumerate(cut["partitions"])
+            },
+            excerpts={
+                market.decode(): [
+                    msgspec.json.decode(content, type=Excerpt) for _, content in msgpack.unpackb(rows, raw=True)
+                ]
+                for market, rows in sorted(zip(chosen, chosen, strict=True))
             },
         )
 
@@ -253,6 +266,22 @@ class Ledger:
                     pipe.hgetall(self.keys.hours(market))
                 rows = [{int(field): value for field, value in row.items()} for row in await pipe.execute()]
         return {market: (rows[2 * at], rows[2 * at + 1]) for at, market in enumerate(markets)}
+
+    async def heartbeat(self, holder: str, state: bytes) -> None:
+        """Leave word of this worker; readers tell a dead one by the time in it."""
+        with translated_errors(self.url):
+            await self.redis.hset(self.keys.workers, holder, state)
+
+    async def workers(self) -> dict[str, bytes]:
+        """The last word of every worker."""
+        with translated_errors(self.url):
+            return {name.decode(): state for name, state in (await self.redis.hgetall(self.keys.workers)).items()}
+
+    async def forget_workers(self, holders: Sequence[str]) -> None:
+        """Forget workers that are long gone."""
+        if holders:
+            with translated_errors(self.url):
+                await self.redis.hdel(self.keys.workers, *holders)
 
     # --- outbox and allocation ----------------------------------------------------------------------------------
 

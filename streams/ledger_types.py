@@ -1,7 +1,9 @@
 """What the ledger hands out: claims, cuts, leases, outbox entries. Plain values, no Redis."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from streams.contracts import Excerpt
 
 Answer = Literal["OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL"]
 Command = list[str | int | float | bytes]
@@ -38,6 +40,7 @@ class CutStep:
     counts: dict[str, int]
     users: dict[str, bytes]
     partitions: dict[int, PartitionCut]
+    excerpts: dict[str, list[Excerpt]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

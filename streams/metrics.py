@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
-from streams.windows import WINDOWS, Sums, TopicSums, Windows, first_bucket
+from streams.correction import Array, corrected_score
+from streams.windows import WINDOWS, CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
 
 PRIOR_EVENTS = 20.0  # m: weight of the prior u0 and of the pooled share s0
 ACTIVE_OFFSET = 5.0  # a: keeps r finite for few users
@@ -27,11 +29,17 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One market over one window. `users` and `user_share` are None while no event names a user."""
+    """One market over one window. `users` and `user_share` are None while no event names a user.
+
+    `u_corrected` has the classifier's bias taken out (None where its confusion is not known); decisions use u.
+    `confidence` is the mean of the largest probability.
+    """
 
     n: int
     labels: dict[str, int]
     u: Estimate
+    u_corrected: Estimate | None = None
+    confidence: float | None = None
     users: int | None = None
     user_share: float | None = None
     r: Estimate | None = None
@@ -40,12 +48,13 @@ class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class MarketMetrics(msgspec.Struct, frozen=True):
-    """All windows of one market at one step, t and F, and 24 h by topic: (n, negative, u)."""
+    """All windows of one market at one step, t and F, 24 h by topic: (n, negative, u), and by language: share of n."""
 
     windows: dict[str, WindowMetrics]
     t: float | None
     objective: float | None
     topics: dict[str, tuple[int, int, float]]
+    languages: dict[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +150,7 @@ def compute_metrics(
     active: Mapping[str, ActiveUsers],
     covered_since_ms: int | None,
     spending: Spending,
+    confusion: Array | None = None,
 ) -> dict[str, MarketMetrics]:
     """All metrics of all markets at one step; the order of markets changes nothing.
 
@@ -150,11 +160,14 @@ def compute_metrics(
         active: distinct users per market; absent = none.
         covered_since_ms: event time from which on the stream is complete; r is None where it begins later.
         spending: of the allocation in force.
+        confusion: (languages, 3, 3) of the layout's languages, for `u_corrected`; None = not known.
     """
     minute = stream_time_ms // 60_000
     markets = windows.markets
     read = windows.layout.read
-    sums = {name: {market: read(windows.window(market, name, minute)) for market in markets} for name in WINDOWS}
+    cells = {name: {market: windows.window(market, name, minute) for market in markets} for name in WINDOWS}
+    sums = {name: {market: read(cells[name][market]) for market in markets} for name in WINDOWS}
+    corrected = {} if confusion is None else _corrected(cells, windows.layout, confusion)
     baselines = {name: _baselines(windows, markets, name, minute) for name in WINDOWS}
     users = {market: active.get(market, ActiveUsers()) for market in markets}
     day = sums["24h"]
@@ -173,7 +186,15 @@ def compute_metrics(
             most,
         )
         of_window = {
-            name: _window_metrics(name, sums[name][market], users[market], baselines[name][market], covered, brand)
+            name: _window_metrics(
+                name,
+                sums[name][market],
+                users[market],
+                baselines[name][market],
+                covered,
+                brand,
+                corrected.get((name, market)),
+            )
             for name in WINDOWS
         }
         decisive = of_window["24h"]
@@ -181,18 +202,61 @@ def compute_metrics(
             spending.actual.get(market), spending.planned.get(market), spending.budget, len(spending.planned)
         )
         growth = None if decisive.r is None else decisive.r.value
-        topics = windows.layout.by_topic(windows.window(market, "24h", minute))
+        topics = windows.layout.by_topic(cells["24h"][market])
         result[market] = MarketMetrics(
             windows=of_window,
             t=effect,
             objective=expansion_objective(growth, brand, effect, decisive.u.value, spending.weights),
             topics={name: (one.n, one.negative, _topic_u(one, decisive.u.value)) for name, one in topics.items()},
+            languages=_language_shares(cells["24h"][market], windows.layout),
         )
     return result
 
 
+def _corrected(
+    cells: Mapping[str, Mapping[str, Cells]], layout: CellLayout, confusion: Array
+) -> dict[tuple[str, str], Estimate]:
+    """u_corrected per (window, market): per language, weighted by its events; the prior expects the market's 7 d."""
+    rows: list[tuple[str, str, int]] = []
+    counts, baselines = [], []
+    for window, of_market in cells.items():
+        for market, vector in of_market.items():
+            by_language = layout.by_language(vector)
+            week = layout.by_language(cells["7d"][market]).sum(axis=0) + 1.0
+            for language in np.flatnonzero(by_language.sum(axis=1)).tolist():
+                rows.append((window, market, language))
+                counts.append(by_language[language])
+                baselines.append(week / week.sum())
+    if not rows:
+        return {}
+    table = np.array(counts, np.float64)
+    score, error = corrected_score(table, confusion[[language for *_, language in rows]], np.array(baselines))
+    grouped: dict[tuple[str, str], list[int]] = {}
+    for at, (window, market, _) in enumerate(rows):
+        grouped.setdefault((window, market), []).append(at)
+    n = table.sum(axis=1)
+    found = {}
+    for key, chosen in grouped.items():
+        weight = n[chosen] / n[chosen].sum()
+        u, se = float(weight @ score[chosen]), float(np.sqrt((weight**2) @ (error[chosen] ** 2)))
+        found[key] = Estimate(u, max(0.0, u - Z95 * se), min(1.0, u + Z95 * se), se)
+    return found
+
+
+def _language_shares(cells: Cells, layout: CellLayout) -> dict[str, float]:
+    n = layout.by_language(cells).sum(axis=1)
+    total = int(n.sum())
+    return {language: int(n[at]) / total for at, language in enumerate(layout.languages) if n[at]}
+
+
 def _window_metrics(
-    name: str, sums: Sums, users: ActiveUsers, u0: float, covered: Mapping[str, bool], brand: float
+    name: str,
+    sums: Sums,
+    users: ActiveUsers,
+    u0: float,
+    covered: Mapping[str, bool],
+    brand: float,
+    corrected: Estimate | None,
 ) -> WindowMetrics:
     seen = {"5m": users.current_1h, "1h": users.current_1h, "24h": users.current_24h, "7d": users.whole_7d}[name]
     r = None
@@ -204,6 +268,8 @@ def _window_metrics(
         n=sums.n,
         labels=sums.labels,
         u=user_experience(sums, min(seen, sums.with_user) or None, u0),
+        u_corrected=corrected,
+        confidence=sums.confidence / sums.n if sums.n else None,
         users=seen if sums.with_user else None,
         user_share=sums.with_user / sums.n if sums.n else None,
         r=r,

@@ -21,7 +21,7 @@ class Outbound:
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._bootstrap = bootstrap
-        self._feedback = topic_name(prefix, "feedback")
+        self._prefix = prefix
         self._classified = topic_name(prefix, "feedback.classified")
         self._dead_letter = topic_name(prefix, "feedback.dead-letter")
         self._producer: AIOKafkaProducer | None = None
@@ -49,10 +49,11 @@ class Outbound:
             await self._producer.stop()
             self._producer = None
 
-    async def dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+    async def dead_letters(self, letters: Sequence[DeadLetter], source: str = "feedback") -> None:
         """Original bytes, key and headers, with KIP-1034's headers beside them. At least once. Raises Unavailable."""
+        topic = topic_name(self._prefix, source)
         await self._send(
-            (self._dead_letter, letter.key, letter.value, [*letter.headers, *_headers(letter, self._feedback)])
+            (self._dead_letter, letter.key, letter.value, [*letter.headers, *_headers(letter, topic)])
             for letter in letters
         )
 

@@ -1,11 +1,12 @@
 """What one step or one allocation writes: the list of Redis commands that the ledger executes at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from models.classifier import ModelInfo
-from streams.contracts import AllocationRecord, MetricsRecord, encode
+from strategy.portfolio import Portfolio
+from streams.contracts import AllocationRecord, MetricsRecord, MuteRecord, encode
 from streams.ledger import Keys, Ledger
 from streams.ledger_types import Command, CutStep
 from streams.metrics import MarketMetrics, WindowMetrics
@@ -16,29 +17,43 @@ from streams.windows import WINDOWS
 
 CHANGES_KEPT = 10_000
 MOST_FIELDS = 1_000
+WARM_EVENTS = 100
 
 
 def step_writes(
-    ledger: Ledger, prefix: str, step: CutStep, rollup: RollUp, outcome: StepOutcome, info: ModelInfo
+    ledger: Ledger,
+    prefix: str,
+    step: CutStep,
+    rollup: RollUp,
+    outcome: StepOutcome,
+    info: ModelInfo,
+    degraded: bool = False,
 ) -> list[Command]:
     """Every write of one step: buckets, state, tables, alerts, change stream and outbox."""
     keys, tables = ledger.keys, TableKeys(prefix)
     writes = _bucket_writes(keys, rollup) + _state_writes(keys, rollup, outcome)
     writes += _table_writes(tables, outcome.metrics)
-    for market in outcome.changed_markets:
+    changed = set(outcome.changed_markets)
+    for market in outcome.written_markets:
+        one = outcome.metrics[market]
         record = MetricsRecord(
             market=market,
             step=outcome.step,
             stream_time=outcome.stream_time_ms or 0,
-            metrics=msgspec.to_builtins(outcome.metrics[market]),
+            published_at=step.now_ms,
+            newest_event=rollup.markets[market].watch.newest_ms,
+            metrics=msgspec.to_builtins(one),
             model=info.id,
             model_sha256=info.sha256,
-            flags=("warming",) if outcome.metrics[market].windows["24h"].n < 100 else (),
+            reliability=_reliability(one, info),
+            flags=_flags(one, degraded),
         )
         content = encode(record)
         writes.append(["SET", tables.metrics(market), content])
-        writes.append(["SET", tables.topics(market), msgspec.json.encode(outcome.metrics[market].topics)])
-        writes.append(ledger.outbox_write(topic_name(prefix, "market.metrics"), market, content))
+        writes.append(["SET", tables.topics(market), msgspec.json.encode(one.topics)])
+        if market in changed:
+            writes.append(["SET", tables.excerpts(market), msgspec.json.encode(rollup.markets[market].excerpts)])
+            writes.append(ledger.outbox_write(topic_name(prefix, "market.metrics"), market, content))
     for alert in outcome.alerts:
         content = encode(alert)
         writes.append(["HSET", tables.alerts, alert.id, content])
@@ -59,6 +74,35 @@ def step_writes(
          "markets", ",".join(outcome.changed_markets), "alerts", len(outcome.alerts)]
     )  # fmt: skip
     return writes
+
+
+def operator_writes(
+    ledger: Ledger, prefix: str, portfolio: Portfolio, mutes: Sequence[MuteRecord], bad_profiles: int
+) -> list[Command]:
+    """What operators published, as it is in force: portfolio, silences, and how many profiles were refused."""
+    tables = TableKeys(prefix)
+    writes: list[Command] = [
+        ["SET", tables.portfolio, msgspec.json.encode(portfolio)],
+        ["SET", tables.mutes, msgspec.json.encode(mutes)],
+    ]
+    if bad_profiles:
+        writes.append(["HINCRBY", ledger.keys.totals, "dead_letter:bad_profile", bad_profiles])
+    return writes
+
+
+def _flags(one: MarketMetrics, degraded: bool) -> tuple[str, ...]:
+    warming = one.windows["24h"].n < WARM_EVENTS
+    return (*(("warming",) if warming else ()), *(("degraded",) if degraded else ()))
+
+
+def _reliability(one: MarketMetrics, info: ModelInfo) -> dict[str, dict[str, float]]:
+    """Per language of the last 24 h: its share, and what the model's development set says of it."""
+    found = {}
+    for language, share in one.languages.items():
+        quality = info.languages.get(language)
+        measured = {} if quality is None else {"accuracy": quality.accuracy, "macro_f1": quality.macro_f1}
+        found[language] = {"share": share} | measured
+    return found
 
 
 def _bucket_writes(keys: Keys, rollup: RollUp) -> list[Command]:

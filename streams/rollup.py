@@ -9,7 +9,8 @@ import numpy as np
 
 from streams.aggregate import DEAD_LETTERS
 from streams.conditions import Input, WatchRules
-from streams.contracts import AlertRecord, ShiftRecord, StepRecord
+from streams.contracts import AlertRecord, Excerpt, ShiftRecord, StepRecord
+from streams.correction import Array
 from streams.detectors import (
     THRESHOLD,
     AlertChange,
@@ -24,10 +25,13 @@ from streams.detectors import (
 from streams.ledger_types import CutStep
 from streams.metrics import ActiveUsers, Estimate, MarketMetrics, Spending, compute_metrics
 from streams.stream_time import stream_time
-from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets
+from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
 from streams.windows import CellLayout, Cells, Windows
 
+MINUTE_MS = 60_000
 ALL_TOPICS = ""
+EXCERPTS_KEPT = 12
+EXCERPTS_SHOWN = 3
 POOLED_HALF_LIFE_EVENTS = 20_000.0
 
 TopicCounts = dict[str, tuple[int, int]]  # topic -> (events, negatives)
@@ -40,6 +44,7 @@ class MarketState(msgspec.Struct):
     shift: ShiftState | None = None
     waiting: dict[int, TopicCounts] = {}
     watch: WatchState = msgspec.field(default_factory=WatchState)
+    excerpts: list[Excerpt] = []
 
 
 class CommonState(msgspec.Struct):
@@ -52,6 +57,25 @@ class CommonState(msgspec.Struct):
     started: bool = False
     input: Input = msgspec.field(default_factory=Input)
     watch: WatchState = msgspec.field(default_factory=WatchState)
+    profiles: int = 0  # offset up to which profiles have been in force
+    mutes: int = 0
+    written_minute: int = 0  # of stream time, when all markets were written last: windows move without events too
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """What a step's outcome depends on beside the journal's deltas.
+
+    `profiles` is the offset in market.profiles up to which profiles are in force; `profiles_changed`: the portfolio is
+    another than at the step before; `problems` with workers' models and devices, in words.
+    """
+
+    spending: Spending
+    model: str
+    profiles: int = 0
+    profiles_changed: bool = False
+    problems: tuple[str, ...] = ()
+    mutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +86,7 @@ class StepOutcome:
     stream_time_ms: int | None
     metrics: dict[str, MarketMetrics]
     changed_markets: list[str]
+    written_markets: list[str]
     alerts: list[AlertRecord]
     shifts: list[ShiftRecord]
     journal: StepRecord
@@ -74,7 +99,12 @@ class RollUp:
     """
 
     def __init__(
-        self, layout: CellLayout, idle_ms: int, rule: ShiftRule = ShiftRule(), watch_rules: WatchRules = WatchRules()
+        self,
+        layout: CellLayout,
+        idle_ms: int,
+        confusion: Array | None = None,
+        rule: ShiftRule = ShiftRule(),
+        watch_rules: WatchRules = WatchRules(),
     ) -> None:
         self.layout = layout
         self.common = CommonState()
@@ -82,6 +112,7 @@ class RollUp:
         self.windows = Windows(layout)
         self.active: dict[str, ActiveUsers] = {}
         self._idle_ms = idle_ms
+        self._confusion = confusion
         self._rule = rule
         self._watch_rules = watch_rules
         self._active_hour: int | None = None
@@ -113,6 +144,9 @@ class RollUp:
             for topic, sums in self.layout.by_topic(cells).items():
                 n, x = waiting.get(topic, (0, 0))
                 waiting[topic] = (n + sums.n, x + sums.negative)
+        for market, chosen in step.excerpts.items():
+            if market in self.markets:
+                self.markets[market].excerpts = [*self.markets[market].excerpts, *chosen][-EXCERPTS_KEPT:]
         return sorted({market for market, _ in deltas})
 
     def markets_to_recount(self, step: CutStep) -> list[str]:
@@ -126,25 +160,45 @@ class RollUp:
 
     # --- a step's outcome ---------------------------------------------------------------------------------------
 
-    def decide(self, step: CutStep, changed: Sequence[str], spending: Spending, model: str) -> StepOutcome:
+    def decide(self, step: CutStep, changed: Sequence[str], context: StepContext) -> StepOutcome:
         """Metrics of all markets, then detectors over the minutes that stream time has reached, then shifts."""
         common = self.common
-        journal = _journal(step, common.stream_time_ms, model)
+        common.profiles, common.mutes = context.profiles, context.mutes
+        journal = _journal(step, common.stream_time_ms, context)
         alerts = watch_input(common.watch, common.input, step.number, step.now_ms, self._watch_rules)
         if common.stream_time_ms is None:
-            return StepOutcome(step.number, None, {}, [], alerts, [], journal)
+            return StepOutcome(step.number, None, {}, [], [], alerts, [], journal)
         stream_ms = common.stream_time_ms
-        metrics = compute_metrics(self.windows, stream_ms, self.active, common.covered_since_ms, spending)
+        metrics = compute_metrics(
+            self.windows, stream_ms, self.active, common.covered_since_ms, context.spending, self._confusion
+        )
         alerts += self._surges(step.number, stream_ms // 60_000)
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
         alerts += watch_markets(watched, metrics, step.number, stream_ms, self._watch_rules)
+        alerts += watch_model(common.watch, context.problems, metrics, step.number, stream_ms, self._watch_rules)
+        alerts = [self._with_excerpts(alert) for alert in alerts]
         surged = {
             alert.market
             for alert in alerts
             if alert.kind in ("surge", "drop") and alert.state == "firing" and alert.topic is None
         }
-        shifts = self._shifts(step.number, stream_ms, metrics, surged)
-        return StepOutcome(step.number, stream_ms, metrics, list(changed), alerts, shifts, journal)
+        shifts = self._shifts(step.number, stream_ms, metrics, surged, context)
+        minute_began = stream_ms // MINUTE_MS != common.written_minute
+        common.written_minute = stream_ms // MINUTE_MS
+        written = sorted(metrics) if minute_began else list(changed)
+        return StepOutcome(step.number, stream_ms, metrics, list(changed), written, alerts, shifts, journal)
+
+    def _with_excerpts(self, alert: AlertRecord) -> AlertRecord:
+        """A firing surge or drop, with what users of the market said last: negatives, of its topic where it has one."""
+        if alert.state != "firing" or alert.kind not in ("surge", "drop"):
+            return alert
+        chosen = [
+            one.text
+            for one in reversed(self.markets[alert.market].excerpts)
+            if one.label == "negative" and alert.topic in (None, one.topic)
+        ]
+        evidence = alert.evidence | {"excerpts": chosen[:EXCERPTS_SHOWN]}
+        return msgspec.structs.replace(alert, evidence=evidence)
 
     def _surges(self, step: int, stream_minute: int) -> list[AlertRecord]:
         released = sorted(
@@ -186,7 +240,12 @@ class RollUp:
         return share
 
     def _shifts(
-        self, step: int, stream_ms: int, metrics: Mapping[str, MarketMetrics], surged: set[str]
+        self,
+        step: int,
+        stream_ms: int,
+        metrics: Mapping[str, MarketMetrics],
+        surged: set[str],
+        context: StepContext,
     ) -> list[ShiftRecord]:
         found = []
         ready = False
@@ -203,11 +262,15 @@ class RollUp:
         r = {market: None if (day := one.windows["24h"]).r is None else day.r.value for market, one in metrics.items()}
         if ready and not self.common.started:
             self.common.started = True
-            return [ShiftRecord(f"initial-{step}", step, "initial", None, stream_ms, u, r)]
-        return [
-            ShiftRecord(f"shift-{step}-{market}", step, "shift", market, stream_ms, u, r, evidence)
+            return [ShiftRecord(f"initial-{step}", step, "initial", None, stream_ms, u, r, {}, context.profiles)]
+        shifts = [
+            ShiftRecord(f"shift-{step}-{market}", step, "shift", market, stream_ms, u, r, evidence, context.profiles)
             for market, evidence in found
         ]
+        if context.profiles_changed and self.common.started:
+            record = ShiftRecord(f"profile-{step}", step, "profile", None, stream_ms, u, r, {}, context.profiles)
+            shifts.insert(0, record)
+        return shifts
 
 
 def _pair(estimate: Estimate) -> tuple[float, float]:
@@ -257,7 +320,7 @@ def _robust_first_minute(deltas: Mapping[tuple[str, int], Cells], layout: CellLa
     return 0
 
 
-def _journal(step: CutStep, stream_time_ms: int | None, model: str) -> StepRecord:
+def _journal(step: CutStep, stream_time_ms: int | None, context: StepContext) -> StepRecord:
     deltas: dict[str, dict[str, dict[str, int]]] = {}
     for field in sorted(step.counts):
         market, minute, cell = field.split(":", 2)
@@ -268,5 +331,8 @@ def _journal(step: CutStep, stream_time_ms: int | None, model: str) -> StepRecor
         cut={str(number): partition.next for number, partition in step.partitions.items()},
         deltas=deltas,
         users={bucket: base64.b64encode(blob).decode() for bucket, blob in sorted(step.users.items())},
-        model=model,
+        excerpts=step.excerpts,
+        now=step.now_ms,
+        profiles=context.profiles,
+        model=context.model,
     )

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
 
     classified: bool = True
     """Publish what the model said of each event to `feedback.classified`."""
+    excerpts: bool = True
+    """Keep up to three redacted texts per market and step as evidence."""
     batch_records: int = Field(1000, ge=1, le=4000)
     """Most records in one partition batch."""
     batch_target_seconds: float = Field(0.25, gt=0, le=10)

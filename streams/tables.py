@@ -17,6 +17,8 @@ class TableKeys:
         self.alerts = f"{prefix}:alerts"
         self.changes = f"{prefix}:changes"
         self.step = f"{prefix}:step"
+        self.portfolio = f"{prefix}:portfolio"
+        self.mutes = f"{prefix}:mutes"
 
     def table(self, metric: str, window: str) -> str:
         """Hash market -> value of one metric (`u`, `r`, `s`, `t`) over one window."""
@@ -25,6 +27,10 @@ class TableKeys:
     def metrics(self, market: str) -> str:
         """JSON of all a market's values with intervals."""
         return f"{self.prefix}:metrics:{market}"
+
+    def excerpts(self, market: str) -> str:
+        """JSON list of what some of a market's users said last, redacted."""
+        return f"{self.prefix}:excerpts:{market}"
 
     def topics(self, market: str) -> str:
         """JSON: topic -> n, negative, u over 24 h."""

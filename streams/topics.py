@@ -37,6 +37,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec("market.shifts", 1, 15),
     TopicSpec("market.alerts", 1, 90),
     TopicSpec("market.allocations", 1, 365),
+    TopicSpec("market.profiles", 1, None, compact=True),
+    TopicSpec("market.mutes", 1, None, compact=True),
 )
 
 

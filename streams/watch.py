@@ -1,6 +1,6 @@
-"""The condition alerts of one step: drop, recovery and no_data per market, bad_input for the whole intake."""
+"""The condition alerts of one step: drop, recovery, no_data per market; bad_input, model for the whole intake."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -75,6 +75,31 @@ def watch_input(state: WatchState, seen: Input, step: int, now_ms: int, rules: W
     evidence = {"share": round(seen.share, 4), "records": round(seen.records)}
     clears = seen.share < rules.bad_input_cleared or not enough
     return _judge(state, "bad_input", EVERYWHERE, holds, clears, evidence, step, now_ms, rules)
+
+
+def watch_model(
+    state: WatchState,
+    problems: Sequence[str],
+    metrics: Mapping[str, MarketMetrics],
+    step: int,
+    at_ms: int,
+    rules: WatchRules,
+) -> list[AlertRecord]:
+    """A worker's device or model is not what it should be, or the model is less sure of itself than it used to be."""
+    hour, week = (_confidence(metrics, window, rules.model_events) for window in ("1h", "7d"))
+    evidence: dict[str, Any] = {"problems": list(problems)}
+    unsure = hour is not None and week is not None and hour < week - rules.model_confidence_fall
+    if unsure:
+        evidence |= {"confidence_1h": round(hour or 0, 4), "confidence_7d": round(week or 0, 4)}
+    holds = bool(problems) or unsure
+    return _judge(state, "model", EVERYWHERE, holds, not holds, evidence, step, at_ms, rules)
+
+
+def _confidence(metrics: Mapping[str, MarketMetrics], window: str, events: int) -> float | None:
+    """Mean confidence over all markets; None with fewer events than asked for."""
+    seen = [(one.windows[window].n, one.windows[window].confidence or 0.0) for one in metrics.values()]
+    n = sum(count for count, _ in seen)
+    return sum(count * mean for count, mean in seen) / n if n >= events else None
 
 
 def _judge(

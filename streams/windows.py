@@ -1,6 +1,6 @@
 """Event-time buckets per market and the window sums over them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ HOUR_MS = 3_600_000
 MINUTES_KEPT = 180
 HOURS_KEPT = 192
 MICRO = 1_000_000
+OTHER_LANGUAGE = "other"
 
 WINDOWS: dict[str, tuple[str, int]] = {
     "5m": ("minute", 5),
@@ -27,29 +28,50 @@ class CellLayout:
     """What one bucket counts, as positions of an int64 vector; names are also the ledger's field names.
 
     `negative/quality` etc. count events by (sentiment, topic); `e/quality` sums the score e in micro-units;
-    `e2` sums its square in micro-units; `with_user` counts events that name a user.
+    `e2` sums its square in micro-units; `with_user` counts events that name a user; `confidence` sums the largest
+    probability in micro-units; `negative@pt` etc. count by (sentiment, language) for the languages whose confusion the
+    model knows, and `@other` for the rest.
     """
 
     def __init__(
-        self, topics: tuple[str, ...], sentiments: tuple[str, ...] = ("negative", "neutral", "positive")
+        self,
+        topics: tuple[str, ...],
+        sentiments: tuple[str, ...] = ("negative", "neutral", "positive"),
+        languages: tuple[str, ...] = (),
     ) -> None:
         self.topics = topics
         self.sentiments = sentiments
+        self.languages = (*languages, OTHER_LANGUAGE) if languages else ()
+        self._language_number = {name: at for at, name in enumerate(self.languages)}
         self.names: tuple[str, ...] = (
             *(f"{sentiment}/{topic}" for sentiment in sentiments for topic in topics),
             *(f"e/{topic}" for topic in topics),
             "e2",
             "with_user",
+            "confidence",
+            *(f"{sentiment}@{language}" for language in self.languages for sentiment in sentiments),
         )
         self._index = {name: at for at, name in enumerate(self.names)}
         self.size = len(self.names)
         counted = len(sentiments) * len(topics)
         self.count_index = np.arange(counted).reshape(len(sentiments), len(topics))
         self.score_index = counted + np.arange(len(topics))
+        by_language = len(self.languages) * len(sentiments)
+        self.language_index = (self.size - by_language + np.arange(by_language)).reshape(-1, len(sentiments))
 
     def index(self, name: str) -> int:
         """Position of a cell; KeyError for an unknown name."""
         return self._index[name]
+
+    def language_numbers(self, tags: Sequence[str | None]) -> Cells:
+        """Number of each BCP 47 tag's language within `languages`; the last one for any other."""
+        other = len(self.languages) - 1
+        known = self._language_number
+        return np.fromiter(
+            (known.get(tag, known.get(tag.partition("-")[0].lower(), other)) if tag else other for tag in tags),
+            np.int64,
+            len(tags),
+        )
 
     def zeros(self) -> Cells:
         """An empty bucket."""
@@ -65,7 +87,13 @@ class CellLayout:
             sum_e=int(cells[self.score_index].sum()) / MICRO,
             sum_e2=int(cells[self._index["e2"]]) / MICRO,
             with_user=int(cells[self._index["with_user"]]),
+            confidence=int(cells[self._index["confidence"]]) / MICRO,
         )
+
+    def by_language(self, cells: Cells) -> Cells:
+        """Counts (languages, sentiments); no rows without languages."""
+        counts: Cells = cells[self.language_index]
+        return counts
 
     def by_topic(self, cells: Cells) -> "dict[str, TopicSums]":
         """Per topic with events: n, negatives and the sum of e."""
@@ -76,13 +104,14 @@ class CellLayout:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums over one window: n events, per label, sum of e and of its square, events with a user."""
+    """Sums over one window: n events, per label, sum of e and of its square, events with a user, sum of confidence."""
 
     n: int
     labels: dict[str, int]
     sum_e: float
     sum_e2: float
     with_user: int
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ from streams.contracts import AllocationRecord, ShiftRecord
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
 from streams.ledger import Ledger
 from streams.logs import get_logger
+from streams.mutes import Mutes
 from streams.outbound import Outbound
+from streams.profiles import Profiles
 from streams.publication import allocation_writes
 from streams.settings import Settings
 from streams.source import Source, dead_letter
@@ -34,6 +36,7 @@ from streams.windows import CellLayout
 
 log = get_logger("worker")
 Result = TypeVar("Result")
+PROFILES_WAIT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Deps:
     ledger: Ledger
     outbound: Outbound
     classifier: Classifier
-    portfolio: Portfolio
+    profiles: Profiles
+    mutes: Mutes
     layout: CellLayout
     hash_user: Callable[[str], bytes]
 
@@ -56,8 +60,9 @@ def make_deps(settings: Settings, classifier: Classifier, portfolio: Portfolio) 
         ledger=Ledger(settings.redis, settings.prefix),
         outbound=Outbound(settings.kafka, settings.prefix),
         classifier=classifier,
-        portfolio=portfolio,
-        layout=CellLayout(classifier.info.topics, classifier.info.sentiments),
+        profiles=Profiles(portfolio),
+        mutes=Mutes(),
+        layout=CellLayout(classifier.info.topics, classifier.info.sentiments, tuple(classifier.info.languages)),
         hash_user=user_hasher(settings.user_hash_key.get_secret_value().encode()[:64]),
     )
 
@@ -163,7 +168,7 @@ class Committer:
             records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hash_user)
             await patiently(lambda: self._deps.outbound.classified(records), "classified")
         now_ms = time.time_ns() // 1_000_000
-        delta = aggregate(scored, self._deps.layout, self._deps.hash_user, now_ms)
+        delta = aggregate(scored, self._deps.layout, self._deps.hash_user, now_ms, self._deps.settings.excerpts)
         answer, detail = await patiently(lambda: self._commit_once(scored, delta), "commit")
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)
@@ -204,7 +209,8 @@ class Reallocator:
     async def reallocate(self, shift: ShiftRecord) -> AllocationRecord | None:
         """Solve for a shift and store the answer; None if this shift or a newer one was answered already."""
         previous = await patiently(self._previous, "previous allocation")
-        record = await asyncio.to_thread(self._solve, shift, previous)
+        portfolio = await self._portfolio(shift)
+        record = await asyncio.to_thread(self._solve, shift, portfolio, previous)
         writes = allocation_writes(self._deps.ledger, self._deps.settings.prefix, record)
         stored = await patiently(lambda: self._deps.ledger.store_allocation(shift.seq, writes), "allocation")
         log.info(
@@ -218,14 +224,25 @@ class Reallocator:
             return None
         return msgspec.convert(msgspec.json.decode(content, type=AllocationRecord).allocation, Allocation)
 
-    def _solve(self, shift: ShiftRecord, previous: Allocation | None) -> AllocationRecord:
+    async def _portfolio(self, shift: ShiftRecord) -> Portfolio:
+        """The profiles that were in force at the shift's step, once this worker has read so far."""
+        profiles = self._deps.profiles
+        deadline = time.monotonic() + PROFILES_WAIT_S
+        while profiles.next_offset < shift.profiles and time.monotonic() < deadline:  # noqa: ASYNC110 - a pure class
+            await asyncio.sleep(0.05)
+        if profiles.next_offset < shift.profiles:
+            log.error("profiles_behind", shift=shift.id, wanted=shift.profiles, read=profiles.next_offset)
+        return profiles.at(shift.profiles)
+
+    def _solve(self, shift: ShiftRecord, portfolio: Portfolio, previous: Allocation | None) -> AllocationRecord:
         before: dict[str, MarketPlan] | None = None if previous is None else previous.markets
         try:
-            answer = allocate(self._deps.portfolio, shift.u, shift.r, before)
+            answer = allocate(portfolio, shift.u, shift.r, before)
         except StrategyError as error:
             log.error("allocation_failed", shift=shift.id, error=str(error))
-            answer = Allocation("failed", False, str(error), self._deps.portfolio.plan.budget, 0, 0, 0, before or {})
-        moves = {code: plan.change for code, plan in answer.markets.items() if abs(plan.change) > 1e-9}
+            answer = Allocation("failed", False, str(error), portfolio.plan.budget, 0, 0, 0, before or {})
+        left = {code: -plan.spend for code, plan in (before or {}).items() if code not in answer.markets}
+        moves = left | {code: plan.change for code, plan in answer.markets.items() if abs(plan.change) > 1e-9}
         return AllocationRecord(
             id=f"allocation-{shift.id}",
             seq=shift.seq,

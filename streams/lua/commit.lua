@@ -38,6 +38,14 @@ for bucket, hashes in pairs(payload.users) do
   end
   redis.call('SADD', step .. ':users', bucket)
 end
+for market, rows in pairs(payload.excerpts) do
+  local known = redis.call('HGET', step .. ':excerpts', market)
+  for _, row in ipairs(known and cmsgpack.unpack(known) or {}) do
+    rows[#rows + 1] = row
+  end
+  table.sort(rows, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
+  redis.call('HSET', step .. ':excerpts', market, cmsgpack.pack({rows[1], rows[2], rows[3]}))
+end
 for field, delta in pairs(payload.totals) do
   redis.call('HINCRBY', KEYS[4], field, delta)
 end

@@ -1,6 +1,6 @@
 -- Close the open step, or hand out again the one that was cut but not published: the same step, the same data.
 -- KEYS: ledger.  ARGV: prefix, lease number, force (cut even when nothing is new).
--- Answers: LOST | FENCED | NOTHING | OK, step, now, counts, user buckets, their HyperLogLogs, cut of each partition
+-- Answers: LOST | FENCED | NOTHING | OK, step, now, counts, user buckets, their HyperLogLogs, excerpts
 local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'partitions')
 if not ledger[1] then
   return {'LOST'}
@@ -31,4 +31,5 @@ local users = {}
 for at, bucket in ipairs(buckets) do
   users[at] = redis.call('GET', base .. ':users:' .. bucket)
 end
-return {'OK', step, redis.call('GET', base .. ':cut'), redis.call('HGETALL', base .. ':counts'), buckets, users}
+return {'OK', step, redis.call('GET', base .. ':cut'), redis.call('HGETALL', base .. ':counts'), buckets, users,
+  redis.call('HGETALL', base .. ':excerpts')}

@@ -24,6 +24,6 @@ local base = ARGV[1] .. 'step:' .. ARGV[3]
 for _, bucket in ipairs(payload.users) do
   redis.call('UNLINK', base .. ':users:' .. bucket)
 end
-redis.call('UNLINK', base .. ':counts', base .. ':users', base .. ':cut')
+redis.call('UNLINK', base .. ':counts', base .. ':users', base .. ':excerpts', base .. ':cut')
 redis.call('HSET', KEYS[1], 'published', ARGV[3])
 return {'OK'}

@@ -56,7 +56,7 @@ def batch(*texts: str) -> DecodedBatch:
 
 
 def scorer(classifier: Any) -> Scorer:
-    deps = Deps(Settings(), None, None, classifier, None, None, None)  # type: ignore[arg-type]
+    deps = Deps(Settings(), None, None, classifier, None, None, None, None)  # type: ignore[arg-type]
     return Scorer(deps, SimpleNamespace(records_per_batch=100))  # type: ignore[arg-type]
 
 

@@ -28,7 +28,7 @@ def test_unknown_fields_are_ignored(topic: str) -> None:
     contract = CONTRACTS[topic][0]
     examples = {
         "market.alerts": AlertRecord("a", 1, "surge", "BR", "firing", 1, 1),
-        "market.metrics": MetricsRecord("BR", 1, 1, {}, "m", "0"),
+        "market.metrics": MetricsRecord("BR", 1, 1, 1, None, {}, "m", "0"),
     }
     if topic not in examples:
         assert not msgspec.inspect.type_info(contract).forbid_unknown_fields  # type: ignore[union-attr]

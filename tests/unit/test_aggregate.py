@@ -13,17 +13,17 @@ from streams.decode import Decoded
 from streams.windows import CellLayout
 
 TOPICS = ("price", "app")
-LAYOUT = CellLayout(TOPICS)
+LAYOUT = CellLayout(TOPICS, languages=("pt", "zh"))
 EVENT = st.tuples(
     st.sampled_from(["BR", "CN"]), st.integers(0, 10**7), st.none() | st.sampled_from(["a", "b", "c"]),
     st.none() | st.integers(1, 5), st.integers(0, 2), st.integers(0, 1),
 )  # fmt: skip
 
 
-def scored(rows: list[tuple[str, int, str | None, int | None, int, int]]) -> ScoredBatch:
+def scored(rows: list[tuple[str, int, str | None, int | None, int, int]], first: int = 0) -> ScoredBatch:
     events = [
-        Decoded(str(at), market, "text", ms, user, None, rating)
-        for at, (market, ms, user, rating, _, _) in enumerate(rows)
+        Decoded(str(at), market, f"text {at}", ms, user, ("pt-BR", "zh", "tlh", None)[at % 4], rating)
+        for at, (market, ms, user, rating, _, _) in enumerate(rows, first)
     ]
     sentiment, topic = np.zeros((len(rows), 3), np.float32), np.zeros((len(rows), 2), np.float32)
     for at, row in enumerate(rows):
@@ -37,7 +37,10 @@ def test_counts_equal_counting_one_by_one(rows: list[tuple[str, int, str | None,
     """Labels per (market, minute, topic), users and totals are those of a plain loop."""
     delta = aggregate(scored(rows), LAYOUT, user_hasher(b"key"))
     expected: Counter[str] = Counter()
-    for market, ms, user, _, label, topic in rows:
+    for at, (market, ms, user, _, label, topic) in enumerate(rows):
+        language = ("pt", "zh", "other", "other")[at % 4]
+        expected[f"{market}:{ms // 60_000}:{LAYOUT.sentiments[label]}@{language}"] += 1
+        expected[f"{market}:{ms // 60_000}:confidence"] += 1_000_000
         expected[f"{market}:{ms // 60_000}:{LAYOUT.sentiments[label]}/{TOPICS[topic]}"] += 1
         if user is not None:
             expected[f"{market}:{ms // 60_000}:with_user"] += 1
@@ -61,8 +64,18 @@ def test_two_batches_add_up_to_one(
     hasher = user_hasher(b"key")
     whole = aggregate(scored(rows), LAYOUT, hasher).counts
     parts = Counter(aggregate(scored(rows[:cut]), LAYOUT, hasher).counts)
-    parts.update(aggregate(scored(rows[cut:]), LAYOUT, hasher).counts)
+    parts.update(aggregate(scored(rows[cut:], cut), LAYOUT, hasher).counts)
     assert {name: n for name, n in whole.items() if n} == {name: n for name, n in parts.items() if n}
+
+
+def test_excerpts_are_the_same_wherever_the_stream_is_cut() -> None:
+    """Negative ones first, then by the id's hash: at most three per market, redacted."""
+    rows = [("BR", 0, None, None, 2 if at % 5 else 0, 0) for at in range(20)]
+    whole = aggregate(scored(rows), LAYOUT, user_hasher(b"key")).excerpts["BR"]
+    assert ["negative"] * 3 == [one.label for one in whole]
+    assert sorted(whole, key=lambda one: one.order) == whole
+    assert {f"text {at}" for at in (0, 5, 10, 15)} >= {one.text for one in whole}
+    assert {} == aggregate(scored(rows), LAYOUT, user_hasher(b"key"), excerpts=False).excerpts
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ ALLOWED = {
         "streams/publish.py",
         "streams/outbound.py",
         "streams/dead_letters.py",
+        "streams/compacted.py",
     },
     "redis": {"streams/ledger.py", "streams/tables.py", "streams/reader.py", "streams/redis_connection.py"},
 }
@@ -25,6 +26,7 @@ PURE = {
     for name in (
         "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics", "detectors",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
+        "redaction", "correction", "profiles", "mutes",
     )
 }  # fmt: skip
 IMPURE = {

@@ -1,19 +1,22 @@
 """Steps as a pure function: same decisions however the stream was cut, repeated steps change nothing."""
 
 import random
+from dataclasses import replace
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.contracts import AlertRecord, Excerpt
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
-from streams.rollup import RollUp, StepOutcome
+from streams.rollup import MarketState, RollUp, StepContext, StepOutcome
 from streams.stream_time import stream_time
 from streams.windows import CellLayout
 
 LAYOUT = CellLayout(("app", "price"))
 START = 29_880_000  # a minute, at a full hour
-SPENDING = Spending({}, {}, 2000.0, (0.25, 0.25, 0.25, 0.25))
+CONTEXT = StepContext(Spending({}, {}, 2000.0, (0.25, 0.25, 0.25, 0.25)), "m")
 
 
 def feed(seed: int, minutes: int) -> list[dict[str, int]]:
@@ -45,7 +48,7 @@ def steps(minutes: list[dict[str, int]], sizes: list[int]) -> list[CutStep]:
 
 def play(cuts: list[CutStep]) -> tuple[RollUp, list[StepOutcome]]:
     rollup = RollUp(LAYOUT, idle_ms=30_000)
-    return rollup, [rollup.decide(step, rollup.take(step), SPENDING, "m") for step in cuts]
+    return rollup, [rollup.decide(step, rollup.take(step), CONTEXT) for step in cuts]
 
 
 @settings(max_examples=10, deadline=None)
@@ -71,7 +74,7 @@ def test_minutes_ahead_of_stream_time_wait() -> None:
     slow = PartitionCut(1, START * 60_000, cut.now_ms)
     rollup = RollUp(LAYOUT, idle_ms=30_000)
     rollup.take(CutStep(1, cut.now_ms, cut.counts, {}, {**cut.partitions, 1: slow}))
-    rollup.decide(cut, ["BR"], SPENDING, "m")
+    rollup.decide(cut, ["BR"], CONTEXT)
     assert 59 == len(rollup.markets["BR"].waiting)
     assert 360 == LAYOUT.read(rollup.windows.window("BR", "24h", START)).n
 
@@ -84,3 +87,27 @@ def test_stream_time_is_the_slowest_active_partition_and_never_goes_back() -> No
     assert 6_000 == stream_time(6_000, 0, 100_000, [fast, slow], 30_000)
     assert 6_500 == stream_time(6_000, 199_500, 200_000, [fast, slow], 30_000)
     assert stream_time(None, 0, 1, [unused], 30_000) is None
+
+
+def test_another_portfolio_is_answered_like_a_shift() -> None:
+    """Cause `profile`, with the offset that the answer must have read; not before the first allocation."""
+    cuts = steps(feed(1, 200), [60, 120, 180])
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    causes = []
+    for number, cut in enumerate(cuts):
+        context = replace(CONTEXT, profiles=number, profiles_changed=number != 1)
+        causes.append([(one.cause, one.profiles) for one in rollup.decide(cut, rollup.take(cut), context).shifts])
+    assert [("profile", 2)] == causes[2][:1]
+    assert "profile" not in [cause for cause, _ in causes[0] + causes[1]]
+
+
+def test_a_surge_shows_what_users_said() -> None:
+    """Negative excerpts of its topic, the newest first, at most three."""
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    said = [Excerpt(at, f"text {at}", "positive" if at == 3 else "negative", "app", at) for at in range(6)]
+    rollup.markets["BR"] = MarketState(excerpts=said)
+    alert = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app", evidence={"n": 9})
+    shown = rollup._with_excerpts(alert).evidence
+    assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]} == shown
+    elsewhere = msgspec.structs.replace(alert, topic="price")
+    assert [] == rollup._with_excerpts(elsewhere).evidence["excerpts"]

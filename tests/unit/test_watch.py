@@ -1,9 +1,11 @@
 """Drop, recovery, silence and broken input over the steps of a roll-up."""
 
+import msgspec
+
 from streams.conditions import Input, WatchRules
 from streams.contracts import AlertRecord
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
-from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets
+from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
 
 RULES = WatchRules()
 HOUR = 3_600_000
@@ -59,3 +61,20 @@ def test_broken_input_fires_by_its_share() -> None:
     story = [said(watch_input(state, many, at, at * 60_000, RULES)) for at in (1, 2, 3)]
     assert [[("bad_input", "*", "pending")], [], [("bad_input", "*", "firing")]] == story
     assert [("bad_input", "*", "resolved")] == said(watch_input(state, Input(records=500, dead=5), 4, 400_000, RULES))
+
+
+def test_a_model_that_is_not_what_it_should_be_is_said() -> None:
+    """A worker on the wrong device, or confidence that fell."""
+    state = WatchState()
+    sure = {"BR": metrics()}
+    unsure = {"BR": metrics()}
+    for of_market, seen in ((sure, {"1h": 0.8, "7d": 0.8}), (unsure, {"1h": 0.6, "7d": 0.8})):
+        windows = of_market["BR"].windows
+        windows.update({name: msgspec.structs.replace(windows[name], confidence=one) for name, one in seen.items()})
+    story = []
+    for minute, problems, of_market in [
+        (0, [], sure), (1, ["cpu"], sure), (2, [], sure), (3, [], sure), (4, [], unsure), (5, [], sure), (6, [], sure),
+    ]:  # fmt: skip
+        story += said(watch_model(state, problems, of_market, minute, minute * 60_000, RULES))
+    assert ["firing", "resolved", "firing", "resolved"] == [what for *_, what in story]
+    assert {("model", EVERYWHERE)} == {(kind, market) for kind, market, _ in story}

@@ -1,0 +1,63 @@
+"""Classifier bias taken out of label shares: EM under the model's measured confusion, with its interval."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+PRIOR_EVENTS = 20.0
+ROUNDS = 200
+SCORE = np.array([0.0, 0.5, 1.0])  # of negative, neutral, positive
+
+
+def confusion_of(counts: Mapping[str, Sequence[Sequence[int]]]) -> Array:
+    """Confusions (languages + 1, 3, 3), rows P(answered | true) with one pseudo-count a cell; the last one is pooled.
+
+    Args:
+        counts: language -> rows of the development set by [true][answered].
+    """
+    tables = [np.array(rows, np.float64) for rows in counts.values()]
+    stacked = np.stack([*tables, np.sum(tables, axis=0)]) + 1.0
+    shares: Array = stacked / stacked.sum(axis=2, keepdims=True)
+    return shares
+
+
+def corrected_score(counts: Array, confusion: Array, baseline: Array) -> tuple[Array, Array]:
+    """Mean score u = P(positive) + P(neutral)/2 of the true labels, and its standard error, per row.
+
+    The shares pi maximise counts ~ Multinomial(M' pi) with pi ~ Dirichlet(20 baseline), found by EM: never by M's
+    plain inverse, which leaves the simplex. The standard error comes from the Fisher information of the two free
+    shares plus the prior's; it covers sampling and the unmixing, not the error of M itself.
+
+    Args:
+        counts: (k, 3) answered labels.
+        confusion: (k, 3, 3), rows P(answered | true).
+        baseline: (k, 3) shares that the prior expects.
+
+    Returns:
+        Scores (k,) in [0, 1] and standard errors (k,).
+    """
+    prior = PRIOR_EVENTS * baseline
+    n = counts.sum(axis=1, keepdims=True)
+    shares = np.full_like(prior, 1 / 3)
+    for _ in range(ROUNDS):
+        answered = np.einsum("kc,kca->ka", shares, confusion)
+        expected = shares * np.einsum("ka,kca->kc", counts / answered, confusion)
+        shares = (expected + prior) / (n + PRIOR_EVENTS)
+    return shares @ SCORE, np.sqrt(_variance(counts, confusion, prior, shares))
+
+
+def _variance(counts: Array, confusion: Array, prior: Array, shares: Array) -> Array:
+    """Delta method on the free shares (neutral, positive); negative is what remains."""
+    answered = np.einsum("kc,kca->ka", shares, confusion)
+    slope = confusion[:, 1:] - confusion[:, :1]  # d answered / d free share
+    information = np.einsum("ka,kia,kja->kij", counts / answered**2, slope, slope)
+    curvature = prior / shares**2
+    information += curvature[:, :1, None]
+    information[:, [0, 1], [0, 1]] += curvature[:, 1:]
+    gradient = np.broadcast_to(SCORE[1:], (len(counts), 2))
+    solved = np.linalg.solve(information, gradient[..., None])[..., 0]
+    variance: Array = np.einsum("ki,ki->k", gradient, solved)
+    return variance

@@ -1,0 +1,39 @@
+"""Silences: what they cover, when they end."""
+
+import msgspec
+import pytest
+
+from streams.batches import CompactedRecord
+from streams.contracts import AlertRecord, MuteRecord
+from streams.mutes import Mutes, mute_of
+
+ALERT = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app")
+
+
+@pytest.mark.parametrize(
+    ("fields", "covers"),
+    [
+        ({}, True),
+        ({"kind": "surge", "market": "BR", "topic": "app"}, True),
+        ({"kind": "drop"}, False),
+        ({"market": "CN"}, False),
+        ({"topic": "price"}, False),
+        ({"until": 99}, False),
+    ],
+)
+def test_a_silence_covers_what_it_names(fields: dict[str, object], covers: bool) -> None:
+    """What it leaves open stands for any; after its end it covers nothing."""
+    mute = msgspec.convert({"id": "m", "until": 200, "created_at": 0} | fields, MuteRecord)
+    assert covers == (mute_of(ALERT, [mute], 100) is mute)
+
+
+def test_the_newest_record_of_a_key_counts() -> None:
+    """A tombstone ends it; a broken record or one under another key is passed over."""
+    mutes = Mutes()
+    one = msgspec.json.encode(MuteRecord("m", 200, 0))
+    for offset, (key, value) in enumerate([(b"m", one), (b"n", one), (b"o", b"{"), (None, b"x")]):
+        mutes.take(CompactedRecord(offset, key, value))
+    assert ["m"] == [mute.id for mute in mutes.active(100)]
+    assert [] == mutes.active(200)
+    mutes.take(CompactedRecord(4, b"m", None))
+    assert [] == mutes.active(100)
