@@ -14,7 +14,7 @@ from rich.table import Table
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams.cli_operate import add_commands
+from streams import cli_operate, cli_profiles
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import Settings, load_settings
 
@@ -33,7 +33,8 @@ topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(topics_app, name="topics")
-add_commands(app)
+cli_operate.add_commands(app)
+cli_profiles.add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
@@ -207,16 +208,20 @@ def plan(
     metrics: Annotated[
         Path | None, typer.Option(help='JSON {"u": {"BR": 0.6}, "r": {"BR": null}}; default: what Redis holds now.')
     ] = None,
-    profiles: Annotated[Path | None, typer.Option(help="Markets and budget (TOML); default: the shipped ones.")] = None,
+    profiles: Annotated[Path | None, typer.Option(help="Markets and budget (TOML); default: those in force.")] = None,
     budget: Annotated[float | None, typer.Option(min=1, help="Another budget than the file's.")] = None,
     as_json: Json = False,
 ) -> None:
     """Solve for the best allocation; writes nothing. Example: `marketpulse plan --metrics m.json --budget 1500`"""
     from strategy.allocate import allocate
     from strategy.portfolio import load_portfolio
+    from streams.reader import Reader
 
     settings = load_settings()
     portfolio = load_portfolio(profiles or settings.portfolio)
+    if profiles is None and metrics is None:
+        with Reader(settings.redis, settings.prefix) as reader:
+            portfolio = reader.portfolio() or portfolio
     if budget is not None:
         portfolio = msgspec.structs.replace(portfolio, plan=msgspec.structs.replace(portfolio.plan, budget=budget))
     u, r = _metrics(settings, metrics)

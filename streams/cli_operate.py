@@ -76,7 +76,9 @@ def _origin(settings: Settings, name: str) -> str:
 
 
 def alerts(
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False, as_json: Json = False
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
+    muted: Annotated[bool, typer.Option("--muted", help="Silenced ones too.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Alerts and their newest state. Example: `marketpulse alerts --follow --json`"""
     settings = load_settings()
@@ -84,8 +86,10 @@ def alerts(
     with Reader(settings.redis, settings.prefix) as reader:
         try:
             while True:
-                for alert in reader.snapshot().alerts:
-                    if (alert.id, alert.seq) in said:
+                snapshot = reader.snapshot()
+                now_ms = time.time_ns() // 1_000_000
+                for alert in snapshot.alerts:
+                    if (alert.id, alert.seq) in said or (snapshot.muted(alert, now_ms) and not muted):
                         continue
                     said.add((alert.id, alert.seq))
                     if as_json:
@@ -190,7 +194,9 @@ def markets_rank(profiles: Path | None = None, as_json: Json = False) -> None:
     settings = load_settings()
     portfolio = load_portfolio(profiles or settings.portfolio)
     with Reader(settings.redis, settings.prefix) as reader:
-        live = reader.snapshot().metrics
+        snapshot = reader.snapshot()
+    live = snapshot.metrics
+    portfolio = portfolio if profiles is not None else snapshot.portfolio or portfolio
     rows: dict[str, dict[str, Any]] = {}
     for code in sorted(set(portfolio.markets) | set(live)):
         market, one = portfolio.markets.get(code), live.get(code)

@@ -1,6 +1,6 @@
 """A one-partition compacted topic: read in full without a group, then followed; written record by record."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -80,7 +80,7 @@ async def read_all(bootstrap: str, topic: str) -> list[CompactedRecord]:
     return found
 
 
-async def write_all(bootstrap: str, topic: str, records: Sequence[tuple[str, bytes | None]]) -> None:
+async def write_all(bootstrap: str, topic: str, records: Iterable[tuple[str, bytes | None]]) -> None:
     """Write (key, value) records, each acknowledged; None = tombstone. Raises Unavailable."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
     try:

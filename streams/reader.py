@@ -1,13 +1,31 @@
-"""Typed read client for services: metrics, allocation, alerts and status of one prefix, each of one step."""
+"""Typed read client for services: metrics, allocation, alerts and status of one prefix, each of one step.
 
+with Reader("redis://127.0.0.1:6379/0", "marketpulse") as reader:
+    reader.u["BR"].now()                        # user experience over 24 h
+    reader.snapshot().allocation                # everything of one step
+    for change in reader.changes(after=None):   # blocks; resumes by `change.id`
+        ...
+
+async with AsyncReader(url, "marketpulse") as reader:
+    snapshot = await reader.snapshot()
+    async for change in reader.changes():
+        ...
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
 
+from strategy.portfolio import Portfolio
 from streams.aggregate import latency_of_bucket
-from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord
+from streams.contracts import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
+from streams.errors import Unavailable
 from streams.ledger import Keys
 from streams.metrics import MarketMetrics
+from streams.mutes import mute_of
 from streams.redis_connection import connect, translated_errors
 from streams.tables import RedisTable, TableKeys
 
@@ -28,12 +46,40 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """All markets at one step."""
+    """All markets at one step. `flags`, `newest_event` (epoch ms) and `reliability` are those of each market's record.
+
+    `mutes` are the silences in force when the step was published.
+    """
 
     status: Status
     metrics: dict[str, MarketMetrics]
     alerts: list[AlertRecord]
     allocation: AllocationRecord | None
+    portfolio: Portfolio | None = None
+    mutes: list[MuteRecord] = []
+    flags: dict[str, tuple[str, ...]] = {}
+    newest_event: dict[str, int | None] = {}
+    reliability: dict[str, dict[str, dict[str, float]]] = {}
+    workers: list[WorkerState] = []
+
+    def muted(self, alert: AlertRecord, now_ms: int) -> bool:
+        """Whether a silence covers an alert."""
+        return mute_of(alert, self.mutes, now_ms) is not None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One entry of the change stream: a step (with the markets that changed) or an allocation.
+
+    `missed` on the first one after a pause: entries in between were trimmed, read a snapshot.
+    """
+
+    id: str
+    step: int | None = None
+    stream_time: int | None = None
+    markets: tuple[str, ...] = ()
+    alerts: int = 0
+    allocation: str | None = None
+    missed: bool = False
 
 
 class Reader:
@@ -67,6 +113,63 @@ class Reader:
             content = self._redis.get(self.tables.metrics(market))
         return None if content is None else msgspec.json.decode(content, type=MetricsRecord)
 
+    def excerpts(self, market: str) -> list[Excerpt]:
+        """What some of a market's users said last, redacted; newest last."""
+        with translated_errors(self._url):
+            content = self._redis.get(self.tables.excerpts(market))
+        return [] if content is None else msgspec.json.decode(content, type=list[Excerpt])
+
+    def portfolio(self) -> Portfolio | None:
+        """Markets and plan in force; None before the first step."""
+        with translated_errors(self._url):
+            content = self._redis.get(self.tables.portfolio)
+        return None if content is None else msgspec.json.decode(content, type=Portfolio)
+
+    def changes(
+        self, after: str | None = None, block_s: float = 1.0, patience_s: float | None = None
+    ) -> Iterator[Change]:
+        """Steps and allocations as they come, for ever; also across a Redis that was away.
+
+        Args:
+            after: id of the last change seen; None = only what comes from now on.
+            block_s: how long one wait in Redis lasts.
+            patience_s: how long Redis may be away before Unavailable is raised; None = for ever.
+        """
+        missed, away_since = after is not None, None
+        while True:
+            try:
+                if after is None:
+                    after = self._newest_change()
+                if missed:
+                    missed = not self._still_there(after)
+                entries = self._read_changes(after, block_s)
+            except Unavailable:
+                now = time.monotonic()
+                away_since = away_since or now
+                if patience_s is not None and now - away_since > patience_s:
+                    raise
+                time.sleep(0.2)
+                continue
+            away_since = None
+            for entry, fields in entries:
+                after = entry.decode()
+                yield _change(after, fields, missed)
+                missed = False
+
+    def _newest_change(self) -> str:
+        with translated_errors(self._url):
+            newest = self._redis.xrevrange(self.tables.changes, count=1)
+        return newest[0][0].decode() if newest else "0-0"
+
+    def _still_there(self, entry: str) -> bool:
+        with translated_errors(self._url):
+            return entry == "0-0" or bool(self._redis.xrange(self.tables.changes, entry, entry))
+
+    def _read_changes(self, after: str, block_s: float) -> list[Any]:
+        with translated_errors(self._url):
+            found = self._redis.xread({self.tables.changes: after}, count=100, block=max(1, int(block_s * 1000)))
+        return found[0][1] if found else []
+
     def committed(self) -> int:
         """Records counted so far: the sum of all partitions' offsets in the ledger."""
         with translated_errors(self._url):
@@ -92,21 +195,29 @@ class Reader:
             pipe.hgetall(self.tables.alerts)
             pipe.get(self.tables.allocation)
             pipe.xlen(self._keys.outbox)
+            pipe.get(self.tables.portfolio)
+            pipe.get(self.tables.mutes)
+            pipe.hvals(self._keys.workers)
             for market in markets:
                 pipe.get(self.tables.metrics(market))
-            step, ledger, totals, alerts, allocation, outbox, *metrics = pipe.execute()
+            step, ledger, totals, alerts, allocation, outbox, portfolio, mutes, workers, *metrics = pipe.execute()
+        records = [msgspec.json.decode(content, type=MetricsRecord) for content in metrics if content is not None]
         return Snapshot(
             status=self._status(step, ledger, totals, outbox),
-            metrics={
-                market: msgspec.convert(msgspec.json.decode(content, type=MetricsRecord).metrics, MarketMetrics)
-                for market, content in zip(markets, metrics, strict=True)
-                if content is not None
-            },
+            metrics={one.market: msgspec.convert(one.metrics, MarketMetrics) for one in records},
             alerts=sorted(
                 (msgspec.json.decode(content, type=AlertRecord) for content in alerts.values()),
                 key=lambda alert: (alert.started_at, alert.id),
             ),
             allocation=None if allocation is None else msgspec.json.decode(allocation, type=AllocationRecord),
+            portfolio=None if portfolio is None else msgspec.json.decode(portfolio, type=Portfolio),
+            mutes=[] if mutes is None else msgspec.json.decode(mutes, type=list[MuteRecord]),
+            flags={one.market: one.flags for one in records},
+            newest_event={one.market: one.newest_event for one in records},
+            reliability={one.market: one.reliability for one in records},
+            workers=sorted(
+                (msgspec.json.decode(word, type=WorkerState) for word in workers), key=lambda one: one.holder
+            ),
         )
 
     def _status(self, step: dict[bytes, bytes], ledger: dict[bytes, bytes], totals: Any, outbox: int) -> Status:
@@ -133,6 +244,62 @@ class Reader:
             outbox=int(outbox),
             shifts_answered=int(answered or 0) >= int(shifted or 0),
         )
+
+
+def _change(entry: str, fields: dict[bytes, bytes], missed: bool) -> Change:
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    return Change(
+        id=entry,
+        step=int(text["step"]) if "step" in text else None,
+        stream_time=int(text["stream_time"]) if "stream_time" in text else None,
+        markets=tuple(filter(None, text.get("markets", "").split(","))),
+        alerts=int(text.get("alerts", 0)),
+        allocation=text.get("allocation"),
+        missed=missed,
+    )
+
+
+class AsyncReader:
+    """The same for asyncio: every read runs in a thread, so the event loop never waits for Redis."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self.reader = Reader(url, prefix)
+
+    async def __aenter__(self) -> "AsyncReader":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await asyncio.to_thread(self.reader.close)
+
+    async def markets(self) -> list[str]:
+        """Codes of all markets ever seen."""
+        return await asyncio.to_thread(self.reader.markets)
+
+    async def metrics(self, market: str) -> MetricsRecord | None:
+        """One market's newest record; None for a market never seen."""
+        return await asyncio.to_thread(self.reader.metrics, market)
+
+    async def excerpts(self, market: str) -> list[Excerpt]:
+        """What some of a market's users said last, redacted; newest last."""
+        return await asyncio.to_thread(self.reader.excerpts, market)
+
+    async def allocations(self) -> list[AllocationRecord]:
+        """The last 500 answers of the allocator, oldest first."""
+        return await asyncio.to_thread(self.reader.allocations)
+
+    async def snapshot(self) -> Snapshot:
+        """Everything at once: one transaction, so never half a step."""
+        return await asyncio.to_thread(self.reader.snapshot)
+
+    async def changes(self, after: str | None = None, patience_s: float | None = None) -> AsyncIterator[Change]:
+        """Steps and allocations as they come, for ever; as `Reader.changes`."""
+        found = self.reader.changes(after, block_s=0.5, patience_s=patience_s)
+        while True:
+            yield await asyncio.to_thread(next, found)
 
 
 def latency_quantile(totals: dict[str, int], share: float) -> float | None:

@@ -1,5 +1,6 @@
 """Operations commands against a worker that has counted a small feed."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.compacted import write_all
 from streams.embedded import EmbeddedStack
 from streams.simulate import FeedPlan, write_feed
 
@@ -126,3 +128,64 @@ def test_the_configuration_hides_secrets_and_tells_origins(shop: Shop) -> None:
     assert "default" == shown["step_seconds"]["origin"]
     assert "pw" not in json.dumps(shown)
     assert "MARKETPULSE_PREFIX" in shop("config", "show").stdout
+
+
+def wait_for(reached: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+def test_profiles_are_checked_published_in_force_and_taken_back(shop: Shop, tmp_path: Path) -> None:
+    """A new market and another budget reach the portfolio that services read; `rm` gives them back to the file."""
+    file = tmp_path / "markets.toml"
+    shipped = (Path(__file__).parents[2] / "strategy" / "markets.toml").read_text("utf-8")
+    nigeria = "[markets.NG]\npopulation = 2e8\nincome = 2100\nculture = 0.9\nw = 3\nc = 9\nd = 9\nl = 9\nf = 9\no = 9\n"
+    file.write_text(shipped.replace("budget = 2000.0", "budget = 1900.0") + nigeria, "utf-8")
+    [valid] = shop.json("profiles", "validate", str(file))
+    assert 11 == len(valid["markets"])  # type: ignore[index]
+    shop("profiles", "apply", str(file), "--market", "NG")
+
+    def in_force() -> tuple[float, str]:
+        [listed] = shop.json("profiles", "ls")
+        portfolio = json.loads(shop("status", "--json").stdout)["portfolio"]
+        assert listed["markets"].keys() >= {"BR"}  # type: ignore[index]
+        return portfolio["plan"]["budget"], "topic" if "NG" in portfolio["markets"] else "file"
+
+    wait_for(lambda: in_force() == (1900.0, "topic"))
+    assert "NG" in shop("profiles", "ls").stdout
+    [ranked] = shop.json("markets", "rank")
+    assert "NG" in ranked  # type: ignore[operator]
+    shop("profiles", "rm", "NG", "_plan")
+    wait_for(lambda: in_force() == (2000.0, "file"))
+
+
+def test_a_bad_profile_is_refused_before_and_after_publishing(shop: Shop, tmp_path: Path) -> None:
+    """The command names file and field; one from elsewhere goes to the dead letters, and the old one stays."""
+    file = tmp_path / "broken.toml"
+    file.write_text("[markets.BR]\npopulation = -1\n", "utf-8")
+    for command in ("validate", "apply"):
+        done = shop("profiles", command, str(file))
+        assert (2, True, True) == (done.returncode, "markets.BR" in done.stderr, "Operator action" in done.stderr)
+    assert 2 == shop("profiles", "rm", "XX").returncode
+    asyncio.run(write_all(shop.environment["MARKETPULSE_KAFKA"], f"{PREFIX}.market.profiles", [("BR", b"{}")]))
+    wait_for(lambda: bool(shop.json("dead-letters", "ls", "--code", "bad_profile")))
+    assert "refused" in shop("profiles", "ls").stdout
+    assert "BR" in json.loads(shop("status", "--json").stdout)["portfolio"]["markets"]
+
+
+def test_silences_are_set_listed_and_ended(shop: Shop) -> None:
+    """They reach what readers see, and only while they hold."""
+    [mute] = shop.json("mute", "add", "--market", "BR", "--hours", "1", "--comment", "known outage")
+    identity: str = mute["id"]  # type: ignore[index]
+
+    def seen() -> list[str]:
+        return [one["id"] for one in json.loads(shop("status", "--json").stdout)["mutes"]]
+
+    wait_for(lambda: seen() == [identity])
+    assert "known outage" in shop("mute", "ls").stdout
+    shop("mute", "rm", identity)
+    wait_for(lambda: seen() == [])
+    assert (0, "") == ((done := shop("mute", "ls")).returncode, done.stdout)
+    assert 2 == shop("mute", "add", "--market", "XX", "--hours", "1").returncode

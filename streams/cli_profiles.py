@@ -1,0 +1,186 @@
+"""Commands that publish what operators decide: market profiles and silences."""
+
+import asyncio
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from strategy.portfolio import Portfolio, load_portfolio
+from streams.compacted import read_all, write_all
+from streams.contracts import MuteRecord, encode
+from streams.country_codes import ALIASES, MARKETS
+from streams.decode import utc
+from streams.errors import BadInput
+from streams.mutes import Mutes
+from streams.profiles import PLAN_KEY, Profiles, profile_records
+from streams.settings import Settings, load_settings
+from streams.topics import topic_name
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+ProfileFile = Annotated[Path, typer.Argument(help="TOML in the form of `strategy/markets.toml`.")]
+
+profiles_app = typer.Typer(no_args_is_help=True, help="Markets, costs, bounds and budget in force.")
+mute_app = typer.Typer(no_args_is_help=True, help="Silences of alerts: while one holds, nobody is notified.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.add_typer(profiles_app, name="profiles")
+    app.add_typer(mute_app, name="mute")
+
+
+@profiles_app.command("validate")
+def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
+    """Check a file as `apply` would, and publish nothing. Exit code 2 where it cannot be used.
+
+    Example: `marketpulse profiles validate markets.toml`
+    """
+    portfolio = _checked(file)
+    _say(
+        {"markets": sorted(portfolio.markets), "budget": portfolio.plan.budget},
+        as_json,
+        f"{file} can be used: {len(portfolio.markets)} markets, budget {portfolio.plan.budget:,.0f}",
+    )
+
+
+def _checked(file: Path) -> Portfolio:
+    portfolio = load_portfolio(file)
+    unknown = [code for code in portfolio.markets if ALIASES.get(code, code) not in MARKETS]
+    if unknown:
+        raise BadInput(
+            f"{file}: {', '.join(unknown)}: no assigned ISO 3166-1 alpha-2 code. Operator action: mend the name."
+        )
+    return portfolio
+
+
+@profiles_app.command("apply")
+def profiles_apply(
+    file: ProfileFile,
+    market: Annotated[list[str] | None, typer.Option(help="Only this market (again for more).")] = None,
+    plan: Annotated[bool, typer.Option(help="Also publish the plan: budget, currency, weights, limits.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Publish a file's plan and markets; they are in force at the next step, and the allocator runs again.
+
+    Example: `marketpulse profiles apply markets.toml --market BR --no-plan`
+    """
+    portfolio = _checked(file)
+    wanted = set(market or portfolio.markets)
+    if missing := wanted - set(portfolio.markets):
+        raise BadInput(f"{file} has no market {', '.join(sorted(missing))}. Operator action: mend --market.")
+    wanted |= {PLAN_KEY} if plan else set()
+    settings = load_settings()
+    records: list[tuple[str, bytes | None]] = [
+        (key, value) for key, value in profile_records(portfolio) if key in wanted
+    ]
+    asyncio.run(write_all(settings.kafka, topic_name(settings.prefix, "market.profiles"), records))
+    _say({"published": [key for key, _ in records]}, as_json, f"published: {', '.join(key for key, _ in records)}")
+
+
+@profiles_app.command("rm")
+def profiles_rm(
+    names: Annotated[list[str], typer.Argument(help="Market codes, or _plan.")], as_json: Json = False
+) -> None:
+    """Take published profiles away: the file's entries stand again; markets not in the file are observed.
+
+    Example: `marketpulse profiles rm NG _plan`
+    """
+    known = {ALIASES.get(name.upper(), name.upper()) if name != PLAN_KEY else name for name in names}
+    if unknown := known - MARKETS - {PLAN_KEY}:
+        raise BadInput(f"{', '.join(sorted(unknown))}: neither {PLAN_KEY} nor a market code. Operator action: mend it.")
+    settings = load_settings()
+    topic = topic_name(settings.prefix, "market.profiles")
+    asyncio.run(write_all(settings.kafka, topic, [(name, None) for name in sorted(known)]))
+    _say({"removed": sorted(known)}, as_json, f"removed: {', '.join(sorted(known))}")
+
+
+@profiles_app.command("ls")
+def profiles_ls(as_json: Json = False) -> None:
+    """The plan and the markets in force, each with its origin, and records that were refused.
+
+    Example: `marketpulse profiles ls`
+    """
+    profiles = _read_profiles(load_settings())
+    now = profiles.now
+    if as_json:
+        content = {
+            "plan": {"origin": profiles.origin(PLAN_KEY)} | msgspec.structs.asdict(now.plan),
+            "markets": {
+                code: {"origin": profiles.origin(code)} | msgspec.structs.asdict(one)
+                for code, one in now.markets.items()
+            },
+            "refused": [{"offset": letter.offset, "why": letter.message} for letter in profiles.bad],
+        }
+        sys.stdout.write(msgspec.json.encode(content).decode() + "\n")
+        return
+    table = Table("market", "origin", "status", "spend low", "high", "now", "p0", "p max", "costs c d l f o")
+    for code, one in now.markets.items():
+        bounds = ("-" if value is None else f"{value:,.0f}" for value in (one.spend_low, one.spend_high, one.spend))
+        costs = " ".join(f"{value:,.0f}" for value in (one.c, one.d, one.l, one.f, one.o))
+        table.add_row(code, profiles.origin(code), one.status, *bounds, f"{one.p0:.2f}", f"{one.p_max:.2f}", costs)
+    table.caption = f"plan from {profiles.origin(PLAN_KEY)}: budget {now.plan.budget:,.0f} ({now.plan.currency})"
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    for letter in profiles.bad:
+        sys.stdout.write(f"refused at offset {letter.offset}: {letter.message}\n")
+
+
+def _read_profiles(settings: Settings) -> Profiles:
+    profiles = Profiles(load_portfolio(settings.portfolio))
+    for record in asyncio.run(read_all(settings.kafka, topic_name(settings.prefix, "market.profiles"))):
+        profiles.take(record)
+    return profiles
+
+
+@mute_app.command("add")
+def mute_add(
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 90, help="How long it holds.")],
+    kind: Annotated[str | None, typer.Option(help="surge, drop, no_data, bad_input, ...; default: any.")] = None,
+    market: Annotated[str | None, typer.Option(help="Market code, or `*` for what concerns all; default: any.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Topic of a surge; default: any.")] = None,
+    comment: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Silence alerts for some hours. Example: `marketpulse mute add --market BR --kind surge --hours 2`"""
+    now_ms = time.time_ns() // 1_000_000
+    if market not in (None, "*") and ALIASES.get(str(market), market) not in MARKETS:
+        raise BadInput(f"{market} is no market code. Operator action: mend --market.")
+    mute = MuteRecord(
+        uuid.uuid4().hex[:12], now_ms + int(hours * 3_600_000), now_ms, kind, market, topic, comment[:256]
+    )
+    settings = load_settings()
+    asyncio.run(write_all(settings.kafka, topic_name(settings.prefix, "market.mutes"), [(mute.id, encode(mute))]))
+    _say(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")
+
+
+@mute_app.command("ls")
+def mute_ls(as_json: Json = False) -> None:
+    """Silences in force. Example: `marketpulse mute ls`"""
+    settings, mutes = load_settings(), Mutes()
+    for record in asyncio.run(read_all(settings.kafka, topic_name(settings.prefix, "market.mutes"))):
+        mutes.take(record)
+    for mute in mutes.active(time.time_ns() // 1_000_000):
+        what = " ".join(f"{name}={getattr(mute, name)}" for name in ("kind", "market", "topic") if getattr(mute, name))
+        _say(
+            msgspec.to_builtins(mute),
+            as_json,
+            f"{mute.id} until {utc(mute.until)} {what or 'everything'} {mute.comment}".rstrip(),
+        )
+
+
+@mute_app.command("rm")
+def mute_rm(mute: Annotated[str, typer.Argument(help="Id, as `ls` names it.")], as_json: Json = False) -> None:
+    """End a silence. Example: `marketpulse mute rm 3f2a9c1d77aa`"""
+    settings = load_settings()
+    asyncio.run(write_all(settings.kafka, topic_name(settings.prefix, "market.mutes"), [(mute, None)]))
+    _say({"removed": mute}, as_json, f"silence {mute} ended")
+
+
+def _say(content: dict[str, Any], as_json: bool, plain: str) -> None:
+    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else plain) + "\n")
