@@ -27,7 +27,7 @@ bench: $(LIGHT) ## engine, classify and pipeline; ratios within one run
 	$(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
 
 lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
-	for one in light:cpu,embedded,dev train:cpu,train,dev gpu:gpu,embedded,dev worker-cpu:cpu worker-gpu:gpu; do \
+	for one in light:cpu,embedded,page,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page worker-gpu:gpu,page; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --strip-extras \
 	    $$(echo $${one#*:},build | sed 's/^/--extra /; s/,/ --extra /g') -o requirements/$${one%%:*}.txt pyproject.toml \
 	    || exit 1; done

@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
 from streams import cli_operate, cli_profiles
+from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import Settings, load_settings
 
@@ -113,7 +113,8 @@ def run(
     from streams.run import run as run_job
 
     plan = RunPlan(file, workers, timeout, embedded, data_folder=data)
-    result, complete = run_job(load_settings(), plan, _say)
+    with shown_events("counting", _say) as say:
+        result, complete = run_job(load_settings(), plan, say)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
     _say({"event": "finished", "complete": complete, "accepted": result.accepted, "seconds": result.seconds})
@@ -147,10 +148,9 @@ def publish(
     for number, why in broken[:10]:
         sys.stderr.write(f"line {number} skipped: {why}\n")
     topic = topic_name(settings.prefix, "feedback")
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("publishing", total=len(records))
+    with progress("publishing") as update:
         done = asyncio.run(
-            send(settings.kafka, topic, shifted.records, rate, lambda n: progress.update(task, completed=n))
+            send(settings.kafka, topic, shifted.records, rate, lambda n: update(n, len(shifted.records)))
         )
     answer = {"published": done, "skipped": len(broken), "shifted_by_ms": shifted.shifted_by_ms, "topic": topic}
     _answer(answer, as_json, f"{done} records published to {topic}, {len(broken)} lines skipped")
@@ -162,14 +162,36 @@ def simulate(
     events: Annotated[int, typer.Option(min=10, max=5_000_000)] = 20_000,
     out: Annotated[Path, typer.Option(help="JSONL file to write (.gz by suffix).")] = Path("feed.jsonl.gz"),
     expected: Annotated[Path | None, typer.Option(help="Where the truth goes, as JSON.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Publish to Kafka as time goes by instead of a file.")] = False,
+    rate: Annotated[float, typer.Option(min=0.1, max=5_000, help="Live: events a second.")] = 20.0,
+    history: Annotated[float, typer.Option(min=0, max=160, help="Live: hours before now, published first.")] = 50.0,
+    seconds: Annotated[float | None, typer.Option(help="Live: end after so many seconds (default: Ctrl-C).")] = None,
+    incident: Annotated[
+        list[str] | None,
+        typer.Option(help="Live: kind:MARKET:from:to in seconds; outage, price_anger, launch_success, silence."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a simulated multilingual feed with its truth: ten markets, 12 h, a surge in BR at the end.
+    """A simulated multilingual feed of ten markets: a file with its truth (a surge in BR at its end), or live.
 
-    Example: `marketpulse simulate --seed 7 --events 5000 --out feed.jsonl --expected truth.json`
+    Live without --incident: an outage in BR, price anger in DE, a successful launch in IN, RU falling silent.
+    Example: `marketpulse simulate --seed 7 --events 5000 --out feed.jsonl --expected truth.json`,
+    `marketpulse simulate --live --rate 50 --incident outage:FR:30:200`
     """
     from streams.simulate import FeedPlan, write_feed
 
+    if live:
+        from streams.live import SCRIPT, parse_incident, simulate_live
+
+        incidents = [parse_incident(text) for text in incident or SCRIPT]
+        try:
+            with progress("history") as update:
+                settings, say = load_settings(), _note
+                published = simulate_live(settings, incidents, rate, history, seconds, seed, say, update)
+        except KeyboardInterrupt:
+            return
+        _answer({"published": published}, as_json, f"{published} events published")
+        return
     truth = write_feed(FeedPlan(seed=seed, events=events), out, expected)
     _answer(truth, as_json, f"{truth['lines']} lines in {out}: {truth['accepted']} good, {truth['dead_letter']} broken")
 
@@ -201,6 +223,30 @@ def status(
                     time.sleep(1)
             except KeyboardInterrupt:
                 return
+
+
+@app.command()
+def page(
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback unless you mean it.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one; the address is printed.")] = 8080,
+) -> None:
+    """Serve the live page: markets, alerts, allocation, health. Example: `marketpulse page --port 8080`"""
+    import socket
+
+    import uvicorn
+
+    from streams.dashboard.app import create_page
+
+    settings = load_settings()
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise BadInput(f"{host}:{port}: {error}. Operator action: give another --host or --port.") from error
+    _say({"event": "page", "url": f"http://{host}:{listening.getsockname()[1]}/"})
+    config = uvicorn.Config(create_page(settings), log_level="warning", timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 @app.command()
@@ -314,7 +360,8 @@ def bench_engine(events: Annotated[int, typer.Option(min=10_000)] = 2_000_000, a
     """Everything but the model, in one worker process: Kafka, decode, de-duplicate, windows, users, commit."""
     from streams.bench import bench_engine as measure
 
-    _bench(measure(load_settings(), events, _progress), as_json)
+    with shown_events("counting", _progress) as say:
+        _bench(measure(load_settings(), events, say), as_json)
 
 
 @bench_app.command("classify")
@@ -346,7 +393,8 @@ def bench_pipeline(
     from streams.bench import bench_pipeline as measure
     from streams.bench import bench_texts
 
-    _bench(measure(load_settings(), bench_texts(texts, data), rounds, _progress), as_json)
+    with shown_events("counting", _progress) as say:
+        _bench(measure(load_settings(), bench_texts(texts, data), rounds, say), as_json)
 
 
 def _bench(result: dict[str, object], as_json: bool) -> None:
@@ -361,6 +409,11 @@ def _say(event: dict[str, object]) -> None:
     """One JSON line on standard output."""
     sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
     sys.stdout.flush()
+
+
+def _note(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(text + "\n")
 
 
 def _progress(event: dict[str, object]) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.portfolio import load_portfolio
+from streams.cli_progress import progress
 from streams.dead_letters import RejectedRecord, Selection, read_dead_letters, replay
 from streams.decode import utc
 from streams.doctor import examine
@@ -145,7 +146,11 @@ def dead_letters_replay(
     """
     settings = load_settings()
     selection = _selection(code, market, hours, offset)
-    count = len(_collect(selection)) if dry_run else asyncio.run(replay(settings.kafka, settings.prefix, selection))
+    if dry_run:
+        count = len(_collect(selection))
+    else:
+        with progress("sending again") as update:
+            count = asyncio.run(replay(settings.kafka, settings.prefix, selection, lambda done: update(done, None)))
     if as_json:
         _print_json({"replayed": 0 if dry_run else count, "selected": count})
     else:
@@ -161,9 +166,14 @@ def _collect(selection: Selection) -> list[RejectedRecord]:
     settings = load_settings()
 
     async def read() -> list[RejectedRecord]:
-        return [one async for one in read_dead_letters(settings.kafka, settings.prefix, selection)]
+        found = []
+        async for one in read_dead_letters(settings.kafka, settings.prefix, selection):
+            found.append(one)
+            update(len(found), None)
+        return found
 
-    return asyncio.run(read())
+    with progress("reading dead letters") as update:
+        return asyncio.run(read())
 
 
 def _public(one: RejectedRecord) -> dict[str, Any]:
@@ -174,14 +184,25 @@ def _public(one: RejectedRecord) -> dict[str, Any]:
 
 
 @markets_app.command("costs")
-def markets_costs(profiles: Path | None = None, as_json: Json = False) -> None:
-    """The five costs of each market, money to enter, and the ranking cost J. Example: `marketpulse markets costs`"""
+def markets_costs(
+    profiles: Annotated[Path | None, typer.Option(help="Another market table (TOML).")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write stacked bars to this SVG file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The five costs of each market, money to enter, and the ranking cost J.
+
+    Example: `marketpulse markets costs --picture costs.svg`
+    """
     portfolio = load_portfolio(profiles or load_settings().portfolio)
     rows = {
         code: {name: getattr(market, name) for name in ("w", "c", "d", "l", "f", "o")}
         | {"money": entry_money(market), "J": entry_ranking_cost(market)}
         for code, market in portfolio.markets.items()
     }
+    if picture is not None:
+        from streams.charts import stacked_costs
+
+        picture.write_bytes(stacked_costs(rows, portfolio.plan.currency))
     _print_rows(rows, as_json, f"costs in {portfolio.plan.currency}; J weighs rows and only ranks")
 
 

@@ -1,6 +1,6 @@
 """The dead-letter topic: list, look at, and send back what was rejected."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -92,7 +92,9 @@ def _parsed(
     )
 
 
-async def replay(bootstrap: str, prefix: str, selection: Selection) -> int:
+async def replay(
+    bootstrap: str, prefix: str, selection: Selection, on_progress: Callable[[int], object] = lambda done: None
+) -> int:
     """Publish the selected dead letters again to where they came from, with key, bytes and headers; their number.
 
     An event whose id was counted meanwhile stays counted once (within the de-duplication horizon of its partition).
@@ -105,6 +107,7 @@ async def replay(bootstrap: str, prefix: str, selection: Selection) -> int:
             topic = one.source_topic or topic_name(prefix, "feedback")
             await producer.send_and_wait(topic, value=one.value, key=one.key, headers=list(one.headers))
             done += 1
+            on_progress(done)
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {bootstrap} does not take records ({done} were sent): {error!r}.") from error
     finally:

@@ -1,7 +1,7 @@
 """The demonstration: the last 50 simulated hours in half a minute, with an incident, then live."""
 
 import asyncio
-import random
+import math
 import tempfile
 import threading
 import time
@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.live import Live
 
 from streams.feed_files import Record
+from streams.live import live_records
 from streams.publish import publish
 from streams.reader import Reader
 from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings
-from streams.simulate import FeedPlan, Incident, generate, live_event
+from streams.simulate import FeedPlan, Incident, generate
 from streams.supervisor import Supervisor
 from streams.terminal import render
 from streams.topics import topic_name
@@ -59,18 +60,11 @@ def _feed(kafka: str, prefix: str, stop: threading.Event) -> None:
         end_ms=now_ms,
         incidents=(Incident("BR", 0.965, 1.0, share=0.8, volume=3.0),),
     )
-
-    def records() -> "list[Record]":
-        return [Record(line.user.encode() or None, line.value) for line in generate(plan)]
-
     topic = topic_name(prefix, "feedback")
-    asyncio.run(publish(kafka, topic, records(), rate=EVENTS / REPLAY_SECONDS))
-    rng = random.Random(plan.seed)
-    number = 0
-    while not stop.wait(1.0):
-        lines = [live_event(plan, rng, f"live-{plan.seed}-{number + at}") for at in range(int(LIVE_RATE))]
-        number += len(lines)
-        asyncio.run(publish(kafka, topic, [Record(line.user.encode(), line.value) for line in lines]))
+    history = [Record(line.user.encode() or None, line.value) for line in generate(plan)]
+    asyncio.run(publish(kafka, topic, history, rate=EVENTS / REPLAY_SECONDS))
+    going_on = (Incident("BR", 0.0, math.inf, share=0.8, volume=3.0),)
+    asyncio.run(publish(kafka, topic, live_records(plan, going_on, lambda _: stop.is_set()), LIVE_RATE))
 
 
 def _show(

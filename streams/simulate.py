@@ -4,10 +4,9 @@ import gzip
 import json
 import math
 import random
-import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +42,19 @@ MARKETS: dict[str, MarketFeed] = {
 
 @dataclass(frozen=True)
 class Incident:
-    """From `begin` to `end` (shares of the span) a market's events grow by `volume` and turn negative by `share`."""
+    """From `begin` to `end` a market's events grow by `volume` (0 = it falls silent) and `share` of them are `label`.
+
+    `begin` and `end` are shares of a plan's span, or seconds of a live feed. `newcomers` write for the first time.
+    """
 
     market: str
     begin: float
     end: float
     share: float = 0.75
     volume: float = 4.0
-    topic: str = "app"
+    topic: str | None = "app"
+    label: str = "negative"
+    newcomers: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,10 @@ def generate(plan: FeedPlan) -> Iterator[FeedLine]:
     broken = int(plan.events * plan.broken)
     duplicates = int(plan.events * plan.duplicates)
     fresh = plan.events - broken - duplicates
-    lines = [_event(plan, rng, number, at_ms) for number, at_ms in enumerate(_times(plan, rng, fresh))]
+    lines = [
+        event(plan, rng, f"s{plan.seed}-{number}", at_ms, active(plan.incidents, _progress(plan, at_ms)))
+        for number, at_ms in enumerate(_times(plan, rng, fresh))
+    ]
     extra = [_repeated(rng, line) for line in rng.sample(lines, duplicates)]
     extra += [_broken(plan, rng, BROKEN[number % len(BROKEN)], number) for number in range(broken)]
     arrival = {id(line): line.at_ms + rng.expovariate(1 / 4_000) for line in lines}
@@ -104,46 +111,49 @@ def _times(plan: FeedPlan, rng: random.Random, count: int) -> list[int]:
     return sorted(begin + int(rng.random() * plan.span_ms) for _ in range(count))
 
 
-def _event(plan: FeedPlan, rng: random.Random, number: int, at_ms: int) -> FeedLine:
-    progress = 1 - (plan.end_ms - at_ms) / plan.span_ms
+def _progress(plan: FeedPlan, at_ms: int) -> float:
+    return 1 - (plan.end_ms - at_ms) / plan.span_ms
+
+
+def active(incidents: Iterable[Incident], at: float) -> dict[str, Incident]:
+    """Market -> its incident under way at `at`."""
+    return {one.market: one for one in reversed(list(incidents)) if one.begin <= at <= one.end}
+
+
+def event(plan: FeedPlan, rng: random.Random, event_id: str, at_ms: int, incidents: Mapping[str, Incident]) -> FeedLine:
+    """One event of a time, its market drawn by share, hour of day and the incidents under way."""
     hour = at_ms / 3_600_000 % 24
     weights = [
         feed.share
         * (1 + 0.5 * math.cos((hour - feed.peak_hour) / 24 * 2 * math.pi))
-        * (incident.volume if (incident := _incident(plan, market, progress)) else 1)
+        * (incidents[market].volume if market in incidents else 1)
         for market, feed in MARKETS.items()
     ]
     market = rng.choices(list(MARKETS), weights)[0]
-    feed = MARKETS[market]
-    incident = _incident(plan, market, progress)
-    negative = incident.share if incident else 0.2
-    label = rng.choices(("negative", "neutral", "positive"), (negative, 0.12, 0.88 - min(negative, 0.85)))[0]
+    feed, incident = MARKETS[market], incidents.get(market)
+    label = rng.choices(("negative", "neutral", "positive"), _label_shares(incident))[0]
     language = rng.choice(feed.languages)
-    text = compose(rng, language, label, incident.topic if incident and label == "negative" else None)
-    grown = feed.users * math.exp(plan.growth_per_day * (progress - 1) * plan.span_ms / DAY_MS)
-    user = f"{market.lower()}-{int(grown * rng.random() ** 2)}"
+    text = compose(rng, language, label, incident.topic if incident and label == incident.label else None)
+    grown = feed.users * math.exp(plan.growth_per_day * (_progress(plan, at_ms) - 1) * plan.span_ms / DAY_MS)
+    number = int(grown * rng.random() ** 2)
+    user = f"{market.lower()}-new-{event_id}" if incident and incident.newcomers else f"{market.lower()}-{number}"
     content: dict[str, Any] = {
-        "v": 1, "id": f"s{plan.seed}-{number}", "market": market, "text": text, "occurred_at": utc(at_ms),
-        "user": user, "lang": language,
+        "v": 1, "id": event_id, "market": market, "text": text, "occurred_at": utc(at_ms), "user": user,
+        "lang": language,
     }  # fmt: skip
     if rng.random() < 0.25:
         content["rating"] = rng.choice({"negative": (1, 2), "neutral": (3,), "positive": (4, 5)}[label])
     return FeedLine(_json(content), at_ms, "accepted", market, user, label)
 
 
-def live_event(plan: FeedPlan, rng: random.Random, event_id: str) -> FeedLine:
-    """One event of now: as at the end of the plan, with an id and a time of its own."""
-    now_ms = time.time_ns() // 1_000_000
-    line = _event(plan, rng, 0, plan.end_ms)
-    content = json.loads(line.value) | {"id": event_id, "occurred_at": utc(now_ms)}
-    return replace(line, value=_json(content), at_ms=now_ms)
-
-
-def _incident(plan: FeedPlan, market: str, progress: float) -> Incident | None:
-    for incident in plan.incidents:
-        if incident.market == market and incident.begin <= progress <= incident.end:
-            return incident
-    return None
+def _label_shares(incident: Incident | None) -> tuple[float, float, float]:
+    """Shares of negative, neutral and positive; an incident's label takes its share from the opposite one."""
+    if incident is None:
+        return 0.2, 0.12, 0.68
+    opposite = 0.88 - min(incident.share, 0.85)
+    if incident.label == "negative":
+        return incident.share, 0.12, opposite
+    return opposite, 0.12, incident.share
 
 
 def compose(rng: random.Random, language: str, label: str, topic: str | None = None) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from streams.compacted import write_all
@@ -189,3 +190,46 @@ def test_silences_are_set_listed_and_ended(shop: Shop) -> None:
     wait_for(lambda: seen() == [])
     assert (0, "") == ((done := shop("mute", "ls")).returncode, done.stdout)
     assert 2 == shop("mute", "add", "--market", "XX", "--hours", "1").returncode
+
+
+@pytest.fixture
+def page_url(shop: Shop) -> Iterator[str]:
+    """A page process on a free port."""
+    command = [sys.executable, "-m", "streams.cli", "page", "--port", "0"]
+    page = subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert page.stdout is not None
+        yield json.loads(page.stdout.readline())["url"]
+    finally:
+        page.terminate()
+        page.communicate(timeout=20)
+
+
+def test_the_page_serves_views_as_they_come(page_url: str) -> None:
+    """Document, script, JSON, health; a stream whose first event is the newest view; nothing foreign may run."""
+    with httpx.Client(base_url=page_url, timeout=10) as client:
+        wait_for(lambda: client.get("/healthz").status_code == 200)
+        document = client.get("/")
+        assert "script-src 'self'" in document.headers["content-security-policy"]
+        assert 200 == client.get("/static/page.js").status_code
+        view = client.get("/view.json").json()
+        assert {"BR", "US"} <= {one["code"] for one in view["markets"]}
+        with client.stream("GET", "/events") as stream:
+            lines = stream.iter_lines()
+            assert "event: view" in (next(lines), next(lines))
+            assert view["step"] <= json.loads(next(lines).removeprefix("data: "))["step"]
+
+
+def test_a_page_without_redis_says_so_and_waits() -> None:
+    """Not ready, with the reason, instead of an end or an empty table."""
+    command = [sys.executable, "-m", "streams.cli", "page", "--port", "0"]
+    away = os.environ | {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"}
+    page = subprocess.Popen(command, env=away, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert page.stdout is not None
+        url = json.loads(page.stdout.readline())["url"]
+        wait_for(lambda: "does not answer" in httpx.get(f"{url}healthz").json()["error"])
+        assert 503 == httpx.get(f"{url}view.json").status_code
+    finally:
+        page.terminate()
+        page.communicate(timeout=20)

@@ -1,0 +1,124 @@
+"""What the page shows, as plain values made from one snapshot."""
+
+from typing import Any
+
+from streams.contracts import AlertRecord
+from streams.metrics import Estimate, MarketMetrics
+from streams.reader import Snapshot, latency_quantile
+
+RECENT_MS = 24 * 3_600_000
+MOST_ALERTS = 50
+
+
+def view_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
+    """All of the page's content at one step; times in epoch ms, None where there is no value."""
+    status = snapshot.status
+    alerts = [
+        _alert(alert, snapshot.muted(alert, now_ms))
+        for alert in snapshot.alerts
+        if alert.state != "resolved" or (alert.ended_at or 0) >= (status.stream_time or 0) - RECENT_MS
+    ]
+    alerts.sort(key=lambda one: (one["state"] == "resolved", -one["started_at"]))
+    active: dict[str, list[str]] = {}
+    for alert in snapshot.alerts:
+        if alert.state == "firing" and not snapshot.muted(alert, now_ms):
+            kinds = active.setdefault(alert.market, [])
+            if alert.kind not in kinds:
+                kinds.append(alert.kind)
+    return {
+        "now": now_ms,
+        "step": status.step,
+        "stream_time": status.stream_time,
+        "published_at": status.published_at,
+        "model": status.model,
+        "device": status.device,
+        "accepted": status.totals.get("accepted", 0),
+        "duplicates": status.totals.get("duplicates", 0),
+        "dead_letters": {
+            name.partition(":")[2]: n for name, n in status.totals.items() if name.startswith("dead_letter:")
+        },
+        "latency_ms": {"p50": latency_quantile(status.totals, 0.5), "p99": latency_quantile(status.totals, 0.99)},
+        "workers": [
+            {"holder": one.holder, "device": one.device, "model": one.model, "silent_ms": max(0, now_ms - one.at)}
+            for one in snapshot.workers
+        ],
+        "markets": [
+            _market(code, one, snapshot, active.get(code, [])) for code, one in sorted(snapshot.metrics.items())
+        ],
+        "everywhere": active.get("*", []),
+        "alerts": alerts[:MOST_ALERTS],
+        "allocation": _allocation(snapshot),
+    }
+
+
+def _market(code: str, one: MarketMetrics, snapshot: Snapshot, alerts: list[str]) -> dict[str, Any]:
+    day, hour = one.windows["24h"], one.windows["1h"]
+    plan = _plan(snapshot, code)
+    profile = snapshot.portfolio.markets.get(code) if snapshot.portfolio else None
+    labels = {name: n / day.n for name, n in day.labels.items()} if day.n else {}
+    worst = sorted(one.topics.items(), key=lambda pair: -pair[1][1])
+    return {
+        "code": code,
+        "status": "observed" if profile is None else profile.status,
+        "n": day.n,
+        "n_1h": hour.n,
+        "users": day.users,
+        "u": _estimate(day.u),
+        "u_corrected": _estimate(day.u_corrected),
+        "u_1h": _estimate(hour.u),
+        "r": _estimate(day.r),
+        "s": day.s,
+        "t": one.t,
+        "objective": one.objective,
+        "labels": labels,
+        "topics": [{"name": name, "n": n, "negative": negative, "u": u} for name, (n, negative, u) in worst[:2]],
+        "flags": list(snapshot.flags.get(code, ())),
+        "newest_event": snapshot.newest_event.get(code),
+        "alerts": alerts,
+        "spend": plan.get("spend"),
+        "reason": plan.get("reason"),
+        "moved": None if snapshot.allocation is None else snapshot.allocation.moves.get(code, 0.0),
+    }
+
+
+def _plan(snapshot: Snapshot, code: str) -> dict[str, Any]:
+    if snapshot.allocation is None:
+        return {}
+    plan: dict[str, Any] = snapshot.allocation.allocation.get("markets", {}).get(code, {})
+    return plan
+
+
+def _estimate(one: Estimate | None) -> dict[str, float] | None:
+    return None if one is None else {"value": one.value, "low": one.low, "high": one.high}
+
+
+def _alert(alert: AlertRecord, muted: bool) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "kind": alert.kind,
+        "market": alert.market,
+        "topic": alert.topic,
+        "state": alert.state,
+        "started_at": alert.started_at,
+        "ended_at": alert.ended_at,
+        "muted": muted,
+        "evidence": alert.evidence,
+    }
+
+
+def _allocation(snapshot: Snapshot) -> dict[str, Any] | None:
+    one = snapshot.allocation
+    if one is None:
+        return None
+    return {
+        "id": one.id,
+        "cause": one.cause,
+        "market": one.market,
+        "stream_time": one.stream_time,
+        "status": one.status,
+        "why": one.why,
+        "budget": one.allocation.get("budget"),
+        "spent": one.allocation.get("spent"),
+        "currency": snapshot.portfolio.plan.currency if snapshot.portfolio else "",
+        "marginal_value_of_budget": one.allocation.get("marginal_value_of_budget"),
+    }

@@ -1,0 +1,69 @@
+"""What the page shows: active alerts by market, muted ones apart, spend with its reason."""
+
+import msgspec
+
+from strategy.portfolio import load_portfolio
+from streams.contracts import AlertRecord, AllocationRecord, MuteRecord
+from streams.dashboard.view import view_of
+from streams.metrics import Estimate, MarketMetrics, WindowMetrics
+from streams.reader import Snapshot, Status
+
+WINDOW = WindowMetrics(10, {"negative": 4, "neutral": 1, "positive": 5}, Estimate(0.5, 0.4, 0.6, 0.05))
+MARKET = MarketMetrics(
+    dict.fromkeys(("5m", "1h", "24h", "7d"), WINDOW), None, 0.3, {"app": (5, 1, 0.6), "price": (5, 3, 0.4)}
+)
+STATUS = Status(7, 100_000_000, 1, "m", "cpu", {"accepted": 10, "dead_letter:bad_time": 2}, {0: 12}, 0, 0, True)
+PLAN = {"markets": {"BR": {"spend": 50.0, "reason": "BR: new"}}, "budget": 100.0, "spent": 90.0}
+ALLOCATION = AllocationRecord(
+    "a", 7, "shift", "BR", 5, "optimal", True, {"BR": 50.0}, {"BR": -3.0}, PLAN, "budget moves"
+)
+
+
+def alert(kind: str, market: str, state: str = "firing", **fields: object) -> AlertRecord:
+    content = {"id": f"{kind}-{market}", "seq": 1, "kind": kind, "market": market, "state": state, "started_at": 5,
+               "fired_at": 5} | fields  # fmt: skip
+    return msgspec.convert(content, AlertRecord)
+
+
+def test_the_page_shows_markets_alerts_and_the_allocation_with_reasons() -> None:
+    """One market observed, one with a profile; shares sum to 1; topics by complaints; no value is None."""
+    alerts = [alert("surge", "BR"), alert("surge", "BR", id="second", topic="app"), alert("bad_input", "*")]
+    snapshot = Snapshot(
+        STATUS, {"BR": MARKET, "NG": MARKET}, alerts, ALLOCATION, load_portfolio(), flags={"BR": ("warming",)}
+    )
+    view = view_of(snapshot, 9)
+    brazil, nigeria = view["markets"]
+    assert (["surge"], ["warming"], "entered", 50.0, "BR: new", -3.0) == tuple(
+        brazil[name] for name in ("alerts", "flags", "status", "spend", "reason", "moved")
+    )
+    assert ("observed", None, None) == (nigeria["status"], nigeria["spend"], nigeria["r"])
+    assert ["price", "app"] == [topic["name"] for topic in brazil["topics"]]
+    assert 1.0 == sum(brazil["labels"].values())
+    assert (["bad_input"], {"bad_time": 2}, 90.0) == (
+        view["everywhere"],
+        view["dead_letters"],
+        view["allocation"]["spent"],
+    )
+    assert msgspec.json.encode(view)
+
+
+def test_a_muted_alert_is_shown_but_alarms_nobody() -> None:
+    """It stays in the list, with the silence; the market is not marked."""
+    mutes = [MuteRecord("m", until=100, created_at=0, market="BR")]
+    view = view_of(Snapshot(STATUS, {"BR": MARKET}, [alert("surge", "BR")], None, mutes=mutes), 9)
+    assert ([], [True], None) == (
+        view["markets"][0]["alerts"],
+        [one["muted"] for one in view["alerts"]],
+        view["allocation"],
+    )
+
+
+def test_old_news_goes_and_what_is_active_comes_first() -> None:
+    """Resolved more than 24 h before stream time: gone."""
+    alerts = [
+        alert("surge", "BR", "resolved", id="old", ended_at=STATUS.stream_time - 25 * 3_600_000),  # type: ignore[operator]
+        alert("surge", "BR", "resolved", id="recent", ended_at=STATUS.stream_time, started_at=90),
+        alert("drop", "BR", id="active"),
+    ]
+    view = view_of(Snapshot(STATUS, {}, alerts, None), 9)
+    assert ["active", "recent"] == [one["id"] for one in view["alerts"]]
