@@ -15,10 +15,13 @@ demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis,
 	$(BIN)/marketpulse demo
 
 test: $(LIGHT) ## unit, contract, agent and integration tests, and three faults
-	$(BIN)/python -m pytest --ignore=tests/models
+	$(BIN)/python -m pytest --ignore=tests/models --ignore=tests/browser
 
 test-models: $(TRAIN) ## training and export with PyTorch (loads some 3 GB into .venv-train)
 	.venv-train/bin/python -m pytest tests/models
+
+test-browser: $(LIGHT) ## the page in a headless Chromium (Debian packages chromium and chromium-driver)
+	$(BIN)/python -m pytest tests/browser
 
 check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
@@ -27,7 +30,7 @@ bench: $(LIGHT) ## engine, classify and pipeline; ratios within one run
 	$(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
 
 lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
-	for one in light:cpu,embedded,page,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page worker-gpu:gpu,page; do \
+	for one in light:cpu,embedded,page,browser,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page worker-gpu:gpu,page; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --strip-extras \
 	    $$(echo $${one#*:},build | sed 's/^/--extra /; s/,/ --extra /g') -o requirements/$${one%%:*}.txt pyproject.toml \
 	    || exit 1; done
@@ -52,5 +55,5 @@ $(TRAIN): requirements/train.txt pyproject.toml
 	.venv-train/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test test-models check bench lock clean
+.PHONY: help setup demo test test-models test-browser check bench lock clean
 .DEFAULT_GOAL := help
