@@ -160,7 +160,7 @@ def publish(
 def simulate(
     seed: Annotated[int, typer.Option()] = 1,
     events: Annotated[int, typer.Option(min=10, max=5_000_000)] = 20_000,
-    out: Annotated[Path, typer.Option(help="JSONL file to write (.gz by suffix).")] = Path("feed.jsonl.gz"),
+    out: Annotated[Path, typer.Option(help="JSONL or CSV file to write (by suffix, .gz too).")] = Path("feed.jsonl.gz"),
     expected: Annotated[Path | None, typer.Option(help="Where the truth goes, as JSON.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Publish to Kafka as time goes by instead of a file.")] = False,
     rate: Annotated[float, typer.Option(min=0.1, max=5_000, help="Live: events a second.")] = 20.0,

@@ -1,12 +1,14 @@
 """A seeded, multilingual feed with its truth: markets, users, incidents, duplicates and broken lines."""
 
+import csv
 import gzip
+import io
 import json
 import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -223,14 +225,26 @@ def expected_of(lines: list[FeedLine]) -> dict[str, Any]:
 
 
 def write_feed(plan: FeedPlan, out: Path, expected: Path | None = None) -> dict[str, Any]:
-    """Write a feed as JSONL (gzip by suffix) and, if asked, its truth; the truth."""
-    lines = list(generate(plan))
-    content = b"".join(line.value + b"\n" for line in lines)
+    """Write a feed as JSONL or CSV (by suffix, gzip too) and, if asked, its truth; the truth.
+
+    A CSV file cannot hold broken JSON, so it has neither broken lines nor duplicates.
+    """
+    as_csv = ".csv" in out.suffixes
+    lines = list(generate(replace(plan, broken=0.0, duplicates=0.0) if as_csv else plan))
+    content = _csv(lines) if as_csv else b"".join(line.value + b"\n" for line in lines)
     out.write_bytes(gzip.compress(content, mtime=0) if out.suffix == ".gz" else content)
     truth = expected_of(lines)
     if expected is not None:
         expected.write_text(json.dumps(truth, indent=1) + "\n", "utf-8")
     return truth
+
+
+def _csv(lines: list[FeedLine]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ("id", "market", "text", "occurred_at", "user", "lang", "rating"), restval="")
+    writer.writeheader()
+    writer.writerows({name: value for name, value in json.loads(line.value).items() if name != "v"} for line in lines)
+    return text.getvalue().encode()
 
 
 def _json(content: dict[str, Any]) -> bytes:

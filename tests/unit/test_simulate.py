@@ -1,9 +1,16 @@
 """The simulated feed keeps its word: its truth is what the decoder finds."""
 
+import time
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from streams.decode import Rejected, decode
-from streams.simulate import FeedPlan, expected_of, generate
+from streams.errors import BadInput
+from streams.feed_files import read_records
+from streams.live import KINDS, live_records, parse_incident
+from streams.simulate import FeedPlan, active, expected_of, generate, write_feed
 
 PLAN = FeedPlan(seed=3, events=2_000)
 
@@ -29,3 +36,35 @@ def test_the_truth_is_what_the_decoder_finds() -> None:
     truth = expected_of(lines)
     wanted = truth["dead_letter_by_code"] | {"accepted": truth["accepted"], "duplicate": truth["duplicates"]}
     assert wanted == dict(found)
+
+
+def test_a_csv_feed_is_read_back_whole(tmp_path: Path) -> None:
+    """Every row is an event that the decoder accepts; nothing is broken or doubled."""
+    truth = write_feed(PLAN, tmp_path / "feed.csv")
+    records = read_records(str(tmp_path / "feed.csv"), False, lambda *why: pytest.fail(str(why)))
+    events = [decode(record.value, PLAN.end_ms) for record in records]
+    assert truth["accepted"] == len({event.id for event in events}) == PLAN.events
+    assert any(event.rating for event in events)
+
+
+def test_live_events_follow_the_script() -> None:
+    """An outage turns a market negative and loud, a launch brings newcomers, a silence is silent."""
+    incidents = tuple(
+        parse_incident(f"{kind}:{market}:0:60")[1] for kind, market in zip(KINDS, ("BR", "DE", "IN", "RU"), strict=True)
+    )
+    left = iter(range(3_000))
+    feed = live_records(PLAN, incidents, lambda at: next(left, None) is None)
+    events = [decode(record.value, time.time_ns() // 1_000_000) for record in feed]
+    counts = Counter(event.market for event in events)
+    assert (3_000, 0) == (len(events), counts["RU"])
+    assert counts["BR"] > 2 * counts["DE"] > 0
+    assert all("-new-" in str(event.user) for event in events if event.market == "IN")
+    assert len({event.id for event in events}) == len(events)
+    assert {"BR"} == set(active(incidents[:1], 30)) != set(active(incidents[:1], 61))
+
+
+@pytest.mark.parametrize("text", ["outage", "flood:BR:0:9", "outage:XX:0:9", "outage:BR:9:1", "outage:BR:a:b"])
+def test_an_incident_that_cannot_be_read_is_said(text: str) -> None:
+    """With an example of one that can."""
+    with pytest.raises(BadInput, match="outage:BR:60:300"):
+        parse_incident(text)

@@ -1,0 +1,79 @@
+"""The documents' examples as they stand: every ```bash block is run, in order, against a real stack and worker."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.embedded import EmbeddedStack
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def run_blocks(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Callable[[str], list[str]]]:
+    """Runs a page's blocks in an empty folder, beside one worker with a ledger of its own; what each one printed."""
+    environment = os.environ | {
+        "MARKETPULSE_KAFKA": stack.endpoints.kafka,
+        "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
+        "MARKETPULSE_PREFIX": prefix,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    subprocess.run(["marketpulse", "ledger", "init"], env=environment, check=True, timeout=60)
+    worker = subprocess.Popen(["marketpulse", "worker"], env=environment, stderr=subprocess.DEVNULL, cwd=tmp_path)
+
+    def run(page: str) -> list[str]:
+        said = []
+        for block in re.findall(r"```bash\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL):
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block],
+                env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False,
+            )  # fmt: skip
+            assert 0 == done.returncode, f"{block}\n{done.stdout}\n{done.stderr}"
+            said.append(done.stdout)
+        return said
+
+    try:
+        yield run
+    finally:
+        worker.terminate()
+        worker.wait(20)
+
+
+def test_the_tutorial(run_blocks: Callable[[str], list[str]]) -> None:
+    """Own CSV in, alert out; then silence, floor and dead letter do what the page says."""
+    doctor, made, published, alerts, plan, mute, profiles, dead = run_blocks("tutorial.md")
+    assert "WRONG secrets" in doctor
+    assert "id,market,text,occurred_at,user,lang,rating" in made
+    assert "6000 records published" in published
+    assert "surge BR" in alerts
+    assert "1,500" in plan
+    assert "outage, being mended" in mute
+    assert "125" in profiles
+    assert "unknown_market" in dead
+
+
+@pytest.mark.skipif(
+    not (shutil.which("kcat") and shutil.which("redis-cli")), reason="needs the Debian packages kcat and redis-tools"
+)
+def test_any_language(run_blocks: Callable[[str], list[str]]) -> None:
+    """With kcat and redis-cli alone: what was published is counted, rejected, classified and read."""
+    publish, event, wait, rejected, table, market, step, keys, changes, topics, profile = run_blocks("any-language.md")
+    assert "" == publish + event + wait + profile
+    assert "code=unknown_market" in rejected
+    assert "no such market" in rejected
+    assert {"BR", "DE"} == set(table.split()[::2])
+    metrics, of_topics, excerpts = (json.loads(line) for line in market.splitlines())
+    assert 2 == metrics["metrics"]["windows"]["24h"]["n"]
+    assert 2 == sum(n for n, *_ in of_topics.values())
+    assert {"a entrega atrasou de novo", "gostei muito"} == {one["text"] for one in excerpts}
+    assert "stream_time" in step
+    assert '"BR"' in keys.splitlines()[-1]
+    assert "markets" in changes
+    assert 3 == sum('"claim"' in line for line in topics.splitlines())
