@@ -36,7 +36,7 @@ lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at o
 	    || exit 1; done
 
 clean: ## remove both environments and caches
-	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build *.control-data
+	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 
 $(LIGHT): requirements/light.txt pyproject.toml
 	@$(NEW_ENOUGH)

@@ -5,7 +5,9 @@ import gc
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterable, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -35,6 +37,8 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
         f"{settings.prefix}.control",
         broker=f"kafka://{settings.kafka}".replace(",", ";kafka://"),
         store="memory://",
+        datadir=Path(tempfile.gettempdir())
+        / f"{settings.prefix}.control-data",  # Faust wants one; nothing is kept there
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,

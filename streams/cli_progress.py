@@ -15,7 +15,8 @@ def progress(what: str) -> Iterator[Update]:
     """A bar for as long as the block lasts; the update takes how much is done and of how much, None = not known."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+    hidden = not console.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(what, total=None)
 
         def update(done: int, total: int | None = None) -> None:
