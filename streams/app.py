@@ -23,7 +23,7 @@ from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
 from streams.settings import Settings, load_settings
 from streams.source import Source
-from streams.topics import topic_name
+from streams.topics import kafka_answers, topic_name
 from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps, patiently
 
 log = get_logger("app")
@@ -160,6 +160,7 @@ def run_worker(settings: Settings) -> None:
     gc.freeze()  # what lives as long as the process is not looked at again ...
     gc.set_threshold(100_000, 50, 100)  # ... and events, which form no cycles, seldom: 1,000 of them come every 10 ms
     log.info("worker_started", pid=os.getpid(), model=deps.classifier.info.id, device=deps.classifier.info.device)
+    asyncio.run(patiently(lambda: kafka_answers(settings.kafka), "Kafka"))  # Faust would give up at once
     worker.execute_from_commandline()
 
 

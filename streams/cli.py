@@ -1,6 +1,7 @@
 """The command line: every command's arguments and output; the work is elsewhere."""
 
 import asyncio
+import logging
 import sys
 import time
 from pathlib import Path
@@ -90,7 +91,10 @@ def up(
 
 @app.command()
 def worker() -> None:
-    """Run one worker until SIGTERM. Exit codes: 0 stopped, 75 start it again, 78 an operator is needed."""
+    """Run one worker until SIGTERM. Exit codes: 0 stopped, 75 start it again, 78 an operator is needed.
+
+    Example: `MARKETPULSE_KAFKA=kafka:9092 MARKETPULSE_REDIS_URL=redis://redis:6379/0 marketpulse worker`
+    """
     from streams.app import run_worker
 
     run_worker(load_settings())
@@ -126,7 +130,7 @@ def publish(
     file: File,
     raw: Annotated[bool, typer.Option("--raw", help="Send each line's bytes as they are, broken ones too.")] = False,
     rate: Annotated[
-        float | None, typer.Option(help="Records per second; default: as fast as Kafka takes them.")
+        float | None, typer.Option(min=0.01, help="Records per second; default: as fast as Kafka takes them.")
     ] = None,
     shift: Annotated[
         bool, typer.Option("--shift-to-now", help="Move all times so that the newest event is now.")
@@ -316,6 +320,8 @@ def classify(
     """What the model says of one text. Example: `marketpulse classify "a entrega atrasou de novo" --lang pt`"""
     from models.load import load_classifier
 
+    if not text.strip():
+        raise BadInput("the text is empty. Operator action: give one.")
     settings = load_settings()
     classifier = load_classifier(settings.model, settings.model_folder, settings.device, settings.threads)
     predicted = classifier.classify([text], [lang])
@@ -344,7 +350,10 @@ def topics_create(
 
 @ledger_app.command("init")
 def ledger_init(partitions: Annotated[int, typer.Option(min=1)] = 8, as_json: Json = False) -> None:
-    """Create topics and an empty ledger where there is none; an existing ledger is left as it is."""
+    """Create topics and an empty ledger where there is none; an existing ledger is left as it is.
+
+    Example: `marketpulse ledger init --partitions 16`
+    """
     from streams.embedded import Endpoints
     from streams.run import set_up
 
@@ -357,7 +366,10 @@ def ledger_init(partitions: Annotated[int, typer.Option(min=1)] = 8, as_json: Js
 
 @bench_app.command("engine")
 def bench_engine(events: Annotated[int, typer.Option(min=10_000)] = 2_000_000, as_json: Json = False) -> None:
-    """Everything but the model, in one worker process: Kafka, decode, de-duplicate, windows, users, commit."""
+    """Everything but the model, in one worker process: Kafka, decode, de-duplicate, windows, users, commit.
+
+    Example: `marketpulse bench engine --events 500000`
+    """
     from streams.bench import bench_engine as measure
 
     with shown_events("counting", _progress) as say:
@@ -372,7 +384,10 @@ def bench_classify(
     data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The classifier against a bare ONNX Runtime loop over the same texts, in turn."""
+    """The classifier against a bare ONNX Runtime loop over the same texts, in turn.
+
+    Example: `marketpulse bench classify --device cuda --texts 20000`
+    """
     from models.bench import bench_classify as measure
     from models.onnx import load_onnx_classifier
     from streams.bench import PIPELINE_BATCH, bench_texts
@@ -384,12 +399,15 @@ def bench_classify(
 
 @bench_app.command("pipeline")
 def bench_pipeline(
-    texts: Annotated[int, typer.Option(min=2_000)] = 8_000,
+    texts: Annotated[int, typer.Option(min=500)] = 8_000,
     rounds: Annotated[int, typer.Option(min=5)] = 5,
     data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The whole worker with the real model against a bare ONNX Runtime loop over the same texts, in turn."""
+    """The whole worker with the real model against a bare ONNX Runtime loop over the same texts, in turn.
+
+    Example: `marketpulse bench pipeline --rounds 7 --json`
+    """
     from streams.bench import bench_pipeline as measure
     from streams.bench import bench_texts
 
@@ -423,11 +441,15 @@ def _progress(event: dict[str, object]) -> None:
 
 def main() -> None:
     """Entry point: errors become one message and their exit code."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # commands say themselves what did not answer
     try:
         app(standalone_mode=True)
     except MarketpulseError as error:
         sys.stderr.write(f"marketpulse: {error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        sys.stderr.write(f"marketpulse: {error}. Operator action: check path and rights.\n")
+        sys.exit(2)
     except (ModelError, StrategyError) as error:
         sys.stderr.write(f"marketpulse: {error}\n")
         sys.exit(2)

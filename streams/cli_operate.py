@@ -107,9 +107,16 @@ def alerts(
 
 
 @dead_letters_app.command("ls")
-def dead_letters_ls(code: Code = None, market: OfMarket = None, hours: Since = None, as_json: Json = False) -> None:
-    """List dead letters, oldest first. Example: `marketpulse dead-letters ls --code bad_time`"""
-    found = _collect(_selection(code, market, hours, None))
+def dead_letters_ls(
+    code: Code = None,
+    market: OfMarket = None,
+    hours: Since = None,
+    limit: Annotated[int, typer.Option(min=0, help="Only the newest so many; 0 = all.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List dead letters, the newest last. Example: `marketpulse dead-letters ls --code bad_time`"""
+    every = _collect(_selection(code, market, hours, None))
+    found = every[-limit:]
     if as_json:
         for one in found:
             _print_json(_public(one))
@@ -118,7 +125,7 @@ def dead_letters_ls(code: Code = None, market: OfMarket = None, hours: Since = N
     for one in found:
         source = f"{one.source_partition}@{one.source_offset}"
         table.add_row(str(one.offset), one.code, one.market or "-", source, one.message)
-    table.caption = f"{len(found)} dead letters"
+    table.caption = f"{len(every)} dead letters" + (f", the newest {limit}" if len(found) < len(every) else "")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

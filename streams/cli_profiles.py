@@ -162,10 +162,7 @@ def mute_add(
 @mute_app.command("ls")
 def mute_ls(as_json: Json = False) -> None:
     """Silences in force. Example: `marketpulse mute ls`"""
-    settings, mutes = load_settings(), Mutes()
-    for record in asyncio.run(read_all(settings.kafka, topic_name(settings.prefix, "market.mutes"))):
-        mutes.take(record)
-    for mute in mutes.active(time.time_ns() // 1_000_000):
+    for mute in _active_mutes(load_settings()):
         what = " ".join(f"{name}={getattr(mute, name)}" for name in ("kind", "market", "topic") if getattr(mute, name))
         _say(
             msgspec.to_builtins(mute),
@@ -178,8 +175,17 @@ def mute_ls(as_json: Json = False) -> None:
 def mute_rm(mute: Annotated[str, typer.Argument(help="Id, as `ls` names it.")], as_json: Json = False) -> None:
     """End a silence. Example: `marketpulse mute rm 3f2a9c1d77aa`"""
     settings = load_settings()
+    if mute not in {one.id for one in _active_mutes(settings)}:
+        raise BadInput(f"no silence {mute} is in force. Operator action: `marketpulse mute ls`.")
     asyncio.run(write_all(settings.kafka, topic_name(settings.prefix, "market.mutes"), [(mute, None)]))
     _say({"removed": mute}, as_json, f"silence {mute} ended")
+
+
+def _active_mutes(settings: Settings) -> list[MuteRecord]:
+    mutes = Mutes()
+    for record in asyncio.run(read_all(settings.kafka, topic_name(settings.prefix, "market.mutes"))):
+        mutes.take(record)
+    return mutes.active(time.time_ns() // 1_000_000)
 
 
 def _say(content: dict[str, Any], as_json: bool, plain: str) -> None:

@@ -20,9 +20,13 @@ class CompactedTopic:
         self._consumer: AIOKafkaConsumer | None = None
         self._at = 0
 
-    async def start(self) -> None:
-        """Read everything that is there now. Raises Unavailable; may be tried again."""
-        first, end = (await topic_offsets(self._bootstrap, self._partition.topic))[0]
+    async def start(self, patience: int = 50) -> None:
+        """Read everything that is there now. Raises Unavailable; may be tried again.
+
+        Args:
+            patience: tenths of a second for which a topic just created may not be known yet.
+        """
+        first, end = (await topic_offsets(self._bootstrap, self._partition.topic, patience))[0]
         await self._open(max(first, self._at))
         while self._at < end:
             await self._poll()
@@ -74,7 +78,7 @@ async def read_all(bootstrap: str, topic: str) -> list[CompactedRecord]:
     found: list[CompactedRecord] = []
     reader = CompactedTopic(bootstrap, topic, found.append)
     try:
-        await reader.start()
+        await reader.start(patience=1)
     finally:
         await reader.stop()
     return found

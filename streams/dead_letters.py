@@ -52,7 +52,7 @@ class Selection:
 async def read_dead_letters(bootstrap: str, prefix: str, selection: Selection) -> AsyncIterator[RejectedRecord]:
     """The selected dead letters that stand in the topic now, oldest first. Raises Unavailable."""
     topic = topic_name(prefix, "feedback.dead-letter")
-    first, end = (await topic_offsets(bootstrap, topic))[0]
+    first, end = (await topic_offsets(bootstrap, topic, patience=1))[0]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     try:
         await consumer.start()
@@ -109,7 +109,9 @@ async def replay(
             done += 1
             on_progress(done)
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"Kafka at {bootstrap} does not take records ({done} were sent): {error!r}.") from error
+        raise Unavailable(
+            f"Kafka at {bootstrap} does not take records ({done} were sent): {error!r}. Operator action: start it."
+        ) from error
     finally:
         await producer.stop()
     return done

@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
 from rich.console import Console
@@ -62,7 +63,7 @@ def _feed(kafka: str, prefix: str, stop: threading.Event) -> None:
     )
     topic = topic_name(prefix, "feedback")
     history = [Record(line.user.encode() or None, line.value) for line in generate(plan)]
-    asyncio.run(publish(kafka, topic, history, rate=EVENTS / REPLAY_SECONDS))
+    asyncio.run(publish(kafka, topic, takewhile(lambda _: not stop.is_set(), history), rate=EVENTS / REPLAY_SECONDS))
     going_on = (Incident("BR", 0.0, math.inf, share=0.8, volume=3.0),)
     asyncio.run(publish(kafka, topic, live_records(plan, going_on, lambda _: stop.is_set()), LIVE_RATE))
 

@@ -69,6 +69,11 @@ def _csv_records(content: bytes, on_broken: Callable[[int, str], object]) -> Ite
         table = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         raise BadInput(f"the CSV file is not UTF-8: {error}. Operator action: save it as UTF-8.") from error
+    if missing := [name for name in ("id", "market", "text", "occurred_at") if name not in (table.fieldnames or ())]:
+        raise BadInput(
+            f"the CSV file has no column {', '.join(missing)}. Operator action: name the columns in its first line "
+            "as the contract does: id, market, text, occurred_at, and if you like user, lang, rating, channel."
+        )
     for row in table:
         number = table.line_num
         if None in row or None in row.values():

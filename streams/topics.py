@@ -42,6 +42,19 @@ TOPICS: tuple[TopicSpec, ...] = (
 )
 
 
+async def kafka_answers(bootstrap: str) -> None:
+    """Return if Kafka answers. Raises Unavailable."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+    except (KafkaError, OSError) as error:
+        raise Unavailable(
+            f"Kafka at {bootstrap} does not answer: {error}. Operator action: start it or mend MARKETPULSE_KAFKA."
+        ) from error
+    finally:
+        await admin.close()
+
+
 async def create_topics(bootstrap: str, prefix: str, feedback_partitions: int = 8, replication: int = 1) -> list[str]:
     """Create what is missing; the names of the topics that were created. Raises Unavailable."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
