@@ -246,6 +246,7 @@ def page(
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # so that whoever reads the address may connect at once
     except OSError as error:
         raise BadInput(f"{host}:{port}: {error}. Operator action: give another --host or --port.") from error
     _say({"event": "page", "url": f"http://{host}:{listening.getsockname()[1]}/"})
