@@ -1,25 +1,41 @@
-"""Per-language class biases, so that the share of each answered label is the share of the true one."""
+"""Per-language calibration: class biases that give labels their true shares, and a temperature for confidence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from models.errors import BadArtifact
 
 ROUNDS = 200
 LEAST_ROWS = 100
 LARGEST_BIAS = 1.5
+TEMPERATURES = (0.4, 4.0)
 ANY_LANGUAGE = ""
 
 
-def fit_biases(
-    probabilities: NDArray[np.float32], truth: NDArray[np.int64], languages: Sequence[str]
-) -> dict[str, tuple[float, ...]]:
-    """Log-biases per language, and one for unknown languages under "".
+class Calibration(msgspec.Struct, frozen=True):
+    """p = softmax((log p + biases)/temperature): biases decide which label wins, the temperature how sure it is."""
 
-    Each is added to the log-probabilities; found by moving every class's bias against its surplus until the shares of
-    the answers (argmax) are those of the labels. Languages with fewer than 100 rows take the common one.
+    biases: tuple[float, ...]
+    temperature: float = 1.0
+
+
+def primary_language(tag: str | None) -> str:
+    """The primary language of a BCP 47 tag in lower case; "" for none."""
+    return (tag or ANY_LANGUAGE).partition("-")[0].lower()
+
+
+def fit_calibration(
+    probabilities: NDArray[np.float32], truth: NDArray[np.int64], languages: Sequence[str]
+) -> dict[str, Calibration]:
+    """One calibration per language, and one for unknown languages under "".
+
+    The biases are found by moving every class's bias against its surplus until the shares of the answers (argmax) are
+    those of the labels: metrics count answers. The temperature then minimises the negative log-likelihood; it changes
+    no answer. Languages with fewer than 100 rows take the common one.
 
     Args:
         probabilities: (n, classes), rows sum to 1.
@@ -32,28 +48,56 @@ def fit_biases(
     if len(truth) == 0:
         raise BadArtifact("no labelled rows to calibrate on. Operator action: give a file with `text` and `label`.")
     names = np.array(languages)
-    biases = {ANY_LANGUAGE: _fit(probabilities, truth)}
+    found = {ANY_LANGUAGE: _fit(probabilities, truth)}
     for language in sorted(set(languages) - {ANY_LANGUAGE}):
         chosen = names == language
         if chosen.sum() >= LEAST_ROWS:
-            biases[language] = _fit(probabilities[chosen], truth[chosen])
-    return biases
+            found[language] = _fit(probabilities[chosen], truth[chosen])
+    return found
 
 
-def _fit(probabilities: NDArray[np.float32], truth: NDArray[np.int64]) -> tuple[float, ...]:
+def _fit(probabilities: NDArray[np.float32], truth: NDArray[np.int64]) -> Calibration:
     classes = probabilities.shape[1]
-    logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-9))
+    logs = _logs(probabilities)
     wanted = (np.bincount(truth, minlength=classes) + 1) / (len(truth) + classes)
     bias = np.zeros(classes)
     for step in range(ROUNDS):
         answered = (np.bincount((logs + bias).argmax(axis=1), minlength=classes) + 1) / (len(truth) + classes)
         bias += (0.5 if step < ROUNDS // 2 else 0.1) * np.log(wanted / answered)
         bias = np.clip(bias - bias.mean(), -LARGEST_BIAS, LARGEST_BIAS)
-    return tuple(round(float(one), 4) for one in bias)
+    rows = np.arange(len(truth))
+
+    def loss(temperature: float) -> float:
+        return -float(np.log(np.maximum(_softmax((logs + bias) / temperature)[rows, truth], 1e-12)).mean())
+
+    best = minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x
+    return Calibration(tuple(round(float(one), 4) for one in bias), round(float(best), 4))
 
 
-def apply_biases(probabilities: NDArray[np.float32], biases: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities (n, classes) with log-biases (n, classes) added, rows summing to 1 again."""
-    weighted = probabilities * np.exp(biases)
-    result: NDArray[np.float32] = weighted / np.maximum(weighted.sum(axis=1, keepdims=True), 1e-12)
-    return result.astype(np.float32)
+def apply_calibration(
+    probabilities: NDArray[np.float32], languages: Sequence[str | None], calibration: Mapping[str, Calibration]
+) -> NDArray[np.float32]:
+    """Calibrated probabilities (n, classes), rows summing to 1; unknown languages take the common calibration.
+
+    Args:
+        probabilities: (n, classes) as the model gives them.
+        languages: (n,) BCP 47 tags or None.
+        calibration: by primary language; empty = nothing is changed.
+    """
+    if not calibration or not len(probabilities):
+        return probabilities
+    chosen = [calibration.get(primary_language(tag), calibration[ANY_LANGUAGE]) for tag in languages]
+    biases = np.array([one.biases for one in chosen])
+    temperatures = np.array([[one.temperature] for one in chosen])
+    return _softmax((_logs(probabilities) + biases) / temperatures).astype(np.float32)
+
+
+def _logs(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    logs: NDArray[np.float64] = np.log(np.maximum(probabilities.astype(np.float64), 1e-9))
+    return logs
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return result

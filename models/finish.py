@@ -3,14 +3,12 @@
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
-from models.calibrate import fit_biases
+from models.calibrate import fit_calibration, primary_language
 from models.card import CARD, card_of
-from models.evaluate import Evaluation, evaluate
+from models.evaluate import Evaluation, evaluate, labelled, numbers
 from models.manifest import entry_of, load_manifest, write_manifest
 from models.onnx import load_onnx_classifier
-from models.rows import read_rows
 
 
 def finish(folder: Path, development: Path, test: Path) -> Evaluation:
@@ -20,12 +18,12 @@ def finish(folder: Path, development: Path, test: Path) -> Evaluation:
     """
     manifest = msgspec.structs.replace(load_manifest(folder), calibration={}, evaluation=None)
     write_manifest(folder, manifest)
-    rows = list(read_rows(development))
+    rows = labelled(development)
     classifier = load_onnx_classifier(folder, "cpu")
     answered = classifier.classify([row.text for row in rows], [None] * len(rows))
-    truth = np.array([manifest.sentiments.index(row.label) for row in rows])
-    biases = fit_biases(answered.sentiment, truth, [row.lang for row in rows])
-    write_manifest(folder, msgspec.structs.replace(manifest, calibration=biases))
+    truth = numbers([row.label for row in rows], manifest.sentiments)
+    calibration = fit_calibration(answered.sentiment, truth, [primary_language(row.lang) for row in rows])
+    write_manifest(folder, msgspec.structs.replace(manifest, calibration=calibration))
     classifier = load_onnx_classifier(folder, "cpu")
     evaluation = evaluate(classifier, development)
     (folder / CARD).write_text(card_of(manifest, evaluation, evaluate(classifier, test)), encoding="utf-8")
@@ -33,7 +31,7 @@ def finish(folder: Path, development: Path, test: Path) -> Evaluation:
         folder,
         msgspec.structs.replace(
             manifest,
-            calibration=biases,
+            calibration=calibration,
             evaluation=evaluation,
             files=manifest.files | {CARD: entry_of(folder / CARD)},
         ),

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from models.calibrate import Calibration
 from models.clean import clean_sha256
 from models.errors import BadArtifact
 from models.evaluate import Evaluation
@@ -25,8 +26,8 @@ class FileEntry(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """`files` by their name within the folder; `max_length` in tokens.
 
-    `calibration`: log-biases of the sentiments per language, "" for any other (see `models/calibrate.py`); empty =
-    raw softmax. `evaluation`: on the development set, with one confusion matrix a language.
+    `calibration`: of the sentiments per language, "" for any other (see `models/calibrate.py`); empty = raw softmax.
+    `evaluation`: on the development set, with one confusion matrix a language.
     """
 
     id: str
@@ -38,7 +39,7 @@ class Manifest(msgspec.Struct, frozen=True):
     opset: int
     precision: str
     clean_sha256: str
-    calibration: dict[str, tuple[float, ...]] = {}
+    calibration: dict[str, Calibration] = {}
     evaluation: Evaluation | None = None
     v: int = 1
 
@@ -73,10 +74,11 @@ def load_manifest(folder: Path) -> Manifest:
         )
     if manifest.calibration and (
         "" not in manifest.calibration
-        or any(len(biases) != len(SENTIMENTS) for biases in manifest.calibration.values())
+        or any(len(one.biases) != len(SENTIMENTS) for one in manifest.calibration.values())
+        or any(not 0.01 < one.temperature < 100 for one in manifest.calibration.values())
     ):
         raise BadArtifact(
-            f"the calibration in {folder} lacks the common biases or has a wrong number of them. "
+            f"the calibration in {folder} lacks the common one or has a wrong number of biases or a wild temperature. "
             "Operator action: calibrate the model again."
         )
     for name, expected in manifest.files.items():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from models.batching import plan_batches
-from models.calibrate import ANY_LANGUAGE, apply_biases
+from models.calibrate import apply_calibration
 from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
 from models.errors import BadArtifact, BadOutput, DeviceMissing
@@ -37,7 +37,6 @@ class OnnxClassifier:
         self._tokenizer = tokenizer
         self._manifest = manifest
         self._limits = BATCH_LIMITS[device]
-        self._biases = {name: np.array(biases, np.float32) for name, biases in manifest.calibration.items()}
         self._info = ModelInfo(
             id=manifest.id,
             sha256=manifest.model_sha256,
@@ -62,14 +61,7 @@ class OnnxClassifier:
             sentiment[rows], topic[rows] = self.run(ids, mask)
         _require_probabilities(sentiment)
         _require_probabilities(topic)
-        if self._biases and len(texts):
-            sentiment = apply_biases(sentiment, np.stack([self._bias(language) for language in languages]))
-        return Predictions(sentiment, topic)
-
-    def _bias(self, language: str | None) -> NDArray[np.float32]:
-        """The biases of a BCP 47 tag's primary language, else the common ones."""
-        primary = (language or ANY_LANGUAGE).partition("-")[0].lower()
-        return self._biases.get(primary, self._biases[ANY_LANGUAGE])
+        return Predictions(apply_calibration(sentiment, languages, self._manifest.calibration), topic)
 
     def batches(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Cleaned, tokenised and padded batches: (row numbers, token ids, attention mask)."""

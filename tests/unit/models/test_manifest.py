@@ -65,8 +65,11 @@ SPOILED: dict[str, Callable[[Path], object]] = {
     "other sentiments": lambda folder: change(folder, sentiments=["bad", "good"]),
     "sentiments in another order": lambda folder: change(folder, sentiments=SENTIMENTS[::-1]),
     "doubled topics": lambda folder: change(folder, topics=[TOPICS[0], *TOPICS[:-1]]),
-    "calibration without common biases": lambda folder: change(folder, calibration={"en": [0, 0, 0]}),
-    "calibration of another size": lambda folder: change(folder, calibration={"": [0, 0]}),
+    "calibration without a common one": lambda folder: change(folder, calibration={"en": {"biases": [0, 0, 0]}}),
+    "calibration of another size": lambda folder: change(folder, calibration={"": {"biases": [0, 0]}}),
+    "calibration with a wild temperature": lambda folder: change(
+        folder, calibration={"": {"biases": [0, 0, 0], "temperature": 0}}
+    ),
 }
 
 
