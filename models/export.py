@@ -18,7 +18,7 @@ from models.clean import clean, clean_sha256
 from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
 from models.manifest import Manifest, entry_of, write_manifest
-from models.network import FeedbackClassifier, Probabilities
+from models.network import Probabilities
 from models.onnx import OnnxClassifier, load_onnx_classifier
 
 OPSET = 17
@@ -41,7 +41,7 @@ class _Calibration(CalibrationDataReader):
 
 
 def export(
-    network: FeedbackClassifier,
+    network: torch.nn.Module,
     tokenizer_file: Path,
     out: Path,
     model_id: str,
@@ -94,7 +94,7 @@ def export(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=_products_of_activations(prepared),
+            nodes_to_exclude=_products_of_activations(prepared) + _whole_number_tables(prepared),
         )
         prepared.unlink()
         plain.unlink()
@@ -129,7 +129,14 @@ def _products_of_activations(graph_file: Path) -> list[str]:
     return [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] not in constants]
 
 
-def _require_parity(classifier: OnnxClassifier, network: FeedbackClassifier, texts: list[str]) -> None:
+def _whole_number_tables(graph_file: Path) -> list[str]:
+    """Names of the look-ups in tables that hold int8 already."""
+    graph = onnx.load(str(graph_file)).graph
+    tables = {constant.name for constant in graph.initializer if constant.data_type == onnx.TensorProto.INT8}
+    return [node.name for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]
+
+
+def _require_parity(classifier: OnnxClassifier, network: torch.nn.Module, texts: list[str]) -> None:
     differences: tuple[list[float], list[float]] = ([], [])
     with torch.no_grad():
         for _, ids, mask in classifier.batches(texts):

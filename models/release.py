@@ -1,57 +1,123 @@
-"""Make the shipped model from labelled texts: train, export, calibrate, evaluate, describe."""
+"""Make a model folder from labelled texts: votes, teacher, student, export, calibration, scores, card."""
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
+import numpy as np
+from tokenizers import Tokenizer
 
 from models.evaluate import Evaluation
+from models.export import export
 from models.finish import finish
-from models.rows import read_rows
+from models.guidance import Guidance, load, mean_over_translations, narrowed, save, softmax
+from models.labels import SENTIMENTS, TOPICS
+from models.network import NgramVotes, WithVotes
+from models.rows import LabelledText, read_rows
+from models.teacher import TeacherPlan, predict, train_teacher, translation_groups
+from models.train import TrainingPlan, encode_rows, tokenizer_of, train
+from models.votes import SENTIMENT_BUCKETS, TOPIC_BUCKETS, VoteTable, fit_votes, out_of_fold
 
-if TYPE_CHECKING:
-    from models.train import TrainingPlan
-
-MODEL_ID = "marketpulse-small"
 CALIBRATION_TEXTS = 1_200
+VOTES_SHARPNESS = 2.0  # of votes as soft labels
+Report = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """Everything that decides what comes out; the defaults made the shipped model."""
+
+    model_id: str = "marketpulse-small"
+    student: TrainingPlan = field(default_factory=TrainingPlan)
+    teacher: TeacherPlan = field(default_factory=TeacherPlan)
+    sentiment_buckets: int = SENTIMENT_BUCKETS
+    topic_buckets: int = TOPIC_BUCKETS
 
 
 def release(
-    data: Path, work: Path, out: Path, plan: "TrainingPlan | None" = None, report: Callable[[str], object] = print
+    data: Path,
+    work: Path,
+    out: Path,
+    init: Path | None = None,
+    plan: ReleasePlan = ReleasePlan(),
+    report: Report = print,
 ) -> Evaluation:
     """Leave a model folder in `out` and return its evaluation on the development set.
 
     Args:
         data: folder with `feedback_train`, `feedback_dev` and `feedback_test`, each `.jsonl.gz`.
-        work: folder for tokenizer and checkpoints; training resumes from what is there.
+        work: folder for what is made on the way; whatever is there already is not made again.
         out: the model folder to make.
-        plan: sizes and rates; None = those of the shipped model.
+        init: folder of a pre-trained BERT that becomes the teacher; None = no teacher.
+        plan: sizes and rates.
         report: takes lines of progress.
     """
-    # Here, so that `--help` and a check of imports need no PyTorch.
-    from models.export import export
-    from models.train import TrainingPlan, train
-
-    plan = plan or TrainingPlan()
-    network = train(data, work, plan, report)
-    texts = [row.text for row in read_rows(data / "feedback_train.jsonl.gz")]
-    chosen = random.Random(plan.seed).sample(texts, min(CALIBRATION_TEXTS, len(texts)))
-    export(network, work / "tokenizer.json", out, MODEL_ID, chosen, max_length=plan.max_length)
+    work.mkdir(parents=True, exist_ok=True)
+    rows = list(read_rows(data / "feedback_train.jsonl.gz"))
+    tokenizer = tokenizer_of(rows, work, plan.student)
+    tables = _tables(rows, tokenizer, work, plan, report)
+    guidance = _guidance(rows, tokenizer, work, tables, init, plan, report)
+    student = train(data, work, plan.student, report, guidance)
+    weights = student.votes_weights.tolist()
+    votes = [NgramVotes(table.weights, table.idf, table.bias) for table in tables]
+    network = WithVotes(student.network, votes[0], votes[1], (weights[0], weights[1])).eval()
+    texts = [row.text for row in rows]
+    chosen = random.Random(plan.student.seed).sample(texts, min(CALIBRATION_TEXTS, len(texts)))
+    report("exporting")
+    export(network, work / "tokenizer.json", out, plan.model_id, chosen, max_length=plan.student.max_length)
     evaluation = finish(out, data / "feedback_dev.jsonl.gz", data / "feedback_test.jsonl.gz")
     report(f"mean macro-F1 {evaluation.mean_macro_f1:.4f}, topic {evaluation.topic_macro_f1:.4f}")
     return evaluation
 
 
-def main(
-    data: Annotated[Path, typer.Argument(help="Folder with feedback_train, _dev and _test (.jsonl.gz).")],
-    work: Annotated[Path, typer.Argument(help="Folder for checkpoints; training resumes from them.")],
-    out: Annotated[Path, typer.Argument(help="Model folder to make.")],
-) -> None:
-    """Train the small model and write its folder."""
-    release(data, work, out, report=typer.echo)
+def _tables(
+    rows: list[LabelledText], tokenizer: Tokenizer, work: Path, plan: ReleasePlan, report: Report
+) -> tuple[VoteTable, VoteTable]:
+    """Linear votes of both heads, fitted on all rows."""
+    found = []
+    encoded = encode_rows(rows, tokenizer, plan.student)
+    for name, truth, weight, classes, buckets in (
+        ("sentiment", encoded.label, encoded.weight, len(SENTIMENTS), plan.sentiment_buckets),
+        ("topic", encoded.topic, np.ones_like(encoded.weight), len(TOPICS), plan.topic_buckets),
+    ):
+        file = work / f"{name}-votes.npz"
+        if not file.exists():
+            report(f"fitting linear votes: {name}")
+            chosen = np.flatnonzero(truth >= 0)
+            ids = [encoded.ids[row] for row in chosen]
+            table = fit_votes(ids, truth[chosen], weight[chosen], classes, buckets)
+            votes = table.votes(encoded.ids)
+            votes[chosen] = out_of_fold(ids, truth[chosen], weight[chosen], classes, buckets)
+            np.savez(file, weights=table.weights, idf=table.idf, bias=table.bias, votes=votes)
+        with np.load(file) as content:
+            found.append(VoteTable(content["weights"], content["idf"], content["bias"]))
+    return found[0], found[1]
 
 
-if __name__ == "__main__":
-    typer.run(main)
+def _guidance(
+    rows: list[LabelledText],
+    tokenizer: Tokenizer,
+    work: Path,
+    tables: tuple[VoteTable, VoteTable],
+    init: Path | None,
+    plan: ReleasePlan,
+    report: Report,
+) -> Guidance:
+    file = work / "guidance.npz"
+    if file.exists():
+        return load(file)
+    votes = [np.load(work / f"{name}-votes.npz")["votes"].astype(np.float32) for name in ("sentiment", "topic")]
+    soft, soft_topic = (softmax(VOTES_SHARPNESS * one) for one in votes)
+    embeddings = None
+    if init is not None:
+        teacher = train_teacher(rows, tokenizer, init, work, plan.teacher, report)
+        report("asking the teacher")
+        answered = predict(teacher, tokenizer, [row.text for row in rows])
+        groups = translation_groups(rows)
+        soft = (mean_over_translations(answered[0], groups) + soft) / np.float32(2)
+        soft_topic = (mean_over_translations(answered[1], groups) + soft_topic) / np.float32(2)
+        embeddings = narrowed(teacher.encoder.embeddings.word_embeddings.weight.detach().numpy(), plan.student.width)
+    guidance = Guidance(votes[0], votes[1], soft, soft_topic, embeddings)
+    save(guidance, file)
+    return guidance

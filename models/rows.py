@@ -18,6 +18,7 @@ class LabelledText(msgspec.Struct):
     topic: str | None = None
     source: str = ""
     weak: bool = False
+    id: str = ""
 
 
 def read_rows(path: Path) -> Iterator[LabelledText]:

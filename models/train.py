@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import BertConfig
 
 from models.batching import plan_batches
+from models.guidance import Guidance
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
 from models.rows import LabelledText, read_rows
@@ -42,6 +43,10 @@ class TrainingPlan:
     weak_weight: float = 0.3
     token_dropout: float = 0.1
     averaged_epochs: int = 2
+    soft_weight: float = 0.5  # of the guidance's soft labels against the hard ones
+    alone_weight: float = 0.3  # of the same loss on the network without the votes
+    masked_weight: float = 0.15  # of guessing the pieces that token dropout hides
+    votes_scale: float = 2.0  # where the learned weights of the votes begin
     threads: int = 2
 
 
@@ -107,28 +112,43 @@ def pad(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
     return padded, (padded != 0).long()
 
 
+class Student(nn.Module):
+    """The network with the learned weights of the linear votes and a head that guesses hidden pieces."""
+
+    def __init__(self, network: FeedbackClassifier, plan: TrainingPlan) -> None:
+        super().__init__()
+        self.network = network
+        self.votes_weights = nn.Parameter(torch.full((2,), plan.votes_scale))
+        self.guess = nn.Sequential(nn.Linear(plan.width, plan.width), nn.GELU(), nn.LayerNorm(plan.width))
+
+
 def train(
-    data: Path, out: Path, plan: TrainingPlan = TrainingPlan(), report: Callable[[str], object] = print
-) -> FeedbackClassifier:
+    data: Path,
+    out: Path,
+    plan: TrainingPlan = TrainingPlan(),
+    report: Callable[[str], object] = print,
+    guidance: Guidance | None = None,
+) -> Student:
     """Train on `data/feedback_train.jsonl.gz` and leave tokenizer and one checkpoint an epoch in `out`.
 
-    A checkpoint that is already there is resumed from. Returns, in evaluation mode, the mean of the last
-    `plan.averaged_epochs` epochs' weights: it answers better than either (Izmailov et al. 2018, arXiv:1803.05407).
+    A checkpoint that is already there is resumed from. With guidance the loss is taken on the network's logits plus the
+    weighted votes, half on the labels and half on the soft labels (Hinton et al. 2015, arXiv:1503.02531). Returns, in
+    evaluation mode, the mean of the last `plan.averaged_epochs` epochs' weights: it answers better than either
+    (Izmailov et al. 2018, arXiv:1803.05407).
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
     torch.set_num_threads(plan.threads)
     rows = list(read_rows(data / "feedback_train.jsonl.gz"))
-    tokenizer_file = out / "tokenizer.json"
-    if not tokenizer_file.exists():
-        train_tokenizer((row.text for row in rows), plan).save(str(tokenizer_file))
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    network = build_network(tokenizer.get_vocab_size(), plan)
+    tokenizer = tokenizer_of(rows, out, plan)
+    network = Student(build_network(tokenizer.get_vocab_size(), plan), plan)
+    if guidance is not None and guidance.embeddings is not None:
+        network.network.encoder.embeddings.word_embeddings.weight.data.copy_(torch.from_numpy(guidance.embeddings))
     encoded = encode_rows(rows, tokenizer, plan)
     per_epoch = len(batches_of(encoded, plan, random.Random(plan.seed)))
     total = plan.epochs * per_epoch
     optimizer = torch.optim.AdamW(_parameter_groups(network, plan), lr=plan.peak_rate, betas=(0.9, 0.98), eps=1e-6)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: _rate(at, total, plan.warm_up))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: schedule_rate(at, total, plan.warm_up))
     done = _resume(out, network, optimizer, schedule)
     started, seen = time.monotonic(), 0
     for epoch in range(done, plan.epochs):
@@ -137,7 +157,7 @@ def train(
         network.train()
         running = 0.0
         for number, chosen in enumerate(batches_of(encoded, plan, rng), 1):
-            loss = _loss(network, encoded, chosen, plan, tokenizer.token_to_id(MASK))
+            loss = _loss(network, encoded, chosen, plan, tokenizer.token_to_id(MASK), guidance)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -165,6 +185,15 @@ def train(
     return network
 
 
+def tokenizer_of(rows: list[LabelledText], out: Path, plan: TrainingPlan) -> Tokenizer:
+    """The tokenizer in `out`, trained on the rows' texts if there is none yet."""
+    file = out / "tokenizer.json"
+    if not file.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        train_tokenizer((row.text for row in rows), plan).save(str(file))
+    return Tokenizer.from_file(str(file))
+
+
 def build_network(vocabulary: int, plan: TrainingPlan) -> FeedbackClassifier:
     """An untrained network of the plan's sizes."""
     config = BertConfig(
@@ -183,28 +212,59 @@ def build_network(vocabulary: int, plan: TrainingPlan) -> FeedbackClassifier:
 
 
 def _loss(
-    network: FeedbackClassifier, encoded: Encoded, chosen: NDArray[np.int64], plan: TrainingPlan, mask_id: int
+    student: Student,
+    encoded: Encoded,
+    chosen: NDArray[np.int64],
+    plan: TrainingPlan,
+    mask_id: int,
+    guidance: Guidance | None,
 ) -> Tensor:
     ids, mask = pad([encoded.ids[row] for row in chosen])
     dropped = (torch.rand(ids.shape) < plan.token_dropout) & (ids > mask_id)
-    ids = ids.masked_fill(dropped, mask_id)
     with torch.autocast("cpu", torch.bfloat16):
-        sentiment, topic = network(ids, mask)
+        hidden, joined = student.network.states(ids.masked_fill(dropped, mask_id), mask)
+        sentiment, topic = student.network.heads(joined)
     weight = torch.from_numpy(encoded.weight[chosen])
-    losses = nn.functional.cross_entropy(
-        sentiment.float(),
-        torch.from_numpy(encoded.label[chosen]),
-        reduction="none",
-        label_smoothing=plan.label_smoothing,
-    )
-    loss = (losses * weight).sum() / weight.sum()
-    topics = torch.from_numpy(encoded.topic[chosen])
-    if (topics >= 0).any():
-        loss = loss + plan.topic_weight * nn.functional.cross_entropy(topic.float(), topics, ignore_index=-100)
+    labels, topics = torch.from_numpy(encoded.label[chosen]), torch.from_numpy(encoded.topic[chosen])
+    if guidance is None:
+        return hard_loss(sentiment.float(), topic.float(), labels, topics, weight, plan)
+    votes = torch.from_numpy(guidance.votes[chosen]), torch.from_numpy(guidance.topic_votes[chosen])
+    soft = torch.from_numpy(guidance.soft[chosen]), torch.from_numpy(guidance.soft_topic[chosen])
+    alone = sentiment.float(), topic.float()
+    together = [logits + student.votes_weights[at] * votes[at] for at, logits in enumerate(alone)]
+    loss = torch.zeros(())
+    for (of_sentiment, of_topic), share in ((together, 1.0), (alone, plan.alone_weight)):
+        hard = hard_loss(of_sentiment, of_topic, labels, topics, weight, plan)
+        soft_loss = _soft_loss(of_sentiment, soft[0], weight) + plan.topic_weight * _soft_loss(
+            of_topic, soft[1], weight
+        )
+        loss = loss + share * ((1 - plan.soft_weight) * hard + plan.soft_weight * soft_loss)
+    if plan.masked_weight and dropped.any():
+        pieces = student.network.encoder.embeddings.word_embeddings.weight
+        with torch.autocast("cpu", torch.bfloat16):
+            guessed = student.guess(hidden[dropped]) @ pieces.T
+        loss = loss + plan.masked_weight * nn.functional.cross_entropy(guessed.float(), ids[dropped])
     return loss
 
 
-def _rate(step: int, total: int, warm_up: float) -> float:
+def hard_loss(
+    sentiment: Tensor, topic: Tensor, labels: Tensor, topics: Tensor, weight: Tensor, plan: TrainingPlan
+) -> Tensor:
+    """Cross-entropy of both heads; rows without a topic do not enter the second."""
+    losses = nn.functional.cross_entropy(sentiment, labels, reduction="none", label_smoothing=plan.label_smoothing)
+    loss = (losses * weight).sum() / weight.sum()
+    if (topics >= 0).any():
+        loss = loss + plan.topic_weight * nn.functional.cross_entropy(topic, topics, ignore_index=-100)
+    return loss
+
+
+def _soft_loss(logits: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy against probabilities."""
+    losses = -(wanted * logits.log_softmax(-1)).sum(-1)
+    return (losses * weight).sum() / weight.sum()
+
+
+def schedule_rate(step: int, total: int, warm_up: float) -> float:
     """Linear warm-up, then linear decay to zero."""
     rise = max(1, int(total * warm_up))
     return (step + 1) / rise if step < rise else max(0.0, (total - step) / (total - rise))

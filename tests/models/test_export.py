@@ -11,15 +11,21 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
 
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from transformers import BertConfig, BertModel
 
+from models.errors import BadArtifact
 from models.export import export
 from models.labels import SENTIMENTS, TOPICS
 from models.manifest import load_manifest
-from models.network import FeedbackClassifier, Probabilities
+from models.network import FeedbackClassifier, NgramVotes, Probabilities
 from models.onnx import OnnxClassifier
-from models.release import release
-from models.train import TrainingPlan, build_network, train, train_tokenizer
+from models.release import ReleasePlan, release
+from models.rows import LabelledText
+from models.teacher import TeacherPlan, build_teacher, english_of, translation_groups
+from models.train import TrainingPlan, build_network, pad, train, train_tokenizer
+from models.votes import fit_votes, out_of_fold
 
 pytestmark = [
     pytest.mark.models,
@@ -30,7 +36,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 
-PLAN = TrainingPlan(epochs=2, layers=1, width=32, heads=2, vocabulary=300, max_length=24, tokens_per_batch=512)
+PLAN = TrainingPlan(
+    epochs=2, layers=1, width=32, heads=2, vocabulary=300, max_length=24, tokens_per_batch=512, threads=1
+)
 WORDS = {
     "negative": ["bad", "slow", "broken", "terrible", "schlecht", "lento"],
     "neutral": ["box", "today", "screen", "order", "heute", "pedido"],
@@ -115,16 +123,72 @@ def alone(classifier: OnnxClassifier, texts: list[str]) -> np.ndarray:
     return np.concatenate([classifier.classify([text], [None]).sentiment for text in texts])
 
 
-def test_release_learns_and_describes(data: Path, tmp_path: Path) -> None:
-    """From labelled texts to a folder that loads, answers right and carries card, scores and calibration."""
+def test_release_learns_and_describes(data: Path, bert_folder: Path, tmp_path: Path) -> None:
+    """From labelled texts and a pre-trained body to a folder that loads, answers right and carries card and scores."""
     lines: list[str] = []
-    evaluation = release(data, tmp_path / "work", tmp_path / "model", PLAN, lines.append)
+    plan = ReleasePlan(student=PLAN, teacher=TeacherPlan(epochs=0.5), sentiment_buckets=1 << 12, topic_buckets=1 << 10)
+    evaluation = release(data, tmp_path / "work", tmp_path / "model", bert_folder, plan, lines.append)
     manifest = load_manifest(tmp_path / "model")
     assert evaluation.mean_macro_f1 >= 0.9
     assert manifest.evaluation == evaluation
     assert {"", "en", "de", "es"} == set(manifest.calibration)
     assert "macro-F1" in (tmp_path / "model" / "MODEL_CARD.md").read_text()
     assert lines
+
+
+def test_votes_in_the_graph_are_those_of_the_table(texts: list[str]) -> None:
+    """Up to int8 rounding, whatever the padding; and rows a machine has not seen get other votes than fitted ones."""
+    tokenizer = train_tokenizer(iter(texts), PLAN)
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+    truth = np.array([sum(word in text for word in WORDS["positive"]) > 1 for text in texts], np.int64)
+    weight = np.ones(len(texts), np.float32)
+    table = fit_votes(ids, truth, weight, 3, 1 << 10)
+    votes = NgramVotes(table.weights, table.idf, table.bias)(*pad(ids[:50])).numpy()
+    assert votes == pytest.approx(table.votes(ids[:50]), abs=0.03)
+    assert (table.votes(ids).argmax(axis=1) == truth).mean() > 0.95
+    assert not np.allclose(out_of_fold(ids, truth, weight, 3, 1 << 10), table.votes(ids))
+
+
+def test_a_teachers_vocabulary_is_exchanged(bert_folder: Path, texts: list[str]) -> None:
+    """Known pieces keep their embeddings, new ones begin at the mean of their old parts; the body is the folder's."""
+    tokenizer = train_tokenizer(iter(texts), PLAN)
+    network = build_teacher(bert_folder, tokenizer)
+    state = load_file(bert_folder / "model.safetensors")
+    old = Tokenizer.from_file(str(bert_folder / "tokenizer.json"))
+    embeddings = network.encoder.embeddings.word_embeddings.weight
+    for piece in ("good", "lento"):
+        parts = old.encode(piece, add_special_tokens=False).ids
+        expected = state["embeddings.word_embeddings.weight"][parts].mean(0)
+        assert torch.allclose(expected, embeddings[tokenizer.token_to_id(piece)], atol=1e-6), piece
+    name = "encoder.layer.0.attention.self.query.weight"
+    assert torch.equal(state[name], network.encoder.state_dict()[name])
+
+
+def test_translations_are_found_by_their_ids() -> None:
+    """Each one's original is the English row of the same number; rows by themselves are in no group."""
+    named = [("m/x:en:train:1", "en"), ("m/x:pt:train:1", "pt"), ("m/x:pt:train:2", "pt"), ("other:en:1", "en")]
+    rows = [LabelledText("a", "neutral", lang, id=one) for one, lang in named]
+    groups = translation_groups(rows)
+    assert ["m/x:train:1", "m/x:train:1", "", ""] == groups
+    assert [-1, 0, -1, -1] == english_of(rows, groups).tolist()
+
+
+def test_a_folder_without_a_bert_is_refused(tmp_path: Path, texts: list[str]) -> None:
+    """With what to do."""
+    with pytest.raises(BadArtifact, match="Operator action"):
+        build_teacher(tmp_path, train_tokenizer(iter(texts), PLAN))
+
+
+@pytest.fixture(scope="module")
+def bert_folder(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random BERT as a pre-trained one is shipped: configuration, weights, tokenizer of another vocabulary."""
+    folder = tmp_path_factory.mktemp("bert")
+    tokenizer = train_tokenizer(iter(texts), TrainingPlan(vocabulary=120))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = BertConfig(vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=1,
+                        num_attention_heads=2, intermediate_size=64, max_position_embeddings=96)  # fmt: skip
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
 
 
 def test_training_resumes(data: Path, tmp_path: Path) -> None:

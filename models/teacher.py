@@ -1,0 +1,216 @@
+"""A larger teacher from a pre-trained English body: its vocabulary exchanged, its translations drawn together."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import BertConfig
+
+from models.batching import plan_batches
+from models.errors import BadArtifact
+from models.labels import SENTIMENTS, TOPICS
+from models.network import FeedbackClassifier
+from models.rows import LabelledText
+from models.train import MASK, Encoded, TrainingPlan, batches_of, encode_rows, hard_loss, pad, schedule_rate
+
+
+@dataclass(frozen=True)
+class TeacherPlan:
+    """Rates and length of the teacher's training."""
+
+    seed: int = 7
+    epochs: float = 1.6
+    body_rate: float = 1.2e-4
+    new_rate: float = 6e-4  # of embeddings and heads, which are new
+    warm_up: float = 0.08
+    alignment_weight: float = 1.0
+    most_pairs: int = 32  # of a batch, in the alignment
+
+
+def translation_groups(rows: list[LabelledText]) -> list[str]:
+    """The group of each row: what its id says without the language, where a row is part of a translated corpus.
+
+    Ids read `source:language:split:number`; rows whose group holds no other row are in none ("").
+    """
+    named = [_group(row) for row in rows]
+    sizes: dict[str, int] = {}
+    for name in named:
+        sizes[name] = sizes.get(name, 0) + 1
+    return [name if name and sizes[name] > 1 else "" for name in named]
+
+
+def _group(row: LabelledText) -> str:
+    parts = row.id.split(":")
+    return ":".join([parts[0], *parts[2:]]) if len(parts) == 4 and parts[1] == row.lang else ""
+
+
+def english_of(rows: list[LabelledText], groups: list[str]) -> NDArray[np.int64]:
+    """Row number of each translation's English original; -1 where there is none, and for the originals."""
+    original = {
+        group: at for at, (row, group) in enumerate(zip(rows, groups, strict=True)) if group and row.lang == "en"
+    }
+    return np.array(
+        [original.get(group, -1) if group and row.lang != "en" else -1 for row, group in zip(rows, groups, strict=True)]
+    )
+
+
+def build_teacher(init: Path, tokenizer: Tokenizer) -> FeedbackClassifier:
+    """A BERT of a folder (`config.json`, `model.safetensors`, `tokenizer.json`) with another vocabulary.
+
+    A piece that the old vocabulary has keeps its embedding; any other begins at the mean of the pieces that the old
+    tokenizer makes of it. Raises BadArtifact where the folder holds no such model.
+    """
+    try:
+        config = json.loads((init / "config.json").read_text("utf-8"))
+        state = {name.removeprefix("bert."): value for name, value in load_file(init / "model.safetensors").items()}
+        old = Tokenizer.from_file(str(init / "tokenizer.json"))
+        old_embeddings = state["embeddings.word_embeddings.weight"]
+    except Exception as error:  # these raise bare exceptions of many kinds
+        raise BadArtifact(f"{init} holds no BERT: {error}. Operator action: name a folder with one.") from error
+    known = old.get_vocab()
+    pieces = tokenizer.get_vocab()
+    width = old_embeddings.shape[1]
+    embeddings = torch.empty(len(pieces), width).normal_(0, 0.02) + old_embeddings.mean(0)
+    for piece, number in pieces.items():
+        if piece in known:
+            embeddings[number] = old_embeddings[known[piece]]
+            continue
+        parts = old.encode(piece.removeprefix("##"), add_special_tokens=False).ids
+        if parts and known["[UNK]"] not in parts:
+            embeddings[number] = old_embeddings[parts].mean(0)
+    network = FeedbackClassifier(
+        BertConfig(
+            vocab_size=len(pieces),
+            hidden_size=width,
+            num_hidden_layers=config["num_hidden_layers"],
+            num_attention_heads=config["num_attention_heads"],
+            intermediate_size=config["intermediate_size"],
+            max_position_embeddings=config["max_position_embeddings"],
+            type_vocab_size=config["type_vocab_size"],
+            pad_token_id=0,
+        ),
+        len(SENTIMENTS),
+        len(TOPICS),
+    )
+    own = network.encoder.state_dict()
+    body = {name: value for name, value in state.items() if name in own and value.shape == own[name].shape}
+    network.encoder.load_state_dict(body, strict=False)
+    network.encoder.embeddings.word_embeddings.weight.data.copy_(embeddings)
+    return network
+
+
+def train_teacher(
+    rows: list[LabelledText],
+    tokenizer: Tokenizer,
+    init: Path,
+    work: Path,
+    plan: TeacherPlan = TeacherPlan(),
+    report: Callable[[str], object] = print,
+) -> FeedbackClassifier:
+    """Train on the rows; the state is kept in `work/teacher.pt`, and a finished one is only loaded."""
+    network = build_teacher(init, tokenizer)
+    file = work / "teacher.pt"
+    if file.exists():
+        network.load_state_dict(torch.load(file, weights_only=True))
+        return network.eval()
+    sizes = TrainingPlan(seed=plan.seed)
+    torch.manual_seed(plan.seed)
+    encoded = encode_rows(rows, tokenizer, sizes)
+    english = english_of(rows, translation_groups(rows))
+    total = int(len(batches_of(encoded, sizes, random.Random(plan.seed))) * plan.epochs)
+    optimizer = torch.optim.AdamW(_groups(network, plan), betas=(0.9, 0.98), eps=1e-6)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: schedule_rate(at, total, plan.warm_up))
+    mask_id = tokenizer.token_to_id(MASK)
+    started, running = time.monotonic(), 0.0
+    network.train()
+    for step, chosen in enumerate(_steps(encoded, sizes, plan, total), 1):
+        loss = _loss(network, encoded, chosen, english, plan, mask_id)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        running += (loss.item() - running) / min(step, 200)
+        if step % 100 == 0:
+            left = (time.monotonic() - started) / step * (total - step)
+            report(f"teacher {step}/{total} loss {running:.4f} left {left:.0f} s")
+    torch.save(network.state_dict(), file)
+    return network.eval()
+
+
+def _loss(
+    network: FeedbackClassifier,
+    encoded: Encoded,
+    chosen: NDArray[np.int64],
+    english: NDArray[np.int64],
+    plan: TeacherPlan,
+    mask_id: int,
+) -> Tensor:
+    """The labels' loss, and how far translations lie from their originals (1 - cosine; the originals stand still)."""
+    ids, mask = pad([encoded.ids[row] for row in chosen])
+    sizes = TrainingPlan()
+    dropped = (torch.rand(ids.shape) < sizes.token_dropout) & (ids > mask_id)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, joined = network.states(ids.masked_fill(dropped, mask_id), mask)
+        sentiment, topic = network.heads(joined)
+    loss = hard_loss(
+        sentiment.float(),
+        topic.float(),
+        torch.from_numpy(encoded.label[chosen]),
+        torch.from_numpy(encoded.topic[chosen]),
+        torch.from_numpy(encoded.weight[chosen]),
+        sizes,
+    )
+    pairs = np.flatnonzero(english[chosen] >= 0)[: plan.most_pairs]
+    if len(pairs):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            _, wanted = network.states(*pad([encoded.ids[row] for row in english[chosen][pairs]]))
+        half = joined.shape[1] // 2  # the mean state
+        distance = 1 - nn.functional.cosine_similarity(joined[pairs, half:].float(), wanted[:, half:].float()).mean()
+        loss = loss + plan.alignment_weight * len(pairs) / plan.most_pairs * distance
+    return loss
+
+
+def _steps(encoded: Encoded, sizes: TrainingPlan, plan: TeacherPlan, total: int) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of each step's batch."""
+    done = 0
+    for epoch in range(int(np.ceil(plan.epochs))):
+        for chosen in batches_of(encoded, sizes, random.Random(plan.seed * 1_000 + epoch)):
+            if done == total:
+                return
+            done += 1
+            yield chosen
+
+
+def _groups(network: FeedbackClassifier, plan: TeacherPlan) -> list[dict[str, object]]:
+    embeddings = network.encoder.embeddings.word_embeddings.weight
+    body = [one for one in network.encoder.parameters() if one is not embeddings]
+    heads = [*network.sentiment.parameters(), *network.topic.parameters()]
+    return [
+        {"params": body, "lr": plan.body_rate, "weight_decay": 0.01},
+        {"params": [embeddings], "lr": plan.new_rate, "weight_decay": 0.0},
+        {"params": heads, "lr": plan.new_rate, "weight_decay": 0.01},
+    ]
+
+
+def predict(
+    network: nn.Module, tokenizer: Tokenizer, texts: list[str], tokens_per_batch: int = 6_000
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Probabilities (n, 3) and (n, topics) of texts."""
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
+    sentiment = np.zeros((len(texts), len(SENTIMENTS)), np.float32)
+    topic = np.zeros((len(texts), len(TOPICS)), np.float32)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for rows in plan_batches([len(one) for one in ids], tokens_per_batch, 512):
+            answered = network(*pad([ids[row] for row in rows]))
+            sentiment[rows], topic[rows] = (one.float().softmax(-1).numpy() for one in answered)
+    return sentiment, topic
