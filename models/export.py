@@ -1,6 +1,7 @@
 """A trained network into a model folder: ONNX graph, static int8, parity with PyTorch, manifest."""
 
 import random
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,11 +30,13 @@ PARITY = 0.02
 class _Calibration(CalibrationDataReader):
     """Batches of real texts from which the activations' ranges are taken."""
 
-    def __init__(self, tokenizer: Tokenizer, texts: list[str]) -> None:
+    def __init__(self, tokenizer: Tokenizer, texts: list[str], pad_id: int) -> None:
         tokens = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
         planned = plan_batches([len(one) for one in tokens], 1_024, 64)
         random.Random(0).shuffle(planned)
-        self._feeds: Iterator[dict[str, NDArray[np.int64]]] = (_feed([tokens[row] for row in rows]) for rows in planned)
+        self._feeds: Iterator[dict[str, NDArray[np.int64]]] = (
+            _feed([tokens[row] for row in rows], pad_id) for rows in planned
+        )
 
     def get_next(self) -> dict[str, NDArray[np.int64]] | None:
         """The next batch, None at the end."""
@@ -82,21 +85,7 @@ def export(
         dynamo=False,
     )
     if precision == "int8":
-        prepared = out / "prepared.onnx"
-        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
-        quantize_static(
-            str(prepared),
-            str(final),
-            _Calibration(tokenizer, texts),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["MatMul", "Gather"],
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=_products_of_activations(prepared) + _whole_number_tables(prepared),
-        )
-        prepared.unlink()
+        quantise(plain, final, tokenizer, texts)
         plain.unlink()
     else:
         plain.replace(final)
@@ -118,8 +107,27 @@ def export(
         ),
     )
     classifier = load_onnx_classifier(out, "cpu")
-    _require_parity(classifier, network, texts)
+    require_parity(classifier, network, texts)
     return classifier
+
+
+def quantise(plain: Path, final: Path, tokenizer: Tokenizer, texts: list[str], pad_id: int = 0) -> None:
+    """Write an fp32 graph as int8: static ranges from real texts, one scale a channel of the weights."""
+    with tempfile.TemporaryDirectory() as made:
+        prepared = Path(made) / "prepared.onnx"
+        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(final),
+            _Calibration(tokenizer, texts, pad_id),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["MatMul", "Gather"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            nodes_to_exclude=_products_of_activations(prepared) + _other_tables(prepared),
+        )
 
 
 def _products_of_activations(graph_file: Path) -> list[str]:
@@ -129,14 +137,17 @@ def _products_of_activations(graph_file: Path) -> list[str]:
     return [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] not in constants]
 
 
-def _whole_number_tables(graph_file: Path) -> list[str]:
-    """Names of the look-ups in tables that hold int8 already."""
+def _other_tables(graph_file: Path) -> list[str]:
+    """Names of the look-ups that are none in a table of fp32 weights: in int8 already, or in activations."""
     graph = onnx.load(str(graph_file)).graph
-    tables = {constant.name for constant in graph.initializer if constant.data_type == onnx.TensorProto.INT8}
-    return [node.name for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]
+    weights = {constant.name for constant in graph.initializer if constant.data_type == onnx.TensorProto.FLOAT}
+    return [node.name for node in graph.node if node.op_type == "Gather" and node.input[0] not in weights]
 
 
-def _require_parity(classifier: OnnxClassifier, network: torch.nn.Module, texts: list[str]) -> None:
+def require_parity(
+    classifier: OnnxClassifier, network: torch.nn.Module, texts: list[str], tolerance: float = PARITY
+) -> None:
+    """Raise BadArtifact if the folder's probabilities differ from the network's by more than so much on average."""
     differences: tuple[list[float], list[float]] = ([], [])
     with torch.no_grad():
         for _, ids, mask in classifier.batches(texts):
@@ -144,16 +155,18 @@ def _require_parity(classifier: OnnxClassifier, network: torch.nn.Module, texts:
             for one, own, answer in zip(differences, expected, classifier.run(ids, mask), strict=True):
                 one.extend(np.abs(answer - own.numpy()).mean(axis=1).tolist())
     mean = max(float(np.mean(one)) for one in differences)
-    if not mean <= PARITY:
+    if not mean <= tolerance:
         raise BadArtifact(
-            f"the exported graph differs from PyTorch by {mean:.4f} on average, at most {PARITY} is taken. "
+            f"the exported graph differs from PyTorch by {mean:.4f} on average, at most {tolerance} is taken. "
             "Operator action: export with precision fp32, or give more calibration texts."
         )
 
 
-def _feed(tokens: list[list[int]]) -> dict[str, NDArray[np.int64]]:
+def _feed(tokens: list[list[int]], pad_id: int = 0) -> dict[str, NDArray[np.int64]]:
     width = max(map(len, tokens))
-    ids = np.zeros((len(tokens), width), np.int64)
+    ids = np.full((len(tokens), width), pad_id, np.int64)
+    mask = np.zeros((len(tokens), width), np.int64)
     for row, one in enumerate(tokens):
         ids[row, : len(one)] = one
-    return {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)}
+        mask[row, : len(one)] = 1
+    return {"input_ids": ids, "attention_mask": mask}
