@@ -5,17 +5,27 @@ from pathlib import Path
 import msgspec
 
 from models.calibrate import fit_calibration, primary_language
-from models.card import CARD, card_of
+from models.card import CARD, SMALL, card_of
 from models.evaluate import Evaluation, evaluate, labelled, numbers
 from models.manifest import entry_of, load_manifest, write_manifest
 from models.onnx import load_onnx_classifier
 
 
-def finish(folder: Path, development: Path, test: Path) -> Evaluation:
+def finish(folder: Path, development: Path, test: Path, description: str = SMALL) -> Evaluation:
     """Fit the calibration on `development`, evaluate on it and on `test`, and keep all in manifest and card.
 
     Returns the evaluation on `development`, the one that the manifest holds.
     """
+    return _finish(folder, development, test, description)
+
+
+def describe(folder: Path, development: Path, source: str) -> Evaluation:
+    """The same for a model that came from elsewhere, without a test set."""
+    description = f"Exported from `{source}`; for what it was trained on and its licence see there."
+    return _finish(folder, development, None, description)
+
+
+def _finish(folder: Path, development: Path, test: Path | None, description: str) -> Evaluation:
     manifest = msgspec.structs.replace(load_manifest(folder), calibration={}, evaluation=None)
     write_manifest(folder, manifest)
     rows = labelled(development)
@@ -25,8 +35,9 @@ def finish(folder: Path, development: Path, test: Path) -> Evaluation:
     calibration = fit_calibration(answered.sentiment, truth, [primary_language(row.lang) for row in rows])
     write_manifest(folder, msgspec.structs.replace(manifest, calibration=calibration))
     classifier = load_onnx_classifier(folder, "cpu")
-    evaluation = evaluate(classifier, development)
-    (folder / CARD).write_text(card_of(manifest, evaluation, evaluate(classifier, test)), encoding="utf-8")
+    evaluation = msgspec.structs.replace(evaluate(classifier, development), texts_per_second=None)
+    tested = None if test is None else evaluate(classifier, test)
+    (folder / CARD).write_text(card_of(manifest, description, evaluation, tested), encoding="utf-8")
     write_manifest(
         folder,
         msgspec.structs.replace(

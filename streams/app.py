@@ -12,6 +12,7 @@ from typing import Any
 
 import faust
 
+from models.cache import CachedClassifier
 from models.classifier import Classifier
 from models.load import load_classifier
 from strategy.portfolio import load_portfolio
@@ -147,8 +148,11 @@ def end_process(code: int, why: str) -> None:
 
 
 def classifier_of(settings: Settings) -> Classifier:
-    """The classifier the settings name."""
-    return load_classifier(settings.model, settings.model_folder, settings.device, settings.threads)
+    """The classifier the settings name, with its cache."""
+    classifier = load_classifier(settings.model, settings.model_folder, settings.device, settings.threads)
+    if settings.model == "stub" or not settings.cache_texts:
+        return classifier
+    return CachedClassifier(classifier, settings.cache_texts)
 
 
 def run_worker(settings: Settings) -> None:

@@ -58,7 +58,7 @@ def bench_engine(settings: Settings, events: int, say: Say) -> dict[str, object]
 
 def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) -> dict[str, object]:
     """The whole worker with the real model against the bare loop over the same texts, in turn."""
-    overrides = _overrides(settings) | {"batch_records": PIPELINE_BATCH, "batch_target_seconds": 10.0}
+    overrides = _overrides(settings) | {"batch_records": PIPELINE_BATCH, "batch_target_seconds": 10.0, "cache_texts": 0}
     bench = load_settings(**overrides)
     classifier = load_onnx_classifier(bench.model_folder, bench.device, bench.threads)
     bare, piped = [], []

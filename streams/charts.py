@@ -30,3 +30,15 @@ def stacked_costs(markets: Mapping[str, Mapping[str, float]], unit: str) -> byte
         chart.add(f"{name}: {meaning}", [costs[name] for costs in markets.values()])
     picture: bytes = chart.render()
     return picture
+
+
+def macro_f1_bars(model: Mapping[str, float], baseline: Mapping[str, float]) -> bytes:
+    """Macro-F1 per language of a model, beside a baseline's where there is one."""
+    chart = pygal.Bar(style=STYLE, js=(), legend_at_bottom=True, height=420, range=(0, 1))
+    chart.title = "Macro-F1 per language"
+    chart.x_labels = list(model)
+    chart.add("model", list(model.values()))
+    if baseline:
+        chart.add("TF-IDF + linear SVM", [baseline.get(language) for language in model])
+    picture: bytes = chart.render()
+    return picture

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import cli_operate, cli_profiles
+from streams import cli_model, cli_operate, cli_profiles
 from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import Settings, load_settings
@@ -36,6 +36,7 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(topics_app, name="topics")
 cli_operate.add_commands(app)
 cli_profiles.add_commands(app)
+cli_model.add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
@@ -316,6 +317,7 @@ def _metrics(settings: Settings, file: Path | None) -> tuple[dict[str, float], d
 def classify(
     text: Annotated[str, typer.Argument(help="Any text.")],
     lang: Annotated[str | None, typer.Option(help="BCP 47 tag, for the language's calibration.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show which words carried the label.")] = False,
     as_json: Json = False,
 ) -> None:
     """What the model says of one text. Example: `marketpulse classify "a entrega atrasou de novo" --lang pt`"""
@@ -334,7 +336,16 @@ def classify(
         "label": best, "topic": topic, "sentiment": sentiment, "topics": topics,
         "model": classifier.info.id, "device": classifier.info.device,
     }  # fmt: skip
-    _answer(answer, as_json, f"{best} ({sentiment[best]:.0%}), topic {topic} ({topics[topic]:.0%})")
+    words = cli_model.explained(classifier, text, lang) if explain else []
+    _answer(
+        answer | ({"words": words} if explain else {}),
+        as_json,
+        f"{best} ({sentiment[best]:.0%}), topic {topic} ({topics[topic]:.0%})",
+    )
+    if explain and not as_json:
+        Console().print(cli_model.shaded(words))
+        heaviest = sorted(words, key=lambda one: -abs(float(str(one["weight"]))))[:5]
+        sys.stdout.write("".join(f"{float(str(one['weight'])):+.3f} {one['word']}\n" for one in heaviest))
 
 
 @topics_app.command("create")

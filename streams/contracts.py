@@ -150,8 +150,8 @@ class MetricsRecord(msgspec.Struct, frozen=True):
 
     `newest_event` is the market's newest event time, `published_at` minus `stream_time` how stale the record was when
     it was written. `reliability` holds per language of the last 24 h its share of events and what the model's
-    development set says of it. Flags: `warming` (fewer than 100 events in 24 h), `degraded` (a worker's model or device
-    is not what it should be).
+    development set says of it. Flags: `warming` (fewer than 100 events in 24 h, or for an hour or 500 events after the
+    model changed), `degraded` (a worker's model or device is not what it should be).
     """
 
     market: str

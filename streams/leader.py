@@ -89,7 +89,7 @@ class Leader:
         before = rollup.common.profiles
         context = StepContext(
             spending=await self._spending(portfolio),
-            model=info.id,
+            model=f"{info.id}@{info.sha256[:12]}",
             profiles=profiles_read,
             profiles_changed=profiles.at(before) != portfolio,
             problems=await self._problems(),

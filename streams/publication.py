@@ -46,7 +46,7 @@ def step_writes(
             model=info.id,
             model_sha256=info.sha256,
             reliability=_reliability(one, info),
-            flags=_flags(one, degraded),
+            flags=_flags(one, rollup.markets[market].warming is not None, degraded),
         )
         content = encode(record)
         writes.append(["SET", tables.metrics(market), content])
@@ -90,8 +90,8 @@ def operator_writes(
     return writes
 
 
-def _flags(one: MarketMetrics, degraded: bool) -> tuple[str, ...]:
-    warming = one.windows["24h"].n < WARM_EVENTS
+def _flags(one: MarketMetrics, rebased: bool, degraded: bool) -> tuple[str, ...]:
+    warming = rebased or one.windows["24h"].n < WARM_EVENTS
     return (*(("warming",) if warming else ()), *(("degraded",) if degraded else ()))
 
 

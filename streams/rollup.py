@@ -30,11 +30,24 @@ from streams.windows import CellLayout, Cells, Windows
 
 MINUTE_MS = 60_000
 ALL_TOPICS = ""
+WARMING_MS = 60 * MINUTE_MS
+WARMING_EVENTS = 500
 EXCERPTS_KEPT = 12
 EXCERPTS_SHOWN = 3
 POOLED_HALF_LIFE_EVENTS = 20_000.0
 
 TopicCounts = dict[str, tuple[int, int]]  # topic -> (events, negatives)
+
+
+class Warming(msgspec.Struct):
+    """A market whose baselines are being made anew, since when (epoch ms of stream time), and its events since then."""
+
+    since_ms: int
+    events: int = 0
+
+    def over(self, stream_ms: int) -> bool:
+        """Whether an hour or 500 events have passed."""
+        return stream_ms - self.since_ms >= WARMING_MS or self.events >= WARMING_EVENTS
 
 
 class MarketState(msgspec.Struct):
@@ -45,6 +58,7 @@ class MarketState(msgspec.Struct):
     waiting: dict[int, TopicCounts] = {}
     watch: WatchState = msgspec.field(default_factory=WatchState)
     excerpts: list[Excerpt] = []
+    warming: Warming | None = None
 
 
 class CommonState(msgspec.Struct):
@@ -57,6 +71,7 @@ class CommonState(msgspec.Struct):
     started: bool = False
     input: Input = msgspec.field(default_factory=Input)
     watch: WatchState = msgspec.field(default_factory=WatchState)
+    model: str = ""
     profiles: int = 0  # offset up to which profiles have been in force
     mutes: int = 0
     written_minute: int = 0  # of stream time, when all markets were written last: windows move without events too
@@ -169,6 +184,7 @@ class RollUp:
         if common.stream_time_ms is None:
             return StepOutcome(step.number, None, {}, [], [], alerts, [], journal)
         stream_ms = common.stream_time_ms
+        alerts += self._rebase(step.number, context.model, stream_ms)
         metrics = compute_metrics(
             self.windows, stream_ms, self.active, common.covered_since_ms, context.spending, self._confusion
         )
@@ -187,6 +203,27 @@ class RollUp:
         common.written_minute = stream_ms // MINUTE_MS
         written = sorted(metrics) if minute_began else list(changed)
         return StepOutcome(step.number, stream_ms, metrics, list(changed), written, alerts, shifts, journal)
+
+    def _rebase(self, step: int, model: str, stream_ms: int) -> list[AlertRecord]:
+        """Another model answers otherwise: forget what its predecessor taught the detectors, and warm up.
+
+        Surges that were firing are resolved: nothing would tell any more when they end.
+        """
+        common = self.common
+        ended = []
+        if common.model and common.model != model:
+            common.pooled = {}
+            for market, state in self.markets.items():
+                for topic, surge in state.surges.items():
+                    if surge.fired_ms is not None:
+                        change = AlertChange("resolved", surge.fired_ms, stream_ms, {"cause": "the model changed"})
+                        ended.append(_alert(change, step, market, topic or None))
+                state.surges, state.shift, state.warming = {}, None, Warming(stream_ms)
+        common.model = model
+        for state in self.markets.values():
+            if state.warming is not None and state.warming.over(stream_ms):
+                state.warming = None
+        return ended
 
     def _with_excerpts(self, alert: AlertRecord) -> AlertRecord:
         """A firing surge or drop, with what users of the market said last: negatives, of its topic where it has one."""
@@ -211,11 +248,14 @@ class RollUp:
         for minute, market in released:
             state = self.markets[market]
             by_topic = state.waiting.pop(minute)
+            if state.warming is not None:
+                state.warming.events += sum(one[0] for one in by_topic.values())
             n = sum(one[0] for one in by_topic.values())
             x = sum(one[1] for one in by_topic.values())
             for topic, (events, negatives) in [(ALL_TOPICS, (n, x)), *sorted(by_topic.items())]:
                 pooled = self._pool(topic, events, negatives)
                 threshold = THRESHOLD if topic == ALL_TOPICS else THRESHOLD + float(np.log(len(self.layout.topics)))
+                threshold = threshold if state.warming is None else float("inf")
                 state.surges[topic], change = surge_step(
                     state.surges.get(topic), Observation(minute, events, negatives, pooled), threshold
                 )
@@ -253,6 +293,8 @@ class RollUp:
             day = one.windows["24h"]
             standing = Standing(day.n, _pair(day.u), None if day.r is None else _pair(day.r))
             state = self.markets.setdefault(market, MarketState())
+            if state.warming is not None:
+                continue
             state.shift, evidence = shift_step(state.shift, standing, market in surged, stream_ms, self._rule)
             ready = ready or state.shift.u is not None
             if evidence is not None:

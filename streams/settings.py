@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=256)
     """Threads of ONNX Runtime; 0 = all cores."""
 
+    cache_texts: int = Field(20_000, ge=0, le=1_000_000)
+    """Texts whose answers a worker remembers, since real feedback repeats; 0 = none."""
     classified: bool = True
     """Publish what the model said of each event to `feedback.classified`."""
     excerpts: bool = True

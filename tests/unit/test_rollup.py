@@ -111,3 +111,32 @@ def test_a_surge_shows_what_users_said() -> None:
     assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]} == shown
     elsewhere = msgspec.structs.replace(alert, topic="price")
     assert [] == rollup._with_excerpts(elsewhere).evidence["excerpts"]
+
+
+def test_another_model_rebases_the_detectors() -> None:
+    """The jump in negatives that a new model brings is no surge and no shift; an hour later all is as usual."""
+    cuts = steps(feed(1, 400), [20])
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    fired, warming = [], []
+    for at, cut in enumerate(cuts):  # the share of negatives jumps at minute 320, in step 16
+        context = replace(CONTEXT, model="new" if at >= 16 else "old")
+        outcome = rollup.decide(cut, rollup.take(cut), context)
+        fired += [alert.kind for alert in outcome.alerts if alert.state == "firing" and alert.kind == "surge"]
+        fired += [one.cause for one in outcome.shifts if one.cause == "shift"]
+        warming.append(rollup.markets["BR"].warming is not None)
+    assert [] == fired
+    assert [False] * 16 + [True] * 3 + [False] == warming
+    assert play(steps(feed(1, 400), [20]))[1][-1].journal.model == "m"
+    usual = [alert.kind for one in play(steps(feed(1, 400), [20]))[1] for alert in one.alerts]
+    assert "surge" in usual
+
+
+def test_a_firing_surge_is_resolved_when_the_model_changes() -> None:
+    """Else it would fire for ever."""
+    *before, last = steps(feed(1, 400), [20])
+    rollup, outcomes = play(before)
+    firing = [alert.id for one in outcomes for alert in one.alerts if alert.kind == "surge" and alert.state == "firing"]
+    outcome = rollup.decide(last, rollup.take(last), replace(CONTEXT, model="new"))
+    resolved = [alert for alert in outcome.alerts if alert.state == "resolved"]
+    assert set(firing) == {alert.id for alert in resolved}
+    assert {"cause": "the model changed"} == resolved[0].evidence

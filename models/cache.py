@@ -1,0 +1,57 @@
+"""Answers to texts that repeat: an exact-match cache, bounded, in front of any classifier."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import xxhash
+
+from models.calibrate import primary_language
+from models.classifier import Classifier, ModelInfo, Predictions
+
+
+class CachedClassifier:
+    """Classifies each (text, language) once while it is remembered; the least recently used is forgotten.
+
+    A cached answer is the classifier's own: it depends on nothing but text and language. Called from one thread.
+    """
+
+    def __init__(self, classifier: Classifier, most: int) -> None:
+        self._classifier = classifier
+        self._most = most
+        self._known: OrderedDict[bytes, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self.asked = 0
+        self.hits = 0
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model behind is."""
+        return self._classifier.info
+
+    def classify(self, texts: Sequence[str], languages: Sequence[str | None]) -> Predictions:
+        """Probabilities of each text, in the order given. Raises BadOutput."""
+        keys = [_key(text, language) for text, language in zip(texts, languages, strict=True)]
+        fresh: dict[bytes, int] = {}
+        for at, key in enumerate(keys):
+            if key not in self._known:
+                fresh.setdefault(key, at)
+        rows = list(fresh.values())
+        answered = self._classifier.classify([texts[row] for row in rows], [languages[row] for row in rows])
+        for key, sentiment, topic in zip(fresh, answered.sentiment, answered.topic, strict=True):
+            self._known[key] = (sentiment, topic)
+        self.asked += len(keys)
+        self.hits += len(keys) - len(rows)
+        info = self._classifier.info
+        sentiment = np.empty((len(keys), len(info.sentiments)), np.float32)
+        topic = np.empty((len(keys), len(info.topics)), np.float32)
+        for row, key in enumerate(keys):
+            self._known.move_to_end(key)
+            sentiment[row], topic[row] = self._known[key]
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+        return Predictions(sentiment, topic)
+
+
+def _key(text: str, language: str | None) -> bytes:
+    content = f"{primary_language(language)}\n{text}".encode("utf-8", "surrogatepass")
+    return xxhash.xxh3_128_digest(content)

@@ -1,0 +1,248 @@
+"""Commands around the model: train, evaluate, export, compare."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models.classifier import Classifier
+from models.compare import Comparison, compare
+from models.evaluate import Evaluation, evaluate, labelled, numbers
+from models.load import Device, load_classifier
+from models.rows import LabelledText
+from streams.cli_progress import progress
+from streams.errors import BadInput
+from streams.settings import load_settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Rows = Annotated[Path, typer.Argument(help="JSONL(.gz) with text, lang, label, and if you like topic, source.")]
+OfDevice = Annotated[Device, typer.Option(help="Where the model runs.")]
+
+model_app = typer.Typer(no_args_is_help=True, help="The classifier: train, evaluate, export, compare.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.add_typer(model_app, name="model")
+
+
+@model_app.command("evaluate")
+def model_evaluate(
+    file: Rows,
+    folder: Annotated[Path | None, typer.Option(help="Model folder; default: the one in use.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Training rows (JSONL): also fit TF-IDF + linear SVM, and compare.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write macro-F1 per language as bars to this SVG file.")] = None,
+    device: OfDevice = "auto",
+    as_json: Json = False,
+) -> None:
+    """How well the model answers labelled texts: per language and source, with calibration and speed.
+
+    Example: `marketpulse model evaluate feedback_test.jsonl.gz --baseline feedback_train.jsonl.gz`
+    """
+    classifier = _load(folder, device)
+    with progress("classifying"):
+        found = evaluate(classifier, file)
+        against = None if baseline is None else _against_baseline(classifier, file, baseline)
+    if picture is not None:
+        from streams.charts import macro_f1_bars
+
+        second = {} if against is None else {name: one.second for name, one in against.languages.items()}
+        picture.write_bytes(macro_f1_bars({name: one.macro_f1 for name, one in found.languages.items()}, second))
+    if as_json:
+        content = msgspec.to_builtins(found) | {"model": classifier.info.id, "device": classifier.info.device}
+        _print_json(content if against is None else content | {"baseline": msgspec.to_builtins(against)})
+        return
+    _print_evaluation(found, against, classifier.info.sentiments)
+
+
+def _load(folder: Path | None, device: Device) -> Classifier:
+    settings = load_settings()
+    kind = settings.model if folder is None else "onnx"
+    return load_classifier(kind, folder or settings.model_folder, device, settings.threads)
+
+
+def _against_baseline(classifier: Classifier, file: Path, baseline: Path) -> Comparison:
+    try:
+        from models.baseline import baseline_answers
+    except ImportError as error:
+        raise BadInput(
+            "the baseline needs scikit-learn. Operator action: install the extra `train`, or leave --baseline out."
+        ) from error
+    rows = labelled(file)
+    return _compared(classifier, rows, baseline_answers(labelled(baseline), rows))
+
+
+def _compared(classifier: Classifier, rows: list[LabelledText], second: Any) -> Comparison:
+    truth = numbers([row.label for row in rows], classifier.info.sentiments)
+    return compare(truth, _answers(classifier, rows), second, [row.lang for row in rows])
+
+
+def _answers(classifier: Classifier, rows: list[LabelledText]) -> Any:
+    answered = classifier.classify([row.text for row in rows], [row.lang for row in rows])
+    return answered.sentiment.argmax(axis=1)
+
+
+def _print_evaluation(found: Evaluation, against: Comparison | None, sentiments: tuple[str, ...]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    table = Table("language", "n", "accuracy", "macro-F1", "ECE", "Brier", *(f"true {one}" for one in sentiments))
+    if against is not None:
+        table.add_column("baseline")
+        table.add_column("difference, 95 %")
+    for language, one in found.languages.items():
+        cells = [
+            language,
+            f"{one.n:,}",
+            *(f"{value:.3f}" for value in (one.accuracy, one.macro_f1, one.ece, one.brier)),
+        ]
+        cells += [" ".join(f"{n:4}" for n in row) for row in one.confusion]
+        if against is not None:
+            gap = against.languages[language]
+            cells += [f"{gap.second:.3f}", f"{gap.difference:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"]
+        table.add_row(*cells)
+    table.caption = (
+        f"mean macro-F1 {found.mean_macro_f1:.4f}, topic macro-F1 {found.topic_macro_f1:.4f}, ECE {found.ece:.3f}, "
+        f"{found.texts_per_second:,.0f} texts/s; confusions: answered {', '.join(sentiments)}"
+        + (f"; baseline {against.mean.second:.4f}, difference {_gap(against)}" if against else "")
+    )
+    console.print(table)
+    sources = Table("source", "n", "accuracy", "macro-F1")
+    for name, of_source in found.sources.items():
+        sources.add_row(name, f"{of_source.n:,}", f"{of_source.accuracy:.3f}", f"{of_source.macro_f1:.3f}")
+    if found.sources:
+        console.print(sources)
+    steps = ", ".join(f"{accuracy:.3f} on the surest {share:.0%}" for share, accuracy in found.abstention)
+    console.print(f"accuracy {steps}")
+
+
+def _gap(found: Comparison) -> str:
+    return f"{found.mean.difference:+.4f} ({found.mean.low:+.4f} to {found.mean.high:+.4f})"
+
+
+@model_app.command("compare")
+def model_compare(
+    first: Annotated[Path, typer.Argument(help="Model folder.")],
+    second: Annotated[Path, typer.Argument(help="Model folder.")],
+    file: Rows,
+    device: OfDevice = "auto",
+    as_json: Json = False,
+) -> None:
+    """Is the first model better than the second on the same rows? Paired bootstrap of the difference of macro-F1.
+
+    Example: `marketpulse model compare build/new models/artifacts/marketpulse-small feedback_dev.jsonl.gz`
+    """
+    with progress("classifying"):
+        rows = labelled(file)
+        found = _compared(_load(first, device), rows, _answers(_load(second, device), rows))
+    if as_json:
+        _print_json(msgspec.to_builtins(found) | {"verdict": found.mean.verdict})
+        return
+    table = Table("language", "n", "first", "second", "difference", "95 % from", "to", "verdict")
+    for language, one in [*found.languages.items(), ("mean", found.mean)]:
+        scores = (f"{value:.4f}" for value in (one.first, one.second))
+        gaps = (f"{value:+.4f}" for value in (one.difference, one.low, one.high))
+        table.add_row(language, f"{one.n:,}", *scores, *gaps, one.verdict)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+@model_app.command("export")
+def model_export(
+    source: Annotated[str, typer.Argument(help="Folder or hub id of a text-classification checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Model folder to make.")],
+    precision: Annotated[Literal["fp32", "fp16", "int8"], typer.Option(help="int8 for CPUs, fp16 for CUDA.")] = "fp32",
+    labels: Annotated[
+        str | None, typer.Option(help="What its labels mean, in their order: `negative,neutral,positive` say.")
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="JSONL with real texts for int8's ranges and the comparison; default: composed.")
+    ] = None,
+    development: Annotated[
+        Path | None, typer.Option(help="Labelled rows (JSONL): also calibrate, evaluate, write a card.")
+    ] = None,
+    max_length: Annotated[int, typer.Option(min=8, max=512, help="Tokens a text is cut to.")] = 128,
+    as_json: Json = False,
+) -> None:
+    """Bring a Hugging Face sentiment checkpoint (needs the extra `train`): exported, compared with PyTorch, described.
+
+    Example: `marketpulse model export cardiffnlp/twitter-xlm-roberta-base-sentiment --out build/xlmt --precision fp16`
+    """
+    try:
+        from models.checkpoint import export_checkpoint
+    except ImportError as error:
+        raise BadInput("exporting needs PyTorch. Operator action: install the extra `train`.") from error
+    from models.finish import describe
+    from streams.bench import bench_texts
+
+    real = [row.text for row in labelled(texts)[:1_200]] if texts else bench_texts(300, None)
+    named = None if labels is None else tuple(label.strip() for label in labels.split(","))
+    with progress("exporting"):
+        made = export_checkpoint(source, out, real, precision, named, max_length, report=_note)
+        found = None if development is None else describe(out, development, source)
+    answer = {"folder": str(out), "id": made.info.id, "sha256": made.info.sha256, "precision": precision}
+    if found is not None:
+        answer["mean_macro_f1"] = f"{found.mean_macro_f1:.4f}"
+    _answer(answer, as_json, f"{out}: {made.info.id}, {precision}. Use it with MARKETPULSE_MODEL_FOLDER={out}")
+
+
+@model_app.command("train")
+def model_train(
+    data: Annotated[Path, typer.Option(help="Folder with feedback_train, _dev and _test (.jsonl.gz).")],
+    out: Annotated[Path, typer.Option(help="Model folder to make.")],
+    work: Annotated[Path, typer.Option(help="Folder for what is made on the way; training resumes from it.")] = Path(
+        "build/model"
+    ),
+    init: Annotated[
+        Path | None, typer.Option(help="Folder of a pre-trained BERT that teaches; default: no teacher.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train the small multilingual model from labelled texts (needs the extra `train`), and write its folder.
+
+    Example: `marketpulse model train --data ./data --init ./MiniLM-L6 --out build/new`
+    """
+    try:
+        from models.release import release
+    except ImportError as error:
+        raise BadInput("training needs PyTorch. Operator action: install the extra `train`.") from error
+    for name in ("train", "dev", "test"):
+        if not (data / f"feedback_{name}.jsonl.gz").exists():
+            raise BadInput(f"{data} holds no feedback_{name}.jsonl.gz. Operator action: name the folder with --data.")
+    found = release(data, work, out, init, report=_note)
+    answer = {"folder": str(out), "mean_macro_f1": found.mean_macro_f1, "topic_macro_f1": found.topic_macro_f1}
+    _answer(answer, as_json, f"{out}: mean macro-F1 {found.mean_macro_f1:.4f} on the development set")
+
+
+def explained(classifier: Classifier, text: str, lang: str | None) -> list[dict[str, object]]:
+    """Words of a text with their weights, for `classify --explain`."""
+    from models.explain import explain
+
+    return [{"word": one.word, "weight": one.weight} for one in explain(classifier, text, lang)[1]]
+
+
+def shaded(words: list[dict[str, object]]) -> str:
+    """The words with rich's colours: what carried the label stands out, what spoke against it is dim."""
+    strongest = max((abs(float(str(one["weight"]))) for one in words), default=0.0) or 1.0
+    shown = []
+    for one in words:
+        share = float(str(one["weight"])) / strongest
+        style = "bold reverse" if share > 0.5 else "bold" if share > 0.2 else "dim" if share < -0.2 else ""
+        word = str(one["word"]).replace("[", "\\[")
+        shown.append(f"[{style}]{word}[/]" if style else word)
+    return " ".join(shown)
+
+
+def _note(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _answer(content: dict[str, Any], as_json: bool, text: str) -> None:
+    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
+
+
+def _print_json(content: object) -> None:
+    sys.stdout.write(msgspec.json.encode(content).decode() + "\n")
