@@ -20,6 +20,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 MICRO = 1_000_000
 DEAD_LETTERS = ":dead_letter"  # of all markets, under `*` and the minute of the records' own time
+SHADOW = "shadow:"
 EXCERPTS = 3  # per market and step
 AFTER_NEGATIVES = 1 << 32
 RATING_WEIGHT = 0.5  # k in e = (1-k)e + k(rating-1)/4
@@ -98,6 +99,8 @@ def aggregate(
     if not events:
         return Delta(broken, {}, dict(totals), 0)
     totals["accepted"] = len(events)
+    if scored.shadow is not None:
+        totals.update(_agreement(scored.sentiment.argmax(axis=1), scored.shadow, layout.sentiments))
     if now_ms is not None:
         middle_ms = now_ms - (batch.first_record_ms + batch.last_record_ms) // 2
         totals[f"latency:{latency_bucket(middle_ms)}"] = len(events)
@@ -116,6 +119,15 @@ def aggregate(
         newest_ms=int(occurred_ms.max()),
         excerpts=_excerpts(scored, layout, names, market) if excerpts else {},
     )
+
+
+def _agreement(active: NDArray[np.int64], shadow: NDArray[np.int64], names: tuple[str, ...]) -> dict[str, int]:
+    """Events by what the model in use and the candidate answered: `shadow:negative>neutral` -> count."""
+    pairs, counts = np.unique(np.stack([active, shadow]), axis=1, return_counts=True)
+    return {
+        f"{SHADOW}{names[one]}>{names[other]}": n
+        for (one, other), n in zip(pairs.T.tolist(), counts.tolist(), strict=True)
+    }
 
 
 def _excerpts(

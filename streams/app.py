@@ -155,10 +155,16 @@ def classifier_of(settings: Settings) -> Classifier:
     return CachedClassifier(classifier, settings.cache_texts)
 
 
+def _candidate_of(settings: Settings) -> Classifier | None:
+    if settings.candidate_folder is None:
+        return None
+    return load_classifier("onnx", settings.candidate_folder, settings.device, settings.threads)
+
+
 def run_worker(settings: Settings) -> None:
     """Run one worker until a signal; never returns (SystemExit, or exit codes 75 and 78)."""
     configure_logs(settings)
-    deps = make_deps(settings, classifier_of(settings), load_portfolio(settings.portfolio))
+    deps = make_deps(settings, classifier_of(settings), load_portfolio(settings.portfolio), _candidate_of(settings))
     app = create_app(settings, deps)
     worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
     gc.freeze()  # what lives as long as the process is not looked at again ...

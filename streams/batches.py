@@ -64,11 +64,15 @@ class DecodedBatch:
 
 @dataclass(frozen=True, slots=True)
 class ScoredBatch:
-    """A decoded batch and what the model said: probabilities (n, 3) and (n, topics), rows as in `batch.events`."""
+    """A decoded batch and what the model said: probabilities (n, 3) and (n, topics), rows as in `batch.events`.
+
+    `shadow` (n,) are label numbers that a candidate model gave the same events; None without one.
+    """
 
     batch: DecodedBatch
     sentiment: NDArray[np.float32]
     topic: NDArray[np.float32]
+    shadow: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

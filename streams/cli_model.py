@@ -189,6 +189,67 @@ def model_export(
     _answer(answer, as_json, f"{out}: {made.info.id}, {precision}. Use it with MARKETPULSE_MODEL_FOLDER={out}")
 
 
+@model_app.command("shadow")
+def model_shadow(as_json: Json = False) -> None:
+    """How often the candidate of MARKETPULSE_CANDIDATE_FOLDER agrees with the model in use, on the live stream.
+
+    Example: `marketpulse model shadow`
+    """
+    from streams.aggregate import SHADOW
+    from streams.reader import Reader
+
+    settings = load_settings()
+    with Reader(settings.redis, settings.prefix) as reader:
+        totals = reader.snapshot().status.totals
+    pairs = {name.removeprefix(SHADOW): n for name, n in totals.items() if name.startswith(SHADOW)}
+    events = sum(pairs.values())
+    if not events:
+        raise BadInput("no worker runs a candidate. Operator action: set MARKETPULSE_CANDIDATE_FOLDER for workers.")
+    agreed = sum(n for pair, n in pairs.items() if len(set(pair.split(">"))) == 1) / events
+    content = {"events": events, "agreement": round(agreed, 4), "pairs": pairs}
+    lines = [f"{pair.replace('>', ' -> '):24} {n:10,} {n / events:6.1%}" for pair, n in sorted(pairs.items())]
+    _answer(content, as_json, "\n".join([f"agreement {agreed:.1%} on {events:,} events", *lines]))
+
+
+@model_app.command("promote")
+def model_promote(
+    candidate: Annotated[Path, typer.Argument(help="Model folder.")],
+    file: Rows,
+    force: Annotated[bool, typer.Option("--force", help="Even where it is not shown to be better.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a candidate in the place of the model in use (MARKETPULSE_MODEL_FOLDER) if it is better on labelled rows.
+
+    The interval of the difference of mean macro-F1 must lie above 0. Workers take it when they are started again; their
+    detectors warm up for an hour. What stood there is kept: `model rollback`.
+    Example: `marketpulse model promote build/new feedback_dev.jsonl.gz`
+    """
+    from models.promote import promote
+
+    settings = load_settings()
+    with progress("comparing"):
+        rows = labelled(file)
+        found = _compared(_load(candidate, settings.device), rows, _answers(_load(None, settings.device), rows))
+    if found.mean.verdict != "better" and not force:
+        raise BadInput(
+            f"the candidate is not shown to be better: {_gap(found)}. "
+            "Operator action: give more labelled rows, or --force if you have other reasons."
+        )
+    kept = promote(candidate, settings.model_folder)
+    content = {"folder": str(settings.model_folder), "kept": str(kept), "difference": found.mean.difference}
+    _answer(content, as_json, f"{settings.model_folder} is now {candidate} ({_gap(found)}); kept: {kept}")
+
+
+@model_app.command("rollback")
+def model_rollback(as_json: Json = False) -> None:
+    """Exchange the model in use with the one before it. Example: `marketpulse model rollback`"""
+    from models.promote import roll_back
+
+    settings = load_settings()
+    roll_back(settings.model_folder)
+    _answer({"folder": str(settings.model_folder)}, as_json, f"{settings.model_folder} is the model before again")
+
+
 @model_app.command("train")
 def model_train(
     data: Annotated[Path, typer.Option(help="Folder with feedback_train, _dev and _test (.jsonl.gz).")],

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """`stub` classifies by a pure function of the text: for engine benchmarks and fault tests only."""
     model_folder: Path = SHIPPED_MODEL
     """Folder with the ONNX model, its tokenizer and manifest."""
+    candidate_folder: Path | None = None
+    """A second model that classifies the same events in shadow: only its agreement is published."""
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     """Where the model runs; an explicit device that is not there is an error at start."""
     threads: int = Field(0, ge=0, le=256)

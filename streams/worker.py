@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 import tenacity
+from numpy.typing import NDArray
 
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
@@ -51,9 +52,12 @@ class Deps:
     mutes: Mutes
     layout: CellLayout
     hash_user: Callable[[str], bytes]
+    candidate: Classifier | None = None
 
 
-def make_deps(settings: Settings, classifier: Classifier, portfolio: Portfolio) -> Deps:
+def make_deps(
+    settings: Settings, classifier: Classifier, portfolio: Portfolio, candidate: Classifier | None = None
+) -> Deps:
     """The real dependencies of a worker; nothing is connected yet."""
     return Deps(
         settings=settings,
@@ -64,6 +68,7 @@ def make_deps(settings: Settings, classifier: Classifier, portfolio: Portfolio) 
         mutes=Mutes(),
         layout=CellLayout(classifier.info.topics, classifier.info.sentiments, tuple(classifier.info.languages)),
         hash_user=user_hasher(settings.user_hash_key.get_secret_value().encode()[:64]),
+        candidate=candidate,
     )
 
 
@@ -91,6 +96,7 @@ class Scorer:
 
     def __init__(self, deps: Deps, source: Source) -> None:
         self._classifier = deps.classifier
+        self._candidate = deps.candidate
         self._source = source
         self._most = deps.settings.batch_records
         self._target_s = deps.settings.batch_target_seconds
@@ -107,8 +113,23 @@ class Scorer:
             predictions = await loop.run_in_executor(self._thread, self._classify, batch)
         except BadOutput:
             batch, predictions = await loop.run_in_executor(self._thread, self._one_by_one, batch)
+        shadow = await loop.run_in_executor(self._thread, self._shadow, batch)
         self._pace(len(batch.events), time.perf_counter() - started)
-        return ScoredBatch(batch, predictions.sentiment, predictions.topic)
+        return ScoredBatch(batch, predictions.sentiment, predictions.topic, shadow)
+
+    def _shadow(self, batch: DecodedBatch) -> NDArray[np.int64] | None:
+        """Labels of the candidate; None without one, or where it fails: that costs the batch nothing."""
+        if self._candidate is None or not batch.events:
+            return None
+        try:
+            answered = self._candidate.classify(
+                [event.text for event in batch.events], [event.lang for event in batch.events]
+            )
+        except BadOutput as error:
+            log.error("candidate_failed", error=str(error))
+            return None
+        labels: NDArray[np.int64] = answered.sentiment.argmax(axis=1)
+        return labels
 
     def _classify(self, batch: DecodedBatch) -> Predictions:
         return self._classifier.classify([event.text for event in batch.events], [event.lang for event in batch.events])

@@ -55,8 +55,8 @@ def batch(*texts: str) -> DecodedBatch:
     return DecodedBatch(Position(0, 1, "g", 0, len(texts)), events, records, [], 0, b"", 0, 0, 0, 0)
 
 
-def scorer(classifier: Any) -> Scorer:
-    deps = Deps(Settings(), None, None, classifier, None, None, None, None)  # type: ignore[arg-type]
+def scorer(classifier: Any, candidate: Any = None) -> Scorer:
+    deps = Deps(Settings(), None, None, classifier, None, None, None, None, candidate)  # type: ignore[arg-type]
     return Scorer(deps, SimpleNamespace(records_per_batch=100))  # type: ignore[arg-type]
 
 
@@ -115,3 +115,19 @@ async def test_an_empty_batch_needs_no_model() -> None:
     channel = Recorder()
     await make_classify(scorer(None), channel)(stream(batch()))
     assert 0 == len(channel.seen[0].sentiment)
+
+
+async def test_a_candidate_classifies_in_shadow() -> None:
+    """Its labels travel beside the model's own; where it fails, the batch goes on without them."""
+
+    class Failing(StubClassifier):
+        def classify(self, texts: Any, languages: Any) -> Predictions:
+            raise BadOutput("NaN")
+
+    for candidate, expected in ((StubClassifier(), True), (Failing(), False), (None, False)):
+        channel = Recorder()
+        await make_classify(scorer(StubClassifier(), candidate), channel)(stream(batch("a", "b", "c")))
+        [scored] = channel.seen
+        assert 3 == len(scored.sentiment)
+        assert expected == (scored.shadow is not None)
+        assert not expected or scored.sentiment.argmax(axis=1).tolist() == scored.shadow.tolist()

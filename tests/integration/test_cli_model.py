@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from streams.cli import app
+from streams.embedded import EmbeddedStack
+from streams.redis_connection import connect
 from streams.settings import SHIPPED_MODEL
 
 ROWS = [
@@ -74,3 +77,29 @@ def test_what_cannot_be_used_is_said(arguments: tuple[str, ...]) -> None:
     """An error of this project, with what to do."""
     error = run(*arguments).exception
     assert "Operator action" in str(error)
+
+
+def test_a_candidate_is_promoted_only_when_it_is_better(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same model again is not; forced, it is, and a rollback takes it back."""
+    shutil.copytree(SHIPPED_MODEL, tmp_path / "model")
+    monkeypatch.setenv("MARKETPULSE_MODEL_FOLDER", str(tmp_path / "model"))
+    refused = run("model", "promote", str(SHIPPED_MODEL), str(rows))
+    assert "not shown to be better" in str(refused.exception)
+    assert 0 == run("model", "promote", str(SHIPPED_MODEL), str(rows), "--force").exit_code
+    assert (tmp_path / "model.previous" / "manifest.json").exists()
+    assert 0 == run("model", "rollback", "--json").exit_code
+
+
+def test_the_agreement_of_a_candidate_is_shown(
+    stack: EmbeddedStack, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From what workers counted; without a candidate the command says how to run one."""
+    monkeypatch.setenv("MARKETPULSE_REDIS_URL", stack.endpoints.redis)
+    monkeypatch.setenv("MARKETPULSE_PREFIX", prefix)
+    assert "MARKETPULSE_CANDIDATE_FOLDER" in str(run("model", "shadow").exception)
+    pairs = {"shadow:negative>negative": 6, "shadow:neutral>neutral": 3, "shadow:neutral>positive": 1}
+    connect(stack.endpoints.redis).hset(f"{prefix}:totals", mapping=pairs)
+    assert 0.9 == json.loads(run("model", "shadow", "--json").stdout)["agreement"]
+    assert "agreement 90.0% on 10 events" in run("model", "shadow").stdout

@@ -1,6 +1,7 @@
 """The delta of a batch equals counting its events one by one."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,3 +99,14 @@ def test_user_hashes_need_the_key() -> None:
     """Another key, another hash: a stored hash tells nothing without it."""
     assert user_hasher(b"a")("user-1") != user_hasher(b"b")("user-1")
     assert b"user-1" not in user_hasher(b"a")("user-1")
+
+
+def test_a_candidates_agreement_is_counted_by_pair_of_labels() -> None:
+    """What the model in use said, and what the candidate said of the same events."""
+    rows = [("BR", 0, None, None, label, 0) for label in (0, 0, 1, 2)]
+    shadowed = replace(scored(rows), shadow=np.array([0, 1, 1, 2]))
+    totals = aggregate(shadowed, LAYOUT, user_hasher(b"key")).totals
+    assert {
+        "shadow:negative>negative": 1, "shadow:negative>neutral": 1, "shadow:neutral>neutral": 1,
+        "shadow:positive>positive": 1,
+    } == {name: n for name, n in totals.items() if name.startswith("shadow:")}  # fmt: skip
