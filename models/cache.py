@@ -5,9 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from models.calibrate import primary_language
 from models.classifier import Classifier, ModelInfo, Predictions
+
+Row = NDArray[np.float32]
 
 
 class CachedClassifier:
@@ -19,7 +22,7 @@ class CachedClassifier:
     def __init__(self, classifier: Classifier, most: int) -> None:
         self._classifier = classifier
         self._most = most
-        self._known: OrderedDict[bytes, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[Row, Row, float]] = OrderedDict()
         self.asked = 0
         self.hits = 0
 
@@ -37,19 +40,21 @@ class CachedClassifier:
                 fresh.setdefault(key, at)
         rows = list(fresh.values())
         answered = self._classifier.classify([texts[row] for row in rows], [languages[row] for row in rows])
-        for key, sentiment, topic in zip(fresh, answered.sentiment, answered.topic, strict=True):
-            self._known[key] = (sentiment, topic)
+        strange = np.zeros(len(rows), np.float32) if answered.unknown is None else answered.unknown
+        for key, *answer in zip(fresh, answered.sentiment, answered.topic, strange.tolist(), strict=True):
+            self._known[key] = (answer[0], answer[1], answer[2])
         self.asked += len(keys)
         self.hits += len(keys) - len(rows)
         info = self._classifier.info
         sentiment = np.empty((len(keys), len(info.sentiments)), np.float32)
         topic = np.empty((len(keys), len(info.topics)), np.float32)
+        unknown = np.empty(len(keys), np.float32)
         for row, key in enumerate(keys):
             self._known.move_to_end(key)
-            sentiment[row], topic[row] = self._known[key]
+            sentiment[row], topic[row], unknown[row] = self._known[key]
         while len(self._known) > self._most:
             self._known.popitem(last=False)
-        return Predictions(sentiment, topic)
+        return Predictions(sentiment, topic, unknown)
 
 
 def _key(text: str, language: str | None) -> bytes:

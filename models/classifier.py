@@ -36,10 +36,14 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities per text: `sentiment` float32 (n, 3), `topic` float32 (n, topics); rows sum to 1."""
+    """Probabilities per text: `sentiment` float32 (n, 3), `topic` float32 (n, topics); rows sum to 1.
+
+    `unknown` float32 (n,): share of pieces that the vocabulary does not hold; None where the model cannot tell.
+    """
 
     sentiment: NDArray[np.float32]
     topic: NDArray[np.float32]
+    unknown: NDArray[np.float32] | None = None
 
 
 class Classifier(Protocol):

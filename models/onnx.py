@@ -23,6 +23,7 @@ PROVIDERS: dict[str, str] = {
     "cuda": "CUDAExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+UNKNOWN_PIECES = ("[UNK]", "<unk>")
 BATCH_LIMITS: dict[str, tuple[int, int]] = {"cpu": (2_048, 256), "cuda": (16_384, 1_024), "tensorrt": (16_384, 1_024)}
 """Most tokens (padding included) and rows of one batch; on a CPU larger ones fall out of its caches."""
 
@@ -37,6 +38,8 @@ class OnnxClassifier:
         self._tokenizer = tokenizer
         self._manifest = manifest
         self._limits = BATCH_LIMITS[device]
+        pieces = (tokenizer.token_to_id(name) for name in UNKNOWN_PIECES)
+        self._unknown_id = next((number for number in pieces if number is not None), -1)
         self._info = ModelInfo(
             id=manifest.id,
             sha256=manifest.model_sha256,
@@ -57,11 +60,13 @@ class OnnxClassifier:
         """Probabilities of each text, in the order given; whatever the text holds. Raises BadOutput."""
         sentiment = np.empty((len(texts), len(self._info.sentiments)), np.float32)
         topic = np.empty((len(texts), len(self._info.topics)), np.float32)
+        unknown = np.zeros(len(texts), np.float32)
         for rows, ids, mask in self.batches(texts):
             sentiment[rows], topic[rows] = self.run(ids, mask)
+            unknown[rows] = (ids == self._unknown_id).sum(axis=1) / mask.sum(axis=1)
         _require_probabilities(sentiment)
         _require_probabilities(topic)
-        return Predictions(apply_calibration(sentiment, languages, self._manifest.calibration), topic)
+        return Predictions(apply_calibration(sentiment, languages, self._manifest.calibration), topic, unknown)
 
     def batches(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Cleaned, tokenised and padded batches: (row numbers, token ids, attention mask)."""

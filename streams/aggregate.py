@@ -172,6 +172,9 @@ def _counts(
     np.add.at(cells[:, layout.index("with_user")], slot, with_user)
     confidence = np.rint(scored.sentiment.max(axis=1).astype(np.float64) * MICRO).astype(np.int64)
     np.add.at(cells[:, layout.index("confidence")], slot, confidence)
+    if scored.unknown is not None:
+        unknown = np.rint(scored.unknown.astype(np.float64) * MICRO).astype(np.int64)
+        np.add.at(cells[:, layout.index("unknown")], slot, unknown)
     rows, columns = np.nonzero(cells)
     prefixes = [f"{names[at]}:{when}:" for at, when in slots.tolist()]
     cell_names = layout.names

@@ -67,12 +67,14 @@ class ScoredBatch:
     """A decoded batch and what the model said: probabilities (n, 3) and (n, topics), rows as in `batch.events`.
 
     `shadow` (n,) are label numbers that a candidate model gave the same events; None without one.
+    `unknown` (n,): share of pieces the model's vocabulary does not hold; None where it cannot tell.
     """
 
     batch: DecodedBatch
     sentiment: NDArray[np.float32]
     topic: NDArray[np.float32]
     shadow: NDArray[np.int64] | None = None
+    unknown: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

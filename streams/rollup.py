@@ -22,6 +22,7 @@ from streams.detectors import (
     shift_step,
     surge_step,
 )
+from streams.drift import Drift, drift_step
 from streams.ledger_types import CutStep
 from streams.metrics import ActiveUsers, Estimate, MarketMetrics, Spending, compute_metrics
 from streams.stream_time import stream_time
@@ -71,6 +72,7 @@ class CommonState(msgspec.Struct):
     started: bool = False
     input: Input = msgspec.field(default_factory=Input)
     watch: WatchState = msgspec.field(default_factory=WatchState)
+    drift: Drift = msgspec.field(default_factory=Drift)
     model: str = ""
     profiles: int = 0  # offset up to which profiles have been in force
     mutes: int = 0
@@ -139,7 +141,8 @@ class RollUp:
         common = self.common
         deltas = _deltas(step.counts, self.layout)
         dead = sum(n for field, n in step.counts.items() if field.endswith(DEAD_LETTERS))
-        good = sum(self.layout.read(cells).n for cells in deltas.values())
+        whole = sum(deltas.values(), self.layout.zeros())
+        good = self.layout.read(whole).n
         common.input.add(good + dead, dead, step.now_ms, self._watch_rules.bad_input_half_life_ms)
         common.stream_time_ms = stream_time(
             common.stream_time_ms, common.now_ms, step.now_ms, step.partitions.values(), self._idle_ms
@@ -147,6 +150,7 @@ class RollUp:
         common.now_ms = step.now_ms
         if common.stream_time_ms is None:
             return []
+        drift_step(common.drift, good, drift_sums(whole, self.layout), common.stream_time_ms)
         if common.covered_since_ms is None and deltas:
             common.covered_since_ms = _robust_first_minute(deltas, self.layout) * 60_000
         minute = common.stream_time_ms // 60_000
@@ -191,7 +195,9 @@ class RollUp:
         alerts += self._surges(step.number, stream_ms // 60_000)
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
         alerts += watch_markets(watched, metrics, step.number, stream_ms, self._watch_rules)
-        alerts += watch_model(common.watch, context.problems, metrics, step.number, stream_ms, self._watch_rules)
+        alerts += watch_model(
+            common.watch, context.problems, common.drift, metrics, step.number, stream_ms, self._watch_rules
+        )
         alerts = [self._with_excerpts(alert) for alert in alerts]
         surged = {
             alert.market
@@ -212,7 +218,7 @@ class RollUp:
         common = self.common
         ended = []
         if common.model and common.model != model:
-            common.pooled = {}
+            common.pooled, common.drift = {}, Drift()
             for market, state in self.markets.items():
                 for topic, surge in state.surges.items():
                     if surge.fired_ms is not None:
@@ -333,6 +339,19 @@ def _alert(change: AlertChange, step: int, market: str, topic: str | None) -> Al
         ended_at=None if firing else change.at,
         evidence=change.evidence,
     )
+
+
+def drift_sums(cells: Cells, layout: CellLayout) -> dict[str, float]:
+    """What the drift tests look at, summed over events."""
+    sums = layout.read(cells)
+    by_language = layout.by_language(cells)
+    return {
+        "confidence": sums.confidence,
+        "negative": float(sums.labels["negative"]),
+        "neutral": float(sums.labels["neutral"]),
+        "other_language": float(by_language[-1].sum()) if len(by_language) else 0.0,
+        "unknown_pieces": sums.unknown,
+    }
 
 
 def _deltas(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, int], Cells]:

@@ -15,6 +15,7 @@ from streams.conditions import (
     silence_condition,
 )
 from streams.contracts import AlertRecord
+from streams.drift import Drift, drifting, settled
 from streams.metrics import MarketMetrics
 
 EVERYWHERE = "*"
@@ -80,19 +81,24 @@ def watch_input(state: WatchState, seen: Input, step: int, now_ms: int, rules: W
 def watch_model(
     state: WatchState,
     problems: Sequence[str],
+    drift: Drift,
     metrics: Mapping[str, MarketMetrics],
     step: int,
     at_ms: int,
     rules: WatchRules,
 ) -> list[AlertRecord]:
-    """A worker's device or model is not what it should be, or the model is less sure of itself than it used to be."""
+    """A worker's device or model is not what it should be, the model is less sure of itself, or its input drifts."""
     hour, week = (_confidence(metrics, window, rules.model_events) for window in ("1h", "7d"))
     evidence: dict[str, Any] = {"problems": list(problems)}
     unsure = hour is not None and week is not None and hour < week - rules.model_confidence_fall
     if unsure:
         evidence |= {"confidence_1h": round(hour or 0, 4), "confidence_7d": round(week or 0, 4)}
-    holds = bool(problems) or unsure
-    return _judge(state, "model", EVERYWHERE, holds, not holds, evidence, step, at_ms, rules)
+    drifts = drifting(drift)
+    if drifts:
+        evidence |= {f"drift_{name}": value for name, value in drifts.items()}
+    holds = bool(problems) or unsure or bool(drifts)
+    clears = not holds and settled(drift)
+    return _judge(state, "model", EVERYWHERE, holds, clears, evidence, step, at_ms, rules)
 
 
 def _confidence(metrics: Mapping[str, MarketMetrics], window: str, events: int) -> float | None:

@@ -29,8 +29,8 @@ class CellLayout:
 
     `negative/quality` etc. count events by (sentiment, topic); `e/quality` sums the score e in micro-units;
     `e2` sums its square in micro-units; `with_user` counts events that name a user; `confidence` sums the largest
-    probability in micro-units; `negative@pt` etc. count by (sentiment, language) for the languages whose confusion the
-    model knows, and `@other` for the rest.
+    probability and `unknown` the share of unknown pieces, in micro-units; `negative@pt` etc. count by (sentiment,
+    language) for the languages whose confusion the model knows, and `@other` for the rest.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class CellLayout:
             "e2",
             "with_user",
             "confidence",
+            "unknown",
             *(f"{sentiment}@{language}" for language in self.languages for sentiment in sentiments),
         )
         self._index = {name: at for at, name in enumerate(self.names)}
@@ -88,6 +89,7 @@ class CellLayout:
             sum_e2=int(cells[self._index["e2"]]) / MICRO,
             with_user=int(cells[self._index["with_user"]]),
             confidence=int(cells[self._index["confidence"]]) / MICRO,
+            unknown=int(cells[self._index["unknown"]]) / MICRO,
         )
 
     def by_language(self, cells: Cells) -> Cells:
@@ -104,7 +106,7 @@ class CellLayout:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums over one window: n events, per label, sum of e and of its square, events with a user, sum of confidence."""
+    """Sums over one window: n events, per label, of e and its square, with a user, of confidence, of unknown pieces."""
 
     n: int
     labels: dict[str, int]
@@ -112,6 +114,7 @@ class Sums:
     sum_e2: float
     with_user: int
     confidence: float = 0.0
+    unknown: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ class Scorer:
             batch, predictions = await loop.run_in_executor(self._thread, self._one_by_one, batch)
         shadow = await loop.run_in_executor(self._thread, self._shadow, batch)
         self._pace(len(batch.events), time.perf_counter() - started)
-        return ScoredBatch(batch, predictions.sentiment, predictions.topic, shadow)
+        return ScoredBatch(batch, predictions.sentiment, predictions.topic, shadow, predictions.unknown)
 
     def _shadow(self, batch: DecodedBatch) -> NDArray[np.int64] | None:
         """Labels of the candidate; None without one, or where it fails: that costs the batch nothing."""

@@ -4,6 +4,7 @@ import msgspec
 
 from streams.conditions import Input, WatchRules
 from streams.contracts import AlertRecord
+from streams.drift import Drift, Series
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
 from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
 
@@ -64,8 +65,8 @@ def test_broken_input_fires_by_its_share() -> None:
 
 
 def test_a_model_that_is_not_what_it_should_be_is_said() -> None:
-    """A worker on the wrong device, or confidence that fell."""
-    state = WatchState()
+    """A worker on the wrong device, confidence that fell, or drift."""
+    state, drift = WatchState(), Drift(series={"negative": Series()})
     sure = {"BR": metrics()}
     unsure = {"BR": metrics()}
     for of_market, seen in ((sure, {"1h": 0.8, "7d": 0.8}), (unsure, {"1h": 0.6, "7d": 0.8})):
@@ -74,7 +75,9 @@ def test_a_model_that_is_not_what_it_should_be_is_said() -> None:
     story = []
     for minute, problems, of_market in [
         (0, [], sure), (1, ["cpu"], sure), (2, [], sure), (3, [], sure), (4, [], unsure), (5, [], sure), (6, [], sure),
+        (7, [], sure), (8, [], sure), (9, [], sure),
     ]:  # fmt: skip
-        story += said(watch_model(state, problems, of_market, minute, minute * 60_000, RULES))
-    assert ["firing", "resolved", "firing", "resolved"] == [what for *_, what in story]
+        drift.series["negative"].up = 30.0 if minute == 7 else 0.0
+        story += said(watch_model(state, problems, drift, of_market, minute, minute * 60_000, RULES))
+    assert ["firing", "resolved"] * 3 == [what for *_, what in story]
     assert {("model", EVERYWHERE)} == {(kind, market) for kind, market, _ in story}
