@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from models.batching import plan_batches
+from models.bound import BoundRunner
 from models.calibrate import apply_calibration
 from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
@@ -23,6 +24,7 @@ PROVIDERS: dict[str, str] = {
     "cuda": "CUDAExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+MARKS = (2, 3)  # any two pieces: only shapes matter where they stand in
 UNKNOWN_PIECES = ("[UNK]", "<unk>")
 BATCH_LIMITS: dict[str, tuple[int, int]] = {"cpu": (2_048, 256), "cuda": (16_384, 1_024), "tensorrt": (16_384, 1_024)}
 """Most tokens (padding included) and rows of one batch; on a CPU larger ones fall out of its caches."""
@@ -32,9 +34,16 @@ class OnnxClassifier:
     """Texts in, probabilities out; use `load_onnx_classifier`. Any threads may share it."""
 
     def __init__(
-        self, session: Any, tokenizer: Tokenizer, manifest: Manifest, device: str, fell_back: bool = False
+        self,
+        session: Any,
+        tokenizer: Tokenizer,
+        manifest: Manifest,
+        device: str,
+        fell_back: bool = False,
+        runner: BoundRunner | None = None,
     ) -> None:
         self._session = session
+        self._runner = runner
         self._tokenizer = tokenizer
         self._manifest = manifest
         self._limits = BATCH_LIMITS[device]
@@ -77,6 +86,8 @@ class OnnxClassifier:
 
     def run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """One batch through the session: both heads' probabilities."""
+        if self._runner is not None:
+            return self._runner(ids, mask)
         sentiment, topic = self._session.run(["sentiment", "topic"], {"input_ids": ids, "attention_mask": mask})
         return sentiment, topic
 
@@ -110,8 +121,12 @@ def load_onnx_classifier(folder: Path, device: Device = "auto", threads: int = 0
     tokenizer.no_padding()
     tokenizer.enable_truncation(manifest.max_length)
     fell_back = device == "auto" and chosen == "cpu" and PROVIDERS["cuda"] in onnxruntime.get_available_providers()
-    classifier = OnnxClassifier(session, tokenizer, manifest, chosen, fell_back)
-    sentiment, topic = classifier.run(*_padded([[2, 3]], manifest.pad_id))
+    runner = None
+    if chosen != "cpu":
+        runner = BoundRunner(session, "cuda", BATCH_LIMITS[chosen], manifest.max_length, MARKS, manifest.pad_id)
+        runner.warm()
+    classifier = OnnxClassifier(session, tokenizer, manifest, chosen, fell_back, runner)
+    sentiment, topic = classifier.run(*_padded([list(MARKS)], manifest.pad_id))
     if sentiment.shape[1] != len(manifest.sentiments) or topic.shape[1] != len(manifest.topics):
         raise BadArtifact(
             f"{folder} answers with {sentiment.shape[1]} sentiments and {topic.shape[1]} topics, the manifest names "

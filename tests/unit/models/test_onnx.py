@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.bound import BoundRunner
 from models.classifier import Predictions
 from models.errors import BadOutput, DeviceMissing
 from models.labels import SENTIMENTS, TOPICS
 from models.manifest import load_manifest
-from models.onnx import OnnxClassifier, load_onnx_classifier
+from models.onnx import BATCH_LIMITS, MARKS, OnnxClassifier, load_onnx_classifier
 from tests.unit.models.conftest import SHIPPED
 
 LONG = "The update broke the login, support never answers and the price went up again. " * 20
@@ -151,3 +152,14 @@ def test_no_probability_is_an_error(shipped: OnnxClassifier, value: float) -> No
     broken = OnnxClassifier(BrokenSession(value), shipped._tokenizer, load_manifest(SHIPPED), "cpu")
     with pytest.raises(BadOutput, match="Operator action"):
         broken.classify(["a text"], [None])
+
+
+def test_bound_buffers_and_fixed_shapes_answer_alike(shipped: OnnxClassifier) -> None:
+    """The way a GPU is run, here on the CPU: few shapes, padded rows cut off, the same answers."""
+    runner = BoundRunner(shipped._session, "cpu", BATCH_LIMITS["cpu"], 96, MARKS)
+    assert runner.warm() == len(set(runner.shapes())) < 60
+    for rows, ids, mask in shipped.batches(TEXTS):
+        assert runner.shape(*ids.shape) in runner.shapes()
+        for one, other in zip(runner(ids, mask), shipped.run(ids, mask), strict=True):
+            assert len(rows) == len(one)
+            assert np.abs(one - other).max() <= 0.001
