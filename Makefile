@@ -2,6 +2,7 @@
 PYTHON ?= python3
 LIGHT := .venv/.installed
 TRAIN := .venv-train/.installed
+GPU := .venv-gpu/.installed
 BIN := .venv/bin
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or \
   sys.exit("Python 3.11 or later is needed; name one: make PYTHON=python3.11 ...")'
@@ -20,6 +21,9 @@ test: $(LIGHT) ## unit, contract, agent and integration tests, and three faults
 test-models: $(TRAIN) ## training and export with PyTorch (loads some 3 GB into .venv-train)
 	.venv-train/bin/python -m pytest tests/models
 
+test-gpu: $(GPU) ## the classifier on the onnxruntime-gpu wheel (its CPU provider where there is no GPU)
+	.venv-gpu/bin/python -m pytest tests/unit/models
+
 test-browser: $(LIGHT) ## the page in a headless Chromium (Debian packages chromium and chromium-driver)
 	$(BIN)/python -m pytest tests/browser
 
@@ -36,7 +40,7 @@ lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at o
 	    || exit 1; done
 
 clean: ## remove both environments and caches
-	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf .venv .venv-train .venv-gpu .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 
 $(LIGHT): requirements/light.txt pyproject.toml
 	@$(NEW_ENOUGH)
@@ -55,5 +59,13 @@ $(TRAIN): requirements/train.txt pyproject.toml
 	.venv-train/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test test-models test-browser check bench lock clean
+$(GPU): requirements/gpu.txt pyproject.toml
+	@$(NEW_ENOUGH)
+	$(PYTHON) -m venv .venv-gpu
+	@echo "loading onnxruntime-gpu and what it needs"
+	.venv-gpu/bin/python -m pip install -q --require-hashes -r requirements/gpu.txt
+	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: help setup demo test test-models test-gpu test-browser check bench lock clean
 .DEFAULT_GOAL := help

@@ -1,6 +1,8 @@
 """Every topic of one prefix: names, partitions, retention; creation and offsets."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -42,32 +44,32 @@ TOPICS: tuple[TopicSpec, ...] = (
 )
 
 
-async def kafka_answers(bootstrap: str) -> None:
-    """Return if Kafka answers. Raises Unavailable."""
+@contextlib.asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected admin client; what Kafka does not answer becomes Unavailable."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
+        yield admin
     except (KafkaError, OSError) as error:
         raise Unavailable(
             f"Kafka at {bootstrap} does not answer: {error}. Operator action: start it or mend MARKETPULSE_KAFKA."
         ) from error
     finally:
         await admin.close()
+
+
+async def kafka_answers(bootstrap: str) -> None:
+    """Return if Kafka answers. Raises Unavailable."""
+    async with _admin(bootstrap):
+        pass
 
 
 async def create_topics(bootstrap: str, prefix: str, feedback_partitions: int = 8, replication: int = 1) -> list[str]:
     """Create what is missing; the names of the topics that were created. Raises Unavailable."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await admin.start()
+    async with _admin(bootstrap) as admin:
         wanted = [_new_topic(prefix, spec, feedback_partitions, replication) for spec in TOPICS]
         response = await admin.create_topics(wanted)
-    except (KafkaError, OSError) as error:
-        raise Unavailable(
-            f"Kafka at {bootstrap} does not answer: {error}. Operator action: start it or mend MARKETPULSE_KAFKA."
-        ) from error
-    finally:
-        await admin.close()
     created = []
     for topic, code, *_ in response.topic_errors:
         if code == 0:
@@ -88,29 +90,35 @@ def _new_topic(prefix: str, spec: TopicSpec, feedback_partitions: int, replicati
 
 
 async def topic_offsets(bootstrap: str, topic: str, patience: int = 50) -> dict[int, tuple[int, int]]:
-    """First and next offset of every partition. Raises Unavailable, also while the topic does not exist."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    """First and next offset of every partition.
+
+    Args:
+        bootstrap: Kafka servers.
+        topic: full name.
+        patience: tenths of a second for which a topic just created may not be known yet.
+
+    Raises:
+        Unavailable: Kafka does not answer, or the topic does not exist.
+    """
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    try:
-        await admin.start()
-        await consumer.start()
-        numbers: list[int] = []
-        for _ in range(patience):  # a topic just created takes a moment to be known
-            found = (await admin.describe_topics([topic]))[0]
-            numbers = sorted(one["partition"] for one in found["partitions"])
-            if numbers:
-                break
-            await asyncio.sleep(0.1)
-        if not numbers:
-            raise Unavailable(f"topic {topic} does not exist. Operator action: `marketpulse topics create`.")
-        partitions = [TopicPartition(topic, number) for number in numbers]
-        first = await consumer.beginning_offsets(partitions)
-        end = await consumer.end_offsets(partitions)
-    except (KafkaError, OSError) as error:
-        raise Unavailable(
-            f"Kafka at {bootstrap} does not answer: {error}. Operator action: start it or mend MARKETPULSE_KAFKA."
-        ) from error
-    finally:
-        await consumer.stop()
-        await admin.close()
+    async with _admin(bootstrap) as admin:
+        try:
+            await consumer.start()
+            partitions = [TopicPartition(topic, number) for number in await _partitions(admin, topic, patience)]
+            if not partitions:
+                raise Unavailable(f"topic {topic} does not exist. Operator action: `marketpulse topics create`.")
+            first = await consumer.beginning_offsets(partitions)
+            end = await consumer.end_offsets(partitions)
+        finally:
+            await consumer.stop()
     return {partition.partition: (first[partition], end[partition]) for partition in partitions}
+
+
+async def _partitions(admin: AIOKafkaAdminClient, topic: str, patience: int) -> list[int]:
+    """Numbers of a topic's partitions; none if it is not known after so many tenths of a second."""
+    for _ in range(patience):
+        found = (await admin.describe_topics([topic]))[0]
+        if numbers := sorted(one["partition"] for one in found["partitions"]):
+            return numbers
+        await asyncio.sleep(0.1)
+    return []
