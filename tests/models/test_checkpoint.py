@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
 
+import msgspec
+import onnx
 import torch
 from tokenizers import Tokenizer
 from transformers import (
@@ -22,7 +24,7 @@ from transformers import (
 
 from models.checkpoint import export_checkpoint
 from models.errors import BadArtifact
-from models.manifest import load_manifest
+from models.manifest import MANIFEST, Manifest, entry_of, load_manifest, write_manifest
 from models.onnx import load_onnx_classifier
 from models.train import TrainingPlan, train_tokenizer
 
@@ -127,3 +129,26 @@ def test_a_folder_in_use_and_a_missing_checkpoint_are_refused(tmp_path: Path) ->
         export_checkpoint("anything", tmp_path / "full", TEXTS)
     with pytest.raises(BadArtifact, match="no checkpoint"):
         export_checkpoint(str(tmp_path / "nowhere"), tmp_path / "model", TEXTS)
+
+
+def test_weights_outside_the_model_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph that points to a file elsewhere is not loaded, wherever the process runs: only what was hashed counts."""
+    source, _, _ = checkpoint("bert", tmp_path / "checkpoint")
+    out = tmp_path / "model"
+    export_checkpoint(source, out, TEXTS, report=lambda _: None)
+    model = onnx.load(str(out / "model.onnx"))
+    onnx.save_model(
+        model, str(tmp_path / "model.onnx"), save_as_external_data=True, location="elsewhere.bin", size_threshold=0
+    )
+    (out / "model.onnx").write_bytes((tmp_path / "model.onnx").read_bytes())
+    manifest = load_manifest_unchecked(out)
+    files = manifest.files | {"model.onnx": entry_of(out / "model.onnx")}
+    write_manifest(out, msgspec.structs.replace(manifest, files=files))
+    monkeypatch.chdir(tmp_path)  # where elsewhere.bin lies
+    with pytest.raises(BadArtifact, match="Operator action"):
+        load_onnx_classifier(out, "cpu")
+
+
+def load_manifest_unchecked(folder: Path) -> Manifest:
+    """The manifest as it stands, without verifying the folder against it."""
+    return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
