@@ -1,9 +1,8 @@
-"""Charts as SVG files that need nothing from anywhere else."""
+"""Charts as HTML pages that need nothing from anywhere else."""
 
 from collections.abc import Mapping
 
-import pygal
-from pygal.style import Style
+import plotly.graph_objects as plotly
 
 COSTS = {
     "c": "market selection",
@@ -13,32 +12,33 @@ COSTS = {
     "o": "technology output",
 }
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")  # Okabe and Ito: told apart by colour-blind eyes too
-STYLE = Style(background="white", plot_background="white", colors=COLOURS, font_family="sans-serif")
 
 
-def stacked_costs(markets: Mapping[str, Mapping[str, float]], unit: str) -> bytes:
+def stacked_costs(markets: Mapping[str, Mapping[str, float]], unit: str) -> str:
     """The five costs of each market, one stacked bar a market.
 
     Args:
         markets: market -> costs by the names c, d, l, f, o.
         unit: of money.
     """
-    chart = pygal.StackedBar(style=STYLE, js=(), legend_at_bottom=True, legend_at_bottom_columns=3, height=480)
-    chart.title = f"Money to enter a market ({unit})"
-    chart.x_labels = list(markets)
-    for name, meaning in COSTS.items():
-        chart.add(f"{name}: {meaning}", [costs[name] for costs in markets.values()])
-    picture: bytes = chart.render()
-    return picture
+    bars = {f"{name}: {meaning}": [costs[name] for costs in markets.values()] for name, meaning in COSTS.items()}
+    return _bars(f"Money to enter a market ({unit})", list(markets), bars, "stack")
 
 
-def macro_f1_bars(model: Mapping[str, float], baseline: Mapping[str, float]) -> bytes:
+def macro_f1_bars(model: Mapping[str, float], baseline: Mapping[str, float]) -> str:
     """Macro-F1 per language of a model, beside a baseline's where there is one."""
-    chart = pygal.Bar(style=STYLE, js=(), legend_at_bottom=True, height=420, range=(0, 1))
-    chart.title = "Macro-F1 per language"
-    chart.x_labels = list(model)
-    chart.add("model", list(model.values()))
+    bars = {"model": list(model.values())}
     if baseline:
-        chart.add("TF-IDF + linear SVM", [baseline.get(language) for language in model])
-    picture: bytes = chart.render()
-    return picture
+        bars["TF-IDF + linear SVM"] = [baseline[language] for language in model]
+    return _bars("Macro-F1 per language", list(model), bars, "group")
+
+
+def _bars(title: str, names: list[str], bars: Mapping[str, list[float]], mode: str) -> str:
+    """One bar per name and series; the script that draws them is part of the page."""
+    series = [
+        plotly.Bar(name=name, x=names, y=values, marker_color=colour)
+        for (name, values), colour in zip(bars.items(), COLOURS, strict=False)
+    ]
+    figure = plotly.Figure(series, {"title": {"text": title}, "barmode": mode, "template": "plotly_white"})
+    page: str = figure.to_html(include_plotlyjs=True, full_html=True)
+    return page

@@ -37,7 +37,7 @@ def model_evaluate(
     baseline: Annotated[
         Path | None, typer.Option(help="Training rows (JSONL): also fit TF-IDF + linear SVM, and compare.")
     ] = None,
-    picture: Annotated[Path | None, typer.Option(help="Write macro-F1 per language as bars to this SVG file.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write macro-F1 per language as bars to this HTML file.")] = None,
     device: OfDevice = "auto",
     as_json: Json = False,
 ) -> None:
@@ -53,7 +53,7 @@ def model_evaluate(
         from streams.charts import macro_f1_bars
 
         second = {} if against is None else {name: one.second for name, one in against.languages.items()}
-        picture.write_bytes(macro_f1_bars({name: one.macro_f1 for name, one in found.languages.items()}, second))
+        picture.write_text(macro_f1_bars({name: one.macro_f1 for name, one in found.languages.items()}, second))
     if as_json:
         content = msgspec.to_builtins(found) | {"model": classifier.info.id, "device": classifier.info.device}
         _print_json(content if against is None else content | {"baseline": msgspec.to_builtins(against)})

@@ -193,12 +193,12 @@ def _public(one: RejectedRecord) -> dict[str, Any]:
 @markets_app.command("costs")
 def markets_costs(
     profiles: Annotated[Path | None, typer.Option(help="Another market table (TOML).")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Write stacked bars to this SVG file.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write stacked bars to this HTML file.")] = None,
     as_json: Json = False,
 ) -> None:
     """The five costs of each market, money to enter, and the ranking cost J.
 
-    Example: `marketpulse markets costs --picture costs.svg`
+    Example: `marketpulse markets costs --picture costs.html`
     """
     portfolio = load_portfolio(profiles or load_settings().portfolio)
     rows = {
@@ -209,7 +209,7 @@ def markets_costs(
     if picture is not None:
         from streams.charts import stacked_costs
 
-        picture.write_bytes(stacked_costs(rows, portfolio.plan.currency))
+        picture.write_text(stacked_costs(rows, portfolio.plan.currency))
     _print_rows(rows, as_json, f"costs in {portfolio.plan.currency}; J weighs rows and only ranks")
 
 

@@ -37,13 +37,13 @@ def run(*arguments: str) -> Result:
 
 def test_an_evaluation_is_json_a_table_and_a_picture(rows: Path, tmp_path: Path) -> None:
     """Per language and source; the fields that other programs rely on."""
-    done = run("model", "evaluate", str(rows), "--json", "--picture", str(tmp_path / "f1.svg"))
+    done = run("model", "evaluate", str(rows), "--json", "--picture", str(tmp_path / "f1.html"))
     found = json.loads(done.stdout)
     assert {"en", "pt"} == set(found["languages"])
     assert {"n", "accuracy", "macro_f1", "ece"} <= set(found["languages"]["en"])
     assert {"mean_macro_f1", "topic_macro_f1", "ece"} <= set(found)
     assert found["languages"]["en"]["accuracy"] == 1.0
-    assert b"Macro-F1 per language" in (tmp_path / "f1.svg").read_bytes()
+    assert b"Macro-F1 per language" in (tmp_path / "f1.html").read_bytes()
     table = run("model", "evaluate", str(rows)).stdout
     assert "made-pt" in table
     assert "mean macro-F1" in table
