@@ -11,9 +11,9 @@ from sklearn.svm import LinearSVC
 
 from models.ngrams import buckets_of
 
-SENTIMENT_BUCKETS = 1 << 20
+SENTIMENT_BUCKETS = 1 << 21
 TOPIC_BUCKETS = 1 << 18
-REGULARISATION = 0.3
+REGULARISATION = 0.5
 FOLDS = 5
 
 Array = NDArray[np.float64]
