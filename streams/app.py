@@ -20,6 +20,7 @@ from streams.agents import make_classify, make_commit, make_reallocate, make_rol
 from streams.channels import SteadyChannel
 from streams.compacted import CompactedTopic
 from streams.errors import EXIT_RESTART, MarketpulseError
+from streams.failpoints import Failpoint, no_failpoint
 from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
 from streams.settings import Settings, load_settings
@@ -161,10 +162,11 @@ def _candidate_of(settings: Settings) -> Classifier | None:
     return load_classifier("onnx", settings.candidate_folder, settings.device, settings.threads)
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint) -> None:
     """Run one worker until a signal; never returns (SystemExit, or exit codes 75 and 78)."""
     configure_logs(settings)
-    deps = make_deps(settings, classifier_of(settings), load_portfolio(settings.portfolio), _candidate_of(settings))
+    portfolio, candidate = load_portfolio(settings.portfolio), _candidate_of(settings)
+    deps = make_deps(settings, classifier_of(settings), portfolio, candidate, failpoint)
     app = create_app(settings, deps)
     worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
     gc.freeze()  # what lives as long as the process is not looked at again ...

@@ -58,6 +58,8 @@ class Leader:
         except BaseException:
             self._rollup = None  # half a step may be in memory: the ledger's state is the true one
             raise
+        if published:
+            await self._deps.failpoint("published")
         await self._relay()
         return published
 
@@ -79,6 +81,7 @@ class Leader:
             if step == "FENCED":
                 self._rollup = None
             return False
+        await self._deps.failpoint("cut")
         started = time.perf_counter()
         await ledger.merge_users(step)
         changed = await asyncio.to_thread(rollup.take, step)
@@ -176,6 +179,7 @@ class Leader:
         """Send the outbox to Kafka, oldest first, and forget what was acknowledged."""
         while entries := await self._deps.ledger.read_outbox(OUTBOX_SLICE):
             await self._deps.outbound.relay(entries)
+            await self._deps.failpoint("relayed")
             await self._deps.ledger.trim_outbox(entries)
 
 

@@ -33,6 +33,23 @@ class Assigned:
     sought_again: int = -1  # offset that was sought twice because the first answer began behind it
 
 
+def group_consumer(settings: Settings) -> AIOKafkaConsumer:
+    """A member of the consumer group that reads `feedback`; positions come from the ledger alone."""
+    timeout_ms = int(settings.session_timeout_seconds * 1000)
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka,
+        group_id=f"{settings.prefix}.classify",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        session_timeout_ms=timeout_ms,
+        heartbeat_interval_ms=max(timeout_ms // 3, 300),
+        rebalance_timeout_ms=int(settings.claim_timeout_seconds * 1000),
+        max_poll_interval_ms=600_000,
+        max_partition_fetch_bytes=1_048_576,
+        fetch_max_wait_ms=100,
+    )
+
+
 class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Reads `feedback` and hands whole partition batches to `deliver`, which may block: that is the back-pressure.
 
@@ -40,12 +57,18 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     """
 
     def __init__(
-        self, settings: Settings, topic: str, ledger: Ledger, deliver: Callable[[DecodedBatch], Awaitable[object]]
+        self,
+        settings: Settings,
+        topic: str,
+        ledger: Ledger,
+        deliver: Callable[[DecodedBatch], Awaitable[object]],
+        make_consumer: Callable[[Settings], AIOKafkaConsumer] = group_consumer,
     ) -> None:
         self._settings = settings
         self._topic = topic
         self._ledger = ledger
         self._deliver = deliver
+        self._make_consumer = make_consumer
         self._assigned: dict[int, Assigned] = {}
         self._last_ends: dict[int, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
@@ -56,19 +79,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     async def start(self) -> None:
         """Join the consumer group; waits while Kafka is away."""
-        timeout_ms = int(self._settings.session_timeout_seconds * 1000)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka,
-            group_id=f"{self._settings.prefix}.classify",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            session_timeout_ms=timeout_ms,
-            heartbeat_interval_ms=max(timeout_ms // 3, 300),
-            rebalance_timeout_ms=int(self._settings.claim_timeout_seconds * 1000),
-            max_poll_interval_ms=600_000,
-            max_partition_fetch_bytes=1_048_576,
-            fetch_max_wait_ms=100,
-        )
+        consumer = self._make_consumer(self._settings)
         consumer.subscribe([self._topic], listener=self)
         self._consumer = consumer
         async for attempt in tenacity.AsyncRetrying(

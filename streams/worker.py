@@ -23,6 +23,7 @@ from streams.batches import DeadLetter, DecodedBatch, Delta, ScoredBatch
 from streams.classified import classified_records
 from streams.contracts import AllocationRecord, ShiftRecord
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
+from streams.failpoints import Failpoint, no_failpoint
 from streams.ledger import Ledger
 from streams.logs import get_logger
 from streams.mutes import Mutes
@@ -53,10 +54,15 @@ class Deps:
     layout: CellLayout
     hash_user: Callable[[str], bytes]
     candidate: Classifier | None = None
+    failpoint: Failpoint = no_failpoint
 
 
 def make_deps(
-    settings: Settings, classifier: Classifier, portfolio: Portfolio, candidate: Classifier | None = None
+    settings: Settings,
+    classifier: Classifier,
+    portfolio: Portfolio,
+    candidate: Classifier | None = None,
+    failpoint: Failpoint = no_failpoint,
 ) -> Deps:
     """The real dependencies of a worker; nothing is connected yet."""
     return Deps(
@@ -69,6 +75,7 @@ def make_deps(
         layout=CellLayout(classifier.info.topics, classifier.info.sentiments, tuple(classifier.info.languages)),
         hash_user=user_hasher(settings.user_hash_key.get_secret_value().encode()[:64]),
         candidate=candidate,
+        failpoint=failpoint,
     )
 
 
@@ -183,6 +190,7 @@ class Committer:
         position = scored.batch.position
         if not self._source.holds(position):
             return
+        await self._deps.failpoint("scored")
         if scored.batch.dead_letters:
             await patiently(lambda: self._deps.outbound.dead_letters(scored.batch.dead_letters), "dead letters")
         if self._deps.settings.classified and scored.batch.events:
@@ -193,6 +201,7 @@ class Committer:
         answer, detail = await patiently(lambda: self._commit_once(scored, delta), "commit")
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)
+            await self._deps.failpoint("committed")
             await self._hint(scored)
         elif answer == "REWOUND":
             await self._deps.ledger.count("rewinds")
