@@ -162,11 +162,16 @@ def _candidate_of(settings: Settings) -> Classifier | None:
     return load_classifier("onnx", settings.candidate_folder, settings.device, settings.threads)
 
 
-def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint) -> None:
-    """Run one worker until a signal; never returns (SystemExit, or exit codes 75 and 78)."""
+def run_worker(
+    settings: Settings, failpoint: Failpoint = no_failpoint, classifier: Classifier | None = None
+) -> None:
+    """Run one worker until a signal; never returns (SystemExit, or exit codes 75 and 78).
+
+    Tests hand in a failpoint and a classifier; the settings name the classifier otherwise.
+    """
     configure_logs(settings)
     portfolio, candidate = load_portfolio(settings.portfolio), _candidate_of(settings)
-    deps = make_deps(settings, classifier_of(settings), portfolio, candidate, failpoint)
+    deps = make_deps(settings, classifier or classifier_of(settings), portfolio, candidate, failpoint)
     app = create_app(settings, deps)
     worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
     gc.freeze()  # what lives as long as the process is not looked at again ...
