@@ -59,7 +59,9 @@ class Crew:
 
     def start(self, count: int = 1, **trouble: str) -> list[Worker]:
         """More workers; `failpoint="scored:3:kill"` and the like make the first life of each one hard."""
-        added = [self._spawn({f"FAULTS_{name.upper()}": value for name, value in trouble.items()}) for _ in range(count)]
+        added = [
+            self._spawn({f"FAULTS_{name.upper()}": value for name, value in trouble.items()}) for _ in range(count)
+        ]
         self.workers += added
         return added
 

@@ -14,9 +14,7 @@ from streams.simulate import FeedPlan, generate
 
 def simulated(seed: int, events: int, span_hours: float = 12.0) -> list[Record]:
     """A feed that ends now: ten markets, 2 % duplicates, 3 % broken records."""
-    plan = FeedPlan(
-        seed=seed, events=events, span_ms=int(span_hours * 3_600_000), end_ms=time.time_ns() // 1_000_000
-    )
+    plan = FeedPlan(seed=seed, events=events, span_ms=int(span_hours * 3_600_000), end_ms=time.time_ns() // 1_000_000)
     return [Record(key_of(parse_object(line.value)), line.value) for line in generate(plan)]
 
 

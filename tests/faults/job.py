@@ -162,9 +162,7 @@ class Job:
             expected_of(self.truth), shown
         )
         assert users_difference(self.truth, self.redis, self.prefix) is None
-        difference, self.again = asyncio.run(
-            classified_difference(self.truth, kafka, self.name("feedback.classified"))
-        )
+        difference, self.again = asyncio.run(classified_difference(self.truth, kafka, self.name("feedback.classified")))
         assert difference is None, difference
         alerts = asyncio.run(alerts_difference(kafka, self.name("market.alerts"), self.redis, self.prefix))
         assert alerts is None, alerts
@@ -201,5 +199,3 @@ class Job:
         self.guard.stop()
         self.crew.stop()
         self.redis.close()
-
-

@@ -155,7 +155,9 @@ async def journal_of(bootstrap: str, topic: str) -> Journal:
         steps[number] = one
     journal.steps = len(steps)
     for before, one in _pairs([steps[number] for number in sorted(steps)]):
-        back = {part: (before["cut"].get(part), at) for part, at in one["cut"].items() if at < before["cut"].get(part, 0)}
+        back = {
+            part: (before["cut"].get(part), at) for part, at in one["cut"].items() if at < before["cut"].get(part, 0)
+        }
         assert not back, f"step {one['step']}: offsets went back: {back}"
     for one in steps.values():
         _add(journal, one["deltas"])
@@ -192,5 +194,3 @@ def hours_of(truth: Truth) -> tuple[int, int]:
     """First and last hour of event time, for windows that must cover them."""
     hours = [hour for one in truth.markets.values() for hour in one.hours]
     return min(hours), max(hours)
-
-

@@ -180,5 +180,3 @@ def test_fault_24a_relayed_records_keep_their_order(job: Job, place: str) -> Non
     assert 0 == job.journal.forks
     assert place == "published" or job.journal.repeats >= 1
     job.figures["repeated_steps"] = job.journal.repeats
-
-
