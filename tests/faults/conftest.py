@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from streams.embedded import EmbeddedStack
 from tests.faults.job import Job
 from tests.faults.report import ROWS
-from tests.faults.servers import health, remove_topics
+from tests.faults.servers import FaultStack, health, remove_topics, revive
 
 SEEDS = 3
 
@@ -29,15 +27,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultStack]:
     """A stack of the fault tests' own: they kill, stop and restart its servers."""
-    with EmbeddedStack(tmp_path_factory.mktemp("servers")) as running:
+    with FaultStack(tmp_path_factory.mktemp("servers")) as running:
         yield running
 
 
 @pytest.fixture
 def make_job(
-    servers: EmbeddedStack, tmp_path: Path, seed: int, request: pytest.FixtureRequest
+    servers: FaultStack, tmp_path: Path, seed: int, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Job]]:
     """A factory of jobs; servers are healthy before, and what a job left behind is removed after."""
     health(servers)
@@ -50,8 +48,7 @@ def make_job(
 
     yield make
     for server in (servers.kafka, servers.redis):
-        server.send(signal.SIGCONT)
-    health(servers)
+        revive(server)
     for job in jobs:
         job.stop()
     for job in jobs:

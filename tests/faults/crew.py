@@ -99,7 +99,10 @@ class Crew:
 
     def ends(self, worker: Worker, seconds: float) -> int:
         """Exit code of a worker that ends by itself in time."""
-        code = worker.process.wait(seconds)
+        try:
+            code = worker.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"worker {worker.pid} does not end\n{self.last_words()}") from None
         self.ended.append((worker.pid, code))
         self.workers.remove(worker)
         return code

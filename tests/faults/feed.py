@@ -5,16 +5,18 @@ import itertools
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from streams.errors import Unavailable
 from streams.feed_files import Record, key_of, parse_object
 from streams.publish import publish
-from streams.simulate import FeedPlan, generate
+from streams.simulate import FeedPlan, Incident, generate
 
 
-def simulated(seed: int, events: int, span_hours: float = 12.0) -> list[Record]:
-    """A feed that ends now: ten markets, 2 % duplicates, 3 % broken records."""
+def simulated(seed: int, events: int, span_hours: float = 12.0, *incidents: Incident) -> list[Record]:
+    """A feed that ends now: ten markets, 2 % duplicates, 3 % broken records; the usual incident in BR, or others."""
     plan = FeedPlan(seed=seed, events=events, span_ms=int(span_hours * 3_600_000), end_ms=time.time_ns() // 1_000_000)
+    plan = replace(plan, incidents=incidents or plan.incidents)
     return [Record(key_of(parse_object(line.value)), line.value) for line in generate(plan)]
 
 

@@ -32,7 +32,7 @@ class Guard:
         self._thread.start()
 
     def forgive(self) -> None:
-        """Redis was set back on purpose: what it says next is the new truth."""
+        """Redis is down and was set back on purpose: what it says next is the new truth."""
         with self._lock:
             self._offsets, self._step = {}, 0
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from streams.embedded import EmbeddedStack, Endpoints
 from streams.errors import MarketpulseError
 from streams.feed_files import Record
@@ -150,7 +152,7 @@ class Job:
         `seconds` count from the feed's end. Raises AssertionError with the first key that differs.
         """
         for one in self.feeds:
-            self.until(lambda: not one.under_way, 120, "the feed is published")
+            self.until(lambda one=one: not one.under_way, 120, "the feed is published")
         self.figures["seconds_to_converge"] = round(self.until(self._settled_safely, seconds, "converged"), 1)
         self.until(self._alive_with_progress, 30, "every live process left word lately")
         kafka = self.stack.endpoints.kafka
@@ -184,7 +186,7 @@ class Job:
     def _settled_safely(self) -> bool:
         try:
             return self.settled()
-        except (MarketpulseError, OSError, KeyError, Exception):  # noqa: BLE001 - servers may still be coming up
+        except (MarketpulseError, redis.RedisError, OSError, KeyError):  # servers may still be coming up
             return False
 
     def _alive_with_progress(self) -> bool:

@@ -48,9 +48,9 @@ STOP_REDIS = Kind("stop", "redis", (0.5, 5.0))
 
 
 def schedule(seed: int, seconds: float, kinds: Sequence[Kind], gap: tuple[float, float] = (1.5, 4.0)) -> list[Deed]:
-    """Deeds of one seed over `seconds`; the next begins `gap` s after the one before began, whether or not that is over.
+    """Deeds of one seed over `seconds`; the next begins `gap` s after the one before began.
 
-    A server has one trouble at a time.
+    A deed may last into the next. A server has one trouble at a time.
     """
     rng = random.Random(seed)
     deeds: list[Deed] = []

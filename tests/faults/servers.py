@@ -1,15 +1,58 @@
-"""What fault tests do to servers beside killing them: make them healthy again, remove topics, delete records."""
+"""Servers of the fault tests: a broker with a second, proxied address; made healthy again; topics removed, Redis set back."""
 
 import asyncio
+import shutil
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from streams.embedded import EmbeddedStack, Server
+from streams.embedded import EmbeddedKafka, EmbeddedStack, Endpoints, Server, free_port
+from tests.faults.proxy import Proxy
 from tests.faults.shown import connect
+
+
+class TwoDoorKafka(EmbeddedKafka):
+    """A broker with a second listener behind `door_port` that tells clients to come through `proxy_port`.
+
+    So a proxy stands between it and whoever bootstraps there, for every connection and not for the first one alone.
+    """
+
+    def choose_ports(self) -> None:
+        """Pick the ports of both doors and of the proxy."""
+        super().choose_ports()
+        self.door_port, self.proxy_port = free_port(), free_port()
+
+    def _properties(self) -> str:
+        plain = super()._properties()
+        for name, port in (("listeners", self.door_port), ("advertised.listeners", self.proxy_port)):
+            begin = f"\n{name}=PLAINTEXT://127.0.0.1:{self.port}"
+            plain = plain.replace(begin, f"{begin},PROXIED://127.0.0.1:{port}")
+        return plain.replace("PLAINTEXT:PLAINTEXT", "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT")
+
+
+class FaultStack(EmbeddedStack):
+    """The embedded stack, with a broker that can be reached through a proxy."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.kafka: TwoDoorKafka = TwoDoorKafka(folder / "kafka")
+
+
+@contextmanager
+def proxies(stack: FaultStack) -> Iterator[tuple[Endpoints, Proxy, Proxy]]:
+    """Proxies before Kafka and Redis, and the addresses of both."""
+    redis_port = free_port()
+    kafka = Proxy(stack.kafka.proxy_port, stack.kafka.door_port)
+    redis = Proxy(redis_port, stack.redis.port)
+    try:
+        yield Endpoints(f"127.0.0.1:{stack.kafka.proxy_port}", f"redis://127.0.0.1:{redis_port}/0"), kafka, redis
+    finally:
+        kafka.stop()
+        redis.stop()
 
 
 def health(stack: EmbeddedStack) -> None:
@@ -31,6 +74,19 @@ def revive(server: Server) -> None:
         server.start()
 
 
+def keep_redis(stack: EmbeddedStack, folder: Path) -> None:
+    """Copy what Redis has on disk now."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(stack.redis.folder, folder)
+
+
+def set_redis_back(stack: EmbeddedStack, folder: Path) -> None:
+    """Kill Redis, put an older copy of its files in place; it is left down."""
+    stack.redis.kill()
+    shutil.rmtree(stack.redis.folder)
+    shutil.copytree(folder, stack.redis.folder)
+
+
 @asynccontextmanager
 async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client."""
@@ -49,7 +105,7 @@ async def remove_topics(bootstrap: str, prefix: str, *names: str) -> None:
         wanted = [one for one in await client.list_topics() if one in wanted or (not names and one.startswith(prefix))]
         if wanted:
             await client.delete_topics(wanted)
-        while set(wanted) & set(await client.list_topics()):
+        while set(wanted) & set(await client.list_topics()):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 

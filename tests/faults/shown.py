@@ -1,15 +1,16 @@
 """What the product shows, read raw from Redis and Kafka by documented names, and its comparison with the truth."""
 
+import itertools
 import json
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 
-from tests.faults.oracle import HOUR_MS, LABELS, Truth, records
+from tests.faults.oracle import LABELS, Truth, records
 
 TOPICS = 12  # of the stub: a bucket holds 3 x 12 counts, then 12 sums of e, then others; int64 in the machine's order
 USERS_WITHIN = 0.03
@@ -17,7 +18,7 @@ USERS_WITHIN = 0.03
 
 @dataclass
 class Journal:
-    """The journal's own sums: per market n, labels and e; how often a step was repeated, and how often the log forked."""
+    """The journal's own sums: per market labels and e; how often a step was repeated, how often the log forked."""
 
     markets: dict[str, dict[str, int]] = field(default_factory=dict)
     dead_letters: int = 0
@@ -154,7 +155,7 @@ async def journal_of(bootstrap: str, topic: str) -> Journal:
         assert after == max(steps, default=0), f"step {number} follows {after}, the newest is {max(steps, default=0)}"
         steps[number] = one
     journal.steps = len(steps)
-    for before, one in _pairs([steps[number] for number in sorted(steps)]):
+    for before, one in itertools.pairwise([steps[number] for number in sorted(steps)]):
         back = {
             part: (before["cut"].get(part), at) for part, at in one["cut"].items() if at < before["cut"].get(part, 0)
         }
@@ -162,10 +163,6 @@ async def journal_of(bootstrap: str, topic: str) -> Journal:
     for one in steps.values():
         _add(journal, one["deltas"])
     return journal
-
-
-def _pairs(rows: list[Any]) -> Iterator[tuple[Any, Any]]:
-    return zip(rows, rows[1:], strict=False)
 
 
 def _add(journal: Journal, deltas: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:

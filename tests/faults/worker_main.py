@@ -2,7 +2,7 @@
 
 | variable | what |
 |---|---|
-| `FAULTS_FAILPOINT` | `place:n:deed`: at the n-th passage `kill`s or `stop`s itself; with n = `*` sleeps `deed` seconds at each |
+| `FAULTS_FAILPOINT` | `place:n:deed`: at the n-th passage `kill`s or `stop`s itself; n = `*`: each sleeps `deed` s |
 | `FAULTS_SECONDS_PER_TEXT` | the stub takes so long for each text |
 | `FAULTS_POISON` | texts that hold this make the model answer with something that is no probability |
 | `FAULTS_CLOCK_SKEW` | seconds by which this process's wall clock is wrong |
