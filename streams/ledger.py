@@ -13,7 +13,7 @@ from streams.batches import DecodedBatch, Delta
 from streams.contracts import Excerpt
 from streams.errors import LedgerBroken, LedgerLost
 from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
-from streams.redis_connection import connect_async, translated_errors
+from streams.redis_connection import REFUSED_BEFORE_WRITING, cannot_store, connect_async, translated_errors
 
 _SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate")
 
@@ -93,6 +93,8 @@ class Ledger:
             try:
                 answer: list[Any] = await self._scripts[script](keys=list(keys), args=list(args))
             except redis.asyncio.ResponseError as error:
+                if isinstance(error, REFUSED_BEFORE_WRITING) or cannot_store(error):
+                    raise
                 raise LedgerBroken(
                     f"ledger script {script} failed: {error}. Nothing further is written. "
                     "Operator action: keep this Redis for inspection, then rebuild the ledger."

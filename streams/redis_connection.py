@@ -33,6 +33,19 @@ def connect(url: str, timeout_s: float = 10.0) -> Any:
     )
 
 
+# Redis refuses these before a script's first write, and never after it.
+REFUSED_BEFORE_WRITING = (
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.NoPermissionError,
+)
+
+
+def cannot_store(error: redis.exceptions.ResponseError) -> bool:
+    """Whether Redis refuses all writes at present because its disk fails: redis-py has no type for that."""
+    return str(error).startswith("MISCONF")
+
+
 @contextmanager
 def translated_errors(url: str) -> Iterator[None]:
     """Turn redis-py's errors into the project's: retriable ones, bounds, and what an operator must mend."""
@@ -48,6 +61,12 @@ def translated_errors(url: str) -> Iterator[None]:
     except redis.exceptions.ReadOnlyError as error:
         raise Unavailable(
             f"Redis at {_without_secret(url)} is a read-only replica. Operator action: point the worker at the primary."
+        ) from error
+    except redis.exceptions.ResponseError as error:
+        if not cannot_store(error):
+            raise
+        raise Unavailable(
+            f"Redis at {_without_secret(url)} cannot write its file: {error}. Operator action: mend its disk."
         ) from error
     except (
         redis.exceptions.ConnectionError,
