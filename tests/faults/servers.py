@@ -1,4 +1,4 @@
-"""Servers of the fault tests: a broker with a second, proxied address; made healthy again; topics removed, Redis set back."""
+"""Servers of the fault tests: a broker with a second address for a proxy; what tests do to servers and undo."""
 
 import asyncio
 import shutil
