@@ -36,6 +36,14 @@ class Worker:
         stat = Path(f"/proc/{self.pid}/stat").read_text()
         return stat.rpartition(")")[2].split()[0] == "T"
 
+    def memory(self) -> int:
+        """Resident bytes."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def descriptors(self) -> int:
+        """Open file descriptors."""
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+
     def send(self, number: signal.Signals) -> None:
         if self.alive():
             self.process.send_signal(number)

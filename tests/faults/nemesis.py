@@ -74,14 +74,15 @@ class Nemesis:
         self.deeds = sorted(deeds)
         sys.stdout.write("\n".join(["", "schedule:", *map(str, self.deeds), ""]))  # shown with -s and on failure
 
-    def play(self, job: Job) -> None:
-        """Do and undo everything in time, watching the workers."""
+    def play(self, job: Job, meanwhile: Callable[[], object] | None = None) -> None:
+        """Do and undo everything in time, watching the workers; `meanwhile` is called again and again."""
         began = time.monotonic()
         undo: list[tuple[float, Callable[[], object]]] = []
         todo: list[tuple[float, Deed]] = [(deed.at, deed) for deed in self.deeds]
         while todo or undo:
             now = time.monotonic() - began
             job.crew.watch()
+            (meanwhile or _nothing)()
             for due in [one for one in undo if one[0] <= now]:
                 undo.remove(due)
                 due[1]()
