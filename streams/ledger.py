@@ -308,6 +308,11 @@ class Ledger:
             value: bytes | None = await self.redis.get(key)
         return value
 
+    async def alerts(self, key: str) -> dict[str, bytes]:
+        """Alert id -> its state as the last published step left it (JSON)."""
+        with translated_errors(self.url):
+            return {name.decode(): state for name, state in (await self.redis.hgetall(key)).items()}
+
     async def store_allocation(self, seq: int, writes: Iterable[Command]) -> bool:
         """Store an allocation with its outbox record; False if this or a newer shift was already answered."""
         answer = await self._run("allocate", [self.keys.ledger, self.keys.allocation_seq], [seq, _packed(list(writes))])
