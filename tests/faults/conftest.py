@@ -78,10 +78,11 @@ OUTCOME = pytest.StashKey[str]()
 
 def _write_row(request: pytest.FixtureRequest, seed: int, figures: dict[str, Any]) -> None:
     function = request.function
-    found = re.match(r"test_fault_(\w+?)_", function.__name__)
+    found = re.match(r"test_fault_(\d+[a-z]?(?:_\d+)?)_", function.__name__)
     row = {
-        "scenario": found.group(1) if found else "-",
+        "scenario": found.group(1).replace("_", ", ") if found else "-",
         "test": request.node.name,
+        "file": request.path.name,
         "assertion": (function.__doc__ or "").strip().splitlines()[0],
         "seed": seed,
         "outcome": request.node.stash.get(OUTCOME, "error"),
