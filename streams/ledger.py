@@ -146,6 +146,15 @@ class Ledger:
             id_chunks=list(chunks),
         )
 
+    async def positions(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Next offset of each partition that has an entry."""
+        with translated_errors(self.url):
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for number in partitions:
+                    pipe.hget(self.keys.partition(number), "next")
+                found = await pipe.execute()
+        return {number: int(at) for number, at in zip(partitions, found, strict=True) if at is not None}
+
     async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
         """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave."""
         position = batch.position
