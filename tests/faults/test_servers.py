@@ -17,11 +17,12 @@ from streams.topics import create_topics
 from tests.faults.feed import simulated
 from tests.faults.job import Job
 from tests.faults.oracle import records
-from tests.faults.probes import ready, refuses
+from tests.faults.probes import answer_of, ready, refuses
 from tests.faults.servers import FaultStack, keep_redis, proxies, remove_topics, set_redis_back
 
 pytestmark = [pytest.mark.faults, pytest.mark.nemesis, pytest.mark.timeout(420)]
 
+FILL = "for n = 1, ARGV[1] do redis.call('SET', 'filler:' .. n, string.rep('x', 1500)) end"
 DISK_S = 1.2  # Redis writes its file to the disk every second
 
 
@@ -202,10 +203,9 @@ def test_fault_11_redis_loads_its_file(job: Job) -> None:
     job.crew.start(2)
     job.feed(9_000, 900.0)
     job.under_way()
-    job.redis.config_set("aof-use-rdb-preamble", "no")
-    job.redis.execute_command("DEBUG", "POPULATE", 150_000, "filler", 1_500)
-    job.redis.bgrewriteaof()
-    job.until(lambda: not job.redis.info("persistence")["aof_rewrite_in_progress"], 60, "the file is written anew")
+    job.redis.config_set("auto-aof-rewrite-percentage", 0)
+    job.redis.eval(FILL, 0, 200_000)
+    job.pause(DISK_S)
     job.stack.redis.kill()
     job.stack.redis.start()
     job.check()
@@ -283,9 +283,10 @@ def test_fault_19_a_topic_cannot_be_written(make_job: Callable[..., Job], topic:
     asyncio.run(remove_topics(kafka, job.prefix, topic))
     worker = job.crew.start(1)[0]
     job.feed(0, 1_500.0, simulated(job.seed, 6_000, 12.0, Incident("BR", 0.8, 1.0, volume=0.0)))
-    job.until(lambda: refuses(worker), 80, "readiness says no")
     waits = "dead letters" if topic == "feedback.dead-letter" else "roll-up"
-    job.until(lambda: worker.said('"waiting"') or worker.said('"step_waits"'), 10, f"it says that it waits for {waits}")
+    took = job.until(lambda: waits in (answer_of(worker) or {}).get("waiting", ()), 80, f"it says: waits for {waits}")
+    job.figures["seconds_until_told"] = round(took, 1)
+    assert refuses(worker)
     job.until(lambda: not job.feeds[0].under_way, 30)
     before = job.backlog()
     asyncio.run(create_topics(kafka, job.prefix, 8))
