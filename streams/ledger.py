@@ -13,7 +13,7 @@ from streams.batches import DecodedBatch, Delta
 from streams.contracts import Excerpt
 from streams.errors import LedgerBroken, LedgerLost
 from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
-from streams.redis_connection import REFUSED_BEFORE_WRITING, cannot_store, connect_async, translated_errors
+from streams.redis_connection import connect_async, refused_before_writing, translated_errors
 
 _SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate")
 
@@ -93,7 +93,7 @@ class Ledger:
             try:
                 answer: list[Any] = await self._scripts[script](keys=list(keys), args=list(args))
             except redis.asyncio.ResponseError as error:
-                if isinstance(error, REFUSED_BEFORE_WRITING) or cannot_store(error):
+                if refused_before_writing(error):
                     raise
                 raise LedgerBroken(
                     f"ledger script {script} failed: {error}. Nothing further is written. "

@@ -22,7 +22,7 @@ from tests.faults.servers import FaultStack, keep_redis, proxies, remove_topics,
 
 pytestmark = [pytest.mark.faults, pytest.mark.nemesis, pytest.mark.timeout(420)]
 
-FILL = "for n = 1, ARGV[1] do redis.call('SET', 'filler:' .. n, string.rep('x', 1500)) end"
+FILL = "for n = 1, 1000 do redis.call('SET', 'filler:' .. ARGV[1] .. ':' .. n, string.rep('x', 1500)) end"
 DISK_S = 1.2  # Redis writes its file to the disk every second
 
 
@@ -204,7 +204,8 @@ def test_fault_11_redis_loads_its_file(job: Job) -> None:
     job.feed(9_000, 900.0)
     job.under_way()
     job.redis.config_set("auto-aof-rewrite-percentage", 0)
-    job.redis.eval(FILL, 0, 200_000)
+    for thousands in range(200):
+        job.redis.eval(FILL, 0, thousands)
     job.pause(DISK_S)
     job.stack.redis.kill()
     job.stack.redis.start()
