@@ -49,6 +49,7 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
         heartbeat_interval_ms=max(timeout_ms // 3, 300),
         rebalance_timeout_ms=int(settings.claim_timeout_seconds * 1000),
         max_poll_interval_ms=600_000,
+        metadata_max_age_ms=20_000,  # how soon a topic that was removed and made again, or grew, is seen
         max_partition_fetch_bytes=1_048_576,
         fetch_max_wait_ms=100,
     )
