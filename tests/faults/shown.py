@@ -27,8 +27,8 @@ class Journal:
     steps: int = 0
 
 
-def expected_of(truth: Truth) -> dict[str, Any]:
-    """The truth as flat keys."""
+def expected_of(truth: Truth, window: str = "24h") -> dict[str, Any]:
+    """The truth as flat keys; `window` covers all events."""
     found: dict[str, Any] = {
         "totals.accepted": truth.accepted,
         "totals.duplicates": truth.duplicates,
@@ -37,16 +37,16 @@ def expected_of(truth: Truth) -> dict[str, Any]:
     found["journal.dead_letters"] = sum(truth.dead_letters.values())
     for market, one in truth.markets.items():
         for at, name in enumerate(LABELS):
-            found[f"market.{market}.24h.{name}"] = one.labels[name]
+            found[f"market.{market}.{window}.{name}"] = one.labels[name]
             found[f"journal.{market}.{LABELS[at]}"] = one.labels[name]
-        found[f"market.{market}.24h.n"] = one.n
+        found[f"market.{market}.{window}.n"] = one.n
         found[f"journal.{market}.e"] = one.e
         found[f"buckets.{market}.e"] = one.e
         found |= {f"buckets.{market}.hour.{hour}": n for hour, n in one.hours.items()}
     return found
 
 
-def shown_by(client: Any, prefix: str, journal: Journal) -> dict[str, Any]:
+def shown_by(client: Any, prefix: str, journal: Journal, window: str = "24h") -> dict[str, Any]:
     """The same keys as Redis and the journal give them."""
     totals = {name.decode(): int(value) for name, value in client.hgetall(f"{prefix}:totals").items()}
     found: dict[str, Any] = {
@@ -59,9 +59,9 @@ def shown_by(client: Any, prefix: str, journal: Journal) -> dict[str, Any]:
             found[f"totals.dead_letter.{name.partition(':')[2]}"] = n
     for market in sorted(code.decode() for code in client.smembers(f"{prefix}:markets")):
         record = json.loads(client.get(f"{prefix}:metrics:{market}"))
-        day = record["metrics"]["windows"]["24h"]
-        found[f"market.{market}.24h.n"] = day["n"]
-        found |= {f"market.{market}.24h.{name}": n for name, n in day["labels"].items()}
+        day = record["metrics"]["windows"][window]
+        found[f"market.{market}.{window}.n"] = day["n"]
+        found |= {f"market.{market}.{window}.{name}": n for name, n in day["labels"].items()}
         e = 0
         for hour, content in sorted(client.hgetall(f"{prefix}:buckets:hour:{market}").items()):
             cells = struct.unpack(f"={len(content) // 8}q", content)
