@@ -1,5 +1,6 @@
 """A one-partition compacted topic: read in full without a group, then followed; written record by record."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -41,6 +42,7 @@ class CompactedTopic:
         """Close the connection."""
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
+            await asyncio.sleep(0)  # one of its tasks may not have begun: its cancellation would come out here
             await consumer.stop()
 
     async def _open(self, offset: int) -> None:

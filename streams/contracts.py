@@ -94,6 +94,7 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     now: int = 0  # Redis's clock at the cut
     profiles: int = 0  # offset in market.profiles up to which profiles were in force
     model: str = ""
+    ahead: int = 0  # `seq` of what this step publishes is `step + ahead`: more than 0 after Redis went back in time
     v: int = CONTRACT_VERSION
 
 

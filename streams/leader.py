@@ -13,12 +13,13 @@ from streams.correction import confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
 from streams.ledger import Ledger
-from streams.ledger_types import CutStep, Lease
+from streams.ledger_types import Command, CutStep, Lease
 from streams.logs import get_logger
 from streams.metrics import ActiveUsers, Spending
 from streams.progress import ROLL_UP
-from streams.publication import load_rollup, operator_writes, step_writes
-from streams.rollup import RollUp, StepContext
+from streams.publication import alert_writes, load_rollup, operator_writes, step_writes
+from streams.rewind import Undone, corrections, find_undone
+from streams.rollup import RollUp, StepContext, StepOutcome
 from streams.tables import TableKeys
 from streams.worker import Deps
 
@@ -38,6 +39,8 @@ class Leader:
         self._rollup: RollUp | None = None
         self._lease_number = 0
         self._last_step = 0.0
+        self._published = 0
+        self._undone: Undone | None = None  # None = not looked yet, since the lease was taken or Redis went back
 
     async def tick(self) -> bool:
         """Renew the lease and publish the next step if one is due; whether a step was published.
@@ -63,10 +66,11 @@ class Leader:
         if lease is None:
             self._rollup = None
             return False
-        if lease.number != self._lease_number:
+        if lease.number != self._lease_number or lease.published < self._published:
             log.info("lease_taken", number=lease.number, step=lease.published)
-            self._rollup = None
+            self._rollup = self._undone = None
             self._lease_number = lease.number
+        self._published = lease.published
         try:
             published = await self._step(lease)
         except BaseException:
@@ -86,10 +90,11 @@ class Leader:
         ledger, settings = self._deps.ledger, self._deps.settings
         rollup = self._rollup or await self._load()
         self._rollup = rollup
+        undone = await self._look_for_undone(lease, rollup)
         profiles, mutes = self._deps.profiles, self._deps.mutes
         profiles_read, mutes_read = profiles.next_offset, mutes.next_offset
         news = (profiles_read, mutes_read) != (rollup.common.profiles, rollup.common.mutes)
-        force = news or time.monotonic() - self._last_step >= settings.idle_step_seconds
+        force = news or undone.ahead > 0 or time.monotonic() - self._last_step >= settings.idle_step_seconds
         step = await ledger.cut(lease, force)
         if isinstance(step, str):
             if step == "FENCED":
@@ -111,6 +116,7 @@ class Leader:
             profiles_changed=profiles.at(before) != portfolio,
             problems=await self._problems(),
             mutes=mutes_read,
+            ahead=rollup.common.ahead + undone.ahead,
         )
         bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
         if bad:
@@ -119,12 +125,15 @@ class Leader:
         degraded = bool(context.problems)
         writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info, degraded)
         writes += operator_writes(ledger, settings.prefix, portfolio, mutes.active(step.now_ms), len(bad))
+        writes += await self._taken_back(undone, outcome, step.now_ms)
         answer = await ledger.publish(lease, step, writes)
         if answer == "FENCED":
             log.warning("step_refused", step=step.number)
             self._rollup = None
             return False
         self._last_step = time.monotonic()
+        self._undone = Undone()
+        self._published = step.number
         log.info(
             "step_published",
             step=step.number,
@@ -146,6 +155,24 @@ class Leader:
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
         return rollup
+
+    async def _look_for_undone(self, lease: Lease, rollup: RollUp) -> Undone:
+        """Once after the lease was taken or Redis went back: what was published beyond the ledger's last step."""
+        if self._undone is None:
+            settings, seq = self._deps.settings, lease.published + rollup.common.ahead
+            self._undone = await find_undone(settings.kafka, settings.prefix, seq)
+            if self._undone.ahead:
+                alerts = [alert.id for alert in self._undone.alerts]
+                log.warning("steps_undone", published=lease.published, by=self._undone.ahead, alerts=alerts)
+        return self._undone
+
+    async def _taken_back(self, undone: Undone, outcome: StepOutcome, at_ms: int) -> list[Command]:
+        if not undone.alerts:
+            return []
+        held = await self._deps.ledger.alerts(self._tables.alerts)
+        changing = {alert.id for alert in outcome.alerts}
+        found = corrections(undone.alerts, held, changing, outcome.seq, outcome.stream_time_ms or at_ms)
+        return alert_writes(self._deps.ledger, self._deps.settings.prefix, found)
 
     async def _count_users(self, rollup: RollUp, step: CutStep) -> None:
         assert rollup.common.stream_time_ms is not None

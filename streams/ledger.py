@@ -13,7 +13,7 @@ from streams.batches import DecodedBatch, Delta
 from streams.contracts import Excerpt
 from streams.errors import LedgerBroken, LedgerLost
 from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
-from streams.redis_connection import connect_async, translated_errors
+from streams.redis_connection import connect_async, refused_before_writing, translated_errors
 
 _SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate")
 
@@ -93,6 +93,8 @@ class Ledger:
             try:
                 answer: list[Any] = await self._scripts[script](keys=list(keys), args=list(args))
             except redis.asyncio.ResponseError as error:
+                if refused_before_writing(error):
+                    raise
                 raise LedgerBroken(
                     f"ledger script {script} failed: {error}. Nothing further is written. "
                     "Operator action: keep this Redis for inspection, then rebuild the ledger."
@@ -143,6 +145,15 @@ class Ledger:
             last_checksum=None if crc is None else int(crc),
             id_chunks=list(chunks),
         )
+
+    async def positions(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Next offset of each partition that has an entry."""
+        with translated_errors(self.url):
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for number in partitions:
+                    pipe.hget(self.keys.partition(number), "next")
+                found = await pipe.execute()
+        return {number: int(at) for number, at in zip(partitions, found, strict=True) if at is not None}
 
     async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
         """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave."""
@@ -305,6 +316,11 @@ class Ledger:
         with translated_errors(self.url):
             value: bytes | None = await self.redis.get(key)
         return value
+
+    async def alerts(self, key: str) -> dict[str, bytes]:
+        """Alert id -> its state as the last published step left it (JSON)."""
+        with translated_errors(self.url):
+            return {name.decode(): state for name, state in (await self.redis.hgetall(key)).items()}
 
     async def store_allocation(self, seq: int, writes: Iterable[Command]) -> bool:
         """Store an allocation with its outbox record; False if this or a newer shift was already answered."""

@@ -53,7 +53,7 @@ class Outbound:
         """Original bytes, key and headers, with KIP-1034's headers beside them. At least once. Raises Unavailable."""
         topic = topic_name(self._prefix, source)
         await self._send(
-            (self._dead_letter, letter.key, letter.value, [*letter.headers, *_headers(letter, topic)])
+            (self._dead_letter, _key_of(letter), letter.value, [*letter.headers, *_headers(letter, topic)])
             for letter in letters
         )
 
@@ -87,6 +87,11 @@ class Outbound:
         except (KafkaError, OSError) as error:
             await self.stop()
             raise Unavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
+
+
+def _key_of(letter: DeadLetter) -> bytes | None:
+    """The record's own key; an empty one where it has neither key nor value, which aiokafka does not send."""
+    return b"" if letter.key is None and letter.value is None else letter.key
 
 
 def _headers(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:

@@ -1,12 +1,12 @@
 """What one step or one allocation writes: the list of Redis commands that the ledger executes at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
-from streams.contracts import AllocationRecord, MetricsRecord, MuteRecord, encode
+from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord, encode
 from streams.ledger import Keys, Ledger
 from streams.ledger_types import Command, CutStep
 from streams.metrics import MarketMetrics, WindowMetrics
@@ -54,14 +54,11 @@ def step_writes(
         if market in changed:
             writes.append(["SET", tables.excerpts(market), msgspec.json.encode(rollup.markets[market].excerpts)])
             writes.append(ledger.outbox_write(topic_name(prefix, "market.metrics"), market, content))
-    for alert in outcome.alerts:
-        content = encode(alert)
-        writes.append(["HSET", tables.alerts, alert.id, content])
-        writes.append(ledger.outbox_write(topic_name(prefix, "market.alerts"), alert.id, content))
+    writes += alert_writes(ledger, prefix, outcome.alerts)
     for shift in outcome.shifts:
         writes.append(ledger.outbox_write(topic_name(prefix, "market.shifts"), shift.market or "_all", encode(shift)))
     if outcome.shifts:
-        writes.append(["SET", ledger.keys.shift_seq, outcome.step])
+        writes.append(["SET", ledger.keys.shift_seq, outcome.seq])
     journal_key = str(outcome.step)
     writes.append(ledger.outbox_write(topic_name(prefix, "market.steps"), journal_key, encode(outcome.journal)))
     stream_time = outcome.stream_time_ms or 0
@@ -73,6 +70,16 @@ def step_writes(
         ["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "step", outcome.step, "stream_time", stream_time,
          "markets", ",".join(outcome.changed_markets), "alerts", len(outcome.alerts)]
     )  # fmt: skip
+    return writes
+
+
+def alert_writes(ledger: Ledger, prefix: str, alerts: Iterable[AlertRecord]) -> list[Command]:
+    """New states of alerts: what readers see, and the outbox."""
+    writes: list[Command] = []
+    for alert in alerts:
+        content = encode(alert)
+        writes.append(["HSET", TableKeys(prefix).alerts, alert.id, content])
+        writes.append(ledger.outbox_write(topic_name(prefix, "market.alerts"), alert.id, content))
     return writes
 
 

@@ -76,6 +76,7 @@ class CommonState(msgspec.Struct):
     model: str = ""
     profiles: int = 0  # offset up to which profiles have been in force
     mutes: int = 0
+    ahead: int = 0  # `seq` of what a step publishes is its number and this: Redis went back in time
     written_minute: int = 0  # of stream time, when all markets were written last: windows move without events too
 
 
@@ -93,13 +94,15 @@ class StepContext:
     profiles_changed: bool = False
     problems: tuple[str, ...] = ()
     mutes: int = 0
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """All that one step publishes."""
+    """All that one step publishes; `seq` of its alerts and shifts only ever grows, also where steps begin again."""
 
     step: int
+    seq: int
     stream_time_ms: int | None
     metrics: dict[str, MarketMetrics]
     changed_markets: list[str]
@@ -182,33 +185,32 @@ class RollUp:
     def decide(self, step: CutStep, changed: Sequence[str], context: StepContext) -> StepOutcome:
         """Metrics of all markets, then detectors over the minutes that stream time has reached, then shifts."""
         common = self.common
-        common.profiles, common.mutes = context.profiles, context.mutes
+        common.profiles, common.mutes, common.ahead = context.profiles, context.mutes, context.ahead
+        seq = step.number + context.ahead
         journal = _journal(step, common.stream_time_ms, context)
-        alerts = watch_input(common.watch, common.input, step.number, step.now_ms, self._watch_rules)
+        alerts = watch_input(common.watch, common.input, seq, step.now_ms, self._watch_rules)
         if common.stream_time_ms is None:
-            return StepOutcome(step.number, None, {}, [], [], alerts, [], journal)
+            return StepOutcome(step.number, seq, None, {}, [], [], alerts, [], journal)
         stream_ms = common.stream_time_ms
-        alerts += self._rebase(step.number, context.model, stream_ms)
+        alerts += self._rebase(seq, context.model, stream_ms)
         metrics = compute_metrics(
             self.windows, stream_ms, self.active, common.covered_since_ms, context.spending, self._confusion
         )
-        alerts += self._surges(step.number, stream_ms // 60_000)
+        alerts += self._surges(seq, stream_ms // 60_000)
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
-        alerts += watch_markets(watched, metrics, step.number, stream_ms, self._watch_rules)
-        alerts += watch_model(
-            common.watch, context.problems, common.drift, metrics, step.number, stream_ms, self._watch_rules
-        )
+        alerts += watch_markets(watched, metrics, seq, stream_ms, self._watch_rules)
+        alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self._watch_rules)
         alerts = [self._with_excerpts(alert) for alert in alerts]
         surged = {
             alert.market
             for alert in alerts
             if alert.kind in ("surge", "drop") and alert.state == "firing" and alert.topic is None
         }
-        shifts = self._shifts(step.number, stream_ms, metrics, surged, context)
+        shifts = self._shifts(seq, stream_ms, metrics, surged, context)
         minute_began = stream_ms // MINUTE_MS != common.written_minute
         common.written_minute = stream_ms // MINUTE_MS
         written = sorted(metrics) if minute_began else list(changed)
-        return StepOutcome(step.number, stream_ms, metrics, list(changed), written, alerts, shifts, journal)
+        return StepOutcome(step.number, seq, stream_ms, metrics, list(changed), written, alerts, shifts, journal)
 
     def _rebase(self, step: int, model: str, stream_ms: int) -> list[AlertRecord]:
         """Another model answers otherwise: forget what its predecessor taught the detectors, and warm up.
@@ -396,4 +398,5 @@ def _journal(step: CutStep, stream_time_ms: int | None, context: StepContext) ->
         now=step.now_ms,
         profiles=context.profiles,
         model=context.model,
+        ahead=context.ahead,
     )

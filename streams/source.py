@@ -13,7 +13,7 @@ from streams.batches import DeadLetter, DecodedBatch, Position
 from streams.contracts import DeadLetterCode
 from streams.decode import Decoded, Rejected, decode
 from streams.dedupe import SeenIds
-from streams.errors import ClaimTimeout, LogMismatch, Unavailable
+from streams.errors import ClaimTimeout, LedgerRewound, LogMismatch, Unavailable
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger
@@ -49,6 +49,7 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
         heartbeat_interval_ms=max(timeout_ms // 3, 300),
         rebalance_timeout_ms=int(settings.claim_timeout_seconds * 1000),
         max_poll_interval_ms=600_000,
+        metadata_max_age_ms=20_000,  # how soon a topic that was removed and made again, or grew, is seen
         max_partition_fetch_bytes=1_048_576,
         fetch_max_wait_ms=100,
     )
@@ -157,8 +158,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         before = self._last_ends.get(number, 0)
         if claim.next < before:
             log.error("ledger_rewound", partition=number, next=claim.next, committed=before)
-            self._last_ends[number] = claim.next
             await self._ledger.count("rewinds")
+        self._last_ends[number] = claim.next
         assert self._consumer is not None
         if partition not in self._consumer.assignment():
             return  # revoked while we claimed: the next owner fences this claim
@@ -302,6 +303,26 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         else:
             self._progress.goes_on(KAFKA)
             self._progress.ends({partition.partition: end for partition, end in ends.items()})
+
+    async def look_at_ledger(self) -> None:
+        """See that the ledger stands where this process saw it: a partition without records commits nothing.
+
+        Raises:
+            LedgerRewound: Redis went back in time.
+        """
+        seen = dict(self._last_ends)  # before asking: commits go on meanwhile
+        try:
+            found = await self._ledger.positions(sorted(self._assigned))
+        except Unavailable:
+            return  # whoever commits, claims or rolls up waits and says so
+        for number, at in found.items():
+            before = seen.get(number, 0)
+            if number in self._assigned and at < before:
+                await self._ledger.count("rewinds")
+                raise LedgerRewound(
+                    f"partition {number}: the ledger stands at {at}, but this process saw it at {before}: Redis went "
+                    "back in time. The process starts anew from there."
+                )
 
 
 def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBatch:

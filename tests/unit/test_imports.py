@@ -18,6 +18,7 @@ ALLOWED = {
         "streams/outbound.py",
         "streams/dead_letters.py",
         "streams/compacted.py",
+        "streams/rewind.py",
     },
     "redis": {"streams/ledger.py", "streams/tables.py", "streams/reader.py", "streams/redis_connection.py"},
 }
