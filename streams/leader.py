@@ -7,15 +7,16 @@ import time
 
 import msgspec
 
-from strategy.portfolio import Portfolio
+from models.classifier import ModelInfo
 from streams.contracts import AllocationRecord, WorkerState
-from streams.correction import confusion_of
+from streams.correction import Array, confusion_of
 from streams.ledger import Ledger
 from streams.ledger_types import CutStep, Lease
 from streams.logs import get_logger
-from streams.metrics import ActiveUsers, Spending
+from streams.metrics import ActiveUsers
 from streams.publication import load_rollup, operator_writes, step_writes
-from streams.rollup import RollUp, StepContext
+from streams.rollup import RollUp
+from streams.step_record import StepContext, spending_of
 from streams.tables import TableKeys
 from streams.worker import Deps
 
@@ -86,17 +87,21 @@ class Leader:
         await ledger.merge_users(step)
         changed = await asyncio.to_thread(rollup.take, step)
         if rollup.common.stream_time_ms is not None:
-            await self._count_users(rollup, step)
+            await count_users(ledger, rollup, step)
         info = self._deps.classifier.info
         portfolio = profiles.at(profiles_read)
         before = rollup.common.profiles
+        allocation = await self._allocation()
         context = StepContext(
-            spending=await self._spending(portfolio),
-            model=f"{info.id}@{info.sha256[:12]}",
+            spending=spending_of(portfolio, allocation),
+            model=model_name(info),
             profiles=profiles_read,
-            profiles_changed=profiles.at(before) != portfolio,
+            profiles_changed=rollup.profiles_changed(portfolio),
             problems=await self._problems(),
             mutes=mutes_read,
+            portfolio=portfolio,
+            allocation=allocation,
+            model_info=msgspec.to_builtins(info),
         )
         bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
         if bad:
@@ -125,31 +130,16 @@ class Leader:
     async def _load(self) -> RollUp:
         """The state as the last published step left it."""
         ledger = self._deps.ledger
-        measured = {name: one.confusion for name, one in self._deps.classifier.info.languages.items()}
-        confusion = confusion_of(measured) if measured else None
-        rollup = RollUp(self._deps.layout, int(self._deps.settings.idle_partition_seconds * 1000), confusion)
+        idle_ms = int(self._deps.settings.idle_partition_seconds * 1000)
+        rollup = RollUp(self._deps.layout, idle_ms, measured_confusion(self._deps.classifier.info))
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
         return rollup
 
-    async def _count_users(self, rollup: RollUp, step: CutStep) -> None:
-        assert rollup.common.stream_time_ms is not None
-        markets = rollup.markets_to_recount(step)
-        hour = rollup.common.stream_time_ms // 3_600_000
-        windows = [keys for market in markets for keys in user_windows(self._deps.ledger, market, hour)]
-        counts = iter(await self._deps.ledger.count_users(windows))
-        for market in markets:
-            rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
-
-    async def _spending(self, portfolio: Portfolio) -> Spending:
-        plan = portfolio.plan
+    async def _allocation(self) -> AllocationRecord | None:
         content = await self._deps.ledger.get(self._tables.allocation)
-        planned: dict[str, float] = {}
-        if content is not None:
-            planned = msgspec.json.decode(content, type=AllocationRecord).spend
-        actual = {code: market.spend for code, market in portfolio.markets.items()}
-        return Spending(actual, planned, plan.budget, plan.weights)
+        return None if content is None else msgspec.json.decode(content, type=AllocationRecord)
 
     def _state(self) -> WorkerState:
         info = self._deps.classifier.info
@@ -181,6 +171,28 @@ class Leader:
             await self._deps.outbound.relay(entries)
             await self._deps.failpoint("relayed")
             await self._deps.ledger.trim_outbox(entries)
+
+
+async def count_users(ledger: Ledger, rollup: RollUp, step: CutStep) -> None:
+    """Give the roll-up the distinct users of every market in which they may have changed."""
+    assert rollup.common.stream_time_ms is not None
+    markets = rollup.markets_to_recount(step)
+    hour = rollup.common.stream_time_ms // 3_600_000
+    windows = [keys for market in markets for keys in user_windows(ledger, market, hour)]
+    counts = iter(await ledger.count_users(windows))
+    for market in markets:
+        rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
+
+
+def model_name(info: ModelInfo) -> str:
+    """Id and the begin of the checksum."""
+    return f"{info.id}@{info.sha256[:12]}"
+
+
+def measured_confusion(info: ModelInfo) -> Array | None:
+    """The model's confusion per language of its layout; None where it was not measured."""
+    measured = {name: one.confusion for name, one in info.languages.items()}
+    return confusion_of(measured) if measured else None
 
 
 def user_windows(ledger: Ledger, market: str, hour: int) -> list[list[str]]:

@@ -203,7 +203,7 @@ class Ledger:
             return refused
         _, number, packed, counts, buckets, users, excerpts = answer
         cut = msgpack.unpackb(packed)
-        fields, chosen = iter(counts), iter(excerpts)
+        fields, chosen, totals = iter(counts), iter(excerpts), iter(cut.get("totals", ()))
         return CutStep(
             number=int(number),
             now_ms=int(cut["now"]),
@@ -219,6 +219,7 @@ class Ledger:
                 ]
                 for market, rows in sorted(zip(chosen, chosen, strict=True))
             },
+            totals={name: int(value) for name, value in sorted(zip(totals, totals, strict=True))},
         )
 
     async def merge_users(self, step: CutStep) -> None:

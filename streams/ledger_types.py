@@ -29,11 +29,13 @@ class PartitionCut:
     next: int
     newest_ms: int | None
     committed_at_ms: int | None
+    last_timestamp: int | None = None
+    last_checksum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CutStep:
-    """A closed step: the sums of everything committed since the step before."""
+    """A closed step: the sums of everything committed since the step before; `totals` are those since the begin."""
 
     number: int
     now_ms: int
@@ -41,6 +43,7 @@ class CutStep:
     users: dict[str, bytes]
     partitions: dict[int, PartitionCut]
     excerpts: dict[str, list[Excerpt]] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
