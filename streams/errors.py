@@ -3,6 +3,7 @@
 MarketpulseError
 ├── SettingsError            settings do not parse; every problem at once (exit 2)
 ├── BadInput                 a file or an argument of a command cannot be used (exit 2)
+├── JournalIncomplete        the journal does not hold what a replay needs (exit 1)
 ├── Unavailable              Kafka or Redis does not answer; retriable
 │   └── LedgerFull           Redis is at a bound: wait, then the same commit again; retriable
 ├── Restart                  this process must start anew, the data is safe (exit 75)
@@ -35,6 +36,10 @@ class BadInput(MarketpulseError):
     """A file or argument cannot be used. Operator action: as the message says."""
 
     exit_code = 2
+
+
+class JournalIncomplete(MarketpulseError):
+    """The journal does not hold what a replay needs. Operator action: as the message says."""
 
 
 class Unavailable(MarketpulseError):

@@ -8,6 +8,7 @@ import time
 import msgspec
 
 from models.classifier import ModelInfo
+from streams.checkpoint import Checkpointer
 from streams.contracts import AllocationRecord, WorkerState
 from streams.correction import Array, confusion_of
 from streams.ledger import Ledger
@@ -37,6 +38,9 @@ class Leader:
         self._rollup: RollUp | None = None
         self._lease_number = 0
         self._last_step = 0.0
+        self._checkpoints = Checkpointer(
+            deps.ledger, deps.outbound, deps.settings.prefix, int(deps.settings.checkpoint_minutes * 60_000)
+        )
 
     async def tick(self) -> bool:
         """Renew the lease and publish the next step if one is due; whether a step was published.
@@ -53,6 +57,7 @@ class Leader:
         if lease.number != self._lease_number:
             log.info("lease_taken", number=lease.number, step=lease.published)
             self._rollup = None
+            self._checkpoints.forget()
             self._lease_number = lease.number
         try:
             published = await self._step(lease)
@@ -62,6 +67,9 @@ class Leader:
         if published:
             await self._deps.failpoint("published")
         await self._relay()
+        if published and self._rollup is not None:
+            common, lease_ms = self._rollup.common, int(self._deps.settings.lease_seconds * 1000)
+            await self._checkpoints.after(lease, self._holder, lease_ms, lease.published + 1, common.now_ms)
         return published
 
     async def release(self) -> None:

@@ -30,6 +30,7 @@ class Keys:
         self.workers = f"{prefix}:workers"
         self.shift_seq = f"{prefix}:shift:seq"
         self.allocation_seq = f"{prefix}:allocation:seq"
+        self.checkpoint = f"{prefix}:checkpoint"
 
     def partition(self, number: int) -> str:
         """Hash: claim, next offset, newest event time, last record of a source partition."""
@@ -306,6 +307,11 @@ class Ledger:
         with translated_errors(self.url):
             value: bytes | None = await self.redis.get(key)
         return value
+
+    async def note_checkpoint(self, at_ms: int) -> None:
+        """Remember when the last checkpoint was written, on Redis's clock."""
+        with translated_errors(self.url):
+            await self.redis.set(self.keys.checkpoint, at_ms)
 
     async def store_allocation(self, seq: int, writes: Iterable[Command]) -> bool:
         """Store an allocation with its outbox record; False if this or a newer shift was already answered."""

@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from streams.contracts import Excerpt
 
 Answer = Literal["OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL"]
 Command = list[str | int | float | bytes]
+Kind = Literal["string", "hash", "set", "list"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,11 @@ class OutboxEntry:
     topic: str
     key: bytes
     value: bytes
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One Redis key with its content (or a part of it): `name` without the prefix, `rows` as its kind has them."""
+
+    name: str
+    kind: Kind
+    rows: list[bytes]

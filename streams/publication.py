@@ -19,6 +19,7 @@ from streams.windows import WINDOWS
 CHANGES_KEPT = 10_000
 MOST_FIELDS = 1_000
 WARM_EVENTS = 100
+MODEL_FIELD = "model_info"
 
 
 def step_writes(
@@ -69,7 +70,7 @@ def step_writes(
     rollup.common.digest = digest
     journal = msgspec.structs.replace(outcome.journal, digest=digest)
     writes.append(ledger.outbox_write(topic_name(prefix, "market.steps"), str(outcome.step), encode(journal)))
-    writes += _state_writes(keys, rollup)
+    writes += _state_writes(keys, rollup, info)
     stream_time = outcome.stream_time_ms or 0
     writes.append(
         ["HSET", tables.step, "step", outcome.step, "stream_time", stream_time, "published_at", step.now_ms,
@@ -129,8 +130,13 @@ def _bucket_key(keys: Keys, market: str, unit: str) -> str:
     return keys.minutes(market) if unit == "minute" else keys.hours(market)
 
 
-def _state_writes(keys: Keys, rollup: RollUp) -> list[Command]:
-    fields: list[str | bytes] = ["common", msgspec.msgpack.encode(rollup.common)]
+def _state_writes(keys: Keys, rollup: RollUp, info: ModelInfo) -> list[Command]:
+    fields: list[str | bytes] = [
+        "common",
+        msgspec.msgpack.encode(rollup.common),
+        MODEL_FIELD,
+        msgspec.json.encode(info),
+    ]
     for market in rollup.markets:
         fields += [f"market:{market}", msgspec.msgpack.encode(rollup.markets[market])]
     return [["HSET", keys.state, *fields[at : at + 2 * MOST_FIELDS]] for at in range(0, len(fields), 2 * MOST_FIELDS)]

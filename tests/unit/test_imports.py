@@ -18,6 +18,7 @@ ALLOWED = {
         "streams/outbound.py",
         "streams/dead_letters.py",
         "streams/compacted.py",
+        "streams/log_reader.py",
     },
     "redis": {"streams/ledger.py", "streams/tables.py", "streams/reader.py", "streams/redis_connection.py"},
 }
@@ -26,7 +27,7 @@ PURE = {
     for name in (
         "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics", "detectors",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
-        "redaction", "correction", "profiles", "mutes", "drift", "step_record", "answer",
+        "redaction", "correction", "profiles", "mutes", "drift", "step_record", "answer", "chain", "fold",
     )
 }  # fmt: skip
 IMPURE = {
