@@ -15,7 +15,7 @@ from streams.errors import LedgerBroken, LedgerLost
 from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
 from streams.redis_connection import connect_async, translated_errors
 
-_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate")
+_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap")
 
 
 class Keys:
@@ -307,6 +307,39 @@ class Ledger:
         with translated_errors(self.url):
             value: bytes | None = await self.redis.get(key)
         return value
+
+    async def standing(self) -> tuple[int, int, int] | None:
+        """(lease number, step published last, partitions) of the ledger that is there, or None."""
+        with translated_errors(self.url):
+            found = await self.redis.hmget(self.keys.ledger, "id", "lease_number", "published", "partitions")
+        return None if found[0] is None else (int(found[1] or 0), int(found[2]), int(found[3]))
+
+    async def seize_lease(self, holder: str, ttl_ms: int) -> int:
+        """Take the lease from whoever holds it, so that no step is published meanwhile; its number."""
+        with translated_errors(self.url):
+            seconds, micros = await self.redis.time()
+            until = seconds * 1000 + micros // 1000 + ttl_ms
+            async with self.redis.pipeline(transaction=True) as pipe:
+                pipe.hincrby(self.keys.ledger, "lease_number", 1)
+                pipe.hset(self.keys.ledger, mapping={"lease_holder": holder, "lease_until": until})
+                number, _ = await pipe.execute()
+        return int(number)
+
+    async def swap(
+        self, lease_number: int | None, old: list[str], renames: list[tuple[str, str]], commands: list[Command]
+    ) -> bool:
+        """Put a staged ledger in this one's place at once; False (and nothing changed) if somebody was quicker.
+
+        Args:
+            lease_number: of the lease that was seized; None = there was no ledger.
+            old: keys that go.
+            renames: staged keys and what they are called from now on.
+            commands: executed last.
+        """
+        payload = _packed({"old": old, "renames": renames, "commands": commands})
+        number = "" if lease_number is None else lease_number
+        answer = await self._run("swap", [self.keys.ledger], [self.keys.prefix, number, payload])
+        return bool(answer[0] == b"OK")
 
     async def note_checkpoint(self, at_ms: int) -> None:
         """Remember when the last checkpoint was written, on Redis's clock."""

@@ -60,16 +60,16 @@ class Counted:
     def _publish(self, supervisor: Supervisor, reader: Reader, rate: float | None) -> None:
         feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(PLAN)]
         asyncio.run(publish(self.settings.kafka, self.topic, feed[:1_500], rate))
-        until(lambda: self._allocated(reader), supervisor)
+        until(lambda: self._allocated(reader, "initial"), supervisor)
         profiles = topic_name(self.settings.prefix, "market.profiles")
         plan = msgspec.structs.replace(load_portfolio(None).plan, budget=1_500.0)
         asyncio.run(write_all(self.settings.kafka, profiles, [("_plan", msgspec.json.encode(plan))]))
+        until(lambda: self._allocated(reader, "profile"), supervisor)
         asyncio.run(publish(self.settings.kafka, self.topic, feed[1_500:], rate))
         until(lambda: self._settled(reader), supervisor)
 
-    def _allocated(self, reader: Reader) -> bool:
-        """The first allocation is there: only then is another portfolio answered."""
-        return reader.snapshot().allocation is not None
+    def _allocated(self, reader: Reader, cause: str) -> bool:
+        return cause in [one.cause for one in reader.allocations()]
 
     def _settled(self, reader: Reader) -> bool:
         status = reader.snapshot().status
