@@ -30,9 +30,7 @@ class Aftermath(msgspec.Struct):
 
     def missing(self, published: Iterable[tuple[str, str, bytes]]) -> list[tuple[str, str, bytes]]:
         """Records that ought to be on their topic and are not (metrics and steps aside)."""
-        return [
-            one for one in published if one[0] in TOLD and (one[0], *identity(one[2])) not in self.seen
-        ]
+        return [one for one in published if one[0] in TOLD and (one[0], *identity(one[2])) not in self.seen]
 
 
 def identity(value: bytes) -> tuple[str, int]:

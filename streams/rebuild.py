@@ -132,7 +132,9 @@ class Rebuild:
                 replayer.fold.apply(command)
         if not one.same and self._differing is None:
             self._differing = one.record.step
-        self._told += [row for row in one.published if row[0] in ("market.alerts", "market.shifts", "market.allocations")]
+        self._told += [
+            row for row in one.published if row[0] in ("market.alerts", "market.shifts", "market.allocations")
+        ]
         self._newest = one
 
     # --- the source ---------------------------------------------------------------------------------------------

@@ -138,7 +138,11 @@ class Succession:
 def resolved(alert: AlertRecord, seq: int, at_ms: int, why: str) -> tuple[str, str, bytes]:
     """The record that ends an alert of which the successor knows nothing."""
     record = msgspec.structs.replace(
-        alert, seq=seq, state="resolved", ended_at=max(at_ms, alert.started_at), evidence=alert.evidence | {"cause": why}
+        alert,
+        seq=seq,
+        state="resolved",
+        ended_at=max(at_ms, alert.started_at),
+        evidence=alert.evidence | {"cause": why},
     )
     return "market.alerts", alert.id, encode(record)
 
