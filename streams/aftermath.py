@@ -1,6 +1,5 @@
-"""What topics hold beyond the journal's last step, and what they lack: a ledger that was lost may have told more."""
+"""What topics hold beyond the journal's last step, and what they lack: a lost ledger may have told more than that."""
 
-import time
 from collections.abc import Iterable
 
 import msgspec
@@ -40,7 +39,16 @@ def identity(value: bytes) -> tuple[str, int]:
 
 
 async def look(bootstrap: str, prefix: str, since_ms: int | None) -> Aftermath:
-    """Read alerts, shifts and allocations since a time (None = all), and the end of the metrics. Raises Unavailable."""
+    """Read alerts, shifts and allocations since a time, and the ends of metrics and steps.
+
+    Args:
+        bootstrap: Kafka servers.
+        prefix: of the topics.
+        since_ms: epoch time of the oldest record that matters; None = all.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
     found = Aftermath(set(), 0, {})
     for topic in TOLD:
         async with LogReader(bootstrap, topic_name(prefix, topic)) as reader:
@@ -53,10 +61,11 @@ async def look(bootstrap: str, prefix: str, since_ms: int | None) -> Aftermath:
                 found.highest = max(found.highest, seq)
                 if topic == "market.alerts":
                     _follow(found.open_alerts, msgspec.json.decode(record.value, type=AlertRecord))
-    async with LogReader(bootstrap, topic_name(prefix, "market.metrics")) as reader:
-        for partition, (first, end) in reader.offsets.items():
-            async for record in reader.records(max(first, end - TAIL), end, partition):
-                found.highest = max(found.highest, int(str(_seq.decode(record.value)["step"])))
+    for topic in ("market.metrics", "market.steps"):
+        async with LogReader(bootstrap, topic_name(prefix, topic)) as reader:
+            for partition, (first, end) in reader.offsets.items():
+                async for record in reader.records(max(first, end - TAIL), end, partition):
+                    found.highest = max(found.highest, int(str(_seq.decode(record.value)["step"])))
     found.open_alerts = {name: alert for name, alert in found.open_alerts.items() if alert.state != "resolved"}
     return found
 
@@ -64,8 +73,3 @@ async def look(bootstrap: str, prefix: str, since_ms: int | None) -> Aftermath:
 def _follow(alerts: dict[str, AlertRecord], alert: AlertRecord) -> None:
     if alert.id not in alerts or alerts[alert.id].seq <= alert.seq:
         alerts[alert.id] = alert
-
-
-def now_ms() -> int:
-    """This machine's clock."""
-    return time.time_ns() // 1_000_000

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from streams.contracts import CheckpointRecord
 
@@ -18,11 +17,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A complete checkpoint: the ledger as `step` left it, in the parts at these offsets."""
+    """A complete checkpoint: its last record, and the offsets of its parts."""
 
-    step: int
-    cause: Literal["hourly", "rebuild", "reset"]
+    end: CheckpointRecord
     offsets: tuple[int, ...]
+
+    @property
+    def step(self) -> int:
+        """The step that left the ledger so."""
+        return self.end.step
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the ledger began anew from here."""
+        return self.end.cause != "hourly"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,8 @@ class Chain:
         parts = self._parts.pop(record.id, {})
         if sorted(parts) != list(range(record.parts)):
             return
-        mark = Mark(record.step, record.cause, tuple(parts[part] for part in range(record.parts)))
-        if record.cause != "hourly":
+        mark = Mark(record, tuple(parts[part] for part in range(record.parts)))
+        if mark.fresh:
             self._forget(record.step + 1)
         elif record.step > self.last and (self.steps or self.marks):
             return  # its step was undone, or is not history
@@ -96,7 +104,7 @@ class Chain:
         It begins with step 1 where that is still there, else with the oldest checkpoint.
         """
         first: list[Mark | None] = [None] if 1 in self.steps else []
-        fresh = [self.marks[step] for step in sorted(self.marks) if self.marks[step].cause != "hourly"]
+        fresh = [self.marks[step] for step in sorted(self.marks) if self.marks[step].fresh]
         if not first and (not fresh or min(self.marks) < fresh[0].step):
             first = [self.marks[min(self.marks)]] if self.marks else []
         begins: Sequence[Mark | None] = [*first, *(one for one in fresh if one not in first)]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import msgpack
 import msgspec
 
-from streams.contracts import CheckpointRecord, encode
+from streams.contracts import CheckpointRecord, StepRecord, encode
 from streams.journal import CHECKPOINT_KEY
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent, common_names, market_names
@@ -33,14 +33,14 @@ class Checkpointer:
         self._interval_ms = interval_ms
         self._at_ms: int | None = None
 
-    async def after(self, lease: Lease, holder: str, lease_ms: int, step: int, now_ms: int) -> bool:
+    async def after(self, lease: Lease, holder: str, lease_ms: int, record: StepRecord) -> bool:
         """Write one if it is due after a published step; whether it was written. Raises Unavailable.
 
         Args:
             lease, holder, lease_ms: under which the step was published; renewed meanwhile.
-            step: published last.
-            now_ms: Redis's clock when it was cut.
+            record: of the step published last.
         """
+        step, now_ms = record.step, record.now
         if self._at_ms is None:
             known = await self._ledger.get(self._ledger.keys.checkpoint)
             self._at_ms = now_ms if known is None else int(known)
@@ -57,7 +57,7 @@ class Checkpointer:
             count += 1
             if not await self._still(lease, holder, lease_ms, step):
                 return False
-        await self._send(CheckpointRecord(name, step, count, count))
+        await self._send(end_of(name, record, count))
         await self._ledger.note_checkpoint(now_ms)
         self._at_ms = now_ms
         log.info("checkpoint_written", step=step, parts=count)
@@ -74,6 +74,13 @@ class Checkpointer:
 
     async def _send(self, record: CheckpointRecord) -> None:
         await self._outbound.relay([OutboxEntry(b"", self._topic, CHECKPOINT_KEY, encode(record))])
+
+
+def end_of(name: str, at: StepRecord, parts: int) -> CheckpointRecord:
+    """The record that completes an hourly checkpoint."""
+    return CheckpointRecord(
+        name, at.step, parts, parts, now=at.now, cut=at.cut, partitions=at.partitions, totals=at.totals
+    )
 
 
 async def read_ledger(content: LedgerContent) -> AsyncIterator[list[Entry]]:

@@ -93,6 +93,9 @@ class PartitionMark(msgspec.Struct, frozen=True, omit_defaults=True):
     committed: int | None = None
     last_timestamp: int | None = None
     last_checksum: int | None = None
+    began: int = (
+        0  # first offset that was ever counted; -1: what was counted first is another topic's, or a gap follows
+    )
 
 
 class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -126,8 +129,9 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 class CheckpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A piece of a checkpoint in `market.steps`, key `checkpoint`: the ledger as step `step` left it.
 
-    A checkpoint is complete, and counts, once the record with `part == parts` is there, which has no content; `id`
-    tells attempts at the same step apart. `content` is base64 of zlib of MessagePack: Redis keys with their content.
+    A checkpoint is complete, and counts, once the record with `part == parts` is there; `id` tells attempts at the same
+    step apart. `content` is base64 of zlib of MessagePack: Redis keys with their content. The last record has none; it
+    says where the source stood and what was counted (`now`, `cut`, `partitions`, `totals`: as in a step's record).
     `cause` is `reset` or `rebuild` where the ledger began anew from this state, and steps go on after `step`.
     """
 
@@ -137,6 +141,10 @@ class CheckpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: int
     cause: Literal["hourly", "rebuild", "reset"] = "hourly"
     content: str = ""
+    now: int = 0
+    cut: dict[str, int] = {}
+    partitions: dict[str, PartitionMark] = {}
+    totals: dict[str, int] = {}
     v: int = CONTRACT_VERSION
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from models.classifier import ModelInfo
 from streams.checkpoint import Checkpointer
-from streams.contracts import AllocationRecord, PartitionState, WorkerState
+from streams.contracts import AllocationRecord, PartitionState, StepRecord, WorkerState
 from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.ledger import Ledger
@@ -74,24 +74,25 @@ class Leader:
             self._checkpoints.forget()
             self._lease_number = lease.number
         try:
-            published = await self._step(lease)
+            record = await self._step(lease)
         except BaseException:
             self._rollup = None  # half a step may be in memory: the ledger's state is the true one
             raise
-        if published:
+        if record is not None:
             await self._deps.failpoint("published")
         await self._relay()
-        if published and self._rollup is not None:
-            common, lease_ms = self._rollup.common, int(self._deps.settings.lease_seconds * 1000)
-            await self._checkpoints.after(lease, self._holder, lease_ms, lease.published + 1, common.now_ms)
-        return published
+        if record is not None:
+            lease_ms = int(self._deps.settings.lease_seconds * 1000)
+            await self._checkpoints.after(lease, self._holder, lease_ms, record)
+        return record is not None
 
     async def release(self) -> None:
         """Let another worker take over at once."""
         if self._rollup is not None:
             await self._deps.ledger.release_lease(self._holder)
 
-    async def _step(self, lease: Lease) -> bool:
+    async def _step(self, lease: Lease) -> StepRecord | None:
+        """Publish the next step; its record, or None where none is due or another holds the lease."""
         ledger, settings = self._deps.ledger, self._deps.settings
         rollup = self._rollup or await self._load()
         self._rollup = rollup
@@ -103,7 +104,7 @@ class Leader:
         if isinstance(step, str):
             if step == "FENCED":
                 self._rollup = None
-            return False
+            return None
         await self._deps.failpoint("cut")
         started = time.perf_counter()
         await ledger.merge_users(step)
@@ -136,7 +137,7 @@ class Leader:
         if answer == "FENCED":
             log.warning("step_refused", step=step.number)
             self._rollup = None
-            return False
+            return None
         self._last_step = time.monotonic()
         log.info(
             "step_published",
@@ -147,7 +148,7 @@ class Leader:
             shifts=[shift.id for shift in outcome.shifts],
             ms=round((time.perf_counter() - started) * 1000, 1),
         )
-        return True
+        return outcome.journal
 
     async def _load(self) -> RollUp:
         """The state as the last published step left it."""

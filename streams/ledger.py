@@ -11,7 +11,7 @@ import redis.asyncio
 
 from streams.batches import DecodedBatch, Delta
 from streams.contracts import Excerpt
-from streams.errors import LedgerBroken, LedgerLost
+from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced
 from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
 from streams.redis_connection import connect_async, translated_errors
 
@@ -79,6 +79,7 @@ class Ledger:
         self.keys = Keys(prefix)
         self.url = url
         self._max_open_cells = max_open_cells
+        self._generation: str | None = None
         self.redis = connect_async(url)
         folder = files("streams") / "lua"
         self._scripts = {
@@ -99,11 +100,30 @@ class Ledger:
                     "Operator action: keep this Redis for inspection, then rebuild the ledger."
                 ) from error
         if answer[0] == b"LOST":
-            raise LedgerLost(
-                f"Redis holds no ledger under prefix {self.keys.prefix!r}, or not for this partition. "
-                "Operator action: `marketpulse ledger init` for a first start; after a loss rebuild it instead."
-            )
+            raise self._lost()
         return answer
+
+    def _lost(self) -> LedgerLost:
+        where = f"under prefix {self.keys.prefix!r}"
+        if self._generation is None:
+            return LedgerLost(
+                f"Redis holds no ledger {where}, or not for this partition. Operator action: `marketpulse ledger init` "
+                "for a first start; after a loss `marketpulse ledger rebuild`."
+            )
+        return LedgerLost(
+            f"the ledger {where}, with which this process began, is gone: Redis was emptied. Operator action: find out "
+            "by whom, then `marketpulse ledger rebuild`: it counts everything again from the journal and the topic."
+        )
+
+    def _same_generation(self, generation: bytes) -> None:
+        """Raises LedgerReplaced where it is another ledger than the one this object saw first."""
+        found = generation.decode()
+        if self._generation not in (None, found):
+            raise LedgerReplaced(
+                f"another ledger stands under prefix {self.keys.prefix!r}: it was rebuilt or reset. The process starts "
+                "anew with it."
+            )
+        self._generation = found
 
     # --- set-up -------------------------------------------------------------------------------------------------
 
@@ -135,6 +155,7 @@ class Ledger:
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
         _, number, next_offset, timestamp, crc, generation = answer
+        self._same_generation(generation)
         return Claim(
             partition=partition,
             number=int(number),
@@ -178,6 +199,17 @@ class Ledger:
         )
         return answer[0].decode(), b" ".join(answer[1:]).decode()
 
+    async def positions(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Next offset of each partition. Raises LedgerLost for one that has no entry."""
+        with translated_errors(self.url):
+            async with self.redis.pipeline(transaction=True) as pipe:
+                for number in partitions:
+                    pipe.hget(self.keys.partition(number), "next")
+                found = await pipe.execute()
+        if None in found:
+            raise self._lost()
+        return {number: int(value) for number, value in zip(partitions, found, strict=True)}
+
     async def count(self, total: str, by: int = 1) -> None:
         """Add to one of the totals outside a commit (refused commits, rewinds)."""
         with translated_errors(self.url):
@@ -186,9 +218,10 @@ class Ledger:
     # --- the lease holder's side --------------------------------------------------------------------------------
 
     async def lease(self, holder: str, ttl_ms: int) -> Lease | None:
-        """Take or renew the roll-up lease; None while another holds it."""
+        """Take or renew the roll-up lease; None while another holds it. Raises LedgerReplaced."""
         answer = await self._run("lease", [self.keys.ledger], [holder, ttl_ms])
-        return Lease(int(answer[1]), int(answer[2])) if answer[0] == b"OK" else None
+        self._same_generation(answer[1])
+        return Lease(int(answer[2]), int(answer[3])) if answer[0] == b"OK" else None
 
     async def release_lease(self, holder: str) -> None:
         """Let another take the lease at once (drain of a worker)."""
@@ -307,6 +340,11 @@ class Ledger:
         with translated_errors(self.url):
             value: bytes | None = await self.redis.get(key)
         return value
+
+    async def total(self, name: str) -> int:
+        """One of the totals; 0 where nothing was counted."""
+        with translated_errors(self.url):
+            return int(await self.redis.hget(self.keys.totals, name) or 0)
 
     async def standing(self) -> tuple[int, int, int] | None:
         """(lease number, step published last, partitions) of the ledger that is there, or None."""

@@ -27,13 +27,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class PartitionCut:
-    """Where a partition stood when a step was cut; None = nothing was ever committed."""
+    """Where a partition stood when a step was cut; None = nothing was ever committed. `began`: its first offset."""
 
     next: int
     newest_ms: int | None
     committed_at_ms: int | None
     last_timestamp: int | None = None
     last_checksum: int | None = None
+    began: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,17 @@
 """`ledger rebuild`: the ledger made again from the journal and the source topic, and put in place at once."""
 
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
 
-from streams.aftermath import look, now_ms
+from streams.aftermath import TOLD, look
 from streams.chain import Place, Stretch
 from streams.compacted import read_all
-from streams.contracts import StepRecord
-from streams.errors import JournalIncomplete, LogMismatch
+from streams.contracts import CheckpointRecord, PartitionMark, StepRecord
+from streams.errors import JournalIncomplete, RetentionPassed, TopicRecreated
 from streams.journal import Journal
 from streams.known_ids import KnownIds
 from streams.ledger import Ledger
@@ -20,37 +21,58 @@ from streams.outbound import Outbound
 from streams.publication import allocation_writes
 from streams.replay import Replayed, Replayer
 from streams.settings import Settings
-from streams.succession import SEIZED_MS, PartitionStart, Succession, alert_entry, resolved
+from streams.source import PASSED, RECREATED
+from streams.succession import Beginning, PartitionStart, Succession, alert_entry, resolved
 from streams.topics import topic_name
 
 Say = Callable[[str, int, int | None], object]
 REBUILT = "the ledger was rebuilt"
+HOLDER = "ledger rebuild"
+
+
+class RebuildPlan(msgspec.Struct, frozen=True):
+    """What a rebuild will do.
+
+    `live`: there is a ledger, which will be replaced. `checkpoint` is the step it begins with (None = the begin),
+    `steps` are replayed up to `last_step`; `to_count` records of feedback are left to count then.
+    """
+
+    live: bool
+    checkpoint: int | None
+    steps: int
+    last_step: int
+    to_count: int
 
 
 class RebuildReport(msgspec.Struct, frozen=True):
-    """What was done, or (`done` False) would be.
+    """What was done; the first six fields as planned, up to date.
 
-    `checkpoint` is the step it began with (None = the begin), `last_step` the journal's last, `next_step` the first
-    that the new ledger makes; `to_count` records of feedback are left to count, `lost` were taken by retention.
-    `first_differing_step`: from there on the outcomes are not those that were published then.
+    `next_step` is the first that the new ledger makes; `events` were in the replayed steps; `lost` records were taken
+    by retention, `anew` are partitions whose topic was recreated: they go on from their begin. `sent_again` records
+    were missing on their topics. `first_differing_step`: from there on the outcomes are not those published then.
     """
 
-    done: bool
     live: bool
     checkpoint: int | None
-    last_step: int
-    next_step: int
     steps: int
+    last_step: int
     to_count: int
+    events: int
+    next_step: int
     lost: int
+    anew: list[int]
     sent_again: int
     alerts_resolved: int
     first_differing_step: int | None
     offsets: dict[int, int]
+    seconds: float
 
 
 class Rebuild:
-    """One rebuild. Raises Unavailable, JournalIncomplete, LogMismatch, SomebodyWasQuicker; then nothing was changed."""
+    """One rebuild.
+
+    Raises Unavailable, JournalIncomplete, TopicRecreated, RetentionPassed, Overtaken; then nothing was changed.
+    """
 
     def __init__(self, settings: Settings, say: Say, skip_lost: bool = False) -> None:
         self._settings = settings
@@ -61,13 +83,17 @@ class Rebuild:
         self._outbound = Outbound(settings.kafka, settings.prefix)
         self._succession = Succession(self._live, self._staged, self._outbound, settings.prefix)
         self._told: list[tuple[str, str, bytes]] = []
-        self._newest: Replayed | None = None
+        self._metrics: list[tuple[str, str, bytes]] = []
+        self._stands: StepRecord | CheckpointRecord | None = None
+        self._began_ms = 0
         self._done: list[Place] = []
         self._differing: int | None = None
-        self._lost = 0
+        self._events = 0
+        self._lost: dict[int, int] = {}
+        self._anew: set[int] = set()
 
-    async def run(self, dry: bool = False) -> RebuildReport:
-        """Do it; `dry` only says what would come of it, and changes nothing."""
+    async def run(self, agree: Callable[[RebuildPlan], bool]) -> RebuildReport | None:
+        """Do it if whoever is asked agrees with the plan; None if not."""
         async with self._closing():
             steps_topic = topic_name(self._settings.prefix, "market.steps")
             feedback_topic = topic_name(self._settings.prefix, "feedback")
@@ -75,19 +101,58 @@ class Rebuild:
                 LogReader(self._settings.kafka, steps_topic) as steps,
                 LogReader(self._settings.kafka, feedback_topic) as feedback,
             ):
-                journal = Journal(steps, lambda done, total=None: self._say("reading the journal", done, total))
-                replayer = Replayer(journal, self._staged, int(self._settings.idle_partition_seconds * 1000))
+                journal = Journal(steps, self._reading)
                 await journal.find_newest(int(self._settings.checkpoint_minutes * 60_000))
-                await self._replay(journal, replayer)
-                ids = self._ids(feedback)
-                await self._read_ids(ids, feedback)
-                lease_number = None
-                if not dry and await self._live.standing() is not None:
-                    lease_number = await self._freeze()
-                    await journal.find_more()
-                    await self._replay(journal, replayer)
-                starts = await self._read_ids(ids, feedback)
-                return await self._succeed(journal, replayer, starts, feedback, lease_number, dry)
+                if not agree(await self._plan(journal, feedback)):
+                    return None
+                return await self._rebuild(journal, feedback)
+
+    async def _plan(self, journal: Journal, feedback: LogReader) -> RebuildPlan:
+        stretch = _stretch(journal)
+        stands: StepRecord | CheckpointRecord | None = None if stretch.begins is None else stretch.begins.end
+        async for record in journal.steps(Stretch(stretch.begins, stretch.places[-1:])):
+            stands = record
+        assert stands is not None
+        cut = {number: stands.cut.get(str(number), first) for number, (first, _) in feedback.offsets.items()}
+        return RebuildPlan(
+            live=await self._live.standing() is not None,
+            checkpoint=None if stretch.begins is None else stretch.begins.step,
+            steps=len(stretch.places),
+            last_step=stands.step,
+            to_count=sum(max(0, end - cut[number]) for number, (_, end) in feedback.offsets.items()),
+        )
+
+    async def _rebuild(self, journal: Journal, feedback: LogReader) -> RebuildReport:
+        started = time.monotonic()
+        replayer = Replayer(journal, self._staged, int(self._settings.idle_partition_seconds * 1000))
+        await self._replay(journal, replayer)
+        ids = self._ids(feedback)
+        starts = await self._read_ids(ids, feedback)
+        lease_number = None
+        if live := await self._live.standing() is not None:
+            lease_number = await self._succession.freeze(HOLDER)
+            await journal.find_more()
+            await self._replay(journal, replayer)
+            starts = await self._read_ids(ids, feedback)
+        next_step, sent_again, alerts_resolved = await self._succeed(replayer, starts, lease_number)
+        assert self._stands is not None
+        begins = _stretch(journal).begins
+        return RebuildReport(
+            live=live,
+            checkpoint=None if begins is None else begins.step,
+            steps=len(self._done),
+            last_step=self._stands.step,
+            to_count=sum([await feedback.end(number) - start.next for number, start in starts.items()]),
+            events=self._events,
+            next_step=next_step,
+            lost=sum(self._lost.values()),
+            anew=sorted(self._anew),
+            sent_again=sent_again,
+            alerts_resolved=alerts_resolved,
+            first_differing_step=self._differing,
+            offsets={number: start.next for number, start in starts.items()},
+            seconds=round(time.monotonic() - started, 2),
+        )
 
     @asynccontextmanager
     async def _closing(self) -> AsyncIterator[None]:
@@ -96,10 +161,14 @@ class Rebuild:
         finally:
             try:
                 await self._succession.clean()
+                await self._live.release_lease(HOLDER)  # where the swap was not reached: workers go on at once
             finally:
                 await self._outbound.stop()
                 await self._live.close()
                 await self._staged.close()
+
+    def _reading(self, done: int, total: int | None = None) -> None:
+        self._say("reading the journal", done, total)
 
     # --- the journal --------------------------------------------------------------------------------------------
 
@@ -107,10 +176,12 @@ class Rebuild:
         """Replay to the journal's end: what is new, or all of it again where a rewind took back what was replayed."""
         stretch = _stretch(journal)
         known = {place.step: place for place in stretch.places}
-        first = self._done[-1].step + 1 if self._done else 0
-        if not self._done or any(known.get(place.step, place) != place for place in self._done):
-            self._told, self._done, self._differing, first = [], [], None, 0
+        if self._stands is None or any(known.get(place.step, place) != place for place in self._done):
+            self._told, self._metrics, self._done, self._differing, self._events = [], [], [], None, 0
+            self._stands = None if stretch.begins is None else stretch.begins.end
+            self._began_ms = 0 if stretch.begins is None else stretch.begins.end.now
             await replayer.begin(stretch.begins)
+        first = self._stands.step + 1 if self._stands else 0
         todo = Stretch(stretch.begins, tuple(place for place in stretch.places if place.step >= first))
         count = 0
         async for record in journal.steps(todo):
@@ -118,11 +189,6 @@ class Rebuild:
             count += 1
             self._say("replaying steps", count, len(todo.places))
         self._done += todo.places
-        if self._newest is None:
-            raise JournalIncomplete(
-                "the journal holds no step after its newest checkpoint: where the source stood is not known. "
-                "Operator action: `marketpulse ledger reset --from earliest`, or --from latest."
-            )
 
     def _take(self, replayer: Replayer, one: Replayed) -> None:
         for command in one.writes:
@@ -132,10 +198,11 @@ class Rebuild:
                 replayer.fold.apply(command)
         if not one.same and self._differing is None:
             self._differing = one.record.step
-        self._told += [
-            row for row in one.published if row[0] in ("market.alerts", "market.shifts", "market.allocations")
-        ]
-        self._newest = one
+        self._events += events_of(one.record)
+        self._told += [row for row in one.published if row[0] in TOLD]
+        self._metrics = [row for row in one.published if row[0] == "market.metrics"]
+        self._began_ms = self._began_ms or one.record.now
+        self._stands = one.record
 
     # --- the source ---------------------------------------------------------------------------------------------
 
@@ -146,110 +213,88 @@ class Rebuild:
 
     async def _read_ids(self, ids: dict[int, KnownIds], feedback: LogReader) -> dict[int, PartitionStart]:
         """Where each partition goes on: at the last cut, with the ids that were seen before it."""
-        assert self._newest is not None
-        record, starts = self._newest.record, {}
-        self._lost = 0
-        for number in sorted(feedback.offsets):
-            next_offset = await self._checked(record, number, feedback)
-            self._say("reading event ids", number, len(feedback.offsets))
+        assert self._stands is not None
+        starts, numbers = {}, sorted(feedback.offsets)
+        for done, number in enumerate(numbers):
+            self._say("reading event ids", done, len(numbers))
+            cut, mark = self._stands.cut.get(str(number)), self._stands.partitions.get(str(number), PartitionMark())
+            next_offset = await self._where(feedback, number, cut)
             await ids[number].read_to(next_offset)
-            mark = record.partitions.get(str(number))
-            last = ids[number].last
-            if mark is not None and mark.last_checksum is not None and next_offset == record.cut[str(number)]:
-                counted = (mark.last_timestamp, mark.last_checksum)
-                if last is not None and counted != last:
-                    raise LogMismatch(
-                        f"{feedback.topic}[{number}] holds another record at offset {next_offset - 1} than the one that "
-                        "was counted: the topic was recreated. Operator action: restore the topic, or begin anew with "
-                        "`marketpulse ledger reset --from earliest`."
-                    )
-            starts[number] = PartitionStart(
-                next=next_offset,
-                newest=None if mark is None else mark.newest,
-                committed=None if mark is None else mark.committed,
-                last=last,
-                chunks=list(ids[number].chunks),
-            )
+            counted, last = (mark.last_timestamp, mark.last_checksum), ids[number].last
+            if next_offset == cut and None not in (*counted, last) and counted != last:
+                next_offset = self._anew_from(feedback, number, f"holds another record at offset {next_offset - 1}")
+            if cut is None:
+                mark = PartitionMark(began=next_offset)
+            elif number in self._anew or number in self._lost:
+                mark = msgspec.structs.replace(mark, last_timestamp=None, last_checksum=None, began=-1)
+            chunks = [] if number in self._anew else list(ids[number].chunks)
+            starts[number] = PartitionStart(next_offset, mark, chunks)
         return starts
 
-    async def _checked(self, record: StepRecord, number: int, feedback: LogReader) -> int:
-        """The offset of the cut, if the topic still reaches from before it to it."""
-        first, cut = feedback.offsets[number][0], record.cut.get(str(number), feedback.offsets[number][0])
-        end = await feedback.end(number)
+    async def _where(self, feedback: LogReader, number: int, cut: int | None) -> int:
+        """The offset of the cut, if the topic reaches from before it to it."""
+        first, end = feedback.offsets[number][0], await feedback.end(number)
+        if cut is None or number in self._anew:
+            return first
         if cut > end:
-            raise LogMismatch(
-                f"{feedback.topic}[{number}] ends at {end}, but the journal counted up to {cut}: the topic was recreated "
-                "or truncated. Operator action: restore it, or begin anew with `marketpulse ledger reset --from earliest`."
-            )
-        if cut < first and not self._skip_lost:
-            raise LogMismatch(
-                f"{feedback.topic}[{number}] begins at {first}, but the journal counted up to {cut}: retention took "
-                f"{first - cut} records that were never counted. Operator action: restore them, or go on without them: "
-                "`marketpulse ledger rebuild --skip-lost`."
-            )
-        self._lost += max(0, first - cut)
+            return self._anew_from(feedback, number, f"ends at {end}")
+        if cut < first:
+            if not self._skip_lost:
+                raise RetentionPassed(
+                    f"{feedback.topic}[{number}] begins at {first}, but the journal counted up to {cut}: retention "
+                    f"took {first - cut} records that were never counted. {PASSED}"
+                )
+            self._lost[number] = first - cut
         return max(cut, first)
+
+    def _anew_from(self, feedback: LogReader, number: int, why: str) -> int:
+        if not self._skip_lost:
+            raise TopicRecreated(
+                f"{feedback.topic}[{number}] {why}, which is not what the journal counted: the topic was recreated or "
+                f"truncated. {RECREATED}"
+            )
+        self._anew.add(number)
+        return feedback.offsets[number][0]
 
     # --- the successor ------------------------------------------------------------------------------------------
 
-    async def _freeze(self) -> int:
-        """Let no further step be published, and all that was published reach its topic."""
-        number = await self._live.seize_lease("ledger rebuild", SEIZED_MS)
-        while entries := await self._live.read_outbox(500):
-            await self._outbound.relay(entries)
-            await self._live.trim_outbox(entries)
-        return number
-
     async def _succeed(
-        self,
-        journal: Journal,
-        replayer: Replayer,
-        starts: dict[int, PartitionStart],
-        feedback: LogReader,
-        lease_number: int | None,
-        dry: bool,
-    ) -> RebuildReport:
-        newest, clock_ms = self._newest, now_ms()
-        assert newest is not None
-        last = newest.record.step
-        begins = _stretch(journal).begins
-        since_ms = newest.record.now
-        after = await look(self._settings.kafka, self._settings.prefix, min(self._first_ms(replayer), since_ms))
-        orphans = after.orphans(last)
-        step = max(last, after.highest) + (1 if orphans else 0)
-        ends = [resolved(alert, step, since_ms, REBUILT) for alert in orphans]
-        last_ones = [row for row in newest.published if row[0] == "market.metrics"]
-        again = [*after.missing(self._told), *last_ones, *ends]
-        if not dry:
-            for row in ends:
-                replayer.fold.take(alert_entry(row))
-            replayer.fold.strings["mutes"] = await self._mutes(clock_ms)
-            await self._succession.stage(step, starts, replayer.fold, newest.record.totals, clock_ms)
-            await self._succession.announce(step, "rebuild", again)
-            await self._succession.swap(lease_number, step)
-        return RebuildReport(
-            done=not dry,
-            live=await self._live.standing() is not None,
-            checkpoint=None if begins is None else begins.step,
-            last_step=last,
-            next_step=step + 1,
-            steps=len(self._done),
-            to_count=sum([await feedback.end(number) - start.next for number, start in starts.items()]),
-            lost=self._lost,
-            sent_again=len(again),
-            alerts_resolved=len(ends),
-            first_differing_step=self._differing,
-            offsets={number: start.next for number, start in starts.items()},
-        )
-
-    def _first_ms(self, replayer: Replayer) -> int:
-        return self._began_ms if self._told else replayer.rollup.common.now_ms
+        self, replayer: Replayer, starts: dict[int, PartitionStart], lease_number: int | None
+    ) -> tuple[int, int, int]:
+        """Put the successor in place; its first step, how many records are sent again, alerts that were ended."""
+        stands, clock_ms = self._stands, time.time_ns() // 1_000_000
+        assert stands is not None
+        after = await look(self._settings.kafka, self._settings.prefix, self._began_ms or None)
+        orphans = after.orphans(stands.step)
+        step = max(stands.step, after.highest) + (1 if orphans else 0)
+        ends = [resolved(alert, step, stands.now, REBUILT) for alert in orphans]
+        again = [*after.missing(self._told), *self._metrics, *ends]
+        self._say("putting it in place", 0, None)
+        for row in ends:
+            replayer.fold.take(alert_entry(row))
+        replayer.fold.strings["mutes"] = await self._mutes(clock_ms)
+        begins = Beginning(step, starts, stands.totals, clock_ms)
+        await self._succession.stage(begins, replayer.fold)
+        await self._succession.announce(begins, "rebuild", again)
+        await self._succession.swap(lease_number, step)
+        return step + 1, len(again), len(ends)
 
     async def _mutes(self, clock_ms: int) -> bytes:
         mutes = Mutes()
         for record in await read_all(self._settings.kafka, topic_name(self._settings.prefix, "market.mutes")):
             mutes.take(record)
         return msgspec.json.encode(mutes.active(clock_ms))
+
+
+def events_of(record: StepRecord) -> int:
+    """Events that a step counted."""
+    return sum(
+        n
+        for minutes in record.deltas.values()
+        for cells in minutes.values()
+        for cell, n in cells.items()
+        if "/" in cell and not cell.startswith("e/")
+    )
 
 
 def _stretch(journal: Journal) -> Stretch:
@@ -260,6 +305,6 @@ def _stretch(journal: Journal) -> Stretch:
     if 1 not in journal.chain.steps:
         raise JournalIncomplete(
             "the journal holds neither a complete checkpoint nor its first step: there is nothing to rebuild from. "
-            "Operator action: `marketpulse ledger reset --from earliest`, or --from latest."
+            "Operator action: begin anew: `marketpulse ledger reset --from earliest`, or `--from latest`."
         )
     return journal.chain.stretches()[-1]

@@ -86,7 +86,9 @@ def step_record(
         profiles=context.profiles,
         model=context.model,
         partitions={
-            str(number): PartitionMark(one.newest_ms, one.committed_at_ms, one.last_timestamp, one.last_checksum)
+            str(number): PartitionMark(
+                one.newest_ms, one.committed_at_ms, one.last_timestamp, one.last_checksum, one.began or 0
+            )
             for number, one in step.partitions.items()
         },
         totals=step.totals,
@@ -101,7 +103,9 @@ def step_record(
 def cut_of(record: StepRecord) -> CutStep:
     """The cut step that a record tells of."""
     partitions = {
-        number: PartitionCut(next_offset, mark.newest, mark.committed, mark.last_timestamp, mark.last_checksum)
+        number: PartitionCut(
+            next_offset, mark.newest, mark.committed, mark.last_timestamp, mark.last_checksum, mark.began
+        )
         for number, next_offset in record.cut.items()
         for mark in (record.partitions.get(number, PartitionMark()),)
     }

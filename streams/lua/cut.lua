@@ -19,8 +19,11 @@ if open == step then
   local cut = {}
   for number = 0, tonumber(ledger[5]) - 1 do
     local entry = redis.call('HMGET', ARGV[1] .. 'partition:' .. number, 'next', 'newest', 'committed_at',
-      'last_timestamp', 'last_checksum')
-    cut[#cut + 1] = {entry[1] or '', entry[2] or '', entry[3] or '', entry[4] or '', entry[5] or ''}
+      'last_timestamp', 'last_checksum', 'began')
+    for at = 1, 6 do
+      entry[at] = entry[at] or ''
+    end
+    cut[#cut + 1] = entry
   end
   redis.call('SET', base .. ':cut', cmsgpack.pack({
     now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), partitions = cut,

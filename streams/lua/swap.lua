@@ -3,7 +3,7 @@
 -- go, renames = {staged key, key}, commands}.
 -- Answers: MOVED (another took the lease, or made a ledger) | OK
 local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published')
-if (ledger[1] and ledger[2] or '') ~= ARGV[2] then
+if (ledger[1] and (ledger[2] or '0') or '') ~= ARGV[2] then
   return {'MOVED'}
 end
 local payload = cmsgpack.unpack(ARGV[3])
