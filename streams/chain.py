@@ -96,7 +96,7 @@ class Chain:
         if not self.marks:
             return None
         mark = self.marks[max(self.marks)]
-        return Stretch(mark, self._places(mark.step, self.last))
+        return Stretch(mark, self.places(mark.step, self.last))
 
     def stretches(self) -> list[Stretch]:
         """All of history: one stretch, or several where the ledger was rebuilt or reset in between.
@@ -110,9 +110,10 @@ class Chain:
         begins: Sequence[Mark | None] = [*first, *(one for one in fresh if one not in first)]
         ends = [*(one.step for one in begins[1:] if one is not None), self.last]
         return [
-            Stretch(begin, self._places(0 if begin is None else begin.step, end))
+            Stretch(begin, self.places(0 if begin is None else begin.step, end))
             for begin, end in zip(begins, ends, strict=False)
         ]
 
-    def _places(self, after: int, last: int) -> tuple[Place, ...]:
+    def places(self, after: int, last: int) -> tuple[Place, ...]:
+        """Steps in (after, last], in order."""
         return tuple(self.steps[step] for step in sorted(self.steps) if after < step <= last)

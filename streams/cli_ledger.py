@@ -70,7 +70,9 @@ def ledger_verify(as_json: Json = False) -> None:
         for one in report.differences
     ]
     lines.append(
-        "equal" if report.equal else f"{report.different} keys differ: `marketpulse ledger rebuild` mends that"
+        "equal"
+        if report.equal
+        else f"{report.different} keys differ: `marketpulse ledger rebuild --whole` counts them again"
     )
     answer(report, as_json, "\n".join(lines))
     raise typer.Exit(0 if report.equal else 1)
@@ -83,6 +85,9 @@ def ledger_rebuild(
         typer.Option(
             "--skip-lost", help="Go on with the first record that is there, where retention or a new topic left a gap."
         ),
+    ] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Replay all of the journal: its newest checkpoint may hold the damage too.")
     ] = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -114,7 +119,7 @@ def ledger_rebuild(
                 )
             return True
 
-        report = asyncio.run(Rebuild(settings, say, skip_lost).run(agreed))
+        report = asyncio.run(Rebuild(settings, say, skip_lost, whole).run(agreed))
     assert report is not None
     lines = [
         f"rebuilt up to step {report.last_step} in {report.seconds} s from {report.steps} steps with "

@@ -12,6 +12,7 @@ from streams.errors import Unavailable
 from streams.topics import topic_offsets
 
 FETCH_BYTES = 8_388_608
+FETCH_WAIT_MS = 20  # a question about offsets waits behind a fetch that is under way
 
 
 class LogReader:
@@ -33,6 +34,7 @@ class LogReader:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         try:
             await self._consumer.start()
@@ -67,6 +69,8 @@ class LogReader:
     async def records(self, first: int, end: int, partition: int = 0) -> AsyncIterator[Any]:
         """Kafka records with offsets in [first, end), oldest first; one reading at a time."""
         one = TopicPartition(self.topic, partition)
+        if first >= end:
+            return
         try:
             self._consumer.assign([one])
             self._consumer.seek(one, max(first, self.offsets[partition][0]))

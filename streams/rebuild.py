@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from streams.aftermath import TOLD, look
-from streams.chain import Place, Stretch
+from streams.chain import Mark, Place, Stretch
 from streams.compacted import read_all
 from streams.contracts import CheckpointRecord, PartitionMark, StepRecord
 from streams.errors import JournalIncomplete, RetentionPassed, TopicRecreated
@@ -74,10 +74,11 @@ class Rebuild:
     Raises Unavailable, JournalIncomplete, TopicRecreated, RetentionPassed, Overtaken; then nothing was changed.
     """
 
-    def __init__(self, settings: Settings, say: Say, skip_lost: bool = False) -> None:
+    def __init__(self, settings: Settings, say: Say, skip_lost: bool = False, whole: bool = False) -> None:
         self._settings = settings
         self._say = say
         self._skip_lost = skip_lost
+        self._whole = whole
         self._live = Ledger(settings.redis, settings.prefix)
         self._staged = Ledger(settings.redis, f"{settings.prefix}~rebuild-{uuid.uuid4().hex[:8]}")
         self._outbound = Outbound(settings.kafka, settings.prefix)
@@ -85,6 +86,7 @@ class Rebuild:
         self._told: list[tuple[str, str, bytes]] = []
         self._metrics: list[tuple[str, str, bytes]] = []
         self._stands: StepRecord | CheckpointRecord | None = None
+        self._begins: Mark | None = None
         self._began_ms = 0
         self._done: list[Place] = []
         self._differing: int | None = None
@@ -102,13 +104,16 @@ class Rebuild:
                 LogReader(self._settings.kafka, feedback_topic) as feedback,
             ):
                 journal = Journal(steps, self._reading)
-                await journal.find_newest(int(self._settings.checkpoint_minutes * 60_000))
+                if self._whole:
+                    await journal.find_all()
+                else:
+                    await journal.find_newest(int(self._settings.checkpoint_minutes * 60_000))
                 if not agree(await self._plan(journal, feedback)):
                     return None
                 return await self._rebuild(journal, feedback)
 
     async def _plan(self, journal: Journal, feedback: LogReader) -> RebuildPlan:
-        stretch = _stretch(journal)
+        stretch = self._stretch(journal)
         stands: StepRecord | CheckpointRecord | None = None if stretch.begins is None else stretch.begins.end
         async for record in journal.steps(Stretch(stretch.begins, stretch.places[-1:])):
             stands = record
@@ -136,10 +141,9 @@ class Rebuild:
             starts = await self._read_ids(ids, feedback)
         next_step, sent_again, alerts_resolved = await self._succeed(replayer, starts, lease_number)
         assert self._stands is not None
-        begins = _stretch(journal).begins
         return RebuildReport(
             live=live,
-            checkpoint=None if begins is None else begins.step,
+            checkpoint=None if self._begins is None else self._begins.step,
             steps=len(self._done),
             last_step=self._stands.step,
             to_count=sum([await feedback.end(number) - start.next for number, start in starts.items()]),
@@ -172,17 +176,31 @@ class Rebuild:
 
     # --- the journal --------------------------------------------------------------------------------------------
 
+    def _stretch(self, journal: Journal) -> Stretch:
+        """From the newest checkpoint on (the oldest that will do, for all of it), or from the first step."""
+        newest, stretches = journal.chain.newest_stretch(), journal.chain.stretches()
+        if newest is not None and not self._whole:
+            return newest
+        if stretches and (stretches[-1].begins or 1 in journal.chain.steps):
+            return stretches[-1]
+        raise JournalIncomplete(
+            "the journal holds neither a complete checkpoint nor its first step: there is nothing to rebuild from. "
+            "Operator action: begin anew: `marketpulse ledger reset --from earliest`, or `--from latest`."
+        )
+
     async def _replay(self, journal: Journal, replayer: Replayer) -> None:
         """Replay to the journal's end: what is new, or all of it again where a rewind took back what was replayed."""
-        stretch = _stretch(journal)
-        known = {place.step: place for place in stretch.places}
-        if self._stands is None or any(known.get(place.step, place) != place for place in self._done):
+        chain = journal.chain
+        begun = self._stands is not None and (
+            self._begins is None or chain.marks.get(self._begins.step) == self._begins
+        )
+        if not begun or any(chain.steps.get(place.step) != place for place in self._done):
+            self._begins = self._stretch(journal).begins
             self._told, self._metrics, self._done, self._differing, self._events = [], [], [], None, 0
-            self._stands = None if stretch.begins is None else stretch.begins.end
-            self._began_ms = 0 if stretch.begins is None else stretch.begins.end.now
-            await replayer.begin(stretch.begins)
-        first = self._stands.step + 1 if self._stands else 0
-        todo = Stretch(stretch.begins, tuple(place for place in stretch.places if place.step >= first))
+            self._stands = None if self._begins is None else self._begins.end
+            self._began_ms = 0 if self._begins is None else self._begins.end.now
+            await replayer.begin(self._begins)
+        todo = Stretch(self._begins, chain.places(0 if self._stands is None else self._stands.step, chain.last))
         count = 0
         async for record in journal.steps(todo):
             self._take(replayer, await replayer.step(record))
@@ -295,16 +313,3 @@ def events_of(record: StepRecord) -> int:
         for cell, n in cells.items()
         if "/" in cell and not cell.startswith("e/")
     )
-
-
-def _stretch(journal: Journal) -> Stretch:
-    """From the newest checkpoint on, or from the first step."""
-    stretch = journal.chain.newest_stretch()
-    if stretch is not None:
-        return stretch
-    if 1 not in journal.chain.steps:
-        raise JournalIncomplete(
-            "the journal holds neither a complete checkpoint nor its first step: there is nothing to rebuild from. "
-            "Operator action: begin anew: `marketpulse ledger reset --from earliest`, or `--from latest`."
-        )
-    return journal.chain.stretches()[-1]

@@ -1,5 +1,6 @@
 """The feedback counted again from the topics alone, with arithmetic of its own: what the ledger must hold."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ class Recount:
 
     `labels`: (market, hour) -> label -> events; label "" where `feedback.classified` does not tell. `users`: (market,
     day) -> distinct users. `doubtful`: repeated ids of which the topics do not say whether they fell within the
-    horizon. `last`: timestamp and checksum of each partition's last record.
+    horizon. `begins_ms`: records of before are not all there (0 = they are). `last`: each partition's last record.
     """
 
     records: int = 0
@@ -47,16 +48,19 @@ class Recounter:
         self._horizon_ms = int(settings.dedupe_minutes * 60_000)
         self._said: dict[tuple[int, int], tuple[int, str]] = {}  # (partition, offset) -> claim, label
 
-    async def count(self, feedback: LogReader, ends: Mapping[int, int]) -> Recount:
-        """Count the records of each partition before an offset."""
+    async def count(self, feedback: LogReader, ends: Mapping[int, int], began: Mapping[int, int]) -> Recount:
+        """Count the records of each partition before an offset; `began`: where the ledger did, -1 in another topic."""
         await self._read_classified()
         found, total = Recount(), sum(max(0, end - feedback.offsets[number][0]) for number, end in ends.items())
         for number, end in sorted(ends.items()):
             counted: dict[str, int] = {}  # id -> time of the record that counted
-            first_ms: int | None = None
-            async for record in feedback.records(feedback.offsets[number][0], end, number):
-                if first_ms is None:
-                    first_ms = record.timestamp if record.offset else 0
+            first, first_ms = feedback.offsets[number][0], 0
+            gone = not 0 <= first <= began[number]
+            if gone and first >= end:
+                found.begins_ms = time.time_ns() // 1_000_000  # nothing at all is there
+            async for record in feedback.records(first, end, number):
+                if gone and not first_ms:
+                    first_ms = record.timestamp
                     found.begins_ms = max(found.begins_ms, first_ms)
                 self._add(found, counted, record, first_ms)
                 found.last[number] = record

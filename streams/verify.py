@@ -89,14 +89,13 @@ async def verify(settings: Settings, say: Say) -> VerifyReport:
                 raise TopicRecreated(f"{where} ends at {end}, but the ledger counted up to {position}. {RECREATED}")
             if position < first:
                 raise RetentionPassed(f"{where} begins at {first}, but the ledger counted up to {position}. {PASSED}")
-        found = await Recounter(settings, say).count(feedback, moment.next)
-        whole = all(0 <= moment.began[number] >= feedback.offsets[number][0] for number in moment.next)
+        found = await Recounter(settings, say).count(feedback, moment.next, moment.began)
     comparison = _Comparison()
     for number, record in found.last.items():
         if number in moment.last:
             counted = record.timestamp, checksum(record.value)
             comparison.take(f"partition {number}: last record", counted, moment.last[number])
-    _compare_totals(comparison, found, moment, whole)
+    _compare_totals(comparison, found, moment)
     _compare_labels(comparison, found, moment)
     _compare_users(comparison, found, moment)
     if moment.relayed:
@@ -128,9 +127,11 @@ class _Comparison:
             self.differences.append(Difference(key, counted, in_redis))
 
 
-def _compare_totals(comparison: _Comparison, found: Recount, moment: Moment, whole: bool) -> None:
-    if not whole:
-        comparison.left_out.append("totals: the topic no longer holds all that was counted since the ledger began")
+def _compare_totals(comparison: _Comparison, found: Recount, moment: Moment) -> None:
+    if found.begins_ms:
+        comparison.left_out.append(
+            f"totals, and hours up to {_utc(found.begins_ms)}: the topic no longer holds all that was counted then"
+        )
         return
     if found.doubtful:
         comparison.left_out.append(f"accepted and duplicates: {found.doubtful} repeated ids lie near the horizon")

@@ -121,7 +121,7 @@ def test_classify_says_label_and_topic(cli: Cli) -> None:
         (("run", "no-such-file.jsonl", "--embedded"), {}, 2),
         (("up", "--data", "/proc/nowhere"), {}, 2),
         (("bench", "classify", "--device", "cuda"), {}, 2),
-        (("ledger", "init"), {"MARKETPULSE_KAFKA": "127.0.0.1:1"}, 1),
+        (("ledger", "init", "--yes"), {"MARKETPULSE_KAFKA": "127.0.0.1:1"}, 1),
     ],
 )
 def test_every_error_says_what_to_do(cli: Cli, arguments: tuple[str, ...], changes: dict[str, str], code: int) -> None:
