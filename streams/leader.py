@@ -12,6 +12,7 @@ from streams.checkpoint import Checkpointer
 from streams.contracts import AllocationRecord, PartitionState, StepRecord, WorkerState
 from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
+from streams.lag import LIVING_MS
 from streams.ledger import Ledger
 from streams.ledger_types import CutStep, Lease
 from streams.logs import get_logger
@@ -26,7 +27,6 @@ from streams.worker import Deps
 log = get_logger("leader")
 
 OUTBOX_SLICE = 500
-LIVING_MS = 15_000
 FORGOTTEN_MS = 600_000
 
 

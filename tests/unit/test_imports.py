@@ -27,7 +27,8 @@ PURE = {
     for name in (
         "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics", "detectors",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
-        "redaction", "correction", "profiles", "mutes", "drift", "progress", "step_record", "answer", "chain", "fold",
+        "redaction", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record", "answer", "chain",
+        "fold",
     )
 }  # fmt: skip
 IMPURE = {
