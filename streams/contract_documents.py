@@ -12,6 +12,7 @@ import msgspec
 from streams.contracts import (
     AlertRecord,
     AllocationRecord,
+    CheckpointRecord,
     ClassifiedRecord,
     FeedbackEvent,
     MarketProfile,
@@ -26,6 +27,7 @@ CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
     "feedback": (FeedbackEvent, "receive", "any; the user recommended"),
     "feedback.classified": (ClassifiedRecord, "send", "market"),
     "market.steps": (StepRecord, "send", "step"),
+    "market.steps#checkpoint": (CheckpointRecord, "send", "checkpoint"),
     "market.metrics": (MetricsRecord, "send", "market"),
     "market.shifts": (ShiftRecord, "send", "market"),
     "market.alerts": (AlertRecord, "send", "alert id"),

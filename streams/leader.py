@@ -7,19 +7,21 @@ import time
 
 import msgspec
 
-from strategy.portfolio import Portfolio
-from streams.contracts import AllocationRecord, PartitionState, WorkerState
-from streams.correction import confusion_of
+from models.classifier import ModelInfo
+from streams.checkpoint import Checkpointer
+from streams.contracts import AllocationRecord, PartitionState, StepRecord, WorkerState
+from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
 from streams.ledger import Ledger
 from streams.ledger_types import Command, CutStep, Lease
 from streams.logs import get_logger
-from streams.metrics import ActiveUsers, Spending
+from streams.metrics import ActiveUsers
 from streams.progress import ROLL_UP
 from streams.publication import alert_writes, load_rollup, operator_writes, step_writes
 from streams.rewind import Undone, corrections, find_undone
-from streams.rollup import RollUp, StepContext, StepOutcome
+from streams.rollup import RollUp, StepOutcome
+from streams.step_record import StepContext, spending_of
 from streams.tables import TableKeys
 from streams.worker import Deps
 
@@ -41,6 +43,9 @@ class Leader:
         self._last_step = 0.0
         self._published = 0
         self._undone: Undone | None = None  # None = not looked yet, since the lease was taken or Redis went back
+        self._checkpoints = Checkpointer(
+            deps.ledger, deps.outbound, deps.settings.prefix, int(deps.settings.checkpoint_minutes * 60_000)
+        )
 
     async def tick(self) -> bool:
         """Renew the lease and publish the next step if one is due; whether a step was published.
@@ -69,24 +74,29 @@ class Leader:
         if lease.number != self._lease_number or lease.published < self._published:
             log.info("lease_taken", number=lease.number, step=lease.published)
             self._rollup = self._undone = None
+            self._checkpoints.forget()
             self._lease_number = lease.number
         self._published = lease.published
         try:
-            published = await self._step(lease)
+            record = await self._step(lease)
         except BaseException:
             self._rollup = None  # half a step may be in memory: the ledger's state is the true one
             raise
-        if published:
+        if record is not None:
             await self._deps.failpoint("published")
         await self._relay()
-        return published
+        if record is not None:
+            lease_ms = int(self._deps.settings.lease_seconds * 1000)
+            await self._checkpoints.after(lease, self._holder, lease_ms, record)
+        return record is not None
 
     async def release(self) -> None:
         """Let another worker take over at once."""
         if self._rollup is not None:
             await self._deps.ledger.release_lease(self._holder)
 
-    async def _step(self, lease: Lease) -> bool:
+    async def _step(self, lease: Lease) -> StepRecord | None:
+        """Publish the next step; its record, or None where none is due or another holds the lease."""
         ledger, settings = self._deps.ledger, self._deps.settings
         rollup = self._rollup or await self._load()
         self._rollup = rollup
@@ -99,24 +109,28 @@ class Leader:
         if isinstance(step, str):
             if step == "FENCED":
                 self._rollup = None
-            return False
+            return None
         await self._deps.failpoint("cut")
         started = time.perf_counter()
         await ledger.merge_users(step)
         changed = await asyncio.to_thread(rollup.take, step)
         if rollup.common.stream_time_ms is not None:
-            await self._count_users(rollup, step)
+            await count_users(ledger, rollup, step)
         info = self._deps.classifier.info
         portfolio = profiles.at(profiles_read)
         before = rollup.common.profiles
+        allocation = await self._allocation()
         context = StepContext(
-            spending=await self._spending(portfolio),
-            model=f"{info.id}@{info.sha256[:12]}",
+            spending=spending_of(portfolio, allocation),
+            model=model_name(info),
             profiles=profiles_read,
-            profiles_changed=profiles.at(before) != portfolio,
+            profiles_changed=rollup.profiles_changed(portfolio),
             problems=await self._problems(),
             mutes=mutes_read,
             ahead=rollup.common.ahead + undone.ahead,
+            portfolio=portfolio,
+            allocation=allocation,
+            model_info=msgspec.to_builtins(info),
         )
         bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
         if bad:
@@ -130,7 +144,7 @@ class Leader:
         if answer == "FENCED":
             log.warning("step_refused", step=step.number)
             self._rollup = None
-            return False
+            return None
         self._last_step = time.monotonic()
         self._undone = Undone()
         self._published = step.number
@@ -143,14 +157,13 @@ class Leader:
             shifts=[shift.id for shift in outcome.shifts],
             ms=round((time.perf_counter() - started) * 1000, 1),
         )
-        return True
+        return outcome.journal
 
     async def _load(self) -> RollUp:
         """The state as the last published step left it."""
         ledger = self._deps.ledger
-        measured = {name: one.confusion for name, one in self._deps.classifier.info.languages.items()}
-        confusion = confusion_of(measured) if measured else None
-        rollup = RollUp(self._deps.layout, int(self._deps.settings.idle_partition_seconds * 1000), confusion)
+        idle_ms = int(self._deps.settings.idle_partition_seconds * 1000)
+        rollup = RollUp(self._deps.layout, idle_ms, measured_confusion(self._deps.classifier.info))
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
@@ -174,23 +187,9 @@ class Leader:
         found = corrections(undone.alerts, held, changing, outcome.seq, outcome.stream_time_ms or at_ms)
         return alert_writes(self._deps.ledger, self._deps.settings.prefix, found)
 
-    async def _count_users(self, rollup: RollUp, step: CutStep) -> None:
-        assert rollup.common.stream_time_ms is not None
-        markets = rollup.markets_to_recount(step)
-        hour = rollup.common.stream_time_ms // 3_600_000
-        windows = [keys for market in markets for keys in user_windows(self._deps.ledger, market, hour)]
-        counts = iter(await self._deps.ledger.count_users(windows))
-        for market in markets:
-            rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
-
-    async def _spending(self, portfolio: Portfolio) -> Spending:
-        plan = portfolio.plan
+    async def _allocation(self) -> AllocationRecord | None:
         content = await self._deps.ledger.get(self._tables.allocation)
-        planned: dict[str, float] = {}
-        if content is not None:
-            planned = msgspec.json.decode(content, type=AllocationRecord).spend
-        actual = {code: market.spend for code, market in portfolio.markets.items()}
-        return Spending(actual, planned, plan.budget, plan.weights)
+        return None if content is None else msgspec.json.decode(content, type=AllocationRecord)
 
     def _state(self) -> WorkerState:
         info = self._deps.classifier.info
@@ -230,6 +229,28 @@ class Leader:
             await self._deps.outbound.relay(entries)
             await self._deps.failpoint("relayed")
             await self._deps.ledger.trim_outbox(entries)
+
+
+async def count_users(ledger: Ledger, rollup: RollUp, step: CutStep) -> None:
+    """Give the roll-up the distinct users of every market in which they may have changed."""
+    assert rollup.common.stream_time_ms is not None
+    markets = rollup.markets_to_recount(step)
+    hour = rollup.common.stream_time_ms // 3_600_000
+    windows = [keys for market in markets for keys in user_windows(ledger, market, hour)]
+    counts = iter(await ledger.count_users(windows))
+    for market in markets:
+        rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
+
+
+def model_name(info: ModelInfo) -> str:
+    """Id and the begin of the checksum."""
+    return f"{info.id}@{info.sha256[:12]}"
+
+
+def measured_confusion(info: ModelInfo) -> Array | None:
+    """The model's confusion per language of its layout; None where it was not measured."""
+    measured = {name: one.confusion for name, one in info.languages.items()}
+    return confusion_of(measured) if measured else None
 
 
 def user_windows(ledger: Ledger, market: str, hour: int) -> list[list[str]]:

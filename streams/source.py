@@ -13,7 +13,7 @@ from streams.batches import DeadLetter, DecodedBatch, Position
 from streams.contracts import DeadLetterCode
 from streams.decode import Decoded, Rejected, decode
 from streams.dedupe import SeenIds
-from streams.errors import ClaimTimeout, LedgerRewound, LogMismatch, Unavailable
+from streams.errors import ClaimTimeout, LedgerRewound, RetentionPassed, TopicRecreated, Unavailable
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger
@@ -23,6 +23,14 @@ from streams.settings import Settings
 log = get_logger("source")
 
 KAFKA = "Kafka"
+RECREATED = (
+    "Operator action: restore the topic; or keep what was counted and go on with the new topic from its begin: "
+    "`marketpulse ledger rebuild --skip-lost`."
+)
+PASSED = (
+    "Operator action: raise the topic's retention; restore the records, or go on without them: "
+    "`marketpulse ledger rebuild --skip-lost`."
+)
 
 
 @dataclass(slots=True)
@@ -131,7 +139,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
         Raises:
             ClaimTimeout: Redis or Kafka did not answer within `claim_timeout_seconds`.
-            LedgerLost, LogMismatch: an operator must decide.
+            LedgerReplaced: this process began with another ledger.
+            LedgerLost, TopicRecreated, RetentionPassed: an operator must decide.
         """
         self._forget(number)
         partition = TopicPartition(self._topic, number)
@@ -184,14 +193,14 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     def _check_log(self, number: int, claim: Claim, earliest: int, newest: int) -> None:
         if claim.next > newest:
-            raise LogMismatch(
+            raise TopicRecreated(
                 f"{self._topic}[{number}] ends at {newest}, but the ledger counted up to {claim.next}: the topic was "
-                "recreated or truncated. Operator action: restore the topic, or start a new ledger on purpose."
+                f"recreated or truncated. {RECREATED}"
             )
         if claim.next < earliest:
-            raise LogMismatch(
-                f"{self._topic}[{number}] begins at {earliest}, but the ledger stands at {claim.next}: retention took "
-                f"{earliest - claim.next} records unseen. Operator action: raise retention; rebuild the ledger."
+            raise RetentionPassed(
+                f"{self._topic}[{number}] begins at {earliest}, but the ledger counted up to {claim.next}: retention "
+                f"took {earliest - claim.next} records that were never counted. {PASSED}"
             )
 
     async def claim_again(self, position: Position) -> None:
@@ -215,7 +224,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """One round over the assigned partitions: a slice of each that has records, lowest number first.
 
         Raises:
-            ClaimTimeout, LedgerLost, LogMismatch: what a claim of the last assignment raised.
+            ClaimTimeout, LedgerLost, TopicRecreated, RetentionPassed: what a claim raised.
         """
         if self._failed is not None:
             raise self._failed
@@ -278,10 +287,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         if first.offset != state.claim.next - 1:
             return records  # a control record stood there: nothing to compare
         if (first.timestamp, checksum(first.value)) != (state.claim.last_timestamp, state.claim.last_checksum):
-            raise LogMismatch(
+            raise TopicRecreated(
                 f"{self._topic}[{state.claim.partition}] holds another record at offset {first.offset} than the one "
-                "that was counted: the topic was recreated. "
-                "Operator action: restore the topic, or start a new ledger on purpose."
+                f"that was counted: the topic was recreated. {RECREATED}"
             )
         return records[1:]
 
@@ -305,23 +313,22 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self._progress.ends({partition.partition: end for partition, end in ends.items()})
 
     async def look_at_ledger(self) -> None:
-        """See that the ledger stands where this process saw it: a partition without records commits nothing.
+        """Compare the ledger with what this process counted: where nothing new comes, no commit would tell.
 
         Raises:
-            LedgerRewound: Redis went back in time.
+            LedgerRewound: Redis went back in time. LedgerLost: it was emptied.
         """
-        seen = dict(self._last_ends)  # before asking: commits go on meanwhile
+        counted = {number: one.counted for number, one in self._progress.partitions.items()}
         try:
-            found = await self._ledger.positions(sorted(self._assigned))
+            positions = await self._ledger.positions(sorted(counted))
         except Unavailable:
-            return  # whoever commits, claims or rolls up waits and says so
-        for number, at in found.items():
-            before = seen.get(number, 0)
-            if number in self._assigned and at < before:
+            return  # the next commit waits for Redis, and says so
+        for number, position in positions.items():
+            if position < counted[number]:
                 await self._ledger.count("rewinds")
                 raise LedgerRewound(
-                    f"partition {number}: the ledger stands at {at}, but this process saw it at {before}: Redis went "
-                    "back in time. The process starts anew from there."
+                    f"partition {number}: the ledger stands at {position}, but this process counted up to "
+                    f"{counted[number]}: Redis went back in time. The process starts anew from there."
                 )
 
 

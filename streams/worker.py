@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
-from strategy.allocate import Allocation, MarketPlan, allocate
-from strategy.errors import StrategyError
 from strategy.portfolio import Portfolio
 from streams.aggregate import aggregate, user_hasher
+from streams.answer import answer_of
 from streams.batches import DeadLetter, DecodedBatch, Delta, ScoredBatch
 from streams.classified import classified_records
 from streams.contracts import AllocationRecord, ShiftRecord
@@ -261,7 +260,9 @@ class Reallocator:
         """Solve for a shift and store the answer; None if this shift or a newer one was answered already."""
         previous = await patiently(self._previous, "previous allocation", self._deps.progress)
         portfolio = await self._portfolio(shift)
-        record = await asyncio.to_thread(self._solve, shift, portfolio, previous)
+        record = await asyncio.to_thread(answer_of, shift, portfolio, previous)
+        if record.status == "failed":
+            log.error("allocation_failed", shift=shift.id, error=record.why)
         writes = allocation_writes(self._deps.ledger, self._deps.settings.prefix, record)
         stored = await patiently(
             lambda: self._deps.ledger.store_allocation(shift.seq, writes), "allocation", self._deps.progress
@@ -271,11 +272,9 @@ class Reallocator:
         )
         return record if stored else None
 
-    async def _previous(self) -> Allocation | None:
+    async def _previous(self) -> AllocationRecord | None:
         content = await self._deps.ledger.get(self._tables.allocation)
-        if content is None:
-            return None
-        return msgspec.convert(msgspec.json.decode(content, type=AllocationRecord).allocation, Allocation)
+        return None if content is None else msgspec.json.decode(content, type=AllocationRecord)
 
     async def _portfolio(self, shift: ShiftRecord) -> Portfolio:
         """The profiles that were in force at the shift's step, once this worker has read so far."""
@@ -286,26 +285,3 @@ class Reallocator:
         if profiles.next_offset < shift.profiles:
             log.error("profiles_behind", shift=shift.id, wanted=shift.profiles, read=profiles.next_offset)
         return profiles.at(shift.profiles)
-
-    def _solve(self, shift: ShiftRecord, portfolio: Portfolio, previous: Allocation | None) -> AllocationRecord:
-        before: dict[str, MarketPlan] | None = None if previous is None else previous.markets
-        try:
-            answer = allocate(portfolio, shift.u, shift.r, before)
-        except StrategyError as error:
-            log.error("allocation_failed", shift=shift.id, error=str(error))
-            answer = Allocation("failed", False, str(error), portfolio.plan.budget, 0, 0, 0, before or {})
-        left = {code: -plan.spend for code, plan in (before or {}).items() if code not in answer.markets}
-        moves = left | {code: plan.change for code, plan in answer.markets.items() if abs(plan.change) > 1e-9}
-        return AllocationRecord(
-            id=f"allocation-{shift.id}",
-            seq=shift.seq,
-            cause=shift.cause,
-            market=shift.market,
-            stream_time=shift.stream_time,
-            status=answer.status,
-            adopted=answer.adopted,
-            spend={code: plan.spend for code, plan in answer.markets.items()},
-            moves=moves if answer.adopted else {},
-            allocation=msgspec.to_builtins(answer),
-            why=answer.why,
-        )
