@@ -205,7 +205,7 @@ MOST_GROWTH = 150 * 2**20
 
 def test_fault_18_floods_of_distinct_values(make_job: Callable[..., Job]) -> None:
     """100,000 market names, then as many users, ids, channels: dead letters, bounded memory, an alert."""
-    job = make_job(dedupe_capacity=20_000, batch_records=1000)
+    job = make_job(dedupe_capacity=5_000, batch_records=1000)
     worker = job.crew.start(1)[0]
     job.publish(record(row, None) for row in _markets(1_000))
     job.until(job.settled, 60)
@@ -223,7 +223,7 @@ def test_fault_18_floods_of_distinct_values(make_job: Callable[..., Job]) -> Non
     assert redis_grown < MOST_GROWTH
     chunks = [one for number in range(PARTITIONS) for one in job.redis.lrange(f"{job.prefix}:ids:{number}", 0, -1)]
     held = sum(len(chunk) // 16 for chunk in chunks)
-    assert held <= PARTITIONS * (20_000 + 1_000)
+    assert held <= PARTITIONS * (5_000 + 1_000)
 
 
 def _markets(count: int) -> Iterator[dict[str, Any]]:
@@ -256,7 +256,7 @@ def test_fault_20_an_infeasible_plan_keeps_the_previous_one(job: Job) -> None:
     rows = [row for row in profile_records(poor) if row[0] == PLAN_KEY]
     asyncio.run(write_all(job.stack.endpoints.kafka, job.name("market.profiles"), rows))
     job.until(lambda: job.crew.said('"infeasible"'), 60, "the answer is infeasible")
-    job.check()
+    job.check(window="7d")
     answers = [json.loads(row) for row in job.redis.lrange(f"{job.prefix}:allocations", 0, -1)]
     assert ("infeasible", False) == (answers[-1]["status"], answers[-1]["adopted"])
     assert first == job.redis.get(key)
