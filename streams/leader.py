@@ -11,13 +11,14 @@ from strategy.portfolio import Portfolio
 from streams.contracts import AllocationRecord, PartitionState, WorkerState
 from streams.correction import confusion_of
 from streams.errors import Unavailable
+from streams.lag import LIVING_MS
 from streams.ledger import Ledger
 from streams.ledger_types import Command, CutStep, Lease
 from streams.logs import get_logger
 from streams.metrics import ActiveUsers, Spending
 from streams.progress import ROLL_UP
 from streams.publication import alert_writes, load_rollup, operator_writes, step_writes
-from streams.rewind import Undone, corrections, find_undone
+from streams.rewind import Undone, corrections
 from streams.rollup import RollUp, StepContext, StepOutcome
 from streams.tables import TableKeys
 from streams.worker import Deps
@@ -25,7 +26,6 @@ from streams.worker import Deps
 log = get_logger("leader")
 
 OUTBOX_SLICE = 500
-LIVING_MS = 15_000
 FORGOTTEN_MS = 600_000
 
 
@@ -160,7 +160,7 @@ class Leader:
         """Once after the lease was taken or Redis went back: what was published beyond the ledger's last step."""
         if self._undone is None:
             settings, seq = self._deps.settings, lease.published + rollup.common.ahead
-            self._undone = await find_undone(settings.kafka, settings.prefix, seq)
+            self._undone = await self._deps.find_undone(settings.kafka, settings.prefix, seq)
             if self._undone.ahead:
                 alerts = [alert.id for alert in self._undone.alerts]
                 log.warning("steps_undone", published=lease.published, by=self._undone.ahead, alerts=alerts)

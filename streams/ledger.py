@@ -146,15 +146,6 @@ class Ledger:
             id_chunks=list(chunks),
         )
 
-    async def positions(self, partitions: Sequence[int]) -> dict[int, int]:
-        """Next offset of each partition that has an entry."""
-        with translated_errors(self.url):
-            async with self.redis.pipeline(transaction=False) as pipe:
-                for number in partitions:
-                    pipe.hget(self.keys.partition(number), "next")
-                found = await pipe.execute()
-        return {number: int(at) for number, at in zip(partitions, found, strict=True) if at is not None}
-
     async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
         """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave."""
         position = batch.position
@@ -187,6 +178,14 @@ class Ledger:
             ],
         )
         return answer[0].decode(), b" ".join(answer[1:]).decode()
+
+    async def positions(self, partitions: Sequence[int]) -> list[int | None]:
+        """The stored `next` of each partition; None where there is none."""
+        with translated_errors(self.url):
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for number in partitions:
+                    pipe.hget(self.keys.partition(number), "next")
+                return [None if at is None else int(at) for at in await pipe.execute()]
 
     async def count(self, total: str, by: int = 1) -> None:
         """Add to one of the totals outside a commit (refused commits, rewinds)."""

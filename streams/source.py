@@ -13,7 +13,7 @@ from streams.batches import DeadLetter, DecodedBatch, Position
 from streams.contracts import DeadLetterCode
 from streams.decode import Decoded, Rejected, decode
 from streams.dedupe import SeenIds
-from streams.errors import ClaimTimeout, LedgerRewound, LogMismatch, Unavailable
+from streams.errors import ClaimTimeout, LogMismatch, Unavailable
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger
@@ -158,8 +158,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         before = self._last_ends.get(number, 0)
         if claim.next < before:
             log.error("ledger_rewound", partition=number, next=claim.next, committed=before)
+            self._last_ends[number] = claim.next
             await self._ledger.count("rewinds")
-        self._last_ends[number] = claim.next
         assert self._consumer is not None
         if partition not in self._consumer.assignment():
             return  # revoked while we claimed: the next owner fences this claim
@@ -305,24 +305,22 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self._progress.ends({partition.partition: end for partition, end in ends.items()})
 
     async def look_at_ledger(self) -> None:
-        """See that the ledger stands where this process saw it: a partition without records commits nothing.
+        """Claim anew what a Redis that went back in time has forgotten: with nothing to read, no commit would tell.
 
         Raises:
-            LedgerRewound: Redis went back in time.
+            ClaimTimeout, LedgerLost, LogMismatch: as `claim`.
         """
-        seen = dict(self._last_ends)  # before asking: commits go on meanwhile
+        known = {
+            number: max(state.claim.next, self._last_ends.get(number, 0)) for number, state in self._assigned.items()
+        }
         try:
-            found = await self._ledger.positions(sorted(self._assigned))
+            stored = await self._ledger.positions(list(known))
         except Unavailable:
-            return  # whoever commits, claims or rolls up waits and says so
-        for number, at in found.items():
-            before = seen.get(number, 0)
-            if number in self._assigned and at < before:
-                await self._ledger.count("rewinds")
-                raise LedgerRewound(
-                    f"partition {number}: the ledger stands at {at}, but this process saw it at {before}: Redis went "
-                    "back in time. The process starts anew from there."
-                )
+            return  # whoever commits or rolls up waits for Redis and says so
+        for (number, counted), at in zip(known.items(), stored, strict=True):
+            if number in self._assigned and (at is None or at < counted):
+                log.error("ledger_behind", partition=number, next=at, counted=counted)
+                await self.claim(number)
 
 
 def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBatch:

@@ -31,6 +31,7 @@ from streams.outbound import Outbound
 from streams.profiles import Profiles
 from streams.progress import Progress
 from streams.publication import allocation_writes
+from streams.rewind import FindUndone, find_undone
 from streams.settings import Settings
 from streams.source import Source, dead_letter
 from streams.tables import TableKeys
@@ -57,6 +58,7 @@ class Deps:
     candidate: Classifier | None = None
     failpoint: Failpoint = no_failpoint
     progress: Progress = field(default_factory=Progress)
+    find_undone: FindUndone = find_undone
 
 
 def make_deps(
@@ -114,6 +116,12 @@ class Scorer:
         self._most = deps.settings.batch_records
         self._target_s = deps.settings.batch_target_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
+
+    def look_ahead(self, batch: DecodedBatch) -> None:
+        """Tokenise a batch while the model is busy with the one before."""
+        if batch.events:
+            self._ahead.submit(self._classifier.prefetch, *_asked(batch))
 
     async def score(self, batch: DecodedBatch) -> ScoredBatch:
         """Classify one batch; texts on which the model fails go to the dead letters."""
@@ -135,9 +143,7 @@ class Scorer:
         if self._candidate is None or not batch.events:
             return None
         try:
-            answered = self._candidate.classify(
-                [event.text for event in batch.events], [event.lang for event in batch.events]
-            )
+            answered = self._candidate.classify(*_asked(batch))
         except BadOutput as error:
             log.error("candidate_failed", error=str(error))
             return None
@@ -145,7 +151,7 @@ class Scorer:
         return labels
 
     def _classify(self, batch: DecodedBatch) -> Predictions:
-        return self._classifier.classify([event.text for event in batch.events], [event.lang for event in batch.events])
+        return self._classifier.classify(*_asked(batch))
 
     def _one_by_one(self, batch: DecodedBatch) -> tuple[DecodedBatch, Predictions]:
         kept, sentiment, topic = [], [], []
@@ -176,6 +182,10 @@ class Scorer:
         wanted = events / max(seconds, 1e-6) * self._target_s
         smoothed = 0.7 * self._source.records_per_batch + 0.3 * wanted
         self._source.records_per_batch = int(min(max(smoothed, 32), self._most))
+
+
+def _asked(batch: DecodedBatch) -> tuple[list[str], list[str | None]]:
+    return [event.text for event in batch.events], [event.lang for event in batch.events]
 
 
 class Committer:
