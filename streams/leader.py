@@ -19,7 +19,7 @@ from streams.logs import get_logger
 from streams.metrics import ActiveUsers
 from streams.progress import ROLL_UP
 from streams.publication import alert_writes, load_rollup, operator_writes, step_writes
-from streams.rewind import Undone, corrections, find_undone
+from streams.rewind import Undone, corrections
 from streams.rollup import RollUp, StepOutcome
 from streams.step_record import StepContext, spending_of
 from streams.tables import TableKeys
@@ -173,7 +173,7 @@ class Leader:
         """Once after the lease was taken or Redis went back: what was published beyond the ledger's last step."""
         if self._undone is None:
             settings, seq = self._deps.settings, lease.published + rollup.common.ahead
-            self._undone = await find_undone(settings.kafka, settings.prefix, seq)
+            self._undone = await self._deps.find_undone(settings.kafka, settings.prefix, seq)
             if self._undone.ahead:
                 alerts = [alert.id for alert in self._undone.alerts]
                 log.warning("steps_undone", published=lease.published, by=self._undone.ahead, alerts=alerts)

@@ -1,6 +1,6 @@
 """What a Redis that came back older has forgotten of what was published, and how the next step takes it back."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -21,6 +21,9 @@ class Undone:
 
     ahead: int = 0
     alerts: tuple[AlertRecord, ...] = ()
+
+
+FindUndone = Callable[[str, str, int], Awaitable[Undone]]
 
 
 async def find_undone(bootstrap: str, prefix: str, seq: int) -> Undone:

@@ -164,11 +164,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         verify = claim.next - 1 >= earliest and claim.last_checksum is not None
         horizon_ms = int(self._settings.dedupe_minutes * 60_000)
         seen = SeenIds(horizon_ms, self._settings.dedupe_capacity, claim.id_chunks)
-        before = self._last_ends.get(number, 0)
+        before, self._last_ends[number] = self._last_ends.get(number, 0), claim.next
         if claim.next < before:
             log.error("ledger_rewound", partition=number, next=claim.next, committed=before)
             await self._ledger.count("rewinds")
-        self._last_ends[number] = claim.next
         assert self._consumer is not None
         if partition not in self._consumer.assignment():
             return  # revoked while we claimed: the next owner fences this claim

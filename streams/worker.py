@@ -30,6 +30,7 @@ from streams.outbound import Outbound
 from streams.profiles import Profiles
 from streams.progress import Progress
 from streams.publication import allocation_writes
+from streams.rewind import FindUndone, find_undone
 from streams.settings import Settings
 from streams.source import Source, dead_letter
 from streams.tables import TableKeys
@@ -56,6 +57,7 @@ class Deps:
     candidate: Classifier | None = None
     failpoint: Failpoint = no_failpoint
     progress: Progress = field(default_factory=Progress)
+    find_undone: FindUndone = find_undone
 
 
 def make_deps(

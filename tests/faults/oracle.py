@@ -103,6 +103,7 @@ def judged(value: bytes | None, record_ms: int) -> dict[str, Any]:
         raise Broken("too_large")
     try:
         event = json.loads(value.decode("utf-8"), parse_constant=_no_constant)
+        json.dumps(event, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair is no text
     except (ValueError, RecursionError):
         raise Broken("not_json") from None
     if not isinstance(event, dict):

@@ -14,8 +14,9 @@ _TOLD_ALREADY = ("scenario", "test", "assertion", "seed", "outcome", "file")
 
 def render(rows: list[dict[str, Any]]) -> str:
     """A table with one row per test: what is asserted, outcomes, and each figure's range over seeds and variants."""
+    newest = {(row["file"], row["test"]): row for row in rows}  # of a test that ran again, the last run
     by_test: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
+    for row in newest.values():
         by_test[row["scenario"], row["test"].partition("[")[0]].append(row)
     lines = ["| # | what is done, and the assertion | runs | figures | where |", "|---|---|---|---|---|"]
     for (scenario, test), group in sorted(by_test.items(), key=lambda one: _order(one[0])):
@@ -46,6 +47,6 @@ def _figures(group: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    found = [json.loads(line) for line in ROWS.read_text("utf-8").splitlines()]
-    PAGE.write_text(render(found), "utf-8")
-    sys.stdout.write(f"{PAGE.relative_to(ROOT)}: {len(found)} runs\n")
+    rows = [json.loads(line) for line in ROWS.read_text("utf-8").splitlines()]
+    PAGE.write_text(render(rows), "utf-8")
+    sys.stdout.write(f"{PAGE.relative_to(ROOT)}: {len(rows)} runs\n")

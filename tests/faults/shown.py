@@ -185,9 +185,3 @@ def _add(journal: Journal, deltas: Mapping[str, Mapping[str, Mapping[str, int]]]
 def connect(url: str) -> Any:
     """A plain client."""
     return redis.Redis.from_url(url, socket_timeout=5)
-
-
-def hours_of(truth: Truth) -> tuple[int, int]:
-    """First and last hour of event time, for windows that must cover them."""
-    hours = [hour for one in truth.markets.values() for hour in one.hours]
-    return min(hours), max(hours)

@@ -151,7 +151,6 @@ HOSTILE_TEXTS = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "${jndi:ldap://127.0.0.1/a} {{7*7}} %s %n {0}",
     "' OR 1=1; DROP TABLE users; --",
-    "\ud800 lone surrogate",
 )  # fmt: skip
 POISON: tuple[tuple[bytes | None, str], ...] = (
     (None, "empty_value"),
@@ -159,6 +158,7 @@ POISON: tuple[tuple[bytes | None, str], ...] = (
     (b"\xff\xfe\x00", "not_json"),
     (b'{"id": "x"', "not_json"),
     (b"[" * 50_000, "not_json"),
+    (json.dumps(event("s", 0, text="\ud800 half a pair")).encode(), "not_json"),
     (b"[1, 2]", "not_an_object"),
     (b'"' + b"x" * 700_000 + b'"', "too_large"),
     (json.dumps(event("v", 0, v=99)).encode(), "unknown_version"),
@@ -205,7 +205,7 @@ MOST_GROWTH = 150 * 2**20
 
 def test_fault_18_floods_of_distinct_values(make_job: Callable[..., Job]) -> None:
     """100,000 market names, then as many users, ids, channels: dead letters, bounded memory, an alert."""
-    job = make_job(dedupe_capacity=20_000, batch_records=1000)
+    job = make_job(dedupe_capacity=5_000, batch_records=1000)
     worker = job.crew.start(1)[0]
     job.publish(record(row, None) for row in _markets(1_000))
     job.until(job.settled, 60)
@@ -223,7 +223,7 @@ def test_fault_18_floods_of_distinct_values(make_job: Callable[..., Job]) -> Non
     assert redis_grown < MOST_GROWTH
     chunks = [one for number in range(PARTITIONS) for one in job.redis.lrange(f"{job.prefix}:ids:{number}", 0, -1)]
     held = sum(len(chunk) // 16 for chunk in chunks)
-    assert held <= PARTITIONS * (20_000 + 1_000)
+    assert held <= PARTITIONS * (5_000 + 1_000)
 
 
 def _markets(count: int) -> Iterator[dict[str, Any]]:
@@ -256,7 +256,7 @@ def test_fault_20_an_infeasible_plan_keeps_the_previous_one(job: Job) -> None:
     rows = [row for row in profile_records(poor) if row[0] == PLAN_KEY]
     asyncio.run(write_all(job.stack.endpoints.kafka, job.name("market.profiles"), rows))
     job.until(lambda: job.crew.said('"infeasible"'), 60, "the answer is infeasible")
-    job.check()
+    job.check(window="7d")
     answers = [json.loads(row) for row in job.redis.lrange(f"{job.prefix}:allocations", 0, -1)]
     assert ("infeasible", False) == (answers[-1]["status"], answers[-1]["adopted"])
     assert first == job.redis.get(key)
