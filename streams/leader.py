@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import time
 
 import msgspec
 
@@ -11,7 +10,7 @@ from strategy.portfolio import Portfolio
 from streams.contracts import AllocationRecord, WorkerState
 from streams.correction import confusion_of
 from streams.ledger import Ledger
-from streams.ledger_types import CutStep, Lease
+from streams.ledger_types import Command, CutStep, Lease
 from streams.logs import get_logger
 from streams.metrics import ActiveUsers, Spending
 from streams.publication import load_rollup, operator_writes, step_writes
@@ -29,10 +28,10 @@ FORGOTTEN_MS = 600_000
 class Leader:
     """Rolls up while it holds the lease; every worker has one and tries."""
 
-    def __init__(self, deps: Deps) -> None:
+    def __init__(self, deps: Deps, holder: str = "") -> None:
         self._deps = deps
         self._tables = TableKeys(deps.settings.prefix)
-        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}"
         self._rollup: RollUp | None = None
         self._lease_number = 0
         self._last_step = 0.0
@@ -70,20 +69,37 @@ class Leader:
 
     async def _step(self, lease: Lease) -> bool:
         ledger, settings = self._deps.ledger, self._deps.settings
+        clock = asyncio.get_running_loop().time
         rollup = self._rollup or await self._load()
         self._rollup = rollup
-        profiles, mutes = self._deps.profiles, self._deps.mutes
-        profiles_read, mutes_read = profiles.next_offset, mutes.next_offset
-        news = (profiles_read, mutes_read) != (rollup.common.profiles, rollup.common.mutes)
-        force = news or time.monotonic() - self._last_step >= settings.idle_step_seconds
+        read = self._deps.profiles.next_offset, self._deps.mutes.next_offset
+        force = (
+            read != (rollup.common.profiles, rollup.common.mutes)
+            or clock() - self._last_step >= settings.idle_step_seconds
+        )
         step = await ledger.cut(lease, force)
         if isinstance(step, str):
             if step == "FENCED":
                 self._rollup = None
             return False
         await self._deps.failpoint("cut")
-        started = time.perf_counter()
+        started = clock()
         await ledger.merge_users(step)
+        writes, said = await self._outcome(rollup, step, *read)
+        answer = await ledger.publish(lease, step, writes)
+        if answer == "FENCED":
+            log.warning("step_refused", step=step.number)
+            self._rollup = None
+            return False
+        self._last_step = clock()
+        log.info("step_published", step=step.number, **said, ms=round((clock() - started) * 1000, 1))
+        return True
+
+    async def _outcome(
+        self, rollup: RollUp, step: CutStep, profiles_read: int, mutes_read: int
+    ) -> tuple[list[Command], dict[str, object]]:
+        """Every write of one step, and what the log says of it."""
+        ledger, settings, profiles = self._deps.ledger, self._deps.settings, self._deps.profiles
         changed = await asyncio.to_thread(rollup.take, step)
         if rollup.common.stream_time_ms is not None:
             await self._count_users(rollup, step)
@@ -104,23 +120,14 @@ class Leader:
         outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
         degraded = bool(context.problems)
         writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info, degraded)
-        writes += operator_writes(ledger, settings.prefix, portfolio, mutes.active(step.now_ms), len(bad))
-        answer = await ledger.publish(lease, step, writes)
-        if answer == "FENCED":
-            log.warning("step_refused", step=step.number)
-            self._rollup = None
-            return False
-        self._last_step = time.monotonic()
-        log.info(
-            "step_published",
-            step=step.number,
-            stream_time=outcome.stream_time_ms,
-            markets=len(changed),
-            alerts=[(alert.id, alert.state) for alert in outcome.alerts],
-            shifts=[shift.id for shift in outcome.shifts],
-            ms=round((time.perf_counter() - started) * 1000, 1),
-        )
-        return True
+        mutes = self._deps.mutes.active(step.now_ms)
+        writes += operator_writes(ledger, settings.prefix, portfolio, mutes, len(bad))
+        return writes, {
+            "stream_time": outcome.stream_time_ms,
+            "markets": len(changed),
+            "alerts": [(alert.id, alert.state) for alert in outcome.alerts],
+            "shifts": [shift.id for shift in outcome.shifts],
+        }
 
     async def _load(self) -> RollUp:
         """The state as the last published step left it."""
@@ -155,7 +162,7 @@ class Leader:
         info = self._deps.classifier.info
         return WorkerState(
             holder=self._holder,
-            at=time.time_ns() // 1_000_000,
+            at=self._deps.now_ms(),
             model=info.id,
             model_sha256=info.sha256,
             device=info.device,
@@ -165,7 +172,7 @@ class Leader:
 
     async def _problems(self) -> tuple[str, ...]:
         """What is wrong with the models and devices of the workers that live, in words; the long dead are forgotten."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._deps.now_ms()
         words = await self._deps.ledger.workers()
         states = [msgspec.json.decode(word, type=WorkerState) for word in words.values()]
         await self._deps.ledger.forget_workers([one.holder for one in states if now_ms - one.at > FORGOTTEN_MS])

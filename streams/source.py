@@ -123,9 +123,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """
         self._assigned.pop(number, None)
         partition = TopicPartition(self._topic, number)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.claim_timeout_seconds
         retrying = tenacity.AsyncRetrying(
             wait=tenacity.wait_exponential_jitter(0.1, 2),
-            stop=tenacity.stop_after_delay(self._settings.claim_timeout_seconds),
+            stop=lambda _: loop.time() >= deadline,
             retry=tenacity.retry_if_exception_type((Unavailable, OSError)),
         )
         try:
