@@ -2,13 +2,9 @@
 
 import asyncio
 import gc
-import logging
 import os
-import sys
 import tempfile
-from collections.abc import AsyncIterable, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import faust
 
@@ -19,12 +15,15 @@ from strategy.portfolio import load_portfolio
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.channels import SteadyChannel
 from streams.compacted import CompactedTopic
-from streams.errors import EXIT_RESTART, MarketpulseError
+from streams.ending import Ending
 from streams.failpoints import Failpoint, no_failpoint
+from streams.health import HealthServer
 from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
+from streams.progress import Progress
+from streams.pump import Pump, Work
 from streams.settings import Settings, load_settings
-from streams.source import Source
+from streams.source import KAFKA, Source
 from streams.topics import kafka_answers, topic_name
 from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps, patiently
 
@@ -39,8 +38,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
         f"{settings.prefix}.control",
         broker=f"kafka://{settings.kafka}".replace(",", ";kafka://"),
         store="memory://",
-        datadir=Path(tempfile.gettempdir())
-        / f"{settings.prefix}.control-data",  # Faust wants one; nothing is kept there
+        datadir=Path(tempfile.gettempdir()) / f"{settings.prefix}.control-data",  # Faust wants one and keeps nothing
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -54,7 +52,8 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     scored = SteadyChannel(app, maxsize=MOST_WAITING_BATCHES)
     ticks = SteadyChannel(app, maxsize=1)
     shifts = app.topic(topic_name(settings.prefix, "market.shifts"), value_type=bytes, value_serializer="raw")
-    source = Source(settings, topic_name(settings.prefix, "feedback"), deps.ledger, decoded.put)
+    feedback = topic_name(settings.prefix, "feedback")
+    source = Source(settings, feedback, deps.ledger, decoded.put, progress=deps.progress)
     leader = Leader(deps)
     ending = Ending()
 
@@ -68,84 +67,11 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
         for name, taker in (("market.profiles", deps.profiles), ("market.mutes", deps.mutes))
     ]
 
-    class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
-        """Polls the source and ticks the roll-up for as long as the worker lives."""
-
-        async def on_start(self) -> None:
-            for topic in followed:
-                await patiently(topic.start, "profiles and mutes")
-            await ending(source.start)()
-
-        async def on_stop(self) -> None:
-            ending.stopping = True
-            followers = [topic.stop for topic in followed]
-            for close in (leader.release, source.stop, *followers, deps.outbound.stop, deps.ledger.close):
-                try:
-                    await asyncio.wait_for(close(), 5)
-                except Exception as error:
-                    log.warning("stop_incomplete", error=str(error))
-
-        @faust.Service.task  # type: ignore[untyped-decorator]
-        async def read(self) -> None:
-            while not self.should_stop:
-                await ending(source.poll)()
-
-        @faust.Service.task  # type: ignore[untyped-decorator]
-        async def follow(self) -> None:
-            async def follow_all() -> None:
-                for topic in followed:
-                    await patiently(topic.follow, "profiles and mutes")
-
-            while not self.should_stop:
-                await ending(follow_all)()
-
-        @faust.Service.task  # type: ignore[untyped-decorator]
-        async def tick(self) -> None:
-            while not self.should_stop:
-                await ticks.put("tick")
-                await self.sleep(settings.step_seconds)
-
     @app.task  # type: ignore[untyped-decorator]
     async def start_pump() -> None:
-        await app.add_runtime_dependency(Pump())
+        await app.add_runtime_dependency(Pump(settings, Work(source, leader, ticks, followed, deps), ending))
 
     return app
-
-
-class Ending:
-    """Wraps work so that an error it does not handle ends the process: a stalled worker must not look alive.
-
-    Once `stopping` is set, errors only mean that work is abandoned: whoever claims the partition next does it again.
-    """
-
-    def __init__(self) -> None:
-        self.stopping = False
-
-    def __call__(self, work: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-        """The same work, guarded."""
-
-        async def guarded(*args: AsyncIterable[Any]) -> None:
-            try:
-                await work(*args)
-            except Exception as error:
-                if self.stopping:
-                    log.info("work_abandoned", work=guarded.__name__, error=str(error))
-                    return
-                if isinstance(error, MarketpulseError):
-                    end_process(error.exit_code if error.exit_code != 1 else EXIT_RESTART, str(error))
-                log.exception("unexpected")
-                end_process(EXIT_RESTART, f"{type(error).__name__}: {error}")
-
-        guarded.__name__ = getattr(work, "__name__", "work")
-        return guarded
-
-
-def end_process(code: int, why: str) -> None:
-    """Flush what was logged and end at once: 75 = start anew, 78 = an operator is needed."""
-    log.error("process_ends", exit_code=code, why=why)
-    logging.shutdown()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def classifier_of(settings: Settings) -> Classifier:
@@ -162,6 +88,16 @@ def _candidate_of(settings: Settings) -> Classifier | None:
     return load_classifier("onnx", settings.candidate_folder, settings.device, settings.threads)
 
 
+async def _wait_for_kafka(settings: Settings, progress: Progress) -> None:
+    """Until Kafka answers, with probes answered meanwhile: Faust would give up at once."""
+    health = HealthServer(progress, settings)
+    await health.start()
+    try:
+        await patiently(lambda: kafka_answers(settings.kafka), KAFKA, progress)
+    finally:
+        await health.stop()
+
+
 def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint) -> None:
     """Run one worker until a signal; never returns (SystemExit, or exit codes 75 and 78)."""
     configure_logs(settings)
@@ -172,7 +108,7 @@ def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint) -> None:
     gc.freeze()  # what lives as long as the process is not looked at again ...
     gc.set_threshold(100_000, 50, 100)  # ... and events, which form no cycles, seldom: 1,000 of them come every 10 ms
     log.info("worker_started", pid=os.getpid(), model=deps.classifier.info.id, device=deps.classifier.info.device)
-    asyncio.run(patiently(lambda: kafka_answers(settings.kafka), "Kafka"))  # Faust would give up at once
+    asyncio.run(_wait_for_kafka(settings, deps.progress))
     worker.execute_from_commandline()
 
 

@@ -192,6 +192,17 @@ class MuteRecord(msgspec.Struct, frozen=True):
     v: int = CONTRACT_VERSION
 
 
+class PartitionState(msgspec.Struct, frozen=True):
+    """How far a worker is in one source partition: offset counted up to, records behind, record time there (epoch ms).
+
+    `newest_record` is null where nothing is behind.
+    """
+
+    counted: int
+    lag: int
+    newest_record: int | None = None
+
+
 class WorkerState(msgspec.Struct, frozen=True):
     """A worker's last word in Redis, renewed every second or so; `at` in epoch ms of its own clock."""
 
@@ -202,6 +213,9 @@ class WorkerState(msgspec.Struct, frozen=True):
     device: str
     provider: str
     fell_back: bool = False
+    ready: bool = True
+    waiting: tuple[str, ...] = ()
+    partitions: dict[str, PartitionState] = {}
     v: int = CONTRACT_VERSION
 
 

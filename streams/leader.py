@@ -7,12 +7,14 @@ import socket
 import msgspec
 
 from strategy.portfolio import Portfolio
-from streams.contracts import AllocationRecord, WorkerState
+from streams.contracts import AllocationRecord, PartitionState, WorkerState
 from streams.correction import confusion_of
+from streams.errors import Unavailable
 from streams.ledger import Ledger
 from streams.ledger_types import Command, CutStep, Lease
 from streams.logs import get_logger
 from streams.metrics import ActiveUsers, Spending
+from streams.progress import ROLL_UP
 from streams.publication import load_rollup, operator_writes, step_writes
 from streams.rollup import RollUp, StepContext
 from streams.tables import TableKeys
@@ -42,6 +44,18 @@ class Leader:
         Raises:
             Unavailable: try again at the next tick. LedgerLost, LedgerBroken: this process cannot go on.
         """
+        progress = self._deps.progress
+        try:
+            published = await self._tick()
+            progress.goes_on(ROLL_UP)
+        except Unavailable:
+            progress.waits(ROLL_UP)
+            raise
+        finally:
+            progress.beat(ROLL_UP)
+        return published
+
+    async def _tick(self) -> bool:
         ledger = self._deps.ledger
         await ledger.heartbeat(self._holder, msgspec.json.encode(self._state()))
         lease = await ledger.lease(self._holder, int(self._deps.settings.lease_seconds * 1000))
@@ -168,6 +182,14 @@ class Leader:
             device=info.device,
             provider=info.provider,
             fell_back=info.fell_back,
+            ready=not self._deps.progress.not_ready(),
+            waiting=tuple(self._deps.progress.waiting),
+            partitions={
+                str(number): PartitionState(
+                    counted=one.counted, lag=one.lag, newest_record=one.newest_record_ms if one.lag else None
+                )
+                for number, one in sorted(self._deps.progress.partitions.items())
+            },
         )
 
     async def _problems(self) -> tuple[str, ...]:

@@ -46,8 +46,10 @@ class Settings(BaseSettings):
     """Most records in one partition batch."""
     batch_target_seconds: float = Field(0.25, gt=0, le=10)
     """A slow model gets smaller batches, so that one takes about this long."""
-    session_timeout_seconds: float = Field(10.0, ge=1, le=300)
-    """Kafka consumer group session time-out."""
+    session_timeout_seconds: float = Field(8.0, ge=1, le=300)
+    """Kafka consumer group session time-out: how long a dead worker keeps its partitions."""
+    instance: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    """Name of this worker alone, as a static member of the consumer group: it keeps its partitions over a restart."""
     claim_timeout_seconds: float = Field(60.0, gt=0)
     """How long a partition's claim is tried before the process ends with exit code 75."""
     dedupe_minutes: float = Field(15.0, ge=0, le=1440)
@@ -63,6 +65,14 @@ class Settings(BaseSettings):
     """Time to live of the roll-up lease."""
     idle_partition_seconds: float = Field(30.0, gt=0)
     """A partition without records for so long does not hold stream time back."""
+    health_port: int | None = Field(None, ge=0, le=65535)
+    """Port of the probes `/livez`, `/readyz`, `/startupz`; none without it; 0 = any free one (it is logged)."""
+    health_host: str = "127.0.0.1"
+    """Address the probes listen on; `0.0.0.0` in a container."""
+    stall_seconds: float = Field(120.0, ge=5, le=3600)
+    """A worker in which something stands still for so long, while Kafka and Redis answer, ends with exit code 75."""
+    drain_seconds: float = Field(10.0, ge=0, le=300)
+    """How long a worker that is asked to stop finishes the batches it holds; what is left, others read again."""
     portfolio: Path | None = None
     """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
     log_format: Literal["console", "json"] = "json"

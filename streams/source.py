@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tenacity
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from streams.batches import DeadLetter, DecodedBatch, Position
@@ -17,9 +17,12 @@ from streams.errors import ClaimTimeout, LogMismatch, Unavailable
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger
+from streams.progress import Progress
 from streams.settings import Settings
 
 log = get_logger("source")
+
+KAFKA = "Kafka"
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,
         group_id=f"{settings.prefix}.classify",
+        group_instance_id=settings.instance,
         enable_auto_commit=False,
         auto_offset_reset="none",
         session_timeout_ms=timeout_ms,
@@ -63,12 +67,14 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         ledger: Ledger,
         deliver: Callable[[DecodedBatch], Awaitable[object]],
         make_consumer: Callable[[Settings], AIOKafkaConsumer] = group_consumer,
+        progress: Progress | None = None,
     ) -> None:
         self._settings = settings
         self._topic = topic
         self._ledger = ledger
         self._deliver = deliver
         self._make_consumer = make_consumer
+        self._progress = progress or Progress()
         self._assigned: dict[int, Assigned] = {}
         self._last_ends: dict[int, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
@@ -90,7 +96,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                     await consumer.start()
                 except Exception as error:
                     log.warning("kafka_away", kafka=self._settings.kafka, error=str(error))
+                    self._progress.waits(KAFKA)
                     raise OSError(str(error)) from error
+        self._progress.goes_on(KAFKA)
 
     async def stop(self) -> None:
         """Leave the group; batches not yet committed are read again by whoever claims the partition next."""
@@ -103,12 +111,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Forget the partitions: a batch still on its way is either committed in time or fenced."""
         for partition in revoked:
-            self._assigned.pop(partition.partition, None)
+            self._forget(partition.partition)
+        self._progress.assigned = frozenset()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Claim every partition of the new assignment."""
         numbers = sorted(partition.partition for partition in assigned)
         log.info("partitions_assigned", partitions=numbers)
+        self._progress.assigned = frozenset(numbers)
+        self._progress.joined = True
         try:
             await asyncio.gather(*(self.claim(number) for number in numbers))
         except Exception as error:  # aiokafka only logs what its listeners raise: `poll` raises it again
@@ -121,7 +132,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             ClaimTimeout: Redis or Kafka did not answer within `claim_timeout_seconds`.
             LedgerLost, LogMismatch: an operator must decide.
         """
-        self._assigned.pop(number, None)
+        self._forget(number)
         partition = TopicPartition(self._topic, number)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.claim_timeout_seconds
@@ -155,7 +166,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             return  # revoked while we claimed: the next owner fences this claim
         self._consumer.seek(partition, claim.next - 1 if verify else claim.next)
         self._assigned[number] = Assigned(claim, claim.next, seen, verify)
+        self._progress.claimed(number, claim.next)
+        self._progress.ends({number: newest})
         log.info("partition_claimed", partition=number, claim=claim.number, next=claim.next, ids=len(seen))
+
+    def _forget(self, number: int) -> None:
+        self._assigned.pop(number, None)
+        self._progress.lost(number)
 
     async def _offset(self, partition: TopicPartition, newest: bool) -> int:
         assert self._consumer is not None
@@ -253,6 +270,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             return
         batch = decode_records(state, records)
         state.next = batch.position.end
+        self._progress.delivered(batch.position, batch.last_record_ms)
         await self._deliver(batch)
 
     def _verified(self, state: Assigned, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
@@ -275,13 +293,17 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         if partition in self._consumer.assignment():
             await self._consumer.commit({partition: OffsetAndMetadata(position.end, "")})
 
-    def lag(self) -> dict[int, int]:
-        """Records between our position and the log's end, per assigned partition, as far as known."""
-        consumer = self._consumer
-        if consumer is None:
-            return {}
-        ends = {number: consumer.highwater(TopicPartition(self._topic, number)) for number in self._assigned}
-        return {number: (ends[number] or state.next) - state.next for number, state in self._assigned.items()}
+    async def look_at_ends(self, timeout_s: float = 5.0) -> None:
+        """Ask Kafka where the claimed partitions end: lag, and whether Kafka answers at all."""
+        assert self._consumer is not None
+        partitions = [TopicPartition(self._topic, number) for number in sorted(self._assigned)]
+        try:
+            ends = await asyncio.wait_for(self._consumer.end_offsets(partitions), timeout_s)
+        except (KafkaError, OSError, TimeoutError):
+            self._progress.waits(KAFKA)
+        else:
+            self._progress.goes_on(KAFKA)
+            self._progress.ends({partition.partition: end for partition, end in ends.items()})
 
 
 def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBatch:

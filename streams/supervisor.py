@@ -1,7 +1,6 @@
 """Worker processes as children: started, watched, started again where a restart helps, stopped."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,10 +11,15 @@ from streams.embedded import die_with_parent
 from streams.errors import EXIT_RESTART, OperatorNeeded
 
 Report = Callable[[dict[str, object]], object]
+SHORT_LIFE_S = 10.0
+LONGEST_PAUSE_S = 30.0
 
 
 class Supervisor:
-    """Keeps `count` workers running; tell it to look with `watch`, about once a second."""
+    """Keeps `count` workers running; tell it to look with `watch`, about once a second.
+
+    A worker that ended soon after its start is started again after a pause, which doubles each time up to 30 s.
+    """
 
     def __init__(self, count: int, environment: Mapping[str, str], log_folder: Path, report: Report) -> None:
         self._environment = {**os.environ, **environment}
@@ -25,6 +29,9 @@ class Supervisor:
         self._started = 0
         self.workers: list[subprocess.Popen[bytes]] = []
         self.restarts = 0
+        self._born: dict[int, float] = {}  # process id -> when
+        self._pauses: dict[int, float] = {}  # slot -> the last pause
+        self._due: dict[int, float] = {}  # slot -> when it is started again
 
     def start(self) -> None:
         """Start all workers."""
@@ -42,6 +49,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 preexec_fn=die_with_parent(),
             )
+        self._born[process.pid] = time.monotonic()
         self._report({"event": "worker_started", "pid": process.pid})
         return process
 
@@ -50,22 +58,33 @@ class Supervisor:
         return sorted(self._folder.glob("worker-*.log"), key=lambda path: path.stat().st_mtime)
 
     def watch(self) -> None:
-        """Restart workers that were killed or asked for it (exit 75).
+        """Restart workers that were stopped, killed by a signal or asked for it (exit 75).
 
         Raises:
             OperatorNeeded: a worker ended with another code; the end of its log is in the message.
         """
-        for at, worker in enumerate(self.workers):
+        now = time.monotonic()
+        for slot, worker in enumerate(self.workers):
             code = worker.poll()
             if code is None:
                 continue
-            self._report({"event": "worker_ended", "pid": worker.pid, "exit_code": code})
-            if code not in (EXIT_RESTART, -signal.SIGKILL):
-                log = self.logs()[-1]
-                tail = log.read_text("utf-8", "replace")[-3_000:]
-                raise OperatorNeeded(f"a worker ended with exit code {code}. The end of {log}:\n{tail}")
-            self.restarts += 1
-            self.workers[at] = self._spawn()
+            if slot not in self._due:
+                self._ended(slot, worker, code, now)
+            if now >= self._due[slot]:
+                del self._due[slot]
+                self.restarts += 1
+                self.workers[slot] = self._spawn()
+
+    def _ended(self, slot: int, worker: subprocess.Popen[bytes], code: int, now: float) -> None:
+        self._report({"event": "worker_ended", "pid": worker.pid, "exit_code": code})
+        if code not in (0, EXIT_RESTART) and code > 0:
+            log = self.logs()[-1]
+            tail = log.read_text("utf-8", "replace")[-3_000:]
+            raise OperatorNeeded(f"a worker ended with exit code {code}. The end of {log}:\n{tail}")
+        short = now - self._born.pop(worker.pid) < SHORT_LIFE_S
+        pause = min(max(1.0, 2 * self._pauses.get(slot, 0.0)), LONGEST_PAUSE_S) if short else 0.0
+        self._pauses[slot] = pause
+        self._due[slot] = now + pause
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """SIGTERM to all, SIGKILL to those that do not end."""

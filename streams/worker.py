@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import msgspec
@@ -29,6 +29,7 @@ from streams.logs import get_logger
 from streams.mutes import Mutes
 from streams.outbound import Outbound
 from streams.profiles import Profiles
+from streams.progress import Progress
 from streams.publication import allocation_writes
 from streams.settings import Settings
 from streams.source import Source, dead_letter
@@ -61,6 +62,7 @@ class Deps:
     candidate: Classifier | None = None
     failpoint: Failpoint = no_failpoint
     now_ms: Callable[[], int] = epoch_ms
+    progress: Progress = field(default_factory=Progress)
 
 
 def make_deps(
@@ -85,10 +87,11 @@ def make_deps(
     )
 
 
-async def patiently(work: Callable[[], Awaitable[Result]], what: str) -> Result:
+async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: Progress) -> Result:
     """Try retriable work until it is done, with growing pauses; whoever cancels the task ends the trying."""
 
     def say(state: tenacity.RetryCallState) -> None:
+        progress.waits(what)
         if state.attempt_number in (1, 5) or state.attempt_number % 30 == 0:
             error = state.outcome.exception() if state.outcome else None
             log.warning("waiting", what=what, attempt=state.attempt_number, error=str(error))
@@ -98,9 +101,12 @@ async def patiently(work: Callable[[], Awaitable[Result]], what: str) -> Result:
         retry=tenacity.retry_if_exception_type(Unavailable),
         before_sleep=say,
     )
-    async for attempt in retrying:
-        with attempt:
-            return await work()
+    try:
+        async for attempt in retrying:
+            with attempt:
+                return await work()
+    finally:
+        progress.goes_on(what)
     raise AssertionError("retries never end")
 
 
@@ -193,18 +199,22 @@ class Committer:
         Raises:
             LedgerRewound, LedgerLost, LedgerBroken: this process cannot go on.
         """
+        await self._commit(scored)
+        self._deps.progress.finished(scored.batch.position)
+
+    async def _commit(self, scored: ScoredBatch) -> None:
         position = scored.batch.position
         if not self._source.holds(position):
             return
         await self._deps.failpoint("scored")
         if scored.batch.dead_letters:
-            await patiently(lambda: self._deps.outbound.dead_letters(scored.batch.dead_letters), "dead letters")
+            await self._patiently(lambda: self._deps.outbound.dead_letters(scored.batch.dead_letters), "dead letters")
         if self._deps.settings.classified and scored.batch.events:
             records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hash_user)
-            await patiently(lambda: self._deps.outbound.classified(records), "classified")
+            await self._patiently(lambda: self._deps.outbound.classified(records), "classified")
         deps = self._deps
         delta = aggregate(scored, deps.layout, deps.hash_user, deps.now_ms(), deps.settings.excerpts)
-        answer, detail = await patiently(lambda: self._commit_once(scored, delta), "commit")
+        answer, detail = await self._patiently(lambda: self._commit_once(scored, delta), "commit")
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)
             await self._deps.failpoint("committed")
@@ -219,6 +229,9 @@ class Committer:
             log.warning("commit_refused", answer=answer, partition=position.partition, start=position.start)
             await self._deps.ledger.count("fenced_commits")
             await self._source.claim_again(position)
+
+    async def _patiently(self, work: Callable[[], Awaitable[Result]], what: str) -> Result:
+        return await patiently(work, what, self._deps.progress)
 
     async def _commit_once(self, scored: ScoredBatch, delta: Delta) -> tuple[str, str]:
         answer, detail = await self._deps.ledger.commit(scored.batch, delta)
@@ -244,11 +257,13 @@ class Reallocator:
 
     async def reallocate(self, shift: ShiftRecord) -> AllocationRecord | None:
         """Solve for a shift and store the answer; None if this shift or a newer one was answered already."""
-        previous = await patiently(self._previous, "previous allocation")
+        previous = await patiently(self._previous, "previous allocation", self._deps.progress)
         portfolio = await self._portfolio(shift)
         record = await asyncio.to_thread(self._solve, shift, portfolio, previous)
         writes = allocation_writes(self._deps.ledger, self._deps.settings.prefix, record)
-        stored = await patiently(lambda: self._deps.ledger.store_allocation(shift.seq, writes), "allocation")
+        stored = await patiently(
+            lambda: self._deps.ledger.store_allocation(shift.seq, writes), "allocation", self._deps.progress
+        )
         log.info(
             "allocated", id=record.id, cause=record.cause, market=record.market, status=record.status, stored=stored
         )

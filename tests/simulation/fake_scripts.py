@@ -157,9 +157,7 @@ def allocate(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     return [b"OK"]
 
 
-SCRIPTS: Mapping[str, Script] = {
-    one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate)
-}
+SCRIPTS: Mapping[str, Script] = {one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate)}
 
 
 def _unpacked(content: bytes) -> Any:

@@ -1,0 +1,113 @@
+"""The service that drives a worker: polls the source, ticks the roll-up, follows operators' topics, answers probes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import faust
+
+from streams.agents import Channel
+from streams.compacted import CompactedTopic
+from streams.ending import Ending, end_process
+from streams.errors import EXIT_RESTART
+from streams.health import HealthServer, Watchdog
+from streams.leader import Leader
+from streams.logs import get_logger
+from streams.progress import LOOP, Progress
+from streams.settings import Settings
+from streams.source import Source
+from streams.worker import Deps, patiently
+
+log = get_logger("pump")
+
+LOOK_S = 5.0
+BEAT_S = 1.0
+CLOSING_S = 5.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the pump drives."""
+
+    source: Source
+    leader: Leader
+    ticks: Channel
+    followed: Sequence[CompactedTopic]
+    deps: Deps
+
+
+class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
+    """Lives as long as the worker; its tasks end when the worker is asked to stop."""
+
+    def __init__(self, settings: Settings, work: Work, ending: Ending) -> None:
+        super().__init__()
+        self._settings = settings
+        self._work = work
+        self._ending = ending
+        self._progress = work.deps.progress
+        self._health = HealthServer(self._progress, settings)
+        self._watchdog = Watchdog(
+            self._progress, settings.stall_seconds, lambda why: end_process(EXIT_RESTART, f"stalled: {why}")
+        )
+
+    async def on_start(self) -> None:
+        """Answer probes, read what operators published, join the consumer group."""
+        self._watchdog.start()
+        await self._ending(self._health.start)()
+        await self._follow(CompactedTopic.start)
+        await self._ending(self._work.source.start)()
+
+    async def on_stop(self) -> None:
+        """Finish what is in hand, hand the lease over, leave the group."""
+        self._ending.stopping = True
+        self._watchdog.stop()
+        await drain(self._progress, self._settings.drain_seconds)
+        work = self._work
+        followed = [topic.stop for topic in work.followed]
+        clients = (work.deps.outbound.stop, work.deps.ledger.close)
+        for close in (work.leader.release, work.source.stop, *followed, self._health.stop, *clients):
+            try:
+                await asyncio.wait_for(close(), CLOSING_S)
+            except Exception as error:
+                log.warning("stop_incomplete", error=str(error))
+
+    @faust.Service.task  # type: ignore[untyped-decorator]
+    async def _read(self) -> None:
+        while not self.should_stop:
+            await self._ending(self._work.source.poll)()
+
+    @faust.Service.task  # type: ignore[untyped-decorator]
+    async def _look_at_ends(self) -> None:
+        while not self.should_stop:
+            await self._ending(self._work.source.look_at_ends)()
+            await self.sleep(LOOK_S)
+
+    @faust.Service.task  # type: ignore[untyped-decorator]
+    async def _beat(self) -> None:
+        while not self.should_stop:
+            self._progress.beat(LOOP)
+            await self.sleep(BEAT_S)
+
+    @faust.Service.task  # type: ignore[untyped-decorator]
+    async def _follow_operators(self) -> None:
+        while not self.should_stop:
+            await self._ending(self._follow)(CompactedTopic.follow)
+
+    @faust.Service.task  # type: ignore[untyped-decorator]
+    async def _tick(self) -> None:
+        while not self.should_stop:
+            await self._work.ticks.put("tick")
+            await self.sleep(self._settings.step_seconds)
+
+    async def _follow(self, read: Callable[[CompactedTopic], Awaitable[None]]) -> None:
+        for topic in self._work.followed:
+            await patiently(partial(read, topic), "profiles and mutes", self._progress)
+
+
+async def drain(progress: Progress, seconds: float) -> None:
+    """Let the batches in hand be committed, for so long at most, and not while Kafka or Redis is away."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while progress.in_flight and not progress.waiting and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    log.info("drained", abandoned=progress.in_flight)
