@@ -1,6 +1,6 @@
 """The part of Redis that the ledger uses, in memory: commands, scripts, snapshots, a clock that is handed in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -228,7 +228,7 @@ def _bytes(value: Any) -> bytes:
     return (f"{value:.17g}" if isinstance(value, float) else str(value)).encode()
 
 
-def _pairs(flat: Sequence[bytes]) -> zip[tuple[bytes, bytes]]:
+def _pairs(flat: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
@@ -238,7 +238,7 @@ def _copy(value: Any) -> Any:
 
 def _comparable(value: Any) -> Any:
     if isinstance(value, Stream):
-        return list(value.entries.values())
+        return [dict(_pairs(fields)) for fields in value.entries.values()]
     if isinstance(value, bytes) and value.startswith(HYLL):
         return ("users", len(members(value)))
     return value
