@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -81,17 +82,17 @@ class Group:
         self._members: dict[str, float] = {}  # member -> time of its last heartbeat
         self._joined: set[str] = set()
         self._began = 0.0
-        self._complete: asyncio.Future[None] | None = None
+        self._rebalancing = False
         self._assignment: dict[str, list[int]] = {}
         self.generation = 0
 
     def rebalance(self) -> None:
         """Ask every member to join again, unless they are asked already."""
-        if self._complete is None:
+        if not self._rebalancing:
             self.generation += 1
             self._joined = set()
             self._began = self._kafka.loop.time()
-            self._complete = self._kafka.loop.create_future()
+            self._rebalancing = True
 
     def leave(self, member: str) -> None:
         """A member goes."""
@@ -108,13 +109,13 @@ class Group:
 
     async def join(self, member: str) -> tuple[int, list[int]]:
         """Join and wait for the others; generation and partitions."""
-        if member not in self._members or self._complete is None:
-            self.rebalance()
-        self._members[member] = self._kafka.loop.time()
-        self._joined.add(member)
-        self._finish_if_complete()
-        while self._complete is not None:
-            await asyncio.shield(self._complete)
+        self.rebalance()
+        while self._rebalancing:
+            self._members[member] = self._kafka.loop.time()  # again, if it was put out meanwhile
+            self._joined.add(member)
+            self._finish_if_complete()
+            if self._rebalancing:
+                await asyncio.sleep(0.1)
         self.heartbeat(member)
         return self.generation, self._assignment.get(member, [])
 
@@ -122,7 +123,7 @@ class Group:
         """Put out the silent, twice a virtual second."""
         kafka, now = self._kafka, self._kafka.loop.time()
         for member, at in sorted(self._members.items()):
-            patience = REBALANCE_TIMEOUT_S if member in self._joined and self._complete else kafka.session_s
+            patience = REBALANCE_TIMEOUT_S if member in self._joined and self._rebalancing else kafka.session_s
             if kafka.down:
                 self._members[member] = now
             elif now - at > patience:
@@ -132,7 +133,7 @@ class Group:
         kafka.loop.later(0.5, self.watch)
 
     def _finish_if_complete(self) -> None:
-        if self._complete is None or not self._members:
+        if not self._rebalancing or not self._members:
             return
         if set(self._members) <= self._joined or (
             self._joined and self._kafka.loop.time() - self._began > REBALANCE_TIMEOUT_S
@@ -144,8 +145,7 @@ class Group:
             self._assignment = {
                 member: list(range(at, self._kafka.partitions, len(members))) for at, member in enumerate(members)
             }
-            complete, self._complete = self._complete, None
-            complete.set_result(None)
+            self._rebalancing = False
 
 
 class Consumer:
@@ -157,7 +157,7 @@ class Consumer:
         self._assigned: list[TopicPartition] = []
         self._positions: dict[TopicPartition, int] = {}
         self._fresh: set[TopicPartition] = set()
-        self._jumped: dict[TopicPartition, int] = {}  # once per offset: the second answer is true
+        self._seeks: Counter[TopicPartition] = Counter()  # since the assignment: only the first answer may be wrong
         self._topic = ""
         self._listener: Any = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -183,6 +183,7 @@ class Consumer:
             if not self._kafka.down and self._kafka.group.heartbeat(self._member) != generation:
                 await self._listener.on_partitions_revoked(set(self._assigned))
                 self._assigned, self._positions = [], {}
+                self._seeks.clear()
                 generation, numbers = await self._kafka.group.join(self._member)
                 self._assigned = [TopicPartition(self._topic, number) for number in numbers]
                 await self._listener.on_partitions_assigned(set(self._assigned))
@@ -202,6 +203,7 @@ class Consumer:
             raise IllegalStateError("not assigned")
         self._positions[partition] = offset
         self._fresh.add(partition)
+        self._seeks[partition] += 1
 
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         await self._kafka.answer()
@@ -224,11 +226,12 @@ class Consumer:
                 continue
             position = self._positions.get(partition)
             if position is None:
+                if found:
+                    break  # as aiokafka: what was drained is returned, the error comes with the next call
                 raise NoOffsetForPartitionError(partition)
             if partition in self._fresh:
                 self._fresh.discard(partition)
-                if kafka.jump and self._jumped.get(partition) != position and kafka.rng.random() < kafka.jump:
-                    self._jumped[partition] = position
+                if self._seeks[partition] == 1 and kafka.jump and kafka.rng.random() < kafka.jump:
                     kafka.fault("fetch begins too late")
                     position += kafka.rng.randrange(1, 4)
             if records := kafka.read(partition.partition, position, max_records):
