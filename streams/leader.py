@@ -36,6 +36,7 @@ class Leader:
         self._holder = holder or f"{socket.gethostname()}:{os.getpid()}"
         self._rollup: RollUp | None = None
         self._lease_number = 0
+        self._published = 0  # the step whose outcome `_rollup` holds
         self._last_step = 0.0
 
     async def tick(self) -> bool:
@@ -84,8 +85,10 @@ class Leader:
     async def _step(self, lease: Lease) -> bool:
         ledger, settings = self._deps.ledger, self._deps.settings
         clock = asyncio.get_running_loop().time
-        rollup = self._rollup or await self._load()
-        self._rollup = rollup
+        if self._rollup is None:
+            self._rollup = await self._load()
+            self._published = lease.published
+        rollup = self._rollup
         read = self._deps.profiles.next_offset, self._deps.mutes.next_offset
         force = (
             read != (rollup.common.profiles, rollup.common.mutes)
@@ -96,15 +99,21 @@ class Leader:
             if step == "FENCED":
                 self._rollup = None
             return False
+        if step.number != self._published + 1:
+            # Redis went back in time, or a publish whose reply was lost came through late.
+            log.warning("rollup_reloaded", step=step.number, held=self._published)
+            self._rollup = None
+            return False
         await self._deps.failpoint("cut")
         started = clock()
         await ledger.merge_users(step)
         writes, said = await self._outcome(rollup, step, *read)
         answer = await ledger.publish(lease, step, writes)
-        if answer == "FENCED":
-            log.warning("step_refused", step=step.number)
+        if answer != "OK":
+            log.warning("step_refused", step=step.number, answer=answer)
             self._rollup = None
             return False
+        self._published = step.number
         self._last_step = clock()
         log.info("step_published", step=step.number, **said, ms=round((clock() - started) * 1000, 1))
         return True

@@ -183,6 +183,14 @@ class Ledger:
         )
         return answer[0].decode(), b" ".join(answer[1:]).decode()
 
+    async def positions(self, partitions: Sequence[int]) -> list[int | None]:
+        """The stored `next` of each partition; None where there is none."""
+        with translated_errors(self.url):
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for number in partitions:
+                    pipe.hget(self.keys.partition(number), "next")
+                return [None if at is None else int(at) for at in await pipe.execute()]
+
     async def count(self, total: str, by: int = 1) -> None:
         """Add to one of the totals outside a commit (refused commits, rewinds)."""
         with translated_errors(self.url):

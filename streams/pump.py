@@ -81,6 +81,7 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
     async def _look_at_ends(self) -> None:
         while not self.should_stop:
             await self._ending(self._work.source.look_at_ends)()
+            await self._ending(self._work.source.look_at_ledger)()
             await self.sleep(LOOK_S)
 
     @faust.Service.task  # type: ignore[untyped-decorator]

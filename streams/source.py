@@ -305,6 +305,24 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self._progress.goes_on(KAFKA)
             self._progress.ends({partition.partition: end for partition, end in ends.items()})
 
+    async def look_at_ledger(self) -> None:
+        """Claim anew what a Redis that went back in time has forgotten: with nothing to read, no commit would tell.
+
+        Raises:
+            ClaimTimeout, LedgerLost, LogMismatch: as `claim`.
+        """
+        known = {
+            number: max(state.claim.next, self._last_ends.get(number, 0)) for number, state in self._assigned.items()
+        }
+        try:
+            stored = await self._ledger.positions(list(known))
+        except Unavailable:
+            return  # whoever commits or rolls up waits for Redis and says so
+        for (number, counted), at in zip(known.items(), stored, strict=True):
+            if number in self._assigned and (at is None or at < counted):
+                log.error("ledger_behind", partition=number, next=at, counted=counted)
+                await self.claim(number)
+
 
 def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBatch:
     """Decode and de-duplicate one partition batch; a broken record costs only itself."""

@@ -150,6 +150,7 @@ class Worker:
         await asyncio.sleep(LOOK_S)
         while not self._stopping:
             await self._source.look_at_ends()
+            await self._source.look_at_ledger()
             await asyncio.sleep(LOOK_S)
 
     async def _tick(self) -> None:
