@@ -1,5 +1,6 @@
 """What must hold after every script, and at the end: counts equal the recount, offsets and steps only grow."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from streams.ledger import Keys
 from streams.windows import CellLayout
 from tests.simulation.kafka import Kafka
 from tests.simulation.network import Store
-from tests.simulation.oracle import DEAD_LETTERS, DUPLICATES, HOUR_MS, Counts, Recount, users
+from tests.simulation.oracle import DEAD_LETTERS, DUPLICATES, HOUR_MS, Counts, Recount, counted, users
 
 Promise = tuple[str, bytes, bytes]  # topic, key, value of a record that a published step put in the outbox
 
@@ -31,15 +32,24 @@ class Checks:
         self._next = [0] * kafka.partitions
         self._published = 0
         self._recount = Recount(kafka.log)
+        self._newest: dict[str, int] = {}  # number of the newest claim of a partition, of the newest lease
+        self._given: dict[tuple[str, int], str] = {}  # number -> the lease holder it was given to; "" for claims
         self.promises: list[Promise] = []
         self.withdrawn: set[Promise] = set()
 
     # --- after every script -------------------------------------------------------------------------------------
 
-    def ran(self, name: str, args: Sequence[Any], answer: list[Any]) -> None:
+    def ran(self, name: str, keys: Sequence[str], args: Sequence[Any], answer: list[Any]) -> None:
         """A script ran to its end."""
-        if answer[0] != b"OK" or name not in ("commit", "publish", "cut"):
+        if answer[0] != b"OK":
             return
+        if name in ("claim", "lease"):
+            self._numbers_grow(keys[-1], int(answer[1]), str(args[0]) if args else "")
+            return
+        if name in ("commit", "cut", "publish"):
+            key = keys[1] if name == "commit" else keys[0]
+            if int(args[1]) != self._newest[key]:
+                self._fail(f"{name} under number {args[1]}, the newest is {self._newest[key]}")
         self._offsets_grow()
         if name == "publish":
             self._steps_grow(int(args[2]))
@@ -59,6 +69,9 @@ class Checks:
         self._next = [self.stored_next(number) for number in self._partitions]
         self._published = int(self._store.request("hget", self._keys.ledger, "published"))
         self._recount = Recount(self._kafka.log)
+        for key in self._newest:
+            field = "lease_number" if key == self._keys.ledger else "claim"
+            self._newest[key] = int(self._store.request("hget", key, field) or 0)
 
     def stored_next(self, partition: int) -> int:
         """The ledger's offset of a partition."""
@@ -70,6 +83,14 @@ class Checks:
             if not self._next[number] <= now <= self._kafka.ends[number]:
                 self._fail(f"partition {number} went from {self._next[number]} to {now} of {self._kafka.ends[number]}")
             self._next[number] = now
+
+    def _numbers_grow(self, key: str, number: int, holder: str) -> None:
+        """A claim's number is new, a lease's means one holder: even when Redis has forgotten some."""
+        known = self._given.get((key, number))
+        if known is not None and (not holder or known != holder):
+            self._fail(f"number {number} of {key} was handed out twice: {known} {holder}")
+        self._given[key, number] = holder
+        self._newest[key] = number
 
     def _steps_grow(self, step: int) -> None:
         if step != self._published + 1:
@@ -149,6 +170,21 @@ class Checks:
         self._same("users", users(self._kafka.log), found)
         self._journal()
         self._relayed()
+        self._sent()
+
+    def _sent(self) -> None:
+        """What the model said of every accepted event, and every broken record, is on its topic."""
+        topics, feedback = self._kafka.topics, f"{self._keys.prefix[:-1]}.feedback"
+        classified = {json.loads(value)["id"] for _, value in topics.get(f"{feedback}.classified", ())}
+        dead = {value for _, value in topics.get(f"{feedback}.dead-letter", ())}
+        for partition, records in enumerate(self._kafka.log):
+            seen: set[str] = set()
+            for record in records:
+                cells = {cell for _, _, cell in counted(record, seen)}
+                if DEAD_LETTERS in cells and record.value not in dead:
+                    self._fail(f"dead letter {record.partition}-{record.offset} is missing")
+                if "confidence" in cells and f"{feedback}-{partition}-{record.offset}" not in classified:
+                    self._fail(f"classified {record.partition}-{record.offset} is missing")
 
     def _journal(self) -> None:
         """The journal alone gives the counts, and its steps follow each other."""

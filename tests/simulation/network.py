@@ -57,7 +57,7 @@ class Network:
     rng: random.Random
     fault: Callable[[str], None]
     hit: Callable[[Process, str], None]
-    ran: Callable[[str, Sequence[Any], list[Any]], None]
+    ran: Callable[[str, Sequence[str], Sequence[Any], list[Any]], None]
     rates: Rates = field(default_factory=Rates)
     down: bool = False
     cut_off: set[str] = field(default_factory=set)
@@ -74,7 +74,7 @@ class Network:
     def run_script(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         """Run a script at once and let the checks look at what it did."""
         answer = self.store.script(name, keys, args)
-        self.ran(name, args, answer)
+        self.ran(name, keys, args, answer)
         return answer
 
     async def call(self, what: str, run: Run) -> Any:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,9 +145,10 @@ class Simulation:
             if recent[partition] and rng.random() < 0.1:
                 event["id"] = rng.choice(recent[partition][-5:])
             recent[partition].append(event["id"])
-            value = json.dumps(event).encode() if rng.random() >= broken else b"{broken"
-            if value.startswith(b"{b"):
+            value = json.dumps(event).encode()
+            if rng.random() < broken:
                 recent[partition].pop()
+                value = b"{broken %d" % number
             self.kafka.append(partition, value, now_ms, gap=1 if rng.random() < 0.03 else 0)
 
     # --- the workers --------------------------------------------------------------------------------------------
@@ -206,9 +207,9 @@ class Simulation:
     def _fault(self, kind: str) -> None:
         self.nemesis.fault(kind)
 
-    def _ran(self, name: str, args: Any, answer: list[Any]) -> None:
+    def _ran(self, name: str, keys: Sequence[str], args: Sequence[Any], answer: list[Any]) -> None:
         self.say(f"{name} {[one for one in args if not isinstance(one, bytes)]} -> {answer[:2]}")
-        self.checks.ran(name, args, answer)
+        self.checks.ran(name, keys, args, answer)
 
     def _log(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> Any:
         told = {key: value for key, value in event.items() if isinstance(value, int | str | list)}
