@@ -85,10 +85,10 @@ def lease(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     held = holder and int(until or 0) > now
     if held and holder != argv[0]:
         return [b"HELD", holder]
-    number = int(number or 0)
-    if not held or holder != argv[0]:
-        number = redis.call("HINCRBY", keys[0], "lease_number", 1)
-    redis.call("HSET", keys[0], "lease_holder", argv[0], "lease_until", now + int(argv[1]))
+    number = number or b"0"
+    if not held:
+        number = b"%d" % max(int(number) + 1, now)
+    redis.call("HSET", keys[0], "lease_holder", argv[0], "lease_until", now + int(argv[1]), "lease_number", number)
     return [b"OK", number, published]
 
 
