@@ -19,17 +19,22 @@ from streams.worker import Committer
 from tests.simulation import fake_scripts
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.fake_scripts import SCRIPTS, Script
-from tests.simulation.simulation import MakeStore
+from tests.simulation.simulation import MakeStore, Result, Simulation
 from tests.simulation.worker import Parts
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """What is wrong, and with what it is made."""
+    """What is wrong, with what it is made, and faults without which it must be seen."""
 
     name: str
     parts: Parts = Parts()
     make_store: MakeStore = FakeRedis
+    without: tuple[str, ...] = ()
+
+    def run(self, seed: int) -> Result:
+        """One seed with the mutant in place of the product."""
+        return Simulation(seed, self.make_store, self.parts, without=self.without).run()
 
 
 # --- scripts ----------------------------------------------------------------------------------------------------------
@@ -287,7 +292,11 @@ MUTANTS = (
     Mutant("counts moved first", Parts(ledger=CountsFirst)),
     Mutant("error after the n-th write, tried again", Parts(ledger=RetriesBrokenScripts), fails_after_some_writes),
     Mutant("ids seen not restored", Parts(ledger=ForgetsIds)),
-    Mutant("refusal treated as success, never looked at", Parts(committer=IgnoresRefusals, source=BlindSource)),
+    Mutant(
+        "refusal treated as success, never looked at",
+        Parts(committer=IgnoresRefusals, source=BlindSource),
+        without=("redis restored",),
+    ),
     Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused)),
     Mutant("sent after the commit", Parts(committer=CommitsBeforeSending)),
     Mutant("a fetch's begin is trusted", Parts(source=TrustingSource)),

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,14 +27,14 @@ class Plan:
     seconds: float
 
     @classmethod
-    def of(cls, rng: random.Random) -> "Plan":
-        """Draw a plan."""
+    def of(cls, rng: random.Random, without: Collection[str] = ()) -> "Plan":
+        """Draw a plan; `without` names kinds that are left out of it."""
 
         def maybe(most: float) -> float:
             return rng.uniform(0.0, most) if rng.random() < 0.4 else 0.0
 
         return cls(
-            kinds=[kind for kind in KINDS if rng.random() < 0.35],
+            kinds=[kind for kind in KINDS if rng.random() < 0.35 and kind not in without],
             rates=Rates(*(maybe(most) for most in (0.05, 0.05, 0.08, 0.05, 0.05, 0.01, 0.01))),
             pause_s=rng.choice((0.5, 2.0, 4.0)),
             failpoint=maybe(0.15),

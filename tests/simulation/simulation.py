@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.kafka import Kafka
 from tests.simulation.nemesis import Nemesis, Plan
 from tests.simulation.network import Network, Store
-from tests.simulation.worker import INFO, LAYOUT, PREFIX, Parts, Worker, World, other_model
+from tests.simulation.worker import INFO, LAYOUT, PREFIX, UNEXPECTED, Parts, Worker, World, other_model
 
 EPOCH_MS = 1_700_000_000_000
 PATIENCE_S = 90.0
@@ -48,7 +48,12 @@ class Simulation:
     """Workers, servers and nemesis of one seed."""
 
     def __init__(
-        self, seed: int, make_store: MakeStore = FakeRedis, parts: Parts = Parts(), keep_trace: bool = False
+        self,
+        seed: int,
+        make_store: MakeStore = FakeRedis,
+        parts: Parts = Parts(),
+        keep_trace: bool = False,
+        without: Collection[str] = (),
     ) -> None:
         self.seed = seed
         random.seed(seed)  # tenacity's jitter
@@ -68,7 +73,7 @@ class Simulation:
         keys = Keys(PREFIX)
         self.checks = Checks(self.store, self.kafka, keys, LAYOUT, self._fail)
         self.network = Network(self.loop, self.store, draw(), self._fault, self._hit, self._ran)
-        self.nemesis = Nemesis(Plan.of(draw()), draw(), self.loop, self.network, self.kafka, self.checks, self)
+        self.nemesis = Nemesis(Plan.of(draw(), without), draw(), self.loop, self.network, self.kafka, self.checks, self)
         self.world = World(
             self.loop, self.network, self.kafka, self._base_ms, self._ended, self.nemesis.at, parts
         )
@@ -186,7 +191,7 @@ class Simulation:
 
     def _ended(self, worker: Worker, code: int, why: str) -> None:
         self.say(f"{worker.name} ends with {code}: {why}")
-        if code in (EXIT_OPERATOR, -1):
+        if code in (EXIT_OPERATOR, UNEXPECTED):
             self._fail(f"{worker.name} ended with {code}: {why}")
         self._restart(worker.name)
 

@@ -10,7 +10,7 @@ from models.stub import StubClassifier
 from strategy.portfolio import Market, Plan, Portfolio
 from streams.agents import make_classify, make_commit, make_roll_up
 from streams.aggregate import user_hasher
-from streams.errors import EXIT_OPERATOR, EXIT_RESTART, MarketpulseError
+from streams.errors import EXIT_RESTART, MarketpulseError
 from streams.leader import Leader
 from streams.ledger import Ledger
 from streams.mutes import Mutes
@@ -26,6 +26,7 @@ from tests.simulation.kafka import Consumer, Kafka, Outbound
 from tests.simulation.network import Network
 
 PREFIX = "sim"
+UNEXPECTED = -1  # an error that is none of the product's
 SETTINGS = Settings(
     prefix=PREFIX,
     model="stub",
@@ -114,13 +115,14 @@ class Worker:
         )
         self._leader = world.parts.leader(deps, holder)
         committer = world.parts.committer(deps, self._source)
+        classify, commit = make_classify(Scorer(deps, self._source), scored), make_commit(committer)
         for work in (
-            self._read(),
-            self._look_at_ends(),
-            self._tick(),
-            make_classify(Scorer(deps, self._source), scored)(Values(decoded)),
-            make_commit(committer)(Values(scored)),
-            make_roll_up(self._leader)(Values(self._ticks)),
+            self._read,
+            self._look,
+            self._tick,
+            lambda: classify(Values(decoded)),
+            lambda: commit(Values(scored)),
+            lambda: make_roll_up(self._leader)(Values(self._ticks)),
         ):
             self.process.spawn(self._guarded(work))
 
@@ -128,25 +130,26 @@ class Worker:
         """SIGTERM: finish what is in hand, hand the lease over, leave the group."""
         if not self._stopping and not self.process.dead:
             self._stopping = True
-            self.process.spawn(self._guarded(self._end()))
+            self.process.spawn(self._guarded(self._end))
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:
-            known = isinstance(error, MarketpulseError)
-            if self._stopping and (not known or error.exit_code != EXIT_OPERATOR):
+            code = UNEXPECTED
+            if isinstance(error, MarketpulseError):
+                code = error.exit_code if error.exit_code != 1 else EXIT_RESTART
+            if self._stopping and code == EXIT_RESTART:
                 return
-            code = error.exit_code if isinstance(error, MarketpulseError) and error.exit_code != 1 else EXIT_RESTART
             self.process.kill()
-            self._world.ended(self, code if known else -1, f"{type(error).__name__}: {error}")
+            self._world.ended(self, code, f"{type(error).__name__}: {error}")
 
     async def _read(self) -> None:
         await self._source.start()
         while not self._stopping:
             await self._source.poll()
 
-    async def _look_at_ends(self) -> None:
+    async def _look(self) -> None:
         await asyncio.sleep(LOOK_S)
         while not self._stopping:
             await self._source.look_at_ends()
