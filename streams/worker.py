@@ -97,7 +97,7 @@ async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: 
             log.warning("waiting", what=what, attempt=state.attempt_number, error=str(error))
 
     retrying = tenacity.AsyncRetrying(
-        wait=tenacity.wait_exponential_jitter(0.05, 2.0),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=2.0),
         retry=tenacity.retry_if_exception_type(Unavailable),
         before_sleep=say,
     )

@@ -29,6 +29,8 @@ class FakeRedis:
     mutants.
     """
 
+    users_within = 0  # its HyperLogLogs are exact
+
     def __init__(
         self,
         now_ms: Callable[[], int],

@@ -2,6 +2,7 @@
 
     python -m tests.simulation.many --seeds 1000 [--first 0] [--redis real] [--processes 2]
     python -m tests.simulation.many --seed 17
+    python -m tests.simulation.many --mutants
 """
 
 import argparse
@@ -10,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from streams.embedded import EmbeddedRedis
 from tests.simulation.fake_redis import FakeRedis
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.real_redis import RealRedis
 from tests.simulation.simulation import MakeStore, Result, Simulation
 
@@ -47,12 +49,20 @@ def _share(job: tuple[range, str]) -> list[Result]:
     return list(run_seeds(*job))
 
 
+def fault_kind(fault: str) -> str:
+    """A fault without whom or which request it hit."""
+    for begin in ("lost request", "lost reply", "ghost"):
+        if fault.startswith(begin):
+            return begin
+    return fault.partition(" w")[0]
+
+
 def summary(results: list[Result], seconds: float) -> str:
     """What happened, in a few lines."""
     faults: Counter[str] = Counter()
     for result in results:
         for kind, times in result.faults.items():
-            faults[kind.partition(" w")[0]] += times
+            faults[fault_kind(kind)] += times
     broken = [result for result in results if result.violation]
     runs = len(results)
     lines = [
@@ -68,18 +78,23 @@ def summary(results: list[Result], seconds: float) -> str:
     return "\n".join(lines)
 
 
-def run_many(first: int, count: int, kind: str, processes: int, say: Callable[[str], object]) -> bool:
-    """Run seeds in slices on several processes; whether everything held."""
-    started = time.monotonic()
+def run_many(first: int, count: int, kind: str, processes: int) -> list[Result]:
+    """Run seeds in slices on several processes."""
     size = max(1, min(250, count // processes))
     slices = [(range(at, min(at + size, first + count)), kind) for at in range(first, first + count, size)]
     results: list[Result] = []
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         for done in pool.imap_unordered(_share, slices):
             results += done
-    results.sort(key=lambda one: one.seed)
-    say(summary(results, time.monotonic() - started))
-    return not any(one.violation for one in results)
+    return sorted(results, key=lambda one: one.seed)
+
+
+def _until_caught(name: str) -> str:
+    mutant = next(one for one in MUTANTS if one.name == name)
+    for seed in range(1_000):
+        if violation := mutant.run(seed).violation:
+            return f"{seed + 1:5d}  {name}: {violation:.80}"
+    return f"never  {name}"
 
 
 def main() -> int:
@@ -90,13 +105,22 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--redis", choices=("fake", "real"), default="fake")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--mutants", action="store_true", help="how many seeds until each mutant is caught")
     given = parser.parse_args()
 
     def say(text: str) -> None:
         sys.stdout.write(text + "\n")
 
+    if given.mutants:
+        with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
+            for line in pool.imap(_until_caught, [one.name for one in MUTANTS]):
+                say(line)
+        return 0
     if given.seed is None:
-        return 0 if run_many(given.first, given.seeds, given.redis, given.processes, say) else 1
+        started = time.monotonic()
+        results = run_many(given.first, given.seeds, given.redis, given.processes)
+        say(summary(results, time.monotonic() - started))
+        return 1 if any(one.violation for one in results) else 0
     with stores(given.redis) as make_store:
         result = Simulation(given.seed, make_store, keep_trace=True).run()
     say("\n".join(result.trace))

@@ -25,12 +25,13 @@ from tests.simulation.worker import Parts
 
 @dataclass(frozen=True)
 class Mutant:
-    """What is wrong, with what it is made, and faults without which it must be seen."""
+    """What is wrong, with what it is made, and kinds of faults without which it must be seen."""
 
     name: str
     parts: Parts = Parts()
     make_store: MakeStore = FakeRedis
     without: tuple[str, ...] = ()
+    seed: int = 0  # one that is known to show it
 
     def run(self, seed: int) -> Result:
         """One seed with the mutant in place of the product."""
@@ -89,6 +90,15 @@ def claim_that_raises_no_number(redis: Any, keys: list[bytes], argv: list[bytes]
     if held != b"0":
         redis.call("HSET", keys[1], "claim", held)
         answer[1] = held
+    return answer
+
+
+def lease_that_counts_from_what_is_stored(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    before = redis.call("HGET", keys[0], "lease_number") or b"0"
+    answer = fake_scripts.lease(redis, keys, argv)
+    if answer[0] == b"OK" and answer[1] != before:
+        answer[1] = b"%d" % (int(before) + 1)
+        redis.call("HSET", keys[0], "lease_number", answer[1])
     return answer
 
 
@@ -307,6 +317,7 @@ MUTANTS = (
         "zombie lease holder accepted",
         make_store=leases(under_any_lease(fake_scripts.cut), under_any_lease(fake_scripts.publish)),
     ),
+    Mutant("lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored})),
     Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps)),
     Mutant("step in memory not compared", Parts(leader=TrustsItsMemory)),
     Mutant("users merged after the publish", Parts(ledger=UsersAfterPublish)),

@@ -100,18 +100,19 @@ class Nemesis:
         """Until the time of faults is over."""
         self.network.rates = self.plan.rates
         self.kafka.jump, self.kafka.unacknowledged = self.plan.jump, self.plan.unacknowledged
-        snapshot = self.checks.remember()
+        snapshots = [self.checks.remember()]
         while self.loop.time() < self.plan.seconds:
             await asyncio.sleep(self.rng.expovariate(1 / self.plan.pause_s))
             if self.rng.random() < 0.5:
-                snapshot = self.checks.remember()
+                snapshots.append(self.checks.remember())
             if not self.plan.kinds:
                 continue
             kind = self.rng.choice(self.plan.kinds)
             if kind == "redis restored":
                 self.fault(kind)
                 self.network.restart()
-                self.checks.restored(*snapshot)
+                del snapshots[1 + self.rng.randrange(max(0, len(snapshots) - 3), len(snapshots)) :]
+                self.checks.restored(*snapshots[-1])
             else:
                 self._bring(kind)
         self._mend()

@@ -20,7 +20,9 @@ Run = Callable[[], Any]
 
 
 class Store(Protocol):
-    """Redis, fake or real: both answer alike."""
+    """Redis, fake or real: both answer alike, but for users, who are counted within so many."""
+
+    users_within: int
 
     def request(self, method: str, *args: Any) -> Any:
         """One command by its name in redis-py."""

@@ -15,6 +15,8 @@ _CLOCK = "simulation:clock"
 class RealRedis:
     """Every script reads the time from a key instead of the server's clock; else its text is the product's."""
 
+    users_within = 2  # of some 30 in an hour: a HyperLogLog's registers collide now and then
+
     def __init__(self, url: str, now_ms: Callable[[], int], texts: Mapping[str, str] = {}) -> None:
         self._client: Any = redis.Redis.from_url(url)
         self._client.flushdb()
