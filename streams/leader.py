@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import time
 
 import msgspec
 
@@ -34,14 +33,14 @@ FORGOTTEN_MS = 600_000
 class Leader:
     """Rolls up while it holds the lease; every worker has one and tries."""
 
-    def __init__(self, deps: Deps) -> None:
+    def __init__(self, deps: Deps, holder: str = "") -> None:
         self._deps = deps
         self._tables = TableKeys(deps.settings.prefix)
-        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}"
         self._rollup: RollUp | None = None
         self._lease_number = 0
+        self._published = 0  # the step whose outcome `_rollup` holds
         self._last_step = 0.0
-        self._published = 0
         self._undone: Undone | None = None  # None = not looked yet, since the lease was taken or Redis went back
         self._checkpoints = Checkpointer(
             deps.ledger, deps.outbound, deps.settings.prefix, int(deps.settings.checkpoint_minutes * 60_000)
@@ -76,7 +75,6 @@ class Leader:
             self._rollup = self._undone = None
             self._checkpoints.forget()
             self._lease_number = lease.number
-        self._published = lease.published
         try:
             record = await self._step(lease)
         except BaseException:
@@ -98,21 +96,56 @@ class Leader:
     async def _step(self, lease: Lease) -> StepRecord | None:
         """Publish the next step; its record, or None where none is due or another holds the lease."""
         ledger, settings = self._deps.ledger, self._deps.settings
-        rollup = self._rollup or await self._load()
-        self._rollup = rollup
+        clock = asyncio.get_running_loop().time
+        if self._rollup is None:
+            self._rollup = await self._load()
+            self._published = lease.published
+        rollup = self._rollup
         undone = await self._look_for_undone(lease, rollup)
-        profiles, mutes = self._deps.profiles, self._deps.mutes
-        profiles_read, mutes_read = profiles.next_offset, mutes.next_offset
-        news = (profiles_read, mutes_read) != (rollup.common.profiles, rollup.common.mutes)
-        force = news or undone.ahead > 0 or time.monotonic() - self._last_step >= settings.idle_step_seconds
+        read = self._deps.profiles.next_offset, self._deps.mutes.next_offset
+        force = (
+            read != (rollup.common.profiles, rollup.common.mutes)
+            or undone.ahead > 0
+            or clock() - self._last_step >= settings.idle_step_seconds
+        )
         step = await ledger.cut(lease, force)
         if isinstance(step, str):
             if step == "FENCED":
                 self._rollup = None
             return None
+        if step.number != self._published + 1:
+            # Redis went back in time, or a publish whose reply was lost came through late.
+            log.warning("rollup_reloaded", step=step.number, held=self._published)
+            self._rollup = None
+            return None
         await self._deps.failpoint("cut")
-        started = time.perf_counter()
+        started = clock()
         await ledger.merge_users(step)
+        outcome, writes = await self._outcome(rollup, step, undone, *read)
+        answer = await ledger.publish(lease, step, writes)
+        if answer != "OK":
+            log.warning("step_refused", step=step.number, answer=answer)
+            self._rollup = None
+            return None
+        self._published = step.number
+        self._last_step = clock()
+        self._undone = Undone()
+        log.info(
+            "step_published",
+            step=step.number,
+            stream_time=outcome.stream_time_ms,
+            markets=len(outcome.changed_markets),
+            alerts=[(alert.id, alert.state) for alert in outcome.alerts],
+            shifts=[shift.id for shift in outcome.shifts],
+            ms=round((clock() - started) * 1000, 1),
+        )
+        return outcome.journal
+
+    async def _outcome(
+        self, rollup: RollUp, step: CutStep, undone: Undone, profiles_read: int, mutes_read: int
+    ) -> tuple[StepOutcome, list[Command]]:
+        """What one step comes to, and every write of it."""
+        ledger, settings, profiles = self._deps.ledger, self._deps.settings, self._deps.profiles
         changed = await asyncio.to_thread(rollup.take, step)
         if rollup.common.stream_time_ms is not None:
             await count_users(ledger, rollup, step)
@@ -138,26 +171,10 @@ class Leader:
         outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
         degraded = bool(context.problems)
         writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info, degraded)
-        writes += operator_writes(ledger, settings.prefix, portfolio, mutes.active(step.now_ms), len(bad))
+        mutes = self._deps.mutes.active(step.now_ms)
+        writes += operator_writes(ledger, settings.prefix, portfolio, mutes, len(bad))
         writes += await self._taken_back(undone, outcome, step.now_ms)
-        answer = await ledger.publish(lease, step, writes)
-        if answer == "FENCED":
-            log.warning("step_refused", step=step.number)
-            self._rollup = None
-            return None
-        self._last_step = time.monotonic()
-        self._undone = Undone()
-        self._published = step.number
-        log.info(
-            "step_published",
-            step=step.number,
-            stream_time=outcome.stream_time_ms,
-            markets=len(changed),
-            alerts=[(alert.id, alert.state) for alert in outcome.alerts],
-            shifts=[shift.id for shift in outcome.shifts],
-            ms=round((time.perf_counter() - started) * 1000, 1),
-        )
-        return outcome.journal
+        return outcome, writes
 
     async def _load(self) -> RollUp:
         """The state as the last published step left it."""
@@ -195,7 +212,7 @@ class Leader:
         info = self._deps.classifier.info
         return WorkerState(
             holder=self._holder,
-            at=time.time_ns() // 1_000_000,
+            at=self._deps.now_ms(),
             model=info.id,
             model_sha256=info.sha256,
             device=info.device,
@@ -213,7 +230,7 @@ class Leader:
 
     async def _problems(self) -> tuple[str, ...]:
         """What is wrong with the models and devices of the workers that live, in words; the long dead are forgotten."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._deps.now_ms()
         words = await self._deps.ledger.workers()
         states = [msgspec.json.decode(word, type=WorkerState) for word in words.values()]
         await self._deps.ledger.forget_workers([one.holder for one in states if now_ms - one.at > FORGOTTEN_MS])

@@ -1,7 +1,7 @@
 """The atomic commit in Redis: claims, offsets, deltas, steps, outbox; the owner of all internal key names."""
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -75,12 +75,18 @@ def checksum(value: bytes | None) -> int:
 class Ledger:
     """Redis seen as a ledger. Every method raises Unavailable (retriable), LedgerLost or LedgerBroken."""
 
-    def __init__(self, url: str, prefix: str, max_open_cells: int = 500_000) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        max_open_cells: int = 500_000,
+        connect: Callable[[str], Any] = connect_async,
+    ) -> None:
         self.keys = Keys(prefix)
         self.url = url
         self._max_open_cells = max_open_cells
         self._generation: str | None = None
-        self.redis = connect_async(url)
+        self.redis = connect(url)
         folder = files("streams") / "lua"
         self._scripts = {
             name: self.redis.register_script((folder / f"{name}.lua").read_text("utf-8")) for name in _SCRIPTS

@@ -98,7 +98,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         consumer.subscribe([self._topic], listener=self)
         self._consumer = consumer
         async for attempt in tenacity.AsyncRetrying(
-            wait=tenacity.wait_exponential_jitter(0.2, 5), retry=tenacity.retry_if_exception_type(OSError)
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5), retry=tenacity.retry_if_exception_type(OSError)
         ):
             with attempt:
                 try:
@@ -144,9 +144,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """
         self._forget(number)
         partition = TopicPartition(self._topic, number)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.claim_timeout_seconds
         retrying = tenacity.AsyncRetrying(
-            wait=tenacity.wait_exponential_jitter(0.1, 2),
-            stop=tenacity.stop_after_delay(self._settings.claim_timeout_seconds),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=2),
+            stop=lambda _: loop.time() >= deadline,
             retry=tenacity.retry_if_exception_type((Unavailable, OSError)),
         )
         try:

@@ -42,6 +42,11 @@ Result = TypeVar("Result")
 PROFILES_WAIT_S = 30.0
 
 
+def epoch_ms() -> int:
+    """The clock of this machine."""
+    return time.time_ns() // 1_000_000
+
+
 @dataclass(frozen=True)
 class Deps:
     """What the agents work with; tests pass fakes of the same shape."""
@@ -56,6 +61,7 @@ class Deps:
     hash_user: Callable[[str], bytes]
     candidate: Classifier | None = None
     failpoint: Failpoint = no_failpoint
+    now_ms: Callable[[], int] = epoch_ms
     progress: Progress = field(default_factory=Progress)
     find_undone: FindUndone = find_undone
 
@@ -92,7 +98,7 @@ async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: 
             log.warning("waiting", what=what, attempt=state.attempt_number, error=str(error))
 
     retrying = tenacity.AsyncRetrying(
-        wait=tenacity.wait_exponential_jitter(0.05, 2.0),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=2.0),
         retry=tenacity.retry_if_exception_type(Unavailable),
         before_sleep=say,
     )
@@ -127,14 +133,14 @@ class Scorer:
         if not batch.events:
             empty = np.zeros((0, 1), np.float32)
             return ScoredBatch(batch, empty, empty)
-        started = time.perf_counter()
         loop = asyncio.get_running_loop()
+        started = loop.time()
         try:
             predictions = await loop.run_in_executor(self._thread, self._classify, batch)
         except BadOutput:
             batch, predictions = await loop.run_in_executor(self._thread, self._one_by_one, batch)
         shadow = await loop.run_in_executor(self._thread, self._shadow, batch)
-        self._pace(len(batch.events), time.perf_counter() - started)
+        self._pace(len(batch.events), loop.time() - started)
         return ScoredBatch(batch, predictions.sentiment, predictions.topic, shadow, predictions.unknown)
 
     def _shadow(self, batch: DecodedBatch) -> NDArray[np.int64] | None:
@@ -215,8 +221,8 @@ class Committer:
         if self._deps.settings.classified and scored.batch.events:
             records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hash_user)
             await self._patiently(lambda: self._deps.outbound.classified(records), "classified")
-        now_ms = time.time_ns() // 1_000_000
-        delta = aggregate(scored, self._deps.layout, self._deps.hash_user, now_ms, self._deps.settings.excerpts)
+        deps = self._deps
+        delta = aggregate(scored, deps.layout, deps.hash_user, deps.now_ms(), deps.settings.excerpts)
         answer, detail = await self._patiently(lambda: self._commit_once(scored, delta), "commit")
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)
@@ -244,9 +250,9 @@ class Committer:
 
     async def _hint(self, scored: ScoredBatch) -> None:
         """Commit the group offset about once a second per partition; a failure only ages lag displays."""
-        number = scored.batch.position.partition
-        if time.monotonic() - self._hints.get(number, 0.0) > 1.0:
-            self._hints[number] = time.monotonic()
+        number, now = scored.batch.position.partition, asyncio.get_running_loop().time()
+        if now - self._hints.get(number, 0.0) > 1.0:
+            self._hints[number] = now
             with contextlib.suppress(Exception):
                 await self._source.commit_hint(scored.batch.position)
 

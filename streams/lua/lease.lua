@@ -12,9 +12,11 @@ local held = ledger[2] and tonumber(ledger[3] or '0') > now
 if held and ledger[2] ~= ARGV[1] then
   return {'HELD', ledger[6]}
 end
-local number = tonumber(ledger[4] or '0')
-if not held or ledger[2] ~= ARGV[1] then
-  number = redis.call('HINCRBY', KEYS[1], 'lease_number', 1)
+local number = ledger[4] or '0'
+if not held then
+  -- Never below the clock: a Redis that was restored to an older state must not hand out a number twice.
+  number = string.format('%.0f', math.max(tonumber(number) + 1, now))
 end
-redis.call('HSET', KEYS[1], 'lease_holder', ARGV[1], 'lease_until', string.format('%.0f', now + tonumber(ARGV[2])))
+redis.call('HSET', KEYS[1], 'lease_holder', ARGV[1], 'lease_until', string.format('%.0f', now + tonumber(ARGV[2])),
+  'lease_number', number)
 return {'OK', ledger[6], number, ledger[5]}

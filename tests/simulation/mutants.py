@@ -1,0 +1,326 @@
+"""Faults planted in the commit path, each a small replacement of product code or of a script: the simulation must see
+them."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from streams.batches import DecodedBatch, Delta, Position, ScoredBatch
+from streams.errors import LedgerBroken, Unavailable
+from streams.leader import OUTBOX_SLICE, Leader
+from streams.ledger import Ledger
+from streams.ledger_types import Answer, Claim, Command, CutStep, Lease
+from streams.redis_connection import translated_errors
+from streams.source import Source
+from streams.worker import Committer
+from tests.simulation import fake_scripts
+from tests.simulation.fake_redis import FakeRedis
+from tests.simulation.fake_scripts import SCRIPTS, Script
+from tests.simulation.simulation import MakeStore, Result, Simulation
+from tests.simulation.worker import Parts
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is wrong, with what it is made, and kinds of faults without which it must be seen."""
+
+    name: str
+    parts: Parts = Parts()
+    make_store: MakeStore = FakeRedis
+    without: tuple[str, ...] = ()
+    seed: int = 0  # one that is known to show it
+
+    def run(self, seed: int) -> Result:
+        """One seed with the mutant in place of the product."""
+        return Simulation(seed, self.make_store, self.parts, without=self.without).run()
+
+
+# --- scripts ----------------------------------------------------------------------------------------------------------
+
+
+def with_scripts(changed: Mapping[str, Script]) -> MakeStore:
+    """A fake with some scripts replaced."""
+    return lambda now_ms: FakeRedis(now_ms, {**SCRIPTS, **changed})
+
+
+def commit_without_claim_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    return fake_scripts.commit(redis, keys, [argv[0], redis.call("HGET", keys[1], "claim") or b"", *argv[2:]])
+
+
+def commit_without_start_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    at = redis.call("HGET", keys[1], "next")
+    return fake_scripts.commit(redis, keys, argv if at == argv[3] else [*argv[:2], at, *argv[3:]])
+
+
+def commit_that_counts_a_repeated_batch(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    if redis.call("HGET", keys[1], "next") == argv[3]:
+        redis.call("HSET", keys[1], "next", argv[2])
+    return fake_scripts.commit(redis, keys, argv)
+
+
+def under_any_lease(script: Script) -> Script:
+    return lambda redis, keys, argv: script(
+        redis, keys, [argv[0], redis.call("HGET", keys[0], "lease_number") or b"", *argv[2:]]
+    )
+
+
+def cut_that_leaves_the_step_open(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    opened = redis.call("HGET", keys[0], "open")
+    answer = fake_scripts.cut(redis, keys, argv)
+    redis.call("HSET", keys[0], "open", opened)
+    return answer
+
+
+def publish_of_an_open_step(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    redis.call("HSET", keys[0], "open", int(argv[2]) + 1)
+    return fake_scripts.publish(redis, keys, argv)
+
+
+def publish_without_step_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    redis.call("HSET", keys[0], "published", int(argv[2]) - 1, "open", int(argv[2]) + 1)
+    return fake_scripts.publish(redis, keys, argv)
+
+
+def claim_that_raises_no_number(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    held = redis.call("HGET", keys[1], "claim")
+    answer = fake_scripts.claim(redis, keys, argv)
+    if held != b"0":
+        redis.call("HSET", keys[1], "claim", held)
+        answer[1] = held
+    return answer
+
+
+def lease_that_counts_from_what_is_stored(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    before = redis.call("HGET", keys[0], "lease_number") or b"0"
+    answer = fake_scripts.lease(redis, keys, argv)
+    if answer[0] == b"OK" and answer[1] != before:
+        answer[1] = b"%d" % (int(before) + 1)
+        redis.call("HSET", keys[0], "lease_number", answer[1])
+    return answer
+
+
+def fails_after_some_writes(now_ms: Callable[[], int]) -> FakeRedis:
+    """Now and then a commit's script ends with an error after its n-th write."""
+    rng = random.Random(1)
+
+    def before_write(name: str) -> None:
+        if name in ("RPUSH", "PFADD") and rng.random() < 0.05:
+            raise ResponseError("OOM command not allowed")
+
+    return FakeRedis(now_ms, before_write=before_write)
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+class OffsetFirst(Ledger):
+    """Offset and counts in two requests, the offset first."""
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        answer = await super().commit(batch, replace(delta, counts={}))
+        if answer[0] == "OK":
+            await self._count(delta)
+        return answer
+
+    async def _count(self, delta: Delta) -> None:
+        with translated_errors(self.url):
+            opened = (await self.redis.hget(self.keys.ledger, "open")).decode()
+            async with self.redis.pipeline(transaction=True) as pipe:
+                for field, value in delta.counts.items():
+                    pipe.hincrby(f"{self.keys.prefix}step:{opened}:counts", field, value)
+                await pipe.execute()
+
+
+class CountsFirst(OffsetFirst):
+    """Offset and counts in two requests, the counts first."""
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        await self._count(delta)
+        return await Ledger.commit(self, batch, replace(delta, counts={}))
+
+
+class RetriesBrokenScripts(Ledger):
+    """A script's error is taken for an outage: the commit is tried again."""
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        try:
+            return await super().commit(batch, delta)
+        except LedgerBroken as error:
+            raise Unavailable(str(error)) from error
+
+
+class ForgetsIds(Ledger):
+    """A claim does not restore which ids were seen."""
+
+    async def claim(self, partition: int) -> Claim:
+        return replace(await super().claim(partition), id_chunks=[])
+
+
+class UsersAfterPublish(Ledger):
+    """A step's users are merged when it is published already."""
+
+    async def merge_users(self, step: CutStep) -> None:
+        return None
+
+    async def publish(self, lease: Lease, step: CutStep, writes: Any) -> Answer:
+        answer = await super().publish(lease, step, writes)
+        await super().merge_users(step)
+        return answer
+
+
+class PublishesInParts(Ledger):
+    """The outbox is written by a request of its own, after the step."""
+
+    async def publish(self, lease: Lease, step: CutStep, writes: Any) -> Answer:
+        writes = list(writes)
+        outbox = [write for write in writes if write[:2] == ["XADD", self.keys.outbox]]
+        answer = await super().publish(lease, step, [write for write in writes if write not in outbox])
+        with translated_errors(self.url):
+            for write in outbox:
+                await self.redis.xadd(*write[1:])
+        return answer
+
+
+# --- source, committer, leader ----------------------------------------------------------------------------------------
+
+
+class BlindSource(Source):
+    """Does not look whether Redis went back in time."""
+
+    async def look_at_ledger(self) -> None:
+        return None
+
+
+class TrustingSource(Source):
+    """Takes whatever offset a fetch begins with."""
+
+    async def _take(self, partition: Any, records: Any) -> None:
+        if state := self._assigned.get(partition.partition):
+            state.sought_again = state.next - 1 if state.verify else state.next
+        await super()._take(partition, records)
+
+
+class IgnoresRefusals(Committer):
+    """Any answer is success."""
+
+    async def _commit_once(self, scored: ScoredBatch, delta: Delta) -> tuple[str, str]:
+        await super()._commit_once(scored, delta)
+        return "OK", ""
+
+
+class DropsRefused(Committer):
+    """A refused batch is dropped, and the partition not claimed anew."""
+
+    async def _commit(self, scored: ScoredBatch) -> None:
+        claim_again, self._source.claim_again = self._source.claim_again, nothing  # type: ignore[method-assign]
+        try:
+            await super()._commit(scored)
+        finally:
+            self._source.claim_again = claim_again  # type: ignore[method-assign]
+
+
+async def nothing(position: Position) -> None:
+    """Do nothing."""
+
+
+class CommitsBeforeSending(Committer):
+    """Dead letters and what the model said are sent after the commit."""
+
+    async def _commit(self, scored: ScoredBatch) -> None:
+        held, outbound = Held(), self._deps.outbound
+        self._deps = replace(self._deps, outbound=held)  # type: ignore[arg-type]
+        await super()._commit(scored)
+        self._deps = replace(self._deps, outbound=outbound)
+        for letters in held.letters:
+            await self._patiently(lambda: outbound.dead_letters(letters), "dead letters")  # noqa: B023
+        for records in held.records:
+            await self._patiently(lambda: outbound.classified(records), "classified")  # noqa: B023
+
+
+class Held:
+    """Keeps what is to be sent."""
+
+    def __init__(self) -> None:
+        self.letters: list[Any] = []
+        self.records: list[Any] = []
+
+    async def dead_letters(self, letters: Sequence[Any]) -> None:
+        self.letters.append(letters)
+
+    async def classified(self, records: Sequence[Any]) -> None:
+        self.records.append(records)
+
+
+class TrimsFirst(Leader):
+    """The outbox is trimmed before Kafka has acknowledged."""
+
+    async def _relay(self) -> None:
+        while entries := await self._deps.ledger.read_outbox(OUTBOX_SLICE):
+            await self._deps.ledger.trim_outbox(entries)
+            await self._deps.outbound.relay(entries)
+
+
+class KeepsHalfSteps(Leader):
+    """What a failed step left in memory is kept."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "_rollup" or value is not None or not hasattr(self, name):
+            super().__setattr__(name, value)
+
+
+class TrustsItsMemory(Leader):
+    """Does not compare the step it cut with the one that its memory holds."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, AnyNumber() if name == "_published" else value)
+
+
+class AnyNumber(int):
+    """Equal to every other."""
+
+    def __add__(self, other: int) -> "AnyNumber":
+        return self
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+def leases(cut: Script = fake_scripts.cut, publish: Script = fake_scripts.publish) -> MakeStore:
+    """A fake whose cut and publish are replaced."""
+    return with_scripts({"cut": cut, "publish": publish})
+
+
+MUTANTS = (
+    Mutant("no claim check", make_store=with_scripts({"commit": commit_without_claim_check})),
+    Mutant("a claim raises no number", make_store=with_scripts({"claim": claim_that_raises_no_number})),
+    Mutant("no start check", make_store=with_scripts({"commit": commit_without_start_check})),
+    Mutant("a repeated batch counts again", make_store=with_scripts({"commit": commit_that_counts_a_repeated_batch})),
+    Mutant("offset moved first", Parts(ledger=OffsetFirst)),
+    Mutant("counts moved first", Parts(ledger=CountsFirst)),
+    Mutant("error after the n-th write, tried again", Parts(ledger=RetriesBrokenScripts), fails_after_some_writes),
+    Mutant("ids seen not restored", Parts(ledger=ForgetsIds)),
+    Mutant(
+        "refusal treated as success, never looked at",
+        Parts(committer=IgnoresRefusals, source=BlindSource),
+        without=("redis restored",),
+    ),
+    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused)),
+    Mutant("sent after the commit", Parts(committer=CommitsBeforeSending)),
+    Mutant("a fetch's begin is trusted", Parts(source=TrustingSource)),
+    Mutant("rewind not looked for", Parts(source=BlindSource)),
+    Mutant("published before it is cut", make_store=leases(cut_that_leaves_the_step_open, publish_of_an_open_step)),
+    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check)),
+    Mutant(
+        "zombie lease holder accepted",
+        make_store=leases(under_any_lease(fake_scripts.cut), under_any_lease(fake_scripts.publish)),
+    ),
+    Mutant("lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored})),
+    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps)),
+    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory)),
+    Mutant("users merged after the publish", Parts(ledger=UsersAfterPublish)),
+    Mutant("outbox written apart from the step", Parts(ledger=PublishesInParts)),
+    Mutant("trimmed before relayed", Parts(leader=TrimsFirst)),
+)
