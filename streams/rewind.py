@@ -1,6 +1,6 @@
 """What a Redis that came back older has forgotten of what was published, and how the next step takes it back."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -31,12 +31,24 @@ async def find_undone(bootstrap: str, prefix: str, seq: int) -> Undone:
     newest = await _newest_seq(bootstrap, topic_name(prefix, "market.steps"))
     if newest <= seq:
         return Undone()
+    alerts = await read_all(bootstrap, topic_name(prefix, "market.alerts"))
+    return undone_of(newest, [record.value or b"" for record in alerts], seq)
+
+
+def undone_of(newest: int, alerts: Iterable[bytes], seq: int) -> Undone:
+    """The same from what was read: `seq` of the journal's last step, and the alerts topic's values in order."""
     states: dict[str, AlertRecord] = {}
-    for record in await read_all(bootstrap, topic_name(prefix, "market.alerts")):
-        alert = msgspec.json.decode(record.value or b"", type=AlertRecord)
+    for value in alerts:
+        alert = msgspec.json.decode(value, type=AlertRecord)
         if alert.seq >= states.get(alert.id, alert).seq:
             states[alert.id] = alert
-    return Undone(newest - seq, tuple(alert for alert in states.values() if alert.seq > seq))
+    return Undone(max(0, newest - seq), tuple(alert for alert in states.values() if alert.seq > seq))
+
+
+def seq_of(step: bytes) -> int:
+    """`seq` of what a step published, from its record in the journal."""
+    record = msgspec.json.decode(step, type=StepRecord)
+    return record.step + record.ahead
 
 
 async def _newest_seq(bootstrap: str, topic: str) -> int:
@@ -52,8 +64,7 @@ async def _newest_seq(bootstrap: str, topic: str) -> int:
             consumer.seek(partition, at)
             record = await consumer.getone(partition)
             if (record.key or b"").isdigit():  # what else stands in the journal is no step
-                step = msgspec.json.decode(record.value, type=StepRecord)
-                return step.step + step.ahead
+                return seq_of(record.value)
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {bootstrap} does not answer: {error!r}. Operator action: start it.") from error
     finally:

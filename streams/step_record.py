@@ -20,7 +20,7 @@ class StepContext:
 
     `ahead`: `seq` of what the step publishes is its number and this. `profiles` is the offset in market.profiles up to
     which profiles are in force; `profiles_changed`: the portfolio is another than at the step before; `problems` with
-    workers' models and devices, in words; `allocation` the one in force; `model_info` what the model is, in plain values.
+    workers' models and devices, in words; `allocation` the one in force; `model_info` what the model is, as values.
     """
 
     spending: Spending

@@ -209,7 +209,7 @@ class Committer:
             LedgerRewound, LedgerLost, LedgerBroken: this process cannot go on.
         """
         await self._commit(scored)
-        self._deps.progress.finished(scored.batch.position)
+        self._deps.progress.finished()
 
     async def _commit(self, scored: ScoredBatch) -> None:
         position = scored.batch.position
@@ -226,6 +226,7 @@ class Committer:
         answer, detail = await self._patiently(lambda: self._commit_once(scored, delta), "commit")
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)
+            deps.progress.counted(position)
             await self._deps.failpoint("committed")
             await self._hint(scored)
         elif answer == "REWOUND":

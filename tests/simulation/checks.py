@@ -44,7 +44,7 @@ class Checks:
         if answer[0] != b"OK":
             return
         if name in ("claim", "lease"):
-            self._numbers_grow(keys[-1], int(answer[1]), str(args[0]) if args else "")
+            self._numbers_grow(keys[-1], int(answer[2 if name == "lease" else 1]), str(args[0]) if args else "")
             return
         if name in ("commit", "cut", "publish"):
             key = keys[1] if name == "commit" else keys[0]

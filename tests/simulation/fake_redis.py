@@ -10,7 +10,22 @@ from tests.simulation.fake_scripts import SCRIPTS, Script
 
 HYLL = b"HYLL"  # a HyperLogLog is a string; here it holds the exact set
 WRITES = frozenset(
-    ("HSET", "HDEL", "HINCRBY", "SET", "UNLINK", "SADD", "RPUSH", "LTRIM", "PFADD", "PFMERGE", "EXPIRE", "XADD", "XDEL")
+    (
+        "HSET",
+        "HDEL",
+        "HINCRBY",
+        "SET",
+        "UNLINK",
+        "RENAME",
+        "SADD",
+        "RPUSH",
+        "LTRIM",
+        "PFADD",
+        "PFMERGE",
+        "EXPIRE",
+        "XADD",
+        "XDEL",
+    )
 )
 
 
@@ -147,6 +162,12 @@ class FakeRedis:
 
     def _unlink(self, *keys: bytes) -> int:
         return sum(self.keys.pop(key, None) is not None for key in keys)
+
+    def _rename(self, key: bytes, new: bytes) -> bytes:
+        if key not in self.keys:
+            raise ResponseError("ERR no such key")
+        self.keys[new] = self.keys.pop(key)
+        return b"OK"
 
     def _expire(self, key: bytes, seconds: bytes) -> int:
         return int(key in self.keys)  # what expires is beyond every window; a simulation does not live so long

@@ -13,7 +13,7 @@ def init(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     if redis.call("HEXISTS", keys[0], "id"):
         return [b"EXISTS"]
     for number, first in enumerate(argv[2:]):
-        redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", first)
+        redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", first, "began", first)
     redis.call(
         "HSET", keys[0], "id", argv[1], "generation", argv[1], "open", 1, "published", 0, "partitions", len(argv) - 2
     )
@@ -58,8 +58,8 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         redis.call("SADD", step + b":users", bucket)
     for market, rows in payload[b"excerpts"].items():
         known = redis.call("HGET", step + b":excerpts", market)
-        rows = sorted(rows + (_unpacked(known) if known else []))
-        redis.call("HSET", step + b":excerpts", market, msgpack.packb(rows[:3], use_bin_type=False))
+        first = sorted(rows + (_unpacked(known) if known else []))[:3]
+        redis.call("HSET", step + b":excerpts", market, msgpack.packb(first, use_bin_type=False))
     for field, delta in payload[b"totals"].items():
         redis.call("HINCRBY", keys[3], field, delta)
     if payload[b"forget"] > 0:
@@ -76,20 +76,20 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 
 def lease(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/lease.lua`."""
-    ledger_id, holder, until, number, published = redis.call(
-        "HMGET", keys[0], "id", "lease_holder", "lease_until", "lease_number", "published"
+    ledger_id, holder, until, number, published, generation = redis.call(
+        "HMGET", keys[0], "id", "lease_holder", "lease_until", "lease_number", "published", "generation"
     )
-    if not ledger_id:
+    if not ledger_id or not generation:
         return [b"LOST"]
     now = redis.now_ms()
     held = holder and int(until or 0) > now
     if held and holder != argv[0]:
-        return [b"HELD", holder]
+        return [b"HELD", generation]
     number = number or b"0"
     if not held:
         number = b"%d" % max(int(number) + 1, now)
     redis.call("HSET", keys[0], "lease_holder", argv[0], "lease_until", now + int(argv[1]), "lease_number", number)
-    return [b"OK", number, published]
+    return [b"OK", generation, number, published]
 
 
 def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
@@ -108,9 +108,17 @@ def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
             return [b"NOTHING"]
         rows = []
         for at in range(int(partitions)):
-            row = redis.call("HMGET", argv[0] + b"partition:%d" % at, "next", "newest", "committed_at")
+            row = redis.call(
+                "HMGET", argv[0] + b"partition:%d" % at,
+                "next", "newest", "committed_at", "last_timestamp", "last_checksum", "began",
+            )  # fmt: skip
             rows.append([value or b"" for value in row])
-        packed = msgpack.packb({"now": b"%d" % redis.now_ms(), "partitions": rows}, use_bin_type=False)
+        content = {
+            "now": b"%d" % redis.now_ms(),
+            "partitions": rows,
+            "totals": redis.call("HGETALL", argv[0] + b"totals"),
+        }
+        packed = msgpack.packb(content, use_bin_type=False)
         redis.call("SET", base + b":cut", packed)
         redis.call("HSET", keys[0], "open", step + 1)
     buckets = redis.call("SMEMBERS", base + b":users")
@@ -157,7 +165,31 @@ def allocate(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     return [b"OK"]
 
 
-SCRIPTS: Mapping[str, Script] = {one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate)}
+def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/swap.lua`."""
+    ledger_id, number, opened, published = redis.call("HMGET", keys[0], "id", "lease_number", "open", "published")
+    if ((number or b"0") if ledger_id else b"") != argv[1]:
+        return [b"MOVED"]
+    payload = _unpacked(argv[2])
+    # ------------------------------------------------------------------------------------------------------------
+    if ledger_id:
+        for step in range(int(published) + 1, int(opened) + 1):
+            base = argv[0] + b"step:%d" % step
+            for bucket in redis.call("SMEMBERS", base + b":users"):
+                redis.call("UNLINK", base + b":users:" + bucket)
+            redis.call("UNLINK", base + b":counts", base + b":users", base + b":excerpts", base + b":cut")
+    for key in payload[b"old"]:
+        redis.call("UNLINK", key)
+    for staged, key in payload[b"renames"]:
+        redis.call("RENAME", staged, key)
+    for command, *args in payload[b"commands"]:
+        redis.call(command.decode(), *args)
+    return [b"OK"]
+
+
+SCRIPTS: Mapping[str, Script] = {
+    one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate, swap)
+}
 
 
 def _unpacked(content: bytes) -> Any:

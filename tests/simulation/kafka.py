@@ -14,6 +14,7 @@ from aiokafka.errors import IllegalStateError, KafkaTimeoutError, NoOffsetForPar
 from streams.batches import DeadLetter
 from streams.errors import Unavailable
 from streams.ledger_types import OutboxEntry
+from streams.rewind import Undone, seq_of, undone_of
 from tests.simulation.clock import VirtualLoop
 
 REBALANCE_TIMEOUT_S = 10.0
@@ -72,6 +73,16 @@ class Kafka:
         if self.down:
             await asyncio.sleep(self.rng.uniform(0.1, 3.0))
             raise KafkaTimeoutError
+
+    async def find_undone(self, bootstrap: str, prefix: str, seq: int) -> Undone:
+        """`streams.rewind.find_undone`, of this broker's topics."""
+        try:
+            await self.answer()
+        except KafkaTimeoutError as error:
+            raise Unavailable("Kafka does not answer") from error
+        steps = [value for key, value in self.topics.get(f"{prefix}.market.steps", ()) if key and key.isdigit()]
+        alerts = [value or b"" for _, value in self.topics.get(f"{prefix}.market.alerts", ())]
+        return undone_of(seq_of(steps[-1] or b"") if steps else 0, alerts, seq)
 
 
 class Group:

@@ -12,7 +12,7 @@ from streams.batches import DecodedBatch, Delta, Position, ScoredBatch
 from streams.errors import LedgerBroken, Unavailable
 from streams.leader import OUTBOX_SLICE, Leader
 from streams.ledger import Ledger
-from streams.ledger_types import Answer, Claim, Command, CutStep, Lease
+from streams.ledger_types import Answer, Claim, CutStep, Lease
 from streams.redis_connection import translated_errors
 from streams.source import Source
 from streams.worker import Committer
@@ -22,13 +22,15 @@ from tests.simulation.fake_scripts import SCRIPTS, Script
 from tests.simulation.simulation import MakeStore, Result, Simulation
 from tests.simulation.worker import Parts
 
+PRODUCT = Parts()
+
 
 @dataclass(frozen=True)
 class Mutant:
     """What is wrong, with what it is made, and kinds of faults without which it must be seen."""
 
     name: str
-    parts: Parts = Parts()
+    parts: Parts = PRODUCT
     make_store: MakeStore = FakeRedis
     without: tuple[str, ...] = ()
     seed: int = 0  # one that is known to show it
@@ -96,9 +98,9 @@ def claim_that_raises_no_number(redis: Any, keys: list[bytes], argv: list[bytes]
 def lease_that_counts_from_what_is_stored(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     before = redis.call("HGET", keys[0], "lease_number") or b"0"
     answer = fake_scripts.lease(redis, keys, argv)
-    if answer[0] == b"OK" and answer[1] != before:
-        answer[1] = b"%d" % (int(before) + 1)
-        redis.call("HSET", keys[0], "lease_number", answer[1])
+    if answer[0] == b"OK" and answer[2] != before:
+        answer[2] = b"%d" % (int(before) + 1)
+        redis.call("HSET", keys[0], "lease_number", answer[2])
     return answer
 
 

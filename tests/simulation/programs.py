@@ -76,7 +76,7 @@ class Side:
         if not self.claims:
             return None
         claim = self.claims[-1] if rng.random() < 0.8 else rng.choice(self.claims)
-        stored = (await self.ledger.positions([claim.partition]))[0] or 0
+        stored = (await self.ledger.positions([claim.partition]))[claim.partition]
         start = stored + rng.choice((0, 0, 0, 0, 0, -1, 1))
         generation = claim.generation if rng.random() < 0.95 else "other"
         position = Position(claim.partition, claim.number, generation, start, start + rng.choice((1, 1, 2, 5)))
@@ -146,6 +146,18 @@ class Side:
     async def _store_allocation(self, rng: random.Random) -> Any:
         return await self.ledger.store_allocation(rng.randrange(20), _writes(self.ledger, rng))
 
+    async def _swap(self, rng: random.Random) -> Any:
+        standing = await self.ledger.standing()
+        number = None if standing is None else standing[0] + rng.choice((0, 0, 1))
+        staged = f"{PREFIX}~staged:text"
+        self.store.request("set", staged, rng.randbytes(3))
+        published = 0 if standing is None else standing[1]
+        commands: list[list[Any]] = [["HSET", f"{PREFIX}:hash", "a", rng.randrange(9)]]
+        if standing is not None:  # as a staged ledger would: no step is open any more
+            commands.append(["HSET", self.ledger.keys.ledger, "open", published + 1])
+        renames = [(staged, f"{PREFIX}:text")]
+        return await self.ledger.swap(number, [f"{PREFIX}:list"], renames, commands), standing
+
     async def _get(self, rng: random.Random) -> Any:
         return await self.ledger.get(f"{PREFIX}:{rng.choice(('text', 'missing', 'hash'))}")
 
@@ -167,7 +179,8 @@ class Side:
         found = self.store.content()
         for key, value in found.items():
             if key.endswith(b":cut"):
-                found[key] = msgpack.unpackb(value)
+                found[key] = step = msgpack.unpackb(value)
+                step["totals"] = dict(zip(step["totals"][::2], step["totals"][1::2], strict=True))
             elif key.endswith(b":excerpts"):
                 found[key] = {market: msgpack.unpackb(rows, raw=True) for market, rows in value.items()}
         return found
@@ -176,7 +189,7 @@ class Side:
 CALLS = {name[1:]: weight for name, weight in {
     "_init": 2, "_claim": 8, "_commit": 40, "_lease": 12, "_release_lease": 2, "_cut": 12, "_merge_users": 5,
     "_publish": 12, "_read_outbox": 5, "_trim_outbox": 3, "_count": 1, "_count_users": 2, "_load_state": 1,
-    "_load_buckets": 1, "_workers": 2, "_store_allocation": 3, "_get": 2, "_check_redis": 1, "_remember": 1,
+    "_load_buckets": 1, "_workers": 2, "_store_allocation": 3, "_get": 2, "_check_redis": 1, "_remember": 1, "_swap": 2,
     "_restore": 1,
 }.items()}  # fmt: skip
 

@@ -74,9 +74,7 @@ class Simulation:
         self.checks = Checks(self.store, self.kafka, keys, LAYOUT, self._fail)
         self.network = Network(self.loop, self.store, draw(), self._fault, self._hit, self._ran)
         self.nemesis = Nemesis(Plan.of(draw(), without), draw(), self.loop, self.network, self.kafka, self.checks, self)
-        self.world = World(
-            self.loop, self.network, self.kafka, self._base_ms, self._ended, self.nemesis.at, parts
-        )
+        self.world = World(self.loop, self.network, self.kafka, self._base_ms, self._ended, self.nemesis.at, parts)
         self._same_holder = self.rng.random() < 0.5
         self._models = [other_model(1) if self.rng.random() < 0.1 else INFO for _ in range(3)]
         self._skews = [self.rng.choice((0, 0, -40_000, 40_000)) for _ in range(3)]
@@ -123,7 +121,7 @@ class Simulation:
         self.say("faults are over")
         calm = self.loop.time()
         while (left := self.checks.unfinished()) and self.loop.time() - calm < PATIENCE_S and not self._violation:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # virtual
         if left:
             self._fail(f"not live: {PATIENCE_S:.0f} s after the last fault {left}")
         return self.loop.time() - calm

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from streams.errors import LedgerLost
 from streams.ledger import Ledger
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.programs import CALLS, Side, program
@@ -56,4 +57,5 @@ async def test_both_answer_alike_where_there_is_no_ledger(redis_url: str, clock:
         ledger: Ledger = side.ledger
         answers = [await side.do(call, 1) for call in ("claim", "lease", "store_allocation")]
         assert ["LedgerLost"] * 3 == answers
-        assert [None] == await ledger.positions([0])
+        with pytest.raises(LedgerLost):
+            await ledger.positions([0])

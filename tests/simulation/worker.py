@@ -100,6 +100,7 @@ class Worker:
             hash_user=HASH_USER,
             failpoint=lambda at: world.failpoint(self.process, at),
             now_ms=lambda: world.now_ms() + skew_ms,
+            find_undone=world.kafka.find_undone,
         )
         self._deps = deps
         decoded: asyncio.Queue[Any] = asyncio.Queue(2)
