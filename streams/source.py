@@ -89,7 +89,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         consumer.subscribe([self._topic], listener=self)
         self._consumer = consumer
         async for attempt in tenacity.AsyncRetrying(
-            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5), retry=tenacity.retry_if_exception_type(OSError)
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5),
+            retry=tenacity.retry_if_exception_type(OSError),
         ):
             with attempt:
                 try:

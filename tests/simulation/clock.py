@@ -132,5 +132,5 @@ def close_quietly(work: Any) -> None:
     """Close a coroutine that will never go on; what it says to that interests nobody."""
     try:
         work.close()
-    except BaseException:  # noqa: BLE001
+    except BaseException:
         return

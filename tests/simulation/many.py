@@ -1,8 +1,8 @@
 """Runs seeds: many at once with a summary, or one with its trace.
 
-    python -m tests.simulation.many --seeds 1000 [--first 0] [--redis real] [--processes 2]
-    python -m tests.simulation.many --seed 17
-    python -m tests.simulation.many --mutants
+python -m tests.simulation.many --seeds 1000 [--first 0] [--redis real] [--processes 2]
+python -m tests.simulation.many --seed 17
+python -m tests.simulation.many --mutants
 """
 
 import argparse

@@ -1,5 +1,4 @@
-"""Faults planted in the commit path, each a small replacement of product code or of a script: the simulation must see
-them."""
+"""Faults planted in the commit path, small replacements of product code or of scripts: the simulation must see them."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ from streams.batches import DecodedBatch, Delta, Position, ScoredBatch
 from streams.errors import LedgerBroken, Unavailable
 from streams.leader import OUTBOX_SLICE, Leader
 from streams.ledger import Ledger
-from streams.ledger_types import Answer, Claim, Command, CutStep, Lease
+from streams.ledger_types import Answer, Claim, CutStep, Lease
 from streams.redis_connection import translated_errors
 from streams.source import Source
 from streams.worker import Committer
@@ -20,7 +19,7 @@ from tests.simulation import fake_scripts
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.fake_scripts import SCRIPTS, Script
 from tests.simulation.simulation import MakeStore, Result, Simulation
-from tests.simulation.worker import Parts
+from tests.simulation.worker import PRODUCT, Parts
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Mutant:
     """What is wrong, with what it is made, and kinds of faults without which it must be seen."""
 
     name: str
-    parts: Parts = Parts()
+    parts: Parts = PRODUCT
     make_store: MakeStore = FakeRedis
     without: tuple[str, ...] = ()
     seed: int = 0  # one that is known to show it
@@ -294,10 +293,14 @@ def leases(cut: Script = fake_scripts.cut, publish: Script = fake_scripts.publis
 
 
 MUTANTS = (
-    Mutant("no claim check", make_store=with_scripts({"commit": commit_without_claim_check})),
+    Mutant("no claim check", make_store=with_scripts({"commit": commit_without_claim_check}), seed=3),
     Mutant("a claim raises no number", make_store=with_scripts({"claim": claim_that_raises_no_number})),
-    Mutant("no start check", make_store=with_scripts({"commit": commit_without_start_check})),
-    Mutant("a repeated batch counts again", make_store=with_scripts({"commit": commit_that_counts_a_repeated_batch})),
+    Mutant("no start check", make_store=with_scripts({"commit": commit_without_start_check}), seed=3),
+    Mutant(
+        "a repeated batch counts again",
+        make_store=with_scripts({"commit": commit_that_counts_a_repeated_batch}),
+        seed=1,
+    ),
     Mutant("offset moved first", Parts(ledger=OffsetFirst)),
     Mutant("counts moved first", Parts(ledger=CountsFirst)),
     Mutant("error after the n-th write, tried again", Parts(ledger=RetriesBrokenScripts), fails_after_some_writes),
@@ -306,21 +309,27 @@ MUTANTS = (
         "refusal treated as success, never looked at",
         Parts(committer=IgnoresRefusals, source=BlindSource),
         without=("redis restored",),
+        seed=72,
     ),
-    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused)),
+    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=195),
     Mutant("sent after the commit", Parts(committer=CommitsBeforeSending)),
-    Mutant("a fetch's begin is trusted", Parts(source=TrustingSource)),
-    Mutant("rewind not looked for", Parts(source=BlindSource)),
-    Mutant("published before it is cut", make_store=leases(cut_that_leaves_the_step_open, publish_of_an_open_step)),
-    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check)),
+    Mutant("a fetch's begin is trusted", Parts(source=TrustingSource), seed=1),
+    Mutant("rewind not looked for", Parts(source=BlindSource), seed=190),
+    Mutant(
+        "published before it is cut", make_store=leases(cut_that_leaves_the_step_open, publish_of_an_open_step), seed=2
+    ),
+    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check), seed=105),
     Mutant(
         "zombie lease holder accepted",
         make_store=leases(under_any_lease(fake_scripts.cut), under_any_lease(fake_scripts.publish)),
+        seed=19,
     ),
-    Mutant("lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored})),
-    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps)),
-    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory)),
+    Mutant(
+        "lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored}), seed=3
+    ),
+    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps), seed=2),
+    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory), seed=159),
     Mutant("users merged after the publish", Parts(ledger=UsersAfterPublish)),
     Mutant("outbox written apart from the step", Parts(ledger=PublishesInParts)),
-    Mutant("trimmed before relayed", Parts(leader=TrimsFirst)),
+    Mutant("trimmed before relayed", Parts(leader=TrimsFirst), seed=6),
 )
