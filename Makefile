@@ -15,8 +15,12 @@ setup: $(LIGHT) ## light extras into .venv (about 185 MB), command .venv/bin/mar
 demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis, then live; Ctrl-C ends it
 	$(BIN)/marketpulse demo
 
-test: $(LIGHT) ## unit, contract, agent and integration tests, and three faults
+test: $(LIGHT) ## unit, contract, agent and integration tests, 300 simulated seeds, three faults
 	$(BIN)/python -m pytest --ignore=tests/models --ignore=tests/browser
+
+simulation: $(LIGHT) ## the ledger under faults on a virtual clock: SEEDS=10000, REDIS=real, MUTANTS=1; SEED=n replays one
+	$(BIN)/python -m tests.simulation.many --redis $(or $(REDIS),fake) \
+	  $(if $(MUTANTS),--mutants,$(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)))
 
 test-models: $(TRAIN) ## training and export with PyTorch (loads some 3 GB into .venv-train)
 	.venv-train/bin/python -m pytest tests/models
@@ -67,5 +71,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test test-models test-gpu test-browser check bench lock clean
+.PHONY: help setup demo test simulation test-models test-gpu test-browser check bench lock clean
 .DEFAULT_GOAL := help
