@@ -56,6 +56,12 @@ class CachedClassifier:
             self._known.popitem(last=False)
         return Predictions(sentiment, topic, unknown)
 
+    def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
+        """Hand the hint on for texts that are not remembered."""
+        pairs = list(zip(texts, languages, strict=True))
+        fresh = [one for one in pairs if _key(*one) not in self._known]
+        self._classifier.prefetch([text for text, _ in fresh], [language for _, language in fresh])
+
 
 def _key(text: str, language: str | None) -> bytes:
     content = f"{primary_language(language)}\n{text}".encode("utf-8", "surrogatepass")

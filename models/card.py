@@ -22,7 +22,8 @@ data card; parts may carry their own terms | 43k |
 
 SMALL = f"""\
 A small multilingual BERT (4 layers, 256 wide, 4 heads, WordPiece of 30,000 pieces), trained for this project, with two
-tables of linear votes on hashed word-piece 1- and 2-grams inside the graph. It learned from labels and from the soft
+tables of linear votes on hashed word-piece 1- and 2-grams inside the graph, which also hold what a machine on
+character n-grams learned. It learned from labels and from the soft
 labels of a larger teacher and of linear votes; `docs/model.md` tells how. Weights: Apache-2.0, as the project. The
 training texts are not part of it.
 

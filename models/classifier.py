@@ -55,3 +55,6 @@ class Classifier(Protocol):
 
     def classify(self, texts: Sequence[str], languages: Sequence[str | None]) -> Predictions:
         """Probabilities of each text, in the order given. Raises BadOutput."""
+
+    def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
+        """Do ahead what can be done before `classify` is asked for these texts: a hint, from another thread."""

@@ -8,8 +8,20 @@ from numpy.typing import NDArray
 FIRST_FACTOR, SECOND_FACTOR, PAIR_OFFSET = 1_000_003, 8_191, 17
 SINGLE_FACTOR, SINGLE_OFFSET = 7_919, 13
 
+Numbers = NDArray[np.int64]
 
-def buckets_of(ids: Sequence[int], buckets: int) -> NDArray[np.int64]:
+
+def single_buckets(pieces: Numbers, buckets: int) -> Numbers:
+    """Bucket numbers of pieces."""
+    return (pieces * SINGLE_FACTOR + SINGLE_OFFSET) % buckets
+
+
+def pair_buckets(first: Numbers, second: Numbers, buckets: int) -> Numbers:
+    """Bucket numbers of pairs of pieces."""
+    return (first * FIRST_FACTOR + second * SECOND_FACTOR + PAIR_OFFSET) % buckets
+
+
+def buckets_of(ids: Sequence[int], buckets: int) -> Numbers:
     """Bucket numbers of one text's pieces (without the marks at its ends) and of its pairs (with them).
 
     Args:
@@ -17,6 +29,4 @@ def buckets_of(ids: Sequence[int], buckets: int) -> NDArray[np.int64]:
         buckets: how many there are.
     """
     pieces = np.asarray(ids, np.int64)
-    single = (pieces[1:-1] * SINGLE_FACTOR + SINGLE_OFFSET) % buckets
-    pairs = (pieces[:-1] * FIRST_FACTOR + pieces[1:] * SECOND_FACTOR + PAIR_OFFSET) % buckets
-    return np.concatenate([single, pairs])
+    return np.concatenate([single_buckets(pieces[1:-1], buckets), pair_buckets(pieces[:-1], pieces[1:], buckets)])

@@ -24,6 +24,7 @@ PROVIDERS: dict[str, str] = {
     "cuda": "CUDAExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+MOST_AHEAD = 4_000
 MARKS = (2, 3)  # any two pieces: only shapes matter where they stand in
 UNKNOWN_PIECES = ("[UNK]", "<unk>")
 BATCH_LIMITS: dict[str, tuple[int, int]] = {"cpu": (2_048, 256), "cuda": (16_384, 1_024), "tensorrt": (16_384, 1_024)}
@@ -47,6 +48,7 @@ class OnnxClassifier:
         self._tokenizer = tokenizer
         self._manifest = manifest
         self._limits = BATCH_LIMITS[device]
+        self._ahead: dict[str, list[int]] = {}
         pieces = (tokenizer.token_to_id(name) for name in UNKNOWN_PIECES)
         self._unknown_id = next((number for number in pieces if number is not None), -1)
         self._info = ModelInfo(
@@ -77,10 +79,21 @@ class OnnxClassifier:
         _require_probabilities(topic)
         return Predictions(apply_calibration(sentiment, languages, self._manifest.calibration), topic, unknown)
 
+    def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
+        """Clean and tokenise beside the inference of the texts before; kept until `classify` asks for them."""
+        if len(self._ahead) > MOST_AHEAD:  # of batches that nobody asked for: they were another worker's by then
+            self._ahead.clear()
+        self._ahead.update(zip(texts, self._tokenised(texts), strict=True))
+
+    def _tokenised(self, texts: Sequence[str]) -> list[list[int]]:
+        return [one.ids for one in self._tokenizer.encode_batch_fast([clean(text) for text in texts])]
+
     def batches(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Cleaned, tokenised and padded batches: (row numbers, token ids, attention mask)."""
-        encodings = self._tokenizer.encode_batch_fast([clean(text) for text in texts])
-        tokens = [encoding.ids for encoding in encodings]
+        known = {text: ids for text in texts if (ids := self._ahead.pop(text, None))}
+        missing = [text for text in texts if text not in known]
+        known |= zip(missing, self._tokenised(missing), strict=True)
+        tokens = [known[text] for text in texts]
         planned = plan_batches([len(one) for one in tokens], *self._limits)
         return [(rows, *_padded([tokens[row] for row in rows], self._manifest.pad_id)) for rows in planned]
 

@@ -9,6 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from models.calibrate import apply_calibration, fit_calibration
+from models.characters import spellings
 from models.evaluate import FREQUENT_TOPIC, Evaluation
 from models.export import export
 from models.finish import finish
@@ -19,11 +20,11 @@ from models.rows import LabelledText, read_rows
 from models.scores import macro_f1
 from models.teacher import TeacherPlan, predict, train_teacher, translation_groups
 from models.train import Student, TrainingPlan, encode_rows, tokenizer_of, train
-from models.votes import SENTIMENT_BUCKETS, TOPIC_BUCKETS, VoteTable, fit_votes, out_of_fold
+from models.votes import SENTIMENT_BUCKETS, TOPIC_BUCKETS, VoteTable, fit_spelled_votes, out_of_fold
 
 CALIBRATION_TEXTS = 1_200
 VOTES_SHARPNESS = 2.0  # of votes as soft labels
-VOTES_WEIGHTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)  # that are tried on the development set
+VOTES_WEIGHTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0)  # that are tried on the development set
 Report = Callable[[str], object]
 
 
@@ -114,7 +115,7 @@ def _tables(
 ) -> tuple[VoteTable, VoteTable]:
     """Linear votes of both heads, fitted on all rows."""
     found = []
-    encoded = encode_rows(rows, tokenizer, plan.student)
+    encoded, spelled = encode_rows(rows, tokenizer, plan.student), spellings(tokenizer)
     for name, truth, weight, classes, buckets in (
         ("sentiment", encoded.label, encoded.weight, len(SENTIMENTS), plan.sentiment_buckets),
         ("topic", encoded.topic, np.ones_like(encoded.weight), len(TOPICS), plan.topic_buckets),
@@ -124,7 +125,7 @@ def _tables(
             report(f"fitting linear votes: {name}")
             chosen = np.flatnonzero(truth >= 0)
             ids = [encoded.ids[row] for row in chosen]
-            table = fit_votes(ids, truth[chosen], weight[chosen], classes, buckets)
+            table = fit_spelled_votes(ids, truth[chosen], weight[chosen], classes, buckets, spelled)
             votes = table.votes(encoded.ids)
             votes[chosen] = out_of_fold(ids, truth[chosen], weight[chosen], classes, buckets)
             np.savez(file, weights=table.weights, idf=table.idf, bias=table.bias, votes=votes)

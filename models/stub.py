@@ -25,3 +25,6 @@ class StubClassifier:
         topic = np.zeros((len(texts), len(TOPICS)), np.float32)
         topic[rows, hashes // len(SENTIMENTS) % len(TOPICS)] = 1.0
         return Predictions(sentiment, topic)
+
+    def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
+        """There is nothing to do ahead."""

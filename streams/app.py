@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from models.classifier import Classifier
 from models.load import load_classifier
 from strategy.portfolio import load_portfolio
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
+from streams.batches import DecodedBatch
 from streams.channels import SteadyChannel
 from streams.compacted import CompactedTopic
 from streams.ending import Ending
@@ -53,11 +55,16 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     ticks = SteadyChannel(app, maxsize=1)
     shifts = app.topic(topic_name(settings.prefix, "market.shifts"), value_type=bytes, value_serializer="raw")
     feedback = topic_name(settings.prefix, "feedback")
-    source = Source(settings, feedback, deps.ledger, decoded.put, progress=deps.progress)
-    leader = Leader(deps)
+
+    async def deliver(batch: DecodedBatch) -> None:
+        scorer.look_ahead(batch)
+        await decoded.put(batch)
+
+    source = Source(settings, feedback, deps.ledger, deliver, progress=deps.progress)
+    scorer, leader = Scorer(deps, source), Leader(deps)
     ending = Ending()
 
-    app.agent(decoded, name="classify")(ending(make_classify(Scorer(deps, source), scored)))
+    app.agent(decoded, name="classify")(ending(make_classify(scorer, scored)))
     app.agent(scored, name="commit")(ending(make_commit(Committer(deps, source))))
     app.agent(ticks, name="roll_up")(ending(make_roll_up(leader)))
     app.agent(shifts, name="reallocate")(ending(make_reallocate(Reallocator(deps))))
@@ -98,9 +105,15 @@ async def _wait_for_kafka(settings: Settings, progress: Progress) -> None:
         await health.stop()
 
 
+def _end_before_work(*_: object) -> None:
+    """SIGTERM while a model is loaded or Kafka is waited for; Faust takes over later."""
+    raise SystemExit(0)
+
+
 def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint) -> None:
     """Run one worker until a signal; never returns (SystemExit, or exit codes 75 and 78)."""
     configure_logs(settings)
+    signal.signal(signal.SIGTERM, _end_before_work)
     portfolio, candidate = load_portfolio(settings.portfolio), _candidate_of(settings)
     deps = make_deps(settings, classifier_of(settings), portfolio, candidate, failpoint)
     app = create_app(settings, deps)

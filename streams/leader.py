@@ -10,6 +10,7 @@ from strategy.portfolio import Portfolio
 from streams.contracts import AllocationRecord, PartitionState, WorkerState
 from streams.correction import confusion_of
 from streams.errors import Unavailable
+from streams.lag import LIVING_MS
 from streams.ledger import Ledger
 from streams.ledger_types import Command, CutStep, Lease
 from streams.logs import get_logger
@@ -23,7 +24,6 @@ from streams.worker import Deps
 log = get_logger("leader")
 
 OUTBOX_SLICE = 500
-LIVING_MS = 15_000
 FORGOTTEN_MS = 600_000
 
 

@@ -23,6 +23,7 @@ from strategy.portfolio import Portfolio
 from streams.aggregate import latency_of_bucket
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
 from streams.errors import Unavailable
+from streams.lag import Lag, lag_of
 from streams.ledger import Keys
 from streams.metrics import MarketMetrics
 from streams.mutes import mute_of
@@ -48,7 +49,7 @@ class Status(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """All markets at one step. `flags`, `newest_event` (epoch ms) and `reliability` are those of each market's record.
 
-    `mutes` are the silences in force when the step was published.
+    `mutes` are the silences in force when the step was published; `lag` is the one at the time of reading.
     """
 
     status: Status
@@ -61,6 +62,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     newest_event: dict[str, int | None] = {}
     reliability: dict[str, dict[str, dict[str, float]]] = {}
     workers: list[WorkerState] = []
+    lag: Lag = Lag(0, 0.0, 0)
 
     def muted(self, alert: AlertRecord, now_ms: int) -> bool:
         """Whether a silence covers an alert."""
@@ -202,6 +204,7 @@ class Reader:
                 pipe.get(self.tables.metrics(market))
             step, ledger, totals, alerts, allocation, outbox, portfolio, mutes, workers, *metrics = pipe.execute()
         records = [msgspec.json.decode(content, type=MetricsRecord) for content in metrics if content is not None]
+        states = [msgspec.json.decode(word, type=WorkerState) for word in workers]
         return Snapshot(
             status=self._status(step, ledger, totals, outbox),
             metrics={one.market: msgspec.convert(one.metrics, MarketMetrics) for one in records},
@@ -215,9 +218,8 @@ class Reader:
             flags={one.market: one.flags for one in records},
             newest_event={one.market: one.newest_event for one in records},
             reliability={one.market: one.reliability for one in records},
-            workers=sorted(
-                (msgspec.json.decode(word, type=WorkerState) for word in workers), key=lambda one: one.holder
-            ),
+            workers=sorted(states, key=lambda one: one.holder),
+            lag=lag_of(states, time.time_ns() // 1_000_000),
         )
 
     def _status(self, step: dict[bytes, bytes], ledger: dict[bytes, bytes], totals: Any, outbox: int) -> Status:

@@ -33,7 +33,8 @@ def _header(snapshot: Snapshot) -> Text:
     return Text(
         f"stream time {when}   step {status.step}   accepted {totals.get('accepted', 0):,}   duplicates "
         f"{totals.get('duplicates', 0):,}   dead letters {dead:,}   median latency "
-        f"{'-' if latency is None else f'{latency / 1000:.1f} s'}   model {status.model} on {status.device}",
+        f"{'-' if latency is None else f'{latency / 1000:.1f} s'}   lag {snapshot.lag.records:,} records, "
+        f"{snapshot.lag.seconds:.0f} s   model {status.model} on {status.device}",
         style="dim",
     )
 

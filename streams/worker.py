@@ -120,6 +120,12 @@ class Scorer:
         self._most = deps.settings.batch_records
         self._target_s = deps.settings.batch_target_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
+
+    def look_ahead(self, batch: DecodedBatch) -> None:
+        """Tokenise a batch while the model is busy with the one before."""
+        if batch.events:
+            self._ahead.submit(self._classifier.prefetch, *_asked(batch))
 
     async def score(self, batch: DecodedBatch) -> ScoredBatch:
         """Classify one batch; texts on which the model fails go to the dead letters."""
@@ -141,9 +147,7 @@ class Scorer:
         if self._candidate is None or not batch.events:
             return None
         try:
-            answered = self._candidate.classify(
-                [event.text for event in batch.events], [event.lang for event in batch.events]
-            )
+            answered = self._candidate.classify(*_asked(batch))
         except BadOutput as error:
             log.error("candidate_failed", error=str(error))
             return None
@@ -151,7 +155,7 @@ class Scorer:
         return labels
 
     def _classify(self, batch: DecodedBatch) -> Predictions:
-        return self._classifier.classify([event.text for event in batch.events], [event.lang for event in batch.events])
+        return self._classifier.classify(*_asked(batch))
 
     def _one_by_one(self, batch: DecodedBatch) -> tuple[DecodedBatch, Predictions]:
         kept, sentiment, topic = [], [], []
@@ -182,6 +186,10 @@ class Scorer:
         wanted = events / max(seconds, 1e-6) * self._target_s
         smoothed = 0.7 * self._source.records_per_batch + 0.3 * wanted
         self._source.records_per_batch = int(min(max(smoothed, 32), self._most))
+
+
+def _asked(batch: DecodedBatch) -> tuple[list[str], list[str | None]]:
+    return [event.text for event in batch.events], [event.lang for event in batch.events]
 
 
 class Committer:

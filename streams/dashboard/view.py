@@ -39,9 +39,16 @@ def view_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
         },
         "latency_ms": {"p50": latency_quantile(status.totals, 0.5), "p99": latency_quantile(status.totals, 0.99)},
         "workers": [
-            {"holder": one.holder, "device": one.device, "model": one.model, "silent_ms": max(0, now_ms - one.at)}
+            {
+                "holder": one.holder,
+                "device": one.device,
+                "model": one.model,
+                "silent_ms": max(0, now_ms - one.at),
+                "waiting": list(one.waiting),
+            }
             for one in snapshot.workers
         ],
+        "lag": {"records": snapshot.lag.records, "seconds": snapshot.lag.seconds},
         "markets": [
             _market(code, one, snapshot, active.get(code, [])) for code, one in sorted(snapshot.metrics.items())
         ],

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from transformers import BertConfig, BertModel
 
+from models.characters import characters_of, spellings
 from models.errors import BadArtifact
 from models.export import export
 from models.labels import SENTIMENTS, TOPICS
@@ -26,7 +29,7 @@ from models.release import ReleasePlan, release
 from models.rows import LabelledText
 from models.teacher import TeacherPlan, build_teacher, english_of, translation_groups
 from models.train import TrainingPlan, build_network, pad, train, train_tokenizer
-from models.votes import fit_votes, out_of_fold
+from models.votes import counted, fit_spelled_votes, fit_votes, out_of_fold
 
 pytestmark = [
     pytest.mark.models,
@@ -150,6 +153,33 @@ def test_votes_in_the_graph_are_those_of_the_table(texts: list[str]) -> None:
     assert not np.allclose(out_of_fold(ids, truth, weight, 3, 1 << 10), table.votes(ids))
 
 
+def test_votes_that_know_spelling_judge_words_they_never_saw() -> None:
+    """A word that shares its stem with a seen one is judged like it, also in the graph; without spelling it is not."""
+    stems = {"positive": "wonder", "negative": "terr", "neutral": "plai"}
+    texts = [f"the {stem}{end}" for stem in stems.values() for end in ("ful", "ible", "ns", "s", "er", "ly")]
+    words = sorted({word for text in texts for word in text.split()} | {f"{stem}ish" for stem in stems.values()})
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words]
+    tokenizer = Tokenizer(WordLevel({piece: at for at, piece in enumerate(pieces)}))
+    ids = [[2, *(tokenizer.token_to_id(word) for word in text.split()), 3] for text in texts]
+    truth, weight = np.repeat(np.arange(3), 6), np.ones(len(texts), np.float32)
+    unseen = [[2, tokenizer.token_to_id("the"), tokenizer.token_to_id(f"{stem}ish"), 3] for stem in stems.values()]
+    table = fit_spelled_votes(ids, truth, weight, 3, 1 << 12, spellings(tokenizer))
+    assert [0, 1, 2] == table.votes(unseen).argmax(axis=1).tolist()
+    assert [0, 1, 2] == NgramVotes(table.weights, table.idf, table.bias)(*pad(unseen)).argmax(1).tolist()
+    plain = fit_votes(ids, truth, weight, 3, 1 << 12).votes(unseen)
+    assert np.allclose(plain, plain[0])
+
+
+def test_pieces_and_pairs_spell_each_character_n_gram_once() -> None:
+    """What a text's buckets are spelled with is what its own characters give, each word after a space."""
+    spelled = ["", "", "", " ", " good", "ness", " iron"]
+    ids = [2, 4, 5, 6, 3]
+    characters = characters_of([ids], spelled, 1 << 12)
+    found = int((counted([ids], 1 << 12) @ characters).sum())
+    text = " goodness iron "
+    assert sum(len(text) - n + 1 for n in range(2, 6)) == found
+
+
 def test_a_teachers_vocabulary_is_exchanged(bert_folder: Path, texts: list[str]) -> None:
     """Known pieces keep their embeddings, new ones begin at the mean of their old parts; the body is the folder's."""
     tokenizer = train_tokenizer(iter(texts), PLAN)
@@ -193,9 +223,14 @@ def bert_folder(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_training_resumes(data: Path, tmp_path: Path) -> None:
-    """A training cut after its first epoch ends where one that ran through does, up to the rounding of its threads."""
-    plan = replace(PLAN, averaged_epochs=1)
+    """A training cut after its first epoch ends where one that ran through does, with the same pieces and one thread.
+
+    Pieces that are equally frequent are numbered differently each time, and threads round differently.
+    """
+    plan = replace(PLAN, averaged_epochs=1, threads=1)
     through = train(data, tmp_path / "through", plan, _silent)
+    (tmp_path / "cut").mkdir()
+    shutil.copy(tmp_path / "through" / "tokenizer.json", tmp_path / "cut")
     train(data, tmp_path / "cut", plan, _silent)
     (tmp_path / "cut" / "epoch-2.pt").unlink()
     resumed = train(data, tmp_path / "cut", plan, _silent)
@@ -205,7 +240,7 @@ def test_training_resumes(data: Path, tmp_path: Path) -> None:
         return sum(float((one[name] - other[name]).abs().sum()) for name in one)
 
     second_epoch = distance(first, through.state_dict())
-    assert distance(resumed.state_dict(), through.state_dict()) < 0.2 * second_epoch
+    assert distance(resumed.state_dict(), through.state_dict()) < 0.001 * second_epoch
 
 
 def _silent(line: str) -> None:

@@ -26,7 +26,7 @@ PURE = {
     for name in (
         "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics", "detectors",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
-        "redaction", "correction", "profiles", "mutes", "drift", "progress",
+        "redaction", "correction", "profiles", "mutes", "drift", "progress", "lag",
     )
 }  # fmt: skip
 IMPURE = {

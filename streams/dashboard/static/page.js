@@ -121,7 +121,9 @@ function show(view) {
     "dead letters": dead || "none",
     latency: `median ${number(view.latency_ms.p50)} ms, 99 % ${number(view.latency_ms.p99)} ms`,
     model: `${view.model} on ${view.device}`,
-    workers: view.workers.filter((one) => one.silent_ms < 60_000).map((one) => `${one.holder} (${one.device})`).join(", ") || "none alive",
+    workers: view.workers.filter((one) => one.silent_ms < 60_000)
+      .map((one) => `${one.holder} (${[one.device, ...one.waiting.map((what) => `waits for ${what}`)].join(", ")})`).join(", ") || "none alive",
+    lag: `${number(view.lag.records)} records, ${number(view.lag.seconds)} s`,
   };
   byId("health").replaceChildren(...Object.entries(facts).flatMap(([name, said]) => [element("dt", {}, name), element("dd", {}, said)]));
 }

@@ -16,10 +16,14 @@ class Counting(StubClassifier):
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.expected: list[str] = []
 
     def classify(self, texts: Sequence[str], languages: Sequence[str | None]) -> Predictions:
         self.asked += texts
         return super().classify(texts, languages)
+
+    def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
+        self.expected += texts
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), max_size=8), st.integers(1, 20))
@@ -51,3 +55,12 @@ def test_the_least_recently_used_is_forgotten() -> None:
     for text in "abacada":
         cached.classify([text], [None])
     assert list("abcd") == counting.asked
+
+
+def test_only_texts_that_are_not_remembered_are_looked_ahead_for() -> None:
+    """A remembered text needs no tokens."""
+    counting = Counting()
+    cached = CachedClassifier(counting, 100)
+    cached.classify(["a"], [None])
+    cached.prefetch(["a", "b", "a"], [None, None, "en"])
+    assert ["b", "a"] == counting.expected

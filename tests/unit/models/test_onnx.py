@@ -72,6 +72,16 @@ def test_threads_may_share_it(shipped: OnnxClassifier) -> None:
     assert max(largest_difference(expected, answer) for answer in answers) <= 0.001
 
 
+def test_looking_ahead_changes_no_answer(shipped: OnnxClassifier) -> None:
+    """Tokens made beforehand are used once; texts that were not announced, or come twice, are answered too."""
+    languages = [None] * 4
+    plain = shipped.classify(["good", "bad app", "good", "ok"], languages)
+    shipped.prefetch(["good", "bad app", "never asked for"], [None] * 3)
+    ahead = shipped.classify(["good", "bad app", "good", "ok"], languages)
+    assert np.allclose(plain.sentiment, ahead.sentiment, atol=1e-6)
+    assert ["never asked for"] == list(shipped._ahead)
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_texts_are_answered(shipped: OnnxClassifier, text: str) -> None:
     """A megabyte, escapes, lone surrogates and nothing at all give probabilities."""

@@ -1,0 +1,38 @@
+"""How far counting is behind Kafka: in records, and in seconds of record time."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from streams.contracts import WorkerState
+
+LIVING_MS = 15_000
+"""A worker whose last word is older does not count any more; it gives one every second or so."""
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """What living workers said last.
+
+    Args:
+        records: in the log and not counted yet.
+        seconds: age of the newest counted record of the partition that is furthest behind; 0 where nothing is behind.
+        watched: how many partitions a living worker has.
+    """
+
+    records: int
+    seconds: float
+    watched: int
+
+
+def lag_of(workers: Iterable[WorkerState], now_ms: int) -> Lag:
+    """The lag that workers' last words add up to at `now_ms`; of two words on one partition the younger holds."""
+    newest = {}
+    for worker in sorted(workers, key=lambda one: one.at):
+        if now_ms - worker.at < LIVING_MS:
+            newest.update(worker.partitions)
+    behind = [one.newest_record for one in newest.values() if one.lag and one.newest_record is not None]
+    return Lag(
+        records=sum(one.lag for one in newest.values()),
+        seconds=max([0.0, *((now_ms - at) / 1_000 for at in behind)]),
+        watched=len(newest),
+    )

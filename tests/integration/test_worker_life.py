@@ -1,0 +1,152 @@
+"""Worker processes as an orchestrator sees them: probes, SIGTERM, supervised restarts."""
+
+import asyncio
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from streams.embedded import EmbeddedStack
+from streams.errors import OperatorNeeded
+from streams.run import set_up, worker_environment
+from streams.settings import load_settings
+from streams.supervisor import Supervisor
+
+pytestmark = pytest.mark.timeout(90)
+
+NOWHERE = {"MARKETPULSE_KAFKA": "127.0.0.1:1", "MARKETPULSE_MODEL": "stub"}
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody uses now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def until(reached: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for something, at most so long."""
+    ends = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < ends, "not reached in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Supervisor]]:
+    """A factory of one supervised worker each; they end with the test."""
+    made: list[Supervisor] = []
+
+    def make(environment: dict[str, str]) -> Supervisor:
+        made.append(Supervisor(1, environment, tmp_path / str(len(made)), lambda _: None))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def probe(port: int, path: str) -> int:
+    """Status of a probe; 0 where nobody listens yet."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def test_a_worker_without_kafka_waits_and_says_so(supervised: Callable[[dict[str, str]], Supervisor]) -> None:
+    """Alive, neither started nor ready; SIGTERM ends it with 0."""
+    port = free_port()
+    worker = supervised(NOWHERE | {"MARKETPULSE_HEALTH_PORT": str(port)}).workers[0]
+    until(lambda: probe(port, "/livez") == 200)
+    assert (503, 503) == (probe(port, "/startupz"), probe(port, "/readyz"))
+    worker.send_signal(signal.SIGTERM)
+    assert 0 == worker.wait(20)
+
+
+def test_probes_follow_redis(
+    stack: EmbeddedStack, prefix: str, supervised: Callable[[dict[str, str]], Supervisor]
+) -> None:
+    """Ready once all partitions are claimed; not while Redis does not answer; ready again after."""
+    port = free_port()
+    settings = load_settings(prefix=prefix, model="stub", health_port=port, step_seconds=0.2, idle_step_seconds=0.2)
+    asyncio.run(set_up(stack.endpoints, prefix, 2))
+    supervised(worker_environment(settings, stack.endpoints))
+    until(lambda: probe(port, "/readyz") == 200, 40)
+    stack.redis.send(signal.SIGSTOP)
+    try:
+        until(lambda: probe(port, "/readyz") == 503, 30)
+        assert (200, 200) == (probe(port, "/livez"), probe(port, "/startupz"))
+    finally:
+        stack.redis.send(signal.SIGCONT)
+    until(lambda: probe(port, "/readyz") == 200, 30)
+
+
+def test_a_killed_worker_is_started_again(supervised: Callable[[dict[str, str]], Supervisor]) -> None:
+    """After a pause that grows while its lives are short."""
+    supervisor = supervised(NOWHERE)
+    pauses = []
+    for life in range(1, 3):
+        supervisor.workers[0].kill()
+        supervisor.workers[0].wait()
+        began = time.monotonic()
+
+        def again(life: int = life) -> bool:
+            supervisor.watch()
+            return supervisor.restarts == life
+
+        until(again)
+        pauses.append(time.monotonic() - began)
+    assert 1.0 <= pauses[0] < pauses[1]
+    assert pauses[1] >= 2.0
+
+
+def test_a_worker_that_needs_an_operator_is_not_started_again(
+    supervised: Callable[[dict[str, str]], Supervisor],
+) -> None:
+    """A setting that cannot be: the end of the log is in the message."""
+    supervisor = supervised(NOWHERE | {"MARKETPULSE_BATCH_RECORDS": "-1"})
+    supervisor.workers[0].wait(30)
+    with pytest.raises(OperatorNeeded, match="MARKETPULSE_BATCH_RECORDS"):
+        supervisor.watch()
+
+
+@pytest.mark.timeout(120)
+def test_a_named_worker_keeps_its_partitions_over_a_restart(
+    stack: EmbeddedStack, prefix: str, supervised: Callable[[dict[str, str]], Supervisor]
+) -> None:
+    """Static membership: it claims the same ones again, and the other worker's are left alone."""
+    settings = load_settings(prefix=prefix, model="stub", session_timeout_seconds=30)
+    asyncio.run(set_up(stack.endpoints, prefix, 4))
+    environment = worker_environment(settings, stack.endpoints)
+    first = supervised(environment | {"MARKETPULSE_INSTANCE": "first"})
+    second = supervised(environment | {"MARKETPULSE_INSTANCE": "second"})
+    until(lambda: [2, 2] == [len(claimed(one)[-2:]) for one in (first, second)] and shared(first, second), 60)
+    kept, others = sorted(claimed(first)[-2:]), claimed(second)
+    first.workers[0].terminate()
+    assert 0 == first.workers[0].wait(30)
+
+    def again() -> bool:
+        first.watch()
+        return first.restarts == 1 and len(first.logs()) == 2 and kept == sorted(claimed(first))
+
+    until(again, 40)
+    assert others == claimed(second)
+
+
+def claimed(supervisor: Supervisor) -> list[int]:
+    """Partitions that a worker's present life has claimed, in order."""
+    lines = supervisor.logs()[-1].read_text().splitlines()
+    return [json.loads(line)["partition"] for line in lines if '"partition_claimed"' in line]
+
+
+def shared(first: Supervisor, second: Supervisor) -> bool:
+    """Whether each has two of the four partitions."""
+    return {0, 1, 2, 3} == {*claimed(first)[-2:], *claimed(second)[-2:]}
