@@ -10,7 +10,6 @@ from models.stub import StubClassifier
 from strategy.portfolio import Market, Plan, Portfolio
 from streams.agents import make_classify, make_commit, make_roll_up
 from streams.aggregate import user_hasher
-from streams.batches import DecodedBatch
 from streams.errors import EXIT_RESTART, MarketpulseError
 from streams.leader import Leader
 from streams.ledger import Ledger
@@ -53,13 +52,6 @@ class Classifier(StubClassifier):
 
     def __init__(self, info: ModelInfo = INFO) -> None:
         self.info = info
-
-
-class SimulatedScorer(Scorer):
-    """The product's, but without the thread that tokenises ahead: it only makes the real model faster."""
-
-    def look_ahead(self, batch: DecodedBatch) -> None:
-        return None
 
 
 @dataclass(frozen=True)
@@ -126,7 +118,7 @@ class Worker:
         )
         self._leader = world.parts.leader(deps, holder)
         committer = world.parts.committer(deps, self._source)
-        classify, commit = make_classify(SimulatedScorer(deps, self._source), scored), make_commit(committer)
+        classify, commit = make_classify(Scorer(deps, self._source), scored), make_commit(committer)
         for work in (
             self._read,
             self._look,
