@@ -96,6 +96,7 @@ class Simulation:
             finally:
                 self.loop.abandon_tasks()
                 self.loop.close()
+                self.store.close()
         journal = self.kafka.topics.get(topic_name(PREFIX, "market.steps"), [])
         return Result(
             seed=self.seed,

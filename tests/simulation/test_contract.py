@@ -75,5 +75,4 @@ async def test_both_answer_alike_where_there_is_no_ledger(redis_url: str) -> Non
         side = Side.of(store)
         assert ["LedgerLost"] * 3 == [await side.do(call, 1) for call in ("claim", "lease", "store_allocation")]
         assert [None] == await side.ledger.positions([0])
-        if isinstance(store, RealRedis):
-            store.close()
+        store.close()
