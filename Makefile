@@ -18,7 +18,7 @@ setup: $(LIGHT) ## light extras into .venv (about 185 MB), command .venv/bin/mar
 demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis, then live; Ctrl-C ends it
 	$(BIN)/marketpulse demo
 
-test: $(LIGHT) ## unit, contract, agent and integration tests, and three faults
+test: $(LIGHT) ## unit, contract, agent and integration tests, 300 simulated seeds, three faults
 	$(BIN)/python -m pytest --ignore=tests/models --ignore=tests/browser
 
 faults: $(LIGHT) ## every fault scenario (40 min; SEED=1 replays one seed, SCENARIO=fault_9 some); report in build/faults
@@ -32,6 +32,9 @@ test-faults: $(LIGHT) ## the part of the fault scenarios that fits into CI (one 
 soak: $(LIGHT) ## all faults at random at half of the capacity, then twice the capacity; SECONDS=1200 each
 	SEED=$(or $(SEED),1) SECONDS=$(or $(SECONDS),1200) $(BIN)/python -m pytest -s -p no:randomly -m "faults" \
 	  tests/faults/test_soak.py tests/faults/test_overload.py
+simulation: $(LIGHT) ## the ledger under faults on a virtual clock: SEEDS=10000, REDIS=real, MUTANTS=1; SEED=n replays one
+	$(BIN)/python -m tests.simulation.many --redis $(or $(REDIS),fake) \
+	  $(if $(MUTANTS),--mutants,$(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)))
 
 test-models: $(TRAIN) ## training and export with PyTorch (loads some 3 GB into .venv-train)
 	.venv-train/bin/python -m pytest tests/models
@@ -82,5 +85,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test faults test-faults soak test-models test-gpu test-browser check bench lock clean
+.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser check bench lock clean
 .DEFAULT_GOAL := help

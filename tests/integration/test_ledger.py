@@ -82,6 +82,23 @@ async def test_claim_numbers_grow_even_when_redis_goes_back_in_time(ledger: Ledg
     assert (await ledger.claim(0)).number >= first.number
 
 
+async def test_lease_numbers_grow_even_when_redis_goes_back_in_time(ledger: Ledger) -> None:
+    """A holder of the forgotten time stays fenced: nobody is given its number again."""
+    first = await ledger.lease("a", 60_000)
+    await ledger.redis.hset(ledger.keys.ledger, mapping={"lease_number": 0, "lease_until": 0})
+    second = await ledger.lease("b", 60_000)
+    assert first is not None
+    assert second is not None
+    assert second.number > first.number
+
+
+async def test_positions_tell_where_each_partition_stands(ledger: Ledger) -> None:
+    """`next` of every partition asked for, None for one that the ledger does not have."""
+    claim = await ledger.claim(1)
+    await ledger.commit(batch(claim, 5, 8), delta())
+    assert [8, 0, None] == await ledger.positions([1, 0, 7])
+
+
 async def test_forgotten_chunks_leave_the_store(ledger: Ledger) -> None:
     """The oldest chunks go, the new one is appended."""
     claim = await ledger.claim(0)

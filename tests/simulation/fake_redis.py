@@ -87,6 +87,9 @@ class FakeRedis:
         """Go back to a snapshot."""
         self.keys = {key: _copy(value) for key, value in snapshot.items()}
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def content(self) -> dict[bytes, Any]:
         """Everything, comparable with the real Redis's: HyperLogLogs by their count, streams without ids."""
         return {key: _comparable(value) for key, value in self.keys.items()}

@@ -58,8 +58,8 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         redis.call("SADD", step + b":users", bucket)
     for market, rows in payload[b"excerpts"].items():
         known = redis.call("HGET", step + b":excerpts", market)
-        first = sorted(rows + (_unpacked(known) if known else []))[:3]
-        redis.call("HSET", step + b":excerpts", market, msgpack.packb(first, use_bin_type=False))
+        chosen = sorted(rows + (_unpacked(known) if known else []))[:3]
+        redis.call("HSET", step + b":excerpts", market, msgpack.packb(chosen, use_bin_type=False))
     for field, delta in payload[b"totals"].items():
         redis.call("HINCRBY", keys[3], field, delta)
     if payload[b"forget"] > 0:

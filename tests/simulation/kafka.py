@@ -172,7 +172,6 @@ class Consumer:
         self._topic = ""
         self._listener: Any = None
         self._tasks: list[asyncio.Task[None]] = []
-        self.committed: dict[int, int] = {}
 
     def subscribe(self, topics: Sequence[str], listener: Any) -> None:
         self._topic, self._listener = topics[0], listener
@@ -255,8 +254,6 @@ class Consumer:
 
     async def commit(self, offsets: dict[TopicPartition, Any]) -> None:
         await self._kafka.answer()
-        for partition, one in offsets.items():
-            self.committed[partition.partition] = one.offset
 
 
 class Outbound:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,9 @@ def summary(results: list[Result], seconds: float) -> str:
     return "\n".join(lines)
 
 
-def run_many(first: int, count: int, kind: str, processes: int) -> list[Result]:
+def run_many(
+    first: int, count: int, kind: str, processes: int, say: Callable[[str], object] = lambda text: None
+) -> list[Result]:
     """Run seeds in slices on several processes."""
     size = max(1, min(250, count // processes))
     slices = [(range(at, min(at + size, first + count)), kind) for at in range(first, first + count, size)]
@@ -86,6 +88,7 @@ def run_many(first: int, count: int, kind: str, processes: int) -> list[Result]:
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         for done in pool.imap_unordered(_share, slices):
             results += done
+            say(f"{len(results)} of {count} seeds, {sum(bool(one.violation) for one in results)} broken")
     return sorted(results, key=lambda one: one.seed)
 
 
@@ -110,6 +113,7 @@ def main() -> int:
 
     def say(text: str) -> None:
         sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
     if given.mutants:
         with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
@@ -118,7 +122,7 @@ def main() -> int:
         return 0
     if given.seed is None:
         started = time.monotonic()
-        results = run_many(given.first, given.seeds, given.redis, given.processes)
+        results = run_many(given.first, given.seeds, given.redis, given.processes, say)
         say(summary(results, time.monotonic() - started))
         return 1 if any(one.violation for one in results) else 0
     with stores(given.redis) as make_store:

@@ -1,12 +1,8 @@
-"""Faults planted in the commit path, each a small replacement of product code or of a script: the simulation must see
-them."""
+"""Faults planted in the commit path, small replacements of product code or of scripts: the simulation must see them."""
 
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-from redis.exceptions import ResponseError
 
 from streams.batches import DecodedBatch, Delta, Position, ScoredBatch
 from streams.errors import LedgerBroken, Unavailable
@@ -16,13 +12,24 @@ from streams.ledger_types import Answer, Claim, CutStep, Lease
 from streams.redis_connection import translated_errors
 from streams.source import Source
 from streams.worker import Committer
-from tests.simulation import fake_scripts
 from tests.simulation.fake_redis import FakeRedis
-from tests.simulation.fake_scripts import SCRIPTS, Script
+from tests.simulation.fake_scripts import cut, publish
+from tests.simulation.mutant_scripts import (
+    claim_that_raises_no_number,
+    commit_that_counts_a_repeated_batch,
+    commit_without_claim_check,
+    commit_without_start_check,
+    cut_that_leaves_the_step_open,
+    fails_after_some_writes,
+    lease_that_counts_from_what_is_stored,
+    leases,
+    publish_of_an_open_step,
+    publish_without_step_check,
+    under_any_lease,
+    with_scripts,
+)
 from tests.simulation.simulation import MakeStore, Result, Simulation
-from tests.simulation.worker import Parts
-
-PRODUCT = Parts()
+from tests.simulation.worker import PRODUCT, Parts
 
 
 @dataclass(frozen=True)
@@ -38,81 +45,6 @@ class Mutant:
     def run(self, seed: int) -> Result:
         """One seed with the mutant in place of the product."""
         return Simulation(seed, self.make_store, self.parts, without=self.without).run()
-
-
-# --- scripts ----------------------------------------------------------------------------------------------------------
-
-
-def with_scripts(changed: Mapping[str, Script]) -> MakeStore:
-    """A fake with some scripts replaced."""
-    return lambda now_ms: FakeRedis(now_ms, {**SCRIPTS, **changed})
-
-
-def commit_without_claim_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
-    return fake_scripts.commit(redis, keys, [argv[0], redis.call("HGET", keys[1], "claim") or b"", *argv[2:]])
-
-
-def commit_without_start_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
-    at = redis.call("HGET", keys[1], "next")
-    return fake_scripts.commit(redis, keys, argv if at == argv[3] else [*argv[:2], at, *argv[3:]])
-
-
-def commit_that_counts_a_repeated_batch(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
-    if redis.call("HGET", keys[1], "next") == argv[3]:
-        redis.call("HSET", keys[1], "next", argv[2])
-    return fake_scripts.commit(redis, keys, argv)
-
-
-def under_any_lease(script: Script) -> Script:
-    return lambda redis, keys, argv: script(
-        redis, keys, [argv[0], redis.call("HGET", keys[0], "lease_number") or b"", *argv[2:]]
-    )
-
-
-def cut_that_leaves_the_step_open(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
-    opened = redis.call("HGET", keys[0], "open")
-    answer = fake_scripts.cut(redis, keys, argv)
-    redis.call("HSET", keys[0], "open", opened)
-    return answer
-
-
-def publish_of_an_open_step(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
-    redis.call("HSET", keys[0], "open", int(argv[2]) + 1)
-    return fake_scripts.publish(redis, keys, argv)
-
-
-def publish_without_step_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
-    redis.call("HSET", keys[0], "published", int(argv[2]) - 1, "open", int(argv[2]) + 1)
-    return fake_scripts.publish(redis, keys, argv)
-
-
-def claim_that_raises_no_number(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
-    held = redis.call("HGET", keys[1], "claim")
-    answer = fake_scripts.claim(redis, keys, argv)
-    if held != b"0":
-        redis.call("HSET", keys[1], "claim", held)
-        answer[1] = held
-    return answer
-
-
-def lease_that_counts_from_what_is_stored(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
-    before = redis.call("HGET", keys[0], "lease_number") or b"0"
-    answer = fake_scripts.lease(redis, keys, argv)
-    if answer[0] == b"OK" and answer[2] != before:
-        answer[2] = b"%d" % (int(before) + 1)
-        redis.call("HSET", keys[0], "lease_number", answer[2])
-    return answer
-
-
-def fails_after_some_writes(now_ms: Callable[[], int]) -> FakeRedis:
-    """Now and then a commit's script ends with an error after its n-th write."""
-    rng = random.Random(1)
-
-    def before_write(name: str) -> None:
-        if name in ("RPUSH", "PFADD") and rng.random() < 0.05:
-            raise ResponseError("OOM command not allowed")
-
-    return FakeRedis(now_ms, before_write=before_write)
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------------
@@ -290,16 +222,15 @@ class AnyNumber(int):
         return False
 
 
-def leases(cut: Script = fake_scripts.cut, publish: Script = fake_scripts.publish) -> MakeStore:
-    """A fake whose cut and publish are replaced."""
-    return with_scripts({"cut": cut, "publish": publish})
-
-
 MUTANTS = (
-    Mutant("no claim check", make_store=with_scripts({"commit": commit_without_claim_check})),
+    Mutant("no claim check", make_store=with_scripts({"commit": commit_without_claim_check}), seed=3),
     Mutant("a claim raises no number", make_store=with_scripts({"claim": claim_that_raises_no_number})),
-    Mutant("no start check", make_store=with_scripts({"commit": commit_without_start_check})),
-    Mutant("a repeated batch counts again", make_store=with_scripts({"commit": commit_that_counts_a_repeated_batch})),
+    Mutant("no start check", make_store=with_scripts({"commit": commit_without_start_check}), seed=3),
+    Mutant(
+        "a repeated batch counts again",
+        make_store=with_scripts({"commit": commit_that_counts_a_repeated_batch}),
+        seed=1,
+    ),
     Mutant("offset moved first", Parts(ledger=OffsetFirst)),
     Mutant("counts moved first", Parts(ledger=CountsFirst)),
     Mutant("error after the n-th write, tried again", Parts(ledger=RetriesBrokenScripts), fails_after_some_writes),
@@ -308,21 +239,27 @@ MUTANTS = (
         "refusal treated as success, never looked at",
         Parts(committer=IgnoresRefusals, source=BlindSource),
         without=("redis restored",),
+        seed=72,
     ),
-    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused)),
+    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=195),
     Mutant("sent after the commit", Parts(committer=CommitsBeforeSending)),
-    Mutant("a fetch's begin is trusted", Parts(source=TrustingSource)),
-    Mutant("rewind not looked for", Parts(source=BlindSource)),
-    Mutant("published before it is cut", make_store=leases(cut_that_leaves_the_step_open, publish_of_an_open_step)),
-    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check)),
+    Mutant("a fetch's begin is trusted", Parts(source=TrustingSource), seed=1),
+    Mutant("rewind not looked for", Parts(source=BlindSource), seed=190),
+    Mutant(
+        "published before it is cut", make_store=leases(cut_that_leaves_the_step_open, publish_of_an_open_step), seed=2
+    ),
+    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check), seed=105),
     Mutant(
         "zombie lease holder accepted",
-        make_store=leases(under_any_lease(fake_scripts.cut), under_any_lease(fake_scripts.publish)),
+        make_store=leases(under_any_lease(cut), under_any_lease(publish)),
+        seed=19,
     ),
-    Mutant("lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored})),
-    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps)),
-    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory)),
+    Mutant(
+        "lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored}), seed=3
+    ),
+    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps), seed=2),
+    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory), seed=159),
     Mutant("users merged after the publish", Parts(ledger=UsersAfterPublish)),
     Mutant("outbox written apart from the step", Parts(ledger=PublishesInParts)),
-    Mutant("trimmed before relayed", Parts(leader=TrimsFirst)),
+    Mutant("trimmed before relayed", Parts(leader=TrimsFirst), seed=6),
 )

@@ -36,6 +36,9 @@ class Store(Protocol):
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot."""
 
+    def close(self) -> None:
+        """Close what is open."""
+
 
 @dataclass
 class Rates:

@@ -20,10 +20,10 @@ from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.kafka import Kafka
 from tests.simulation.nemesis import Nemesis, Plan
 from tests.simulation.network import Network, Store
-from tests.simulation.worker import INFO, LAYOUT, PREFIX, UNEXPECTED, Parts, Worker, World, other_model
+from tests.simulation.worker import INFO, LAYOUT, PREFIX, PRODUCT, UNEXPECTED, Parts, Worker, World, other_model
 
 EPOCH_MS = 1_700_000_000_000
-PATIENCE_S = 90.0
+PATIENCE_S = 90
 MakeStore = Callable[[Callable[[], int]], Store]
 
 
@@ -51,7 +51,7 @@ class Simulation:
         self,
         seed: int,
         make_store: MakeStore = FakeRedis,
-        parts: Parts = Parts(),
+        parts: Parts = PRODUCT,
         keep_trace: bool = False,
         without: Collection[str] = (),
     ) -> None:
@@ -96,6 +96,7 @@ class Simulation:
             finally:
                 self.loop.abandon_tasks()
                 self.loop.close()
+                self.store.close()
         journal = self.kafka.topics.get(topic_name(PREFIX, "market.steps"), [])
         return Result(
             seed=self.seed,
@@ -120,11 +121,12 @@ class Simulation:
         await producer
         self.say("faults are over")
         calm = self.loop.time()
-        while (left := self.checks.unfinished()) and self.loop.time() - calm < PATIENCE_S and not self._violation:
-            await asyncio.sleep(0.5)  # virtual
-        if left:
-            self._fail(f"not live: {PATIENCE_S:.0f} s after the last fault {left}")
-        return self.loop.time() - calm
+        for _ in range(2 * PATIENCE_S):
+            if not (left := self.checks.unfinished()):
+                return self.loop.time() - calm
+            await asyncio.sleep(0.5)
+        self._fail(f"not live: {PATIENCE_S} s after the last fault {left}")
+        return PATIENCE_S
 
     # --- the producers ------------------------------------------------------------------------------------------
 

@@ -1,61 +1,80 @@
 """The fake Redis and the real one answer alike and end alike: every script and command that the ledger uses."""
 
 import random
+from collections import Counter
+from importlib.resources import files
 
 import pytest
 
 from streams.errors import LedgerLost
-from streams.ledger import Ledger
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.programs import CALLS, Side, program
 from tests.simulation.real_redis import RealRedis
 
-PROGRAMS = 40
+PROGRAMS = 30
 CALLS_EACH = 120
+ANSWERS = (
+    *(("commit", verdict) for verdict in ("OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL")),
+    *(("publish", verdict) for verdict in ("OK", "ALREADY", "FENCED", "LedgerBroken")),
+    *(("cut", verdict) for verdict in ("CutStep", "FENCED", "NOTHING")),
+    *(("lease", verdict) for verdict in ("Lease", "NoneType")),
+    *(("claim", verdict) for verdict in ("Claim", "LedgerLost")),
+)
+CHANGED = {
+    "commit": ("if next_offset > first then", "if false then"),
+    "cut": ("'open', step + 1", "'open', step"),
+    "publish": ("ledger[2] ~= ARGV[2]", "false"),
+    "claim": ("'claim', claim)", "'claim', 1)"),
+    "lease": ("held and ledger[2] ~= ARGV[1]", "false"),
+}
 
 
-@pytest.fixture
-def clock() -> list[int]:
-    """The time that both stores read, in epoch ms."""
-    return [1_700_000_000_000]
-
-
-async def test_fake_and_real_answer_alike(redis_url: str, clock: list[int]) -> None:
-    """Random programs: the same answer to every call, and at the end the same keys with the same content."""
-    answers: dict[tuple[str, str], int] = {}
-    for seed in range(PROGRAMS):
-        rng = random.Random(seed)
-        fake, real = Side.of(FakeRedis(lambda: clock[0])), Side.of(RealRedis(redis_url, lambda: clock[0]))
-        done: list[str] = []
-        for call, arguments in program(rng, CALLS_EACH):
-            clock[0] += rng.choice((0, 1, 300, 20_000))
-            done.append(call)
-            expected = await real.do(call, arguments)
-            assert expected == await fake.do(call, arguments), f"program {seed}, call {len(done)}: {done[-5:]}"
+async def difference(url: str, seed: int, answers: Counter[tuple[str, str]], texts: dict[str, str]) -> str:
+    """Run one random program on both; the first call after which they differ, or nothing."""
+    rng, now_ms = random.Random(seed), 1_700_000_000_000
+    stores = RealRedis(url, lambda: now_ms, texts), FakeRedis(lambda: now_ms)
+    real, fake = map(Side.of, stores)
+    try:
+        for at, (call, arguments) in enumerate(program(rng, CALLS_EACH)):
+            now_ms += rng.choice((0, 1, 300, 20_000))
+            expected, actual = await real.do(call, arguments), await fake.do(call, arguments)
+            if expected != actual:
+                return f"program {seed}, call {at}, {call}: the real answers {expected}, the fake {actual}"
+            if call in ("publish", "restore", "store_allocation") and real.content() != fake.content():
+                return f"program {seed}, call {at}, {call}: other content"
             verdict = expected[0] if isinstance(expected, tuple) else expected
-            key = call, verdict if isinstance(verdict, str) else type(verdict).__name__
-            answers[key] = answers.get(key, 0) + 1
-            if call in ("publish", "restore", "store_allocation"):
-                assert real.content() == fake.content(), f"program {seed}, call {len(done)}: {done[-5:]}"
-        assert real.content() == fake.content(), f"program {seed}"
-        real.store.close()
+            answers[call, verdict if isinstance(verdict, str) else type(verdict).__name__] += 1
+        return "" if real.content() == fake.content() else f"program {seed}: other content at the end"
+    finally:
+        stores[0].close()
+
+
+async def test_fake_and_real_answer_alike(redis_url: str) -> None:
+    """Random programs: the same answer to every call and the same content; every call and answer occurs."""
+    answers: Counter[tuple[str, str]] = Counter()
+    for seed in range(PROGRAMS):
+        assert "" == await difference(redis_url, seed, answers, {})
     assert set(CALLS) == {call for call, _ in answers}
-    for verdict in ("OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL"):
-        assert answers.get(("commit", verdict), 0) > 0, f"no commit answered {verdict}"
-    for wanted in (
-        ("cut", "CutStep"), ("cut", "FENCED"), ("cut", "NOTHING"), ("publish", "OK"), ("publish", "ALREADY"),
-        ("publish", "FENCED"), ("publish", "LedgerBroken"), ("lease", "Lease"), ("lease", "NoneType"),
-        ("claim", "LedgerLost"),
-    ):  # fmt: skip
-        assert answers.get(wanted, 0) > 0, f"no {wanted[0]} answered {wanted[1]}"
+    assert [] == [wanted for wanted in ANSWERS if not answers[wanted]]
 
 
-async def test_both_answer_alike_where_there_is_no_ledger(redis_url: str, clock: list[int]) -> None:
+@pytest.mark.parametrize("script", CHANGED)
+async def test_a_changed_script_is_seen(redis_url: str, script: str) -> None:
+    """The suite can fail: a script with one check changed differs from its fake."""
+    text = (files("streams") / "lua" / f"{script}.lua").read_text("utf-8")
+    changed = text.replace(*CHANGED[script])
+    assert text != changed
+    for seed in range(PROGRAMS):
+        if await difference(redis_url, seed, Counter(), {script: changed}):
+            return
+    pytest.fail(f"{PROGRAMS} programs did not see it")
+
+
+async def test_both_answer_alike_where_there_is_no_ledger(redis_url: str) -> None:
     """LOST from every script."""
-    for store in (FakeRedis(lambda: clock[0]), RealRedis(redis_url, lambda: clock[0])):
+    for store in (FakeRedis(lambda: 1), RealRedis(redis_url, lambda: 1)):
         side = Side.of(store)
-        ledger: Ledger = side.ledger
-        answers = [await side.do(call, 1) for call in ("claim", "lease", "store_allocation")]
-        assert ["LedgerLost"] * 3 == answers
+        assert ["LedgerLost"] * 3 == [await side.do(call, 1) for call in ("claim", "lease", "store_allocation")]
         with pytest.raises(LedgerLost):
-            await ledger.positions([0])
+            await side.ledger.positions([0])
+        store.close()

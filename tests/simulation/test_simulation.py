@@ -15,7 +15,7 @@ from tests.simulation.simulation import Simulation
 
 SEEDS = 300
 REAL_SEEDS = 20
-MOST_SEEDS_OF_A_MUTANT = 150
+MOST_SEEDS_OF_A_MUTANT = 400
 
 
 def test_seeds_hold_on_the_fake() -> None:

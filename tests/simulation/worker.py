@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models.classifier import ModelInfo
@@ -34,9 +34,9 @@ SETTINGS = Settings(
     session_timeout_seconds=6.0,
     claim_timeout_seconds=15.0,
     dedupe_minutes=0.5,
-    step_seconds=2.0,
+    step_seconds=1.5,
     idle_step_seconds=10.0,
-    lease_seconds=5.0,
+    lease_seconds=8.0,
     idle_partition_seconds=5.0,
     drain_seconds=3.0,
 )
@@ -64,6 +64,9 @@ class Parts:
     leader: type[Leader] = Leader
 
 
+PRODUCT = Parts()
+
+
 @dataclass
 class World:
     """What all workers share."""
@@ -74,7 +77,7 @@ class World:
     base_ms: int
     ended: Callable[["Worker", int, str], None]
     failpoint: Callable[[Process, str], Awaitable[None]]
-    parts: Parts = field(default_factory=Parts)
+    parts: Parts = PRODUCT
 
     def now_ms(self) -> int:
         """Redis's clock."""
