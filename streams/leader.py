@@ -11,7 +11,7 @@ from models.classifier import ModelInfo
 from streams.checkpoint import Checkpointer
 from streams.contracts import AllocationRecord, PartitionState, StepRecord, WorkerState
 from streams.correction import Array, confusion_of
-from streams.errors import Unavailable
+from streams.errors import LedgerRewound, Unavailable
 from streams.lag import LIVING_MS
 from streams.ledger import Ledger
 from streams.ledger_types import CutStep, Lease
@@ -39,6 +39,7 @@ class Leader:
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._rollup: RollUp | None = None
         self._lease_number = 0
+        self._published = 0  # the step after which `_rollup` stands
         self._last_step = 0.0
         self._checkpoints = Checkpointer(
             deps.ledger, deps.outbound, deps.settings.prefix, int(deps.settings.checkpoint_minutes * 60_000)
@@ -48,7 +49,8 @@ class Leader:
         """Renew the lease and publish the next step if one is due; whether a step was published.
 
         Raises:
-            Unavailable: try again at the next tick. LedgerLost, LedgerBroken: this process cannot go on.
+            Unavailable: try again at the next tick.
+            LedgerRewound, LedgerReplaced, LedgerLost, LedgerBroken: this process cannot go on.
         """
         progress = self._deps.progress
         try:
@@ -73,6 +75,11 @@ class Leader:
             self._rollup = None
             self._checkpoints.forget()
             self._lease_number = lease.number
+        if self._rollup is not None and lease.published != self._published:
+            raise LedgerRewound(
+                f"the ledger's last step is {lease.published}, but this process published {self._published}: Redis "
+                "went back in time. The process starts anew from there."
+            )
         try:
             record = await self._step(lease)
         except BaseException:
@@ -95,7 +102,7 @@ class Leader:
         """Publish the next step; its record, or None where none is due or another holds the lease."""
         ledger, settings = self._deps.ledger, self._deps.settings
         rollup = self._rollup or await self._load()
-        self._rollup = rollup
+        self._rollup, self._published = rollup, lease.published
         profiles, mutes = self._deps.profiles, self._deps.mutes
         profiles_read, mutes_read = profiles.next_offset, mutes.next_offset
         news = (profiles_read, mutes_read) != (rollup.common.profiles, rollup.common.mutes)
@@ -138,7 +145,7 @@ class Leader:
             log.warning("step_refused", step=step.number)
             self._rollup = None
             return None
-        self._last_step = time.monotonic()
+        self._last_step, self._published = time.monotonic(), step.number
         log.info(
             "step_published",
             step=step.number,
