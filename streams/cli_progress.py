@@ -32,7 +32,8 @@ class Phases:
         """What is being done, how much of it is, and of how much; None = not known."""
         if what != self._what:
             self._what = what
-            self._bar.reset(self._task, description=what, total=total)
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(what, total=total)
         self._bar.update(self._task, completed=done, total=total)
 
     @contextmanager

@@ -50,7 +50,8 @@ class Leader:
         """Renew the lease and publish the next step if one is due; whether a step was published.
 
         Raises:
-            Unavailable: try again at the next tick. LedgerLost, LedgerBroken: this process cannot go on.
+            Unavailable: try again at the next tick.
+            LedgerRewound, LedgerReplaced, LedgerLost, LedgerBroken: this process cannot go on.
         """
         progress = self._deps.progress
         try:

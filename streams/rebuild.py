@@ -10,10 +10,9 @@ import msgspec
 from streams.aftermath import TOLD, look
 from streams.chain import Mark, Place, Stretch
 from streams.compacted import read_all
-from streams.contracts import CheckpointRecord, PartitionMark, StepRecord
-from streams.errors import JournalIncomplete, RetentionPassed, TopicRecreated
+from streams.contracts import CheckpointRecord, StepRecord
+from streams.errors import JournalIncomplete
 from streams.journal import Journal
-from streams.known_ids import KnownIds
 from streams.ledger import Ledger
 from streams.log_reader import LogReader
 from streams.mutes import Mutes
@@ -21,8 +20,8 @@ from streams.outbound import Outbound
 from streams.publication import allocation_writes
 from streams.replay import Replayed, Replayer
 from streams.settings import Settings
-from streams.source import PASSED, RECREATED
-from streams.succession import Beginning, PartitionStart, Succession, alert_entry, resolved
+from streams.source_starts import PartitionStart, SourceStarts
+from streams.succession import Beginning, Succession, alert_entry, resolved
 from streams.topics import topic_name
 
 Say = Callable[[str, int, int | None], object]
@@ -91,8 +90,6 @@ class Rebuild:
         self._done: list[Place] = []
         self._differing: int | None = None
         self._events = 0
-        self._lost: dict[int, int] = {}
-        self._anew: set[int] = set()
 
     async def run(self, agree: Callable[[RebuildPlan], bool]) -> RebuildReport | None:
         """Do it if whoever is asked agrees with the plan; None if not."""
@@ -131,26 +128,25 @@ class Rebuild:
         started = time.monotonic()
         replayer = Replayer(journal, self._staged, int(self._settings.idle_partition_seconds * 1000))
         await self._replay(journal, replayer)
-        ids = self._ids(feedback)
-        starts = await self._read_ids(ids, feedback)
+        source = SourceStarts(feedback, self._settings, self._skip_lost, self._say)
+        starts = await source.after(self._standing_point())
         lease_number = None
         if live := await self._live.standing() is not None:
             lease_number = await self._succession.freeze(HOLDER)
             await journal.find_more()
             await self._replay(journal, replayer)
-            starts = await self._read_ids(ids, feedback)
+            starts = await source.after(self._standing_point())
         next_step, sent_again, alerts_resolved = await self._succeed(replayer, starts, lease_number)
-        assert self._stands is not None
         return RebuildReport(
             live=live,
             checkpoint=None if self._begins is None else self._begins.step,
             steps=len(self._done),
-            last_step=self._stands.step,
+            last_step=self._standing_point().step,
             to_count=sum([await feedback.end(number) - start.next for number, start in starts.items()]),
             events=self._events,
             next_step=next_step,
-            lost=sum(self._lost.values()),
-            anew=sorted(self._anew),
+            lost=sum(source.lost.values()),
+            anew=sorted(source.anew),
             sent_again=sent_again,
             alerts_resolved=alerts_resolved,
             first_differing_step=self._differing,
@@ -222,66 +218,13 @@ class Rebuild:
         self._began_ms = self._began_ms or one.record.now
         self._stands = one.record
 
-    # --- the source ---------------------------------------------------------------------------------------------
-
-    def _ids(self, feedback: LogReader) -> dict[int, KnownIds]:
-        horizon_ms = int(self._settings.dedupe_minutes * 60_000)
-        capacity = self._settings.dedupe_capacity
-        return {number: KnownIds(feedback, number, horizon_ms, capacity) for number in feedback.offsets}
-
-    async def _read_ids(self, ids: dict[int, KnownIds], feedback: LogReader) -> dict[int, PartitionStart]:
-        """Where each partition goes on: at the last cut, with the ids that were seen before it."""
-        assert self._stands is not None
-        starts, numbers = {}, sorted(feedback.offsets)
-        for done, number in enumerate(numbers):
-            self._say("reading event ids", done, len(numbers))
-            cut, mark = self._stands.cut.get(str(number)), self._stands.partitions.get(str(number), PartitionMark())
-            next_offset = await self._where(feedback, number, cut)
-            await ids[number].read_to(next_offset)
-            counted, last = (mark.last_timestamp, mark.last_checksum), ids[number].last
-            if next_offset == cut and None not in (*counted, last) and counted != last:
-                next_offset = self._anew_from(feedback, number, f"holds another record at offset {next_offset - 1}")
-            if cut is None:
-                mark = PartitionMark(began=next_offset)
-            elif number in self._anew or number in self._lost:
-                mark = msgspec.structs.replace(mark, last_timestamp=None, last_checksum=None, began=-1)
-            chunks = [] if number in self._anew else list(ids[number].chunks)
-            starts[number] = PartitionStart(next_offset, mark, chunks)
-        return starts
-
-    async def _where(self, feedback: LogReader, number: int, cut: int | None) -> int:
-        """The offset of the cut, if the topic reaches from before it to it."""
-        first, end = feedback.offsets[number][0], await feedback.end(number)
-        if cut is None or number in self._anew:
-            return first
-        if cut > end:
-            return self._anew_from(feedback, number, f"ends at {end}")
-        if cut < first:
-            if not self._skip_lost:
-                raise RetentionPassed(
-                    f"{feedback.topic}[{number}] begins at {first}, but the journal counted up to {cut}: retention "
-                    f"took {first - cut} records that were never counted. {PASSED}"
-                )
-            self._lost[number] = first - cut
-        return max(cut, first)
-
-    def _anew_from(self, feedback: LogReader, number: int, why: str) -> int:
-        if not self._skip_lost:
-            raise TopicRecreated(
-                f"{feedback.topic}[{number}] {why}, which is not what the journal counted: the topic was recreated or "
-                f"truncated. {RECREATED}"
-            )
-        self._anew.add(number)
-        return feedback.offsets[number][0]
-
     # --- the successor ------------------------------------------------------------------------------------------
 
     async def _succeed(
         self, replayer: Replayer, starts: dict[int, PartitionStart], lease_number: int | None
     ) -> tuple[int, int, int]:
         """Put the successor in place; its first step, how many records are sent again, alerts that were ended."""
-        stands, clock_ms = self._stands, time.time_ns() // 1_000_000
-        assert stands is not None
+        stands, clock_ms = self._standing_point(), time.time_ns() // 1_000_000
         after = await look(self._settings.kafka, self._settings.prefix, self._began_ms or None)
         orphans = after.orphans(stands.step + replayer.rollup.common.ahead)
         step = max(stands.step, after.highest) + (1 if orphans else 0)
@@ -290,12 +233,18 @@ class Rebuild:
         self._say("putting it in place", 0, None)
         for row in ends:
             replayer.fold.take(alert_entry(row))
+        replayer.fold.hashes.setdefault("step", {})[b"step"] = str(step).encode()  # readers never see it go back
         replayer.fold.strings["mutes"] = await self._mutes(clock_ms)
         begins = Beginning(step, starts, stands.totals, clock_ms)
         await self._succession.stage(begins, replayer.fold)
         await self._succession.announce(begins, "rebuild", again)
         await self._succession.swap(lease_number, step)
         return step + 1, len(again), len(ends)
+
+    def _standing_point(self) -> StepRecord | CheckpointRecord:
+        """The last record of history: what it says of the source holds."""
+        assert self._stands is not None
+        return self._stands
 
     async def _mutes(self, clock_ms: int) -> bytes:
         mutes = Mutes()

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,12 +112,14 @@ class Recounter:
             found.users[event.market, event.occurred_ms // HOUR_MS // 24].add(event.user)
 
 
-async def newest_alerts(settings: Settings, last_step: int) -> dict[str, AlertRecord]:
-    """The newest state of every alert on its topic up to a step. Raises Unavailable."""
+async def newest_alerts(
+    settings: Settings, last_step: int, on_their_way: Sequence[AlertRecord]
+) -> dict[str, AlertRecord]:
+    """The newest state of every alert up to a step, on its topic or on its way there. Raises Unavailable."""
     newest: dict[str, AlertRecord] = {}
     async with LogReader(settings.kafka, topic_name(settings.prefix, "market.alerts")) as reader:
-        async for record in reader.records(*reader.offsets[0]):
-            alert = msgspec.json.decode(record.value, type=AlertRecord)
+        values = [record.value async for record in reader.records(*reader.offsets[0])]
+        for alert in [*(msgspec.json.decode(value, type=AlertRecord) for value in values), *on_their_way]:
             if alert.seq <= last_step and (alert.id not in newest or newest[alert.id].seq <= alert.seq):
                 newest[alert.id] = alert
     return newest

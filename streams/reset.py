@@ -12,9 +12,11 @@ from streams.contracts import PartitionMark
 from streams.fold import Fold
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent, Name
+from streams.ledger_types import Entry
 from streams.outbound import Outbound
 from streams.settings import Settings
-from streams.succession import Beginning, PartitionStart, Succession, alert_entry, resolved
+from streams.source_starts import PartitionStart
+from streams.succession import Beginning, Succession, alert_entry, resolved
 from streams.topics import topic_name, topic_offsets
 
 HOLDER = "ledger reset"
@@ -77,7 +79,8 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
         step = max(after.highest, 0 if standing is None else standing[1]) + 1
         ends = [resolved(alert, step, alert.started_at, WHY) for _, alert in sorted(after.open_alerts.items())]
         fold = Fold(staged.keys.prefix)
-        for entry in [*await LedgerContent(live).read(KEPT_ENTRIES), *map(alert_entry, ends)]:
+        standing_step = Entry("step", "hash", [b"step", str(step).encode()])
+        for entry in [standing_step, *await LedgerContent(live).read(KEPT_ENTRIES), *map(alert_entry, ends)]:
             fold.take(entry)
         starts = {number: PartitionStart(at, PartitionMark(began=at)) for number, at in first.items()}
         begins = Beginning(step, starts, {}, time.time_ns() // 1_000_000)

@@ -1,13 +1,13 @@
 """A ledger's successor: staged under a prefix of its own, put in place by one script."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
 from streams.checkpoint import packed, parts_of, read_ledger
-from streams.contracts import AlertRecord, CheckpointRecord, PartitionMark, encode
+from streams.contracts import AlertRecord, CheckpointRecord, encode
 from streams.errors import Overtaken
 from streams.fold import Fold
 from streams.journal import CHECKPOINT_KEY
@@ -15,18 +15,11 @@ from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent
 from streams.ledger_types import Command, Entry, OutboxEntry
 from streams.outbound import Outbound
+from streams.source_starts import PartitionStart
 from streams.topics import topic_name
 
 KEPT = ("changes", "workers", "outbox", "ledger")  # readers resume by the first; the last is written over
 SEIZED_MS = 120_000
-
-
-class PartitionStart(msgspec.Struct, frozen=True):
-    """Where a source partition goes on, what is known of the records before, and their ids as the ledger keeps them."""
-
-    next: int
-    mark: PartitionMark
-    chunks: Sequence[bytes] = ()
 
 
 class Beginning(msgspec.Struct, frozen=True):

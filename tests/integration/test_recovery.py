@@ -191,6 +191,45 @@ def test_events_after_the_last_step_are_counted_again(job: Job) -> None:
     job.check()
 
 
+async def content(settings: Settings) -> dict[bytes, bytes]:
+    """All keys of the prefix as Redis dumps them."""
+    ledger = Ledger(settings.redis, settings.prefix)
+    found = {key: await ledger.redis.dump(key) async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*")}
+    await ledger.close()
+    return found
+
+
+async def restore(settings: Settings, older: dict[bytes, bytes]) -> None:
+    """Put Redis back to where it was."""
+    ledger = Ledger(settings.redis, settings.prefix)
+    keys = [key async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*")]
+    async with ledger.redis.pipeline(transaction=True) as pipe:
+        pipe.unlink(*keys)
+        for key, value in older.items():
+            pipe.restore(key, 0, value)
+        await pipe.execute()
+    await ledger.close()
+
+
+def test_an_older_redis_is_noticed_although_nothing_new_comes(job: Job) -> None:
+    """The worker ends with 75 by itself and counts again what the older state had not seen: exact, and replayable."""
+    job.workers(1)
+    job.publish(job.feed[:1_000])
+    job.until(job.settled)
+    older = asyncio.run(content(job.settings))
+    job.publish(job.feed[1_000:1_400])
+    job.until(job.settled)
+    steps = job.reader.snapshot().status.step
+    asyncio.run(restore(job.settings, older))
+    job.until(lambda: 75 in [event.get("exit_code") for event in job.events])
+    logs = [line for log in job.supervisor.logs() for line in log.read_text().splitlines()]
+    assert "ledger_rewound" == json.loads(next(line for line in logs if '"process_ends"' in line))["code"]
+    job.until(lambda: job.settled() and job.reader.snapshot().status.step >= steps)
+    job.check()
+    replayed = asyncio.run(replay_journal(job.settings))
+    assert (job.reader.snapshot().status.digest, None) == (replayed.sha256, replayed.first_differing_step)
+
+
 def test_a_ledger_is_replaced_under_running_workers_and_readers(job: Job) -> None:
     """A damaged one is named by `verify`; the rebuilt one stands there at once; the worker starts anew with it."""
     job.workers(1)
