@@ -103,8 +103,11 @@ class Job:
         return sum(self.offsets())
 
     def backlog(self) -> int:
-        """Records in the log that the ledger has not counted."""
-        ends = asyncio.run(topic_offsets(self.stack.endpoints.kafka, self.topic))
+        """Records in the log that the ledger has not counted; -1 where Kafka does not say."""
+        try:
+            ends = asyncio.run(topic_offsets(self.stack.endpoints.kafka, self.topic))
+        except MarketpulseError:
+            return -1
         return sum(end for _, end in ends.values()) - self.committed()
 
     def settled(self) -> bool:

@@ -31,7 +31,9 @@ class TwoDoorKafka(EmbeddedKafka):
         for name, port in (("listeners", self.door_port), ("advertised.listeners", self.proxy_port)):
             begin = f"\n{name}=PLAINTEXT://127.0.0.1:{self.port}"
             plain = plain.replace(begin, f"{begin},PROXIED://127.0.0.1:{port}")
-        return plain.replace("PLAINTEXT:PLAINTEXT", "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT")
+        plain = plain.replace("PLAINTEXT:PLAINTEXT", "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT")
+        # A busy machine's pause of 2 s must not look like a broker's death to its own controller.
+        return plain.replace("broker.session.timeout.ms=2000", "broker.session.timeout.ms=9000")
 
 
 class FaultStack(EmbeddedStack):
