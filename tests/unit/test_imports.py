@@ -1,6 +1,7 @@
 """The direction of imports, and that importing does nothing."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,7 @@ def test_the_rules_find_what_breaks_them(name: str, source: str, wrong: set[str]
     assert wrong == forbidden(name, source)
 
 
+@functools.cache
 def heavy(name: str) -> bool:
     """Whether a file, or one of the project's that it imports, needs the training packages."""
     source = (ROOT / name).read_text("utf-8")
