@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,6 +107,13 @@ class Job:
             command, capture_output=True, text=True, timeout=90, check=False, env=environment, stdin=subprocess.DEVNULL
         )
 
+    def done(self, *arguments: str) -> dict[str, Any]:
+        """The answer of a command that must succeed."""
+        run = self.cli(*arguments, "--yes", "--json")
+        assert 0 == run.returncode, run.stderr
+        answer: dict[str, Any] = json.loads(run.stdout)
+        return answer
+
     async def empty_redis(self) -> None:
         """Remove every key of the prefix."""
         ledger = Ledger(self.settings.redis, self.settings.prefix)
@@ -156,9 +164,7 @@ def test_an_emptied_redis_is_rebuilt_and_goes_on_exactly(job: Job) -> None:
     assert (78, True) == (refused.returncode, "ledger rebuild" in refused.stderr)
     unasked = job.cli("ledger", "rebuild")
     assert (2, True) == (unasked.returncode, "nothing was changed" in unasked.stderr)
-    done = job.cli("ledger", "rebuild", "--yes", "--json")
-    assert 0 == done.returncode, done.stderr
-    report = json.loads(done.stdout)
+    report = job.done("ledger", "rebuild")
     assert (False, 0, None) == (report["live"], report["to_count"], report["first_differing_step"])
     after = job.reader.snapshot()
     assert (before.metrics, before.alerts, before.allocation) == (after.metrics, after.alerts, after.allocation)
@@ -183,9 +189,7 @@ def test_events_after_the_last_step_are_counted_again(job: Job) -> None:
     worker.kill()
     worker.wait()
     asyncio.run(job.empty_redis())
-    done = job.cli("ledger", "rebuild", "--yes", "--json")
-    assert 0 == done.returncode, done.stderr
-    assert 0 < json.loads(done.stdout)["to_count"] <= 1_000
+    assert 0 < job.done("ledger", "rebuild")["to_count"] <= 1_000
     job.workers(1)
     job.until(job.settled)
     job.check()
@@ -281,13 +285,11 @@ def test_a_reset_begins_anew_and_goes_on_with_the_numbers(job: Job) -> None:
     job.until(lambda: job.reader.snapshot().allocation is not None and job.settled())
     job.supervisor.stop()
     before = job.reader.snapshot()
-    done = job.cli("ledger", "reset", "--from", "latest", "--yes", "--json")
-    assert (0, 0) == (done.returncode, json.loads(done.stdout)["to_count"]), done.stderr
+    assert 0 == job.done("ledger", "reset", "--from", "latest")["to_count"]
     after = job.reader.snapshot()
     assert ({}, before.allocation) == (after.metrics, after.allocation)
     assert 0 == after.status.totals.get("accepted", 0)
-    done = job.cli("ledger", "reset", "--yes", "--json")
-    assert (0, 1_500) == (done.returncode, json.loads(done.stdout)["to_count"]), done.stderr
+    assert 1_500 == job.done("ledger", "reset")["to_count"]
     job.workers(1)
     job.until(lambda: job.reader.snapshot().status.step > before.status.step and job.settled())
     job.check()
@@ -308,8 +310,8 @@ def test_retention_and_a_new_topic_are_told_apart_and_can_be_left_behind(job: Jo
     assert "retention took" in job.ends_with("retention_passed")
     refused = job.cli("ledger", "rebuild", "--yes")
     assert (78, True) == (refused.returncode, "--skip-lost" in refused.stderr)
-    done = job.cli("ledger", "rebuild", "--skip-lost", "--yes", "--json")
-    assert (0, 400, 0) == (done.returncode, json.loads(done.stdout)["lost"], json.loads(done.stdout)["to_count"])
+    report = job.done("ledger", "rebuild", "--skip-lost")
+    assert (400, 0) == (report["lost"], report["to_count"])
     job.workers(1)
     job.until(job.settled)
     assert kept == job.reader.snapshot().status.totals["accepted"]
@@ -320,8 +322,7 @@ def test_retention_and_a_new_topic_are_told_apart_and_can_be_left_behind(job: Jo
     job.publish(job.feed[1_400:1_500])
     job.workers(1)
     assert "the topic was recreated" in job.ends_with("topic_recreated")
-    done = job.cli("ledger", "rebuild", "--skip-lost", "--yes", "--json")
-    assert (0, 100) == (done.returncode, json.loads(done.stdout)["to_count"]), done.stderr
+    assert 100 == job.done("ledger", "rebuild", "--skip-lost")["to_count"]
     job.workers(1)
     job.until(job.settled)
     truth = asyncio.run(truth_of(job.settings.kafka, job.topic))
