@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import random
+import subprocess
+import sys
 import time
 import uuid
 from collections import Counter
@@ -197,6 +200,14 @@ class Job:
         words = [json.loads(word) for word in self.redis.hvals(f"{self.prefix}:workers")]
         fresh = {int(one["holder"].rpartition(":")[2]) for one in words if time.time() * 1000 - one["at"] < 10_000}
         return all(worker.pid in fresh for worker in self.crew.workers)
+
+    def marketpulse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of an operator on this job."""
+        environment = os.environ | worker_environment(self.settings, self.stack.endpoints)
+        command = [sys.executable, "-m", "streams.cli", *arguments]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
+        )
 
     def stop(self) -> None:
         """End feed, guard and workers."""

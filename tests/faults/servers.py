@@ -82,6 +82,15 @@ def keep_redis(stack: EmbeddedStack, folder: Path) -> None:
     shutil.copytree(stack.redis.folder, folder)
 
 
+def empty(server: Server) -> None:
+    """Remove what a server that is down has on disk."""
+    for path in server.folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.suffix in (".rdb", ".aof"):
+            path.unlink()
+
+
 def set_redis_back(stack: EmbeddedStack, folder: Path) -> None:
     """Kill Redis, put an older copy of its files in place; it is left down."""
     stack.redis.kill()

@@ -141,9 +141,13 @@ async def journal_of(bootstrap: str, topic: str) -> Journal:
     """
     journal = Journal()
     steps: dict[int, Any] = {}
+    rebuilt = 0
     async for record in records(bootstrap, topic):
         one = json.loads(record.value)
         number = one["step"]
+        if record.key == b"checkpoint":
+            rebuilt = number if one.get("cause") == "rebuild" else rebuilt  # steps go on after this one
+            continue
         if steps.get(number) == one:
             journal.repeats += 1
             continue
@@ -152,7 +156,8 @@ async def journal_of(bootstrap: str, topic: str) -> Journal:
         journal.forks += bool(gone)
         for known in gone:
             del steps[known]
-        assert after == max(steps, default=0), f"step {number} follows {after}, the newest is {max(steps, default=0)}"
+        newest = max(rebuilt, max(steps, default=0))
+        assert after == newest, f"step {number} follows {after}, the newest is {newest}"
         steps[number] = one
     journal.steps = len(steps)
     for before, one in itertools.pairwise([steps[number] for number in sorted(steps)]):
