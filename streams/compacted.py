@@ -1,6 +1,5 @@
 """A one-partition compacted topic: read in full without a group, then followed; written record by record."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -8,7 +7,7 @@ from aiokafka.errors import KafkaError
 
 from streams.batches import CompactedRecord
 from streams.errors import Unavailable
-from streams.topics import topic_offsets
+from streams.topics import close_consumer, topic_offsets
 
 
 class CompactedTopic:
@@ -42,8 +41,7 @@ class CompactedTopic:
         """Close the connection."""
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
-            await asyncio.sleep(0)  # one of its tasks may not have begun: its cancellation would come out here
-            await consumer.stop()
+            await close_consumer(consumer)
 
     async def _open(self, offset: int) -> None:
         await self.stop()

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from streams.compacted import read_all
 from streams.contracts import AlertRecord, StepRecord
 from streams.errors import Unavailable
-from streams.topics import topic_name
+from streams.topics import close_consumer, topic_name
 
 WHY = "Redis went back in time to before this alert; it fires again if it still holds"
 
@@ -68,7 +68,7 @@ async def _newest_seq(bootstrap: str, topic: str) -> int:
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {bootstrap} does not answer: {error!r}. Operator action: start it.") from error
     finally:
-        await consumer.stop()
+        await close_consumer(consumer)
     return 0
 
 

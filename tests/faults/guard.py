@@ -39,7 +39,7 @@ class Guard:
     def forget_stalls(self) -> None:
         """Measure stand-stills from now on."""
         with self._lock:
-            self.stalls, self._moved = {}, {}
+            self.stalls, self._moved = {}, dict.fromkeys(self._numbers, time.monotonic())
 
     def _run(self) -> None:
         while not self._ending.wait(0.25):

@@ -115,10 +115,12 @@ class Job:
 
     def settled(self) -> bool:
         """The ledger stands at the log's end, the last step is published, the outbox is empty."""
+        if self.backlog():  # first: what was counted meanwhile would not be in a step yet
+            return False
         ledger = self.redis.hgetall(f"{self.prefix}:ledger")
         opened, published = int(ledger[b"open"]), int(ledger[b"published"])
         idle = opened == published + 1 and not self.redis.exists(f"{self.prefix}:step:{opened}:counts")
-        return idle and not self.redis.xlen(f"{self.prefix}:outbox") and self.backlog() == 0
+        return idle and not self.redis.xlen(f"{self.prefix}:outbox")
 
     def until(self, reached: Callable[[], object], seconds: float = 40.0, what: str = "") -> float:
         """Wait, watching the workers; the seconds it took."""

@@ -9,6 +9,16 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 ROWS = ROOT / "build" / "faults" / "report.jsonl"
 PAGE = ROOT / "build" / "faults" / "report.md"
+_UNITS = {
+    "seconds": "seconds in all",
+    "longest_stall_s": "longest stand-still in s",
+    "capacity_per_s": "capacity a second",
+    "memory_growth_mib": "growth in MiB",
+    "most_memory_mib": "most memory in MiB",
+    "worker_grew_mib": "worker grew by MiB",
+    "redis_grew_mib": "Redis grew by MiB",
+    "longest_watched_s": "longest watched in s",
+}
 _TOLD_ALREADY = ("scenario", "test", "assertion", "seed", "outcome", "file")
 
 
@@ -42,7 +52,8 @@ def _figures(group: list[dict[str, Any]]) -> str:
     for name, values in seen.items():
         low, high = min(values), max(values)
         if high:  # a figure that is 0 everywhere says nothing
-            shown.append(f"{name.replace('_', ' ')} {low:,}" + (f" to {high:,}" if high != low else ""))
+            words = _UNITS.get(name, name.replace("_", " "))
+            shown.append(f"{words} {low:,}" + (f" to {high:,}" if high != low else ""))
     return ", ".join(shown)
 
 

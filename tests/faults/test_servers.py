@@ -77,7 +77,7 @@ def test_fault_6_the_broker_is_down_when_a_worker_starts(make_job: Callable[...,
 @pytest.mark.seeds
 @pytest.mark.parametrize("seconds", [3.0, 40.0])
 def test_fault_8_redis_is_killed(make_job: Callable[..., Job], seconds: float) -> None:
-    """Redis killed for 3 and 40 s: commits are retried inside, no further batch is taken, no process ends; exact."""
+    """Redis killed for 3 and 40 s: commits are retried inside, readiness says no, no process ends; exact."""
     job = make_job(health_port=0)
     job.crew.start(2)
     job.feed(12_000, 800.0)
