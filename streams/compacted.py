@@ -53,7 +53,6 @@ class CompactedTopic:
         except (KafkaError, OSError) as error:
             await consumer.stop()
             raise self._away(error) from error
-        await asyncio.sleep(0)  # aiokafka cannot be stopped before a task that it began has run for the first time
         consumer.assign([self._partition])
         consumer.seek(self._partition, offset)
         self._consumer = consumer
