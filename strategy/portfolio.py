@@ -48,6 +48,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rho: NotNegative = 2.0
     theta: NotNegative = 1.0
     weights: tuple[float, float, float, float] = (0.25, 0.25, 0.25, 0.25)
+    penetration_weight: NotNegative = 1.0  # scales every a_i
+    satisfaction_weight: NotNegative = 1.0  # scales every b_i
+    move_confidence: Share = 0.8  # moves that are less probably right are held back, where the metrics' errors are known
+    regions: dict[str, NotNegative] = {}  # region -> most that its markets may spend together
+    currencies: dict[str, Positive] = {}  # currency -> units of the plan's currency for one unit of it
 
 
 class Portfolio(msgspec.Struct, frozen=True):
