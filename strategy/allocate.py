@@ -16,12 +16,13 @@ from strategy.portfolio import Portfolio, in_plan_currency
 from strategy.problem import Problem
 from strategy.uncertainty import (
     DRAWS,
+    ROUNDS,
     Precision,
     Stance,
     drawn_values,
     expected_and_worst,
     gains_drawn,
-    with_stance,
+    worst_value,
 )
 from strategy.water_filling import Filled, fill, own_prices
 
@@ -83,12 +84,11 @@ def allocate(
     if precision is not None and (precision.u_se or precision.r_se):
         drawn = drawn_values(terms, portfolio.plan, r, precision)
     asked = _Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn)
-    counted = terms if drawn is None else with_stance(terms, drawn, stance)
-    problem = problem_of(portfolio, bounds, counted)
+    problem = problem_of(portfolio, bounds, terms)
     if not problem.feasible:
         why = clash(portfolio, bounds, problem)
         return Allocation("infeasible", False, why, portfolio.plan.budget, 0.0, 0.0, 0.0, dict(previous or {}))
-    solved = _solve(problem)
+    problem, solved = (problem, _solve(problem)) if drawn is None else _solve_stance(problem, drawn, stance)
     likely, held = np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_)
     if drawn is not None and previous is not None:
         likely = _likely(asked, solved)
@@ -102,6 +102,29 @@ def _solve(problem: Problem) -> _Solved:
     filled = fill(part)
     certificate = msgspec.structs.replace(certify(part, filled), entry_gap=choice.gap)
     return _Solved(choice.on, filled, certificate, choice.worth)
+
+
+def _solve_stance(problem: Problem, drawn: Vector, stance: Stance) -> tuple[Problem, _Solved]:
+    """The answer for what uncertain worth counts as, with the problem that it answers."""
+
+    def answer(value: Vector) -> tuple[Problem, _Solved]:
+        counted = replace(problem, terms=replace(problem.terms, value=value))
+        return counted, _solve(counted)
+
+    if stance == "point":
+        return problem, _solve(problem)
+    value = drawn.mean(axis=0)
+    best = answer(value)
+    if stance == "sampled":
+        return best
+    found, score = best, -np.inf
+    for turn in range(ROUNDS):
+        left = _whole(found[1], found[1].filled.left, 1.0)
+        worst = expected_and_worst(gains_drawn(drawn, left))[1]
+        best, score = (found, worst) if worst > score else (best, score)
+        value = value + (worst_value(drawn, left) - value) / (turn + 2)
+        found = answer(value)
+    return best
 
 
 def _whole(solved: _Solved, values: Vector, otherwise: float) -> Vector:
@@ -133,9 +156,7 @@ def _likely(asked: _Asked, solved: _Solved) -> Vector:
     return np.where(moves, pays, np.nan)
 
 
-def _hold_back(
-    asked: _Asked, problem: Problem, solved: _Solved, likely: Vector
-) -> tuple[Problem, _Solved, np.ndarray]:
+def _hold_back(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector) -> tuple[Problem, _Solved, np.ndarray]:
     """Keep the least probable moves at the previous spend, as many as cost little of the expected improvement."""
     before = _before(asked)
     free = np.array([not one.optional and one.low < one.high for one in asked.bounds.values()])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from strategy.costs import entry_money
-from strategy.objective import Terms
+from strategy.objective import Terms, Vector
 from strategy.plans import MarketPlan
 from strategy.portfolio import Market, Plan, Portfolio
 from strategy.problem import Problem
@@ -81,8 +81,11 @@ def problem_of(portfolio: Portfolio, bounds: Mapping[str, Bounds], terms: Terms)
     region = np.array([at.get(one.region, len(at)) for one in markets], np.intp)
     optional = np.array([one.optional for one in bounds.values()], np.bool_)
     gone = np.array([one.spent for one in markets]) * optional
-    outside = [(one.spent, at.get(one.region, len(at))) for code, one in portfolio.markets.items() if code not in bounds]
-    limits = np.array([*(caps[name] for name in at), np.inf]) - np.bincount(region, gone, len(at) + 1)
+    outside = [
+        (one.spent, at.get(one.region, len(at))) for code, one in portfolio.markets.items() if code not in bounds
+    ]
+    limits: Vector = np.array([*(caps[name] for name in at), np.inf])
+    limits -= np.bincount(region, gone, len(at) + 1)
     for money, index in outside:
         limits[index] -= money
     return Problem(

@@ -14,7 +14,7 @@ class Certificate(msgspec.Struct, frozen=True):
     overspent: money beyond the budget, a market's bounds, a region's cap, or what z and y cost, whichever is most.
     kkt_residual: largest relative amount by which a market's next unit of money is worth more than its price although
     no bound holds it, or its last one less. duality_gap: distance of the gain to an upper bound of every possible
-    gain with these markets on, relative. entry_gap: the same over all choices of which markets are on.
+    gain with these markets on, relative. entry_gap: part of the gain that another choice of markets may have more.
     """
 
     overspent: float

@@ -17,7 +17,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Choice:
-    """Which markets are on (n,), how far from the best choice the gain may be, relative, and prices `worth` (n,).
+    """Which markets are on (n,), by what part the best choice may gain more, and prices `worth` (n,).
 
     A market is worth its money wherever the marginal value of budget is below its `worth`: the most gain per money
     that it can give.
@@ -75,7 +75,7 @@ class _Search:
                 child[branch] = value
                 subproblems.append(child)
         above = max(0.0, -waiting[0][0] - self._best) if waiting else 0.0
-        gap = 0.0 if self._closed(self._best + above) else above / max(self._best, 1e-12)
+        gap = 0.0 if self._closed(self._best + above) else above / (self._best + above)
         return Choice(self._best_on, gap, self._worth)
 
     def _closed(self, bound: float) -> bool:

@@ -36,7 +36,11 @@ def _moved(plan: MarketPlan, before: MarketPlan | None) -> str:
     if abs(plan.change) < 0.05:
         return "unchanged"
     if before.spend > 0 and plan.spend > 0:
-        return f"{100 * plan.change / before.spend:+.0f} %" if abs(plan.change) >= 0.01 * before.spend else "nearly as before"
+        return (
+            f"{100 * plan.change / before.spend:+.0f} %"
+            if abs(plan.change) >= 0.01 * before.spend
+            else "nearly as before"
+        )
     return f"{plan.change:+,.1f}"
 
 

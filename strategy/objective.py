@@ -56,7 +56,8 @@ class Terms:
         z = clip(1 - L c/(A - L S), 0, .99), 0 where A <= L S; y = clip(1 - L d/(B - L l/2), 0, .95) likewise.
         """
         log = np.maximum(self.log, _NO_LOG_COST)
-        return np.maximum(log / np.maximum(self.value / price - self.linear, log), LEAST_LEFT)
+        result: Vector = np.maximum(log / np.maximum(self.value / price - self.linear, log), LEAST_LEFT)
+        return result
 
     def gains(self, left: Vector) -> Vector:
         """Gain (2, n) of penetration and of satisfaction."""

@@ -61,7 +61,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights: tuple[float, float, float, float] = (0.25, 0.25, 0.25, 0.25)
     penetration_weight: NotNegative = 1.0  # scales every a_i
     satisfaction_weight: NotNegative = 1.0  # scales every b_i
-    move_confidence: Share = 0.8  # moves that are less probably right are held back, where the metrics' errors are known
+    move_confidence: Share = (
+        0.8  # moves that are less probably right are held back, where the metrics' errors are known
+    )
     regions: dict[str, NotNegative] = {}  # region -> most that its markets may spend together
     currencies: dict[str, Positive] = {}  # currency -> units of the plan's currency for one unit of it
 
@@ -121,7 +123,8 @@ def _plan_fields(content: dict[str, Any]) -> dict[str, Any]:
             raise BadPortfolio(f"regions.{name} needs one field, cap")
         caps[name] = region["cap"]
     extra = {name: value for name, value in (("regions", caps), ("currencies", content.get("currencies"))) if value}
-    return content.get("plan", {}) | extra
+    fields: dict[str, Any] = content.get("plan", {}) | extra
+    return fields
 
 
 def _check_names(plan: Plan, market: Market) -> None:
@@ -161,7 +164,9 @@ def checked_market(market: Market) -> Market:
     if market.spend_minimum > high:
         raise BadPortfolio(f"spend_minimum = {market.spend_minimum} is above spend_high = {high}")
     if market.pinned is not None and not market.spend_low <= market.pinned <= high:
-        raise BadPortfolio(f"pinned = {market.pinned} is outside spend_low = {market.spend_low} and spend_high = {high}")
+        raise BadPortfolio(
+            f"pinned = {market.pinned} is outside spend_low = {market.spend_low} and spend_high = {high}"
+        )
     if not market.legal_ready and max(market.spend_low, market.pinned or 0.0) > 0:
         raise BadPortfolio("legal_ready = false forbids spend, but spend_low or pinned demand it")
     return market

@@ -5,7 +5,7 @@ gain of z and y is a m(u, r) (p_max - p0) z + b (1 - u) y, closed form.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,9 @@ DRAWS = 1_000
 SEED = 20_260_101
 WORST = 0.05
 Stance = Literal["point", "sampled", "robust"]
-"""point: worth at the metrics as measured. sampled: its mean over the draws. robust: its 5 % quantile."""
+"""point: worth at the metrics as measured. sampled: its mean over the draws. robust: such that the mean
+of the plan's worst 5 % of draws is best: plan and adversary answer each other's mean in turn, ROUNDS times."""
+ROUNDS = 24
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,12 @@ def drawn_values(terms: Terms, plan: Plan, r: Mapping[str, float | None], precis
     return np.stack([terms.value[0] * m / base, terms.value[1] * (1 - u) / (1 - terms.u)], axis=1)
 
 
-def with_stance(terms: Terms, drawn: Vector, stance: Stance) -> Terms:
-    """The terms with the worth that a stance counts with."""
-    if stance == "point":
-        return terms
-    value = drawn.mean(axis=0) if stance == "sampled" else np.quantile(drawn, WORST, axis=0)
-    return replace(terms, value=value)
+def worst_value(drawn: Vector, left: Vector) -> Vector:
+    """Mean worth (2, n) over the draws in which a plan gains least: what an adversary would pick against it."""
+    totals = gains_drawn(drawn, left).sum(axis=1)
+    worst = np.argsort(totals, kind="stable")[: max(1, int(WORST * len(totals)))]
+    result: Vector = drawn[worst].mean(axis=0)
+    return result
 
 
 def gains_drawn(drawn: Vector, left: Vector) -> Vector:

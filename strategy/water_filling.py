@@ -49,7 +49,7 @@ def fill(problem: Problem) -> Filled:
     terms, region = problem.terms, problem.region
     found = prices_of(problem, None)
     spend = _demand(problem, found.settled[region], None)[0]
-    _share_rest(problem, spend, _demand(problem, found.below[region], None)[0])
+    _share_rest(problem, spend, _demand(problem, found.below[region], None)[0], (found.counted > found.budget)[region])
     own, left = own_prices(terms, spend, found.settled[region], found.counted[region])
     idle = np.maximum(spend - terms.costs(left).sum(axis=0), 0.0)
     return Filled(found.budget, found.counted - found.budget, spend, left, own, idle)
@@ -152,16 +152,21 @@ def _settle_regions(
 
     def of_regions(at: Vector) -> tuple[Vector, Vector]:
         money, slope = _demand(inner, np.exp(at)[inner.region], inner_worth)
-        return np.bincount(inner.region, money, count), np.bincount(inner.region, slope, count)
+        total: Vector = np.bincount(inner.region, money, count).astype(np.float64)
+        return total, np.bincount(inner.region, slope, count).astype(np.float64)
 
     return settle(of_regions, inner.caps, np.full(count, cheap), np.full(count, dear))
 
 
-def _share_rest(problem: Problem, spend: Vector, above: Vector) -> None:
-    """Hand what is left to markets that are indifferent at this price (a linear piece), in the order of codes."""
+def _share_rest(problem: Problem, spend: Vector, above: Vector, capped: np.ndarray) -> None:
+    """Hand what is left to markets that are indifferent at their price (a linear piece), in the order of codes.
+
+    Those in regions at their caps come first: their money is worth more.
+    """
     tied = np.flatnonzero(above - spend > 1e-9 * problem.budget)
     if not len(tied):
         return
+    tied = tied[np.argsort(~capped[tied], kind="stable")]
     rest = problem.budget * (1 - SLACK) - float(spend.sum())
     room = problem.caps * (1 - SLACK) - np.bincount(problem.region, spend, len(problem.caps))
     for at in tied:

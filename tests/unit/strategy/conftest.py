@@ -41,7 +41,7 @@ def make_problem(rng: np.random.Generator, n: int, optional: float = 0.0, linear
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_problem() -> Callable[..., Problem]:
     """`make_problem`."""
     return make_problem
