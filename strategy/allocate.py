@@ -26,7 +26,6 @@ from strategy.uncertainty import (
 )
 from strategy.water_filling import Filled, fill, own_prices
 
-__all__ = ["Allocation", "MarketPlan", "Precision", "allocate", "money_moved"]
 Plans = Mapping[str, MarketPlan]
 KEPT = 0.9  # share of a plan's expected improvement that must be left when unsure moves are held back
 
@@ -229,7 +228,8 @@ def _plans(asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: n
     caps = asked.portfolio.plan.regions
     capped = {name for name, price in zip(sorted(caps), filled.region_price, strict=False) if price > 0}
     rows = zip(
-        asked.bounds.items(), solved.on.tolist(), _whole(solved, filled.spend, 0.0).tolist(), *terms.costs(left).tolist(),
+        asked.bounds.items(), solved.on.tolist(), _whole(solved, filled.spend, 0.0).tolist(),
+        *terms.costs(left).tolist(),
         _whole(solved, filled.idle, 0.0).tolist(), (terms.p0 + z * (terms.p_max - terms.p0)).tolist(),
         (terms.u + y * (1 - terms.u)).tolist(), _whole(solved, filled.own_price, 0.0).tolist(), likely.tolist(),
         held.tolist(), solved.worth.tolist(), strict=True,

@@ -51,7 +51,8 @@ def _split(plan: MarketPlan, before: MarketPlan | None) -> str:
     promotion, quality = plan.promotion - before.promotion, plan.quality - before.quality
     if promotion * quality >= 0 or min(abs(promotion), abs(quality)) < 0.5:
         return ""
-    return f"promotion {before.promotion:,.1f} to {plan.promotion:,.1f}, quality {before.quality:,.1f} to {plan.quality:,.1f}"
+    pairs = (("promotion", before.promotion, plan.promotion), ("quality", before.quality, plan.quality))
+    return ", ".join(f"{name} {old:,.1f} to {new:,.1f}" for name, old, new in pairs)
 
 
 def _cause(plan: MarketPlan, before: MarketPlan | None) -> str:

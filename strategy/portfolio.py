@@ -82,6 +82,16 @@ class Portfolio(msgspec.Struct, frozen=True):
         return {code: 100 * value / largest for code, value in raw.items()}
 
 
+def actual_spend(portfolio: Portfolio) -> dict[str, float | None]:
+    """What each market spends now, in the plan's currency; None where that or its currency's rate is not known."""
+    rates = portfolio.plan.currencies | {portfolio.plan.currency: 1.0}
+    found: dict[str, float | None] = {}
+    for code, market in portfolio.markets.items():
+        rate = rates.get(market.currency or portfolio.plan.currency)
+        found[code] = None if market.spend is None or rate is None else market.spend * rate
+    return found
+
+
 def load_portfolio(path: Path | None = None) -> Portfolio:
     """The portfolio of a TOML file, or the shipped one.
 

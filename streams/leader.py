@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from strategy.portfolio import Portfolio
+from strategy.portfolio import Portfolio, actual_spend
 from streams.contracts import AllocationRecord, PartitionState, WorkerState
 from streams.correction import confusion_of
 from streams.errors import Unavailable
@@ -162,7 +162,7 @@ class Leader:
         planned: dict[str, float] = {}
         if content is not None:
             planned = msgspec.json.decode(content, type=AllocationRecord).spend
-        actual = {code: market.spend for code, market in portfolio.markets.items()}
+        actual = actual_spend(portfolio)
         return Spending(actual, planned, plan.budget, plan.weights)
 
     def _state(self) -> WorkerState:

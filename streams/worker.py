@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
-from strategy.allocate import Allocation, MarketPlan, allocate
+from strategy.allocate import allocate
 from strategy.errors import StrategyError
+from strategy.plans import Allocation, MarketPlan
 from strategy.portfolio import Portfolio
+from strategy.uncertainty import Precision
 from streams.aggregate import aggregate, user_hasher
 from streams.batches import DeadLetter, DecodedBatch, Delta, ScoredBatch
 from streams.classified import classified_records
@@ -290,7 +292,7 @@ class Reallocator:
     def _solve(self, shift: ShiftRecord, portfolio: Portfolio, previous: Allocation | None) -> AllocationRecord:
         before: dict[str, MarketPlan] | None = None if previous is None else previous.markets
         try:
-            answer = allocate(portfolio, shift.u, shift.r, before)
+            answer = allocate(portfolio, shift.u, shift.r, before, Precision(shift.n, shift.u_se, shift.r_se))
         except StrategyError as error:
             log.error("allocation_failed", shift=shift.id, error=str(error))
             answer = Allocation("failed", False, str(error), portfolio.plan.budget, 0, 0, 0, before or {})
