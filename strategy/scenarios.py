@@ -48,6 +48,14 @@ class Point(msgspec.Struct, frozen=True):
     spend: dict[str, float]
 
 
+class PlanAnswer(msgspec.Struct, frozen=True):
+    """What `plan --json` prints with scenarios or a curve: allocations by scenario (`now` first), points by value."""
+
+    scenarios: dict[str, Allocation]
+    varied: str | None = None
+    curve: list[Point] = []
+
+
 @dataclass(frozen=True)
 class Question:
     """Everything that one plan is made from."""

@@ -369,6 +369,17 @@ def bench_pipeline(
         _bench(measure(load_settings(), bench_texts(texts, data), rounds, say), as_json)
 
 
+@bench_app.command("allocate")
+def bench_allocate(rounds: Annotated[int, typer.Option(min=3)] = 15, as_json: Json = False) -> None:
+    """The allocator by number of markets, and against SciPy's SLSQP on the same decisions. Needs no servers.
+
+    Example: `marketpulse bench allocate --json`
+    """
+    from strategy.bench import bench_allocate as measure
+
+    _bench(measure(rounds), as_json)
+
+
 def _bench(result: dict[str, object], as_json: bool) -> None:
     _answer(result, as_json, "\n".join(f"{name}: {value}" for name, value in result.items()))
 

@@ -11,20 +11,11 @@ from rich.table import Table
 
 from strategy.plans import Allocation
 from strategy.portfolio import load_portfolio
-from strategy.scenarios import Metrics, Overrides, Point, Question, curve, load_overrides
-from streams.charts import allocation_bars, curve_lines
+from strategy.scenarios import Metrics, Overrides, PlanAnswer, Point, Question, curve, load_overrides
 from streams.errors import BadInput
 from streams.settings import Settings, load_settings
 
 POINTS = 21
-
-
-class PlanAnswer(msgspec.Struct, frozen=True):
-    """What `plan --json` prints with scenarios or a curve: allocations by scenario (`now` first), points by value."""
-
-    scenarios: dict[str, Allocation]
-    varied: str | None = None
-    curve: list[Point] = []
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -72,6 +63,8 @@ def plan(
     points = curve(question, name, values) if name is not None else []
     unit = question.portfolio.plan.currency
     if picture is not None:
+        from streams.charts import allocation_bars, curve_lines
+
         page = curve_lines(name, points, unit) if name is not None else allocation_bars(scenarios, unit)
         picture.write_text(page, "utf-8")
     if as_json:

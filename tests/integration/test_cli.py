@@ -80,6 +80,23 @@ def test_plan_solves_without_servers(cli: Cli, tmp_path: Path) -> None:
     assert "marginal value of budget" in cli("plan", "--metrics", str(metrics), **nowhere).stdout
 
 
+def test_plan_compares_scenarios_and_draws_curves(cli: Cli, tmp_path: Path) -> None:
+    """A previous plan, a scenario file, a curve, each as JSON, table and picture."""
+    metrics, scenario, before = tmp_path / "m.json", tmp_path / "lean.toml", tmp_path / "a.json"
+    picture = tmp_path / "curve.html"
+    metrics.write_text('{"u": {"BR": 0.7}, "n": {"BR": 900}, "u_se": {"BR": 0.01}}')
+    scenario.write_text("[u]\nBR = 0.48\n")
+    before.write_text(cli("plan", "--metrics", str(metrics), "--json").stdout)
+    asked = ("plan", "--metrics", str(metrics), "--previous", str(before))
+    answer = json.loads(cli(*asked, "--scenario", str(scenario), "--json").stdout)
+    assert ["now", "lean"] == list(answer["scenarios"])
+    assert "u fell from .70 to .48 (n = 900)" in answer["scenarios"]["lean"]["markets"]["BR"]["reason"]
+    assert "lean" in cli(*asked, "--scenario", str(scenario)).stdout
+    curve = json.loads(cli(*asked, "--budget", "1500..2500", "--picture", str(picture), "--json").stdout)
+    assert (1_500.0, 2_500.0) == (curve["curve"][0]["value"], curve["curve"][-1]["value"])
+    assert "Spend per market along budget" in picture.read_text("utf-8")
+
+
 def test_classify_says_label_and_topic(cli: Cli) -> None:
     """The shipped model on one text."""
     answer = json.loads(cli("classify", "this is terrible, I want my money back", "--lang", "en", "--json").stdout)
@@ -95,6 +112,7 @@ def test_classify_says_label_and_topic(cli: Cli) -> None:
         (("status",), {"MARKETPULSE_PREFIX": "No Spaces", "MARKETPULSE_DEVICE": "abacus"}, 2),
         (("publish", "no-such-file.jsonl"), {}, 2),
         (("plan", "--metrics", "no-such-file.json"), {}, 2),
+        (("plan", "--budget", "9..3"), {}, 2),
         (("classify", "x"), {"MARKETPULSE_DEVICE": "cuda"}, 2),
         (("classify", "x"), {"MARKETPULSE_MODEL_FOLDER": "no-such-folder"}, 2),
         (("worker",), {"MARKETPULSE_MODEL": "stub"}, 78),
