@@ -48,7 +48,7 @@ def bounds_of(market: Market, plan: Plan, before: float | None) -> Bounds | None
         pinned = max(market.pinned, spent)
         return Bounds(pinned, pinned, "pinned", "pinned", entry, False)
     low, low_name = (spent, "already spent") if spent > market.spend_low else (market.spend_low, "lower bound")
-    high = max(low, min(plan.budget, math.inf if market.spend_high is None else market.spend_high))
+    high = max(low, math.inf if market.spend_high is None else market.spend_high)
     high_name = "upper bound"
     if before is not None and not candidate and not (before == 0 and market.spend_minimum > 0):
         limit = max(plan.change_limit_floor, plan.change_limit_share * before)
@@ -91,7 +91,7 @@ def problem_of(portfolio: Portfolio, bounds: Mapping[str, Bounds], terms: Terms)
     return Problem(
         terms=terms,
         low=np.array([one.low for one in bounds.values()]),
-        high=np.array([one.high for one in bounds.values()]),
+        high=np.array([min(one.high, max(one.low, portfolio.plan.budget)) for one in bounds.values()]),
         fixed=np.array([one.entry for one in bounds.values()]) - gone,
         optional=optional,
         region=region,
