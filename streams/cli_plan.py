@@ -1,5 +1,6 @@
-"""The command `plan`: allocations from files or from Redis, scenarios side by side, curves, a picture."""
+"""The commands `plan` and `learn`: allocations, scenarios side by side, curves, and what earlier plans teach."""
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,18 +10,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from strategy.learning import outcomes_of, propose
 from strategy.plans import Allocation
 from strategy.portfolio import load_portfolio
 from strategy.scenarios import Metrics, Overrides, PlanAnswer, Point, Question, curve, load_overrides
+from streams.compacted import read_all
+from streams.contracts import AllocationRecord
 from streams.errors import BadInput
 from streams.settings import Settings, load_settings
+from streams.topics import topic_name
 
 POINTS = 21
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this command to the program."""
+    """Add these commands to the program."""
     app.command()(plan)
+    app.command()(learn)
 
 
 def plan(
@@ -81,6 +87,49 @@ def plan(
         console.print(_one(scenarios["now"], unit))
         for market in scenarios["now"].markets.values():
             console.print(market.reason, highlight=False, soft_wrap=True)
+
+
+def learn(
+    allocations: Annotated[
+        Path | None, typer.Option(help="JSON lines of `market.allocations`; default: the topic itself, a year of it.")
+    ] = None,
+    profiles: Annotated[
+        Path | None, typer.Option(help="Markets and budget (TOML); default: the shipped table.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Estimate each market's cost of satisfaction (d) anew from what followed earlier plans. Proposes, adopts nothing.
+
+    Example: `marketpulse learn`, then change d in your market table and `marketpulse profiles apply`
+    """
+    settings = load_settings()
+    portfolio = load_portfolio(profiles or settings.portfolio)
+    answers = [(one.stream_time, msgspec.convert(one.allocation, Allocation)) for one in _kept(settings, allocations)]
+    proposals = propose(portfolio, outcomes_of(answers, portfolio.plan.period_days))
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(proposals).decode() + "\n")
+        return
+    table = Table(
+        "market", "d", "proposed", "95 %", "outcomes", "", title=f"Cost of satisfaction ({len(answers)} plans)"
+    )
+    for one in proposals:
+        interval = f"{one.low:,.1f} to {one.high:,.1f}"
+        verdict = "differs" if one.clear else "fits"
+        table.add_row(one.market, f"{one.d:,.1f}", f"{one.proposed:,.1f}", interval, str(one.outcomes), verdict)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _kept(settings: Settings, file: Path | None) -> list[AllocationRecord]:
+    """Every answer that is kept, in order. Raises BadInput."""
+    if file is None:
+        topic = topic_name(settings.prefix, "market.allocations")
+        lines = [one.value for one in asyncio.run(read_all(settings.kafka, topic)) if one.value is not None]
+    else:
+        lines = file.read_bytes().splitlines()
+    try:
+        return sorted((msgspec.json.decode(line, type=AllocationRecord) for line in lines), key=lambda one: one.seq)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{file or 'market.allocations'}: {error}. Operator action: give allocation records.") from error
 
 
 def _question(settings: Settings, metrics: Path | None, profiles: Path | None, previous: Path | None) -> Question:

@@ -97,6 +97,26 @@ def test_plan_compares_scenarios_and_draws_curves(cli: Cli, tmp_path: Path) -> N
     assert "Spend per market along budget" in picture.read_text("utf-8")
 
 
+def test_learn_reads_the_topic_or_a_file(cli: Cli, tmp_path: Path) -> None:
+    """No allocation yet: no proposal; two answers five days apart: one proposal per market that was measured."""
+    cli("ledger", "init")
+    assert [] == json.loads(cli("learn", "--json").stdout)
+    lines = []
+    for day, u in enumerate((0.5, 0.52)):
+        metrics = tmp_path / "m.json"
+        metrics.write_text(json.dumps({"u": {"BR": u}, "n": {"BR": 900}}))
+        plan = json.loads(cli("plan", "--metrics", str(metrics), "--json").stdout)
+        record = {"id": str(day), "seq": day, "cause": "shift", "market": "BR", "stream_time": day * 5 * 86_400_000}
+        spend = {code: one["spend"] for code, one in plan["markets"].items()}
+        lines.append(json.dumps(record | {"status": plan["status"], "adopted": True, "spend": spend, "moves": {},
+                                          "allocation": plan}))  # fmt: skip
+    file = tmp_path / "allocations.jsonl"
+    file.write_text("\n".join(lines))
+    [proposal] = json.loads(cli("learn", "--allocations", str(file), "--json").stdout)
+    assert ("BR", 1, 50.0) == (proposal["market"], proposal["outcomes"], proposal["d"])
+    assert "BR" in cli("learn", "--allocations", str(file)).stdout
+
+
 def test_classify_says_label_and_topic(cli: Cli) -> None:
     """The shipped model on one text."""
     answer = json.loads(cli("classify", "this is terrible, I want my money back", "--lang", "en", "--json").stdout)
