@@ -158,7 +158,7 @@ def _likely(asked: _Asked, solved: _Solved) -> Vector:
 def _hold_back(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector) -> tuple[Problem, _Solved, np.ndarray]:
     """Keep the least probable moves at the previous spend, as many as cost little of the expected improvement."""
     before = _before(asked)
-    free = np.array([not one.optional and one.low < one.high for one in asked.bounds.values()])
+    free = np.array([not one.optional and one.low < one.high for one in asked.bounds.values()], np.bool_)
     inside = (before >= problem.low) & (before <= problem.high)
     unsure = np.flatnonzero(free & inside & (np.nan_to_num(likely, nan=1.0) < asked.portfolio.plan.move_confidence))
     unsure = unsure[np.argsort(likely[unsure], kind="stable")]

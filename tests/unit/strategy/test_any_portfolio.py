@@ -112,3 +112,27 @@ def test_the_budget_that_an_infeasible_plan_asks_for_is_enough(seed: int) -> Non
     for budget, feasible in ((needed + 0.06, True), (needed * 0.999 - 0.06, False)):
         plan = msgspec.structs.replace(portfolio.plan, budget=budget)
         assert feasible == ("infeasible" != allocate(Portfolio(plan, portfolio.markets), U, {}).status)
+
+
+@pytest.mark.parametrize(
+    ("fields", "spent"),
+    [
+        ({"status": "excluded"}, 0.0),
+        ({"pinned": 200.0}, 2_000.0),
+        ({"legal_ready": False}, 0.0),
+        ({"status": "candidate", "c": 1e6}, 0.0),
+        ({"spend_high": 0.0}, 0.0),
+        ({"spend_minimum": 2_500.0}, 0.0),
+        ({"spent": 200.0}, 2_000.0),
+        ({"c": 0.0, "d": 0.0, "g": 0.0, "f": 0.0, "l": 0.0}, 0.0),
+    ],
+)
+def test_what_leaves_nothing_to_decide_is_a_plan_too(fields: dict[str, Any], spent: float) -> None:
+    """The same extreme for all markets: nobody to pay, nothing to pay for, or no freedom; also a second, robust time."""
+    markets = {code: msgspec.structs.replace(one, **fields) for code, one in SHIPPED.markets.items()}
+    portfolio = Portfolio(SHIPPED.plan, markets)
+    first = allocate(portfolio, U, {})
+    check(portfolio, first)
+    assert ("optimal", pytest.approx(spent)) == (first.status, first.spent)
+    again = allocate(portfolio, U, {}, first.markets, Precision({}, dict.fromkeys(CODES, 0.2), {}), "robust")
+    check(portfolio, again)
