@@ -128,7 +128,7 @@ def test_the_budget_that_an_infeasible_plan_asks_for_is_enough(seed: int) -> Non
     ],
 )
 def test_what_leaves_nothing_to_decide_is_a_plan_too(fields: dict[str, Any], spent: float) -> None:
-    """The same extreme for all markets: nobody to pay, nothing to pay for, or no freedom; also a second, robust time."""
+    """The same extreme for all: nobody to pay, nothing to pay for, or no freedom; also a second, robust time."""
     markets = {code: msgspec.structs.replace(one, **fields) for code, one in SHIPPED.markets.items()}
     portfolio = Portfolio(SHIPPED.plan, markets)
     first = allocate(portfolio, U, {})
