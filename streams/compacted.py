@@ -27,7 +27,10 @@ class CompactedTopic:
             patience: tenths of a second for which a topic just created may not be known yet.
         """
         first, end = (await topic_offsets(self._bootstrap, self._partition.topic, patience))[0]
-        await self._open(max(first, self._at))
+        self._at = max(first, self._at)
+        if self._at >= end:
+            return  # closing aiokafka's consumer before it did anything raises CancelledError
+        await self._open(self._at)
         while self._at < end:
             await self._poll()
 

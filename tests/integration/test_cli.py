@@ -100,7 +100,8 @@ def test_plan_compares_scenarios_and_draws_curves(cli: Cli, tmp_path: Path) -> N
 def test_learn_reads_the_topic_or_a_file(cli: Cli, tmp_path: Path) -> None:
     """No allocation yet: no proposal; two answers five days apart: one proposal per market that was measured."""
     cli("ledger", "init")
-    assert [] == json.loads(cli("learn", "--json").stdout)
+    done = cli("learn", "--json")
+    assert "[]" == done.stdout.strip(), done.stderr
     lines = []
     for day, u in enumerate((0.5, 0.52)):
         metrics = tmp_path / "m.json"
@@ -228,6 +229,7 @@ def test_a_live_feed_is_published_for_as_long_as_asked(cli: Cli) -> None:
 def test_benchmarks_measure_against_a_baseline_in_the_same_run(cli: Cli) -> None:
     """Small ones, to see that they run: the figures of real ones stand in docs/benchmarks.md."""
     assert 0 < json.loads(cli("bench", "classify", "--texts", "100", "--json").stdout)["ratio"]
+    assert 1 < json.loads(cli("bench", "allocate", "--rounds", "3", "--json").stdout)["times_faster_than_slsqp"]
     assert 10_000 == json.loads(cli("bench", "engine", "--events", "10000", "--json").stdout)["accepted"]
     assert 0 < json.loads(cli("bench", "pipeline", "--texts", "500", "--json", timeout=150).stdout)["ratio"]
 
