@@ -7,6 +7,9 @@ BIN := .venv/bin
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or \
   sys.exit("Python 3.11 or later is needed; name one: make PYTHON=python3.11 ...")'
 
+BRIEF := three_faults or fault_1_ or fault_2_ or fault_4_ or fault_9_ or fault_24b_ or fault_16_ \
+  or (fault_7_ and running) or (fault_12_ and lost)
+
 help: ## this page
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -15,8 +18,23 @@ setup: $(LIGHT) ## light extras into .venv (about 185 MB), command .venv/bin/mar
 demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis, then live; Ctrl-C ends it
 	$(BIN)/marketpulse demo
 
-test: $(LIGHT) ## unit, contract, agent and integration tests, and three faults
+test: $(LIGHT) ## unit, contract, agent and integration tests, 300 simulated seeds, three faults
 	$(BIN)/python -m pytest --ignore=tests/models --ignore=tests/browser
+
+faults: $(LIGHT) ## every fault scenario (40 min; SEED=1 replays one seed, SCENARIO=fault_9 some); report in build/faults
+	@rm -f build/faults/report.jsonl
+	@$(BIN)/python -m pytest tests/faults -m "faults" $(if $(SCENARIO),-k "$(SCENARIO)") -s -p no:randomly; \
+	  status=$$?; $(BIN)/python -m tests.faults.report; exit $$status
+
+test-faults: $(LIGHT) ## the part of the fault scenarios that fits into CI (one seed, 7 min)
+	SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/faults -m "faults" -k "$(BRIEF)" -p no:randomly
+
+soak: $(LIGHT) ## all faults at random at half of the capacity, then twice the capacity; SECONDS=1200 each
+	SEED=$(or $(SEED),1) SECONDS=$(or $(SECONDS),1200) $(BIN)/python -m pytest -s -p no:randomly -m "faults" \
+	  tests/faults/test_soak.py tests/faults/test_overload.py
+simulation: $(LIGHT) ## the ledger under faults on a virtual clock: SEEDS=10000, REDIS=real, MUTANTS=1; SEED=n replays one
+	$(BIN)/python -m tests.simulation.many --redis $(or $(REDIS),fake) \
+	  $(if $(MUTANTS),--mutants,$(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)))
 
 test-models: $(TRAIN) ## training and export with PyTorch (loads some 3 GB into .venv-train)
 	.venv-train/bin/python -m pytest tests/models
@@ -67,5 +85,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test test-models test-gpu test-browser check bench lock clean
+.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser check bench lock clean
 .DEFAULT_GOAL := help

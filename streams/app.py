@@ -110,12 +110,15 @@ def _end_before_work(*_: object) -> None:
     raise SystemExit(0)
 
 
-def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint) -> None:
-    """Run one worker until a signal; never returns (SystemExit, or exit codes 75 and 78)."""
+def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint, classifier: Classifier | None = None) -> None:
+    """Run one worker until a signal; never returns (SystemExit, or exit codes 75 and 78).
+
+    Tests hand in a failpoint and a classifier; the settings name the classifier otherwise.
+    """
     configure_logs(settings)
     signal.signal(signal.SIGTERM, _end_before_work)
     portfolio, candidate = load_portfolio(settings.portfolio), _candidate_of(settings)
-    deps = make_deps(settings, classifier_of(settings), portfolio, candidate, failpoint)
+    deps = make_deps(settings, classifier or classifier_of(settings), portfolio, candidate, failpoint)
     app = create_app(settings, deps)
     worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
     gc.freeze()  # what lives as long as the process is not looked at again ...

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import cli_model, cli_operate, cli_plan, cli_profiles
+from streams import cli_ledger, cli_model, cli_operate, cli_plan, cli_profiles
 from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import load_settings
@@ -28,15 +28,14 @@ app = typer.Typer(
     help=f"Watch what users in every market say, and keep the market budget where it does most good. {EXIT_CODES}",
 )
 bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks on an embedded stack; ratios within one run.")
-ledger_app = typer.Typer(no_args_is_help=True, help="The ledger in Redis.")
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 app.add_typer(bench_app, name="bench")
-app.add_typer(ledger_app, name="ledger")
 app.add_typer(topics_app, name="topics")
 cli_operate.add_commands(app)
 cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_model.add_commands(app)
+cli_ledger.add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
@@ -300,22 +299,6 @@ def topics_create(
     settings = load_settings()
     created = asyncio.run(create_topics(settings.kafka, settings.prefix, partitions, replication))
     _answer({"created": created}, as_json, f"created: {', '.join(created) or 'nothing, all were there'}")
-
-
-@ledger_app.command("init")
-def ledger_init(partitions: Annotated[int, typer.Option(min=1)] = 8, as_json: Json = False) -> None:
-    """Create topics and an empty ledger where there is none; an existing ledger is left as it is.
-
-    Example: `marketpulse ledger init --partitions 16`
-    """
-    from streams.embedded import Endpoints
-    from streams.run import set_up
-
-    settings = load_settings()
-    created = asyncio.run(set_up(Endpoints(settings.kafka, settings.redis), settings.prefix, partitions))
-    _answer(
-        {"created": created}, as_json, "ledger created" if created else "there is a ledger already; nothing changed"
-    )
 
 
 @bench_app.command("engine")

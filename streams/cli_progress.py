@@ -10,17 +10,49 @@ Update = Callable[[int, int | None], None]
 Receive = Callable[[dict[str, object]], None]
 
 
+class Phases:
+    """A bar for work in several parts, each with its own time to go."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        hidden = not console.is_terminal
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden)
+        self._task = self._bar.add_task("", total=None)
+        self._what = ""
+
+    def __enter__(self) -> "Phases":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, what: str, done: int, total: int | None = None) -> None:
+        """What is being done, how much of it is, and of how much; None = not known."""
+        if what != self._what:
+            self._what = what
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(what, total=total)
+        self._bar.update(self._task, completed=done, total=total)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """No bar for as long as the block lasts: somebody is asked something."""
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
+
+
 @contextmanager
 def progress(what: str) -> Iterator[Update]:
     """A bar for as long as the block lasts; the update takes how much is done and of how much, None = not known."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    hidden = not console.is_terminal
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task(what, total=None)
+    with Phases() as phases:
 
         def update(done: int, total: int | None = None) -> None:
-            bar.update(task, completed=done, total=total)
+            phases(what, done, total)
 
         yield update
 

@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaError
 
 from streams.batches import CompactedRecord
 from streams.errors import Unavailable
-from streams.topics import topic_offsets
+from streams.topics import close_consumer, topic_offsets
 
 
 class CompactedTopic:
@@ -27,10 +27,7 @@ class CompactedTopic:
             patience: tenths of a second for which a topic just created may not be known yet.
         """
         first, end = (await topic_offsets(self._bootstrap, self._partition.topic, patience))[0]
-        self._at = max(first, self._at)
-        if self._at >= end:
-            return  # closing aiokafka's consumer before it did anything raises CancelledError
-        await self._open(self._at)
+        await self._open(max(first, self._at))
         while self._at < end:
             await self._poll()
 
@@ -44,7 +41,7 @@ class CompactedTopic:
         """Close the connection."""
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
-            await consumer.stop()
+            await close_consumer(consumer)
 
     async def _open(self, offset: int) -> None:
         await self.stop()

@@ -14,6 +14,7 @@ from strategy.scenarios import Metrics, PlanAnswer
 from streams.contracts import (
     AlertRecord,
     AllocationRecord,
+    CheckpointRecord,
     ClassifiedRecord,
     FeedbackEvent,
     MarketProfile,
@@ -28,6 +29,7 @@ CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
     "feedback": (FeedbackEvent, "receive", "any; the user recommended"),
     "feedback.classified": (ClassifiedRecord, "send", "market"),
     "market.steps": (StepRecord, "send", "step"),
+    "market.steps#checkpoint": (CheckpointRecord, "send", "checkpoint"),
     "market.metrics": (MetricsRecord, "send", "market"),
     "market.shifts": (ShiftRecord, "send", "market"),
     "market.alerts": (AlertRecord, "send", "alert id"),

@@ -75,9 +75,25 @@ async def _redis(settings: Settings) -> Finding | str:
 async def _ledger(settings: Settings) -> Finding | str:
     with Reader(settings.redis, settings.prefix) as reader:
         status = await asyncio.to_thread(lambda: reader.snapshot().status)
+    steps, feedback = [await _offsets(settings, name) for name in ("market.steps", "feedback")]
     if not status.partitions:
+        if any(end > first for first, end in steps.values()):
+            what = f"no ledger under prefix {settings.prefix}, though the journal holds steps: it was lost"
+            return Finding("ledger", False, what, "marketpulse ledger rebuild")
         return Finding("ledger", False, f"no ledger under prefix {settings.prefix}", "marketpulse ledger init")
+    for number, (first, end) in feedback.items():
+        if not first <= (counted := status.partitions.get(number, first)) <= end:
+            what = f"counted up to {counted} in partition {number}, where the topic holds {first} to {end}"
+            return Finding("ledger", False, what, "see Recovery in docs/operations.md")
     return f"step {status.step}, {status.totals.get('accepted', 0)} events in {len(status.partitions)} partitions"
+
+
+async def _offsets(settings: Settings, name: str) -> dict[int, tuple[int, int]]:
+    """A topic's offsets; none where it is not there, which is another part's finding."""
+    try:
+        return await topic_offsets(settings.kafka, topic_name(settings.prefix, name), patience=1)
+    except MarketpulseError:
+        return {}
 
 
 def _model(settings: Settings) -> str:

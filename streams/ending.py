@@ -32,7 +32,7 @@ class Ending:
                     log.info("work_abandoned", work=guarded.__name__, error=str(error))
                     return
                 if isinstance(error, MarketpulseError):
-                    end_process(error.exit_code if error.exit_code != 1 else EXIT_RESTART, str(error))
+                    end_process(error.exit_code if error.exit_code != 1 else EXIT_RESTART, str(error), error.code)
                 log.exception("unexpected")
                 end_process(EXIT_RESTART, f"{type(error).__name__}: {error}")
 
@@ -40,9 +40,9 @@ class Ending:
         return guarded
 
 
-def end_process(code: int, why: str) -> None:
-    """Flush what was logged and end at once: 75 = start anew, 78 = an operator is needed."""
-    log.error("process_ends", exit_code=code, why=why)
+def end_process(exit_code: int, why: str, code: str = "error") -> None:
+    """Flush what was logged and end at once: 75 = start anew, 78 = an operator is needed; `code` names the kind."""
+    log.error("process_ends", exit_code=exit_code, code=code, why=why)
     logging.shutdown()
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(exit_code)

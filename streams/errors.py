@@ -3,15 +3,22 @@
 MarketpulseError
 ├── SettingsError            settings do not parse; every problem at once (exit 2)
 ├── BadInput                 a file or an argument of a command cannot be used (exit 2)
+├── JournalIncomplete        the journal does not hold what a replay or rebuild needs (exit 1)
+├── Overtaken                somebody else repaired the same ledger meanwhile (exit 1)
 ├── Unavailable              Kafka or Redis does not answer; retriable
 │   └── LedgerFull           Redis is at a bound: wait, then the same commit again; retriable
 ├── Restart                  this process must start anew, the data is safe (exit 75)
 │   ├── ClaimTimeout         a partition could not be claimed in time
-│   └── LedgerRewound        Redis went back in time: seek back and count again
+│   ├── LedgerRewound        Redis went back in time: seek back and count again
+│   └── LedgerReplaced       the ledger was rebuilt or reset: begin with the new one
 └── OperatorNeeded           a restart cannot help (exit 78)
-    ├── LedgerLost           the ledger or a partition's entry is missing
+    ├── LedgerLost           the ledger or a partition's entry is missing: Redis was emptied
     ├── LogMismatch          the source topic is not the one that the ledger counted
+    │   ├── TopicRecreated   other records, or fewer of them, stand where the ledger counted
+    │   └── RetentionPassed  records were deleted before they were counted
     └── LedgerBroken         a script failed after its first write
+
+`code` names the kind for machines: it stands in the log line `process_ends`; docs/operations.md has an entry for each.
 """
 
 EXIT_RESTART = 75
@@ -23,6 +30,7 @@ class MarketpulseError(Exception):
 
     retriable = False
     exit_code = 1
+    code = "error"
 
 
 class SettingsError(MarketpulseError):
@@ -35,6 +43,18 @@ class BadInput(MarketpulseError):
     """A file or argument cannot be used. Operator action: as the message says."""
 
     exit_code = 2
+
+
+class JournalIncomplete(MarketpulseError):
+    """The journal does not hold what a replay needs. Operator action: as the message says."""
+
+    code = "journal_incomplete"
+
+
+class Overtaken(MarketpulseError):
+    """Somebody else changed the ledger meanwhile. Operator action: see who, then give the same command again."""
+
+    code = "overtaken"
 
 
 class Unavailable(MarketpulseError):
@@ -56,9 +76,19 @@ class Restart(MarketpulseError):
 class ClaimTimeout(Restart):
     """A partition could not be claimed in time. Operator action: see why Redis did not answer."""
 
+    code = "claim_timeout"
+
 
 class LedgerRewound(Restart):
     """Redis went back in time. Operator action: none; the worker seeks back and counts again."""
+
+    code = "ledger_rewound"
+
+
+class LedgerReplaced(Restart):
+    """Another ledger stands in its place. Operator action: none; the worker starts anew with the new one."""
+
+    code = "ledger_replaced"
 
 
 class OperatorNeeded(MarketpulseError):
@@ -68,12 +98,28 @@ class OperatorNeeded(MarketpulseError):
 
 
 class LedgerLost(OperatorNeeded):
-    """The ledger is not in Redis. Operator action: `marketpulse ledger init` for a first start."""
+    """The ledger is not in Redis. Operator action: `marketpulse ledger rebuild`; for a first start `ledger init`."""
+
+    code = "ledger_lost"
 
 
 class LogMismatch(OperatorNeeded):
-    """The topic is not the one the ledger counted. Operator action: find out who recreated it or its retention."""
+    """The topic is not the one the ledger counted. Operator action: see its two kinds."""
+
+
+class TopicRecreated(LogMismatch):
+    """Other records stand where the ledger counted. Operator action: restore the topic, or go on with the new one."""
+
+    code = "topic_recreated"
+
+
+class RetentionPassed(LogMismatch):
+    """Records were deleted before they were counted. Operator action: restore them, or go on without them."""
+
+    code = "retention_passed"
 
 
 class LedgerBroken(OperatorNeeded):
     """A ledger script failed after its first write. Operator action: keep Redis as it is and rebuild the ledger."""
+
+    code = "ledger_broken"

@@ -3,22 +3,24 @@
 import asyncio
 import os
 import socket
-import time
 
 import msgspec
 
-from strategy.portfolio import Portfolio, actual_spend
-from streams.contracts import AllocationRecord, PartitionState, WorkerState
-from streams.correction import confusion_of
+from models.classifier import ModelInfo
+from streams.checkpoint import Checkpointer
+from streams.contracts import AllocationRecord, PartitionState, StepRecord, WorkerState
+from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
 from streams.ledger import Ledger
-from streams.ledger_types import CutStep, Lease
+from streams.ledger_types import Command, CutStep, Lease
 from streams.logs import get_logger
-from streams.metrics import ActiveUsers, Spending
+from streams.metrics import ActiveUsers
 from streams.progress import ROLL_UP
-from streams.publication import load_rollup, operator_writes, step_writes
-from streams.rollup import RollUp, StepContext
+from streams.publication import alert_writes, load_rollup, operator_writes, step_writes
+from streams.rewind import Undone, corrections
+from streams.rollup import RollUp, StepOutcome
+from streams.step_record import StepContext, spending_of
 from streams.tables import TableKeys
 from streams.worker import Deps
 
@@ -31,19 +33,25 @@ FORGOTTEN_MS = 600_000
 class Leader:
     """Rolls up while it holds the lease; every worker has one and tries."""
 
-    def __init__(self, deps: Deps) -> None:
+    def __init__(self, deps: Deps, holder: str = "") -> None:
         self._deps = deps
         self._tables = TableKeys(deps.settings.prefix)
-        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}"
         self._rollup: RollUp | None = None
         self._lease_number = 0
+        self._published = 0  # the step whose outcome `_rollup` holds
         self._last_step = 0.0
+        self._undone: Undone | None = None  # None = not looked yet, since the lease was taken or Redis went back
+        self._checkpoints = Checkpointer(
+            deps.ledger, deps.outbound, deps.settings.prefix, int(deps.settings.checkpoint_minutes * 60_000)
+        )
 
     async def tick(self) -> bool:
         """Renew the lease and publish the next step if one is due; whether a step was published.
 
         Raises:
-            Unavailable: try again at the next tick. LedgerLost, LedgerBroken: this process cannot go on.
+            Unavailable: try again at the next tick.
+            LedgerRewound, LedgerReplaced, LedgerLost, LedgerBroken: this process cannot go on.
         """
         progress = self._deps.progress
         try:
@@ -63,54 +71,100 @@ class Leader:
         if lease is None:
             self._rollup = None
             return False
-        if lease.number != self._lease_number:
+        if lease.number != self._lease_number or lease.published < self._published:
             log.info("lease_taken", number=lease.number, step=lease.published)
-            self._rollup = None
+            self._rollup = self._undone = None
+            self._checkpoints.forget()
             self._lease_number = lease.number
         try:
-            published = await self._step(lease)
+            record = await self._step(lease)
         except BaseException:
             self._rollup = None  # half a step may be in memory: the ledger's state is the true one
             raise
-        if published:
+        if record is not None:
             await self._deps.failpoint("published")
         await self._relay()
-        return published
+        if record is not None:
+            lease_ms = int(self._deps.settings.lease_seconds * 1000)
+            await self._checkpoints.after(lease, self._holder, lease_ms, record)
+        return record is not None
 
     async def release(self) -> None:
         """Let another worker take over at once."""
         if self._rollup is not None:
             await self._deps.ledger.release_lease(self._holder)
 
-    async def _step(self, lease: Lease) -> bool:
+    async def _step(self, lease: Lease) -> StepRecord | None:
+        """Publish the next step; its record, or None where none is due or another holds the lease."""
         ledger, settings = self._deps.ledger, self._deps.settings
-        rollup = self._rollup or await self._load()
-        self._rollup = rollup
-        profiles, mutes = self._deps.profiles, self._deps.mutes
-        profiles_read, mutes_read = profiles.next_offset, mutes.next_offset
-        news = (profiles_read, mutes_read) != (rollup.common.profiles, rollup.common.mutes)
-        force = news or time.monotonic() - self._last_step >= settings.idle_step_seconds
+        clock = asyncio.get_running_loop().time
+        if self._rollup is None:
+            self._rollup = await self._load()
+            self._published = lease.published
+        rollup = self._rollup
+        undone = await self._look_for_undone(lease, rollup)
+        read = self._deps.profiles.next_offset, self._deps.mutes.next_offset
+        force = (
+            read != (rollup.common.profiles, rollup.common.mutes)
+            or undone.ahead > 0
+            or clock() - self._last_step >= settings.idle_step_seconds
+        )
         step = await ledger.cut(lease, force)
         if isinstance(step, str):
             if step == "FENCED":
                 self._rollup = None
-            return False
+            return None
+        if step.number != self._published + 1:
+            # Redis went back in time, or a publish whose reply was lost came through late.
+            log.warning("rollup_reloaded", step=step.number, held=self._published)
+            self._rollup = None
+            return None
         await self._deps.failpoint("cut")
-        started = time.perf_counter()
+        started = clock()
         await ledger.merge_users(step)
+        outcome, writes = await self._outcome(rollup, step, undone, *read)
+        answer = await ledger.publish(lease, step, writes)
+        if answer != "OK":
+            log.warning("step_refused", step=step.number, answer=answer)
+            self._rollup = None
+            return None
+        self._published = step.number
+        self._last_step = clock()
+        self._undone = Undone()
+        log.info(
+            "step_published",
+            step=step.number,
+            stream_time=outcome.stream_time_ms,
+            markets=len(outcome.changed_markets),
+            alerts=[(alert.id, alert.state) for alert in outcome.alerts],
+            shifts=[shift.id for shift in outcome.shifts],
+            ms=round((clock() - started) * 1000, 1),
+        )
+        return outcome.journal
+
+    async def _outcome(
+        self, rollup: RollUp, step: CutStep, undone: Undone, profiles_read: int, mutes_read: int
+    ) -> tuple[StepOutcome, list[Command]]:
+        """What one step comes to, and every write of it."""
+        ledger, settings, profiles = self._deps.ledger, self._deps.settings, self._deps.profiles
         changed = await asyncio.to_thread(rollup.take, step)
         if rollup.common.stream_time_ms is not None:
-            await self._count_users(rollup, step)
+            await count_users(ledger, rollup, step)
         info = self._deps.classifier.info
         portfolio = profiles.at(profiles_read)
         before = rollup.common.profiles
+        allocation = await self._allocation()
         context = StepContext(
-            spending=await self._spending(portfolio),
-            model=f"{info.id}@{info.sha256[:12]}",
+            spending=spending_of(portfolio, allocation),
+            model=model_name(info),
             profiles=profiles_read,
-            profiles_changed=profiles.at(before) != portfolio,
+            profiles_changed=rollup.profiles_changed(portfolio),
             problems=await self._problems(),
             mutes=mutes_read,
+            ahead=rollup.common.ahead + undone.ahead,
+            portfolio=portfolio,
+            allocation=allocation,
+            model_info=msgspec.to_builtins(info),
         )
         bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
         if bad:
@@ -118,58 +172,48 @@ class Leader:
         outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
         degraded = bool(context.problems)
         writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info, degraded)
-        writes += operator_writes(ledger, settings.prefix, portfolio, mutes.active(step.now_ms), len(bad))
-        answer = await ledger.publish(lease, step, writes)
-        if answer == "FENCED":
-            log.warning("step_refused", step=step.number)
-            self._rollup = None
-            return False
-        self._last_step = time.monotonic()
-        log.info(
-            "step_published",
-            step=step.number,
-            stream_time=outcome.stream_time_ms,
-            markets=len(changed),
-            alerts=[(alert.id, alert.state) for alert in outcome.alerts],
-            shifts=[shift.id for shift in outcome.shifts],
-            ms=round((time.perf_counter() - started) * 1000, 1),
-        )
-        return True
+        mutes = self._deps.mutes.active(step.now_ms)
+        writes += operator_writes(ledger, settings.prefix, portfolio, mutes, len(bad))
+        writes += await self._taken_back(undone, outcome, step.now_ms)
+        return outcome, writes
 
     async def _load(self) -> RollUp:
         """The state as the last published step left it."""
         ledger = self._deps.ledger
-        measured = {name: one.confusion for name, one in self._deps.classifier.info.languages.items()}
-        confusion = confusion_of(measured) if measured else None
-        rollup = RollUp(self._deps.layout, int(self._deps.settings.idle_partition_seconds * 1000), confusion)
+        idle_ms = int(self._deps.settings.idle_partition_seconds * 1000)
+        rollup = RollUp(self._deps.layout, idle_ms, measured_confusion(self._deps.classifier.info))
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
         return rollup
 
-    async def _count_users(self, rollup: RollUp, step: CutStep) -> None:
-        assert rollup.common.stream_time_ms is not None
-        markets = rollup.markets_to_recount(step)
-        hour = rollup.common.stream_time_ms // 3_600_000
-        windows = [keys for market in markets for keys in user_windows(self._deps.ledger, market, hour)]
-        counts = iter(await self._deps.ledger.count_users(windows))
-        for market in markets:
-            rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
+    async def _look_for_undone(self, lease: Lease, rollup: RollUp) -> Undone:
+        """Once after the lease was taken or Redis went back: what was published beyond the ledger's last step."""
+        if self._undone is None:
+            settings, seq = self._deps.settings, lease.published + rollup.common.ahead
+            self._undone = await self._deps.find_undone(settings.kafka, settings.prefix, seq)
+            if self._undone.ahead:
+                alerts = [alert.id for alert in self._undone.alerts]
+                log.warning("steps_undone", published=lease.published, by=self._undone.ahead, alerts=alerts)
+        return self._undone
 
-    async def _spending(self, portfolio: Portfolio) -> Spending:
-        plan = portfolio.plan
+    async def _taken_back(self, undone: Undone, outcome: StepOutcome, at_ms: int) -> list[Command]:
+        if not undone.alerts:
+            return []
+        held = await self._deps.ledger.alerts(self._tables.alerts)
+        changing = {alert.id for alert in outcome.alerts}
+        found = corrections(undone.alerts, held, changing, outcome.seq, outcome.stream_time_ms or at_ms)
+        return alert_writes(self._deps.ledger, self._deps.settings.prefix, found)
+
+    async def _allocation(self) -> AllocationRecord | None:
         content = await self._deps.ledger.get(self._tables.allocation)
-        planned: dict[str, float] = {}
-        if content is not None:
-            planned = msgspec.json.decode(content, type=AllocationRecord).spend
-        actual = actual_spend(portfolio)
-        return Spending(actual, planned, plan.budget, plan.weights)
+        return None if content is None else msgspec.json.decode(content, type=AllocationRecord)
 
     def _state(self) -> WorkerState:
         info = self._deps.classifier.info
         return WorkerState(
             holder=self._holder,
-            at=time.time_ns() // 1_000_000,
+            at=self._deps.now_ms(),
             model=info.id,
             model_sha256=info.sha256,
             device=info.device,
@@ -187,7 +231,7 @@ class Leader:
 
     async def _problems(self) -> tuple[str, ...]:
         """What is wrong with the models and devices of the workers that live, in words; the long dead are forgotten."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._deps.now_ms()
         words = await self._deps.ledger.workers()
         states = [msgspec.json.decode(word, type=WorkerState) for word in words.values()]
         await self._deps.ledger.forget_workers([one.holder for one in states if now_ms - one.at > FORGOTTEN_MS])
@@ -203,6 +247,28 @@ class Leader:
             await self._deps.outbound.relay(entries)
             await self._deps.failpoint("relayed")
             await self._deps.ledger.trim_outbox(entries)
+
+
+async def count_users(ledger: Ledger, rollup: RollUp, step: CutStep) -> None:
+    """Give the roll-up the distinct users of every market in which they may have changed."""
+    assert rollup.common.stream_time_ms is not None
+    markets = rollup.markets_to_recount(step)
+    hour = rollup.common.stream_time_ms // 3_600_000
+    windows = [keys for market in markets for keys in user_windows(ledger, market, hour)]
+    counts = iter(await ledger.count_users(windows))
+    for market in markets:
+        rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
+
+
+def model_name(info: ModelInfo) -> str:
+    """Id and the begin of the checksum."""
+    return f"{info.id}@{info.sha256[:12]}"
+
+
+def measured_confusion(info: ModelInfo) -> Array | None:
+    """The model's confusion per language of its layout; None where it was not measured."""
+    measured = {name: one.confusion for name, one in info.languages.items()}
+    return confusion_of(measured) if measured else None
 
 
 def user_windows(ledger: Ledger, market: str, hour: int) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """The atomic commit in Redis: claims, offsets, deltas, steps, outbox; the owner of all internal key names."""
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -11,11 +11,11 @@ import redis.asyncio
 
 from streams.batches import DecodedBatch, Delta
 from streams.contracts import Excerpt
-from streams.errors import LedgerBroken, LedgerLost
+from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced
 from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
-from streams.redis_connection import connect_async, translated_errors
+from streams.redis_connection import connect_async, refused_before_writing, translated_errors
 
-_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate")
+_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap")
 
 
 class Keys:
@@ -30,6 +30,7 @@ class Keys:
         self.workers = f"{prefix}:workers"
         self.shift_seq = f"{prefix}:shift:seq"
         self.allocation_seq = f"{prefix}:allocation:seq"
+        self.checkpoint = f"{prefix}:checkpoint"
 
     def partition(self, number: int) -> str:
         """Hash: claim, next offset, newest event time, last record of a source partition."""
@@ -74,11 +75,18 @@ def checksum(value: bytes | None) -> int:
 class Ledger:
     """Redis seen as a ledger. Every method raises Unavailable (retriable), LedgerLost or LedgerBroken."""
 
-    def __init__(self, url: str, prefix: str, max_open_cells: int = 500_000) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        max_open_cells: int = 500_000,
+        connect: Callable[[str], Any] = connect_async,
+    ) -> None:
         self.keys = Keys(prefix)
         self.url = url
         self._max_open_cells = max_open_cells
-        self.redis = connect_async(url)
+        self._generation: str | None = None
+        self.redis = connect(url)
         folder = files("streams") / "lua"
         self._scripts = {
             name: self.redis.register_script((folder / f"{name}.lua").read_text("utf-8")) for name in _SCRIPTS
@@ -93,16 +101,37 @@ class Ledger:
             try:
                 answer: list[Any] = await self._scripts[script](keys=list(keys), args=list(args))
             except redis.asyncio.ResponseError as error:
+                if refused_before_writing(error):
+                    raise
                 raise LedgerBroken(
                     f"ledger script {script} failed: {error}. Nothing further is written. "
                     "Operator action: keep this Redis for inspection, then rebuild the ledger."
                 ) from error
         if answer[0] == b"LOST":
-            raise LedgerLost(
-                f"Redis holds no ledger under prefix {self.keys.prefix!r}, or not for this partition. "
-                "Operator action: `marketpulse ledger init` for a first start; after a loss rebuild it instead."
-            )
+            raise self._lost()
         return answer
+
+    def _lost(self) -> LedgerLost:
+        where = f"under prefix {self.keys.prefix!r}"
+        if self._generation is None:
+            return LedgerLost(
+                f"Redis holds no ledger {where}, or not for this partition. Operator action: `marketpulse ledger init` "
+                "for a first start; after a loss `marketpulse ledger rebuild`."
+            )
+        return LedgerLost(
+            f"the ledger {where}, with which this process began, is gone: Redis was emptied. Operator action: find out "
+            "by whom, then `marketpulse ledger rebuild`: it counts everything again from the journal and the topic."
+        )
+
+    def _same_generation(self, generation: bytes) -> None:
+        """Raises LedgerReplaced where it is another ledger than the one this object saw first."""
+        found = generation.decode()
+        if self._generation not in (None, found):
+            raise LedgerReplaced(
+                f"another ledger stands under prefix {self.keys.prefix!r}: it was rebuilt or reset. The process starts "
+                "anew with it."
+            )
+        self._generation = found
 
     # --- set-up -------------------------------------------------------------------------------------------------
 
@@ -134,6 +163,7 @@ class Ledger:
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
         _, number, next_offset, timestamp, crc, generation = answer
+        self._same_generation(generation)
         return Claim(
             partition=partition,
             number=int(number),
@@ -177,6 +207,17 @@ class Ledger:
         )
         return answer[0].decode(), b" ".join(answer[1:]).decode()
 
+    async def positions(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Next offset of each partition. Raises LedgerLost for one that has no entry."""
+        with translated_errors(self.url):
+            async with self.redis.pipeline(transaction=True) as pipe:
+                for number in partitions:
+                    pipe.hget(self.keys.partition(number), "next")
+                found = await pipe.execute()
+        if None in found:
+            raise self._lost()
+        return {number: int(value) for number, value in zip(partitions, found, strict=True)}
+
     async def count(self, total: str, by: int = 1) -> None:
         """Add to one of the totals outside a commit (refused commits, rewinds)."""
         with translated_errors(self.url):
@@ -185,9 +226,10 @@ class Ledger:
     # --- the lease holder's side --------------------------------------------------------------------------------
 
     async def lease(self, holder: str, ttl_ms: int) -> Lease | None:
-        """Take or renew the roll-up lease; None while another holds it."""
+        """Take or renew the roll-up lease; None while another holds it. Raises LedgerReplaced."""
         answer = await self._run("lease", [self.keys.ledger], [holder, ttl_ms])
-        return Lease(int(answer[1]), int(answer[2])) if answer[0] == b"OK" else None
+        self._same_generation(answer[1])
+        return Lease(int(answer[2]), int(answer[3])) if answer[0] == b"OK" else None
 
     async def release_lease(self, holder: str) -> None:
         """Let another take the lease at once (drain of a worker)."""
@@ -203,7 +245,7 @@ class Ledger:
             return refused
         _, number, packed, counts, buckets, users, excerpts = answer
         cut = msgpack.unpackb(packed)
-        fields, chosen = iter(counts), iter(excerpts)
+        fields, chosen, totals = iter(counts), iter(excerpts), iter(cut.get("totals", ()))
         return CutStep(
             number=int(number),
             now_ms=int(cut["now"]),
@@ -219,6 +261,7 @@ class Ledger:
                 ]
                 for market, rows in sorted(zip(chosen, chosen, strict=True))
             },
+            totals={name: int(value) for name, value in sorted(zip(totals, totals, strict=True))},
         )
 
     async def merge_users(self, step: CutStep) -> None:
@@ -305,6 +348,54 @@ class Ledger:
         with translated_errors(self.url):
             value: bytes | None = await self.redis.get(key)
         return value
+
+    async def alerts(self, key: str) -> dict[str, bytes]:
+        """Alert id -> its state as the last published step left it (JSON)."""
+        with translated_errors(self.url):
+            return {name.decode(): state for name, state in (await self.redis.hgetall(key)).items()}
+
+    async def total(self, name: str) -> int:
+        """One of the totals; 0 where nothing was counted."""
+        with translated_errors(self.url):
+            return int(await self.redis.hget(self.keys.totals, name) or 0)
+
+    async def standing(self) -> tuple[int, int, int] | None:
+        """(lease number, step published last, partitions) of the ledger that is there, or None."""
+        with translated_errors(self.url):
+            found = await self.redis.hmget(self.keys.ledger, "id", "lease_number", "published", "partitions")
+        return None if found[0] is None else (int(found[1] or 0), int(found[2]), int(found[3]))
+
+    async def seize_lease(self, holder: str, ttl_ms: int) -> int:
+        """Take the lease from whoever holds it, so that no step is published meanwhile; its number."""
+        with translated_errors(self.url):
+            seconds, micros = await self.redis.time()
+            until = seconds * 1000 + micros // 1000 + ttl_ms
+            async with self.redis.pipeline(transaction=True) as pipe:
+                pipe.hincrby(self.keys.ledger, "lease_number", 1)
+                pipe.hset(self.keys.ledger, mapping={"lease_holder": holder, "lease_until": until})
+                number, _ = await pipe.execute()
+        return int(number)
+
+    async def swap(
+        self, lease_number: int | None, old: list[str], renames: list[tuple[str, str]], commands: list[Command]
+    ) -> bool:
+        """Put a staged ledger in this one's place at once; False (and nothing changed) if somebody was quicker.
+
+        Args:
+            lease_number: of the lease that was seized; None = there was no ledger.
+            old: keys that go.
+            renames: staged keys and what they are called from now on.
+            commands: executed last.
+        """
+        payload = _packed({"old": old, "renames": renames, "commands": commands})
+        number = "" if lease_number is None else lease_number
+        answer = await self._run("swap", [self.keys.ledger], [self.keys.prefix, number, payload])
+        return bool(answer[0] == b"OK")
+
+    async def note_checkpoint(self, at_ms: int) -> None:
+        """Remember when the last checkpoint was written, on Redis's clock."""
+        with translated_errors(self.url):
+            await self.redis.set(self.keys.checkpoint, at_ms)
 
     async def store_allocation(self, seq: int, writes: Iterable[Command]) -> bool:
         """Store an allocation with its outbox record; False if this or a newer shift was already answered."""

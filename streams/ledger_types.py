@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from streams.contracts import Excerpt
 
 Answer = Literal["OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL"]
 Command = list[str | int | float | bytes]
+Kind = Literal["string", "hash", "set", "list"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +27,19 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class PartitionCut:
-    """Where a partition stood when a step was cut; None = nothing was ever committed."""
+    """Where a partition stood when a step was cut; None = nothing was ever committed. `began`: its first offset."""
 
     next: int
     newest_ms: int | None
     committed_at_ms: int | None
+    last_timestamp: int | None = None
+    last_checksum: int | None = None
+    began: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CutStep:
-    """A closed step: the sums of everything committed since the step before."""
+    """A closed step: the sums of everything committed since the step before; `totals` are those since the begin."""
 
     number: int
     now_ms: int
@@ -41,6 +47,7 @@ class CutStep:
     users: dict[str, bytes]
     partitions: dict[int, PartitionCut]
     excerpts: dict[str, list[Excerpt]] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +66,11 @@ class OutboxEntry:
     topic: str
     key: bytes
     value: bytes
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One Redis key with its content (or a part of it): `name` without the prefix, `rows` as its kind has them."""
+
+    name: str
+    kind: Kind
+    rows: list[bytes]

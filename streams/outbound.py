@@ -1,5 +1,6 @@
 """What a worker sends to Kafka: dead letters before the commit, the outbox after the step."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -25,9 +26,15 @@ class Outbound:
         self._classified = topic_name(prefix, "feedback.classified")
         self._dead_letter = topic_name(prefix, "feedback.dead-letter")
         self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()  # several agents send: one producer for all of them
 
     async def start(self) -> None:
         """Connect. Raises Unavailable."""
+        async with self._starting:
+            if self._producer is None:
+                self._producer = await self._connected()
+
+    async def _connected(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             enable_idempotence=True,
@@ -41,7 +48,7 @@ class Outbound:
         except (KafkaError, OSError) as error:
             await producer.stop()
             raise Unavailable(f"Kafka at {self._bootstrap} does not answer: {error}.") from error
-        self._producer = producer
+        return producer
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -53,7 +60,7 @@ class Outbound:
         """Original bytes, key and headers, with KIP-1034's headers beside them. At least once. Raises Unavailable."""
         topic = topic_name(self._prefix, source)
         await self._send(
-            (self._dead_letter, letter.key, letter.value, [*letter.headers, *_headers(letter, topic)])
+            (self._dead_letter, _key_of(letter), letter.value, [*letter.headers, *_headers(letter, topic)])
             for letter in letters
         )
 
@@ -87,6 +94,11 @@ class Outbound:
         except (KafkaError, OSError) as error:
             await self.stop()
             raise Unavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
+
+
+def _key_of(letter: DeadLetter) -> bytes | None:
+    """The record's own key; an empty one where it has neither key nor value, which aiokafka does not send."""
+    return b"" if letter.key is None and letter.value is None else letter.key
 
 
 def _headers(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:

@@ -61,9 +61,12 @@ class Progress:
         if one := self.partitions.get(position.partition):
             one.position, one.newest_record_ms, one.moved_at = position.end, newest_record_ms, self.clock
 
-    def finished(self, position: Position) -> None:
-        """A batch was committed or dropped."""
+    def finished(self) -> None:
+        """A batch in hand was committed or dropped."""
         self.in_flight -= 1
+
+    def counted(self, position: Position) -> None:
+        """The ledger has counted a batch."""
         if one := self.partitions.get(position.partition):
             one.counted, one.moved_at = max(one.counted, position.end), self.clock
 

@@ -1,16 +1,17 @@
 """What one step or one allocation writes: the list of Redis commands that the ledger executes at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
-from streams.contracts import AllocationRecord, MetricsRecord, MuteRecord, encode
+from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord, encode
 from streams.ledger import Keys, Ledger
 from streams.ledger_types import Command, CutStep
 from streams.metrics import MarketMetrics, WindowMetrics
 from streams.rollup import CommonState, MarketState, RollUp, StepOutcome
+from streams.step_record import outcome_digest
 from streams.tables import TableKeys
 from streams.topics import topic_name
 from streams.windows import WINDOWS
@@ -18,6 +19,7 @@ from streams.windows import WINDOWS
 CHANGES_KEPT = 10_000
 MOST_FIELDS = 1_000
 WARM_EVENTS = 100
+MODEL_FIELD = "model_info"
 
 
 def step_writes(
@@ -31,9 +33,10 @@ def step_writes(
 ) -> list[Command]:
     """Every write of one step: buckets, state, tables, alerts, change stream and outbox."""
     keys, tables = ledger.keys, TableKeys(prefix)
-    writes = _bucket_writes(keys, rollup) + _state_writes(keys, rollup, outcome)
+    writes = _bucket_writes(keys, rollup)
     writes += _table_writes(tables, outcome.metrics)
     changed = set(outcome.changed_markets)
+    records = []
     for market in outcome.written_markets:
         one = outcome.metrics[market]
         record = MetricsRecord(
@@ -49,30 +52,41 @@ def step_writes(
             flags=_flags(one, rollup.markets[market].warming is not None, degraded),
         )
         content = encode(record)
+        records.append(content)
         writes.append(["SET", tables.metrics(market), content])
         writes.append(["SET", tables.topics(market), msgspec.json.encode(one.topics)])
         if market in changed:
             writes.append(["SET", tables.excerpts(market), msgspec.json.encode(rollup.markets[market].excerpts)])
             writes.append(ledger.outbox_write(topic_name(prefix, "market.metrics"), market, content))
-    for alert in outcome.alerts:
-        content = encode(alert)
-        writes.append(["HSET", tables.alerts, alert.id, content])
-        writes.append(ledger.outbox_write(topic_name(prefix, "market.alerts"), alert.id, content))
+    writes += alert_writes(ledger, prefix, outcome.alerts)
     for shift in outcome.shifts:
         writes.append(ledger.outbox_write(topic_name(prefix, "market.shifts"), shift.market or "_all", encode(shift)))
     if outcome.shifts:
-        writes.append(["SET", ledger.keys.shift_seq, outcome.step])
-    journal_key = str(outcome.step)
-    writes.append(ledger.outbox_write(topic_name(prefix, "market.steps"), journal_key, encode(outcome.journal)))
+        writes.append(["SET", ledger.keys.shift_seq, outcome.seq])
+    digest = outcome_digest(rollup.common.digest, records, outcome.alerts, outcome.shifts, outcome.allocation)
+    rollup.common.digest = digest
+    journal = msgspec.structs.replace(outcome.journal, digest=digest)
+    writes.append(ledger.outbox_write(topic_name(prefix, "market.steps"), str(outcome.step), encode(journal)))
+    writes += _state_writes(keys, rollup, info)
     stream_time = outcome.stream_time_ms or 0
     writes.append(
         ["HSET", tables.step, "step", outcome.step, "stream_time", stream_time, "published_at", step.now_ms,
-         "model", info.id, "device", info.device]
+         "model", info.id, "device", info.device, "digest", digest]
     )  # fmt: skip
     writes.append(
         ["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "step", outcome.step, "stream_time", stream_time,
          "markets", ",".join(outcome.changed_markets), "alerts", len(outcome.alerts)]
     )  # fmt: skip
+    return writes
+
+
+def alert_writes(ledger: Ledger, prefix: str, alerts: Iterable[AlertRecord]) -> list[Command]:
+    """New states of alerts: what readers see, and the outbox."""
+    writes: list[Command] = []
+    for alert in alerts:
+        content = encode(alert)
+        writes.append(["HSET", TableKeys(prefix).alerts, alert.id, content])
+        writes.append(ledger.outbox_write(topic_name(prefix, "market.alerts"), alert.id, content))
     return writes
 
 
@@ -123,8 +137,13 @@ def _bucket_key(keys: Keys, market: str, unit: str) -> str:
     return keys.minutes(market) if unit == "minute" else keys.hours(market)
 
 
-def _state_writes(keys: Keys, rollup: RollUp, outcome: StepOutcome) -> list[Command]:
-    fields: list[str | bytes] = ["common", msgspec.msgpack.encode(rollup.common)]
+def _state_writes(keys: Keys, rollup: RollUp, info: ModelInfo) -> list[Command]:
+    fields: list[str | bytes] = [
+        "common",
+        msgspec.msgpack.encode(rollup.common),
+        MODEL_FIELD,
+        msgspec.json.encode(info),
+    ]
     for market in rollup.markets:
         fields += [f"market:{market}", msgspec.msgpack.encode(rollup.markets[market])]
     return [["HSET", keys.state, *fields[at : at + 2 * MOST_FIELDS]] for at in range(0, len(fields), 2 * MOST_FIELDS)]

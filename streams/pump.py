@@ -1,6 +1,7 @@
 """The service that drives a worker: polls the source, ticks the roll-up, follows operators' topics, answers probes."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -62,15 +63,24 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
         """Finish what is in hand, hand the lease over, leave the group."""
         self._ending.stopping = True
         self._watchdog.stop()
+        self._end_in_time(self._settings.drain_seconds + CLOSING_S + 2.0)
         await drain(self._progress, self._settings.drain_seconds)
         work = self._work
         followed = [topic.stop for topic in work.followed]
-        clients = (work.deps.outbound.stop, work.deps.ledger.close)
-        for close in (work.leader.release, work.source.stop, *followed, self._health.stop, *clients):
-            try:
-                await asyncio.wait_for(close(), CLOSING_S)
-            except Exception as error:
-                log.warning("stop_incomplete", error=str(error))
+        # At once: each may take its whole time while Kafka or Redis is away.
+        await asyncio.gather(
+            *map(
+                _closed, (work.leader.release, work.source.stop, *followed, self._health.stop, work.deps.outbound.stop)
+            )
+        )
+        await _closed(work.deps.ledger.close)
+
+    @staticmethod
+    def _end_in_time(seconds: float) -> None:
+        """End the process after so long, whatever does not close: Faust's clients wait for a Kafka that is away."""
+        timer = threading.Timer(seconds, end_process, (0, "asked to stop; not everything closed in time"))
+        timer.daemon = True
+        timer.start()
 
     @faust.Service.task  # type: ignore[untyped-decorator]
     async def _read(self) -> None:
@@ -81,6 +91,7 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
     async def _look_at_ends(self) -> None:
         while not self.should_stop:
             await self._ending(self._work.source.look_at_ends)()
+            await self._ending(self._work.source.look_at_ledger)()
             await self.sleep(LOOK_S)
 
     @faust.Service.task  # type: ignore[untyped-decorator]
@@ -103,6 +114,14 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
     async def _follow(self, read: Callable[[CompactedTopic], Awaitable[None]]) -> None:
         for topic in self._work.followed:
             await patiently(partial(read, topic), "profiles and mutes", self._progress)
+
+
+async def _closed(close: Callable[[], Awaitable[object]]) -> None:
+    """Close one thing, for so long at most; what does not close ends with the process."""
+    try:
+        await asyncio.wait_for(close(), CLOSING_S)
+    except Exception as error:
+        log.warning("stop_incomplete", error=str(error))
 
 
 async def drain(progress: Progress, seconds: float) -> None:

@@ -32,7 +32,10 @@ from streams.tables import RedisTable, TableKeys
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Where the stream stands. Times in epoch ms; `totals` counts since the ledger began."""
+    """Where the stream stands. Times in epoch ms; `totals` counts since the ledger began.
+
+    `digest` is the SHA-256 of all outcomes up to the step, as a replay of the journal comes to it.
+    """
 
     step: int
     stream_time: int | None
@@ -44,6 +47,7 @@ class Status(msgspec.Struct, frozen=True):
     open_cells: int
     outbox: int
     shifts_answered: bool
+    digest: str = ""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -245,6 +249,7 @@ class Reader:
             open_cells=int(cells) + int(cut),
             outbox=int(outbox),
             shifts_answered=int(answered or 0) >= int(shifted or 0),
+            digest=step.get(b"digest", b"").decode(),
         )
 
 

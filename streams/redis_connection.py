@@ -33,6 +33,27 @@ def connect(url: str, timeout_s: float = 10.0) -> Any:
     )
 
 
+# Redis refuses these before a script's first write, and never after it.
+_REFUSED_BEFORE_WRITING = (
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.NoPermissionError,
+)
+
+
+# The same, for which redis-py has no type: a disk that fails, another's long script, replicas that are away.
+_REFUSED_FOR_NOW = ("MISCONF ", "BUSY ", "NOREPLICAS ", "MASTERDOWN ")
+
+
+def refused_before_writing(error: redis.exceptions.ResponseError) -> bool:
+    """Whether nothing was written, so that the same command may be tried again."""
+    return isinstance(error, _REFUSED_BEFORE_WRITING) or _refused_for_now(error)
+
+
+def _refused_for_now(error: redis.exceptions.ResponseError) -> bool:
+    return any(word in str(error) for word in _REFUSED_FOR_NOW)
+
+
 @contextmanager
 def translated_errors(url: str) -> Iterator[None]:
     """Turn redis-py's errors into the project's: retriable ones, bounds, and what an operator must mend."""
@@ -48,6 +69,13 @@ def translated_errors(url: str) -> Iterator[None]:
     except redis.exceptions.ReadOnlyError as error:
         raise Unavailable(
             f"Redis at {_without_secret(url)} is a read-only replica. Operator action: point the worker at the primary."
+        ) from error
+    except redis.exceptions.ResponseError as error:
+        if not _refused_for_now(error):
+            raise
+        raise Unavailable(
+            f"Redis at {_without_secret(url)} takes no commands at present: {error}. "
+            "Operator action: as it says; it is tried again."
         ) from error
     except (
         redis.exceptions.ConnectionError,

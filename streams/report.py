@@ -9,7 +9,11 @@ from streams.reader import Reader, Snapshot, latency_quantile
 
 
 class RunReport(msgspec.Struct, frozen=True):
-    """The report of `marketpulse run`; times in epoch ms, metrics over 24 h, `users` an estimate (HyperLogLog)."""
+    """The report of `marketpulse run`; times in epoch ms, metrics over 24 h, `users` an estimate (HyperLogLog).
+
+    `sha256` is the digest of all metrics, alerts, shifts and allocations up to `step`: `marketpulse replay` of the
+    journal comes to the same one.
+    """
 
     published: int
     accepted: int
@@ -30,6 +34,8 @@ class RunReport(msgspec.Struct, frozen=True):
     latency_ms: dict[str, float | None]
     model: str
     device: str
+    step: int
+    sha256: str
 
 
 def make_report(reader: Reader, shifted: Shifted, published: int, restarts: int, seconds: float) -> RunReport:
@@ -67,6 +73,8 @@ def make_report(reader: Reader, shifted: Shifted, published: int, restarts: int,
         latency_ms={"p50": latency_quantile(totals, 0.5), "p99": latency_quantile(totals, 0.99)},
         model=snapshot.status.model,
         device=snapshot.status.device,
+        step=snapshot.status.step,
+        sha256=snapshot.status.digest,
     )
 
 

@@ -1,15 +1,15 @@
 """One roll-up step as a pure function: a cut step in; windows, metrics, alerts and shifts out."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
+from strategy.portfolio import Portfolio
 from streams.aggregate import DEAD_LETTERS
 from streams.conditions import Input, WatchRules
-from streams.contracts import AlertRecord, Excerpt, ShiftRecord, StepRecord
+from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
 from streams.correction import Array
 from streams.detectors import (
     THRESHOLD,
@@ -24,7 +24,8 @@ from streams.detectors import (
 )
 from streams.drift import Drift, drift_step
 from streams.ledger_types import CutStep
-from streams.metrics import ActiveUsers, Estimate, MarketMetrics, Spending, compute_metrics
+from streams.metrics import ActiveUsers, Estimate, MarketMetrics, compute_metrics
+from streams.step_record import StepContext, fingerprint, step_record
 from streams.stream_time import stream_time
 from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
 from streams.windows import CellLayout, Cells, Windows
@@ -76,30 +77,21 @@ class CommonState(msgspec.Struct):
     model: str = ""
     profiles: int = 0  # offset up to which profiles have been in force
     mutes: int = 0
+    ahead: int = 0  # `seq` of what a step publishes is its number and this: Redis went back in time
     written_minute: int = 0  # of stream time, when all markets were written last: windows move without events too
-
-
-@dataclass(frozen=True, slots=True)
-class StepContext:
-    """What a step's outcome depends on beside the journal's deltas.
-
-    `profiles` is the offset in market.profiles up to which profiles are in force; `profiles_changed`: the portfolio is
-    another than at the step before; `problems` with workers' models and devices, in words.
-    """
-
-    spending: Spending
-    model: str
-    profiles: int = 0
-    profiles_changed: bool = False
-    problems: tuple[str, ...] = ()
-    mutes: int = 0
+    portfolio: str = ""  # fingerprint of the portfolio in force
+    digest: str = ""  # of all outcomes so far, see StepRecord
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """All that one step publishes."""
+    """All that one step publishes; `seq` of its alerts and shifts only ever grows, also where steps begin again.
+
+    `allocation` is the one in force.
+    """
 
     step: int
+    seq: int
     stream_time_ms: int | None
     metrics: dict[str, MarketMetrics]
     changed_markets: list[str]
@@ -107,6 +99,7 @@ class StepOutcome:
     alerts: list[AlertRecord]
     shifts: list[ShiftRecord]
     journal: StepRecord
+    allocation: AllocationRecord | None = None
 
 
 class RollUp:
@@ -136,17 +129,33 @@ class RollUp:
 
     # --- a step's input -----------------------------------------------------------------------------------------
 
-    def take(self, step: CutStep) -> list[str]:
-        """Add a step's deltas to windows and waiting minutes, move stream time; the markets that changed."""
+    def measured(self, confusion: Array | None) -> None:
+        """Use another model's confusion from now on."""
+        self._confusion = confusion
+
+    def profiles_changed(self, portfolio: Portfolio) -> bool:
+        """Whether a portfolio is another than that of the step before (False at the first step)."""
+        return self.common.portfolio not in ("", fingerprint(portfolio))
+
+    def take(self, step: CutStep, journalled: StepRecord | None = None) -> list[str]:
+        """Add a step's deltas to windows and waiting minutes, move stream time; the markets that changed.
+
+        Args:
+            step: as it was cut.
+            journalled: the step's own record when it is replayed: stream time is what it says, whatever the settings.
+        """
         common = self.common
         deltas = _deltas(step.counts, self.layout)
         dead = sum(n for field, n in step.counts.items() if field.endswith(DEAD_LETTERS))
         whole = sum(deltas.values(), self.layout.zeros())
         good = self.layout.read(whole).n
         common.input.add(good + dead, dead, step.now_ms, self._watch_rules.bad_input_half_life_ms)
-        common.stream_time_ms = stream_time(
-            common.stream_time_ms, common.now_ms, step.now_ms, step.partitions.values(), self._idle_ms
-        )
+        if journalled is not None:
+            common.stream_time_ms = journalled.stream_time
+        else:
+            common.stream_time_ms = stream_time(
+                common.stream_time_ms, common.now_ms, step.now_ms, step.partitions.values(), self._idle_ms
+            )
         common.now_ms = step.now_ms
         if common.stream_time_ms is None:
             return []
@@ -182,33 +191,36 @@ class RollUp:
     def decide(self, step: CutStep, changed: Sequence[str], context: StepContext) -> StepOutcome:
         """Metrics of all markets, then detectors over the minutes that stream time has reached, then shifts."""
         common = self.common
-        common.profiles, common.mutes = context.profiles, context.mutes
-        journal = _journal(step, common.stream_time_ms, context)
-        alerts = watch_input(common.watch, common.input, step.number, step.now_ms, self._watch_rules)
+        common.profiles, common.mutes, common.ahead = context.profiles, context.mutes, context.ahead
+        seq = step.number + context.ahead
+        journal = step_record(step, common.stream_time_ms, context, common.portfolio, common.model)
+        if context.portfolio is not None:
+            common.portfolio = fingerprint(context.portfolio)
+        alerts = watch_input(common.watch, common.input, seq, step.now_ms, self._watch_rules)
         if common.stream_time_ms is None:
-            return StepOutcome(step.number, None, {}, [], [], alerts, [], journal)
+            return StepOutcome(step.number, seq, None, {}, [], [], alerts, [], journal, context.allocation)
         stream_ms = common.stream_time_ms
-        alerts += self._rebase(step.number, context.model, stream_ms)
+        alerts += self._rebase(seq, context.model, stream_ms)
         metrics = compute_metrics(
             self.windows, stream_ms, self.active, common.covered_since_ms, context.spending, self._confusion
         )
-        alerts += self._surges(step.number, stream_ms // 60_000)
+        alerts += self._surges(seq, stream_ms // 60_000)
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
-        alerts += watch_markets(watched, metrics, step.number, stream_ms, self._watch_rules)
-        alerts += watch_model(
-            common.watch, context.problems, common.drift, metrics, step.number, stream_ms, self._watch_rules
-        )
+        alerts += watch_markets(watched, metrics, seq, stream_ms, self._watch_rules)
+        alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self._watch_rules)
         alerts = [self._with_excerpts(alert) for alert in alerts]
         surged = {
             alert.market
             for alert in alerts
             if alert.kind in ("surge", "drop") and alert.state == "firing" and alert.topic is None
         }
-        shifts = self._shifts(step.number, stream_ms, metrics, surged, context)
+        shifts = self._shifts(seq, stream_ms, metrics, surged, context)
         minute_began = stream_ms // MINUTE_MS != common.written_minute
         common.written_minute = stream_ms // MINUTE_MS
         written = sorted(metrics) if minute_began else list(changed)
-        return StepOutcome(step.number, stream_ms, metrics, list(changed), written, alerts, shifts, journal)
+        return StepOutcome(
+            step.number, seq, stream_ms, metrics, list(changed), written, alerts, shifts, journal, context.allocation
+        )
 
     def _rebase(self, step: int, model: str, stream_ms: int) -> list[AlertRecord]:
         """Another model answers otherwise: forget what its predecessor taught the detectors, and warm up.
@@ -219,8 +231,8 @@ class RollUp:
         ended = []
         if common.model and common.model != model:
             common.pooled, common.drift = {}, Drift()
-            for market, state in self.markets.items():
-                for topic, surge in state.surges.items():
+            for market, state in sorted(self.markets.items()):
+                for topic, surge in sorted(state.surges.items()):
                     if surge.fired_ms is not None:
                         change = AlertChange("resolved", surge.fired_ms, stream_ms, {"cause": "the model changed"})
                         ended.append(_alert(change, step, market, topic or None))
@@ -391,21 +403,3 @@ def _robust_first_minute(deltas: Mapping[tuple[str, int], Cells], layout: CellLa
         if so_far > total * 0.01:
             return minute
     return 0
-
-
-def _journal(step: CutStep, stream_time_ms: int | None, context: StepContext) -> StepRecord:
-    deltas: dict[str, dict[str, dict[str, int]]] = {}
-    for field in sorted(step.counts):
-        market, minute, cell = field.split(":", 2)
-        deltas.setdefault(market, {}).setdefault(minute, {})[cell] = step.counts[field]
-    return StepRecord(
-        step=step.number,
-        stream_time=stream_time_ms,
-        cut={str(number): partition.next for number, partition in step.partitions.items()},
-        deltas=deltas,
-        users={bucket: base64.b64encode(blob).decode() for bucket, blob in sorted(step.users.items())},
-        excerpts=step.excerpts,
-        now=step.now_ms,
-        profiles=context.profiles,
-        model=context.model,
-    )

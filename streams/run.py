@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streams.embedded import EmbeddedStack, Endpoints
-from streams.errors import BadInput
+from streams.errors import BadInput, LedgerLost
 from streams.feed_files import read_records, shift_to_now
 from streams.ledger import Ledger
 from streams.publish import publish
@@ -54,14 +54,35 @@ def worker_environment(settings: Settings, endpoints: Endpoints) -> dict[str, st
     return environment | {"MARKETPULSE_KAFKA": endpoints.kafka, "MARKETPULSE_REDIS_URL": endpoints.redis}
 
 
+async def has_ledger(redis: str, prefix: str) -> bool:
+    """Whether there is a ledger. Raises Unavailable."""
+    ledger = Ledger(redis, prefix)
+    try:
+        return await ledger.standing() is not None
+    finally:
+        await ledger.close()
+
+
 async def set_up(endpoints: Endpoints, prefix: str, partitions: int) -> bool:
-    """Create topics and, if there is none, the ledger; whether a ledger was made."""
+    """Create topics and, for a first start, the ledger; whether a ledger was made.
+
+    Raises:
+        Unavailable: a server does not answer. BadInput: this Redis may forget keys.
+        LedgerLost: there is none although the journal holds steps of one.
+    """
     await create_topics(endpoints.kafka, prefix, partitions)
     offsets = await topic_offsets(endpoints.kafka, topic_name(prefix, "feedback"))
     ledger = Ledger(endpoints.redis, prefix)
     try:
         if problem := await ledger.check_redis():
             raise BadInput(problem)
+        [(first, end)] = (await topic_offsets(endpoints.kafka, topic_name(prefix, "market.steps"))).values()
+        if end > first and await ledger.standing() is None:
+            raise LedgerLost(
+                f"the journal {prefix}.market.steps holds steps, but Redis no ledger under prefix {prefix!r}: it was "
+                "lost, and an empty one would count everything again. Operator action: `marketpulse ledger rebuild`; "
+                "or begin anew on purpose: `marketpulse ledger reset`."
+            )
         return await ledger.init(uuid.uuid4().hex, {number: first for number, (first, _) in offsets.items()})
     finally:
         await ledger.close()

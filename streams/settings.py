@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     """Time between roll-up steps while there is nothing new."""
     lease_seconds: float = Field(5.0, gt=0.5, le=60)
     """Time to live of the roll-up lease."""
+    checkpoint_minutes: float = Field(60.0, gt=0, le=1440)
+    """Time between checkpoints in the journal: from the newest one a lost ledger is rebuilt."""
     idle_partition_seconds: float = Field(30.0, gt=0)
     """A partition without records for so long does not hold stream time back."""
     health_port: int | None = Field(None, ge=0, le=65535)

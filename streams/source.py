@@ -13,7 +13,7 @@ from streams.batches import DeadLetter, DecodedBatch, Position
 from streams.contracts import DeadLetterCode
 from streams.decode import Decoded, Rejected, decode
 from streams.dedupe import SeenIds
-from streams.errors import ClaimTimeout, LogMismatch, Unavailable
+from streams.errors import ClaimTimeout, LedgerRewound, RetentionPassed, TopicRecreated, Unavailable
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger
@@ -23,6 +23,14 @@ from streams.settings import Settings
 log = get_logger("source")
 
 KAFKA = "Kafka"
+RECREATED = (
+    "Operator action: restore the topic; or keep what was counted and go on with the new topic from its begin: "
+    "`marketpulse ledger rebuild --skip-lost`."
+)
+PASSED = (
+    "Operator action: raise the topic's retention; restore the records, or go on without them: "
+    "`marketpulse ledger rebuild --skip-lost`."
+)
 
 
 @dataclass(slots=True)
@@ -49,6 +57,7 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
         heartbeat_interval_ms=max(timeout_ms // 3, 300),
         rebalance_timeout_ms=int(settings.claim_timeout_seconds * 1000),
         max_poll_interval_ms=600_000,
+        metadata_max_age_ms=20_000,  # how soon a topic that was removed and made again, or grew, is seen
         max_partition_fetch_bytes=1_048_576,
         fetch_max_wait_ms=100,
     )
@@ -89,7 +98,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         consumer.subscribe([self._topic], listener=self)
         self._consumer = consumer
         async for attempt in tenacity.AsyncRetrying(
-            wait=tenacity.wait_exponential_jitter(0.2, 5), retry=tenacity.retry_if_exception_type(OSError)
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5),
+            retry=tenacity.retry_if_exception_type(OSError),
         ):
             with attempt:
                 try:
@@ -130,13 +140,16 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
         Raises:
             ClaimTimeout: Redis or Kafka did not answer within `claim_timeout_seconds`.
-            LedgerLost, LogMismatch: an operator must decide.
+            LedgerReplaced: this process began with another ledger.
+            LedgerLost, TopicRecreated, RetentionPassed: an operator must decide.
         """
         self._forget(number)
         partition = TopicPartition(self._topic, number)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.claim_timeout_seconds
         retrying = tenacity.AsyncRetrying(
-            wait=tenacity.wait_exponential_jitter(0.1, 2),
-            stop=tenacity.stop_after_delay(self._settings.claim_timeout_seconds),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=2),
+            stop=lambda _: loop.time() >= deadline,
             retry=tenacity.retry_if_exception_type((Unavailable, OSError)),
         )
         try:
@@ -154,10 +167,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         verify = claim.next - 1 >= earliest and claim.last_checksum is not None
         horizon_ms = int(self._settings.dedupe_minutes * 60_000)
         seen = SeenIds(horizon_ms, self._settings.dedupe_capacity, claim.id_chunks)
-        before = self._last_ends.get(number, 0)
+        before, self._last_ends[number] = self._last_ends.get(number, 0), claim.next
         if claim.next < before:
             log.error("ledger_rewound", partition=number, next=claim.next, committed=before)
-            self._last_ends[number] = claim.next
             await self._ledger.count("rewinds")
         assert self._consumer is not None
         if partition not in self._consumer.assignment():
@@ -183,14 +195,14 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     def _check_log(self, number: int, claim: Claim, earliest: int, newest: int) -> None:
         if claim.next > newest:
-            raise LogMismatch(
+            raise TopicRecreated(
                 f"{self._topic}[{number}] ends at {newest}, but the ledger counted up to {claim.next}: the topic was "
-                "recreated or truncated. Operator action: restore the topic, or start a new ledger on purpose."
+                f"recreated or truncated. {RECREATED}"
             )
         if claim.next < earliest:
-            raise LogMismatch(
-                f"{self._topic}[{number}] begins at {earliest}, but the ledger stands at {claim.next}: retention took "
-                f"{earliest - claim.next} records unseen. Operator action: raise retention; rebuild the ledger."
+            raise RetentionPassed(
+                f"{self._topic}[{number}] begins at {earliest}, but the ledger counted up to {claim.next}: retention "
+                f"took {earliest - claim.next} records that were never counted. {PASSED}"
             )
 
     async def claim_again(self, position: Position) -> None:
@@ -214,7 +226,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """One round over the assigned partitions: a slice of each that has records, lowest number first.
 
         Raises:
-            ClaimTimeout, LedgerLost, LogMismatch: what a claim of the last assignment raised.
+            ClaimTimeout, LedgerLost, TopicRecreated, RetentionPassed: what a claim raised.
         """
         if self._failed is not None:
             raise self._failed
@@ -277,10 +289,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         if first.offset != state.claim.next - 1:
             return records  # a control record stood there: nothing to compare
         if (first.timestamp, checksum(first.value)) != (state.claim.last_timestamp, state.claim.last_checksum):
-            raise LogMismatch(
+            raise TopicRecreated(
                 f"{self._topic}[{state.claim.partition}] holds another record at offset {first.offset} than the one "
-                "that was counted: the topic was recreated. "
-                "Operator action: restore the topic, or start a new ledger on purpose."
+                f"that was counted: the topic was recreated. {RECREATED}"
             )
         return records[1:]
 
@@ -302,6 +313,25 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         else:
             self._progress.goes_on(KAFKA)
             self._progress.ends({partition.partition: end for partition, end in ends.items()})
+
+    async def look_at_ledger(self) -> None:
+        """Compare the ledger with what this process counted: where nothing new comes, no commit would tell.
+
+        Raises:
+            LedgerRewound: Redis went back in time. LedgerLost: it was emptied.
+        """
+        counted = {number: one.counted for number, one in self._progress.partitions.items()}
+        try:
+            positions = await self._ledger.positions(sorted(counted))
+        except Unavailable:
+            return  # the next commit waits for Redis, and says so
+        for number, position in positions.items():
+            if position < counted[number]:
+                await self._ledger.count("rewinds")
+                raise LedgerRewound(
+                    f"partition {number}: the ledger stands at {position}, but this process counted up to "
+                    f"{counted[number]}: Redis went back in time. The process starts anew from there."
+                )
 
 
 def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBatch:

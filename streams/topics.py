@@ -44,6 +44,12 @@ TOPICS: tuple[TopicSpec, ...] = (
 )
 
 
+async def close_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer that has no group: one of its tasks may not have begun, and would raise that it was cancelled."""
+    await asyncio.sleep(0)
+    await consumer.stop()
+
+
 @contextlib.asynccontextmanager
 async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client; what Kafka does not answer becomes Unavailable."""
@@ -110,7 +116,7 @@ async def topic_offsets(bootstrap: str, topic: str, patience: int = 50) -> dict[
             first = await consumer.beginning_offsets(partitions)
             end = await consumer.end_offsets(partitions)
         finally:
-            await consumer.stop()
+            await close_consumer(consumer)
     return {partition.partition: (first[partition], end[partition]) for partition in partitions}
 
 

@@ -15,12 +15,9 @@ from numpy.typing import NDArray
 
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
-from strategy.allocate import allocate
-from strategy.errors import StrategyError
-from strategy.plans import Allocation, MarketPlan
 from strategy.portfolio import Portfolio
-from strategy.uncertainty import Precision
 from streams.aggregate import aggregate, user_hasher
+from streams.answer import answer_of
 from streams.batches import DeadLetter, DecodedBatch, Delta, ScoredBatch
 from streams.classified import classified_records
 from streams.contracts import AllocationRecord, ShiftRecord
@@ -33,6 +30,7 @@ from streams.outbound import Outbound
 from streams.profiles import Profiles
 from streams.progress import Progress
 from streams.publication import allocation_writes
+from streams.rewind import FindUndone, find_undone
 from streams.settings import Settings
 from streams.source import Source, dead_letter
 from streams.tables import TableKeys
@@ -42,6 +40,11 @@ from streams.windows import CellLayout
 log = get_logger("worker")
 Result = TypeVar("Result")
 PROFILES_WAIT_S = 30.0
+
+
+def epoch_ms() -> int:
+    """The clock of this machine."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ class Deps:
     hash_user: Callable[[str], bytes]
     candidate: Classifier | None = None
     failpoint: Failpoint = no_failpoint
+    now_ms: Callable[[], int] = epoch_ms
     progress: Progress = field(default_factory=Progress)
+    find_undone: FindUndone = find_undone
 
 
 def make_deps(
@@ -93,7 +98,7 @@ async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: 
             log.warning("waiting", what=what, attempt=state.attempt_number, error=str(error))
 
     retrying = tenacity.AsyncRetrying(
-        wait=tenacity.wait_exponential_jitter(0.05, 2.0),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=2.0),
         retry=tenacity.retry_if_exception_type(Unavailable),
         before_sleep=say,
     )
@@ -128,14 +133,14 @@ class Scorer:
         if not batch.events:
             empty = np.zeros((0, 1), np.float32)
             return ScoredBatch(batch, empty, empty)
-        started = time.perf_counter()
         loop = asyncio.get_running_loop()
+        started = loop.time()
         try:
             predictions = await loop.run_in_executor(self._thread, self._classify, batch)
         except BadOutput:
             batch, predictions = await loop.run_in_executor(self._thread, self._one_by_one, batch)
         shadow = await loop.run_in_executor(self._thread, self._shadow, batch)
-        self._pace(len(batch.events), time.perf_counter() - started)
+        self._pace(len(batch.events), loop.time() - started)
         return ScoredBatch(batch, predictions.sentiment, predictions.topic, shadow, predictions.unknown)
 
     def _shadow(self, batch: DecodedBatch) -> NDArray[np.int64] | None:
@@ -204,7 +209,7 @@ class Committer:
             LedgerRewound, LedgerLost, LedgerBroken: this process cannot go on.
         """
         await self._commit(scored)
-        self._deps.progress.finished(scored.batch.position)
+        self._deps.progress.finished()
 
     async def _commit(self, scored: ScoredBatch) -> None:
         position = scored.batch.position
@@ -216,11 +221,12 @@ class Committer:
         if self._deps.settings.classified and scored.batch.events:
             records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hash_user)
             await self._patiently(lambda: self._deps.outbound.classified(records), "classified")
-        now_ms = time.time_ns() // 1_000_000
-        delta = aggregate(scored, self._deps.layout, self._deps.hash_user, now_ms, self._deps.settings.excerpts)
+        deps = self._deps
+        delta = aggregate(scored, deps.layout, deps.hash_user, deps.now_ms(), deps.settings.excerpts)
         answer, detail = await self._patiently(lambda: self._commit_once(scored, delta), "commit")
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)
+            deps.progress.counted(position)
             await self._deps.failpoint("committed")
             await self._hint(scored)
         elif answer == "REWOUND":
@@ -245,9 +251,9 @@ class Committer:
 
     async def _hint(self, scored: ScoredBatch) -> None:
         """Commit the group offset about once a second per partition; a failure only ages lag displays."""
-        number = scored.batch.position.partition
-        if time.monotonic() - self._hints.get(number, 0.0) > 1.0:
-            self._hints[number] = time.monotonic()
+        number, now = scored.batch.position.partition, asyncio.get_running_loop().time()
+        if now - self._hints.get(number, 0.0) > 1.0:
+            self._hints[number] = now
             with contextlib.suppress(Exception):
                 await self._source.commit_hint(scored.batch.position)
 
@@ -263,7 +269,9 @@ class Reallocator:
         """Solve for a shift and store the answer; None if this shift or a newer one was answered already."""
         previous = await patiently(self._previous, "previous allocation", self._deps.progress)
         portfolio = await self._portfolio(shift)
-        record = await asyncio.to_thread(self._solve, shift, portfolio, previous)
+        record = await asyncio.to_thread(answer_of, shift, portfolio, previous)
+        if record.status == "failed":
+            log.error("allocation_failed", shift=shift.id, error=record.why)
         writes = allocation_writes(self._deps.ledger, self._deps.settings.prefix, record)
         stored = await patiently(
             lambda: self._deps.ledger.store_allocation(shift.seq, writes), "allocation", self._deps.progress
@@ -273,11 +281,9 @@ class Reallocator:
         )
         return record if stored else None
 
-    async def _previous(self) -> Allocation | None:
+    async def _previous(self) -> AllocationRecord | None:
         content = await self._deps.ledger.get(self._tables.allocation)
-        if content is None:
-            return None
-        return msgspec.convert(msgspec.json.decode(content, type=AllocationRecord).allocation, Allocation)
+        return None if content is None else msgspec.json.decode(content, type=AllocationRecord)
 
     async def _portfolio(self, shift: ShiftRecord) -> Portfolio:
         """The profiles that were in force at the shift's step, once this worker has read so far."""
@@ -288,26 +294,3 @@ class Reallocator:
         if profiles.next_offset < shift.profiles:
             log.error("profiles_behind", shift=shift.id, wanted=shift.profiles, read=profiles.next_offset)
         return profiles.at(shift.profiles)
-
-    def _solve(self, shift: ShiftRecord, portfolio: Portfolio, previous: Allocation | None) -> AllocationRecord:
-        before: dict[str, MarketPlan] | None = None if previous is None else previous.markets
-        try:
-            answer = allocate(portfolio, shift.u, shift.r, before, Precision(shift.n, shift.u_se, shift.r_se))
-        except StrategyError as error:
-            log.error("allocation_failed", shift=shift.id, error=str(error))
-            answer = Allocation("failed", False, str(error), portfolio.plan.budget, 0, 0, 0, before or {})
-        left = {code: -plan.spend for code, plan in (before or {}).items() if code not in answer.markets}
-        moves = left | {code: plan.change for code, plan in answer.markets.items() if abs(plan.change) > 1e-9}
-        return AllocationRecord(
-            id=f"allocation-{shift.id}",
-            seq=shift.seq,
-            cause=shift.cause,
-            market=shift.market,
-            stream_time=shift.stream_time,
-            status=answer.status,
-            adopted=answer.adopted,
-            spend={code: plan.spend for code, plan in answer.markets.items()},
-            moves=moves if answer.adopted else {},
-            allocation=msgspec.to_builtins(answer),
-            why=answer.why,
-        )

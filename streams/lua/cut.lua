@@ -18,11 +18,16 @@ if open == step then
   local time = redis.call('TIME')
   local cut = {}
   for number = 0, tonumber(ledger[5]) - 1 do
-    local entry = redis.call('HMGET', ARGV[1] .. 'partition:' .. number, 'next', 'newest', 'committed_at')
-    cut[#cut + 1] = {entry[1] or '', entry[2] or '', entry[3] or ''}
+    local entry = redis.call('HMGET', ARGV[1] .. 'partition:' .. number, 'next', 'newest', 'committed_at',
+      'last_timestamp', 'last_checksum', 'began')
+    for at = 1, 6 do
+      entry[at] = entry[at] or ''
+    end
+    cut[#cut + 1] = entry
   end
   redis.call('SET', base .. ':cut', cmsgpack.pack({
-    now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), partitions = cut}))
+    now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), partitions = cut,
+    totals = redis.call('HGETALL', ARGV[1] .. 'totals')}))
   redis.call('HSET', KEYS[1], 'open', step + 1)
 end
 local buckets = redis.call('SMEMBERS', base .. ':users')

@@ -4,7 +4,7 @@ if redis.call('HEXISTS', KEYS[1], 'id') == 1 then
   return {'EXISTS'}
 end
 for at = 3, #ARGV do
-  redis.call('HSET', ARGV[1] .. 'partition:' .. (at - 3), 'claim', 0, 'next', ARGV[at])
+  redis.call('HSET', ARGV[1] .. 'partition:' .. (at - 3), 'claim', 0, 'next', ARGV[at], 'began', ARGV[at])
 end
 redis.call('HSET', KEYS[1], 'id', ARGV[2], 'generation', ARGV[2], 'open', 1, 'published', 0, 'partitions', #ARGV - 2)
 return {'OK'}

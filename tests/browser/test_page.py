@@ -52,7 +52,7 @@ def environment(stack: EmbeddedStack) -> Iterator[dict[str, str]]:
         "MARKETPULSE_MODEL": "stub",
     }
     marketpulse = [sys.executable, "-m", "streams.cli"]
-    subprocess.run([*marketpulse, "ledger", "init"], env=settings, check=True, timeout=60)
+    subprocess.run([*marketpulse, "ledger", "init", "--yes"], env=settings, check=True, timeout=60)
     worker = subprocess.Popen([*marketpulse, "worker"], env=settings, stderr=subprocess.DEVNULL)
     try:
         asyncio.run(publish(stack.endpoints.kafka, f"{PREFIX}.feedback", events(300, 40, 25)))

@@ -47,14 +47,14 @@ def cli(stack: EmbeddedStack, prefix: str) -> Cli:
 
 def test_a_ledger_is_created_once(cli: Cli) -> None:
     """`ledger init` makes topics and ledger, and leaves an existing one alone."""
-    assert {"created": True} == json.loads(cli("ledger", "init", "--json").stdout)
-    assert {"created": False} == json.loads(cli("ledger", "init", "--json").stdout)
+    assert {"created": True} == json.loads(cli("ledger", "init", "--yes", "--json").stdout)
+    assert {"created": False} == json.loads(cli("ledger", "init", "--yes", "--json").stdout)
     assert {"created": []} == json.loads(cli("topics", "create", "--json").stdout)
 
 
 def test_publish_takes_standard_input_and_counts_what_it_skips(cli: Cli, stack: EmbeddedStack, prefix: str) -> None:
     """A broken line is named and costs only itself."""
-    cli("ledger", "init", "--partitions", "2")
+    cli("ledger", "init", "--yes", "--partitions", "2")
     done = cli("publish", "-", "--json", given='{"id": "1", "user": "a"}\nnonsense\n{"id": "2"}\n')
     assert (0, 2, 1) == (done.returncode, (answer := json.loads(done.stdout))["published"], answer["skipped"])
     assert "line 2 skipped" in done.stderr
@@ -64,7 +64,7 @@ def test_publish_takes_standard_input_and_counts_what_it_skips(cli: Cli, stack: 
 
 def test_status_of_an_empty_ledger_is_empty(cli: Cli) -> None:
     """No market, no error."""
-    cli("ledger", "init")
+    cli("ledger", "init", "--yes")
     assert {} == json.loads(cli("status", "--json").stdout)["metrics"]
     assert "waiting for events" in cli("status").stdout
 
@@ -160,7 +160,7 @@ def test_classify_says_label_and_topic(cli: Cli) -> None:
         (("run", "no-such-file.jsonl", "--embedded"), {}, 2),
         (("up", "--data", "/proc/nowhere"), {}, 2),
         (("bench", "classify", "--device", "cuda"), {}, 2),
-        (("ledger", "init"), {"MARKETPULSE_KAFKA": "127.0.0.1:1"}, 1),
+        (("ledger", "init", "--yes"), {"MARKETPULSE_KAFKA": "127.0.0.1:1"}, 1),
     ],
 )
 def test_every_error_says_what_to_do(cli: Cli, arguments: tuple[str, ...], changes: dict[str, str], code: int) -> None:
@@ -219,7 +219,7 @@ def test_costs_are_a_table_json_and_a_picture(cli: Cli, tmp_path: Path) -> None:
 
 def test_a_live_feed_is_published_for_as_long_as_asked(cli: Cli) -> None:
     """History first, then some seconds of now, with the incident told."""
-    cli("ledger", "init")
+    cli("ledger", "init", "--yes")
     done = cli("simulate", "--live", "--rate", "20", "--history", "1", "--seconds", "2", "--incident", "outage:BR:0:9")
     assert (0, True) == (done.returncode, "outage in BR begins" in done.stderr)
     assert 720 + 40 <= int(done.stdout.split()[0]) <= 720 + 60

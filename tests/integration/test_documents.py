@@ -25,7 +25,7 @@ def run_blocks(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Ca
         "MARKETPULSE_PREFIX": prefix,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    subprocess.run(["marketpulse", "ledger", "init"], env=environment, check=True, timeout=60)
+    subprocess.run(["marketpulse", "ledger", "init", "--yes"], env=environment, check=True, timeout=60)
     worker = subprocess.Popen(["marketpulse", "worker"], env=environment, stderr=subprocess.DEVNULL, cwd=tmp_path)
 
     def run(page: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The ledger's answers on a real Redis: what each refusal leaves untouched."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from streams.batches import DecodedBatch, Delta, Position
 from streams.embedded import EmbeddedStack
-from streams.errors import LedgerBroken, LedgerLost, Unavailable
+from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced, Unavailable
 from streams.ledger import Ledger
 from streams.ledger_types import Claim, CutStep, Lease
 
@@ -80,6 +81,26 @@ async def test_claim_numbers_grow_even_when_redis_goes_back_in_time(ledger: Ledg
     first = await ledger.claim(0)
     await ledger.redis.hset(ledger.keys.partition(0), "claim", 0)
     assert (await ledger.claim(0)).number >= first.number
+
+
+async def test_lease_numbers_grow_even_when_redis_goes_back_in_time(ledger: Ledger) -> None:
+    """A holder of the forgotten time stays fenced: nobody is given its number again."""
+    first = await ledger.lease("a", 60_000)
+    await ledger.redis.hset(ledger.keys.ledger, mapping={"lease_number": 0, "lease_until": 0})
+    await asyncio.sleep(0.005)  # a restore takes longer than a millisecond of Redis's clock
+    second = await ledger.lease("b", 60_000)
+    assert first is not None
+    assert second is not None
+    assert second.number > first.number
+
+
+async def test_positions_tell_where_each_partition_stands(ledger: Ledger) -> None:
+    """`next` of every partition asked for; one that the ledger does not have is a lost ledger."""
+    claim = await ledger.claim(1)
+    await ledger.commit(batch(claim, 5, 8), delta())
+    assert {1: 8, 0: 0} == await ledger.positions([1, 0])
+    with pytest.raises(LedgerLost):
+        await ledger.positions([7])
 
 
 async def test_forgotten_chunks_leave_the_store(ledger: Ledger) -> None:
@@ -173,3 +194,40 @@ async def test_an_unreachable_redis_is_retriable_and_a_broken_script_is_not() ->
         await nowhere.claim(0)
     await nowhere.close()
     assert (Unavailable.retriable, LedgerBroken.retriable) == (True, False)
+
+
+async def test_another_generation_in_its_place_is_noticed_by_whoever_began_before(ledger: Ledger) -> None:
+    """Claim and lease raise LedgerReplaced, also where another holds the lease; who comes new takes it as it is."""
+    await ledger.lease("me", 60_000)
+    await ledger.redis.hset(ledger.keys.ledger, "generation", "ledger-2")
+    with pytest.raises(LedgerReplaced):
+        await ledger.claim(0)
+    with pytest.raises(LedgerReplaced):
+        await ledger.lease("other", 60_000)
+    new = Ledger(ledger.url, ledger.keys.prefix.rstrip(":"))
+    assert "ledger-2" == (await new.claim(0)).generation
+    await new.close()
+
+
+async def test_an_emptied_redis_is_told_from_one_that_never_had_a_ledger(ledger: Ledger) -> None:
+    """Whoever had seen the ledger says that it is gone."""
+    await ledger.claim(0)
+    await ledger.redis.unlink(ledger.keys.ledger, ledger.keys.partition(0))
+    with pytest.raises(LedgerLost, match="Redis was emptied"):
+        await ledger.lease("me", 1_000)
+    with pytest.raises(LedgerLost, match="Redis was emptied"):
+        await ledger.positions([0, 1])
+
+
+async def test_a_swap_is_refused_if_somebody_was_quicker(ledger: Ledger) -> None:
+    """Another lease, or a ledger where none was: nothing changes; else old keys go and staged ones are in place."""
+    keys = ledger.keys
+    await ledger.redis.set(f"{keys.prefix}old", 1)
+    await ledger.redis.set(f"{keys.prefix}staged", 2)
+    number = await ledger.seize_lease("operator", 60_000)
+    before = await everything(ledger)
+    swap = [f"{keys.prefix}old"], [(f"{keys.prefix}staged", f"{keys.prefix}new")], [["SET", f"{keys.prefix}after", "3"]]
+    assert [False, False] == [await ledger.swap(None, *swap), await ledger.swap(number - 1, *swap)]
+    assert before == await everything(ledger)
+    assert await ledger.swap(number, *swap)
+    assert [None, b"2", b"3"] == [await ledger.get(f"{keys.prefix}{name}") for name in ("old", "new", "after")]

@@ -55,7 +55,7 @@ def shop(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iter
     feed: Path = tmp_path_factory.mktemp("feed") / "feed.jsonl"
     truth = write_feed(PLAN, feed)
     one = Shop(stack)
-    one("ledger", "init")
+    one("ledger", "init", "--yes")
     worker = subprocess.Popen([sys.executable, "-m", "streams.cli", "worker"], env=one.environment, stderr=-3)
     try:
         one("publish", str(feed), "--raw")

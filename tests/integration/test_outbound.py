@@ -35,6 +35,16 @@ async def test_a_dead_letter_is_the_original_with_its_reason(stack: EmbeddedStac
     }
 
 
+async def test_a_record_with_neither_key_nor_value_is_a_dead_letter_too(stack: EmbeddedStack, prefix: str) -> None:
+    """Kafka allows it; it reaches the topic with an empty key and stops nobody."""
+    await create_topics(stack.endpoints.kafka, prefix)
+    outbound = Outbound(stack.endpoints.kafka, prefix)
+    await outbound.dead_letters([DeadLetter("empty_value", "the record has no value", 0, 1, None, None, (), 1_000)])
+    await outbound.stop()
+    [record] = await read(stack, f"{prefix}.feedback.dead-letter", 1)
+    assert (b"", None) == (record.key, record.value)  # type: ignore[attr-defined]
+
+
 async def test_the_outbox_is_relayed_in_order(stack: EmbeddedStack, prefix: str) -> None:
     """Records of one key arrive as they were written."""
     await create_topics(stack.endpoints.kafka, prefix)

@@ -1,6 +1,7 @@
 """Worker processes as an orchestrator sees them: probes, SIGTERM, supervised restarts."""
 
 import asyncio
+import json
 import signal
 import socket
 import time
@@ -43,7 +44,7 @@ def supervised(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Supervisor
     made: list[Supervisor] = []
 
     def make(environment: dict[str, str]) -> Supervisor:
-        made.append(Supervisor(1, environment, tmp_path, lambda _: None))
+        made.append(Supervisor(1, environment, tmp_path / str(len(made)), lambda _: None))
         made[-1].start()
         return made[-1]
 
@@ -115,3 +116,37 @@ def test_a_worker_that_needs_an_operator_is_not_started_again(
     supervisor.workers[0].wait(30)
     with pytest.raises(OperatorNeeded, match="MARKETPULSE_BATCH_RECORDS"):
         supervisor.watch()
+
+
+@pytest.mark.timeout(120)
+def test_a_named_worker_keeps_its_partitions_over_a_restart(
+    stack: EmbeddedStack, prefix: str, supervised: Callable[[dict[str, str]], Supervisor]
+) -> None:
+    """Static membership: it claims the same ones again, and the other worker's are left alone."""
+    settings = load_settings(prefix=prefix, model="stub", session_timeout_seconds=30)
+    asyncio.run(set_up(stack.endpoints, prefix, 4))
+    environment = worker_environment(settings, stack.endpoints)
+    first = supervised(environment | {"MARKETPULSE_INSTANCE": "first"})
+    second = supervised(environment | {"MARKETPULSE_INSTANCE": "second"})
+    until(lambda: [2, 2] == [len(claimed(one)[-2:]) for one in (first, second)] and shared(first, second), 60)
+    kept, others = sorted(claimed(first)[-2:]), claimed(second)
+    first.workers[0].terminate()
+    assert 0 == first.workers[0].wait(30)
+
+    def again() -> bool:
+        first.watch()
+        return first.restarts == 1 and len(first.logs()) == 2 and kept == sorted(claimed(first))
+
+    until(again, 40)
+    assert others == claimed(second)
+
+
+def claimed(supervisor: Supervisor) -> list[int]:
+    """Partitions that a worker's present life has claimed, in order."""
+    lines = supervisor.logs()[-1].read_text().splitlines()
+    return [json.loads(line)["partition"] for line in lines if '"partition_claimed"' in line]
+
+
+def shared(first: Supervisor, second: Supervisor) -> bool:
+    """Whether each has two of the four partitions."""
+    return {0, 1, 2, 3} == {*claimed(first)[-2:], *claimed(second)[-2:]}

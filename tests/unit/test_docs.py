@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from streams import errors
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -13,6 +14,14 @@ def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `MARKETPULSE_")}
     assert {f"MARKETPULSE_{name.upper()}" for name in Settings.model_fields} == documented
+
+
+def test_every_code_of_an_error_has_a_runbook_entry() -> None:
+    """docs/operations.md has a row of Recovery for each code, and none that no error has."""
+    kinds = [one for one in vars(errors).values() if isinstance(one, type) and "code" in vars(one)]
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    rows = set(re.findall(r"^\| `(\w+)` \(\d+\)", text, re.MULTILINE))
+    assert {one.code for one in kinds} - {"error"} == rows
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:

@@ -24,7 +24,8 @@ def test_lag_counts_what_is_read_but_not_counted() -> None:
     progress = working()
     progress.delivered(batch(180), 1_000)
     assert (80, 1) == (progress.partitions[0].lag, progress.in_flight)
-    progress.finished(batch(180))
+    progress.counted(batch(180))
+    progress.finished()
     assert (0, 0) == (progress.partitions[0].lag, progress.in_flight)
 
 
@@ -83,11 +84,20 @@ def test_a_spare_without_partitions_is_ready() -> None:
     assert [] == Progress(joined=True).not_ready()
 
 
+def test_a_batch_that_was_dropped_is_not_counted() -> None:
+    """It was refused: whoever claims the partition next reads it again."""
+    progress = working()
+    progress.delivered(batch(120), 1_000)
+    progress.finished()
+    assert (100, 0) == (progress.partitions[0].counted, progress.in_flight)
+
+
 def test_a_lost_partition_is_not_watched() -> None:
     """What another worker reads is that worker's to move; a batch still in hand is finished without it."""
     progress = working()
     progress.delivered(batch(120), 1_000)
     progress.lost(0)
-    progress.finished(batch(120))
+    progress.counted(batch(120))
+    progress.finished()
     progress.clock = STALL_S + 1
     assert ([], 0) == (progress.stalled(STALL_S), progress.in_flight)

@@ -140,3 +140,16 @@ def test_a_firing_surge_is_resolved_when_the_model_changes() -> None:
     resolved = [alert for alert in outcome.alerts if alert.state == "resolved"]
     assert set(firing) == {alert.id for alert in resolved}
     assert {"cause": "the model changed"} == resolved[0].evidence
+
+
+def test_seq_runs_ahead_of_steps_after_redis_went_back() -> None:
+    """Alerts and shifts carry `step + ahead`, and the journal says by how much; nothing else differs."""
+    cuts = steps(feed(1, 300), [7, 3])
+    plain, ahead = RollUp(LAYOUT, idle_ms=30_000), RollUp(LAYOUT, idle_ms=30_000)
+    for cut in cuts:
+        one = plain.decide(cut, plain.take(cut), CONTEXT)
+        other = ahead.decide(cut, ahead.take(cut), replace(CONTEXT, ahead=40))
+        assert (cut.number, cut.number + 40) == (one.seq, other.seq)
+        assert [alert.seq + 40 for alert in one.alerts] == [alert.seq for alert in other.alerts]
+        assert [shift.seq + 40 for shift in one.shifts] == [shift.seq for shift in other.shifts]
+        assert (one.step, 40, one.metrics) == (other.step, other.journal.ahead, other.metrics)

@@ -1,0 +1,75 @@
+"""What topics hold beyond the journal's last step, and what they lack: a lost ledger may have told more than that."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from streams.contracts import AlertRecord
+from streams.log_reader import LogReader
+from streams.topics import topic_name
+
+TOLD = ("market.alerts", "market.shifts", "market.allocations")
+MARGIN_MS = 600_000
+TAIL = 500
+
+_seq = msgspec.json.Decoder(dict[str, object])
+
+
+class Aftermath(msgspec.Struct):
+    """`seen` are (topic, id, seq) since a time; `highest` the largest seq or step anywhere; `open_alerts` those whose
+    newest record says pending or firing, by id."""
+
+    seen: set[tuple[str, str, int]]
+    highest: int
+    open_alerts: dict[str, AlertRecord]
+
+    def orphans(self, last_seq: int) -> list[AlertRecord]:
+        """Alerts that a step after the last one opened."""
+        return [alert for _, alert in sorted(self.open_alerts.items()) if alert.seq > last_seq]
+
+    def missing(self, published: Iterable[tuple[str, str, bytes]]) -> list[tuple[str, str, bytes]]:
+        """Records that ought to be on their topic and are not (metrics and steps aside)."""
+        return [one for one in published if one[0] in TOLD and (one[0], *identity(one[2])) not in self.seen]
+
+
+def identity(value: bytes) -> tuple[str, int]:
+    """Id and seq of an alert, a shift or an allocation."""
+    content = _seq.decode(value)
+    return str(content["id"]), int(str(content["seq"]))
+
+
+async def look(bootstrap: str, prefix: str, since_ms: int | None) -> Aftermath:
+    """Read alerts, shifts and allocations since a time, and the ends of metrics and steps.
+
+    Args:
+        bootstrap: Kafka servers.
+        prefix: of the topics.
+        since_ms: epoch time of the oldest record that matters; None = all.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    found = Aftermath(set(), 0, {})
+    for topic in TOLD:
+        async with LogReader(bootstrap, topic_name(prefix, topic)) as reader:
+            first, end = reader.offsets[0]
+            if since_ms is not None:
+                first = max(first, await reader.offset_at(since_ms - MARGIN_MS))
+            async for record in reader.records(first, end):
+                name, seq = identity(record.value)
+                found.seen.add((topic, name, seq))
+                found.highest = max(found.highest, seq)
+                if topic == "market.alerts":
+                    _follow(found.open_alerts, msgspec.json.decode(record.value, type=AlertRecord))
+    for topic in ("market.metrics", "market.steps"):
+        async with LogReader(bootstrap, topic_name(prefix, topic)) as reader:
+            for partition, (first, end) in reader.offsets.items():
+                async for record in reader.records(max(first, end - TAIL), end, partition):
+                    found.highest = max(found.highest, int(str(_seq.decode(record.value)["step"])))
+    found.open_alerts = {name: alert for name, alert in found.open_alerts.items() if alert.state != "resolved"}
+    return found
+
+
+def _follow(alerts: dict[str, AlertRecord], alert: AlertRecord) -> None:
+    if alert.id not in alerts or alerts[alert.id].seq <= alert.seq:
+        alerts[alert.id] = alert

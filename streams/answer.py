@@ -1,0 +1,36 @@
+"""A shift in, the allocator's answer out: a pure function of shift, portfolio and the allocation in force."""
+
+import msgspec
+
+from strategy.allocate import allocate
+from strategy.errors import StrategyError
+from strategy.plans import Allocation, MarketPlan
+from strategy.portfolio import Portfolio
+from strategy.uncertainty import Precision
+from streams.contracts import AllocationRecord, ShiftRecord
+
+
+def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationRecord | None) -> AllocationRecord:
+    """The answer to one shift; where the allocator fails the plans of before stay, status `failed`."""
+    before: dict[str, MarketPlan] | None = None
+    if previous is not None:
+        before = msgspec.convert(previous.allocation, Allocation).markets
+    try:
+        answer = allocate(portfolio, shift.u, shift.r, before, Precision(shift.n, shift.u_se, shift.r_se))
+    except StrategyError as error:
+        answer = Allocation("failed", False, str(error), portfolio.plan.budget, 0, 0, 0, before or {})
+    left = {code: -plan.spend for code, plan in (before or {}).items() if code not in answer.markets}
+    moves = left | {code: plan.change for code, plan in answer.markets.items() if abs(plan.change) > 1e-9}
+    return AllocationRecord(
+        id=f"allocation-{shift.id}",
+        seq=shift.seq,
+        cause=shift.cause,
+        market=shift.market,
+        stream_time=shift.stream_time,
+        status=answer.status,
+        adopted=answer.adopted,
+        spend={code: plan.spend for code, plan in answer.markets.items()},
+        moves=moves if answer.adopted else {},
+        allocation=msgspec.to_builtins(answer),
+        why=answer.why,
+    )

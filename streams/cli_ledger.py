@@ -1,0 +1,220 @@
+"""Commands for the ledger and its journal: begin, verify, rebuild, reset, replay."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+import typer
+
+from streams.cli_progress import Phases, progress
+from streams.errors import BadInput
+from streams.settings import load_settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DECLINED = 1
+
+ledger_app = typer.Typer(no_args_is_help=True, help="The ledger in Redis: begin, verify, rebuild, reset.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.add_typer(ledger_app, name="ledger")
+    app.command()(replay)
+
+
+@ledger_app.command("init")
+def ledger_init(
+    partitions: Annotated[int, typer.Option(min=1, help="Of the feedback topic, where it is not there yet.")] = 8,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Create topics and an empty ledger for a first start; an existing ledger is left as it is.
+
+    Refused (exit code 78) where the journal shows that there was a ledger: that is a loss.
+    Example: `marketpulse ledger init --partitions 16 --yes`
+    """
+    from streams.embedded import Endpoints
+    from streams.run import has_ledger, set_up
+
+    settings = load_settings()
+    if asyncio.run(has_ledger(settings.redis, settings.prefix)):
+        answer({"created": False}, as_json, "there is a ledger already; nothing changed")
+        return
+    agree(
+        f"Creates the missing topics {settings.prefix}.* on {settings.kafka} (feedback with {partitions} partitions) "
+        f"and an empty ledger under {settings.prefix}: in Redis, which counts the feedback topic from its begin.",
+        yes,
+    )
+    created = asyncio.run(set_up(Endpoints(settings.kafka, settings.redis), settings.prefix, partitions))
+    answer({"created": created}, as_json, "ledger created" if created else "there is a ledger already; nothing changed")
+
+
+@ledger_app.command("verify")
+def ledger_verify(as_json: Json = False) -> None:
+    """Count the feedback topic again, independently, and compare with Redis: exit code 0 equal, 1 different.
+
+    Totals, labels per market and hour of the last 7 days (as `feedback.classified` has them), distinct users (within
+    3 %), alerts, offsets. Changes nothing; workers may go on. Example: `marketpulse ledger verify --json`
+    """
+    from streams.verify import verify
+
+    with Phases() as say:
+        report = asyncio.run(verify(load_settings(), say))
+    lines = [f"{report.records:,} records counted up to step {report.step}, {report.compared:,} keys compared"]
+    lines += [f"not compared: {one}" for one in report.left_out]
+    lines += [
+        f"DIFFERENT {one.key}: counted {_short(one.counted)}, in Redis {_short(one.in_redis)}"
+        for one in report.differences
+    ]
+    lines.append(
+        "equal"
+        if report.equal
+        else f"{report.different} keys differ: `marketpulse ledger rebuild --whole` counts them again"
+    )
+    answer(report, as_json, "\n".join(lines))
+    raise typer.Exit(0 if report.equal else 1)
+
+
+@ledger_app.command("rebuild")
+def ledger_rebuild(
+    skip_lost: Annotated[
+        bool,
+        typer.Option(
+            "--skip-lost", help="Go on with the first record that is there, where retention or a new topic left a gap."
+        ),
+    ] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Replay all of the journal: its newest checkpoint may hold the damage too.")
+    ] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Make the ledger again from the journal and the feedback topic, after Redis was emptied or damaged.
+
+    Replays the steps since the newest checkpoint beside what is there, and puts the result in place at once; workers
+    then count the feedback after the last step. Exit code 0 done, 1 declined. Example: `marketpulse ledger rebuild`
+    """
+    from streams.rebuild import Rebuild, RebuildPlan
+
+    settings = load_settings()
+    with Phases() as say:
+
+        def agreed(plan: RebuildPlan) -> bool:
+            begin = (
+                "the begin of the journal" if plan.checkpoint is None else f"the checkpoint of step {plan.checkpoint}"
+            )
+            there = (
+                "The ledger that is there is replaced; workers start anew (exit code 75)."
+                if plan.live
+                else "There is no ledger now."
+            )
+            with say.hidden():
+                agree(
+                    f"Rebuilds the ledger under {settings.prefix}: from {begin} and {plan.steps} steps up to "
+                    f"{plan.last_step}; then workers count {plan.to_count:,} records of feedback. {there}",
+                    yes,
+                )
+            return True
+
+        report = asyncio.run(Rebuild(settings, say, skip_lost, whole).run(agreed))
+    assert report is not None
+    lines = [
+        f"rebuilt up to step {report.last_step} in {report.seconds} s from {report.steps} steps with "
+        f"{report.events:,} events; the next step is {report.next_step}",
+        f"{report.to_count:,} records are left to count: start the workers, then `marketpulse ledger verify`",
+    ]
+    if report.sent_again or report.alerts_resolved:
+        lines.append(f"{report.sent_again} records sent again, {report.alerts_resolved} alerts ended")
+    if report.lost or report.anew:
+        lines.append(f"left out: {report.lost} records that are gone; begun anew: partitions {report.anew}")
+    if report.first_differing_step is not None:
+        lines.append(f"the outcomes differ from step {report.first_differing_step} on from those published then")
+    answer(report, as_json, "\n".join(lines))
+
+
+@ledger_app.command("reset")
+def ledger_reset(
+    begin: Annotated[
+        str,
+        typer.Option("--from", help="`earliest`: count what the topic holds; `latest`: only what comes from now on."),
+    ] = "earliest",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Begin anew with an empty ledger: windows, detectors and totals are forgotten, open alerts end.
+
+    The allocation in force stays and step numbers go on. Example: `marketpulse ledger reset --from latest`
+    """
+    from streams.reset import ResetPlan, reset
+
+    if begin not in ("earliest", "latest"):
+        raise BadInput(f"--from {begin}: give `earliest` or `latest`.")
+    settings = load_settings()
+
+    def agreed(plan: ResetPlan) -> bool:
+        agree(
+            f"Empties the ledger under {settings.prefix}: {plan.accepted:,} counted events are forgotten, "
+            f"{plan.alerts_resolved} open alerts end, {plan.to_count:,} records of feedback are to be counted. Workers "
+            "start anew (exit code 75).",
+            yes,
+        )
+        return True
+
+    done = asyncio.run(reset(settings, "earliest" if begin == "earliest" else "latest", agreed))
+    assert done is not None
+    answer(done, as_json, f"reset; {done.to_count:,} records are to be counted, the next step is {done.next_step}")
+
+
+def replay(
+    checkpoint: Annotated[bool, typer.Option("--checkpoint", help="From the newest checkpoint on only.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Compare every record with what its topic holds.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Replay the journal: the same metrics, alerts and allocations, and their hash. Exit code 1 where one differs.
+
+    Writes to no topic and no table. Example: `marketpulse replay --compare`
+    """
+    from streams.replay_report import replay_journal
+
+    with progress("replaying") as update:
+        report = asyncio.run(replay_journal(load_settings(), checkpoint, compare, update))
+    lines = [
+        f"steps {report.first_step} to {report.last_step}: {report.metrics} metrics records, "
+        f"{len(report.alerts)} alert states, {len(report.shifts)} shifts, {len(report.allocations)} allocations",
+        f"sha256 {report.sha256}",
+    ]
+    if report.first_differing_step is not None:
+        lines.append(f"DIFFERENT from step {report.first_differing_step} on than what was published then")
+    if report.differences is not None:
+        lines.append(f"{report.compared} records equal those on the topics, {report.aged} are no longer there")
+        lines += [
+            f"DIFFERENT {one.topic} {one.id} {one.seq}: on the topic {_short(one.on_topic)}, "
+            f"replayed {_short(one.replayed)}"
+            for one in report.differences
+        ]
+    answer(report, as_json, "\n".join(lines))
+    raise typer.Exit(0 if report.same else 1)
+
+
+def agree(plan: str, yes: bool, ask: Callable[[str], bool] = typer.confirm) -> None:
+    """Say what will be done, and ask. Raises BadInput without a terminal and `--yes`, typer.Exit(1) for a no."""
+    sys.stderr.write(plan + "\n")
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput("nobody is there to be asked; nothing was changed. Operator action: give --yes.")
+    if not ask("Go on?"):
+        sys.stderr.write("nothing was changed\n")
+        raise typer.Exit(DECLINED)
+
+
+def answer(content: object, as_json: bool, text: str) -> None:
+    """One answer on standard output."""
+    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
+
+
+def _short(content: object) -> str:
+    return "nothing" if content is None else f"{msgspec.json.encode(content).decode():.300}"

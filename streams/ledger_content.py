@@ -1,0 +1,109 @@
+"""What stands under a ledger's prefix, as plain entries: read, written under another prefix, removed."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import islice
+
+from streams.ledger import Ledger
+from streams.ledger_types import Command, CutStep, Entry, Kind
+from streams.redis_connection import translated_errors
+from streams.windows import WINDOWS
+
+SLICE = 500
+SCRATCH_S = 86_400  # what a broken-off replay left behind goes by itself
+_READ = {"string": "GET", "hash": "HGETALL", "set": "SMEMBERS", "list": "LRANGE"}
+_WRITE = {"string": "SET", "hash": "HSET", "set": "SADD", "list": "RPUSH"}
+
+Name = tuple[str, Kind]
+
+
+def common_names() -> list[Name]:
+    """Keys that a ledger has once, without those of the commit path: offsets, ids, totals, open steps, outbox."""
+    hashes = ["state", "alerts", "step", *(f"table:{metric}:{window}" for metric in "urst" for window in WINDOWS)]
+    strings = ["allocation", "portfolio", "mutes", "shift:seq", "allocation:seq"]
+    return [
+        *((name, "string") for name in strings),
+        *((name, "hash") for name in hashes),
+        ("markets", "set"),
+        ("allocations", "list"),
+    ]
+
+
+def market_names(market: str) -> list[Name]:
+    """Keys that every market has, without its distinct users."""
+    return [
+        *((f"{name}:{market}", "string") for name in ("metrics", "topics", "excerpts")),
+        *((f"buckets:{unit}:{market}", "hash") for unit in ("minute", "hour")),
+    ]
+
+
+class LedgerContent:
+    """The content under one prefix. Every method raises Unavailable."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._redis = ledger.redis
+        self.prefix = ledger.keys.prefix
+
+    async def read(self, names: Iterable[Name]) -> list[Entry]:
+        """Those of the keys that are there, all of one moment."""
+        names = list(names)
+        with translated_errors(self._ledger.url):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for name, kind in names:
+                    pipe.execute_command(_READ[kind], self.prefix + name, *((0, -1) if kind == "list" else ()))
+                found = await pipe.execute()
+        entries = []
+        for (name, kind), value in zip(names, found, strict=True):
+            rows = [value] if kind == "string" else list(value)
+            if kind == "hash":
+                rows = [part for pair in value.items() for part in pair]
+            if value:
+                entries.append(Entry(name, kind, rows))
+        return entries
+
+    async def scan(self, pattern: str = "*") -> AsyncIterator[list[str]]:
+        """Names of keys, in slices; what comes or goes meanwhile may be in it or not."""
+        cursor = 0
+        while True:
+            with translated_errors(self._ledger.url):
+                cursor, keys = await self._redis.scan(cursor, match=self.prefix + pattern, count=SLICE)
+            if keys:
+                yield [key.decode()[len(self.prefix) :] for key in keys]
+            if not cursor:
+                return
+
+    async def write(self, commands: Iterable[Command]) -> None:
+        """Execute commands, in slices."""
+        commands = iter(commands)
+        while chosen := list(islice(commands, SLICE)):
+            with translated_errors(self._ledger.url):
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for command in chosen:
+                        pipe.execute_command(*command)
+                    await pipe.execute()
+
+    def writes_of(self, entries: Iterable[Entry]) -> Iterator[Command]:
+        """The commands that put entries under this prefix."""
+        for entry in entries:
+            for at in range(0, len(entry.rows), 1_000):
+                yield [_WRITE[entry.kind], self.prefix + entry.name, *entry.rows[at : at + 1_000]]
+            if entry.name.startswith("users:"):
+                yield ["EXPIRE", self.prefix + entry.name, 17 * 86_400]
+
+    async def remove(self) -> None:
+        """Remove everything under the prefix."""
+        async for names in self.scan():
+            await self.write([["UNLINK", *(self.prefix + name for name in names)]])
+
+    async def stage_users(self, step: CutStep) -> None:
+        """Put a step's HyperLogLogs where `Ledger.merge_users` looks for them."""
+        keys = self._ledger.keys
+        await self.write(
+            ["SET", keys.step_users(step.number, bucket), blob, "EX", SCRATCH_S] for bucket, blob in step.users.items()
+        )
+
+    async def drop_users(self, step: CutStep) -> None:
+        """Remove what `stage_users` put there."""
+        keys: Sequence[str] = [self._ledger.keys.step_users(step.number, bucket) for bucket in step.users]
+        if keys:
+            await self.write([["UNLINK", *keys]])

@@ -1,0 +1,86 @@
+"""Reads stretches of a topic's partitions, in order and without a group, for whoever recounts or replays."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.errors import Unavailable
+from streams.topics import topic_offsets
+
+FETCH_BYTES = 8_388_608
+FETCH_WAIT_MS = 20  # a question about offsets waits behind a fetch that is under way
+
+
+class LogReader:
+    """One topic, as long as the `async with` block lasts. Everything raises Unavailable where Kafka does not answer.
+
+    `offsets` holds first and next offset of every partition as they were when the block began.
+    """
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self.topic = topic
+        self._bootstrap = bootstrap
+        self._consumer: Any = None
+        self.offsets: dict[int, tuple[int, int]] = {}
+
+    async def __aenter__(self) -> "LogReader":
+        self.offsets = await topic_offsets(self._bootstrap, self.topic, patience=10)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+        )
+        try:
+            await self._consumer.start()
+        except (KafkaError, OSError) as error:
+            await self._consumer.stop()
+            raise self._away(error) from error
+        await asyncio.sleep(0)  # aiokafka cannot be stopped before a task that it began has run for the first time
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def end(self, partition: int = 0) -> int:
+        """The offset that the next record will have."""
+        one = TopicPartition(self.topic, partition)
+        try:
+            return int((await self._consumer.end_offsets([one]))[one])
+        except (KafkaError, OSError) as error:
+            raise self._away(error) from error
+
+    async def offset_at(self, at_ms: int, partition: int = 0) -> int:
+        """Offset of the first record that is not older than an epoch time in ms; the end where there is none."""
+        one = TopicPartition(self.topic, partition)
+        try:
+            found = (await self._consumer.offsets_for_times({one: max(0, at_ms)}))[one]
+        except (KafkaError, OSError) as error:
+            raise self._away(error) from error
+        return await self.end(partition) if found is None else int(found.offset)
+
+    async def records(self, first: int, end: int, partition: int = 0) -> AsyncIterator[Any]:
+        """Kafka records with offsets in [first, end), oldest first; one reading at a time."""
+        one = TopicPartition(self.topic, partition)
+        if first >= end:
+            return
+        try:
+            self._consumer.assign([one])
+            self._consumer.seek(one, max(first, self.offsets[partition][0]))
+            while await self._consumer.position(one) < end:
+                for record in (await self._consumer.getmany(one, timeout_ms=1_000)).get(one, []):
+                    if record.offset >= end:
+                        return
+                    yield record
+        except (KafkaError, OSError) as error:
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> Unavailable:
+        return Unavailable(f"Kafka at {self._bootstrap} does not answer: {error!r}. Operator action: start it.")

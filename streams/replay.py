@@ -1,0 +1,183 @@
+"""The journal replayed: the same windows, metrics, alerts, shifts and allocations, bit for bit, in a scratch ledger."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from models.classifier import ModelInfo
+from strategy.portfolio import Portfolio
+from streams.answer import answer_of
+from streams.chain import Mark, Stretch
+from streams.checkpoint import unpacked
+from streams.contracts import AllocationRecord, StepRecord, encode
+from streams.errors import JournalIncomplete
+from streams.fold import Fold
+from streams.journal import Journal
+from streams.leader import count_users, measured_confusion
+from streams.ledger import Ledger
+from streams.ledger_content import LedgerContent
+from streams.ledger_types import Command
+from streams.publication import MODEL_FIELD, load_rollup, operator_writes, step_writes
+from streams.rollup import RollUp, StepOutcome
+from streams.step_record import StepContext, cut_of, spending_of
+from streams.windows import CellLayout
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One step done again: what it wrote, and the allocator's answer to its shift.
+
+    `published` is what the step sends to topics, as (topic without the prefix, key, value). `same`: the digest of all
+    outcomes up to here is the one that the journal holds.
+    """
+
+    record: StepRecord
+    outcome: StepOutcome
+    writes: list[Command]
+    answer: AllocationRecord | None
+    published: list[tuple[str, str, bytes]]
+    same: bool
+
+
+@dataclass
+class Standing:
+    """What a replay holds between steps beside the roll-up: what is in force, and what was answered last."""
+
+    portfolio: Portfolio | None = None
+    info: ModelInfo | None = None
+    in_force: AllocationRecord | None = None
+    adopted: dict[str, AllocationRecord] = field(default_factory=dict)
+
+
+class Replayer:
+    """Replays stretches of a journal under a scratch prefix of a Redis, which it empties first.
+
+    Only the HyperLogLogs of a replay are in Redis; all else is in memory. Raises Unavailable, JournalIncomplete.
+    """
+
+    def __init__(self, journal: Journal, scratch: Ledger, idle_ms: int) -> None:
+        self._journal = journal
+        self._ledger = scratch
+        self._prefix = scratch.keys.prefix.rstrip(":")
+        self._idle_ms = idle_ms
+        self.content = LedgerContent(scratch)
+        self.rollup = RollUp(CellLayout(()), idle_ms)
+        self.standing = Standing()
+        self.fold = Fold(scratch.keys.prefix)
+
+    async def begin(self, mark: Mark | None) -> None:
+        """Stand where a checkpoint stands, or before the first step."""
+        await self.content.remove()
+        self.rollup = RollUp(CellLayout(()), self._idle_ms)
+        self.standing = Standing()
+        self.fold = Fold(self._ledger.keys.prefix)
+        if mark is None:
+            return
+        async for content in self._journal.content(mark):
+            for entry in unpacked(content):
+                if entry.name.startswith("users:"):
+                    await self.content.write(self.content.writes_of([entry]))
+                else:
+                    self.fold.take(entry)
+        self._load()
+
+    def _load(self) -> None:
+        state = {field.decode(): value for field, value in self.fold.hashes.get("state", {}).items()}
+        if MODEL_FIELD in state:
+            self._take_model(msgspec.json.decode(state[MODEL_FIELD], type=ModelInfo))
+        for market in load_rollup(self.rollup, state):
+            self.rollup.windows.load(market, *self.fold.buckets(market))
+        strings = self.fold.strings
+        if "portfolio" in strings:
+            self.standing.portfolio = msgspec.json.decode(strings["portfolio"], type=Portfolio)
+        if "allocation" in strings:
+            self._adopt(msgspec.json.decode(strings["allocation"], type=AllocationRecord))
+
+    def _adopt(self, allocation: AllocationRecord) -> None:
+        self.standing.in_force = allocation
+        self.standing.adopted[allocation.id] = allocation
+
+    def _take_model(self, info: ModelInfo) -> None:
+        self.standing.info = info
+        layout = CellLayout(info.topics, info.sentiments, tuple(info.languages))
+        if not self.rollup.windows.markets:
+            common = self.rollup.common
+            self.rollup = RollUp(layout, self._idle_ms)
+            self.rollup.common = common
+        elif layout.names != self.rollup.layout.names:
+            raise JournalIncomplete(
+                f"model {info.id} counts other topics or languages than its predecessor: their buckets do not add up. "
+                "Operator action: `marketpulse ledger reset`."
+            )
+        self.rollup.measured(measured_confusion(info))
+
+    async def replay(self, stretches: Sequence[Stretch]) -> AsyncIterator[Replayed]:
+        """Every step of the stretches, done again."""
+        for stretch in stretches:
+            await self.begin(stretch.begins)
+            async for record in self._journal.steps(stretch):
+                yield await self.step(record)
+
+    async def step(self, record: StepRecord) -> Replayed:
+        """Do one step again."""
+        standing, ledger = self.standing, self._ledger
+        if record.model_info is not None:
+            self._take_model(msgspec.convert(record.model_info, ModelInfo))
+        standing.portfolio = record.portfolio or standing.portfolio
+        if standing.portfolio is None or standing.info is None:
+            raise JournalIncomplete(
+                f"the journal begins with step {record.step} and no checkpoint is before it: what was in force then is "
+                "not known. Operator action: replay from a checkpoint, or `marketpulse ledger reset`."
+            )
+        step = cut_of(record)
+        await self.content.stage_users(step)
+        await ledger.merge_users(step)
+        await self.content.drop_users(step)
+        changed = self.rollup.take(step, record)
+        if self.rollup.common.stream_time_ms is not None:
+            await count_users(ledger, self.rollup, step)
+        outcome = self.rollup.decide(step, changed, self._context(record, standing.portfolio, standing.info))
+        info, degraded = standing.info, bool(record.problems)
+        writes = step_writes(ledger, self._prefix, step, self.rollup, outcome, info, degraded)
+        writes += operator_writes(ledger, self._prefix, standing.portfolio, [], 0)
+        answer = None
+        if outcome.shifts:  # one answer per step: to its first shift
+            answer = answer_of(outcome.shifts[0], standing.portfolio, standing.in_force)
+            if answer.adopted:
+                self._adopt(answer)
+        published = [self._published(command) for command in writes if command[:2] == ["XADD", ledger.keys.outbox]]
+        if answer is not None:
+            published.append(("market.allocations", answer.id, encode(answer)))
+        return Replayed(record, outcome, writes, answer, published, self.rollup.common.digest == record.digest)
+
+    def _context(self, record: StepRecord, portfolio: Portfolio, info: ModelInfo) -> StepContext:
+        adopted = self.standing.adopted
+        if record.allocation and record.allocation not in adopted:
+            raise JournalIncomplete(
+                f"step {record.step} knew allocation {record.allocation}, which this replay does not come to. Operator "
+                "action: replay with the version of Marketpulse that wrote the journal, or from a newer checkpoint."
+            )
+        allocation = adopted.get(record.allocation)
+        for name in list(adopted):  # in the order of adoption: older ones than the one in force do not come back
+            if allocation is None or name == allocation.id:
+                break
+            del adopted[name]
+        return StepContext(
+            spending=spending_of(portfolio, allocation),
+            model=record.model,
+            profiles=record.profiles,
+            profiles_changed=self.rollup.profiles_changed(portfolio),
+            problems=record.problems,
+            mutes=record.mutes,
+            ahead=record.ahead,
+            portfolio=portfolio,
+            allocation=allocation,
+            model_info=msgspec.to_builtins(info),
+        )
+
+    def _published(self, command: Command) -> tuple[str, str, bytes]:
+        fields = dict(zip(command[3::2], command[4::2], strict=True))
+        value = fields["value"]
+        assert isinstance(value, bytes)
+        return str(fields["topic"]).removeprefix(f"{self._prefix}."), str(fields["key"]), value

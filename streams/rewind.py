@@ -1,0 +1,98 @@
+"""What a Redis that came back older has forgotten of what was published, and how the next step takes it back."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.compacted import read_all
+from streams.contracts import AlertRecord, StepRecord
+from streams.errors import Unavailable
+from streams.topics import close_consumer, topic_name
+
+WHY = "Redis went back in time to before this alert; it fires again if it still holds"
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """`ahead`: by how much later `seq`s must be raised; `alerts`: states on the topic that the ledger never came to."""
+
+    ahead: int = 0
+    alerts: tuple[AlertRecord, ...] = ()
+
+
+FindUndone = Callable[[str, str, int], Awaitable[Undone]]
+
+
+async def find_undone(bootstrap: str, prefix: str, seq: int) -> Undone:
+    """What stands on the topics with a higher `seq` than the ledger's last one. Raises Unavailable."""
+    newest = await _newest_seq(bootstrap, topic_name(prefix, "market.steps"))
+    if newest <= seq:
+        return Undone()
+    alerts = await read_all(bootstrap, topic_name(prefix, "market.alerts"))
+    return undone_of(newest, [record.value or b"" for record in alerts], seq)
+
+
+def undone_of(newest: int, alerts: Iterable[bytes], seq: int) -> Undone:
+    """The same from what was read: `seq` of the journal's last step, and the alerts topic's values in order."""
+    states: dict[str, AlertRecord] = {}
+    for value in alerts:
+        alert = msgspec.json.decode(value, type=AlertRecord)
+        if alert.seq >= states.get(alert.id, alert).seq:
+            states[alert.id] = alert
+    return Undone(max(0, newest - seq), tuple(alert for alert in states.values() if alert.seq > seq))
+
+
+def seq_of(step: bytes) -> int:
+    """`seq` of what a step published, from its record in the journal."""
+    record = msgspec.json.decode(step, type=StepRecord)
+    return record.step + record.ahead
+
+
+async def _newest_seq(bootstrap: str, topic: str) -> int:
+    """`seq` of the journal's last step; 0 of an empty journal."""
+    partition = TopicPartition(topic, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    try:
+        await consumer.start()
+        consumer.assign([partition])
+        first = (await consumer.beginning_offsets([partition]))[partition]
+        end = (await consumer.end_offsets([partition]))[partition]
+        for at in range(end - 1, first - 1, -1):
+            consumer.seek(partition, at)
+            record = await consumer.getone(partition)
+            if (record.key or b"").isdigit():  # what else stands in the journal is no step
+                return seq_of(record.value)
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"Kafka at {bootstrap} does not answer: {error!r}. Operator action: start it.") from error
+    finally:
+        await close_consumer(consumer)
+    return 0
+
+
+def corrections(
+    undone: tuple[AlertRecord, ...], held: Mapping[str, bytes], changing: set[str], seq: int, at_ms: int
+) -> list[AlertRecord]:
+    """The records that take undone states back: the ledger's own state again, or resolved where it has none.
+
+    Args:
+        undone: states on the topic that the ledger does not know.
+        held: alert id -> the ledger's own state (JSON).
+        changing: ids of alerts that the same step publishes anyway.
+        seq: of the step.
+        at_ms: its time, epoch ms.
+    """
+    found = []
+    for alert in undone:
+        if alert.id in changing:
+            continue
+        if own := held.get(alert.id):
+            found.append(msgspec.structs.replace(msgspec.json.decode(own, type=AlertRecord), seq=seq))
+        elif alert.state != "resolved":
+            ended_at, evidence = max(at_ms, alert.started_at), alert.evidence | {"cause": WHY}
+            found.append(
+                msgspec.structs.replace(alert, seq=seq, state="resolved", ended_at=ended_at, evidence=evidence)
+            )
+    return found

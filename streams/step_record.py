@@ -1,0 +1,134 @@
+"""A step's record in the journal: made from the step and its context, and turned back into them."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from strategy.portfolio import Portfolio, actual_spend
+from streams.contracts import AlertRecord, AllocationRecord, PartitionMark, ShiftRecord, StepRecord, encode
+from streams.ledger_types import CutStep, PartitionCut
+from streams.metrics import Spending
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """What a step's outcome depends on beside the journal's deltas; all of it goes to the journal.
+
+    `ahead`: `seq` of what the step publishes is its number and this. `profiles` is the offset in market.profiles up to
+    which profiles are in force; `profiles_changed`: the portfolio is another than at the step before; `problems` with
+    workers' models and devices, in words; `allocation` the one in force; `model_info` what the model is, as values.
+    """
+
+    spending: Spending
+    model: str
+    profiles: int = 0
+    profiles_changed: bool = False
+    problems: tuple[str, ...] = ()
+    mutes: int = 0
+    ahead: int = 0
+    portfolio: Portfolio | None = None
+    allocation: AllocationRecord | None = None
+    model_info: dict[str, Any] | None = None
+
+
+def fingerprint(portfolio: Portfolio) -> str:
+    """What tells one portfolio from another."""
+    return hashlib.blake2b(msgspec.json.encode(portfolio), digest_size=16).hexdigest()
+
+
+def chained(digest: str, contents: Iterable[bytes]) -> str:
+    """SHA-256 in hexadecimal of a digest and what follows it."""
+    chain = hashlib.sha256(digest.encode())
+    for content in contents:
+        chain.update(len(content).to_bytes(8, "big") + content)
+    return chain.hexdigest()
+
+
+def outcome_digest(
+    digest: str,
+    metrics: Iterable[bytes],
+    alerts: Sequence[AlertRecord],
+    shifts: Sequence[ShiftRecord],
+    allocation: AllocationRecord | None,
+) -> str:
+    """The digest of all outcomes up to a step, from that of the step before and what this one publishes."""
+    in_force = [] if allocation is None else [allocation]
+    return chained(digest, [*metrics, *map(encode, [*alerts, *shifts, *in_force])])
+
+
+def step_record(
+    step: CutStep, stream_time_ms: int | None, context: StepContext, portfolio: str, model: str
+) -> StepRecord:
+    """The journal's record of a step.
+
+    Args:
+        step: as it was cut.
+        stream_time_ms: T of the step.
+        context: what else its outcome depends on.
+        portfolio, model: fingerprint and name at the step before: what is the same is not written again.
+    """
+    deltas: dict[str, dict[str, dict[str, int]]] = {}
+    for field in sorted(step.counts):
+        market, minute, cell = field.split(":", 2)
+        deltas.setdefault(market, {}).setdefault(minute, {})[cell] = step.counts[field]
+    known = context.portfolio is None or fingerprint(context.portfolio) == portfolio
+    return StepRecord(
+        step=step.number,
+        stream_time=stream_time_ms,
+        cut={str(number): partition.next for number, partition in step.partitions.items()},
+        deltas=deltas,
+        users={bucket: base64.b64encode(blob).decode() for bucket, blob in sorted(step.users.items())},
+        excerpts=step.excerpts,
+        now=step.now_ms,
+        profiles=context.profiles,
+        model=context.model,
+        ahead=context.ahead,
+        partitions={
+            str(number): PartitionMark(
+                one.newest_ms, one.committed_at_ms, one.last_timestamp, one.last_checksum, one.began or 0
+            )
+            for number, one in step.partitions.items()
+        },
+        totals=step.totals,
+        allocation="" if context.allocation is None else context.allocation.id,
+        problems=context.problems,
+        mutes=context.mutes,
+        portfolio=None if known else context.portfolio,
+        model_info=context.model_info if context.model != model else None,
+    )
+
+
+def cut_of(record: StepRecord) -> CutStep:
+    """The cut step that a record tells of."""
+    partitions = {
+        number: PartitionCut(
+            next_offset, mark.newest, mark.committed, mark.last_timestamp, mark.last_checksum, mark.began
+        )
+        for number, next_offset in record.cut.items()
+        for mark in (record.partitions.get(number, PartitionMark()),)
+    }
+    return CutStep(
+        number=record.step,
+        now_ms=record.now,
+        counts={
+            f"{market}:{minute}:{cell}": n
+            for market, minutes in record.deltas.items()
+            for minute, cells in minutes.items()
+            for cell, n in cells.items()
+        },
+        users={bucket: base64.b64decode(blob) for bucket, blob in record.users.items()},
+        partitions={int(number): one for number, one in partitions.items()},
+        excerpts=record.excerpts,
+        totals=record.totals,
+    )
+
+
+def spending_of(portfolio: Portfolio, allocation: AllocationRecord | None) -> Spending:
+    """What t and F need to know of portfolio and allocation in force."""
+    plan = portfolio.plan
+    actual = actual_spend(portfolio)
+    return Spending(actual, {} if allocation is None else allocation.spend, plan.budget, plan.weights)

@@ -1,0 +1,162 @@
+"""A ledger's successor: staged under a prefix of its own, put in place by one script."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from streams.checkpoint import packed, parts_of, read_ledger
+from streams.contracts import AlertRecord, CheckpointRecord, encode
+from streams.errors import Overtaken
+from streams.fold import Fold
+from streams.journal import CHECKPOINT_KEY
+from streams.ledger import Ledger
+from streams.ledger_content import LedgerContent
+from streams.ledger_types import Command, Entry, OutboxEntry
+from streams.outbound import Outbound
+from streams.source_starts import PartitionStart
+from streams.topics import topic_name
+
+KEPT = ("changes", "workers", "outbox", "ledger")  # readers resume by the first; the last is written over
+SEIZED_MS = 120_000
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """What a successor begins with: the step published last, each partition, totals, on this machine's clock."""
+
+    step: int
+    starts: Mapping[int, PartitionStart]
+    totals: Mapping[str, int]
+    now_ms: int
+
+
+class Succession:
+    """Stages one successor. Every method raises Unavailable."""
+
+    def __init__(self, live: Ledger, staged: Ledger, outbound: Outbound, topics_prefix: str) -> None:
+        self._live = live
+        self._staged = staged
+        self._outbound = outbound
+        self._topics_prefix = topics_prefix
+        self._content = LedgerContent(staged)
+        self._after: list[Command] = []
+
+    async def freeze(self, holder: str) -> int:
+        """Let the ledger that is there publish no further step, and all that it published reach its topic.
+
+        Returns:
+            The number of the lease that was seized for this, for two minutes.
+        """
+        number = await self._live.seize_lease(holder, SEIZED_MS)
+        while entries := await self._live.read_outbox(500):
+            await self._outbound.relay(entries)
+            await self._live.trim_outbox(entries)
+        return number
+
+    async def stage(self, begins: Beginning, fold: Fold) -> None:
+        """Write everything that the successor holds beside distinct users; `fold`: state, buckets, what readers see."""
+        keys, step = self._staged.keys, begins.step
+        name = uuid.uuid4().hex
+        known = await self._live.standing()
+        lease_number = max(begins.now_ms, known[0] if known else 0) + 1  # above every one that was ever given
+        commands: list[Command] = [
+            ["HSET", keys.ledger, "id", name, "generation", name, "open", step + 1, "published", step,
+             "partitions", len(begins.starts), "lease_number", lease_number],
+            ["SET", keys.checkpoint, begins.now_ms],
+            ["SET", keys.allocation_seq, step],
+        ]  # fmt: skip
+        commands += [["HSET", keys.totals, total, n] for total, n in begins.totals.items()]
+        for number, start in begins.starts.items():
+            mark = start.mark
+            fields: dict[str, int | None] = {
+                "claim": 0,
+                "next": start.next,
+                "began": mark.began,
+                "newest": mark.newest,
+                "committed_at": mark.committed,
+                "last_timestamp": mark.last_timestamp,
+                "last_checksum": mark.last_checksum,
+            }
+            pairs = [part for field, value in fields.items() if value is not None for part in (field, value)]
+            commands.append(["HSET", keys.partition(number), *pairs])
+            commands += [["RPUSH", keys.ids(number), chunk] for chunk in start.chunks]
+        fold.strings.pop("allocation:seq", None)
+        await self._content.write(self._content.writes_of(fold.entries()))
+        await self._content.write(commands)
+
+    async def announce(
+        self, begins: Beginning, cause: Literal["rebuild", "reset"], published: Iterable[tuple[str, str, bytes]]
+    ) -> None:
+        """Write the successor's checkpoint to the journal; its end, and other records, go out with the swap."""
+        steps, step = topic_name(self._topics_prefix, "market.steps"), begins.step
+        name, count = f"{step}-{cause}-{uuid.uuid4().hex[:8]}", 0
+        async for part in parts_of(read_ledger(self._content)):
+            record = CheckpointRecord(name, step, count, count + 1, cause, packed(part))
+            await self._outbound.relay([OutboxEntry(b"", steps, CHECKPOINT_KEY, encode(record))])
+            count += 1
+        end = CheckpointRecord(
+            name,
+            step,
+            count,
+            count,
+            cause,
+            now=begins.now_ms,
+            cut={str(number): start.next for number, start in begins.starts.items()},
+            partitions={str(number): start.mark for number, start in begins.starts.items()},
+            totals=dict(begins.totals),
+        )
+        rows = [*published, ("market.steps", CHECKPOINT_KEY.decode(), encode(end))]
+        self._after = [
+            self._live.outbox_write(topic_name(self._topics_prefix, topic), key, value) for topic, key, value in rows
+        ]
+
+    async def swap(self, lease_number: int | None, step: int) -> None:
+        """Put the successor in place; nobody sees anything in between.
+
+        Args:
+            lease_number: of the lease seized before; None = there was no ledger.
+            step: as staged, for those who follow the change stream.
+
+        Raises:
+            Overtaken: nothing was changed.
+        """
+        live, staged = LedgerContent(self._live), self._content
+        renames = [
+            (staged.prefix + name, live.prefix + name) async for names in staged.scan() for name in sorted(set(names))
+        ]
+        taken = {new.removeprefix(live.prefix) for _, new in renames}
+        old = [
+            live.prefix + name
+            async for names in live.scan()
+            for name in set(names)
+            if name not in taken and name.partition(":")[0] not in KEPT and not name.startswith("step:")
+        ]
+        told: Command = ["XADD", live.prefix + "changes", "MAXLEN", "~", 10_000, "*", "step", step, "stream_time", 0]
+        unique = list(dict(renames).items())
+        if not await self._live.swap(lease_number, old, unique, [*self._after, told]):
+            raise Overtaken(
+                "another took the roll-up lease or made a ledger meanwhile; nothing was changed. "
+                "Operator action: see that nobody else repairs this prefix, then give the same command again."
+            )
+
+    async def clean(self) -> None:
+        """Remove what is still staged."""
+        await self._content.remove()
+
+
+def resolved(alert: AlertRecord, seq: int, at_ms: int, why: str) -> tuple[str, str, bytes]:
+    """The record that ends an alert of which the successor knows nothing."""
+    record = msgspec.structs.replace(
+        alert,
+        seq=seq,
+        state="resolved",
+        ended_at=max(at_ms, alert.started_at),
+        evidence=alert.evidence | {"cause": why},
+    )
+    return "market.alerts", alert.id, encode(record)
+
+
+def alert_entry(published: tuple[str, str, bytes]) -> Entry:
+    """The same for the table of alerts."""
+    return Entry("alerts", "hash", [published[1].encode(), published[2]])

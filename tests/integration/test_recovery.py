@@ -1,0 +1,356 @@
+"""An operator's recovery on a real Kafka and Redis: emptied, replaced, reset; a topic without its records."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
+from pydantic import SecretStr
+
+from streams.embedded import EmbeddedStack
+from streams.errors import OperatorNeeded
+from streams.feed_files import Record, key_of, parse_object
+from streams.ledger import Ledger
+from streams.ledger_content import LedgerContent
+from streams.publish import publish
+from streams.reader import Reader
+from streams.replay_report import replay_journal
+from streams.run import set_up, worker_environment
+from streams.settings import Settings, load_settings
+from streams.simulate import FeedPlan, generate
+from streams.supervisor import Supervisor
+from streams.topics import create_topics, topic_name
+from tests.faults.oracle import truth_of
+
+pytestmark = pytest.mark.timeout(200)
+
+EVENTS = 3_000
+
+
+class Job:
+    """Workers with the stub classifier under a prefix of their own; a step every .3 s, a checkpoint every second."""
+
+    def __init__(self, stack: EmbeddedStack, prefix: str, logs: Path) -> None:
+        given = load_settings(
+            prefix=prefix,
+            model="stub",
+            dedupe_minutes=60.0,
+            step_seconds=0.3,
+            checkpoint_minutes=1 / 60,
+            session_timeout_seconds=6.0,
+        )
+        self.settings: Settings = given.model_copy(
+            update={"kafka": stack.endpoints.kafka, "redis_url": SecretStr(stack.endpoints.redis)}
+        )
+        self.topic = topic_name(prefix, "feedback")
+        self.published = 0
+        self.events: list[dict[str, object]] = []
+        self.environment = worker_environment(given, stack.endpoints)
+        self._logs = logs
+        plan = FeedPlan(seed=5, events=EVENTS, end_ms=time.time_ns() // 1_000_000)
+        self.feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(plan)]
+        asyncio.run(set_up(stack.endpoints, prefix, 8))
+        self.reader = Reader(stack.endpoints.redis, prefix)
+        self.supervisor = self.workers(0)
+
+    def workers(self, number: int) -> Supervisor:
+        """Start so many workers."""
+        folder = self._logs / str(time.monotonic_ns())
+        self.supervisor = Supervisor(number, self.environment, folder, self.events.append)
+        self.supervisor.start()
+        return self.supervisor
+
+    def publish(self, records: list[Record], rate: float | None = None) -> None:
+        """Publish some of the feed."""
+        self.published += asyncio.run(publish(self.settings.kafka, self.topic, records, rate))
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        """Wait, with dead workers started again."""
+        deadline = time.monotonic() + 60
+        while not reached():
+            self.supervisor.watch()
+            assert time.monotonic() < deadline, self.events
+            time.sleep(0.05)
+
+    def settled(self) -> bool:
+        """Everything is counted, published, answered and relayed."""
+        status = self.reader.snapshot().status
+        quiet = not status.open_cells and not status.outbox and status.shifts_answered
+        return self.reader.committed() == self.published and quiet
+
+    def ends_with(self, code: str) -> str:
+        """The reason that the last worker gave for its end with exit code 78."""
+        with pytest.raises(OperatorNeeded, match="exit code 78"):
+            self.until(lambda: False)
+        lines = [line for log in self.supervisor.logs() for line in log.read_text().splitlines()]
+        last = json.loads(next(line for line in lines if '"process_ends"' in line))
+        assert code == last["code"]
+        self.supervisor.stop()
+        return str(last["why"])
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `marketpulse` with these settings."""
+        command = [sys.executable, "-m", "streams.cli", *arguments]
+        environment = os.environ | self.environment
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=90, check=False, env=environment, stdin=subprocess.DEVNULL
+        )
+
+    def done(self, *arguments: str) -> dict[str, Any]:
+        """The answer of a command that must succeed."""
+        run = self.cli(*arguments, "--yes", "--json")
+        assert 0 == run.returncode, run.stderr
+        answer: dict[str, Any] = json.loads(run.stdout)
+        return answer
+
+    async def empty_redis(self) -> None:
+        """Remove every key of the prefix."""
+        ledger = Ledger(self.settings.redis, self.settings.prefix)
+        await LedgerContent(ledger).remove()
+        await ledger.close()
+
+    def check(self) -> None:
+        """Counts are those of the oracle, and `ledger verify` says so too."""
+        truth = asyncio.run(truth_of(self.settings.kafka, self.topic))
+        snapshot = self.reader.snapshot()
+        totals = snapshot.status.totals
+        dead = sum(n for name, n in totals.items() if name.startswith("dead_letter:"))
+        assert (truth.accepted, truth.duplicates, truth.dead_letters.total()) == (
+            totals["accepted"],
+            totals["duplicates"],
+            dead,
+        )
+        assert {market: one.labels for market, one in truth.markets.items()} == {
+            market: dict(one.windows["24h"].labels) for market, one in snapshot.metrics.items()
+        }
+        for market, one in truth.markets.items():
+            users = len(set[str]().union(*one.users.values()))
+            assert snapshot.metrics[market].windows["24h"].users == pytest.approx(users, rel=0.03, abs=2)
+        verified = self.cli("ledger", "verify", "--json")
+        assert (0, []) == (verified.returncode, json.loads(verified.stdout)["left_out"]), verified.stdout
+
+
+@pytest.fixture
+def job(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Job]:
+    """A job whose workers are stopped by process id."""
+    one = Job(stack, prefix, tmp_path)
+    yield one
+    one.supervisor.stop()
+    one.reader.close()
+
+
+def test_an_emptied_redis_is_rebuilt_and_goes_on_exactly(job: Job) -> None:
+    """Workers stop with 78; after the rebuild all is as before; what follows and what repeats is counted once."""
+    job.workers(2)
+    job.publish(job.feed[:2_000], 1_500.0)
+    job.until(job.settled)
+    job.until(lambda: job.reader.snapshot().allocation is not None and job.settled())
+    before, told = job.reader.snapshot(), job.reader.allocations()
+    asyncio.run(job.empty_redis())
+    assert "Redis was emptied" in job.ends_with("ledger_lost")
+
+    refused = job.cli("ledger", "init", "--yes")
+    assert (78, True) == (refused.returncode, "ledger rebuild" in refused.stderr)
+    unasked = job.cli("ledger", "rebuild")
+    assert (2, True) == (unasked.returncode, "nothing was changed" in unasked.stderr)
+    report = job.done("ledger", "rebuild")
+    assert (False, 0, None) == (report["live"], report["to_count"], report["first_differing_step"])
+    after = job.reader.snapshot()
+    assert (before.metrics, before.alerts, before.allocation) == (after.metrics, after.alerts, after.allocation)
+    assert (before.status.totals, before.status.partitions) == (after.status.totals, after.status.partitions)
+    assert (before.status.digest, told) == (after.status.digest, job.reader.allocations())
+
+    job.workers(1)
+    job.publish([*job.feed[2_000:], *job.feed[:300]])
+    job.until(job.settled)
+    job.check()
+    replayed = asyncio.run(replay_journal(job.settings))
+    assert (job.reader.snapshot().status.digest, None) == (replayed.sha256, replayed.first_differing_step)
+
+
+def test_events_after_the_last_step_are_counted_again(job: Job) -> None:
+    """What was committed and in no step when Redis was emptied is counted from the topic, once."""
+    worker = job.workers(1).workers[0]
+    job.publish(job.feed[:1_000])
+    job.until(job.settled)
+    job.publish(job.feed[1_000:2_000])
+    job.until(lambda: job.reader.committed() > 1_100)
+    worker.kill()
+    worker.wait()
+    asyncio.run(job.empty_redis())
+    assert 0 < job.done("ledger", "rebuild")["to_count"] <= 1_000
+    job.workers(1)
+    job.until(job.settled)
+    job.check()
+
+
+async def content(settings: Settings) -> dict[bytes, bytes]:
+    """All keys of the prefix as Redis dumps them."""
+    ledger = Ledger(settings.redis, settings.prefix)
+    found = {key: await ledger.redis.dump(key) async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*")}
+    await ledger.close()
+    return found
+
+
+async def restore(settings: Settings, older: dict[bytes, bytes]) -> None:
+    """Put Redis back to where it was."""
+    ledger = Ledger(settings.redis, settings.prefix)
+    keys = [key async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*")]
+    async with ledger.redis.pipeline(transaction=True) as pipe:
+        pipe.unlink(*keys)
+        for key, value in older.items():
+            pipe.restore(key, 0, value)
+        await pipe.execute()
+    await ledger.close()
+
+
+def test_an_older_redis_is_noticed_although_nothing_new_comes(job: Job) -> None:
+    """The worker ends with 75 by itself and counts again what the older state had not seen: exact, and replayable."""
+    job.workers(1)
+    job.publish(job.feed[:1_000])
+    job.until(job.settled)
+    older = asyncio.run(content(job.settings))
+    job.publish(job.feed[1_000:1_400])
+    job.until(job.settled)
+    steps = job.reader.snapshot().status.step
+    asyncio.run(restore(job.settings, older))
+    job.until(lambda: 75 in [event.get("exit_code") for event in job.events])
+    logs = [line for log in job.supervisor.logs() for line in log.read_text().splitlines()]
+    assert "ledger_rewound" == json.loads(next(line for line in logs if '"process_ends"' in line))["code"]
+    job.until(lambda: job.settled() and job.reader.snapshot().status.step >= steps)
+    job.check()
+    replayed = asyncio.run(replay_journal(job.settings))
+    assert (job.reader.snapshot().status.digest, None) == (replayed.sha256, replayed.first_differing_step)
+
+
+def test_a_ledger_is_replaced_under_running_workers_and_readers(job: Job) -> None:
+    """A damaged one is named by `verify`; the rebuilt one stands there at once; the worker starts anew with it."""
+    job.workers(1)
+    job.publish(job.feed[:1_000])
+    job.until(job.settled)
+    asyncio.run(double_an_hour(job.settings))
+    found = job.cli("ledger", "verify", "--json")
+    assert 1 == found.returncode
+    first = json.loads(found.stdout)["differences"][0]
+    assert (True, 2 * first["counted"]) == (first["key"].startswith("market BR, hour 20"), first["in_redis"])
+
+    with ThreadPoolExecutor(1) as beside:
+        publishing = beside.submit(job.publish, job.feed[1_000:2_000], 150.0)
+        rebuilding = beside_cli(job, "ledger", "rebuild", "--whole", "--yes")
+        seen = []
+        while rebuilding.poll() is None:
+            snapshot = job.reader.snapshot()
+            n = sum(one.windows["24h"].n for one in snapshot.metrics.values())
+            seen.append((snapshot.status.step, n))
+        told = rebuilding.communicate()[0]
+        assert 0 == rebuilding.returncode, told
+        publishing.result()
+    assert [] == [(one, other) for one, other in pairwise(seen) if other[0] < one[0] or other[1] < one[1]]
+    job.until(job.settled)
+    assert 75 in [event.get("exit_code") for event in job.events]
+    job.check()
+
+
+def beside_cli(job: Job, *arguments: str) -> subprocess.Popen[str]:
+    """Begin to run `marketpulse` with a job's settings."""
+    command = [sys.executable, "-m", "streams.cli", *arguments]
+    environment = os.environ | job.environment
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+async def double_an_hour(settings: Settings) -> None:
+    """Count the events of one hour in BR twice."""
+    ledger = Ledger(settings.redis, settings.prefix)
+    buckets = (await ledger.load_buckets(["BR"]))["BR"][1]
+    doubled = 2 * np.frombuffer(buckets[min(buckets)], np.int64)
+    await ledger.redis.hset(ledger.keys.hours("BR"), min(buckets), doubled.tobytes())
+    await ledger.close()
+
+
+def test_a_reset_begins_anew_and_goes_on_with_the_numbers(job: Job) -> None:
+    """From the latest offset: nothing is counted, the allocation stays, steps go on; from the earliest: all again."""
+    job.workers(1)
+    job.publish(job.feed[:1_500], 1_500.0)
+    job.until(lambda: job.reader.snapshot().allocation is not None and job.settled())
+    job.supervisor.stop()
+    before = job.reader.snapshot()
+    assert 0 == job.done("ledger", "reset", "--from", "latest")["to_count"]
+    after = job.reader.snapshot()
+    assert ({}, before.allocation) == (after.metrics, after.allocation)
+    assert 0 == after.status.totals.get("accepted", 0)
+    assert 1_500 == job.done("ledger", "reset")["to_count"]
+    job.workers(1)
+    job.until(lambda: job.reader.snapshot().status.step > before.status.step and job.settled())
+    job.check()
+    assert asyncio.run(replay_journal(job.settings, newest_checkpoint=True)).same
+
+
+def test_retention_and_a_new_topic_are_told_apart_and_can_be_left_behind(job: Job) -> None:
+    """78 with a code of its own; a rebuild says the same; with --skip-lost it goes on and keeps what was counted."""
+    job.workers(1)
+    job.publish(job.feed[:1_000])
+    job.until(job.settled)
+    job.supervisor.stop()
+    kept = job.reader.snapshot().status.totals["accepted"]
+
+    job.publish(job.feed[1_000:1_400])
+    asyncio.run(delete_records(job.settings, job.topic))
+    job.workers(1)
+    assert "retention took" in job.ends_with("retention_passed")
+    refused = job.cli("ledger", "rebuild", "--yes")
+    assert (78, True) == (refused.returncode, "--skip-lost" in refused.stderr)
+    report = job.done("ledger", "rebuild", "--skip-lost")
+    assert (400, 0) == (report["lost"], report["to_count"])
+    job.workers(1)
+    job.until(job.settled)
+    assert kept == job.reader.snapshot().status.totals["accepted"]
+    job.supervisor.stop()
+
+    asyncio.run(recreate(job.settings, job.topic))
+    job.published = 0
+    job.publish(job.feed[1_400:1_500])
+    job.workers(1)
+    assert "the topic was recreated" in job.ends_with("topic_recreated")
+    assert 100 == job.done("ledger", "rebuild", "--skip-lost")["to_count"]
+    job.workers(1)
+    job.until(job.settled)
+    truth = asyncio.run(truth_of(job.settings.kafka, job.topic))
+    assert kept + truth.accepted == job.reader.snapshot().status.totals["accepted"]
+    verified = job.cli("ledger", "verify")
+    assert (0, True) == (verified.returncode, "not compared: totals" in verified.stdout), verified.stdout
+
+
+async def delete_records(settings: Settings, topic: str) -> None:
+    """What retention does: all records of the topic go, offsets go on."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(topic, number): RecordsToDelete(-1) for number in range(8)})
+    finally:
+        await admin.close()
+
+
+async def recreate(settings: Settings, topic: str) -> None:
+    """Delete the topic and create it again."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+        deadline = time.monotonic() + 20
+        while topic in await admin.list_topics():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+    await create_topics(settings.kafka, settings.prefix)

@@ -1,0 +1,133 @@
+"""The journal replayed on a real Kafka and Redis: the same outcomes bit for bit, from wherever it begins."""
+
+import asyncio
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from pydantic import SecretStr
+
+from strategy.portfolio import load_portfolio
+from streams.compacted import write_all
+from streams.embedded import EmbeddedStack
+from streams.feed_files import Record, key_of, parse_object
+from streams.log_reader import LogReader
+from streams.publish import publish
+from streams.reader import Reader, Snapshot
+from streams.replay_report import replay_journal
+from streams.run import set_up, worker_environment
+from streams.settings import Settings, load_settings
+from streams.simulate import FeedPlan, generate
+from streams.supervisor import Supervisor
+from streams.topics import topic_name
+
+pytestmark = pytest.mark.timeout(150)
+
+PLAN = FeedPlan(seed=5, events=3_000, end_ms=time.time_ns() // 1_000_000)
+
+
+def until(reached: Callable[[], bool], supervisor: Supervisor) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        supervisor.watch()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+class Counted:
+    """A feed counted by some workers with the stub classifier, which have ended."""
+
+    def __init__(self, stack: EmbeddedStack, workers: int, rate: float | None, **changes: object) -> None:
+        given = load_settings(prefix=f"t{uuid.uuid4().hex[:12]}", model="stub", dedupe_minutes=60.0, **changes)
+        self.settings: Settings = given.model_copy(
+            update={"kafka": stack.endpoints.kafka, "redis_url": SecretStr(stack.endpoints.redis)}
+        )
+        self.topic = topic_name(given.prefix, "feedback")
+        asyncio.run(set_up(stack.endpoints, given.prefix, 8))
+        with tempfile.TemporaryDirectory() as logs, Reader(stack.endpoints.redis, given.prefix) as reader:
+            supervisor = Supervisor(workers, worker_environment(given, stack.endpoints), Path(logs), lambda _: None)
+            supervisor.start()
+            try:
+                self._publish(supervisor, reader, rate)
+            finally:
+                supervisor.stop()
+            self.snapshot: Snapshot = reader.snapshot()
+
+    def _publish(self, supervisor: Supervisor, reader: Reader, rate: float | None) -> None:
+        feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(PLAN)]
+        asyncio.run(publish(self.settings.kafka, self.topic, feed[:1_500], rate))
+        until(lambda: self._allocated(reader, "initial"), supervisor)
+        profiles = topic_name(self.settings.prefix, "market.profiles")
+        plan = msgspec.structs.replace(load_portfolio(None).plan, budget=1_500.0)
+        asyncio.run(write_all(self.settings.kafka, profiles, [("_plan", msgspec.json.encode(plan))]))
+        until(lambda: self._allocated(reader, "profile"), supervisor)
+        asyncio.run(publish(self.settings.kafka, self.topic, feed[1_500:], rate))
+        until(lambda: self._settled(reader), supervisor)
+
+    def _allocated(self, reader: Reader, cause: str) -> bool:
+        return cause in [one.cause for one in reader.allocations()]
+
+    def _settled(self, reader: Reader) -> bool:
+        status = reader.snapshot().status
+        counted = reader.committed() == PLAN.events and not status.open_cells and not status.outbox
+        return counted and status.shifts_answered
+
+
+@pytest.fixture(scope="module")
+def counted(stack: EmbeddedStack) -> Iterator[Counted]:
+    """Two workers, a step every .3 s, a checkpoint every second."""
+    return Counted(stack, 2, 600.0, step_seconds=0.3, checkpoint_minutes=1 / 60)
+
+
+def test_the_journal_replayed_twice_is_what_stands_on_the_topics(counted: Counted) -> None:
+    """The same digest as the live one, every record equal byte for byte; one that is not is named."""
+    first, second = (asyncio.run(replay_journal(counted.settings, compare=True)) for _ in range(2))
+    assert first == second
+    status = counted.snapshot.status
+    assert (status.digest, status.step, []) == (first.sha256, first.last_step, first.differences)
+    assert (1, None, 0) == (first.first_step, first.first_differing_step, first.aged)
+    assert first.metrics + len(first.alerts) + len(first.shifts) + len(first.allocations) == first.compared
+    assert ["initial", "profile"] == [name.partition("-")[0] for name in first.shifts if "shift" not in name]
+    assert 2 <= len(first.allocations)
+    asyncio.run(plant(counted.settings))
+    report = asyncio.run(replay_journal(counted.settings, compare=True))
+    assert report.differences is not None
+    assert [("market.shifts", True, None)] == [
+        (one.topic, one.id.startswith("profile-"), one.replayed) for one in report.differences
+    ]
+    assert (False, None) == (report.same, report.first_differing_step)
+
+
+async def plant(settings: Settings) -> None:
+    """Write a shift that no step came to beside the first one."""
+    topic = topic_name(settings.prefix, "market.shifts")
+    async with LogReader(settings.kafka, topic) as reader:
+        [value] = [record.value async for record in reader.records(0, 1)]
+    planted = value.replace(b'"cause":"initial"', b'"cause":"profile"').replace(b"initial-", b"profile-")
+    await write_all(settings.kafka, topic, [("_all", planted)])
+
+
+def test_a_replay_from_the_checkpoint_ends_like_one_from_the_begin(counted: Counted) -> None:
+    """Fewer steps, the same digest, and its records are those of the topics too."""
+    whole = asyncio.run(replay_journal(counted.settings))
+    rest = asyncio.run(replay_journal(counted.settings, newest_checkpoint=True, compare=True))
+    assert rest.steps < whole.steps
+    assert (whole.sha256, [], None) == (rest.sha256, rest.differences, rest.first_differing_step)
+
+
+def test_the_same_file_gives_the_same_counts_through_one_two_and_three_workers(stack: EmbeddedStack) -> None:
+    """Events, labels, users, topics and totals per market; only latencies depend on who counts."""
+
+    def counts(workers: int) -> object:
+        snapshot = Counted(stack, workers, None).snapshot
+        totals = {name: n for name, n in snapshot.status.totals.items() if not name.startswith("latency")}
+        return totals, {
+            market: [(one.windows[name].n, one.windows[name].labels, one.windows[name].users) for name in ("24h", "7d")]
+            for market, one in snapshot.metrics.items()
+        }
+
+    assert counts(1) == counts(2) == counts(3)

@@ -1,0 +1,196 @@
+"""The ledger's Lua scripts once more in Python, statement by statement; the contract suite holds them to the Lua."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgpack
+
+Script = Callable[[Any, list[bytes], list[bytes]], list[Any]]
+
+
+def init(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/init.lua`."""
+    if redis.call("HEXISTS", keys[0], "id"):
+        return [b"EXISTS"]
+    for number, first in enumerate(argv[2:]):
+        redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", first, "began", first)
+    redis.call(
+        "HSET", keys[0], "id", argv[1], "generation", argv[1], "open", 1, "published", 0, "partitions", len(argv) - 2
+    )
+    return [b"OK"]
+
+
+def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/claim.lua`."""
+    ledger_id, generation = redis.call("HMGET", keys[0], "id", "generation")
+    at, timestamp, crc, held = redis.call("HMGET", keys[1], "next", "last_timestamp", "last_checksum", "claim")
+    if not ledger_id or not generation or not at:
+        return [b"LOST"]
+    number = b"%d" % max(int(held or 0) + 1, redis.now_ms())
+    redis.call("HSET", keys[1], "claim", number)
+    return [b"OK", number, at, timestamp, crc, generation]
+
+
+def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/commit.lua`."""
+    generation, claimed, first, last, prefix, most, packed = argv
+    ledger_id, current, opened = redis.call("HMGET", keys[0], "id", "generation", "open")
+    holder, at, newest = redis.call("HMGET", keys[1], "claim", "next", "newest")
+    if not ledger_id or not opened or not at:
+        return [b"LOST"]
+    if current != generation or holder != claimed:
+        return [b"FENCED"]
+    if int(at) == int(last):
+        return [b"ALREADY"]
+    if int(at) < int(first):
+        return [b"REWOUND", at]
+    if int(at) > int(first):
+        return [b"AHEAD", at]
+    step = prefix + b"step:" + opened
+    if redis.call("HLEN", step + b":counts") > int(most):
+        return [b"FULL", b"open step"]
+    payload = _unpacked(packed)
+    # ------------------------------------------------------------------------------------------------------------
+    for field, delta in payload[b"counts"].items():
+        redis.call("HINCRBY", step + b":counts", field, delta)
+    for bucket, hashes in payload[b"users"].items():
+        redis.call("PFADD", step + b":users:" + bucket, *hashes)
+        redis.call("SADD", step + b":users", bucket)
+    for market, rows in payload[b"excerpts"].items():
+        known = redis.call("HGET", step + b":excerpts", market)
+        chosen = sorted(rows + (_unpacked(known) if known else []))[:3]
+        redis.call("HSET", step + b":excerpts", market, msgpack.packb(chosen, use_bin_type=False))
+    for field, delta in payload[b"totals"].items():
+        redis.call("HINCRBY", keys[3], field, delta)
+    if payload[b"forget"] > 0:
+        redis.call("LTRIM", keys[2], payload[b"forget"], -1)
+    if payload[b"ids"]:
+        redis.call("RPUSH", keys[2], payload[b"ids"])
+    redis.call(
+        "HSET", keys[1], "next", last, "newest", max(payload[b"newest"], int(newest or 0)),
+        "last_timestamp", payload[b"last_timestamp"], "last_checksum", payload[b"last_checksum"],
+        "committed_at", redis.now_ms(),
+    )  # fmt: skip
+    return [b"OK"]
+
+
+def lease(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/lease.lua`."""
+    ledger_id, holder, until, number, published, generation = redis.call(
+        "HMGET", keys[0], "id", "lease_holder", "lease_until", "lease_number", "published", "generation"
+    )
+    if not ledger_id or not generation:
+        return [b"LOST"]
+    now = redis.now_ms()
+    held = holder and int(until or 0) > now
+    if held and holder != argv[0]:
+        return [b"HELD", generation]
+    number = number or b"0"
+    if not held:
+        number = b"%d" % max(int(number) + 1, now)
+    redis.call("HSET", keys[0], "lease_holder", argv[0], "lease_until", now + int(argv[1]), "lease_number", number)
+    return [b"OK", generation, number, published]
+
+
+def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/cut.lua`."""
+    ledger_id, number, opened, published, partitions = redis.call(
+        "HMGET", keys[0], "id", "lease_number", "open", "published", "partitions"
+    )
+    if not ledger_id:
+        return [b"LOST"]
+    if number != argv[1]:
+        return [b"FENCED"]
+    step = int(published) + 1
+    base = argv[0] + b"step:%d" % step
+    if int(opened) == step:
+        if argv[2] != b"1" and not redis.call("EXISTS", base + b":counts"):
+            return [b"NOTHING"]
+        rows = []
+        for at in range(int(partitions)):
+            row = redis.call(
+                "HMGET", argv[0] + b"partition:%d" % at,
+                "next", "newest", "committed_at", "last_timestamp", "last_checksum", "began",
+            )  # fmt: skip
+            rows.append([value or b"" for value in row])
+        content = {
+            "now": b"%d" % redis.now_ms(),
+            "partitions": rows,
+            "totals": redis.call("HGETALL", argv[0] + b"totals"),
+        }
+        packed = msgpack.packb(content, use_bin_type=False)
+        redis.call("SET", base + b":cut", packed)
+        redis.call("HSET", keys[0], "open", step + 1)
+    buckets = redis.call("SMEMBERS", base + b":users")
+    users = [redis.call("GET", base + b":users:" + bucket) for bucket in buckets]
+    counts, excerpts = redis.call("HGETALL", base + b":counts"), redis.call("HGETALL", base + b":excerpts")
+    return [b"OK", step, redis.call("GET", base + b":cut"), counts, buckets, users, excerpts]
+
+
+def publish(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/publish.lua`."""
+    ledger_id, number, opened, published = redis.call("HMGET", keys[0], "id", "lease_number", "open", "published")
+    if not ledger_id:
+        return [b"LOST"]
+    if number != argv[1]:
+        return [b"FENCED"]
+    step = int(argv[2])
+    if int(published) >= step:
+        return [b"ALREADY"]
+    if int(published) + 1 != step or int(opened) != step + 1:
+        return [b"FENCED"]
+    payload = _unpacked(argv[3])
+    # ------------------------------------------------------------------------------------------------------------
+    for command, *args in payload[b"writes"]:
+        redis.call(command.decode(), *args)
+    base = argv[0] + b"step:" + argv[2]
+    for bucket in payload[b"users"]:
+        redis.call("UNLINK", base + b":users:" + bucket)
+    redis.call("UNLINK", base + b":counts", base + b":users", base + b":excerpts", base + b":cut")
+    redis.call("HSET", keys[0], "published", step)
+    return [b"OK"]
+
+
+def allocate(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/allocate.lua`."""
+    if not redis.call("HEXISTS", keys[0], "id"):
+        return [b"LOST"]
+    stored = redis.call("GET", keys[1])
+    if stored and int(stored) >= int(argv[0]):
+        return [b"STALE", stored]
+    # ------------------------------------------------------------------------------------------------------------
+    for command, *args in _unpacked(argv[1]):
+        redis.call(command.decode(), *args)
+    redis.call("SET", keys[1], argv[0])
+    return [b"OK"]
+
+
+def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/swap.lua`."""
+    ledger_id, number, opened, published = redis.call("HMGET", keys[0], "id", "lease_number", "open", "published")
+    if ((number or b"0") if ledger_id else b"") != argv[1]:
+        return [b"MOVED"]
+    payload = _unpacked(argv[2])
+    # ------------------------------------------------------------------------------------------------------------
+    if ledger_id:
+        for step in range(int(published) + 1, int(opened) + 1):
+            base = argv[0] + b"step:%d" % step
+            for bucket in redis.call("SMEMBERS", base + b":users"):
+                redis.call("UNLINK", base + b":users:" + bucket)
+            redis.call("UNLINK", base + b":counts", base + b":users", base + b":excerpts", base + b":cut")
+    for key in payload[b"old"]:
+        redis.call("UNLINK", key)
+    for staged, key in payload[b"renames"]:
+        redis.call("RENAME", staged, key)
+    for command, *args in payload[b"commands"]:
+        redis.call(command.decode(), *args)
+    return [b"OK"]
+
+
+SCRIPTS: Mapping[str, Script] = {
+    one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate, swap)
+}
+
+
+def _unpacked(content: bytes) -> Any:
+    return msgpack.unpackb(content, raw=True)

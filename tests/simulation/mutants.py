@@ -1,0 +1,265 @@
+"""Faults planted in the commit path, small replacements of product code or of scripts: the simulation must see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streams.batches import DecodedBatch, Delta, Position, ScoredBatch
+from streams.errors import LedgerBroken, Unavailable
+from streams.leader import OUTBOX_SLICE, Leader
+from streams.ledger import Ledger
+from streams.ledger_types import Answer, Claim, CutStep, Lease
+from streams.redis_connection import translated_errors
+from streams.source import Source
+from streams.worker import Committer
+from tests.simulation.fake_redis import FakeRedis
+from tests.simulation.fake_scripts import cut, publish
+from tests.simulation.mutant_scripts import (
+    claim_that_raises_no_number,
+    commit_that_counts_a_repeated_batch,
+    commit_without_claim_check,
+    commit_without_start_check,
+    cut_that_leaves_the_step_open,
+    fails_after_some_writes,
+    lease_that_counts_from_what_is_stored,
+    leases,
+    publish_of_an_open_step,
+    publish_without_step_check,
+    under_any_lease,
+    with_scripts,
+)
+from tests.simulation.simulation import MakeStore, Result, Simulation
+from tests.simulation.worker import PRODUCT, Parts
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is wrong, with what it is made, and kinds of faults without which it must be seen."""
+
+    name: str
+    parts: Parts = PRODUCT
+    make_store: MakeStore = FakeRedis
+    without: tuple[str, ...] = ()
+    seed: int = 0  # one that is known to show it
+
+    def run(self, seed: int) -> Result:
+        """One seed with the mutant in place of the product."""
+        return Simulation(seed, self.make_store, self.parts, without=self.without).run()
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+class OffsetFirst(Ledger):
+    """Offset and counts in two requests, the offset first."""
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        answer = await super().commit(batch, replace(delta, counts={}))
+        if answer[0] == "OK":
+            await self._count(delta)
+        return answer
+
+    async def _count(self, delta: Delta) -> None:
+        with translated_errors(self.url):
+            opened = (await self.redis.hget(self.keys.ledger, "open")).decode()
+            async with self.redis.pipeline(transaction=True) as pipe:
+                for field, value in delta.counts.items():
+                    pipe.hincrby(f"{self.keys.prefix}step:{opened}:counts", field, value)
+                await pipe.execute()
+
+
+class CountsFirst(OffsetFirst):
+    """Offset and counts in two requests, the counts first."""
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        await self._count(delta)
+        return await Ledger.commit(self, batch, replace(delta, counts={}))
+
+
+class RetriesBrokenScripts(Ledger):
+    """A script's error is taken for an outage: the commit is tried again."""
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        try:
+            return await super().commit(batch, delta)
+        except LedgerBroken as error:
+            raise Unavailable(str(error)) from error
+
+
+class ForgetsIds(Ledger):
+    """A claim does not restore which ids were seen."""
+
+    async def claim(self, partition: int) -> Claim:
+        return replace(await super().claim(partition), id_chunks=[])
+
+
+class UsersAfterPublish(Ledger):
+    """A step's users are merged when it is published already."""
+
+    async def merge_users(self, step: CutStep) -> None:
+        return None
+
+    async def publish(self, lease: Lease, step: CutStep, writes: Any) -> Answer:
+        answer = await super().publish(lease, step, writes)
+        await super().merge_users(step)
+        return answer
+
+
+class PublishesInParts(Ledger):
+    """The outbox is written by a request of its own, after the step."""
+
+    async def publish(self, lease: Lease, step: CutStep, writes: Any) -> Answer:
+        writes = list(writes)
+        outbox = [write for write in writes if write[:2] == ["XADD", self.keys.outbox]]
+        answer = await super().publish(lease, step, [write for write in writes if write not in outbox])
+        with translated_errors(self.url):
+            for write in outbox:
+                await self.redis.xadd(*write[1:])
+        return answer
+
+
+# --- source, committer, leader ----------------------------------------------------------------------------------------
+
+
+class BlindSource(Source):
+    """Does not look whether Redis went back in time."""
+
+    async def look_at_ledger(self) -> None:
+        return None
+
+
+class TrustingSource(Source):
+    """Takes whatever offset a fetch begins with."""
+
+    async def _take(self, partition: Any, records: Any) -> None:
+        if state := self._assigned.get(partition.partition):
+            state.sought_again = state.next - 1 if state.verify else state.next
+        await super()._take(partition, records)
+
+
+class IgnoresRefusals(Committer):
+    """Any answer is success."""
+
+    async def _commit_once(self, scored: ScoredBatch, delta: Delta) -> tuple[str, str]:
+        await super()._commit_once(scored, delta)
+        return "OK", ""
+
+
+class DropsRefused(Committer):
+    """A refused batch is dropped, and the partition not claimed anew."""
+
+    async def _commit(self, scored: ScoredBatch) -> None:
+        claim_again, self._source.claim_again = self._source.claim_again, nothing  # type: ignore[method-assign]
+        try:
+            await super()._commit(scored)
+        finally:
+            self._source.claim_again = claim_again  # type: ignore[method-assign]
+
+
+async def nothing(position: Position) -> None:
+    """Do nothing."""
+
+
+class CommitsBeforeSending(Committer):
+    """Dead letters and what the model said are sent after the commit."""
+
+    async def _commit(self, scored: ScoredBatch) -> None:
+        held, outbound = Held(), self._deps.outbound
+        self._deps = replace(self._deps, outbound=held)  # type: ignore[arg-type]
+        await super()._commit(scored)
+        self._deps = replace(self._deps, outbound=outbound)
+        for letters in held.letters:
+            await self._patiently(lambda: outbound.dead_letters(letters), "dead letters")  # noqa: B023
+        for records in held.records:
+            await self._patiently(lambda: outbound.classified(records), "classified")  # noqa: B023
+
+
+class Held:
+    """Keeps what is to be sent."""
+
+    def __init__(self) -> None:
+        self.letters: list[Any] = []
+        self.records: list[Any] = []
+
+    async def dead_letters(self, letters: Sequence[Any]) -> None:
+        self.letters.append(letters)
+
+    async def classified(self, records: Sequence[Any]) -> None:
+        self.records.append(records)
+
+
+class TrimsFirst(Leader):
+    """The outbox is trimmed before Kafka has acknowledged."""
+
+    async def _relay(self) -> None:
+        while entries := await self._deps.ledger.read_outbox(OUTBOX_SLICE):
+            await self._deps.ledger.trim_outbox(entries)
+            await self._deps.outbound.relay(entries)
+
+
+class KeepsHalfSteps(Leader):
+    """What a failed step left in memory is kept."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "_rollup" or value is not None or not hasattr(self, name):
+            super().__setattr__(name, value)
+
+
+class TrustsItsMemory(Leader):
+    """Does not compare the step it cut with the one that its memory holds."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, AnyNumber() if name == "_published" else value)
+
+
+class AnyNumber(int):
+    """Equal to every other."""
+
+    def __add__(self, other: int) -> "AnyNumber":
+        return self
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+MUTANTS = (
+    Mutant("no claim check", make_store=with_scripts({"commit": commit_without_claim_check}), seed=3),
+    Mutant("a claim raises no number", make_store=with_scripts({"claim": claim_that_raises_no_number})),
+    Mutant("no start check", make_store=with_scripts({"commit": commit_without_start_check}), seed=3),
+    Mutant(
+        "a repeated batch counts again",
+        make_store=with_scripts({"commit": commit_that_counts_a_repeated_batch}),
+        seed=1,
+    ),
+    Mutant("offset moved first", Parts(ledger=OffsetFirst)),
+    Mutant("counts moved first", Parts(ledger=CountsFirst)),
+    Mutant("error after the n-th write, tried again", Parts(ledger=RetriesBrokenScripts), fails_after_some_writes),
+    Mutant("ids seen not restored", Parts(ledger=ForgetsIds)),
+    Mutant(
+        "refusal treated as success, never looked at",
+        Parts(committer=IgnoresRefusals, source=BlindSource),
+        without=("redis restored",),
+        seed=72,
+    ),
+    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=195),
+    Mutant("sent after the commit", Parts(committer=CommitsBeforeSending)),
+    Mutant("a fetch's begin is trusted", Parts(source=TrustingSource), seed=1),
+    Mutant("rewind not looked for", Parts(source=BlindSource), seed=190),
+    Mutant(
+        "published before it is cut", make_store=leases(cut_that_leaves_the_step_open, publish_of_an_open_step), seed=2
+    ),
+    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check), seed=105),
+    Mutant(
+        "zombie lease holder accepted",
+        make_store=leases(under_any_lease(cut), under_any_lease(publish)),
+        seed=19,
+    ),
+    Mutant(
+        "lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored}), seed=3
+    ),
+    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps), seed=2),
+    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory), seed=159),
+    Mutant("users merged after the publish", Parts(ledger=UsersAfterPublish)),
+    Mutant("outbox written apart from the step", Parts(ledger=PublishesInParts)),
+    Mutant("trimmed before relayed", Parts(leader=TrimsFirst), seed=6),
+)

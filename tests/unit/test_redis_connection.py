@@ -1,0 +1,48 @@
+"""Redis's refusals are told apart: wait, wait for memory, or stop."""
+
+import pytest
+from redis import exceptions
+
+from streams.errors import LedgerFull, OperatorNeeded, Unavailable
+from streams.redis_connection import refused_before_writing, translated_errors
+
+BUSY = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (exceptions.ConnectionError("reset"), Unavailable),
+        (exceptions.TimeoutError("late"), Unavailable),
+        (exceptions.BusyLoadingError("loading"), Unavailable),
+        (exceptions.ReadOnlyError("replica"), Unavailable),
+        (exceptions.ResponseError(BUSY), Unavailable),
+        (exceptions.ResponseError(f"Command # 1 (HGET a b) of pipeline caused error: ('{BUSY}',)"), Unavailable),
+        (exceptions.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), Unavailable),
+        (exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."), Unavailable),
+        (exceptions.OutOfMemoryError("memory"), LedgerFull),
+        (exceptions.AuthenticationError("NOAUTH"), OperatorNeeded),
+        (exceptions.NoPermissionError("NOPERM"), OperatorNeeded),
+        (exceptions.ResponseError("WRONGTYPE Operation against a key"), exceptions.ResponseError),
+    ],
+)
+def test_every_refusal_has_its_error(error: Exception, expected: type[Exception]) -> None:
+    """Retriable where Redis comes back by itself, an operator's where it does not, a defect where it is one."""
+    with pytest.raises(expected) as caught, translated_errors("redis://:secret@host/0"):
+        raise error
+    assert expected is type(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (exceptions.OutOfMemoryError("memory"), True),
+        (exceptions.ReadOnlyError("replica"), True),
+        (exceptions.ResponseError(BUSY), True),
+        (exceptions.ResponseError("user_script:42: attempt to index a nil value"), False),
+    ],
+)
+def test_a_script_that_was_refused_is_not_broken(error: exceptions.ResponseError, expected: bool) -> None:
+    """What Redis refuses before the first write may be tried again; a script that fails later may not."""
+    assert expected == refused_before_writing(error)
