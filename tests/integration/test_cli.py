@@ -99,7 +99,7 @@ def test_plan_compares_scenarios_and_draws_curves(cli: Cli, tmp_path: Path) -> N
 
 def test_learn_reads_the_topic_or_a_file(cli: Cli, tmp_path: Path) -> None:
     """No allocation yet: no proposal; two answers five days apart: one proposal per market that was measured."""
-    cli("ledger", "init")
+    cli("topics", "create")
     done = cli("learn", "--json")
     assert "[]" == done.stdout.strip(), done.stderr
     lines = []
