@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import msgspec
 import numpy as np
 from scipy.optimize import Bounds, NonlinearConstraint, minimize
 
+from strategy.allocate import allocate
 from strategy.certificate import Certificate, certify
 from strategy.objective import LEAST_LEFT, Terms, Vector
+from strategy.portfolio import Portfolio, load_portfolio
 from strategy.problem import Problem
 from strategy.water_filling import fill
 
@@ -19,7 +22,8 @@ ROUNDS = 15
 
 
 def bench_allocate(rounds: int = ROUNDS, slsqp_markets: int = 100) -> dict[str, object]:
-    """Milliseconds for a proven answer (median) by number of markets, and the ratio to SLSQP with analytic gradients.
+    """Milliseconds (median) for solving with proof, and for whole answers with a sentence per market, by number of
+    markets; and the ratio to SLSQP with analytic gradients.
 
     Args:
         rounds: decisions per size.
@@ -30,6 +34,11 @@ def bench_allocate(rounds: int = ROUNDS, slsqp_markets: int = 100) -> dict[str, 
         problems = [random_decision(seed, size) for seed in range(rounds)]
         times = [_timed(partial(_proven, problem)) for problem in problems]
         result[f"milliseconds_{size}"] = round(1e3 * statistics.median(times), 3)
+    for size in SIZES[2:]:
+        portfolio = _many(size)
+        u = dict.fromkeys(portfolio.markets, 0.6)
+        times = [_timed(partial(allocate, portfolio, u, {})) for _ in range(rounds)]
+        result[f"answer_milliseconds_{size}"] = round(1e3 * statistics.median(times), 3)
     ratios = []
     for seed in range(3):
         problem = random_decision(seed, slsqp_markets)
@@ -59,6 +68,19 @@ def random_decision(seed: int, markets: int) -> Problem:
     nothing = np.zeros(markets)
     caps = np.array([0.4 * budget, 0.3 * budget, 0.2 * budget, np.inf])
     return Problem(terms, low, high, nothing, np.zeros(markets, np.bool_), rng.integers(0, 4, markets), caps, budget)
+
+
+def _many(markets: int) -> Portfolio:
+    """The shipped table's markets, again and again with other populations, and their budget."""
+    shipped, rng = load_portfolio(), np.random.default_rng(0)
+    rows = list(shipped.markets.values())
+    populations = 10 ** rng.uniform(6, 9, markets)
+    plan = msgspec.structs.replace(shipped.plan, budget=200.0 * markets)
+    return Portfolio(
+        plan,
+        {f"{at:04}": msgspec.structs.replace(rows[at % len(rows)], population=float(populations[at]))
+         for at in range(markets)},
+    )  # fmt: skip
 
 
 def slsqp(problem: Problem) -> float:
