@@ -1,7 +1,7 @@
 """Which markets are on: entry and minimum viable spend, by branch and bound on the dual bound."""
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,20 @@ def choose(problem: Problem, nodes: int = NODES) -> Choice:
     return _Search(problem).run(nodes)
 
 
+def _room(problem: Problem) -> Vector:
+    """Most spend (n,) that budget and cap leave for each market, once those that must be on have their least."""
+    least = np.where(problem.optional, 0.0, problem.fixed + problem.low)
+    in_regions = problem.caps - np.bincount(problem.region, least, len(problem.caps))
+    room: Vector = np.minimum(problem.budget - float(least.sum()), in_regions[problem.region]) - problem.fixed
+    return room
+
+
 class _Search:
     def __init__(self, problem: Problem) -> None:
+        room = _room(problem)
+        possible = ~problem.optional | (problem.low <= room)
+        high = np.where(problem.optional, np.maximum(np.minimum(problem.high, room), problem.low), problem.high)
+        problem = replace(problem, high=high)
         self._problem = problem
         terms = problem.terms
         settled = np.full(len(problem.low), terms.price_range[1])
@@ -49,7 +61,7 @@ class _Search:
             terms.gains(own_prices(terms, spend, settled, settled)[1]).sum(axis=0)
             for spend in (problem.low, problem.high)
         )
-        self._worth = np.where(problem.optional, self._worths(), np.inf)
+        self._worth = np.where(problem.optional, np.where(possible, self._worths(), 0.0), np.inf)
         self._gains: dict[bytes, float] = {}
         self._best = -np.inf
         self._best_on = ~problem.optional
