@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import msgpack
 import msgspec
 
-from streams.contracts import CheckpointRecord, StepRecord, encode
-from streams.journal import CHECKPOINT_KEY
+from streams.contracts import CHECKPOINT_KEY, CheckpointRecord, StepRecord, encode
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent, common_names, market_names
 from streams.ledger_types import Entry, Lease, OutboxEntry

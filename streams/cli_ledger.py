@@ -59,7 +59,7 @@ def ledger_verify(as_json: Json = False) -> None:
     Totals, labels per market and hour of the last 7 days (as `feedback.classified` has them), distinct users (within
     3 %), alerts, offsets. Changes nothing; workers may go on. Example: `marketpulse ledger verify --json`
     """
-    from streams.verify import verify
+    from streams.recovery.verify import verify
 
     with Phases() as say:
         report = asyncio.run(verify(load_settings(), say))
@@ -97,7 +97,7 @@ def ledger_rebuild(
     Replays the steps since the newest checkpoint beside what is there, and puts the result in place at once; workers
     then count the feedback after the last step. Exit code 0 done, 1 declined. Example: `marketpulse ledger rebuild`
     """
-    from streams.rebuild import Rebuild, RebuildPlan
+    from streams.recovery.rebuild import Rebuild, RebuildPlan
 
     settings = load_settings()
     with Phases() as say:
@@ -148,7 +148,7 @@ def ledger_reset(
 
     The allocation in force stays and step numbers go on. Example: `marketpulse ledger reset --from latest`
     """
-    from streams.reset import ResetPlan, reset
+    from streams.recovery.reset import ResetPlan, reset
 
     if begin not in ("earliest", "latest"):
         raise BadInput(f"--from {begin}: give `earliest` or `latest`.")
@@ -177,7 +177,7 @@ def replay(
 
     Writes to no topic and no table. Example: `marketpulse replay --compare`
     """
-    from streams.replay_report import replay_journal
+    from streams.recovery.replay_report import replay_journal
 
     with progress("replaying") as update:
         report = asyncio.run(replay_journal(load_settings(), checkpoint, compare, update))

@@ -127,6 +127,10 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     v: int = CONTRACT_VERSION
 
 
+CHECKPOINT_KEY = b"checkpoint"
+"""Kafka key of checkpoints in `market.steps`; that of a step is its number."""
+
+
 class CheckpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A piece of a checkpoint in `market.steps`, key `checkpoint`: the ledger as step `step` left it.
 

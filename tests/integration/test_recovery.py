@@ -25,7 +25,7 @@ from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent
 from streams.publish import publish
 from streams.reader import Reader
-from streams.replay_report import replay_journal
+from streams.recovery.replay_report import replay_journal
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
 from streams.simulate import FeedPlan, generate

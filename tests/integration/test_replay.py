@@ -15,10 +15,10 @@ from strategy.portfolio import load_portfolio
 from streams.compacted import write_all
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record, key_of, parse_object
-from streams.log_reader import LogReader
 from streams.publish import publish
 from streams.reader import Reader, Snapshot
-from streams.replay_report import replay_journal
+from streams.recovery.log_reader import LogReader
+from streams.recovery.replay_report import replay_journal
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
 from streams.simulate import FeedPlan, generate

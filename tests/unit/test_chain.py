@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from streams.chain import Chain
 from streams.checkpoint import PART_BYTES, first_part, packed, size_of, unpacked
 from streams.contracts import CheckpointRecord
-from streams.fold import Fold
 from streams.ledger_types import Entry
+from streams.recovery.chain import Chain
+from streams.recovery.fold import Fold
 
 
 def chain_of(*records: tuple[int, int] | CheckpointRecord) -> Chain:

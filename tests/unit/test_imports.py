@@ -20,7 +20,7 @@ ALLOWED = {
         "streams/dead_letters.py",
         "streams/compacted.py",
         "streams/rewind.py",
-        "streams/log_reader.py",
+        "streams/recovery/log_reader.py",
     },
     "redis": {"streams/ledger.py", "streams/tables.py", "streams/reader.py", "streams/redis_connection.py"},
 }
@@ -29,8 +29,8 @@ PURE = {
     for name in (
         "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics", "detectors",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
-        "redaction", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record", "answer", "chain",
-        "fold",
+        "redaction", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record", "answer",
+        "recovery/chain", "recovery/fold",
     )
 }  # fmt: skip
 IMPURE = {

@@ -12,9 +12,9 @@ from models.classifier import ModelInfo
 from streams.contracts import AlertRecord
 from streams.errors import LedgerLost, RetentionPassed, TopicRecreated, Unavailable
 from streams.ledger import Ledger, checksum
-from streams.log_reader import LogReader
 from streams.publication import MODEL_FIELD
-from streams.recount import HOUR_MS, Recount, Recounter, Say, newest_alerts
+from streams.recovery.log_reader import LogReader
+from streams.recovery.recount import HOUR_MS, Recount, Recounter, Say, newest_alerts
 from streams.redis_connection import translated_errors
 from streams.settings import Settings
 from streams.source import PASSED, RECREATED

@@ -8,17 +8,17 @@ import msgspec
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
 from streams.answer import answer_of
-from streams.chain import Mark, Stretch
 from streams.checkpoint import unpacked
 from streams.contracts import AllocationRecord, StepRecord, encode
 from streams.errors import JournalIncomplete
-from streams.fold import Fold
-from streams.journal import Journal
 from streams.leader import count_users, measured_confusion
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent
 from streams.ledger_types import Command
 from streams.publication import MODEL_FIELD, load_rollup, operator_writes, step_writes
+from streams.recovery.chain import Mark, Stretch
+from streams.recovery.fold import Fold
+from streams.recovery.journal import Journal
 from streams.rollup import RollUp, StepOutcome
 from streams.step_record import StepContext, cut_of, spending_of
 from streams.windows import CellLayout

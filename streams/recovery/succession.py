@@ -7,15 +7,14 @@ from typing import Literal
 import msgspec
 
 from streams.checkpoint import packed, parts_of, read_ledger
-from streams.contracts import AlertRecord, CheckpointRecord, encode
+from streams.contracts import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, encode
 from streams.errors import Overtaken
-from streams.fold import Fold
-from streams.journal import CHECKPOINT_KEY
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent
 from streams.ledger_types import Command, Entry, OutboxEntry
 from streams.outbound import Outbound
-from streams.source_starts import PartitionStart
+from streams.recovery.fold import Fold
+from streams.recovery.source_starts import PartitionStart
 from streams.topics import topic_name
 
 KEPT = ("changes", "workers", "outbox", "ledger")  # readers resume by the first; the last is written over

@@ -7,21 +7,21 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from streams.aftermath import TOLD, look
-from streams.chain import Mark, Place, Stretch
 from streams.compacted import read_all
 from streams.contracts import CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
-from streams.journal import Journal
 from streams.ledger import Ledger
-from streams.log_reader import LogReader
 from streams.mutes import Mutes
 from streams.outbound import Outbound
 from streams.publication import allocation_writes
-from streams.replay import Replayed, Replayer
+from streams.recovery.aftermath import TOLD, look
+from streams.recovery.chain import Mark, Place, Stretch
+from streams.recovery.journal import Journal
+from streams.recovery.log_reader import LogReader
+from streams.recovery.replay import Replayed, Replayer
+from streams.recovery.source_starts import PartitionStart, SourceStarts
+from streams.recovery.succession import Beginning, Succession, alert_entry, resolved
 from streams.settings import Settings
-from streams.source_starts import PartitionStart, SourceStarts
-from streams.succession import Beginning, Succession, alert_entry, resolved
 from streams.topics import topic_name
 
 Say = Callable[[str, int, int | None], object]

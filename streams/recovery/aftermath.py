@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from streams.contracts import AlertRecord
-from streams.log_reader import LogReader
+from streams.recovery.log_reader import LogReader
 from streams.topics import topic_name
 
 TOLD = ("market.alerts", "market.shifts", "market.allocations")

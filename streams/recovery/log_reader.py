@@ -1,6 +1,5 @@
 """Reads stretches of a topic's partitions, in order and without a group, for whoever recounts or replays."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any
@@ -9,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.errors import Unavailable
-from streams.topics import topic_offsets
+from streams.topics import close_consumer, topic_offsets
 
 FETCH_BYTES = 8_388_608
 FETCH_WAIT_MS = 20  # a question about offsets waits behind a fetch that is under way
@@ -41,13 +40,12 @@ class LogReader:
         except (KafkaError, OSError) as error:
             await self._consumer.stop()
             raise self._away(error) from error
-        await asyncio.sleep(0)  # aiokafka cannot be stopped before a task that it began has run for the first time
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._consumer.stop()
+        await close_consumer(self._consumer)
 
     async def end(self, partition: int = 0) -> int:
         """The offset that the next record will have."""

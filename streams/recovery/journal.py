@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from streams.chain import Chain, Mark, Stretch
-from streams.contracts import CheckpointRecord, StepRecord
-from streams.log_reader import LogReader
+from streams.contracts import CHECKPOINT_KEY, CheckpointRecord, StepRecord
+from streams.recovery.chain import Chain, Mark, Stretch
+from streams.recovery.log_reader import LogReader
 
-CHECKPOINT_KEY = b"checkpoint"
 Progress = Callable[[int, int | None], object]
 
 _steps = msgspec.json.Decoder(StepRecord)
