@@ -1,206 +1,285 @@
 """Metrics in, allocation out: which market gets how much, why, and the proof that no other plan is better."""
 
-import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 
+from strategy.bounds import Bounds, clash, markets_in, problem_of
 from strategy.certificate import Certificate, certify
-from strategy.costs import entry_money
-from strategy.errors import BadPortfolio
-from strategy.objective import Terms, Vector, terms_of
-from strategy.portfolio import Portfolio
-from strategy.water_filling import Filled, fill
+from strategy.entry import choose
+from strategy.explain import sentence
+from strategy.objective import DEFAULT_U, Terms, Vector, terms_of
+from strategy.plans import Allocation, MarketPlan, Uncertainty
+from strategy.portfolio import Portfolio, in_plan_currency
+from strategy.problem import Problem
+from strategy.uncertainty import (
+    DRAWS,
+    ROUNDS,
+    Precision,
+    Stance,
+    drawn_values,
+    expected_and_worst,
+    gains_drawn,
+    worst_value,
+)
+from strategy.water_filling import Filled, fill, own_prices
 
-MOST_CANDIDATES = 10
-Status = Literal["optimal", "within_dead_band", "infeasible", "failed"]
-
-
-class MarketPlan(msgspec.Struct, frozen=True):
-    """One market's part: money per period, penetration p, satisfaction q, gain of the next unit of money."""
-
-    spend: float
-    promotion: float
-    quality: float
-    entry: float
-    idle: float
-    p: float
-    q: float
-    marginal_return: float
-    change: float
-    binding: tuple[str, ...]
-    reason: str
-
-
-class Allocation(msgspec.Struct, frozen=True):
-    """The answer. `adopted` False = the previous allocation stays, `why` says so."""
-
-    status: Status
-    adopted: bool
-    why: str
-    budget: float
-    spent: float
-    gain: float
-    marginal_value_of_budget: float
-    markets: dict[str, MarketPlan]
-    certificate: Certificate | None = None
+Plans = Mapping[str, MarketPlan]
+KEPT = 0.9  # share of a plan's expected improvement that must be left when unsure moves are held back
 
 
 @dataclass(frozen=True)
-class _Bounds:
-    codes: tuple[str, ...]
-    low: Vector
-    high: Vector
-    limited_low: Vector
-    limited_high: Vector
+class _Solved:
+    """An answer in arrays: of the markets that are on, by their place in the whole."""
+
+    on: np.ndarray
+    filled: Filled
+    certificate: Certificate
+    worth: Vector
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Everything that one question is made of; `drawn` is None where the metrics' errors are not known."""
+
+    portfolio: Portfolio
+    u: Mapping[str, float]
+    r: Mapping[str, float | None]
+    previous: Plans | None
+    precision: Precision
+    bounds: dict[str, Bounds]
+    terms: Terms
+    drawn: Vector | None
 
 
 def allocate(
     portfolio: Portfolio,
     u: Mapping[str, float],
     r: Mapping[str, float | None],
-    previous: Mapping[str, MarketPlan] | None = None,
+    previous: Plans | None = None,
+    precision: Precision | None = None,
+    stance: Stance = "point",
 ) -> Allocation:
-    """The spend per market that does most good within budget, bounds and change limit.
+    """The spend per market that does most good within budget, regional caps, bounds and change limit.
 
     Args:
         portfolio: markets, costs, bounds, budget.
         u: user experience per market in [0, 1]; markets without one take .5.
         r: market-expansion speed per day; None = unknown, taken as 0.
         previous: the plans in force; None = there is none, and no change limit.
+        precision: how sure u and r are; None = not known, nothing is said of uncertainty.
+        stance: what uncertain worth counts as; others than `point` need `precision`.
 
     Raises:
         BadMetrics: a metric is not finite or out of range.
-        BadPortfolio: more candidates than can be decided exactly.
+        BadPortfolio: a market's money is in a currency without a rate.
     """
-    candidates = [code for code, market in portfolio.markets.items() if market.status == "candidate"]
-    if len(candidates) > MOST_CANDIDATES:
-        raise BadPortfolio(
-            f"{len(candidates)} candidates; entry is decided exactly for up to {MOST_CANDIDATES}. "
-            "Operator action: exclude some for now."
-        )
-    best: Allocation | None = None
-    for size in range(len(candidates) + 1):
-        for chosen in itertools.combinations(candidates, size):
-            one = _allocate_entered(portfolio, u, r, previous, chosen)
-            if best is None or (one.status == "optimal" and one.gain > best.gain * (1 + 1e-12)):
-                best = one
-    assert best is not None
-    return _within_dead_band(best, portfolio, previous)
-
-
-def _allocate_entered(
-    portfolio: Portfolio,
-    u: Mapping[str, float],
-    r: Mapping[str, float | None],
-    previous: Mapping[str, MarketPlan] | None,
-    entering: tuple[str, ...],
-) -> Allocation:
-    codes = tuple(code for code, market in portfolio.markets.items() if market.status == "entered" or code in entering)
-    terms = terms_of(portfolio, codes, u, r)
-    entry = np.array([entry_money(portfolio.markets[code]) if code in entering else 0.0 for code in codes])
-    budget = portfolio.plan.budget - float(entry.sum())
-    bounds = _bounds(portfolio, codes, previous, entering)
-    if budget <= 0 or bounds.limited_low.sum() > budget:
-        needed = float(bounds.limited_low.sum() + entry.sum())
-        why = (
-            f"infeasible: lower bounds and change limits need {needed:.1f} of a budget of {portfolio.plan.budget:.1f}; "
-            f"the nearest feasible budget is {needed:.1f}"
-        )
+    portfolio = in_plan_currency(portfolio)
+    bounds = markets_in(portfolio, previous)
+    terms = terms_of(portfolio, tuple(bounds), u, r)
+    drawn = None
+    if precision is not None and (precision.u_se or precision.r_se):
+        drawn = drawn_values(terms, portfolio.plan, r, precision)
+    asked = _Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn)
+    problem = problem_of(portfolio, bounds, terms)
+    if not problem.feasible:
+        why = clash(portfolio, bounds, problem)
         return Allocation("infeasible", False, why, portfolio.plan.budget, 0.0, 0.0, 0.0, dict(previous or {}))
-    filled = fill(terms, bounds.limited_low, bounds.limited_high, budget)
-    certificate = certify(terms, filled, bounds.limited_low, bounds.limited_high, budget)
-    plans = _plans(terms, filled, bounds, entry, previous)
+    problem, solved = (problem, _solve(problem)) if drawn is None else _solve_stance(problem, drawn, stance)
+    likely, held = np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_)
+    if drawn is not None and previous is not None:
+        likely = _likely(asked, solved)
+        problem, solved, held = _hold_back(asked, problem, solved, likely)
+    return _within_dead_band(_answer(asked, problem, solved, likely, held), portfolio, previous)
+
+
+def _solve(problem: Problem) -> _Solved:
+    choice = choose(problem)
+    part = problem.take(choice.on)
+    filled = fill(part)
+    certificate = msgspec.structs.replace(certify(part, filled), entry_gap=choice.gap)
+    return _Solved(choice.on, filled, certificate, choice.worth)
+
+
+def _solve_stance(problem: Problem, drawn: Vector, stance: Stance) -> tuple[Problem, _Solved]:
+    """The answer for what uncertain worth counts as, with the problem that it answers."""
+
+    def answer(value: Vector) -> tuple[Problem, _Solved]:
+        counted = replace(problem, terms=replace(problem.terms, value=value))
+        return counted, _solve(counted)
+
+    if stance == "point":
+        return problem, _solve(problem)
+    value = drawn.mean(axis=0)
+    best = answer(value)
+    if stance == "sampled":
+        return best
+    found, score = best, -np.inf
+    for turn in range(ROUNDS):
+        left = _whole(found[1], found[1].filled.left, 1.0)
+        worst = expected_and_worst(gains_drawn(drawn, left))[1]
+        best, score = (found, worst) if worst > score else (best, score)
+        value = value + (worst_value(drawn, left) - value) / (turn + 2)
+        found = answer(value)
+    return best
+
+
+def _whole(solved: _Solved, values: Vector, otherwise: float) -> Vector:
+    """Values (..., markets that are on) as (..., n)."""
+    full = np.full((*values.shape[:-1], len(solved.on)), otherwise)
+    full[..., solved.on] = values
+    return full
+
+
+def _before(asked: _Asked) -> Vector:
+    """The previous spend without entry money (n,); NaN where there was none."""
+    previous = asked.previous or {}
+    plans = [previous.get(code) for code in asked.bounds]
+    return np.array([np.nan if one is None else one.spend - one.entry for one in plans])
+
+
+def _likely(asked: _Asked, solved: _Solved) -> Vector:
+    """Probability (n,) that a move pays: V(new) - V(old) > L (new - old), under the draws; NaN where nothing moves.
+
+    The old spend is split as the metrics of now have it.
+    """
+    assert asked.drawn is not None
+    before, old_left = _before(asked), _left_before(asked)
+    old = np.nan_to_num(before)
+    new, new_left = _whole(solved, solved.filled.spend, 0.0), _whole(solved, solved.filled.left, 1.0)
+    better = gains_drawn(asked.drawn, new_left) - gains_drawn(asked.drawn, old_left)
+    pays = (better > solved.filled.price * (new - old)).mean(axis=0)
+    moves = np.isfinite(before) & (np.abs(new - old) > 1e-6)
+    return np.where(moves, pays, np.nan)
+
+
+def _hold_back(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector) -> tuple[Problem, _Solved, np.ndarray]:
+    """Keep the least probable moves at the previous spend, as many as cost little of the expected improvement."""
+    before = _before(asked)
+    free = np.array([not one.optional and one.low < one.high for one in asked.bounds.values()], np.bool_)
+    inside = (before >= problem.low) & (before <= problem.high)
+    unsure = np.flatnonzero(free & inside & (np.nan_to_num(likely, nan=1.0) < asked.portfolio.plan.move_confidence))
+    unsure = unsure[np.argsort(likely[unsure], kind="stable")]
+    stay = _expected_before(asked)
+    wanted = stay + KEPT * (_expected(asked, solved) - stay)
+    best, held = (problem, solved), np.zeros(len(free), np.bool_)
+    least, most = 0, len(unsure)
+    while least < most:
+        count = (least + most + 1) // 2
+        fixed = np.isin(np.arange(len(free)), unsure[:count])
+        low, high = (np.where(fixed, before, bound) for bound in (problem.low, problem.high))
+        narrow = replace(problem, low=low, high=high)
+        trial = _solve(narrow) if narrow.feasible else None
+        if trial is not None and _expected(asked, trial) >= wanted:
+            least, best, held = count, (narrow, trial), fixed
+        else:
+            most = count - 1
+    return (*best, held)
+
+
+def _expected(asked: _Asked, solved: _Solved) -> float:
+    """Mean gain of an answer over the draws."""
+    assert asked.drawn is not None
+    return float((asked.drawn.mean(axis=0) * (1 - _whole(solved, solved.filled.left, 1.0))).sum())
+
+
+def _expected_before(asked: _Asked) -> float:
+    """Mean gain of the previous spend over the draws, split as the metrics of now have it."""
+    assert asked.drawn is not None
+    return float((asked.drawn.mean(axis=0) * (1 - _left_before(asked))).sum())
+
+
+def _left_before(asked: _Asked) -> Vector:
+    old, terms = np.nan_to_num(_before(asked)), asked.terms
+    settled = np.full(len(old), terms.price_range[1])
+    return own_prices(terms, old, settled, settled)[1]
+
+
+def _answer(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector, held: np.ndarray) -> Allocation:
+    filled, plan = solved.filled, asked.portfolio.plan
+    left = _whole(solved, filled.left, 1.0)
+    exact = solved.certificate.entry_gap == 0
+    known = None
+    if asked.drawn is not None:
+        expected, worst = expected_and_worst(gains_drawn(asked.drawn, left))
+        names = tuple(code for code, one in zip(asked.bounds, held, strict=True) if one)
+        known = Uncertainty(expected, worst, DRAWS, names)
+    unused = plan.budget - problem.budget
     return Allocation(
-        status="optimal",
+        status="optimal" if exact else "near_optimal",
         adopted=True,
-        why="first allocation" if previous is None else "budget moves to where it does most good",
-        budget=portfolio.plan.budget,
-        spent=float(filled.spend.sum() + entry.sum()),
-        gain=float(terms.gain(filled.z, filled.y).sum()),
+        why="first allocation" if asked.previous is None else "budget moves to where it does most good",
+        budget=plan.budget,
+        spent=float(filled.spend.sum() + problem.fixed[solved.on].sum()) + unused,
+        gain=float(asked.terms.gains(left).sum()),
         marginal_value_of_budget=filled.price,
-        markets=plans,
-        certificate=certificate,
+        markets=_plans(asked, solved, left, likely, held),
+        certificate=solved.certificate,
+        marginal_value_of_caps=dict(zip(sorted(plan.regions), filled.region_price.tolist(), strict=False)),
+        uncertainty=known,
     )
 
 
-def _bounds(
-    portfolio: Portfolio,
-    codes: tuple[str, ...],
-    previous: Mapping[str, MarketPlan] | None,
-    entering: tuple[str, ...],
-) -> _Bounds:
-    """Spend bounds, and the same narrowed by the change limit max(floor, share of the previous spend)."""
-    plan = portfolio.plan
-    markets = [portfolio.markets[code] for code in codes]
-    low = np.array([market.spend_low for market in markets])
-    high = np.array([np.inf if market.spend_high is None else market.spend_high for market in markets])
-    high = np.minimum(high, plan.budget)
-    limited_low, limited_high = low.copy(), high.copy()
-    for at, code in enumerate(codes):
-        if previous is None or code not in previous or code in entering:
-            continue
-        before = previous[code].spend
-        limit = max(plan.change_limit_floor, plan.change_limit_share * before)
-        limited_low[at] = min(max(low[at], before - limit), high[at])
-        limited_high[at] = max(min(high[at], before + limit), limited_low[at])
-    return _Bounds(codes, low, high, limited_low, limited_high)
-
-
-def _plans(
-    terms: Terms, filled: Filled, bounds: _Bounds, entry: Vector, previous: Mapping[str, MarketPlan] | None
-) -> dict[str, MarketPlan]:
-    promotion, quality = terms.promotion(filled.z), terms.quality(filled.y)
+def _plans(asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: np.ndarray) -> dict[str, MarketPlan]:
+    terms, filled, previous = asked.terms, solved.filled, asked.previous or {}
+    z, y = 1 - left
+    caps = asked.portfolio.plan.regions
+    capped = {name for name, price in zip(sorted(caps), filled.region_price, strict=False) if price > 0}
+    rows = zip(
+        asked.bounds.items(), solved.on.tolist(), _whole(solved, filled.spend, 0.0).tolist(),
+        *terms.costs(left).tolist(),
+        _whole(solved, filled.idle, 0.0).tolist(), (terms.p0 + z * (terms.p_max - terms.p0)).tolist(),
+        (terms.u + y * (1 - terms.u)).tolist(), _whole(solved, filled.own_price, 0.0).tolist(), likely.tolist(),
+        held.tolist(), solved.worth.tolist(), strict=True,
+    )  # fmt: skip
     plans = {}
-    for at, code in enumerate(terms.codes):
-        spend = float(filled.spend[at] + entry[at])
-        before = previous[code].spend if previous and code in previous else None
-        binding = _binding(filled, bounds, at)
-        change = 0.0 if before is None else spend - before
-        plans[code] = MarketPlan(
-            spend=spend,
-            promotion=float(promotion[at]),
-            quality=float(quality[at]),
-            entry=float(entry[at]),
-            idle=float(filled.idle[at]),
-            p=float(terms.p0[at] + filled.z[at] * (terms.p_max[at] - terms.p0[at])),
-            q=float(terms.u[at] + filled.y[at] * (1 - terms.u[at])),
-            marginal_return=float(filled.own_price[at]),
-            change=change,
-            binding=binding,
-            reason=_reason(code, before, spend, float(promotion[at]), float(quality[at]), float(terms.u[at]), binding),
+    for (code, bounds), on, spend, promotion, quality, idle, p, q, own, sure, kept, worth in rows:
+        market, before = asked.portfolio.markets[code], previous.get(code)
+        if not on and market.status == "candidate":
+            continue
+        total = spend + bounds.entry if on else market.spent
+        binding = _binding(bounds, spend, idle, kept) if on else ("minimum viable spend",)
+        one = MarketPlan(
+            spend=total,
+            promotion=promotion,
+            quality=quality,
+            entry=bounds.entry if on else 0.0,
+            idle=idle,
+            p=p,
+            q=q,
+            marginal_return=own if on else worth,
+            change=0.0 if before is None else total - before.spend,
+            binding=(*binding, f"cap of {market.region}") if market.region in capped else binding,
+            reason="",
+            left=max(0.0, total - market.spent),
+            u=asked.u.get(code, DEFAULT_U),
+            r=asked.r.get(code),
+            n=asked.precision.n.get(code),
+            likely=None if np.isnan(sure) else sure,
         )
+        plans[code] = msgspec.structs.replace(one, reason=sentence(code, one, before, filled.price))
     return plans
 
 
-def _binding(filled: Filled, bounds: _Bounds, at: int) -> tuple[str, ...]:
+def _binding(bounds: Bounds, spend: float, idle: float, held: bool) -> tuple[str, ...]:
+    if held:
+        return ("too uncertain to move",)
+    near = 1e-9 * max(1.0, spend)
     found = []
-    spend = filled.spend[at]
-    if spend <= bounds.limited_low[at] + 1e-9 and bounds.limited_low[at] > 0:
-        found.append("lower bound" if bounds.limited_low[at] == bounds.low[at] else "change limit down")
-    if spend >= bounds.limited_high[at] - 1e-9:
-        found.append("upper bound" if bounds.limited_high[at] == bounds.high[at] else "change limit up")
-    if filled.idle[at] > 1e-9:
+    if spend <= bounds.low + near and bounds.low > 0:
+        found.append(bounds.low_name)
+    if spend >= bounds.high - near and (bounds.high_name != bounds.low_name or not found):
+        found.append(bounds.high_name)
+    if idle > near:
         found.append("nothing left to buy")
     return tuple(found)
 
 
-def _reason(
-    code: str, before: float | None, spend: float, promotion: float, quality: float, u: float, binding: tuple[str, ...]
-) -> str:
-    moved = "new" if before is None else f"{(spend - before) / before:+.0%}" if before > 0 else f"{spend - before:+.1f}"
-    limits = f"; {', '.join(binding)}" if binding else ""
-    return f"{code}: {moved}, u {u:.2f}, promotion {promotion:.1f} + quality {quality:.1f}{limits}"
-
-
-def _within_dead_band(
-    allocation: Allocation, portfolio: Portfolio, previous: Mapping[str, MarketPlan] | None
-) -> Allocation:
+def _within_dead_band(allocation: Allocation, portfolio: Portfolio, previous: Plans | None) -> Allocation:
     """Reject a plan that would move less than the dead-band's share of the budget (see ADR 3)."""
-    if previous is None or allocation.status != "optimal":
+    if previous is None or not allocation.adopted:
         return allocation
     moved = money_moved(allocation.markets, previous)
     band = portfolio.plan.dead_band * portfolio.plan.budget
@@ -210,7 +289,7 @@ def _within_dead_band(
     return msgspec.structs.replace(allocation, status="within_dead_band", adopted=False, why=why)
 
 
-def money_moved(now: Mapping[str, MarketPlan], before: Mapping[str, MarketPlan]) -> float:
+def money_moved(now: Plans, before: Plans) -> float:
     """Half the sum of absolute changes, promotion and quality counted apart, over all markets."""
     codes = sorted(set(now) | set(before))
     total = 0.0

@@ -3,41 +3,73 @@
 import msgspec
 import numpy as np
 
-from strategy.objective import Terms, Vector
+from strategy.objective import LEAST_LEFT, Vector
+from strategy.problem import Problem
 from strategy.water_filling import Filled
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """All in the plan's currency or relative to the gain; a sound answer has every number near 0.
+    """A sound answer has every number near 0.
 
-    overspent: spend beyond budget and bounds. kkt_residual: largest relative amount by which a market's own marginal
-    value is above the common one without its upper bound holding, or below without its lower one. duality_gap:
-    distance of the gain to an upper bound of every possible gain, relative.
+    overspent: money beyond the budget, a market's bounds, a region's cap, or what z and y cost, whichever is most.
+    kkt_residual: largest relative amount by which a market's next unit of money is worth more than its price although
+    no bound holds it, or its last one less. duality_gap: distance of the gain to an upper bound of every possible
+    gain with these markets on, relative. entry_gap: part of the gain that another choice of markets may have more.
     """
 
     overspent: float
     kkt_residual: float
     duality_gap: float
+    entry_gap: float = 0.0
 
 
-def certify(terms: Terms, filled: Filled, low: Vector, high: Vector, budget: float) -> Certificate:
-    """Check an answer of `fill` by the optimality conditions, independently of how it was found."""
-    spend, price = filled.spend, filled.price
-    beyond = np.maximum(np.maximum(low - spend, spend - high), 0).max(initial=0.0)
-    z, y = filled.z, filled.y
-    cost = terms.promotion(z) + terms.quality(y)
-    at_low, at_high = spend <= low + 1e-9, spend >= high - 1e-9
-    excess = np.where(at_high | (filled.idle > 0), 0.0, filled.own_price - price)
-    lack = np.where(at_low, 0.0, price - filled.own_price)
-    # max over X in [low, high] of V_i(X) - price X: a concave piece, reached where `fill` stands
-    free_z, free_y = terms.best_response(price)
-    free_cost = terms.promotion(free_z) + terms.quality(free_y)
-    inside = (free_cost >= low) & (free_cost <= high)
-    best = np.where(inside, terms.gain(free_z, free_y) - price * free_cost, terms.gain(z, y) - price * spend)
-    gain = float(terms.gain(z, y).sum())
-    bound = price * budget + float(best.sum())
+def certify(problem: Problem, filled: Filled) -> Certificate:
+    """Check an answer of `fill` by its prices alone, whatever way they were found.
+
+    For any prices L, L_R, L_i >= 0, with h_i(L_i) = max over z, y of gain - L_i cost, every feasible plan gains at most
+    L C + sum_R L_R cap_R + sum_i h_i(L_i) + max over x in [low, high] of (L_i - L - L_R) x.
+    """
+    terms, spend, left = problem.terms, filled.spend, filled.left
+    cost = terms.costs(left).sum(axis=0)
+    gain = float(terms.gains(left).sum())
+    over = [
+        problem.low - spend,
+        spend - problem.high,
+        cost - spend,
+        np.bincount(problem.region, spend, len(problem.caps)) - problem.caps,
+        np.array([spend.sum() - problem.budget, 0.0]),
+    ]
+    bound = _bound(problem, filled)
     return Certificate(
-        overspent=float(max(beyond, spend.sum() - budget, (cost - spend).max(initial=0.0), 0.0)),
-        kkt_residual=float(max(excess.max(initial=0.0), lack.max(initial=0.0)) / price),
+        overspent=float(max(one.max(initial=0.0) for one in over)),
+        kkt_residual=_residual(problem, filled),
         duality_gap=max(0.0, bound - gain) / max(gain, 1e-12),
     )
+
+
+def _bound(problem: Problem, filled: Filled) -> float:
+    terms, own = problem.terms, filled.own_price
+    common = filled.price + filled.region_price[problem.region]
+    # h is infinite in no market: at price 0 it is the gain at the caps of z and y
+    best = terms.left(np.maximum(own, terms.price_range[1] * 1e-3))
+    worth = (terms.gains(best) - own * terms.costs(best)).sum(axis=0)
+    margin = own - common
+    bounds = np.where(margin > 0, margin * problem.high, margin * problem.low)
+    finite = np.isfinite(problem.caps)
+    capped = float((filled.region_price[finite] * problem.caps[finite]).sum())
+    return filled.price * problem.budget + capped + float(worth.sum()) + float(bounds.sum())
+
+
+def _residual(problem: Problem, filled: Filled) -> float:
+    terms, left, spend = problem.terms, filled.left, filled.spend
+    common: Vector = filled.price + filled.region_price[problem.region]
+    steep = terms.steepness(left)
+    free = (terms.log + terms.linear) <= 0
+    more = np.where((left > LEAST_LEFT + 1e-9) & ~free, steep, 0.0).max(axis=0)
+    less = np.where((left < 1 - 1e-9) & ~free, steep, np.inf).min(axis=0)
+    near = 1e-9 * np.maximum(1.0, spend)
+    excess = np.where((spend >= problem.high - near) | (filled.idle > near), 0.0, more - common)
+    lack = np.where((spend <= problem.low + near) | np.isinf(less), 0.0, common - less)
+    split = np.where(np.isinf(less), 0.0, more - less)
+    worst = max(one.max(initial=0.0) for one in (excess, lack, split))
+    return float(worst / max(filled.price, terms.price_range[1]))

@@ -11,6 +11,7 @@ leaks what promotion brings in, so r and u scale the value of penetration.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,51 +24,79 @@ Vector = NDArray[np.float64]
 Z_CAP = 0.99
 Y_CAP = 0.95
 DEFAULT_U = 0.5
+LEAST_LEFT = np.array([[1 - Z_CAP], [1 - Y_CAP]])
+_NO_LOG_COST = 1e-300  # in place of 0: such a variable jumps from 0 to its cap at one price
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Arrays (n,) over markets in the order of their codes; money in the plan's currency per period."""
+    """What n markets are worth and cost; money in the plan's currency per period.
+
+    Rows of the (2, n) arrays: penetration, satisfaction. With w = 1 - z and w = 1 - y, what is left of each:
+    gain = value (1 - w), cost = -log ln w + linear (1 - w).
+    """
 
     codes: tuple[str, ...]
-    value_penetration: Vector  # A = a m (p_max - p0): gain at z = 1
-    value_quality: Vector  # B = b (1 - u): gain at y = 1
-    promotion_log: Vector  # c
-    promotion_linear: Vector  # S
-    quality_log: Vector  # d
-    quality_linear: Vector  # l/2
+    value: Vector  # (2, n): A = a m (p_max - p0) and B = b (1 - u), the gain at z = 1 and at y = 1
+    log: Vector  # (2, n): c and d
+    linear: Vector  # (2, n): S and l/2
     p0: Vector
     p_max: Vector
     u: Vector
 
-    def gain(self, z: Vector, y: Vector) -> Vector:
-        """Gain per market at z and y."""
-        return self.value_penetration * z + self.value_quality * y
+    def take(self, chosen: NDArray[np.intp]) -> "Terms":
+        """The terms of some of the markets."""
+        codes = tuple(self.codes[at] for at in chosen)
+        rows = (self.value[:, chosen], self.log[:, chosen], self.linear[:, chosen])
+        return Terms(codes, *rows, self.p0[chosen], self.p_max[chosen], self.u[chosen])
 
-    def promotion(self, z: Vector) -> Vector:
-        """Money for penetration z: C_promote with the linear parts of C_tech, C_culture and C_legal."""
-        return self.promotion_log * -np.log1p(-z) + self.promotion_linear * z
-
-    def quality(self, y: Vector) -> Vector:
-        """Money for satisfaction y: d phi(y) of C_tech and the rest of C_legal."""
-        return self.quality_log * -np.log1p(-y) + self.quality_linear * y
-
-    def best_response(self, price: Vector | float) -> tuple[Vector, Vector]:
-        """z and y that maximise gain - price * cost, price > 0.
+    def left(self, price: Vector | float) -> Vector:
+        """w (2, n) that maximises gain - price * cost, price > 0 (one, or one per market).
 
         z = clip(1 - L c/(A - L S), 0, .99), 0 where A <= L S; y = clip(1 - L d/(B - L l/2), 0, .95) likewise.
         """
-        return (
-            _best(price, self.value_penetration, self.promotion_log, self.promotion_linear, Z_CAP),
-            _best(price, self.value_quality, self.quality_log, self.quality_linear, Y_CAP),
-        )
+        log = np.maximum(self.log, _NO_LOG_COST)
+        result: Vector = np.maximum(log / np.maximum(self.value / price - self.linear, log), LEAST_LEFT)
+        return result
 
+    def gains(self, left: Vector) -> Vector:
+        """Gain (2, n) of penetration and of satisfaction."""
+        return self.value * (1 - left)
 
-def _best(price: Vector | float, value: Vector, log_cost: Vector, linear_cost: Vector, cap: float) -> Vector:
-    margin = value - price * linear_cost
-    positive = margin > 0
-    best = 1 - price * log_cost / np.where(positive, margin, 1.0)
-    return np.where(positive, np.clip(best, 0.0, cap), 0.0)
+    def costs(self, left: Vector) -> Vector:
+        """Money (2, n) for penetration (promotion) and for satisfaction (quality)."""
+        return self.linear * (1 - left) - self.log * np.log(left)
+
+    def steepness(self, left: Vector) -> Vector:
+        """Gain per money (2, n) of the next little bit: value/(log/w + linear); 0 where that is free or worthless."""
+        price = self.log / left + self.linear
+        free = price <= 0
+        return np.where(free, 0.0, self.value / np.where(free, 1.0, price))
+
+    def cost_slope(self, left: Vector, price: Vector | float) -> Vector:
+        """d cost / d ln price (n,) of the best response; 0 where it stands at 0 or at a cap."""
+        per_price = self.value / price
+        inside = (left < 1) & (left > LEAST_LEFT)
+        slope = (self.log + self.linear * left) * per_price / np.where(inside, per_price - self.linear, 1.0)
+        result: Vector = -np.where(inside, slope, 0.0).sum(axis=0)
+        return result
+
+    @cached_property
+    def most(self) -> Vector:
+        """Money (n,) that buys all there is to buy: z and y at their caps, where they are worth anything."""
+        worth = self.value > 0
+        result: Vector = np.where(worth, self.costs(np.broadcast_to(LEAST_LEFT, self.value.shape)), 0.0).sum(axis=0)
+        return result
+
+    @cached_property
+    def price_range(self) -> tuple[float, float]:
+        """Prices at and above which nothing is bought, and at and below which everything is (free things aside)."""
+        first = self.steepness(np.ones_like(self.value))
+        last = self.steepness(np.broadcast_to(LEAST_LEFT, self.value.shape))
+        bought = last > 0
+        if not bought.any():
+            return 1.0, 0.5
+        return float(first.max()) * (1 + 1e-12), float(last[bought].min()) * (1 - 1e-12)
 
 
 def terms_of(
@@ -82,28 +111,39 @@ def terms_of(
     """
     plan = portfolio.plan
     worth = portfolio.values
-    markets = [portfolio.markets[code] for code in codes]
-    user = np.clip(np.array([_checked("u", code, u.get(code, DEFAULT_U)) for code in codes]), 0.05, 0.95)
-    growth = np.clip(np.array([_checked("r", code, r.get(code) or 0.0) for code in codes]), -0.5, 0.5)
-    p_max = np.array([market.p_max for market in markets])
-    p0 = np.minimum([market.p0 for market in markets], 0.99 * p_max)
-    value = np.array([worth[code] for code in codes])
-    linear = np.array([market.g + market.f * (1 - market.culture) + market.l / 2 for market in markets])
+    rows = [
+        (
+            one.p_max, one.p0, worth[code], one.g + one.f * (1 - one.culture) + one.l / 2, one.c, one.d, one.l / 2,
+            _checked("u", code, u.get(code, DEFAULT_U)), _checked("r", code, r.get(code) or 0.0),
+        )
+        for code, one in ((code, portfolio.markets[code]) for code in codes)
+    ]  # fmt: skip
+    p_max, p0, value, linear, log_z, log_y, half_legal, user, growth = np.array(rows, np.float64).reshape(-1, 9).T
+    p0 = np.minimum(p0, 0.99 * p_max)
+    user = np.clip(user, 0.05, 0.95)
     return Terms(
         codes=codes,
-        value_penetration=value * np.exp(plan.rho * growth) * user**plan.theta * (p_max - p0),
-        value_quality=value * (1 - user),
-        promotion_log=np.array([market.c for market in markets]),
-        promotion_linear=linear * (p_max - p0) / p_max,
-        quality_log=np.array([market.d for market in markets]),
-        quality_linear=np.array([market.l / 2 for market in markets]),
+        value=np.stack(
+            [
+                plan.penetration_weight * value * multiplier(plan.rho, plan.theta, user, growth) * (p_max - p0),
+                plan.satisfaction_weight * value * (1 - user),
+            ]
+        ),
+        log=np.stack([log_z, log_y]),
+        linear=np.stack([linear * (p_max - p0) / p_max, half_legal]),
         p0=p0,
         p_max=p_max,
         u=user,
     )
 
 
+def multiplier(rho: float, theta: float, u: Vector, r: Vector) -> Vector:
+    """m = exp(rho r) u^theta: how growth and experience scale the value of penetration; r clipped to [-.5, .5]."""
+    result: Vector = np.exp(rho * np.clip(r, -0.5, 0.5)) * u**theta
+    return result
+
+
 def _checked(name: str, code: str, value: float) -> float:
-    if not np.isfinite(value) or (name == "u" and not 0 <= value <= 1):
+    if not -np.inf < value < np.inf or (name == "u" and not 0 <= value <= 1):
         raise BadMetrics(f"{name} of {code} is {value}. Operator action: the previous allocation stays; see metrics.")
     return float(value)

@@ -13,10 +13,15 @@ from strategy.errors import BadPortfolio
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+MONEY = ("c", "d", "l", "f", "o", "g", "spend_low", "spend_high", "spend", "spent", "pinned", "spend_minimum")
 
 
 class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One national market; money in the plan's currency per period, penetrations in [0, 1]."""
+    """One national market; money per period in `currency` (None = the plan's), penetrations in [0, 1].
+
+    Costs: c market selection, d data adaptation, l legal compliance, f culture integration, o technology output, g
+    technology per penetration; `income` stays in one currency for all, since it only compares markets.
+    """
 
     population: Positive
     income: Positive
@@ -33,7 +38,13 @@ class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: Literal["entered", "candidate", "excluded"] = "entered"
     spend_low: NotNegative = 0.0
     spend_high: float | None = None
-    spend: NotNegative | None = None  # actual spend this period, where known
+    spend: NotNegative | None = None  # actual spend this period, where known; only t is made of it
+    spent: NotNegative = 0.0  # money already gone in the running period: a plan can only add to it
+    pinned: NotNegative | None = None  # spend fixed by hand
+    spend_minimum: NotNegative = 0.0  # least spend that does any good: this much at least, or nothing
+    legal_ready: bool = True  # False: no entry, no spend
+    region: str = ""
+    currency: str | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +59,13 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rho: NotNegative = 2.0
     theta: NotNegative = 1.0
     weights: tuple[float, float, float, float] = (0.25, 0.25, 0.25, 0.25)
+    penetration_weight: NotNegative = 1.0  # scales every a_i
+    satisfaction_weight: NotNegative = 1.0  # scales every b_i
+    move_confidence: Share = (
+        0.8  # moves that are less probably right are held back, where the metrics' errors are known
+    )
+    regions: dict[str, NotNegative] = {}  # region -> most that its markets may spend together
+    currencies: dict[str, Positive] = {}  # currency -> units of the plan's currency for one unit of it
 
 
 class Portfolio(msgspec.Struct, frozen=True):
@@ -64,6 +82,16 @@ class Portfolio(msgspec.Struct, frozen=True):
         return {code: 100 * value / largest for code, value in raw.items()}
 
 
+def actual_spend(portfolio: Portfolio) -> dict[str, float | None]:
+    """What each market spends now, in the plan's currency; None where that or its currency's rate is not known."""
+    rates = portfolio.plan.currencies | {portfolio.plan.currency: 1.0}
+    found: dict[str, float | None] = {}
+    for code, market in portfolio.markets.items():
+        rate = rates.get(market.currency or portfolio.plan.currency)
+        found[code] = None if market.spend is None or rate is None else market.spend * rate
+    return found
+
+
 def load_portfolio(path: Path | None = None) -> Portfolio:
     """The portfolio of a TOML file, or the shipped one.
 
@@ -78,22 +106,62 @@ def load_portfolio(path: Path | None = None) -> Portfolio:
 
 
 def portfolio_of(content: dict[str, Any]) -> Portfolio:
-    """The portfolio of parsed content: tables `plan`, `defaults` and `markets.<code>`."""
+    """The portfolio of parsed content: tables `plan`, `defaults`, `regions`, `currencies` and `markets.<code>`."""
     defaults = content.get("defaults", {})
     if not content.get("markets"):
         raise BadPortfolio("the market table names no market. Operator action: add one under [markets.<code>].")
     where = "plan"
     try:
-        plan = checked_plan(msgspec.convert(content.get("plan", {}), Plan))
+        plan = checked_plan(msgspec.convert(_plan_fields(content), Plan))
         markets = {}
         for code, fields in sorted(content["markets"].items()):
             where = f"markets.{code}"
             markets[code] = checked_market(msgspec.convert(defaults | fields, Market))
+            _check_names(plan, markets[code])
     except (msgspec.ValidationError, BadPortfolio, TypeError) as error:
         raise BadPortfolio(
             f"the market table cannot be used: [{where}] {error}. Operator action: mend that field."
         ) from error
     return Portfolio(plan, markets)
+
+
+def _plan_fields(content: dict[str, Any]) -> dict[str, Any]:
+    """The table `plan`, with `[regions.<name>] cap = ...` and `[currencies]` put into it."""
+    caps = {}
+    for name, region in content.get("regions", {}).items():
+        if not isinstance(region, dict) or set(region) != {"cap"}:
+            raise BadPortfolio(f"regions.{name} needs one field, cap")
+        caps[name] = region["cap"]
+    extra = {name: value for name, value in (("regions", caps), ("currencies", content.get("currencies"))) if value}
+    fields: dict[str, Any] = content.get("plan", {}) | extra
+    return fields
+
+
+def _check_names(plan: Plan, market: Market) -> None:
+    if market.currency not in (None, plan.currency) and market.currency not in plan.currencies:
+        raise BadPortfolio(f"currency = {market.currency!r} has no rate in [currencies]")
+    if market.region and market.region not in plan.regions:
+        raise BadPortfolio(f"region = {market.region!r} has no cap in [regions]")
+
+
+def in_plan_currency(portfolio: Portfolio) -> Portfolio:
+    """The same portfolio with all money in the plan's currency.
+
+    Raises:
+        BadPortfolio: a market's currency has no rate.
+    """
+    plan, markets = portfolio.plan, {}
+    for code, market in portfolio.markets.items():
+        if market.currency in (None, plan.currency):
+            continue
+        rate = plan.currencies.get(market.currency)
+        if rate is None:
+            raise BadPortfolio(
+                f"markets.{code}: currency = {market.currency!r} has no rate. Operator action: add it to [currencies]."
+            )
+        money = {name: value * rate for name in MONEY if (value := getattr(market, name)) is not None}
+        markets[code] = msgspec.structs.replace(market, **money, currency=None)
+    return Portfolio(plan, portfolio.markets | markets) if markets else portfolio
 
 
 def checked_market(market: Market) -> Market:
@@ -102,6 +170,15 @@ def checked_market(market: Market) -> Market:
         raise BadPortfolio(f"p0 = {market.p0} is not below p_max = {market.p_max}")
     if market.spend_high is not None and market.spend_high < market.spend_low:
         raise BadPortfolio(f"spend_high = {market.spend_high} is below spend_low = {market.spend_low}")
+    high = math.inf if market.spend_high is None else market.spend_high
+    if market.spend_minimum > high:
+        raise BadPortfolio(f"spend_minimum = {market.spend_minimum} is above spend_high = {high}")
+    if market.pinned is not None and not market.spend_low <= market.pinned <= high:
+        raise BadPortfolio(
+            f"pinned = {market.pinned} is outside spend_low = {market.spend_low} and spend_high = {high}"
+        )
+    if not market.legal_ready and max(market.spend_low, market.pinned or 0.0) > 0:
+        raise BadPortfolio("legal_ready = false forbids spend, but spend_low or pinned demand it")
     return market
 
 

@@ -2,9 +2,11 @@
 
 import msgspec
 
-from strategy.allocate import Allocation, MarketPlan, allocate
+from strategy.allocate import allocate
 from strategy.errors import StrategyError
+from strategy.plans import Allocation, MarketPlan
 from strategy.portfolio import Portfolio
+from strategy.uncertainty import Precision
 from streams.contracts import AllocationRecord, ShiftRecord
 
 
@@ -14,7 +16,7 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
     if previous is not None:
         before = msgspec.convert(previous.allocation, Allocation).markets
     try:
-        answer = allocate(portfolio, shift.u, shift.r, before)
+        answer = allocate(portfolio, shift.u, shift.r, before, Precision(shift.n, shift.u_se, shift.r_se))
     except StrategyError as error:
         answer = Allocation("failed", False, str(error), portfolio.plan.budget, 0, 0, 0, before or {})
     left = {code: -plan.spend for code, plan in (before or {}).items() if code not in answer.markets}

@@ -1,8 +1,11 @@
 """Charts as HTML pages that need nothing from anywhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as plotly
+
+from strategy.plans import Allocation
+from strategy.scenarios import Point
 
 COSTS = {
     "c": "market selection",
@@ -31,6 +34,31 @@ def macro_f1_bars(model: Mapping[str, float], baseline: Mapping[str, float]) -> 
     if baseline:
         bars["TF-IDF + linear SVM"] = [baseline[language] for language in model]
     return _bars("Macro-F1 per language", list(model), bars, "group")
+
+
+def allocation_bars(scenarios: Mapping[str, Allocation], unit: str) -> str:
+    """Spend per market of allocations side by side."""
+    codes = sorted({code for one in scenarios.values() for code in one.markets})
+    bars = {
+        name: [one.markets[code].spend if code in one.markets else 0.0 for code in codes]
+        for name, one in scenarios.items()
+    }
+    return _bars(f"Spend per market ({unit})", codes, bars, "group")
+
+
+def curve_lines(name: str, points: Sequence[Point], unit: str) -> str:
+    """Spend per market along one number, where there is a plan."""
+    known = [point for point in points if point.spend]
+    codes = sorted({code for point in known for code in point.spend})
+    at = [point.value for point in known]
+    lines = [plotly.Scatter(name=code, x=at, y=[point.spend.get(code, 0.0) for point in known]) for code in codes]
+    layout = {
+        "title": {"text": f"Spend per market along {name} ({unit})"},
+        "xaxis": {"title": {"text": name}},
+        "template": "plotly_white",
+    }
+    page: str = plotly.Figure(lines, layout).to_html(include_plotlyjs=True, full_html=True)
+    return page
 
 
 def _bars(title: str, names: list[str], bars: Mapping[str, list[float]], mode: str) -> str:

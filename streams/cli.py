@@ -10,14 +10,13 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import cli_ledger, cli_model, cli_operate, cli_profiles
+from streams import cli_ledger, cli_model, cli_operate, cli_plan, cli_profiles
 from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
-from streams.settings import Settings, load_settings
+from streams.settings import load_settings
 
 EXIT_CODES = "Exit codes: 0 done, 1 not complete, 2 bad input or settings, 75 start it again, 78 an operator is needed."
 
@@ -33,6 +32,7 @@ topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 app.add_typer(bench_app, name="bench")
 app.add_typer(topics_app, name="topics")
 cli_operate.add_commands(app)
+cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_model.add_commands(app)
 cli_ledger.add_commands(app)
@@ -255,64 +255,6 @@ def page(
 
 
 @app.command()
-def plan(
-    metrics: Annotated[
-        Path | None, typer.Option(help='JSON {"u": {"BR": 0.6}, "r": {"BR": null}}; default: what Redis holds now.')
-    ] = None,
-    profiles: Annotated[Path | None, typer.Option(help="Markets and budget (TOML); default: those in force.")] = None,
-    budget: Annotated[float | None, typer.Option(min=1, help="Another budget than the file's.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Solve for the best allocation; writes nothing. Example: `marketpulse plan --metrics m.json --budget 1500`"""
-    from strategy.allocate import allocate
-    from strategy.portfolio import load_portfolio
-    from streams.reader import Reader
-
-    settings = load_settings()
-    portfolio = load_portfolio(profiles or settings.portfolio)
-    if profiles is None and metrics is None:
-        with Reader(settings.redis, settings.prefix) as reader:
-            portfolio = reader.portfolio() or portfolio
-    if budget is not None:
-        portfolio = msgspec.structs.replace(portfolio, plan=msgspec.structs.replace(portfolio.plan, budget=budget))
-    u, r = _metrics(settings, metrics)
-    allocation = allocate(portfolio, u, r)
-    if as_json:
-        sys.stdout.write(msgspec.json.encode(allocation).decode() + "\n")
-        return
-    table = Table("market", "spend", "promotion", "quality", "p", "q", "marginal return", title=allocation.why)
-    for code, one in allocation.markets.items():
-        table.add_row(
-            code, *(f"{value:,.1f}" for value in (one.spend, one.promotion, one.quality)),
-            *(f"{value:.3f}" for value in (one.p, one.q)), f"{one.marginal_return:.5f}",
-        )  # fmt: skip
-    table.caption = (
-        f"{allocation.status}; {allocation.spent:,.1f} of {allocation.budget:,.1f} ({portfolio.plan.currency}); "
-        f"marginal value of budget {allocation.marginal_value_of_budget:.5f}"
-    )
-    Console().print(table)
-
-
-def _metrics(settings: Settings, file: Path | None) -> tuple[dict[str, float], dict[str, float | None]]:
-    if file is None:
-        from streams.reader import Reader
-
-        with Reader(settings.redis, settings.prefix) as reader:
-            day = {code: one.windows["24h"] for code, one in reader.snapshot().metrics.items()}
-        return {code: one.u.value for code, one in day.items()}, {
-            code: None if one.r is None else one.r.value for code, one in day.items()
-        }
-    content_type = dict[str, dict[str, float | None]]
-    try:
-        content = msgspec.json.decode(file.read_bytes(), type=content_type)
-    except (OSError, msgspec.DecodeError) as error:
-        raise BadInput(
-            f'{file}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
-        ) from error
-    return {code: value for code, value in content.get("u", {}).items() if value is not None}, content.get("r", {})
-
-
-@app.command()
 def classify(
     text: Annotated[str, typer.Argument(help="Any text.")],
     lang: Annotated[str | None, typer.Option(help="BCP 47 tag, for the language's calibration.")] = None,
@@ -408,6 +350,17 @@ def bench_pipeline(
 
     with shown_events("counting", _progress) as say:
         _bench(measure(load_settings(), bench_texts(texts, data), rounds, say), as_json)
+
+
+@bench_app.command("allocate")
+def bench_allocate(rounds: Annotated[int, typer.Option(min=3)] = 15, as_json: Json = False) -> None:
+    """The allocator by number of markets, and against SciPy's SLSQP on the same decisions. Needs no servers.
+
+    Example: `marketpulse bench allocate --json`
+    """
+    from strategy.bench import bench_allocate as measure
+
+    _bench(measure(rounds), as_json)
 
 
 def _bench(result: dict[str, object], as_json: bool) -> None:

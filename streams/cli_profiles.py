@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from strategy.portfolio import Portfolio, load_portfolio
+from strategy.portfolio import Market, Portfolio, load_portfolio
 from streams.compacted import read_all, write_all
 from streams.contracts import MuteRecord, encode
 from streams.country_codes import ALIASES, MARKETS
@@ -120,15 +120,28 @@ def profiles_ls(as_json: Json = False) -> None:
         }
         sys.stdout.write(msgspec.json.encode(content).decode() + "\n")
         return
-    table = Table("market", "origin", "status", "spend low", "high", "now", "p0", "p max", "costs c d l f o")
+    table = Table("market", "origin", "status", "spend low", "high", "now", "p0", "p max", "costs c d l f o", "limits")
     for code, one in now.markets.items():
         bounds = ("-" if value is None else f"{value:,.0f}" for value in (one.spend_low, one.spend_high, one.spend))
         costs = " ".join(f"{value:,.0f}" for value in (one.c, one.d, one.l, one.f, one.o))
-        table.add_row(code, profiles.origin(code), one.status, *bounds, f"{one.p0:.2f}", f"{one.p_max:.2f}", costs)
+        table.add_row(
+            code, profiles.origin(code), one.status, *bounds, f"{one.p0:.2f}", f"{one.p_max:.2f}", costs, _limits(one)
+        )
     table.caption = f"plan from {profiles.origin(PLAN_KEY)}: budget {now.plan.budget:,.0f} ({now.plan.currency})"
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     for letter in profiles.bad:
         sys.stdout.write(f"refused at offset {letter.offset}: {letter.message}\n")
+
+
+def _limits(market: Market) -> str:
+    """The rarer limits of a market in words."""
+    named = [
+        ("pinned", market.pinned), ("at least", market.spend_minimum or None), ("spent", market.spent or None)
+    ]  # fmt: skip
+    words = [f"{name} {value:,.0f}" for name, value in named if value is not None]
+    words += [] if market.legal_ready else ["not legally ready"]
+    words += [f"in {one}" for one in (market.region, market.currency) if one]
+    return ", ".join(words)
 
 
 def _read_profiles(settings: Settings) -> Profiles:

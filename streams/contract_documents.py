@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from strategy.plans import Allocation
+from strategy.scenarios import Metrics, PlanAnswer
 from streams.contracts import (
     AlertRecord,
     AllocationRecord,
@@ -37,6 +39,13 @@ CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
     "market.mutes": (MuteRecord, "receive", "mute id"),
 }
 """Topic, `#` and a name where a topic has several -> (wire type, what Marketpulse does with it, Kafka key)."""
+
+PLAN: dict[str, type[msgspec.Struct]] = {
+    "plan.metrics": Metrics,
+    "plan.allocation": Allocation,
+    "plan.answer": PlanAnswer,
+}
+"""Name -> what `marketpulse plan` reads and prints; no topics."""
 
 
 def _file(entry: str) -> str:
@@ -86,6 +95,7 @@ def asyncapi() -> dict[str, Any]:
 def documents() -> dict[str, bytes]:
     """File name -> content of every generated document."""
     found = {_file(entry): schema_of(contract) for entry, (contract, _, _) in CONTRACTS.items()}
+    found |= {_file(name): schema_of(contract) for name, contract in PLAN.items()}
     return {
         name: msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
         for name, content in (found | {"asyncapi.json": asyncapi()}).items()

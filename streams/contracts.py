@@ -170,7 +170,10 @@ class AlertRecord(msgspec.Struct, frozen=True):
 
 
 class ShiftRecord(msgspec.Struct, frozen=True):
-    """A threshold shift in `market.shifts`, with the metrics of all markets at that step."""
+    """A threshold shift in `market.shifts`, with the metrics of all markets at that step.
+
+    `n` (events of the last 24 h), `u_se` and `r_se` (standard errors) per market say how sure u and r are.
+    """
 
     id: str
     seq: int
@@ -181,6 +184,9 @@ class ShiftRecord(msgspec.Struct, frozen=True):
     r: dict[str, float | None]
     evidence: dict[str, Any] = {}
     profiles: int = 0  # offset in market.profiles up to which the answer must have read
+    n: dict[str, int] = {}
+    u_se: dict[str, float] = {}
+    r_se: dict[str, float] = {}
     v: int = CONTRACT_VERSION
 
 

@@ -318,18 +318,30 @@ class RollUp:
             if evidence is not None:
                 found.append((market, evidence))
         found.sort(key=lambda pair: ("surge" not in pair[1], pair[0]))
-        u = {market: one.windows["24h"].u.value for market, one in metrics.items()}
-        r = {market: None if (day := one.windows["24h"]).r is None else day.r.value for market, one in metrics.items()}
+        days = {market: one.windows["24h"] for market, one in metrics.items()}
+        everything = ShiftRecord(
+            id=f"initial-{step}",
+            seq=step,
+            cause="initial",
+            market=None,
+            stream_time=stream_ms,
+            u={market: day.u.value for market, day in days.items()},
+            r={market: None if day.r is None else day.r.value for market, day in days.items()},
+            profiles=context.profiles,
+            n={market: day.n for market, day in days.items()},
+            u_se={market: day.u.se for market, day in days.items()},
+            r_se={market: day.r.se for market, day in days.items() if day.r is not None},
+        )
+        of = msgspec.structs.replace
         if ready and not self.common.started:
             self.common.started = True
-            return [ShiftRecord(f"initial-{step}", step, "initial", None, stream_ms, u, r, {}, context.profiles)]
+            return [everything]
         shifts = [
-            ShiftRecord(f"shift-{step}-{market}", step, "shift", market, stream_ms, u, r, evidence, context.profiles)
+            of(everything, id=f"shift-{step}-{market}", cause="shift", market=market, evidence=evidence)
             for market, evidence in found
         ]
         if context.profiles_changed and self.common.started:
-            record = ShiftRecord(f"profile-{step}", step, "profile", None, stream_ms, u, r, {}, context.profiles)
-            shifts.insert(0, record)
+            shifts.insert(0, of(everything, id=f"profile-{step}", cause="profile"))
         return shifts
 
 

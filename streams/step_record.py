@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from strategy.portfolio import Portfolio
+from strategy.portfolio import Portfolio, actual_spend
 from streams.contracts import AlertRecord, AllocationRecord, PartitionMark, ShiftRecord, StepRecord, encode
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
@@ -130,5 +130,5 @@ def cut_of(record: StepRecord) -> CutStep:
 def spending_of(portfolio: Portfolio, allocation: AllocationRecord | None) -> Spending:
     """What t and F need to know of portfolio and allocation in force."""
     plan = portfolio.plan
-    actual = {code: market.spend for code, market in portfolio.markets.items()}
+    actual = actual_spend(portfolio)
     return Spending(actual, {} if allocation is None else allocation.spend, plan.budget, plan.weights)

@@ -128,4 +128,6 @@ def _allocation(snapshot: Snapshot) -> dict[str, Any] | None:
         "spent": one.allocation.get("spent"),
         "currency": snapshot.portfolio.plan.currency if snapshot.portfolio else "",
         "marginal_value_of_budget": one.allocation.get("marginal_value_of_budget"),
+        "gain": one.allocation.get("gain"),
+        "uncertainty": one.allocation.get("uncertainty"),
     }

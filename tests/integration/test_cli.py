@@ -80,6 +80,44 @@ def test_plan_solves_without_servers(cli: Cli, tmp_path: Path) -> None:
     assert "marginal value of budget" in cli("plan", "--metrics", str(metrics), **nowhere).stdout
 
 
+def test_plan_compares_scenarios_and_draws_curves(cli: Cli, tmp_path: Path) -> None:
+    """A previous plan, a scenario file, a curve, each as JSON, table and picture."""
+    metrics, scenario, before = tmp_path / "m.json", tmp_path / "lean.toml", tmp_path / "a.json"
+    picture = tmp_path / "curve.html"
+    metrics.write_text('{"u": {"BR": 0.7}, "n": {"BR": 900}, "u_se": {"BR": 0.01}}')
+    scenario.write_text("[u]\nBR = 0.48\n")
+    before.write_text(cli("plan", "--metrics", str(metrics), "--json").stdout)
+    asked = ("plan", "--metrics", str(metrics), "--previous", str(before))
+    answer = json.loads(cli(*asked, "--scenario", str(scenario), "--json").stdout)
+    assert ["now", "lean"] == list(answer["scenarios"])
+    assert "u fell from .70 to .48 (n = 900)" in answer["scenarios"]["lean"]["markets"]["BR"]["reason"]
+    assert "lean" in cli(*asked, "--scenario", str(scenario)).stdout
+    curve = json.loads(cli(*asked, "--budget", "1500..2500", "--picture", str(picture), "--json").stdout)
+    assert (1_500.0, 2_500.0) == (curve["curve"][0]["value"], curve["curve"][-1]["value"])
+    assert "Spend per market along budget" in picture.read_text("utf-8")
+
+
+def test_learn_reads_the_topic_or_a_file(cli: Cli, tmp_path: Path) -> None:
+    """No allocation yet: no proposal; two answers five days apart: one proposal per market that was measured."""
+    cli("topics", "create")
+    done = cli("learn", "--json")
+    assert "[]" == done.stdout.strip(), done.stderr
+    lines = []
+    for day, u in enumerate((0.5, 0.52)):
+        metrics = tmp_path / "m.json"
+        metrics.write_text(json.dumps({"u": {"BR": u}, "n": {"BR": 900}}))
+        plan = json.loads(cli("plan", "--metrics", str(metrics), "--json").stdout)
+        record = {"id": str(day), "seq": day, "cause": "shift", "market": "BR", "stream_time": day * 5 * 86_400_000}
+        spend = {code: one["spend"] for code, one in plan["markets"].items()}
+        lines.append(json.dumps(record | {"status": plan["status"], "adopted": True, "spend": spend, "moves": {},
+                                          "allocation": plan}))  # fmt: skip
+    file = tmp_path / "allocations.jsonl"
+    file.write_text("\n".join(lines))
+    [proposal] = json.loads(cli("learn", "--allocations", str(file), "--json").stdout)
+    assert ("BR", 1, 50.0) == (proposal["market"], proposal["outcomes"], proposal["d"])
+    assert "BR" in cli("learn", "--allocations", str(file)).stdout
+
+
 def test_classify_says_label_and_topic(cli: Cli) -> None:
     """The shipped model on one text."""
     answer = json.loads(cli("classify", "this is terrible, I want my money back", "--lang", "en", "--json").stdout)
@@ -95,6 +133,7 @@ def test_classify_says_label_and_topic(cli: Cli) -> None:
         (("status",), {"MARKETPULSE_PREFIX": "No Spaces", "MARKETPULSE_DEVICE": "abacus"}, 2),
         (("publish", "no-such-file.jsonl"), {}, 2),
         (("plan", "--metrics", "no-such-file.json"), {}, 2),
+        (("plan", "--budget", "9..3"), {}, 2),
         (("classify", "x"), {"MARKETPULSE_DEVICE": "cuda"}, 2),
         (("classify", "x"), {"MARKETPULSE_MODEL_FOLDER": "no-such-folder"}, 2),
         (("worker",), {"MARKETPULSE_MODEL": "stub"}, 78),
@@ -190,6 +229,7 @@ def test_a_live_feed_is_published_for_as_long_as_asked(cli: Cli) -> None:
 def test_benchmarks_measure_against_a_baseline_in_the_same_run(cli: Cli) -> None:
     """Small ones, to see that they run: the figures of real ones stand in docs/benchmarks.md."""
     assert 0 < json.loads(cli("bench", "classify", "--texts", "100", "--json").stdout)["ratio"]
+    assert 1 < json.loads(cli("bench", "allocate", "--rounds", "3", "--json").stdout)["times_faster_than_slsqp"]
     assert 10_000 == json.loads(cli("bench", "engine", "--events", "10000", "--json").stdout)["accepted"]
     assert 0 < json.loads(cli("bench", "pipeline", "--texts", "500", "--json", timeout=150).stdout)["ratio"]
 

@@ -111,7 +111,8 @@ function show(view) {
     const cause = plan.cause === "shift" ? `shift of ${plan.market}` : plan.cause;
     byId("allocation").textContent =
       `${cause}, ${time(plan.stream_time)}: ${plan.why}. ${number(plan.spent)} of ${number(plan.budget)} (${plan.currency}); ` +
-      `one more unit of money would gain ${number(plan.marginal_value_of_budget, 4)}.`;
+      `one more unit of money would gain ${number(plan.marginal_value_of_budget, 4)}.` +
+      (plan.uncertainty ? ` Gain ${number(plan.uncertainty.expected, 1)} expected, ${number(plan.uncertainty.worst, 1)} in the worst 5 %.` : "");
     byId("reasons").replaceChildren(...view.markets.filter((one) => one.reason).map((one) => element("li", {}, one.reason)));
   }
   const dead = Object.entries(view.dead_letters).map(([code, n]) => `${code} ${n}`).join(", ");

@@ -1,0 +1,133 @@
+"""What if: other metrics, other plans, other markets, side by side; and how the answer moves along one number."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from strategy.allocate import allocate
+from strategy.errors import BadMetrics, BadPortfolio
+from strategy.plans import Allocation, MarketPlan
+from strategy.portfolio import Market, Plan, Portfolio, checked_market, checked_plan
+from strategy.uncertainty import Precision, Stance
+
+
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `plan --metrics` reads: per market u in [0, 1], r per day (null = unknown), and how sure they are.
+
+    n: events that u was made of; u_se, r_se: standard errors. Without these nothing is said of uncertainty.
+    """
+
+    u: dict[str, float | None]
+    r: dict[str, float | None] = {}
+    n: dict[str, int] = {}
+    u_se: dict[str, float] = {}
+    r_se: dict[str, float] = {}
+
+
+class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A scenario file (TOML): fields of the plan, of markets and metrics that are otherwise than now."""
+
+    name: str = ""
+    plan: dict[str, Any] = {}
+    markets: dict[str, dict[str, Any]] = {}
+    u: dict[str, float] = {}
+    r: dict[str, float] = {}
+
+
+class Point(msgspec.Struct, frozen=True):
+    """The answer at one value of what is varied."""
+
+    value: float
+    status: str
+    gain: float
+    marginal_value_of_budget: float
+    spend: dict[str, float]
+
+
+class PlanAnswer(msgspec.Struct, frozen=True):
+    """What `plan --json` prints with scenarios or a curve: allocations by scenario (`now` first), points by value."""
+
+    scenarios: dict[str, Allocation]
+    varied: str | None = None
+    curve: list[Point] = []
+
+
+@dataclass(frozen=True)
+class Question:
+    """Everything that one plan is made from."""
+
+    portfolio: Portfolio
+    metrics: Metrics
+    previous: dict[str, MarketPlan] | None = None
+    stance: Stance = "point"
+
+    def answer(self) -> Allocation:
+        """The best allocation. Raises BadMetrics, BadPortfolio."""
+        u = {code: value for code, value in self.metrics.u.items() if value is not None}
+        precision = Precision(self.metrics.n, self.metrics.u_se, self.metrics.r_se)
+        return allocate(self.portfolio, u, self.metrics.r, self.previous, precision, self.stance)
+
+    def under(self, scenario: Overrides) -> "Question":
+        """The same question under a scenario.
+
+        Raises:
+            BadPortfolio: a field is unknown or out of range.
+        """
+        try:
+            plan = checked_plan(_changed(self.portfolio.plan, scenario.plan, Plan))
+            markets = dict(self.portfolio.markets)
+            for code, fields in scenario.markets.items():
+                if code not in markets:
+                    raise BadPortfolio(f"{code} is no market of the portfolio")
+                markets[code] = checked_market(_changed(markets[code], fields, Market))
+        except (msgspec.ValidationError, BadPortfolio) as error:
+            where = scenario.name or "the scenario"
+            raise BadPortfolio(f"{where} cannot be used: {error}. Operator action: mend that field.") from error
+        changed = msgspec.structs.replace(
+            self.metrics, u=self.metrics.u | scenario.u, r=self.metrics.r | scenario.r
+        )  # fmt: skip
+        return replace(self, portfolio=Portfolio(plan, markets), metrics=changed)
+
+
+def load_overrides(path: Path) -> Overrides:
+    """A scenario of a TOML file, named after the file where it has no name. Raises BadPortfolio."""
+    try:
+        scenario = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Overrides)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BadPortfolio(f"{path} cannot be used: {error}. Operator action: mend the file.") from error
+    return scenario if scenario.name else msgspec.structs.replace(scenario, name=path.stem)
+
+
+def varied(name: str, value: float) -> Overrides:
+    """A scenario in which one number is otherwise: `budget` or another field of the plan, `u.BR`, `r.BR`.
+
+    Raises:
+        BadMetrics: the name has another form.
+    """
+    kind, _, market = name.partition(".")
+    if not market:
+        return Overrides(plan={name: value})
+    if kind not in ("u", "r"):
+        raise BadMetrics(f"{name} cannot be varied. Operator action: name a field of the plan, u.<market>, r.<market>.")
+    return Overrides(u={market: value}) if kind == "u" else Overrides(r={market: value})
+
+
+def curve(question: Question, name: str, values: Sequence[float]) -> list[Point]:
+    """How the answer moves along one number: the sensitivity to budget, a weight, one market's metrics."""
+    points = []
+    for value in values:
+        answer = question.under(varied(name, value)).answer()
+        spend = {code: one.spend for code, one in answer.markets.items()}
+        feasible = answer.status != "infeasible"
+        points.append(
+            Point(value, answer.status, answer.gain, answer.marginal_value_of_budget, spend if feasible else {})
+        )  # fmt: skip
+    return points
+
+
+def _changed(record: Any, fields: dict[str, Any], kind: type[Any]) -> Any:
+    return msgspec.convert(msgspec.structs.asdict(record) | fields, kind)

@@ -1,0 +1,237 @@
+"""The commands `plan` and `learn`: allocations, scenarios side by side, curves, and what earlier plans teach."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from strategy.learning import outcomes_of, propose
+from strategy.plans import Allocation
+from strategy.portfolio import load_portfolio
+from strategy.scenarios import Metrics, Overrides, PlanAnswer, Point, Question, curve, load_overrides
+from streams.compacted import read_all
+from streams.contracts import AllocationRecord
+from streams.errors import BadInput
+from streams.settings import Settings, load_settings
+from streams.topics import topic_name
+
+POINTS = 21
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command()(plan)
+    app.command()(learn)
+
+
+def plan(
+    metrics: Annotated[
+        Path | None, typer.Option(help='JSON {"u": {"BR": 0.6}, "r": {"BR": null}}; default: what Redis holds now.')
+    ] = None,
+    profiles: Annotated[Path | None, typer.Option(help="Markets and budget (TOML); default: those in force.")] = None,
+    previous: Annotated[
+        Path | None, typer.Option(help="An allocation as JSON (of `plan --json` or the topic): change limit, reasons.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Another budget than the file's; 100..500: a curve.")] = None,
+    vary: Annotated[
+        str | None, typer.Option(help="A curve along one number: u.BR=.3..0.8, r.US=0..0.1, satisfaction_weight=1..3.")
+    ] = None,
+    scenario: Annotated[
+        list[Path] | None, typer.Option(help="TOML with [plan], [markets.<code>], [u], [r]; again for more.")
+    ] = None,
+    stance: Annotated[
+        Literal["point", "sampled", "robust"],
+        typer.Option(help="What uncertain worth counts as: as measured, its mean, the worst 5 %."),
+    ] = "point",
+    picture: Annotated[Path | None, typer.Option(help="Where a chart goes, as an HTML page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Solve for the best allocation; writes nothing, needs no Kafka or Redis with --metrics.
+
+    Example: `marketpulse plan --metrics m.json --budget 1500`, `marketpulse plan --metrics m.json --scenario s.toml
+    --previous a.json`, `marketpulse plan --metrics m.json --budget 1000..3000 --picture curve.html`
+    """
+    settings = load_settings()
+    question = _question(settings, metrics, profiles, previous)
+    name, values = _range(budget, vary)
+    if budget is not None and name != "budget":
+        question = question.under(Overrides(plan={"budget": _number(budget, "--budget")}))
+    question = Question(question.portfolio, question.metrics, question.previous, stance)
+    scenarios = {"now": question.answer()}
+    for path in scenario or []:
+        one = load_overrides(path)
+        scenarios[one.name] = question.under(one).answer()
+    points = curve(question, name, values) if name is not None else []
+    unit = question.portfolio.plan.currency
+    if picture is not None:
+        from streams.charts import allocation_bars, curve_lines
+
+        page = curve_lines(name, points, unit) if name is not None else allocation_bars(scenarios, unit)
+        picture.write_text(page, "utf-8")
+    if as_json:
+        plain = len(scenarios) == 1 and not points
+        answer = scenarios["now"] if plain else PlanAnswer(scenarios, name, points)
+        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+        return
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    if name is not None:
+        console.print(_curve_table(name, points))
+    elif len(scenarios) > 1:
+        console.print(_side_by_side(scenarios, unit))
+    else:
+        console.print(_one(scenarios["now"], unit))
+        for market in scenarios["now"].markets.values():
+            console.print(market.reason, highlight=False, soft_wrap=True)
+
+
+def learn(
+    allocations: Annotated[
+        Path | None, typer.Option(help="JSON lines of `market.allocations`; default: the topic itself, a year of it.")
+    ] = None,
+    profiles: Annotated[
+        Path | None, typer.Option(help="Markets and budget (TOML); default: the shipped table.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Estimate each market's cost of satisfaction (d) anew from what followed earlier plans. Proposes, adopts nothing.
+
+    Example: `marketpulse learn`, then change d in your market table and `marketpulse profiles apply`
+    """
+    settings = load_settings()
+    portfolio = load_portfolio(profiles or settings.portfolio)
+    answers = [(one.stream_time, msgspec.convert(one.allocation, Allocation)) for one in _kept(settings, allocations)]
+    proposals = propose(portfolio, outcomes_of(answers, portfolio.plan.period_days))
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(proposals).decode() + "\n")
+        return
+    table = Table(
+        "market", "d", "proposed", "95 %", "outcomes", "", title=f"Cost of satisfaction ({len(answers)} plans)"
+    )
+    for one in proposals:
+        interval = f"{one.low:,.1f} to {one.high:,.1f}"
+        verdict = "differs" if one.clear else "fits"
+        table.add_row(one.market, f"{one.d:,.1f}", f"{one.proposed:,.1f}", interval, str(one.outcomes), verdict)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _kept(settings: Settings, file: Path | None) -> list[AllocationRecord]:
+    """Every answer that is kept, in order. Raises BadInput."""
+    if file is None:
+        topic = topic_name(settings.prefix, "market.allocations")
+        lines = [one.value for one in asyncio.run(read_all(settings.kafka, topic)) if one.value is not None]
+    else:
+        lines = file.read_bytes().splitlines()
+    try:
+        return sorted((msgspec.json.decode(line, type=AllocationRecord) for line in lines), key=lambda one: one.seq)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{file or 'market.allocations'}: {error}. Operator action: give allocation records.") from error
+
+
+def _question(settings: Settings, metrics: Path | None, profiles: Path | None, previous: Path | None) -> Question:
+    from streams.reader import Reader
+
+    portfolio = load_portfolio(profiles or settings.portfolio)
+    before = None if previous is None else _previous(previous).markets
+    if metrics is not None:
+        try:
+            return Question(portfolio, msgspec.json.decode(metrics.read_bytes(), type=Metrics), before)
+        except (OSError, msgspec.DecodeError) as error:
+            raise BadInput(
+                f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
+            ) from error
+    with Reader(settings.redis, settings.prefix) as reader:
+        portfolio = portfolio if profiles is not None else reader.portfolio() or portfolio
+        days = {code: one.windows["24h"] for code, one in reader.snapshot().metrics.items()}
+    return Question(
+        portfolio,
+        Metrics(
+            u={code: one.u.value for code, one in days.items()},
+            r={code: None if one.r is None else one.r.value for code, one in days.items()},
+            n={code: one.n for code, one in days.items()},
+            u_se={code: one.u.se for code, one in days.items()},
+            r_se={code: one.r.se for code, one in days.items() if one.r is not None},
+        ),
+        before,
+    )
+
+
+def _previous(file: Path) -> Allocation:
+    """An allocation as `plan --json` prints it, or a record of `market.allocations`."""
+    try:
+        content = msgspec.json.decode(file.read_bytes())
+        return msgspec.convert(content.get("allocation", content), Allocation)
+    except (OSError, msgspec.MsgspecError, AttributeError) as error:
+        raise BadInput(f"{file}: {error}. Operator action: give an allocation as JSON.") from error
+
+
+def _range(budget: str | None, vary: str | None) -> tuple[str | None, list[float]]:
+    """Name and values of a curve, from `--budget A..B` or `--vary NAME=A..B`; (None, []) without."""
+    if vary is not None:
+        name, _, span = vary.partition("=")
+    elif budget is not None and ".." in budget:
+        name, span = "budget", budget
+    else:
+        return None, []
+    low, separator, high = span.partition("..")
+    if not separator or not name:
+        raise BadInput(f"{vary or budget!r} is no range. Operator action: give NAME=LOW..HIGH, as in u.BR=0.3..0.8.")
+    first, last = _number(low, "range"), _number(high, "range")
+    if not first < last:
+        raise BadInput(f"{low}..{high} is empty. Operator action: give the lower end first.")
+    return name, [first + (last - first) * at / (POINTS - 1) for at in range(POINTS)]
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not -1e300 < value < 1e300:
+        raise BadInput(f"{what} {text!r} is no number. Operator action: give one, or LOW..HIGH.")
+    return value
+
+
+def _one(allocation: Allocation, unit: str) -> Table:
+    table = Table("market", "spend", "promotion", "quality", "p", "q", "marginal return", title=allocation.why)
+    for code, one in allocation.markets.items():
+        table.add_row(
+            code, *(f"{value:,.1f}" for value in (one.spend, one.promotion, one.quality)),
+            *(f"{value:.3f}" for value in (one.p, one.q)), f"{one.marginal_return:.5f}",
+        )  # fmt: skip
+    table.caption = (
+        f"{allocation.status}; {allocation.spent:,.1f} of {allocation.budget:,.1f} ({unit}); "
+        f"marginal value of budget {allocation.marginal_value_of_budget:.5f}"
+    )
+    if allocation.uncertainty is not None:
+        known = allocation.uncertainty
+        table.caption += f"; gain {known.expected:.1f} expected, {known.worst:.1f} in the worst 5 %"
+    return table
+
+
+def _side_by_side(scenarios: dict[str, Allocation], unit: str) -> Table:
+    table = Table("spend", *scenarios, title=f"Scenarios ({unit})")
+    for code in sorted({code for one in scenarios.values() for code in one.markets}):
+        spends = (one.markets.get(code) for one in scenarios.values())
+        table.add_row(code, *("-" if plan is None else f"{plan.spend:,.1f}" for plan in spends))
+    table.add_section()
+    table.add_row("budget", *(f"{one.budget:,.1f}" for one in scenarios.values()))
+    table.add_row("gain", *(f"{one.gain:,.2f}" for one in scenarios.values()))
+    table.add_row("marginal value", *(f"{one.marginal_value_of_budget:.5f}" for one in scenarios.values()))
+    table.add_row("status", *(one.status for one in scenarios.values()))
+    return table
+
+
+def _curve_table(name: str, points: list[Point]) -> Table:
+    table = Table(name, "gain", "marginal value of budget", "most spend", "status", title=f"The plan along {name}")
+    for point in points:
+        most = sorted(point.spend.items(), key=lambda pair: -pair[1])[:3]
+        table.add_row(
+            f"{point.value:,.3f}", f"{point.gain:,.2f}", f"{point.marginal_value_of_budget:.5f}",
+            ", ".join(f"{code} {spend:,.0f}" for code, spend in most), point.status,
+        )  # fmt: skip
+    return table

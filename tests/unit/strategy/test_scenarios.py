@@ -1,0 +1,99 @@
+"""Scenarios and curves: one number changed, everything else as it was; wrong files are refused by name."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from strategy.errors import BadMetrics, BadPortfolio
+from strategy.portfolio import load_portfolio, portfolio_of
+from strategy.scenarios import Metrics, Overrides, Question, curve, load_overrides, varied
+
+PORTFOLIO = load_portfolio()
+METRICS = Metrics(u=dict.fromkeys(PORTFOLIO.markets, 0.66), r=dict.fromkeys(PORTFOLIO.markets, 0.02))
+QUESTION = Question(PORTFOLIO, METRICS)
+
+
+def test_a_scenario_without_content_is_the_question_itself() -> None:
+    """The same answer, bit for bit."""
+    assert QUESTION.answer() == QUESTION.under(Overrides()).answer()
+
+
+def test_a_scenario_file_changes_what_it_names(tmp_path: Path) -> None:
+    """Plan, market and metric at once; its name is the file's."""
+    file = tmp_path / "lean.toml"
+    file.write_text("[plan]\nbudget = 1500.0\n[markets.BR]\npinned = 200.0\n[u]\nUS = 0.3\n")
+    scenario = load_overrides(file)
+    answer = QUESTION.under(scenario).answer()
+    assert ("lean", 1_500.0, 200.0, 0.3) == (
+        scenario.name, answer.budget, answer.markets["BR"].spend, answer.markets["US"].u,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("[plan]\nbudgett = 1", "budgett"),
+        ("[plan]\nbudget = -1", "budget"),
+        ("[markets.XX]\npinned = 1", "XX is no market"),
+        ("[markets.BR]\nspend_low = 9.0\nspend_high = 3.0", "below spend_low"),
+        ("[metrics]\nu = 1", "metrics"),
+        ("[plan", "mend the file"),
+    ],
+)
+def test_a_wrong_scenario_is_refused_by_name(tmp_path: Path, content: str, why: str) -> None:
+    """The field or the file is named."""
+    file = tmp_path / "s.toml"
+    file.write_text(content)
+    with pytest.raises(BadPortfolio, match=why):
+        QUESTION.under(load_overrides(file))
+
+
+def test_the_budget_curve_rises_and_flattens() -> None:
+    """Gain grows with the budget, its marginal value falls; where bounds ask for more, the point has no plan."""
+    points = curve(QUESTION, "budget", [500.0, 1_000.0, 2_000.0, 4_000.0])
+    gains, prices = [one.gain for one in points], [one.marginal_value_of_budget for one in points]
+    assert sorted(gains) == gains
+    assert sorted(prices, reverse=True) == prices
+    pinned = QUESTION.under(Overrides(markets={"BR": {"pinned": 700.0}}))
+    assert ["infeasible", "optimal"] == [one.status for one in curve(pinned, "budget", [600.0, 800.0])]
+
+
+def test_one_metric_or_weight_can_be_varied() -> None:
+    """A happier BR gets more promotion; a higher worth of satisfaction moves money to quality."""
+    assert 2 == len({one.spend["BR"] for one in curve(QUESTION, "u.BR", [0.4, 0.6])})
+    quality = [
+        sum(one.quality for one in QUESTION.under(varied("satisfaction_weight", weight)).answer().markets.values())
+        for weight in (1.0, 3.0)
+    ]
+    assert quality[1] > quality[0]
+    with pytest.raises(BadMetrics, match=r"t\.BR"):
+        varied("t.BR", 1.0)
+
+
+def test_regions_and_currencies_of_a_file_are_checked() -> None:
+    """Tables `regions` and `currencies` become the plan's; a name without its table is refused."""
+    market = msgspec.structs.asdict(PORTFOLIO.markets["DE"]) | {"region": "EU", "currency": "EUR"}
+    content = {"regions": {"EU": {"cap": 50.0}}, "currencies": {"EUR": 0.8}, "markets": {"DE": market}}
+    plan = portfolio_of(content).plan
+    assert ({"EU": 50.0}, {"EUR": 0.8}) == (plan.regions, plan.currencies)
+    for missing, why in (("regions", "region = 'EU' has no cap"), ("currencies", "currency = 'EUR' has no rate")):
+        with pytest.raises(BadPortfolio, match=why):
+            portfolio_of({name: table for name, table in content.items() if name != missing})
+    with pytest.raises(BadPortfolio, match=r"regions\.EU needs one field, cap"):
+        portfolio_of(content | {"regions": {"EU": {"cup": 1.0}}})
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"pinned": 5.0, "spend_low": 6.0}, "pinned = 5.0 is outside"),
+        ({"spend_minimum": 9.0, "spend_high": 8.0}, "spend_minimum = 9.0 is above"),
+        ({"legal_ready": False, "pinned": 1.0}, "legal_ready = false forbids"),
+    ],
+)
+def test_a_market_that_contradicts_itself_is_refused(fields: dict[str, object], why: str) -> None:
+    """Both fields are named."""
+    market = msgspec.structs.asdict(PORTFOLIO.markets["DE"]) | fields
+    with pytest.raises(BadPortfolio, match=why):
+        portfolio_of({"markets": {"DE": market}})
