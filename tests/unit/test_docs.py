@@ -29,3 +29,15 @@ def test_links_of_the_documents_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "deploy" / "README.md"]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_every_test_that_reliability_names_is_there() -> None:
+    """`file.py::test` and `::test` of docs/reliability.md, wherever below tests/ the file lies."""
+    text = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    sources = {path.name: path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r"`(?:[\w/]*?(test_\w+\.py))?::(test_\w+)`", text)
+    assert len(named) > 30
+    file = ""
+    for given, test in named:
+        file = given or file
+        assert f"def {test}(" in sources[file], f"{file}::{test}"
