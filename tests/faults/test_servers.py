@@ -112,7 +112,7 @@ def test_fault_8_redis_is_away_across_a_rebalance(make_job: Callable[..., Job]) 
 
 @pytest.mark.seeds
 def test_fault_9_redis_comes_back_older(job: Job, tmp_path: Path) -> None:
-    """Redis restored to an older append-only file with batches in hand: exit 75, counted again from there; exact."""
+    """Redis restored to an older append-only file with batches in hand: exit 75 or a new claim sees it; exact."""
     job.crew.start(2, failpoint="scored:*:0.05")
     job.feed(15_000, 1_000.0)
     job.under_way(0.2)
