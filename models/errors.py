@@ -3,6 +3,7 @@
 ModelError
 ├── BadArtifact        the model folder cannot be trusted or used; the process refuses to start
 ├── DeviceMissing      the device that was asked for is not there
+├── DeviceFailed       the device does not run even one text: the worker ends, so that none is lost
 └── BadOutput          the model answered with something that is no probability
 """
 
@@ -19,6 +20,10 @@ class BadArtifact(ModelError):
 
 class DeviceMissing(ModelError):
     """The device is not there. Operator action: install its runtime, or set MARKETPULSE_DEVICE=auto or cpu."""
+
+
+class DeviceFailed(ModelError):
+    """The device was there and fails now. Operator action: look at its state and who else uses its memory."""
 
 
 class BadOutput(ModelError):

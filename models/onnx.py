@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
+import structlog
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -15,8 +17,10 @@ from models.bound import BoundRunner
 from models.calibrate import apply_calibration
 from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
-from models.errors import BadArtifact, BadOutput, DeviceMissing
+from models.errors import BadArtifact, BadOutput, DeviceFailed, DeviceMissing
 from models.manifest import Manifest, load_manifest
+
+log = structlog.get_logger("models.onnx")
 
 Device = Literal["auto", "cpu", "cuda", "tensorrt"]
 PROVIDERS: dict[str, str] = {
@@ -68,7 +72,7 @@ class OnnxClassifier:
         return self._info
 
     def classify(self, texts: Sequence[str], languages: Sequence[str | None]) -> Predictions:
-        """Probabilities of each text, in the order given; whatever the text holds. Raises BadOutput."""
+        """Probabilities of each text, in the order given; whatever the text holds. Raises BadOutput, DeviceFailed."""
         sentiment = np.empty((len(texts), len(self._info.sentiments)), np.float32)
         topic = np.empty((len(texts), len(self._info.topics)), np.float32)
         unknown = np.zeros(len(texts), np.float32)
@@ -98,7 +102,32 @@ class OnnxClassifier:
         return [(rows, *_padded([tokens[row] for row in rows], self._manifest.pad_id)) for rows in planned]
 
     def run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """One batch through the session: both heads' probabilities."""
+        """One batch through the session: both heads' probabilities. Raises BadOutput, DeviceFailed.
+
+        A batch that does not go through (a device out of memory) is tried in halves, down to single texts.
+        """
+        try:
+            return self._run(ids, mask)
+        except Exception as error:  # ONNX Runtime raises bare exceptions of several kinds
+            rows = len(ids)
+            if rows == 1:
+                self._require_device(error)
+                raise BadOutput(f"the model fails on this text: {error}") from error
+            log.warning("batch_halved", device=self._info.device, rows=rows, error=str(error))
+        first, second = (self.run(ids[part], mask[part]) for part in (slice(rows // 2), slice(rows // 2, None)))
+        return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
+
+    def _require_device(self, seen: Exception) -> None:
+        """Raise DeviceFailed unless the shortest batch goes through: then it was the text's fault, not the device's."""
+        try:
+            self._run(*_padded([list(MARKS)], self._manifest.pad_id))
+        except Exception as error:
+            raise DeviceFailed(
+                f"device {self._info.device} fails on any text: {seen}. Operator action: look at its state and at who "
+                "else uses its memory; the worker starts anew."
+            ) from error
+
+    def _run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if self._runner is not None:
             return self._runner(ids, mask)
         sentiment, topic = self._session.run(["sentiment", "topic"], {"input_ids": ids, "attention_mask": mask})
@@ -119,6 +148,8 @@ def load_onnx_classifier(folder: Path, device: Device = "auto", threads: int = 0
     """
     manifest = load_manifest(folder)
     chosen = _choose(device)
+    if chosen != "cpu" and find_spec("nvidia"):
+        onnxruntime.preload_dlls(directory="")  # CUDA and cuDNN that came as wheels are on no library path
     try:
         session = onnxruntime.InferenceSession(
             (folder / "model.onnx").read_bytes(), session_options(threads), providers=[PROVIDERS[chosen]]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from models.bench import bare_loop, sliced, summary
-from models.onnx import OnnxClassifier, load_onnx_classifier
+from models.onnx import load_onnx_classifier
 from streams.decode import utc
 from streams.embedded import Endpoints
 from streams.errors import BadInput
@@ -22,7 +22,8 @@ from streams.supervisor import Supervisor
 from streams.topics import topic_name
 
 PARTITIONS = 4
-PIPELINE_BATCH = 400
+TEXTS_PER_BATCH = {"cpu": 400, "cuda": 4_000, "tensorrt": 4_000}
+"""How many texts a partition batch holds while a benchmark runs, by device; 4,000 is the most a worker takes."""
 
 Say = Callable[[dict[str, object]], object]
 
@@ -58,9 +59,10 @@ def bench_engine(settings: Settings, events: int, say: Say) -> dict[str, object]
 
 def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) -> dict[str, object]:
     """The whole worker with the real model against the bare loop over the same texts, in turn."""
-    overrides = _overrides(settings) | {"batch_records": PIPELINE_BATCH, "batch_target_seconds": 10.0, "cache_texts": 0}
+    classifier = load_onnx_classifier(settings.model_folder, settings.device, settings.threads)
+    batch = TEXTS_PER_BATCH[classifier.info.device]
+    overrides = _overrides(settings) | {"batch_records": batch, "batch_target_seconds": 10.0, "cache_texts": 0}
     bench = load_settings(**overrides)
-    classifier = load_onnx_classifier(bench.model_folder, bench.device, bench.threads)
     bare, piped = [], []
     with servers(bench, embedded=True, data_folder=None) as endpoints, tempfile.TemporaryDirectory() as logs:
         asyncio.run(set_up(endpoints, bench.prefix, PARTITIONS))
@@ -68,18 +70,14 @@ def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) 
         supervisor.start()
         try:
             with Reader(endpoints.redis, bench.prefix) as reader:
-                _round(endpoints, bench, reader, supervisor, texts[: 8 * PIPELINE_BATCH], "warm")
+                _round(endpoints, bench, reader, supervisor, texts[: 8 * batch], "warm")
                 for number in range(rounds):
-                    bare.append(_bare(classifier, texts))
+                    bare.append(bare_loop(classifier, sliced(texts, batch)))
                     piped.append(_round(endpoints, bench, reader, supervisor, texts, str(number)))
                     say({"event": "round", "number": number, "bare_s": bare[-1], "pipeline_s": piped[-1]})
         finally:
             supervisor.stop()
     return summary(len(texts), bare, piped)
-
-
-def _bare(classifier: OnnxClassifier, texts: list[str]) -> float:
-    return bare_loop(classifier, sliced(texts, PIPELINE_BATCH))
 
 
 def _round(

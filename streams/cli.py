@@ -327,11 +327,12 @@ def bench_classify(
     """
     from models.bench import bench_classify as measure
     from models.onnx import load_onnx_classifier
-    from streams.bench import PIPELINE_BATCH, bench_texts
+    from streams.bench import TEXTS_PER_BATCH, bench_texts
 
     settings = load_settings()
     classifier = load_onnx_classifier(settings.model_folder, device, settings.threads)
-    _bench(measure(classifier, bench_texts(texts, data), PIPELINE_BATCH, rounds), as_json)
+    batch = TEXTS_PER_BATCH[classifier.info.device]
+    _bench(measure(classifier, bench_texts(texts, data), batch, rounds), as_json)
 
 
 @bench_app.command("pipeline")

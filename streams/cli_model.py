@@ -189,6 +189,27 @@ def model_export(
     _answer(answer, as_json, f"{out}: {made.info.id}, {precision}. Use it with MARKETPULSE_MODEL_FOLDER={out}")
 
 
+@model_app.command("convert")
+def model_convert(
+    out: Annotated[Path, typer.Option(help="Model folder to make.")],
+    folder: Annotated[Path | None, typer.Option(help="Folder of an int8 model; default: the one in use.")] = None,
+    precision: Annotated[Literal["fp16", "fp32"], typer.Option(help="fp16 for CUDA.")] = "fp16",
+    as_json: Json = False,
+) -> None:
+    """The int8 model in a precision that a GPU is fast in (needs the extra `train`).
+
+    Example: `marketpulse model convert --out build/fp16`
+    """
+    try:
+        from models.convert import convert
+    except ImportError as error:
+        raise BadInput("converting needs onnx. Operator action: install the extra `train`.") from error
+    with progress("converting"):
+        made = convert(folder or load_settings().model_folder, out, precision)
+    answer = {"folder": str(out), "id": made.info.id, "sha256": made.info.sha256, "precision": precision}
+    _answer(answer, as_json, f"{out}: {made.info.id}, {precision}. Use it with MARKETPULSE_MODEL_FOLDER={out}")
+
+
 @model_app.command("shadow")
 def model_shadow(as_json: Json = False) -> None:
     """How often the candidate of MARKETPULSE_CANDIDATE_FOLDER agrees with the model in use, on the live stream.

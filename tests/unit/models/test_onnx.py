@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.bound import BoundRunner
 from models.classifier import Predictions
-from models.errors import BadOutput, DeviceMissing
+from models.errors import BadOutput, DeviceFailed, DeviceMissing
 from models.labels import SENTIMENTS, TOPICS
 from models.manifest import load_manifest
 from models.onnx import BATCH_LIMITS, MARKS, OnnxClassifier, load_onnx_classifier
@@ -162,6 +162,41 @@ def test_no_probability_is_an_error(shipped: OnnxClassifier, value: float) -> No
     broken = OnnxClassifier(BrokenSession(value), shipped._tokenizer, load_manifest(SHIPPED), "cpu")
     with pytest.raises(BadOutput, match="Operator action"):
         broken.classify(["a text"], [None])
+
+
+class CrampedSession(BrokenSession):
+    """A device without the memory for more than some rows, and with none for the word 13."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(1 / 3)
+        self._most = most
+
+    def run(self, names: list[str], feed: dict[str, Any]) -> list[Any]:
+        """The first token's number as the probability of the first sentiment, so that rows can be told apart."""
+        ids = feed["input_ids"]
+        if len(ids) > self._most or 13 in ids:
+            raise RuntimeError("Failed to allocate memory")
+        sentiment, topic = super().run(names, feed)
+        sentiment[:, 0] = ids[:, 0] / 100
+        return [sentiment, topic]
+
+
+def test_a_batch_too_large_for_the_device_is_halved(shipped: OnnxClassifier) -> None:
+    """Every row is answered, in its place; what fails alone is that text's fault while the device answers others."""
+    cramped = OnnxClassifier(CrampedSession(3), shipped._tokenizer, load_manifest(SHIPPED), "cpu")
+    ids = np.arange(20, 31, dtype=np.int64)[:, None]
+    sentiment, topic = cramped.run(ids, np.ones_like(ids))
+    assert np.allclose(sentiment[:, 0], ids[:, 0] / 100)
+    assert len(topic) == len(ids)
+    with pytest.raises(BadOutput, match="fails on this text"):
+        cramped.run(np.array([[13]]), np.array([[1]]))
+
+
+def test_a_lost_device_ends_the_worker_and_loses_no_text(shipped: OnnxClassifier) -> None:
+    """Not one text of it goes to the dead letters: the error is none of a text's."""
+    lost = OnnxClassifier(CrampedSession(0), shipped._tokenizer, load_manifest(SHIPPED), "cpu")
+    with pytest.raises(DeviceFailed, match="Operator action"):
+        lost.classify(TEXTS, [None] * len(TEXTS))
 
 
 def test_bound_buffers_and_fixed_shapes_answer_alike(shipped: OnnxClassifier) -> None:
