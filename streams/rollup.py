@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from strategy.portfolio import Portfolio
 from streams.aggregate import DEAD_LETTERS
@@ -12,12 +13,12 @@ from streams.conditions import Input, WatchRules
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
 from streams.correction import Array
 from streams.detectors import (
-    THRESHOLD,
     AlertChange,
     Observation,
     ShiftRule,
     ShiftState,
     Standing,
+    SurgeRule,
     SurgeState,
     shift_step,
     surge_step,
@@ -115,6 +116,7 @@ class RollUp:
         confusion: Array | None = None,
         rule: ShiftRule = ShiftRule(),
         watch_rules: WatchRules = WatchRules(),
+        surge_rule: SurgeRule = SurgeRule(),
     ) -> None:
         self.layout = layout
         self.common = CommonState()
@@ -125,6 +127,7 @@ class RollUp:
         self._confusion = confusion
         self._rule = rule
         self._watch_rules = watch_rules
+        self._surge_rule = surge_rule
         self._active_hour: int | None = None
 
     # --- a step's input -----------------------------------------------------------------------------------------
@@ -253,7 +256,7 @@ class RollUp:
             if one.label == "negative" and alert.topic in (None, one.topic)
         ]
         evidence = alert.evidence | {"excerpts": chosen[:EXCERPTS_SHOWN]}
-        return msgspec.structs.replace(alert, evidence=evidence)
+        return replace(alert, evidence=evidence)
 
     def _surges(self, step: int, stream_minute: int) -> list[AlertRecord]:
         released = sorted(
@@ -272,10 +275,13 @@ class RollUp:
             x = sum(one[1] for one in by_topic.values())
             for topic, (events, negatives) in [(ALL_TOPICS, (n, x)), *sorted(by_topic.items())]:
                 pooled = self._pool(topic, events, negatives)
-                threshold = THRESHOLD if topic == ALL_TOPICS else THRESHOLD + float(np.log(len(self.layout.topics)))
-                threshold = threshold if state.warming is None else float("inf")
+                rule = self._surge_rule
+                more = 0.0 if topic == ALL_TOPICS else float(np.log(len(self.layout.topics)))
+                threshold = rule.threshold + more if state.warming is None else float("inf")
                 state.surges[topic], change = surge_step(
-                    state.surges.get(topic), Observation(minute, events, negatives, pooled), threshold
+                    state.surges.get(topic),
+                    Observation(minute, events, negatives, pooled),
+                    replace(rule, threshold=threshold),
                 )
                 if change is not None:
                     alerts.append(_alert(change, step, market, topic or None))
@@ -332,16 +338,15 @@ class RollUp:
             u_se={market: day.u.se for market, day in days.items()},
             r_se={market: day.r.se for market, day in days.items() if day.r is not None},
         )
-        of = msgspec.structs.replace
         if ready and not self.common.started:
             self.common.started = True
             return [everything]
         shifts = [
-            of(everything, id=f"shift-{step}-{market}", cause="shift", market=market, evidence=evidence)
+            replace(everything, id=f"shift-{step}-{market}", cause="shift", market=market, evidence=evidence)
             for market, evidence in found
         ]
         if context.profiles_changed and self.common.started:
-            shifts.insert(0, of(everything, id=f"profile-{step}", cause="profile"))
+            shifts.insert(0, replace(everything, id=f"profile-{step}", cause="profile"))
         return shifts
 
 
