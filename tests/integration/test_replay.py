@@ -9,16 +9,22 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import redis
 from pydantic import SecretStr
 
 from strategy.portfolio import load_portfolio
 from streams.compacted import write_all
+from streams.conditions import WatchRules
+from streams.detectors import ShiftRule, SurgeRule
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record, key_of, parse_object
 from streams.publish import publish
 from streams.reader import Reader, Snapshot
+from streams.recovery.journal import Journal
 from streams.recovery.log_reader import LogReader
 from streams.recovery.replay_report import replay_journal
+from streams.recovery.what_if import what_if
+from streams.rules import Rules
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
 from streams.simulate import FeedPlan, generate
@@ -41,23 +47,31 @@ def until(reached: Callable[[], bool], supervisor: Supervisor) -> None:
 class Counted:
     """A feed counted by some workers with the stub classifier, which have ended."""
 
-    def __init__(self, stack: EmbeddedStack, workers: int, rate: float | None, **changes: object) -> None:
+    def __init__(
+        self, stack: EmbeddedStack, workers: int, rate: float | None, later: Path | None = None, **changes: object
+    ) -> None:
         given = load_settings(prefix=f"t{uuid.uuid4().hex[:12]}", model="stub", dedupe_minutes=60.0, **changes)
         self.settings: Settings = given.model_copy(
             update={"kafka": stack.endpoints.kafka, "redis_url": SecretStr(stack.endpoints.redis)}
         )
         self.topic = topic_name(given.prefix, "feedback")
         asyncio.run(set_up(stack.endpoints, given.prefix, 8))
+        changed = given if later is None else given.model_copy(update={"rules": later})
         with tempfile.TemporaryDirectory() as logs, Reader(stack.endpoints.redis, given.prefix) as reader:
-            supervisor = Supervisor(workers, worker_environment(given, stack.endpoints), Path(logs), lambda _: None)
-            supervisor.start()
+            first, rest = (
+                Supervisor(workers, worker_environment(one, stack.endpoints), Path(logs) / name, lambda _: None)
+                for name, one in (("first", given), ("rest", changed))
+            )
+            rest = first if later is None else rest
+            first.start()
             try:
-                self._publish(supervisor, reader, rate)
+                self._publish(first, rest, reader, rate)
             finally:
-                supervisor.stop()
+                first.stop()
+                rest.stop()
             self.snapshot: Snapshot = reader.snapshot()
 
-    def _publish(self, supervisor: Supervisor, reader: Reader, rate: float | None) -> None:
+    def _publish(self, supervisor: Supervisor, rest: Supervisor, reader: Reader, rate: float | None) -> None:
         feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(PLAN)]
         asyncio.run(publish(self.settings.kafka, self.topic, feed[:1_500], rate))
         until(lambda: self._allocated(reader, "initial"), supervisor)
@@ -65,8 +79,11 @@ class Counted:
         plan = msgspec.structs.replace(load_portfolio(None).plan, budget=1_500.0)
         asyncio.run(write_all(self.settings.kafka, profiles, [("_plan", msgspec.json.encode(plan))]))
         until(lambda: self._allocated(reader, "profile"), supervisor)
+        if rest is not supervisor:
+            supervisor.stop()
+            rest.start()
         asyncio.run(publish(self.settings.kafka, self.topic, feed[1_500:], rate))
-        until(lambda: self._settled(reader), supervisor)
+        until(lambda: self._settled(reader), rest)
 
     def _allocated(self, reader: Reader, cause: str) -> bool:
         return cause in [one.cause for one in reader.allocations()]
@@ -79,8 +96,11 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def counted(stack: EmbeddedStack) -> Iterator[Counted]:
-    """Two workers, a step every .3 s, a checkpoint every second."""
-    return Counted(stack, 2, 600.0, step_seconds=0.3, checkpoint_minutes=1 / 60)
+    """Two workers, a step every .3 s, a checkpoint every second, other rules from the middle on."""
+    with tempfile.TemporaryDirectory() as folder:
+        rules = Path(folder) / "rules.toml"
+        rules.write_text("[surge]\nthreshold = 7\n[market.BR.surge]\nthreshold = 5\n", "utf-8")
+        yield Counted(stack, 2, 600.0, rules, step_seconds=0.3, checkpoint_minutes=1 / 60)
 
 
 def test_the_journal_replayed_twice_is_what_stands_on_the_topics(counted: Counted) -> None:
@@ -117,6 +137,66 @@ def test_a_replay_from_the_checkpoint_ends_like_one_from_the_begin(counted: Coun
     rest = asyncio.run(replay_journal(counted.settings, newest_checkpoint=True, compare=True))
     assert rest.steps < whole.steps
     assert (whole.sha256, [], None) == (rest.sha256, rest.differences, rest.first_differing_step)
+
+
+async def journalled_rules(settings: Settings) -> list[Rules]:
+    """The rules that steps carry, in order."""
+    async with LogReader(settings.kafka, topic_name(settings.prefix, "market.steps")) as reader:
+        journal = Journal(reader)
+        await journal.find_all()
+        steps = [record async for one in journal.chain.stretches() for record in journal.steps(one)]
+    return [record.rules for record in steps if record.rules is not None]
+
+
+def test_the_journal_tells_which_rules_were_in_force(counted: Counted) -> None:
+    """The defaults from the first step on, the file's from the middle on: that is what replays go by."""
+    first, later = asyncio.run(journalled_rules(counted.settings))
+    assert (Rules(), 7.0, 5.0) == (first, later.surge.threshold, later.of("BR").surge.threshold)
+
+
+@pytest.fixture(scope="module")
+def usual(stack: EmbeddedStack) -> Counted:
+    """The feed under the default rules, with checkpoints every second."""
+    return Counted(stack, 1, 600.0, step_seconds=0.3, checkpoint_minutes=1 / 60)
+
+
+def left_in_redis(settings: Settings) -> list[str]:
+    with redis.Redis.from_url(settings.redis) as client:
+        return [key.decode() for key in client.scan_iter(f"{settings.prefix}~*")]
+
+
+def test_the_rules_in_force_would_have_done_what_was_done(usual: Counted) -> None:
+    """The two columns are equal, from the begin and from a checkpoint; nothing is left behind."""
+    whole = asyncio.run(what_if(usual.settings, Rules()))
+    assert (True, {}, []) == (whole.same, whole.changed, left_in_redis(usual.settings))
+    assert {"surge"} <= {row.kind for row in whole.alerts if row.in_fact}
+    assert {"initial", "profile"} <= {row.cause for row in whole.allocations if row.in_fact}
+    assert all(was == now for was, now in whole.spend.values())
+    middle = (whole.begin + whole.end) // 2
+    rest = asyncio.run(what_if(usual.settings, Rules(), middle))
+    first = asyncio.run(what_if(usual.settings, Rules(), None, middle))
+    assert (True, True) == (rest.same, first.same)
+    assert whole.first_step < rest.first_step
+    assert first.last_step < whole.last_step
+    assert [row for row in whole.alerts if row.in_fact and row.in_fact.fired_at >= middle] == rest.alerts
+
+
+def test_other_rules_would_have_done_otherwise(usual: Counted) -> None:
+    """Without any surge, drop and shift: the alerts are only in fact, and nothing but the begin is answered."""
+    deaf = Rules(
+        surge=SurgeRule(threshold=1000.0),
+        shift=ShiftRule(u_threshold=1.0, r_threshold=5.0),
+        watch=WatchRules(drop_events=1_000_000),
+    )
+    found = asyncio.run(what_if(usual.settings, deaf))
+    assert not found.same
+    assert (14.0, 1000.0) == found.changed["surge.threshold"]
+    surges = [row for row in found.alerts if row.kind == "surge"]
+    assert surges
+    assert all(row.in_fact and row.with_rules is None for row in surges)
+    assert {"initial", "profile"} == {row.cause for row in found.allocations if row.with_rules}
+    keen = asyncio.run(what_if(usual.settings, Rules(surge=SurgeRule(threshold=3.0))))
+    assert any(row.in_fact is None for row in keen.alerts)
 
 
 def test_the_same_file_gives_the_same_counts_through_one_two_and_three_workers(stack: EmbeddedStack) -> None:
