@@ -22,11 +22,12 @@ from streams.rewind import Undone, corrections
 from streams.rollup import RollUp, StepOutcome
 from streams.step_record import StepContext, spending_of
 from streams.tables import TableKeys
-from streams.worker import Deps
+from streams.worker import Deps, patiently
 
 log = get_logger("leader")
 
 OUTBOX_SLICE = 500
+RELAY_S = 0.1  # a shift's answer is stored by any worker, and waits so long at most for the lease holder
 FORGOTTEN_MS = 600_000
 
 
@@ -41,6 +42,8 @@ class Leader:
         self._lease_number = 0
         self._published = 0  # the step whose outcome `_rollup` holds
         self._last_step = 0.0
+        self._busy = asyncio.Lock()  # a tick, or a relay between two ticks: never both
+        self._held_until = 0.0  # on this loop's clock: before that nobody else can have the lease
         self._undone: Undone | None = None  # None = not looked yet, since the lease was taken or Redis went back
         self._checkpoints = Checkpointer(
             deps.ledger, deps.outbound, deps.settings.prefix, int(deps.settings.checkpoint_minutes * 60_000)
@@ -55,7 +58,8 @@ class Leader:
         """
         progress = self._deps.progress
         try:
-            published = await self._tick()
+            async with self._busy:
+                published = await self._tick()
             progress.goes_on(ROLL_UP)
         except Unavailable:
             progress.waits(ROLL_UP)
@@ -64,10 +68,24 @@ class Leader:
             progress.beat(ROLL_UP)
         return published
 
+    async def relay(self) -> None:
+        """Between two ticks, send what came into the outbox since; nothing while another holds the lease.
+
+        Waits while Kafka or Redis is away. Raises LedgerLost, LedgerBroken: as `tick`.
+        """
+        await patiently(self._relay_while_held, "outbox", self._deps.progress)
+
+    async def _relay_while_held(self) -> None:
+        async with self._busy:
+            if asyncio.get_running_loop().time() < self._held_until:
+                await self._relay()
+
     async def _tick(self) -> bool:
         ledger = self._deps.ledger
         await ledger.heartbeat(self._holder, msgspec.json.encode(self._state()))
+        asked = asyncio.get_running_loop().time()
         lease = await ledger.lease(self._holder, int(self._deps.settings.lease_seconds * 1000))
+        self._held_until = 0.0 if lease is None else asked + self._deps.settings.lease_seconds
         if lease is None:
             self._rollup = None
             return False
@@ -91,6 +109,7 @@ class Leader:
 
     async def release(self) -> None:
         """Let another worker take over at once."""
+        self._held_until = 0.0
         if self._rollup is not None:
             await self._deps.ledger.release_lease(self._holder)
 
@@ -242,7 +261,12 @@ class Leader:
         return tuple(sorted(found))
 
     async def _relay(self) -> None:
-        """Send the outbox to Kafka, oldest first, and forget what was acknowledged."""
+        """Send the outbox to Kafka, oldest first, and forget what was acknowledged.
+
+        Order holds even where the lease is lost meanwhile and two holders relay at once: both begin with the oldest
+        record that is not yet acknowledged, so a record's first copy never overtakes that of one before it. What comes
+        later are copies, which readers know by `seq`.
+        """
         while entries := await self._deps.ledger.read_outbox(OUTBOX_SLICE):
             await self._deps.outbound.relay(entries)
             await self._deps.failpoint("relayed")
