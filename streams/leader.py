@@ -7,15 +7,15 @@ import socket
 import msgspec
 
 from models.classifier import ModelInfo
+from streams.active_users import count_users
+from streams.answer import refused_of
 from streams.checkpoint import Checkpointer
-from streams.contracts import AllocationRecord, PartitionState, StepRecord, WorkerState
+from streams.contracts import AllocationRecord, PartitionState, RefusedAnswer, StepRecord, WorkerState
 from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
-from streams.ledger import Ledger
 from streams.ledger_types import Command, CutStep, Lease
 from streams.logs import get_logger
-from streams.metrics import ActiveUsers
 from streams.progress import ROLL_UP
 from streams.publication import alert_writes, load_rollup, operator_writes, step_writes
 from streams.rewind import Undone, corrections
@@ -183,6 +183,7 @@ class Leader:
             ahead=rollup.common.ahead + undone.ahead,
             portfolio=portfolio,
             allocation=allocation,
+            refused=await self._refused(),
             model_info=msgspec.to_builtins(info),
         )
         bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
@@ -227,6 +228,10 @@ class Leader:
     async def _allocation(self) -> AllocationRecord | None:
         content = await self._deps.ledger.get(self._tables.allocation)
         return None if content is None else msgspec.json.decode(content, type=AllocationRecord)
+
+    async def _refused(self) -> RefusedAnswer | None:
+        content = await self._deps.ledger.newest(self._tables.answers)
+        return None if content is None else refused_of(content)
 
     def _state(self) -> WorkerState:
         info = self._deps.classifier.info
@@ -273,17 +278,6 @@ class Leader:
             await self._deps.ledger.trim_outbox(entries)
 
 
-async def count_users(ledger: Ledger, rollup: RollUp, step: CutStep) -> None:
-    """Give the roll-up the distinct users of every market in which they may have changed."""
-    assert rollup.common.stream_time_ms is not None
-    markets = rollup.markets_to_recount(step)
-    hour = rollup.common.stream_time_ms // 3_600_000
-    windows = [keys for market in markets for keys in user_windows(ledger, market, hour)]
-    counts = iter(await ledger.count_users(windows))
-    for market in markets:
-        rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
-
-
 def model_name(info: ModelInfo) -> str:
     """Id and the begin of the checksum."""
     return f"{info.id}@{info.sha256[:12]}"
@@ -293,27 +287,3 @@ def measured_confusion(info: ModelInfo) -> Array | None:
     """The model's confusion per language of its layout; None where it was not measured."""
     measured = {name: one.confusion for name, one in info.languages.items()}
     return confusion_of(measured) if measured else None
-
-
-def user_windows(ledger: Ledger, market: str, hour: int) -> list[list[str]]:
-    """HyperLogLog keys behind each field of ActiveUsers, in its order, at an hour of stream time.
-
-    The current hour's window reaches one hour ahead: events of partitions that are further on.
-    """
-    keys, day = ledger.keys, hour // 24
-
-    def hours(first: int, end: int) -> list[str]:
-        return [keys.users_of_hour(market, at) for at in range(first, end)]
-
-    def days(first: int, end: int) -> list[str]:
-        return [keys.users_of_day(market, at) for at in range(first, end)]
-
-    return [
-        hours(hour, hour + 2),
-        hours(hour - 1, hour),
-        hours(hour - 23, hour + 2),
-        hours(hour - 24, hour),
-        hours(hour - 48, hour - 24),
-        days(day - 7, day),
-        days(day - 14, day - 7),
-    ]

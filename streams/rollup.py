@@ -27,7 +27,7 @@ from streams.ledger_types import CutStep
 from streams.metrics import ActiveUsers, Estimate, MarketMetrics, compute_metrics
 from streams.step_record import StepContext, fingerprint, step_record
 from streams.stream_time import stream_time
-from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
+from streams.watch import EVERYWHERE, WatchState, watch_allocation, watch_input, watch_markets, watch_model
 from streams.windows import CellLayout, Cells, Windows
 
 MINUTE_MS = 60_000
@@ -208,6 +208,7 @@ class RollUp:
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
         alerts += watch_markets(watched, metrics, seq, stream_ms, self._watch_rules)
         alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self._watch_rules)
+        alerts += watch_allocation(common.watch, context.refused, seq, stream_ms, self._watch_rules)
         alerts = [self._with_excerpts(alert) for alert in alerts]
         surged = {
             alert.market
