@@ -136,11 +136,11 @@ def test_an_infeasible_answer_fires_until_a_mended_profile_is_answered(company: 
 
 
 def test_an_answer_does_not_wait_for_the_next_step(company: Company) -> None:
-    """With half a minute between two steps it stands on its topic while the newest step is still the shift's own."""
+    """With half a minute between two ticks it stands on its topic while the newest step is still the shift's own."""
     company.until(company.settled)
     company.stop()
     company.budget(1_500.0)
-    company.start(step_seconds=30.0, idle_step_seconds=30.0, lease_seconds=60.0)
+    company.start(step_seconds=30.0, idle_step_seconds=1.0, lease_seconds=60.0)
     company.until(lambda: any(one.cause == "profile" for one in company.answers()))
     [answer] = [one for one in company.answers() if one.cause == "profile"]
     assert answer.seq == company.reader.snapshot().status.step
