@@ -42,7 +42,7 @@ class Leader:
         self._lease_number = 0
         self._published = 0  # the step whose outcome `_rollup` holds
         self._last_step = 0.0
-        self._busy = asyncio.Lock()  # a tick, or a relay between two ticks: never both
+        self._busy = asyncio.Lock()  # a tick or a relay: who looks for what was undone has nothing on its way to Kafka
         self._held_until = 0.0  # on this loop's clock: before that nobody else can have the lease
         self._undone: Undone | None = None  # None = not looked yet, since the lease was taken or Redis went back
         self._checkpoints = Checkpointer(
