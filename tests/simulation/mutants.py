@@ -241,7 +241,7 @@ MUTANTS = (
         without=("redis restored",),
         seed=405,
     ),
-    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=195),
+    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=580),
     Mutant("sent after the commit", Parts(committer=CommitsBeforeSending), seed=2),
     Mutant("a fetch's begin is trusted", Parts(source=TrustingSource), seed=1),
     Mutant("rewind not looked for", Parts(source=BlindSource), seed=190),
@@ -258,7 +258,7 @@ MUTANTS = (
         "lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored}), seed=3
     ),
     Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps), seed=3),
-    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory), seed=159),
+    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory), seed=581),
     Mutant("users merged after the publish", Parts(ledger=UsersAfterPublish)),
     Mutant("outbox written apart from the step", Parts(ledger=PublishesInParts)),
     Mutant("trimmed before relayed", Parts(leader=TrimsFirst), seed=6),
