@@ -48,8 +48,8 @@ test-browser: $(LIGHT) ## the page in a headless Chromium (Debian packages chrom
 check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
 
-bench: $(LIGHT) ## allocate, engine, classify and pipeline; ratios within one run
-	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
+bench: $(LIGHT) ## allocate, reallocate, engine, classify and pipeline; ratios within one run
+	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
 
 lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
 	for one in light:cpu,embedded,page,browser,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page worker-gpu:gpu,page; do \

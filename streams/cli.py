@@ -365,6 +365,18 @@ def bench_allocate(rounds: Annotated[int, typer.Option(min=3)] = 15, as_json: Js
     _bench(measure(rounds), as_json)
 
 
+@bench_app.command("reallocate")
+def bench_reallocate(rounds: Annotated[int, typer.Option(min=3)] = 60, as_json: Json = False) -> None:
+    """From a shift's step to its allocation on the topic, through an embedded Kafka and Redis with one worker.
+
+    Example: `marketpulse bench reallocate --rounds 100 --json`
+    """
+    from streams.bench_reallocate import bench_reallocate as measure
+
+    with shown_events("answering", _progress) as say:
+        _bench(measure(load_settings(), rounds, say), as_json)
+
+
 def _bench(result: dict[str, object], as_json: bool) -> None:
     _answer(result, as_json, "\n".join(f"{name}: {value}" for name, value in result.items()))
 

@@ -349,6 +349,12 @@ class Ledger:
             value: bytes | None = await self.redis.get(key)
         return value
 
+    async def newest(self, key: str) -> bytes | None:
+        """The last entry of a list."""
+        with translated_errors(self.url):
+            value: bytes | None = await self.redis.lindex(key, -1)
+        return value
+
     async def alerts(self, key: str) -> dict[str, bytes]:
         """Alert id -> its state as the last published step left it (JSON)."""
         with translated_errors(self.url):

@@ -195,6 +195,6 @@ def allocation_writes(ledger: Ledger, prefix: str, record: AllocationRecord) -> 
     if record.adopted:
         writes.append(["SET", tables.allocation, content])
     writes.append(["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "allocation", record.id])
-    writes.append(["RPUSH", f"{prefix}:allocations", content])
-    writes.append(["LTRIM", f"{prefix}:allocations", -500, -1])
+    writes.append(["RPUSH", tables.answers, content])
+    writes.append(["LTRIM", tables.answers, -500, -1])
     return writes

@@ -21,7 +21,7 @@ from streams.shift import ShiftState, Standing, shift_step
 from streams.step_record import StepContext, fingerprint, step_record
 from streams.stream_time import stream_time
 from streams.surge import AlertChange, Noise, Observation, SurgeState, surge_step
-from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
+from streams.watch import EVERYWHERE, WatchState, watch_allocation, watch_input, watch_markets, watch_model
 from streams.windows import CellLayout, Cells, Windows
 
 MINUTE_MS = 60_000
@@ -211,6 +211,7 @@ class RollUp:
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
         alerts += watch_markets(watched, metrics, seq, stream_ms, self.rules)
         alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self.rules.watch)
+        alerts += watch_allocation(common.watch, context.refused, seq, stream_ms, self.rules.watch)
         alerts = [self._with_evidence(alert) for alert in alerts]
         surged = {
             alert.market

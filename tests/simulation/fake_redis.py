@@ -187,6 +187,10 @@ class FakeRedis:
     def _lrange(self, key: bytes, first: bytes, last: bytes) -> list[bytes]:
         return self._value(key, list)[_slice(first, last)]
 
+    def _lindex(self, key: bytes, at: bytes) -> bytes | None:
+        held: list[bytes] = self._value(key, list)
+        return held[int(at)] if -len(held) <= int(at) < len(held) else None
+
     def _rpush(self, key: bytes, *values: bytes) -> int:
         held = self._value(key, list, new=True)
         held.extend(values)
