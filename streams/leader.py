@@ -8,7 +8,7 @@ import msgspec
 
 from models.classifier import ModelInfo
 from streams.checkpoint import Checkpointer
-from streams.contracts import AllocationRecord, PartitionState, StepRecord, WorkerState
+from streams.contracts import AlertRecord, AllocationRecord, PartitionState, StepRecord, WorkerState
 from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
@@ -57,8 +57,9 @@ class Leader:
         try:
             published = await self._tick()
             progress.goes_on(ROLL_UP)
-        except Unavailable:
+        except Unavailable as error:
             progress.waits(ROLL_UP)
+            progress.failed(error.server)
             raise
         finally:
             progress.beat(ROLL_UP)
@@ -70,7 +71,9 @@ class Leader:
         lease = await ledger.lease(self._holder, int(self._deps.settings.lease_seconds * 1000))
         if lease is None:
             self._rollup = None
+            self._deps.telemetry.lease(0)
             return False
+        self._deps.telemetry.lease(self._deps.now_ms() + int(self._deps.settings.lease_seconds * 1000))
         if lease.number != self._lease_number or lease.published < self._published:
             log.info("lease_taken", number=lease.number, step=lease.published)
             self._rollup = self._undone = None
@@ -83,6 +86,7 @@ class Leader:
             raise
         if record is not None:
             await self._deps.failpoint("published")
+        self._deps.telemetry.outbox(await ledger.outbox_length())
         await self._relay()
         if record is not None:
             lease_ms = int(self._deps.settings.lease_seconds * 1000)
@@ -92,6 +96,7 @@ class Leader:
     async def release(self) -> None:
         """Let another worker take over at once."""
         if self._rollup is not None:
+            self._deps.telemetry.lease(0)
             await self._deps.ledger.release_lease(self._holder)
 
     async def _step(self, lease: Lease) -> StepRecord | None:
@@ -109,7 +114,8 @@ class Leader:
             or undone.ahead > 0
             or clock() - self._last_step >= settings.idle_step_seconds
         )
-        step = await ledger.cut(lease, force)
+        with self._deps.telemetry.stage("cut"):
+            step = await ledger.cut(lease, force)
         if isinstance(step, str):
             if step == "FENCED":
                 self._rollup = None
@@ -123,7 +129,8 @@ class Leader:
         started = clock()
         await ledger.merge_users(step)
         outcome, writes = await self._outcome(rollup, step, undone, *read)
-        answer = await ledger.publish(lease, step, writes)
+        with self._deps.telemetry.stage("publish"):
+            answer = await ledger.publish(lease, step, writes)
         if answer != "OK":
             log.warning("step_refused", step=step.number, answer=answer)
             self._rollup = None
@@ -131,6 +138,7 @@ class Leader:
         self._published = step.number
         self._last_step = clock()
         self._undone = Undone()
+        self._deps.telemetry.published(outcome, step.now_ms, clock() - started)
         log.info(
             "step_published",
             step=step.number,
@@ -169,7 +177,9 @@ class Leader:
         bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
         if bad:
             await self._deps.outbound.dead_letters(bad, "market.profiles")
-        outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
+            self._deps.telemetry.refused_profiles(len(bad))
+        with self._deps.telemetry.stage("decide"):
+            outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
         degraded = bool(context.problems)
         writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info, degraded)
         mutes = self._deps.mutes.active(step.now_ms)
@@ -185,6 +195,8 @@ class Leader:
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
+        alerts = await ledger.alerts(self._tables.alerts)
+        self._deps.telemetry.loaded([msgspec.json.decode(one, type=AlertRecord) for one in alerts.values()])
         return rollup
 
     async def _look_for_undone(self, lease: Lease, rollup: RollUp) -> Undone:
@@ -203,6 +215,7 @@ class Leader:
         held = await self._deps.ledger.alerts(self._tables.alerts)
         changing = {alert.id for alert in outcome.alerts}
         found = corrections(undone.alerts, held, changing, outcome.seq, outcome.stream_time_ms or at_ms)
+        self._deps.telemetry.alerts_are(found)
         return alert_writes(self._deps.ledger, self._deps.settings.prefix, found)
 
     async def _allocation(self) -> AllocationRecord | None:
@@ -244,7 +257,9 @@ class Leader:
     async def _relay(self) -> None:
         """Send the outbox to Kafka, oldest first, and forget what was acknowledged."""
         while entries := await self._deps.ledger.read_outbox(OUTBOX_SLICE):
-            await self._deps.outbound.relay(entries)
+            with self._deps.telemetry.stage("relay"):
+                await self._deps.outbound.relay(entries)
+            self._deps.telemetry.relayed(len(entries))
             await self._deps.failpoint("relayed")
             await self._deps.ledger.trim_outbox(entries)
 

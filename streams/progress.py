@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.batches import Position
+from streams.errors import KafkaUnavailable, Unavailable
 
 ROLL_UP = "roll-up"
 LOOP = "event loop"
@@ -38,6 +39,7 @@ class Progress:
     assigned: frozenset[int] = frozenset()
     joined: bool = False
     in_flight: int = 0
+    failures: dict[str, int] = field(default_factory=lambda: {one.server: 0 for one in (KafkaUnavailable, Unavailable)})
     _waiting: dict[str, float] = field(default_factory=dict)
     _beats: dict[str, float] = field(default_factory=dict)
 
@@ -81,6 +83,10 @@ class Progress:
     def waits(self, what: str) -> None:
         """The worker begins to wait, or waits still, for something outside: that is no stall."""
         self._waiting.setdefault(what, self.clock)
+
+    def failed(self, server: str) -> None:
+        """A try failed because a server was away; it is tried again."""
+        self.failures[server] += 1
 
     def goes_on(self, what: str) -> None:
         """What was waited for is there."""
