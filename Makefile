@@ -57,6 +57,10 @@ lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at o
 	    $$(echo $${one#*:},build | sed 's/^/--extra /; s/,/ --extra /g') -o requirements/$${one%%:*}.txt pyproject.toml \
 	    || exit 1; done
 
+monitoring: $(LIGHT) ## write deploy/monitoring and docs/metrics.md anew; promtool (Debian package prometheus) checks them
+	$(BIN)/python -m deploy.monitoring.build && $(BIN)/python -m streams.telemetry_document docs/metrics.md
+	$(BIN)/python -m pytest tests/unit/test_monitoring.py
+
 clean: ## remove both environments and caches
 	rm -rf .venv .venv-train .venv-gpu .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 
@@ -85,5 +89,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser check bench lock clean
+.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser check bench lock monitoring clean
 .DEFAULT_GOAL := help

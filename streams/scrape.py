@@ -77,9 +77,9 @@ class WorkerCollector(Collector):
         made.add_metric((), {name: getattr(info, name) for name in telemetry.MODEL.labels})
         yield made
         yield family(telemetry.FELL_BACK, info.fell_back)
-        if isinstance(self._classifier, CachedClassifier):
-            asked, hits = self._classifier.asked, self._classifier.hits
-            yield family(telemetry.CACHE, {("hit",): hits, ("miss",): asked - hits})
+        cache = self._classifier if isinstance(self._classifier, CachedClassifier) else None
+        answers = {} if cache is None else {("hit",): cache.hits, ("miss",): cache.asked - cache.hits}
+        yield family(telemetry.CACHE, answers)
 
     def _step(self, now_ms: int) -> Iterable[Metric]:
         held = self._instruments.held
