@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     idle_partition_seconds: float = Field(30.0, gt=0)
     """A partition without records for so long does not hold stream time back."""
     health_port: int | None = Field(None, ge=0, le=65535)
-    """Port of the probes `/livez`, `/readyz`, `/startupz` and of `/metrics`; none without it; 0 = any free one (it is logged)."""
+    """Port of `/livez`, `/readyz`, `/startupz`, `/metrics`; none without it; 0 = any free one (it is logged)."""
     health_host: str = "127.0.0.1"
     """Address the probes listen on; `0.0.0.0` in a container."""
     stall_seconds: float = Field(120.0, ge=5, le=3600)
