@@ -128,9 +128,10 @@ class Leader:
         await self._deps.failpoint("cut")
         started = clock()
         await ledger.merge_users(step)
-        outcome, writes = await self._outcome(rollup, step, undone, *read)
-        with self._deps.telemetry.stage("publish"):
-            answer = await ledger.publish(lease, step, writes)
+        with self._deps.telemetry.traces.step(step.number):
+            outcome, writes = await self._outcome(rollup, step, undone, *read)
+            with self._deps.telemetry.stage("publish"):
+                answer = await ledger.publish(lease, step, writes)
         if answer != "OK":
             log.warning("step_refused", step=step.number, answer=answer)
             self._rollup = None

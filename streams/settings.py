@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """How long a worker that is asked to stop finishes the batches it holds; what is left, others read again."""
     portfolio: Path | None = None
     """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
+    traces: bool = False
+    """Send spans of batches and steps by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra `otel`."""
     log_format: Literal["console", "json"] = "json"
     """`console` for people, `json` for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

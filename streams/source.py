@@ -349,10 +349,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
 def decode_records(state: Assigned, records: list[ConsumerRecord], telemetry: Telemetry) -> DecodedBatch:
     """Decode and de-duplicate one partition batch; a broken record costs only itself."""
-    with telemetry.stage("decode"):
+    span = telemetry.traces.batch(records)
+    with telemetry.traces.inside(span), telemetry.stage("decode"):
         decoded, dead_letters = _decoded(records)
     last = records[-1]
-    with telemetry.stage("deduplicate"):
+    with telemetry.traces.inside(span), telemetry.stage("deduplicate"):
         first_seen = state.seen.first_seen
         digests = [first_seen(event.id) for event, _ in decoded]
         fresh = [pair for pair, digest in zip(decoded, digests, strict=True) if digest is not None]
@@ -370,6 +371,7 @@ def decode_records(state: Assigned, records: list[ConsumerRecord], telemetry: Te
         last_record_ms=last.timestamp,
         last_checksum=checksum(last.value),
         first_record_ms=records[0].timestamp,
+        span=span,
     )
 
 

@@ -1,7 +1,7 @@
 """Every metric that a process offers to Prometheus, and the hands that count; docs/metrics.md is made from here."""
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -20,6 +20,7 @@ from streams.batches import DecodedBatch
 from streams.contracts import AlertRecord, DeadLetterCode
 from streams.metrics import MarketMetrics
 from streams.rollup import StepOutcome
+from streams.tracing import Traces
 
 Stage = Literal[
     "decode",
@@ -156,10 +157,11 @@ class Telemetry:
     What can be read at a scrape is read then: see `streams.scrape`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, traces: Traces | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
         self.registry = CollectorRegistry()
         self.held = Held()
+        self.traces = traces or Traces()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         stages = self._histogram(STAGE)
@@ -189,8 +191,13 @@ class Telemetry:
     # --- the source's side --------------------------------------------------------------------------------------
 
     def stage(self, name: Stage) -> AbstractContextManager[object]:
-        """Times what is done inside, also where it fails."""
-        return self._stages[name].time()
+        """Times what is done inside, also where it fails; a span where there are traces."""
+        if not self.traces.on:
+            return self._stages[name].time()
+        both = ExitStack()
+        both.enter_context(self.traces.stage(name))
+        both.enter_context(self._stages[name].time())
+        return both
 
     def read(self, records: int) -> None:
         """A partition batch was read."""

@@ -37,6 +37,7 @@ from streams.source import Source, dead_letter
 from streams.tables import TableKeys
 from streams.telemetry import Telemetry
 from streams.topics import topic_name
+from streams.tracing import exported_traces
 from streams.windows import CellLayout
 
 log = get_logger("worker")
@@ -76,7 +77,8 @@ def make_deps(
     candidate: Classifier | None = None,
     failpoint: Failpoint = no_failpoint,
 ) -> Deps:
-    """The real dependencies of a worker; nothing is connected yet."""
+    """The real dependencies of a worker; nothing is connected yet. Raises OperatorNeeded: traces without the extra."""
+    traces = exported_traces(settings.prefix) if settings.traces else None
     deps = Deps(
         settings=settings,
         ledger=Ledger(settings.redis, settings.prefix),
@@ -88,6 +90,7 @@ def make_deps(
         hash_user=user_hasher(settings.user_hash_key.get_secret_value().encode()[:64]),
         candidate=candidate,
         failpoint=failpoint,
+        telemetry=Telemetry(traces),
     )
     deps.telemetry.registry.register(
         WorkerCollector(deps.telemetry, deps.progress, classifier, settings.stall_seconds, deps.now_ms)
@@ -145,7 +148,7 @@ class Scorer:
             return ScoredBatch(batch, empty, empty)
         loop = asyncio.get_running_loop()
         started = loop.time()
-        with self._telemetry.stage("classify"):
+        with self._telemetry.traces.inside(batch.span), self._telemetry.stage("classify"):
             try:
                 predictions = await loop.run_in_executor(self._thread, self._classify, batch)
             except BadOutput:
@@ -220,7 +223,10 @@ class Committer:
         Raises:
             LedgerRewound, LedgerLost, LedgerBroken: this process cannot go on.
         """
-        await self._commit(scored)
+        traces, batch = self._deps.telemetry.traces, scored.batch
+        with traces.inside(batch.span):
+            await self._commit(scored)
+        traces.end(batch.span, partition=batch.position.partition, start=batch.position.start, end=batch.position.end)
         self._deps.progress.finished()
 
     async def _commit(self, scored: ScoredBatch) -> None:
