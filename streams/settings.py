@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
     traces: bool = False
     """Send spans of batches and steps by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra `otel`."""
+    rules: Path | None = None
+    """The detectors' rules (TOML), see `deploy/rules.toml`; the defaults when not given."""
     log_format: Literal["console", "json"] = "json"
     """`console` for people, `json` for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

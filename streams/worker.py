@@ -31,6 +31,7 @@ from streams.profiles import Profiles
 from streams.progress import Progress
 from streams.publication import allocation_writes
 from streams.rewind import FindUndone, find_undone
+from streams.rules import Rules
 from streams.scrape import WorkerCollector
 from streams.settings import Settings
 from streams.source import Source, dead_letter
@@ -68,6 +69,7 @@ class Deps:
     progress: Progress = field(default_factory=Progress)
     find_undone: FindUndone = find_undone
     telemetry: Telemetry = field(default_factory=Telemetry)
+    rules: Rules = field(default_factory=Rules)
 
 
 def make_deps(
@@ -76,6 +78,7 @@ def make_deps(
     portfolio: Portfolio,
     candidate: Classifier | None = None,
     failpoint: Failpoint = no_failpoint,
+    rules: Rules = Rules(),
 ) -> Deps:
     """The real dependencies of a worker; nothing is connected yet. Raises OperatorNeeded: traces without the extra."""
     traces = exported_traces(settings.prefix) if settings.traces else None
@@ -91,6 +94,7 @@ def make_deps(
         candidate=candidate,
         failpoint=failpoint,
         telemetry=Telemetry(traces),
+        rules=rules,
     )
     deps.telemetry.registry.register(
         WorkerCollector(deps.telemetry, deps.progress, classifier, settings.stall_seconds, deps.now_ms)
