@@ -12,13 +12,18 @@ LOOP = "event loop"
 
 @dataclass(slots=True)
 class PartitionProgress:
-    """One claimed partition: next offset to read and to count, the log's end as Kafka last told it, when it moved."""
+    """One claimed partition: next offset to read and to count, the log's end as Kafka last told it, when it moved.
+
+    `known_ids` and `horizon_ms`: how many event ids are remembered, and over how much record time.
+    """
 
     position: int
     counted: int
     moved_at: float
     end: int = 0
     newest_record_ms: int | None = None
+    known_ids: int = 0
+    horizon_ms: int = 0
 
     @property
     def lag(self) -> int:
@@ -62,6 +67,11 @@ class Progress:
         self.in_flight += 1
         if one := self.partitions.get(position.partition):
             one.position, one.newest_record_ms, one.moved_at = position.end, newest_record_ms, self.clock
+
+    def remembers(self, partition: int, ids: int, horizon_ms: int) -> None:
+        """So many event ids of a partition are remembered, over so much record time."""
+        if one := self.partitions.get(partition):
+            one.known_ids, one.horizon_ms = ids, horizon_ms
 
     def finished(self) -> None:
         """A batch in hand was committed or dropped."""

@@ -67,6 +67,8 @@ class WorkerCollector(Collector):
         yield family(telemetry.LAG_RECORDS, {number: one.lag for number, one in partitions.items()})
         yield family(telemetry.LAG_SECONDS, behind)
         yield family(telemetry.OFFSET, {number: one.counted for number, one in partitions.items()})
+        yield family(telemetry.KNOWN_IDS, {number: one.known_ids for number, one in partitions.items()})
+        yield family(telemetry.HORIZON, {number: one.horizon_ms / 1_000 for number, one in partitions.items()})
         yield family(telemetry.IN_FLIGHT, progress.in_flight)
         yield family(telemetry.READY, not stalled and not progress.not_ready())
         yield family(telemetry.STALLED, len(stalled))

@@ -293,6 +293,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         state.next = batch.position.end
         self._telemetry.read(len(records))
         self._progress.delivered(batch.position, batch.last_record_ms)
+        self._progress.remembers(partition.partition, len(state.seen), state.seen.horizon_now_ms)
         await self._deliver(batch)
 
     def _verified(self, state: Assigned, records: list[ConsumerRecord]) -> list[ConsumerRecord]:

@@ -102,6 +102,11 @@ LAG_SECONDS = Declared("marketpulse_partition_lag_seconds", "gauge", "seconds",
     "Age of the newest record read of a partition that is behind; 0 where nothing is behind.", ("partition",))
 OFFSET = Declared("marketpulse_partition_counted_offset", "gauge", "records",
     "Next offset of a partition that the ledger wants, as this worker last knew it.", ("partition",))
+KNOWN_IDS = Declared("marketpulse_dedupe_ids", "gauge", "ids",
+    "Event ids of a partition that are remembered; at MARKETPULSE_DEDUPE_CAPACITY the oldest go.", ("partition",))
+HORIZON = Declared("marketpulse_dedupe_horizon_seconds", "gauge", "seconds",
+    "Record time over which ids of a partition are remembered: less than asked for where the capacity is reached.",
+    ("partition",))
 IN_FLIGHT = Declared("marketpulse_batches_in_flight", "gauge", "batches", "Batches read and not committed yet.")
 READY = Declared("marketpulse_ready", "gauge", "0 or 1", "What /readyz says.")
 STALLED = Declared("marketpulse_stalled_parts", "gauge", "parts", "What stands still although nothing is waited for.")

@@ -108,6 +108,10 @@ def engine() -> dashboard.Dashboard:
               ("max by (partition) (marketpulse_partition_lag_records)", "{{partition}}")),
         graph("Lag of partitions", "s", "Age of the newest record read.",
               ("max by (partition) (marketpulse_partition_lag_seconds)", "{{partition}}")),
+        graph("Duplicates are known for", "s", "Record time over which event ids are remembered, per partition.",
+              ("max by (partition) (marketpulse_dedupe_horizon_seconds)", "{{partition}}"), span=12),
+        graph("Event ids", "short", "Remembered, per partition; MARKETPULSE_DEDUPE_CAPACITY is the most.",
+              ("max by (partition) (marketpulse_dedupe_ids)", "{{partition}}"), span=12),
     ):  # fmt: skip
         made.with_panel(panel)
     made.with_row(dashboard.Row("Roll-up and servers"))

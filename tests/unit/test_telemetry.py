@@ -82,10 +82,12 @@ def test_lag_is_in_records_and_seconds_for_each_partition() -> None:
         progress.claimed(number, 10)
     progress.ends({0: 10, 1: 25, 2: 30})
     progress.delivered(Position(1, 1, "g", 10, 20), NOW_MS - 4_000)
+    progress.remembers(1, 7, 3_000)
     found = scraped(worker(progress))
     assert [0, 15, 20] == [found["marketpulse_partition_lag_records", (str(at),)] for at in range(3)]
     assert [0, 4, None] == [found.get(("marketpulse_partition_lag_seconds", (str(at),))) for at in range(3)]
     assert 1 == found["marketpulse_batches_in_flight", ()]
+    assert (7, 3) == tuple(found[f"marketpulse_dedupe_{part}", ("1",)] for part in ("ids", "horizon_seconds"))
 
 
 def test_servers_that_are_away_are_told_apart() -> None:
