@@ -18,7 +18,7 @@ Query = tuple[str, str]
 """PromQL and its legend."""
 
 
-def _queries(panel: object, queries: Sequence[Query], instant: bool = False) -> None:
+def _queries(panel: timeseries.Panel | stat.Panel, queries: Sequence[Query], instant: bool = False) -> None:
     for at, (expression, legend) in enumerate(queries):
         query = prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(chr(ord("A") + at))
         panel.with_target(query.instant() if instant else query.range())
