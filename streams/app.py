@@ -22,7 +22,6 @@ from streams.failpoints import Failpoint, no_failpoint
 from streams.health import HealthServer
 from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
-from streams.progress import Progress
 from streams.pump import Pump, Work
 from streams.rules_file import load_rules
 from streams.settings import Settings, load_settings
@@ -61,7 +60,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
         scorer.look_ahead(batch)
         await decoded.put(batch)
 
-    source = Source(settings, feedback, deps.ledger, deliver, progress=deps.progress)
+    source = Source(settings, feedback, deps.ledger, deliver, progress=deps.progress, telemetry=deps.telemetry)
     scorer, leader = Scorer(deps, source), Leader(deps)
     ending = Ending()
 
@@ -96,12 +95,12 @@ def _candidate_of(settings: Settings) -> Classifier | None:
     return load_classifier("onnx", settings.candidate_folder, settings.device, settings.threads)
 
 
-async def _wait_for_kafka(settings: Settings, progress: Progress) -> None:
+async def _wait_for_kafka(settings: Settings, deps: Deps) -> None:
     """Until Kafka answers, with probes answered meanwhile: Faust would give up at once."""
-    health = HealthServer(progress, settings)
+    health = HealthServer(deps.progress, settings, deps.telemetry)
     await health.start()
     try:
-        await patiently(lambda: kafka_answers(settings.kafka), KAFKA, progress)
+        await patiently(lambda: kafka_answers(settings.kafka), KAFKA, deps.progress)
     finally:
         await health.stop()
 
@@ -129,7 +128,7 @@ def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint, classifi
     gc.freeze()  # what lives as long as the process is not looked at again ...
     gc.set_threshold(100_000, 50, 100)  # ... and events, which form no cycles, seldom: 1,000 of them come every 10 ms
     log.info("worker_started", pid=os.getpid(), model=deps.classifier.info.id, device=deps.classifier.info.device)
-    asyncio.run(_wait_for_kafka(settings, deps.progress))
+    asyncio.run(_wait_for_kafka(settings, deps))
     worker.execute_from_commandline()
 
 

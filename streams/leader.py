@@ -10,7 +10,7 @@ from models.classifier import ModelInfo
 from streams.active_users import count_users
 from streams.answer import refused_of
 from streams.checkpoint import Checkpointer
-from streams.contracts import AllocationRecord, PartitionState, RefusedAnswer, StepRecord, WorkerState
+from streams.contracts import AlertRecord, AllocationRecord, PartitionState, RefusedAnswer, StepRecord, WorkerState
 from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
@@ -61,8 +61,9 @@ class Leader:
             async with self._busy:
                 published = await self._tick()
             progress.goes_on(ROLL_UP)
-        except Unavailable:
+        except Unavailable as error:
             progress.waits(ROLL_UP)
+            progress.failed(error.server)
             raise
         finally:
             progress.beat(ROLL_UP)
@@ -88,7 +89,9 @@ class Leader:
         self._held_until = 0.0 if lease is None else asked + self._deps.settings.lease_seconds
         if lease is None:
             self._rollup = None
+            self._deps.telemetry.lease(0)
             return False
+        self._deps.telemetry.lease(self._deps.now_ms() + int(self._deps.settings.lease_seconds * 1000))
         if lease.number != self._lease_number or lease.published < self._published:
             log.info("lease_taken", number=lease.number, step=lease.published)
             self._rollup = self._undone = None
@@ -101,6 +104,7 @@ class Leader:
             raise
         if record is not None:
             await self._deps.failpoint("published")
+        self._deps.telemetry.outbox(await ledger.outbox_length())
         await self._relay()
         if record is not None:
             lease_ms = int(self._deps.settings.lease_seconds * 1000)
@@ -111,6 +115,7 @@ class Leader:
         """Let another worker take over at once."""
         self._held_until = 0.0
         if self._rollup is not None:
+            self._deps.telemetry.lease(0)
             await self._deps.ledger.release_lease(self._holder)
 
     async def _step(self, lease: Lease) -> StepRecord | None:
@@ -128,7 +133,8 @@ class Leader:
             or undone.ahead > 0
             or clock() - self._last_step >= settings.idle_step_seconds
         )
-        step = await ledger.cut(lease, force)
+        with self._deps.telemetry.stage("cut"):
+            step = await ledger.cut(lease, force)
         if isinstance(step, str):
             if step == "FENCED":
                 self._rollup = None
@@ -141,8 +147,10 @@ class Leader:
         await self._deps.failpoint("cut")
         started = clock()
         await ledger.merge_users(step)
-        outcome, writes = await self._outcome(rollup, step, undone, *read)
-        answer = await ledger.publish(lease, step, writes)
+        with self._deps.telemetry.traces.step(step.number):
+            outcome, writes = await self._outcome(rollup, step, undone, *read)
+            with self._deps.telemetry.stage("publish"):
+                answer = await ledger.publish(lease, step, writes)
         if answer != "OK":
             log.warning("step_refused", step=step.number, answer=answer)
             self._rollup = None
@@ -150,6 +158,7 @@ class Leader:
         self._published = step.number
         self._last_step = clock()
         self._undone = Undone()
+        self._deps.telemetry.published(outcome, step.now_ms, clock() - started)
         log.info(
             "step_published",
             step=step.number,
@@ -189,7 +198,9 @@ class Leader:
         bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
         if bad:
             await self._deps.outbound.dead_letters(bad, "market.profiles")
-        outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
+            self._deps.telemetry.refused_profiles(len(bad))
+        with self._deps.telemetry.stage("decide"):
+            outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
         degraded = bool(context.problems)
         writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info, degraded)
         mutes = self._deps.mutes.active(step.now_ms)
@@ -205,6 +216,8 @@ class Leader:
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
+        alerts = await ledger.alerts(self._tables.alerts)
+        self._deps.telemetry.loaded([msgspec.json.decode(one, type=AlertRecord) for one in alerts.values()])
         return rollup
 
     async def _look_for_undone(self, lease: Lease, rollup: RollUp) -> Undone:
@@ -223,6 +236,7 @@ class Leader:
         held = await self._deps.ledger.alerts(self._tables.alerts)
         changing = {alert.id for alert in outcome.alerts}
         found = corrections(undone.alerts, held, changing, outcome.seq, outcome.stream_time_ms or at_ms)
+        self._deps.telemetry.alerts_are(found)
         return alert_writes(self._deps.ledger, self._deps.settings.prefix, found)
 
     async def _allocation(self) -> AllocationRecord | None:
@@ -273,7 +287,9 @@ class Leader:
         later are copies, which readers know by `seq`.
         """
         while entries := await self._deps.ledger.read_outbox(OUTBOX_SLICE):
-            await self._deps.outbound.relay(entries)
+            with self._deps.telemetry.stage("relay"):
+                await self._deps.outbound.relay(entries)
+            self._deps.telemetry.relayed(len(entries))
             await self._deps.failpoint("relayed")
             await self._deps.ledger.trim_outbox(entries)
 

@@ -338,6 +338,11 @@ class Ledger:
             rows = await self.redis.xrange(self.keys.outbox, count=count)
         return [OutboxEntry(entry, row[b"topic"].decode(), row[b"key"], row[b"value"]) for entry, row in rows]
 
+    async def outbox_length(self) -> int:
+        """How many records are not relayed yet."""
+        with translated_errors(self.url):
+            return int(await self.redis.xlen(self.keys.outbox))
+
     async def trim_outbox(self, entries: Sequence[OutboxEntry]) -> None:
         """Forget records that Kafka has acknowledged."""
         with translated_errors(self.url):

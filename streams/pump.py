@@ -47,7 +47,7 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
         self._work = work
         self._ending = ending
         self._progress = work.deps.progress
-        self._health = HealthServer(self._progress, settings)
+        self._health = HealthServer(self._progress, settings, work.deps.telemetry)
         self._watchdog = Watchdog(
             self._progress, settings.stall_seconds, lambda why: end_process(EXIT_RESTART, f"stalled: {why}")
         )

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     idle_partition_seconds: float = Field(30.0, gt=0)
     """A partition without records for so long does not hold stream time back."""
     health_port: int | None = Field(None, ge=0, le=65535)
-    """Port of the probes `/livez`, `/readyz`, `/startupz`; none without it; 0 = any free one (it is logged)."""
+    """Port of `/livez`, `/readyz`, `/startupz`, `/metrics`; none without it; 0 = any free one (it is logged)."""
     health_host: str = "127.0.0.1"
     """Address the probes listen on; `0.0.0.0` in a container."""
     stall_seconds: float = Field(120.0, ge=5, le=3600)
@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """How long a worker that is asked to stop finishes the batches it holds; what is left, others read again."""
     portfolio: Path | None = None
     """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
+    traces: bool = False
+    """Send spans of batches and steps by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra `otel`."""
     rules: Path | None = None
     """The detectors' rules (TOML), see `deploy/rules.toml`; the defaults when not given."""
     log_format: Literal["console", "json"] = "json"

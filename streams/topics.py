@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from streams.errors import Unavailable
+from streams.errors import KafkaUnavailable, Unavailable
 
 DAY_MS = 86_400_000
 
@@ -58,7 +58,7 @@ async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.start()
         yield admin
     except (KafkaError, OSError) as error:
-        raise Unavailable(
+        raise KafkaUnavailable(
             f"Kafka at {bootstrap} does not answer: {error}. Operator action: start it or mend MARKETPULSE_KAFKA."
         ) from error
     finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -16,7 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.dashboard.hub import Hub
 from streams.reader import AsyncReader
+from streams.scrape import PageCollector
 from streams.settings import Settings
+from streams.telemetry import Telemetry, exposition
 
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
@@ -67,6 +70,13 @@ def create_page(settings: Settings) -> Starlette:
             return JSONResponse({"error": hub.error}, status_code=503)
         return Response(hub.view, media_type="application/json")
 
+    telemetry = Telemetry()
+    telemetry.registry.register(PageCollector(hub))
+
+    async def metrics(request: Request) -> Response:
+        body, content_type = await run_in_threadpool(exposition, telemetry.registry, request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": content_type})
+
     async def health(_: Request) -> Response:
         return JSONResponse({"ready": hub.error is None, "error": hub.error}, status_code=503 if hub.error else 200)
 
@@ -85,6 +95,7 @@ def create_page(settings: Settings) -> Starlette:
             Route("/events", events),
             Route("/view.json", view),
             Route("/healthz", health),
+            Route("/metrics", metrics),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(SafeHeaders)],

@@ -231,6 +231,9 @@ class FakeRedis:
         rows = list(self._value(key, Stream).entries.items())[: int(count)]
         return [(b"%d-%d" % entry, fields) for entry, fields in rows]
 
+    def _xlen(self, key: bytes) -> int:
+        return len(self._value(key, Stream).entries)
+
     def _xdel(self, key: bytes, *entries: bytes) -> int:
         held = self._value(key, Stream).entries
         parsed = [tuple(map(int, entry.split(b"-"))) for entry in entries]

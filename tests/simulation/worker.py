@@ -118,6 +118,7 @@ class Worker:
             decoded.put,
             lambda _: Consumer(world.kafka, f"{name}-{world.loop.time():.6f}"),
             deps.progress,
+            deps.telemetry,
         )
         self._leader = world.parts.leader(deps, holder)
         committer = world.parts.committer(deps, self._source)
