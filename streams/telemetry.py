@@ -44,7 +44,7 @@ Process = Literal["worker", "lease holder", "page"]
 ANSWERS = ("ok", "already", "fenced", "rewound", "ahead", "full", "not_held")
 STATUSES = ("optimal", "near_optimal", "within_dead_band", "infeasible", "failed")
 RESULTS = ("event", "duplicate", "dead_letter")
-ALERT_KINDS = ("surge", "drop", "recovery", "no_data", "bad_input", "model")
+ALERT_KINDS = ("surge", "drop", "recovery", "no_data", "bad_input", "model", "allocation")
 MOST_MARKETS = 300
 """Markets with series of their own, in the order of their codes; ISO 3166-1 has 249."""
 
