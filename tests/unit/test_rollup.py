@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.contracts import AlertRecord, Excerpt
-from streams.detectors import ShiftRule, SurgeRule
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
 from streams.rollup import CommonState, MarketState, RollUp, StepContext, StepOutcome
 from streams.rules import MarketRules, Rules
+from streams.shift import ShiftRule
 from streams.stream_time import stream_time
+from streams.surge import SurgeRule
 from streams.windows import CellLayout
 
 LAYOUT = CellLayout(("app", "price"))
@@ -131,10 +132,12 @@ def test_a_surge_shows_what_users_said() -> None:
     said = [Excerpt(at, f"text {at}", "positive" if at == 3 else "negative", "app", at) for at in range(6)]
     rollup.markets["BR"] = MarketState(excerpts=said)
     alert = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app", evidence={"n": 9})
-    shown = rollup._with_excerpts(alert).evidence
-    assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]} == shown
+    shown = rollup._with_evidence(alert).evidence
+    assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]}.items() <= shown.items()
+    assert {"share": 0.0, "of": 6} == shown["repeated"]
+    assert ["text"] == shown["words"]
     elsewhere = msgspec.structs.replace(alert, topic="price")
-    assert [] == rollup._with_excerpts(elsewhere).evidence["excerpts"]
+    assert [] == rollup._with_evidence(elsewhere).evidence["excerpts"]
 
 
 def test_another_model_rebases_the_detectors() -> None:
