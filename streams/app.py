@@ -15,7 +15,7 @@ from models.load import load_classifier
 from strategy.portfolio import load_portfolio
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.batches import DecodedBatch
-from streams.channels import SteadyChannel
+from streams.channels import SteadyChannel, acknowledging
 from streams.compacted import CompactedTopic
 from streams.ending import Ending
 from streams.failpoints import Failpoint, no_failpoint
@@ -67,7 +67,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     app.agent(decoded, name="classify")(ending(make_classify(scorer, scored)))
     app.agent(scored, name="commit")(ending(make_commit(Committer(deps, source))))
     app.agent(ticks, name="roll_up")(ending(make_roll_up(leader)))
-    app.agent(shifts, name="reallocate")(ending(make_reallocate(Reallocator(deps))))
+    app.agent(shifts, name="reallocate")(ending(acknowledging(make_reallocate(Reallocator(deps)))))
 
     followed = [
         CompactedTopic(settings.kafka, topic_name(settings.prefix, name), taker.take)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.embedded import EmbeddedStack
+from streams.surge import SurgeRule
 from streams.topics import topic_offsets
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -211,10 +212,10 @@ def test_rules_are_checked_and_tested(cli: Cli, tmp_path: Path) -> None:
     """What a file changes, and whether what is expected comes; nothing needs a server."""
     file = tmp_path / "rules.toml"
     file.write_text("[surge]\nthreshold = 900\n[market.BR.surge]\nthreshold = 16\n", "utf-8")
-    changed = {"surge.threshold": {"default": 14.0, "file": 900.0},
+    changed = {"surge.threshold": {"default": SurgeRule().threshold, "file": 900.0},
                "market.BR.surge.threshold": {"default": None, "file": 16.0}}  # fmt: skip
     assert {"changed": changed} == json.loads(cli("rules", "check", str(file), "--json").stdout)
-    assert "surge.threshold = 900.0 (default 14.0)" in cli("rules", "check", str(file)).stdout
+    assert f"surge.threshold = 900.0 (default {SurgeRule().threshold})" in cli("rules", "check", str(file)).stdout
     done = cli("rules", "test", "deploy/rules_test.toml", "--json")
     assert (0, True) == (done.returncode, json.loads(done.stdout)["ok"])
     file.write_text("[surge]\nthreshold = 900\n", "utf-8")
