@@ -58,7 +58,7 @@ def demo(
 
 @app.command()
 def up(
-    workers: Annotated[int, typer.Option(min=1, max=64)] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Folder for the servers' data; temporary when not given.")] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the feedback topic.")] = 8,
 ) -> None:
@@ -104,7 +104,7 @@ def worker() -> None:
 def run(
     file: File,
     embedded: Annotated[bool, typer.Option("--embedded", help="Start a Kafka and a Redis of its own.")] = False,
-    workers: Annotated[int, typer.Option(min=1, max=64)] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     report: Annotated[Path | None, typer.Option(help="Where the JSON report goes.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds until it gives up with a partial report.")] = 600,
     data: Annotated[Path | None, typer.Option(help="Folder for the servers' data; temporary when not given.")] = None,
@@ -162,8 +162,8 @@ def publish(
 
 @app.command()
 def simulate(
-    seed: Annotated[int, typer.Option()] = 1,
-    events: Annotated[int, typer.Option(min=10, max=5_000_000)] = 20_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same feed.")] = 1,
+    events: Annotated[int, typer.Option(min=10, max=5_000_000, help="How many.")] = 20_000,
     out: Annotated[Path, typer.Option(help="JSONL or CSV file to write (by suffix, .gz too).")] = Path("feed.jsonl.gz"),
     expected: Annotated[Path | None, typer.Option(help="Where the truth goes, as JSON.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Publish to Kafka as time goes by instead of a file.")] = False,
@@ -291,7 +291,9 @@ def classify(
 
 @topics_app.command("create")
 def topics_create(
-    partitions: Annotated[int, typer.Option(min=1)] = 8, replication: int = 1, as_json: Json = False
+    partitions: Annotated[int, typer.Option(min=1, help="Of the feedback topic.")] = 8,
+    replication: Annotated[int, typer.Option(min=1, help="Copies of every partition.")] = 1,
+    as_json: Json = False,
 ) -> None:
     """Create every topic that is missing. Example: `marketpulse topics create --partitions 16 --replication 3`"""
     from streams.topics import create_topics
@@ -302,7 +304,9 @@ def topics_create(
 
 
 @bench_app.command("engine")
-def bench_engine(events: Annotated[int, typer.Option(min=10_000)] = 2_000_000, as_json: Json = False) -> None:
+def bench_engine(
+    events: Annotated[int, typer.Option(min=10_000, help="How many.")] = 2_000_000, as_json: Json = False
+) -> None:
     """Everything but the model, in one worker process: Kafka, decode, de-duplicate, windows, users, commit.
 
     Example: `marketpulse bench engine --events 500000`
@@ -315,9 +319,9 @@ def bench_engine(events: Annotated[int, typer.Option(min=10_000)] = 2_000_000, a
 
 @bench_app.command("classify")
 def bench_classify(
-    texts: Annotated[int, typer.Option(min=100)] = 4_000,
-    rounds: Annotated[int, typer.Option(min=5)] = 5,
-    device: Annotated[Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option()] = "auto",
+    texts: Annotated[int, typer.Option(min=100, help="How many.")] = 4_000,
+    rounds: Annotated[int, typer.Option(min=5, help="Alternating rounds.")] = 5,
+    device: Annotated[Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option(help="Where the model runs.")] = "auto",
     data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -337,8 +341,8 @@ def bench_classify(
 
 @bench_app.command("pipeline")
 def bench_pipeline(
-    texts: Annotated[int, typer.Option(min=500)] = 8_000,
-    rounds: Annotated[int, typer.Option(min=5)] = 5,
+    texts: Annotated[int, typer.Option(min=500, help="How many.")] = 8_000,
+    rounds: Annotated[int, typer.Option(min=5, help="Alternating rounds.")] = 5,
     data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -354,7 +358,9 @@ def bench_pipeline(
 
 
 @bench_app.command("allocate")
-def bench_allocate(rounds: Annotated[int, typer.Option(min=3)] = 15, as_json: Json = False) -> None:
+def bench_allocate(
+    rounds: Annotated[int, typer.Option(min=3, help="Rounds; the median counts.")] = 15, as_json: Json = False
+) -> None:
     """The allocator by number of markets, and against SciPy's SLSQP on the same decisions. Needs no servers.
 
     Example: `marketpulse bench allocate --json`
