@@ -13,7 +13,7 @@ from rich.console import Console
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import cli_ledger, cli_model, cli_operate, cli_plan, cli_profiles
+from streams import cli_ledger, cli_model, cli_operate, cli_plan, cli_privacy, cli_profiles
 from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import load_settings
@@ -36,6 +36,7 @@ cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_model.add_commands(app)
 cli_ledger.add_commands(app)
+cli_privacy.add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
@@ -315,6 +316,19 @@ def bench_engine(
 
     with shown_events("counting", _progress) as say:
         _bench(measure(load_settings(), events, say), as_json)
+
+
+@bench_app.command("commit")
+def bench_commit(
+    events: Annotated[int, typer.Option(min=10_000, help="Events per case.")] = 200_000, as_json: Json = False
+) -> None:
+    """What a commit costs Redis: its own processor time per event, by size of batch and number of markets.
+
+    Example: `marketpulse bench commit --events 100000`
+    """
+    from streams.commit_bench import bench_commit as measure
+
+    _bench(measure(events, _progress), as_json)
 
 
 @bench_app.command("classify")
