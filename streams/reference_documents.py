@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
@@ -121,6 +121,8 @@ def _range(field: FieldInfo) -> str:
                 words.append(f"at most {bound:,}")
             case Lt(lt=bound):
                 words.append(f"less than {bound:,}")
+            case MinLen(min_length=length):
+                words.append(f"at least {length} characters")
             case _:
                 words.append(f"`{one.pattern}`")
     return ", ".join(words)
