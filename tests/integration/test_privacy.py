@@ -36,6 +36,7 @@ def job(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Job]:
     one.workers(1)
     try:
         one.publish([event(at, USER, f"meu segredo {at}") for at in range(3)])
+        one.until(one.settled)  # a step keeps three excerpts a market
         one.publish([event(10 + at, OTHER, f"outra coisa {at}") for at in range(3)])
         one.publish([event(20, USER, "nowhere", market="Brazil"), event(21, USER, "im Ausland", market="DE")])
         one.until(one.settled)
