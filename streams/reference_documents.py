@@ -27,7 +27,7 @@ GENERATED = "Generated from the code by `make reference`; a test holds it."
 EXITS = {
     0: "done, or stopped by a signal",
     1: "not complete, a server is away, a difference, or a no",
-    2: "bad input, settings, model folder, market table or path",
+    2: "bad input, settings, rules, model folder, market table or path",
     errors.EXIT_RESTART: "start it again; nothing is lost",
     errors.EXIT_OPERATOR: "a restart cannot help",
 }
@@ -88,6 +88,7 @@ def configuration() -> str:
     return (
         "# Configuration\n\nEvery setting is an environment variable `MARKETPULSE_<NAME>` (or a line in `.env`). All "
         "problems are reported at once;\n`marketpulse config show` says what is in force and where it comes from.\n"
+        "The detectors' thresholds are no settings but a file: [Tune alerts](how-to/tune-alerts.md).\n"
         f"{GENERATED}\n\n" + table(("variable", "type", "default", "range", "what"), rows)
     )
 

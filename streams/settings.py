@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """How long a worker that is asked to stop finishes the batches it holds; what is left, others read again."""
     portfolio: Path | None = None
     """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
+    rules: Path | None = None
+    """The detectors' rules (TOML), see `deploy/rules.toml`; the defaults when not given."""
     log_format: Literal["console", "json"] = "json"
     """`console` for people, `json` for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
