@@ -83,7 +83,7 @@ HOW_TO = {
     "feed-your-own-csv": ("0 lines skipped", "unknown_market", "1 records published"),
     "add-a-market": ("can be used: 11 markets", "NG", "removed: NG"),
     "bring-your-own-model": ("negative", "macro-F1", "the model before again"),
-    "tune-alerts": ("outage, being mended", "ended"),
+    "tune-alerts": ("outage, being mended", "ended", "can be used", "1 of 1 tests passed"),
     "scale-out": (),
     "alerts-at-a-webhook": (),
     "secure": ("equal", "hashed with a key of your own", "**********"),
