@@ -21,6 +21,7 @@ from strategy.portfolio import load_portfolio
 from streams.compacted import write_all
 from streams.conditions import WatchRules
 from streams.embedded import EmbeddedStack, Endpoints
+from streams.errors import BadInput
 from streams.feed_files import Record, key_of, parse_object
 from streams.publish import publish
 from streams.reader import Reader, Snapshot
@@ -227,6 +228,8 @@ def test_other_rules_would_have_done_otherwise(usual: Counted) -> None:
     assert {"initial", "profile"} == {row.cause for row in found.allocations if row.with_rules}
     keen = asyncio.run(what_if(usual.settings, Rules(surge=SurgeRule(threshold=3.0))))
     assert any(row.in_fact is None for row in keen.alerts)
+    with pytest.raises(BadInput, match="no step"):
+        asyncio.run(what_if(usual.settings, deaf, None, 1))
 
 
 def test_the_command_shows_both_columns(usual: Counted, tmp_path: Path) -> None:
