@@ -48,6 +48,9 @@ test-browser: $(LIGHT) ## the page in a headless Chromium (Debian packages chrom
 check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
 
+reference: $(LIGHT) ## write the generated pages of docs/ anew: contracts, configuration, commands, keys, topics, codes
+	$(BIN)/python -m streams.contract_documents docs/contracts && $(BIN)/python -m streams.reference_documents docs
+
 bench: $(LIGHT) ## allocate, reallocate, engine, classify and pipeline; ratios within one run
 	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
 
@@ -89,5 +92,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser check bench lock monitoring clean
+.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser check reference bench lock monitoring clean
 .DEFAULT_GOAL := help

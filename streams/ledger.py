@@ -159,7 +159,15 @@ class Ledger:
 
     async def claim(self, partition: int) -> Claim:
         """Claim a partition and learn where to read on; fences every earlier claimant."""
-        answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [])
+        try:
+            answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [])
+        except LedgerLost:
+            if await self.standing() is None:
+                raise
+            raise LedgerLost(
+                f"the ledger under prefix {self.keys.prefix!r} does not know partition {partition}: the feedback topic "
+                "was given more partitions. Operator action: `marketpulse ledger rebuild`, which adds them."
+            ) from None
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
         _, number, next_offset, timestamp, crc, generation = answer

@@ -14,7 +14,9 @@ SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketp
 class Settings(BaseSettings):
     """Every setting is the environment variable MARKETPULSE_<NAME>, also from a file `.env` beside the process."""
 
-    model_config = SettingsConfigDict(env_prefix="MARKETPULSE_", env_file=".env", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MARKETPULSE_", env_file=".env", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     prefix: str = Field("marketpulse", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
     """Prefix of topics, consumer groups and Redis keys: one product or tenant."""

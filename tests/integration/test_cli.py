@@ -255,6 +255,8 @@ def test_benchmarks_measure_against_a_baseline_in_the_same_run(cli: Cli) -> None
     """Small ones, to see that they run: the figures of real ones stand in docs/benchmarks.md."""
     assert 0 < json.loads(cli("bench", "classify", "--texts", "100", "--json").stdout)["ratio"]
     assert 1 < json.loads(cli("bench", "allocate", "--rounds", "3", "--json").stdout)["times_faster_than_slsqp"]
+    commit = json.loads(cli("bench", "commit", "--events", "10000", "--json").stdout)
+    assert 0 < commit["4000 events, 10 markets"]["events_per_second"]
     assert 10_000 == json.loads(cli("bench", "engine", "--events", "10000", "--json").stdout)["accepted"]
     assert 0 < json.loads(cli("bench", "pipeline", "--texts", "500", "--json", timeout=150).stdout)["ratio"]
 

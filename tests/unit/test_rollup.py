@@ -54,6 +54,19 @@ def play(cuts: list[CutStep]) -> tuple[RollUp, list[StepOutcome]]:
     return rollup, [rollup.decide(step, rollup.take(step), CONTEXT) for step in cuts]
 
 
+def test_what_users_said_is_forgotten_after_eight_days() -> None:
+    """Also where the market itself says nothing new: another one moves stream time."""
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    said = Excerpt(1, "quebrado", "negative", "app", START * 60_000)
+    for day, market, kept in ((0, "BR", 1), (8, "DE", 1), (9, "DE", 0)):
+        minute = START + day * 24 * 60
+        newest = PartitionCut(day, minute * 60_000, day)
+        counts = {f"{market}:{minute}:negative/app": 1}
+        step = CutStep(day + 1, minute * 60_000, counts, {}, {0: newest}, {"BR": [said]} if day == 0 else {})
+        rollup.take(step)
+        assert kept == len(rollup.markets["BR"].excerpts)
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 3))
 def test_surges_do_not_depend_on_where_steps_are_cut(sizes: list[int], seed: int) -> None:
