@@ -66,6 +66,7 @@ ALERTS = {
     "no_data": "a market that used to speak is silent; market `*`: most of them",
     "bad_input": "too many records are dead letters",
     "model": "a worker's device or model is not what it should be, or its input drifts",
+    "allocation": "the allocator's newest answer failed or is infeasible: the plan of before stays in force",
 }
 
 
