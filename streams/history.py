@@ -8,9 +8,9 @@ import numpy as np
 
 from models.classifier import ModelInfo
 from streams.ledger import Keys
-from streams.metrics import Estimate, user_experience
+from streams.metrics import PRIOR_EVENTS, Estimate, user_experience
 from streams.redis_connection import translated_errors
-from streams.windows import CellLayout
+from streams.windows import CellLayout, Sums
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -20,7 +20,8 @@ STEP_MS = {"minute": MINUTE_MS, "hour": HOUR_MS}
 class Moment(msgspec.Struct, frozen=True):
     """One bucket: its begin in epoch ms, events per label, u of these events alone, distinct users (hours only).
 
-    `u` is shrunk towards .5 like every u, so that a bucket of few events says little; None for an empty bucket.
+    `u` is shrunk, as every u is, here towards the mean of all buckets asked for, so that a bucket of few events says
+    little; None for an empty bucket.
     """
 
     at: int
@@ -67,18 +68,24 @@ def read_history(
     for market in markets:
         rows = next(answers)
         users: list[int | None] = [next(answers) for _ in numbers] if unit == "hour" else [None for _ in numbers]
+        sums = [_sums(layout, row) for row in rows]
+        n = sum(one.n for one in sums if one is not None)
+        mean = sum(one.sum_e for one in sums if one is not None) / n if n >= PRIOR_EVENTS else 0.5
         found[market] = [
-            _moment(layout, number * STEP_MS[unit], row, known)
-            for number, row, known in zip(numbers, rows, users, strict=True)
+            _moment(number * STEP_MS[unit], one, known, mean)
+            for number, one, known in zip(numbers, sums, users, strict=True)
         ]
     return found
 
 
-def _moment(layout: CellLayout, at: int, row: bytes | None, users: int | None) -> Moment:
+def _sums(layout: CellLayout, row: bytes | None) -> Sums | None:
+    """A bucket's sums; None for an empty one, and for one that a model with other topics counted."""
     cells = None if row is None else np.frombuffer(row, np.int64)
-    if cells is None or cells.size != layout.size:  # counted by a model with other topics: not to be read
+    return None if cells is None or cells.size != layout.size else layout.read(cells)
+
+
+def _moment(at: int, sums: Sums | None, users: int | None, mean: float) -> Moment:
+    if sums is None or not sums.n:
         return Moment(at, 0, {}, None, users)
-    sums = layout.read(cells)
     known = min(users, sums.with_user) if users else None
-    u = user_experience(sums, known, 0.5) if sums.n else None
-    return Moment(at, sums.n, sums.labels, u, users)
+    return Moment(at, sums.n, sums.labels, user_experience(sums, known, mean), users)

@@ -97,10 +97,10 @@ def _band(figure: Any, x: list[str], values: Sequence[Any], name: str) -> None:
 def _layout(height: int) -> dict[str, Any]:
     return {
         "height": height,
-        "margin": {"l": 60, "r": 10, "t": 10, "b": 40},
+        "margin": {"l": 60, "r": 10, "t": 10, "b": 70},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
-        "legend": {"orientation": "h", "y": 1.08, "x": 0},
+        "legend": {"orientation": "h", "y": -0.12, "yanchor": "top", "x": 0, "traceorder": "normal"},
         "hovermode": "x unified",
         "template": "none",
         "uirevision": "kept",  # zoom and hidden series stay while news comes

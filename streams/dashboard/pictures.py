@@ -27,20 +27,22 @@ def interval(one: Estimate, low: float, high: float, said: str) -> Markup:
     )
 
 
-def spark(values: Sequence[float | None], said: str, low: float | None = None, high: float | None = None) -> Markup:
-    """A line through values; None leaves a gap. The axis spans what is drawn unless it is given."""
+def spark(values: Sequence[float | None], said: str, span: float = 0.0, from_zero: bool = False) -> Markup:
+    """A line through values; None leaves a gap. The axis spans what is drawn, at least `span`, or begins at zero."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return Markup("")
-    least = min(known) if low is None else low
-    span = (max(known) if high is None else high) - least or 1.0
+    least = 0.0 if from_zero else min(known)
+    room = max(span - (max(known) - least), 0.0)
+    least -= room / 2
+    height = max(known) + room / 2 - least or 1.0
     step = WIDTH / max(1, len(values) - 1)
     runs: list[list[str]] = [[]]
     for at, value in enumerate(values):
         if value is None:
             runs.append([])
         else:
-            y = 2 + (HEIGHT - 4) * (1 - (min(max(value, least), least + span) - least) / span)
+            y = 2 + (HEIGHT - 4) * (1 - (value - least) / height)
             runs[-1].append(f"{at * step:.1f},{y:.1f}")
     lines = "".join(f'<polyline points="{" ".join(run)}"/>' for run in runs if len(run) > 1)
     return _svg("spark", f"0 0 {WIDTH:.0f} {HEIGHT:.0f}", said, lines)

@@ -1,5 +1,6 @@
 """Views as HTML: one Jinja environment that escapes everything, and the live parts of each view."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -11,9 +12,12 @@ from streams.dashboard import pictures
 from streams.dashboard.content import alert_of, content_of
 from streams.dashboard.feed import Seen
 from streams.dashboard.parts import Rendered, ViewKey
+from streams.dashboard.static_files import plotly_styles
+from streams.history import Moment
 from streams.reader import AsyncReader
 
 MOST_ALERTS = 200
+STATES = {"firing": 0, "pending": 1, "resolved": 2}
 VIEWS = {
     "markets": "Markets",
     "allocation": "Allocation",
@@ -56,6 +60,12 @@ def evidence_words(evidence: dict[str, Any]) -> list[tuple[str, str]]:
     return words
 
 
+def _users(past: Sequence[Moment]) -> list[int | None]:
+    """Users by hour; nothing is said of the hours before the first event."""
+    first = next((at for at, one in enumerate(past) if one.n), len(past))
+    return [one.users if at >= first else None for at, one in enumerate(past)]
+
+
 def environment() -> Environment:
     """The templates with the page's filters. Undefined names are errors."""
     made = Environment(
@@ -64,8 +74,8 @@ def environment() -> Environment:
     )  # fmt: skip
     made.filters |= {"clock": clock, "number": number, "signed": signed, "evidence": evidence_words,
                      "scores": lambda past: [None if one.u is None else one.u.value for one in past],
-                     "users": lambda past: [one.users for one in past]}  # fmt: skip
-    made.globals |= {"pictures": pictures, "VIEWS": VIEWS}
+                     "users": _users}  # fmt: skip
+    made.globals |= {"pictures": pictures, "VIEWS": VIEWS, "plotly_styles": plotly_styles}
     return made
 
 
@@ -176,7 +186,7 @@ class Renderer:
     def _all_alerts(self, seen: Seen) -> list[dict[str, Any]]:
         """Every alert that Redis knows: what is active first, then the newest."""
         alerts = [alert_of(one, seen.snapshot.muted(one, seen.at)) for one in seen.snapshot.alerts]
-        return sorted(alerts, key=lambda one: (one["state"] == "resolved", -one["started_at"]))
+        return sorted(alerts, key=lambda one: (STATES[one["state"]], -one["started_at"]))
 
 
 def before_of(now: AllocationRecord | None, answers: list[AllocationRecord]) -> AllocationRecord | None:

@@ -1,6 +1,7 @@
 """Files that are served as they are: the page's own script and style, and Plotly's script from its Python package."""
 
 import gzip
+import re
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,17 @@ def packed_plotly() -> bytes:
     from plotly.offline import get_plotlyjs
 
     return gzip.compress(get_plotlyjs().encode(), 6)
+
+
+@cache
+def plotly_styles() -> tuple[str, ...]:
+    """Ids of the style elements that Plotly's script adds for maps unless the document has them already.
+
+    The page draws no maps, and its policy refuses such elements: an empty one with the same id stands in for each.
+    """
+    from plotly.offline import get_plotlyjs
+
+    return tuple(dict.fromkeys(re.findall(r'document\.getElementById\("([0-9a-f]{64})"\)', get_plotlyjs())))
 
 
 def plotly_script(request: Request) -> Response:

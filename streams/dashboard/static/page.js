@@ -14,7 +14,6 @@ function put(id, html) {
   const fresh = holder.content.querySelector(`#${CSS.escape(id)}`);
   if (!fresh) return;
   for (const one of fresh.querySelectorAll("details[id]")) if (opened.has(one.id)) one.open = opened.get(one.id);
-  if (old.tagName === "TR") fresh.classList.add("fresh");
   old.replaceWith(fresh);
   if (focused) byId(focused)?.focus({ preventScroll: true });
 }
@@ -93,7 +92,8 @@ function age() {
   for (const one of document.querySelectorAll("time[data-age]")) {
     const ms = now - Number(one.dataset.age);
     one.title ||= one.textContent;
-    const text = spoken(ms);
+    // Where only the minute is known, an event is at most so old.
+    const text = one.dataset.grain === "minute" && ms < 7_200_000 ? `≤ ${Math.max(1, Math.ceil(ms / 60_000))} min ago` : spoken(ms);
     if (one.textContent !== text) one.textContent = text;
     if (one.dataset.late) one.classList.toggle("late", ms > 1000 * Number(one.dataset.late));
   }
