@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from streams.contracts import AllocationRecord
@@ -128,7 +128,7 @@ class Feed:
                 return known[at + 1 :]
         return None
 
-    async def messages(self, key: ViewKey) -> AsyncIterator[bytes]:
+    async def messages(self, key: ViewKey) -> AsyncGenerator[bytes]:
         """The whole view, then what changes of it, each as one message of an event stream, for ever."""
         view = self._views.setdefault(key, View())
         view.clients += 1

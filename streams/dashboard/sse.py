@@ -1,6 +1,7 @@
 """One client's stream of a view: it resumes by the id of the last change it saw, or is told that it cannot."""
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 
 import msgspec
 from sse_starlette import EventSourceResponse
@@ -26,7 +27,7 @@ def stream_of(request: Request, feed: Feed, key: ViewKey) -> Response:
     return EventSourceResponse(messages(feed, key, last), ping=PING_S, send_timeout=SEND_TIMEOUT_S)
 
 
-async def messages(feed: Feed, key: ViewKey, last: str | None) -> AsyncIterator[bytes]:
+async def messages(feed: Feed, key: ViewKey, last: str | None) -> AsyncGenerator[bytes]:
     """What one client is sent.
 
     Args:
@@ -40,8 +41,9 @@ async def messages(feed: Feed, key: ViewKey, last: str | None) -> AsyncIterator[
             yield event("reset", {"after": last, "why": "that change is no longer kept; read a snapshot"})
         else:
             yield event("resumed", {"after": last, "missed": [_plain(one) for one in missed[-100:]], "of": len(missed)})
-    async for message in feed.messages(key):
-        yield message
+    async with contextlib.aclosing(feed.messages(key)) as found:  # so that a client that goes is forgotten at once
+        async for message in found:
+            yield message
 
 
 def event(kind: str, data: dict[str, object]) -> bytes:
