@@ -238,28 +238,9 @@ def page(
 
     Example: `marketpulse page --port 8080`
     """
-    import socket
+    from streams.dashboard.serve import serve
 
-    import uvicorn
-
-    from streams.dashboard.app import create_page
-    from streams.dashboard.security import check_address
-
-    settings = load_settings()
-    check_address(host, None if settings.page_token is None else settings.page_token.get_secret_value())
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(1024)  # so that whoever reads the address may connect at once
-    except OSError as error:
-        raise BadInput(f"{host}:{port}: {error}. Operator action: give another --host or --port.") from error
-    shown = f"[{host}]" if ":" in host else host
-    _say({"event": "page", "url": f"http://{shown}:{listening.getsockname()[1]}/"})
-    config = uvicorn.Config(
-        create_page(settings), log_level="warning", timeout_graceful_shutdown=2, server_header=False
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    serve(load_settings(), host, port, lambda url: _say({"event": "page", "url": url}))
 
 
 @app.command()

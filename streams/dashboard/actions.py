@@ -1,6 +1,7 @@
 """What a visitor may ask for beyond looking: a what-if, a silence, one dead letter."""
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,6 +32,7 @@ KAFKA_WITHIN_S = 15.0
 LETTERS_SEARCHED = 2_000
 LETTER_CHARACTERS = 2_000
 
+TIME = re.compile(r"[\d:.TZ+ -]{1,40}")
 STANCES: dict[str, Stance] = {"point": "point", "sampled": "sampled", "robust": "robust"}
 
 Write = Callable[[str, str, list[tuple[str, bytes | None]]], Awaitable[None]]
@@ -174,4 +176,6 @@ def _hidden(value: object, name: str = "") -> object:
         return [_hidden(one, name) for one in value]
     if name in ("user", "ce_user", "author"):
         return "[user]"
-    return redact(value) if isinstance(value, str) else value
+    if not isinstance(value, str) or (name == "occurred_at" and TIME.fullmatch(value)):
+        return value
+    return redact(value)

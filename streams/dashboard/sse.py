@@ -13,8 +13,8 @@ from streams.dashboard.parts import ViewKey
 from streams.reader import Change
 
 PING_S = 10.0
-SEND_TIMEOUT_S = 20.0
-"""A client that has not taken one message for so long is dropped; its browser comes back by itself and resumes."""
+SEND_TIMEOUT_S = 60.0
+"""A client that has not taken one message for so long is dropped, and resumes when it comes back; see `listen_on`."""
 
 
 def stream_of(request: Request, feed: Feed, key: ViewKey) -> Response:

@@ -28,12 +28,30 @@ def test_a_picture_of_every_view(browser: webdriver.Chrome, url: str, name: str,
     prefer(browser, scheme)
     browser.get(url + path)
     wait_for(lambda: found(browser, there) and live(browser))
-    size = "return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    size = "return [document.documentElement.scrollWidth, Math.ceil(document.body.getBoundingClientRect().height)]"
     wide, high = browser.execute_script(size)  # type: ignore[no-untyped-call]
-    resize(browser, width, min(max(high, 700), MOST_HIGH))
+    resize(browser, width, min(high, MOST_HIGH))
     FOLDER.mkdir(parents=True, exist_ok=True)
     shot = FOLDER / f"{name}-{width}-{scheme}.png"
     assert browser.save_screenshot(str(shot))
     assert wide <= width
     assert shot.stat().st_size > 10_000
     assert [] == browser.get_log("browser")
+
+
+@pytest.mark.parametrize(("name", "scheme", "high"), [("page", "light", 0), ("market", "dark", 830)])
+def test_the_pictures_of_the_documents(
+    browser: webdriver.Chrome, url: str, name: str, scheme: str, high: int
+) -> None:  # fmt: skip
+    """All markets, and one; each small enough for a repository. `make picture` puts them into docs/pictures."""
+    path, there = ("", "tr[data-market=BR]") if name == "page" else ("market/BR?window=24h", "#chart .main-svg")
+    resize(browser, 1280, 800)
+    prefer(browser, scheme)
+    browser.get(url + path)
+    wait_for(lambda: found(browser, there) and live(browser))
+    body = "return Math.ceil(document.body.getBoundingClientRect().height)"
+    resize(browser, 1280, high or browser.execute_script(body))  # type: ignore[no-untyped-call]
+    shot = FOLDER / "documents" / f"{name}.png"
+    shot.parent.mkdir(parents=True, exist_ok=True)
+    assert browser.save_screenshot(str(shot))
+    assert 10_000 < shot.stat().st_size < 300_000
