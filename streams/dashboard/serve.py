@@ -15,6 +15,8 @@ from streams.settings import Settings
 SILENT_MS = 30_000
 """A client that takes nothing for so long loses its connection; its browser comes back by itself and resumes."""
 BACKLOG = 1_024
+UNSENT_BYTES = 131_072
+"""What the system holds for one client beside the process, so that 1,000 slow ones do not cost gigabytes there."""
 
 
 def serve(settings: Settings, host: str, port: int, say: Callable[[str], object]) -> None:
@@ -60,6 +62,7 @@ def listen_on(host: str, port: int) -> socket.socket:
     """
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_MS)
     try:

@@ -5,6 +5,7 @@ python -m tests.load.clients HOST PORT READING SILENT, then lines of JSON: {"ope
 
 import asyncio
 import json
+import socket
 import sys
 
 VIEWS = ("view=markets", "view=alerts", "view=health", "view=allocation", "view=market&market=BR&window=24h")
@@ -20,20 +21,26 @@ class Seen:
 
 
 async def client(host: str, port: int, number: int, seen: Seen, reads: bool) -> None:
-    """One client; one that does not read keeps its connection open and lets everything pile up."""
-    reader, writer = await asyncio.open_connection(host, port, limit=2**16)
+    """One client; one that does not read keeps its connection open and lets everything pile up on the other side."""
+    loop = asyncio.get_running_loop()
+    connection = socket.socket()
+    connection.setblocking(False)
+    if not reads:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     view = VIEWS[number % len(VIEWS)] if number % 2 else VIEWS[0]
-    writer.write(f"GET /events?{view} HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n".encode())
-    seen.open += 1
     try:
+        await loop.sock_connect(connection, (host, port))
+        request = f"GET /events?{view} HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n"
+        await loop.sock_sendall(connection, request.encode())
+        seen.open += 1
         if not reads:
             await asyncio.sleep(3_600)
-        while piece := await reader.read(2**18):
+        while piece := await loop.sock_recv(connection, 2**18):
             seen.bytes += len(piece)
             seen.messages += piece.count(b"event: view")
-    finally:
         seen.open -= 1
-        writer.close()
+    finally:
+        connection.close()
 
 
 async def main(host: str, port: int, reading: int, silent: int) -> None:
