@@ -39,18 +39,18 @@ def test_a_picture_of_every_view(browser: webdriver.Chrome, url: str, name: str,
     assert [] == browser.get_log("browser")
 
 
-@pytest.mark.parametrize(("name", "scheme", "high"), [("page", "light", 0), ("market", "dark", 830)])
+@pytest.mark.parametrize(("name", "scheme", "high"), [("page", "light", 0), ("market", "dark", 930)])
 def test_the_pictures_of_the_documents(
     browser: webdriver.Chrome, url: str, name: str, scheme: str, high: int
 ) -> None:  # fmt: skip
     """All markets, and one; each small enough for a repository. `make picture` puts them into docs/pictures."""
     path, there = ("", "tr[data-market=BR]") if name == "page" else ("market/BR?window=24h", "#chart .main-svg")
-    resize(browser, 1280, 800)
+    resize(browser, 1360, 800)
     prefer(browser, scheme)
     browser.get(url + path)
     wait_for(lambda: found(browser, there) and live(browser))
     body = "return Math.ceil(document.body.getBoundingClientRect().height)"
-    resize(browser, 1280, high or browser.execute_script(body))  # type: ignore[no-untyped-call]
+    resize(browser, 1360, high or browser.execute_script(body))  # type: ignore[no-untyped-call]
     shot = FOLDER / "documents" / f"{name}.png"
     shot.parent.mkdir(parents=True, exist_ok=True)
     assert browser.save_screenshot(str(shot))

@@ -107,19 +107,22 @@ function age() {
 
 // --- charts -----------------------------------------------------------------------------------------------------
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const TONES = { "#0072b2": "--range", "#d55e00": "--negative", "#8a939c": "--neutral", "#009e73": "--positive", "#e69f00": "--users" };
 let figures = JSON.parse(byId("figures")?.textContent || "{}");
 
 function draw() {
   if (!window.Plotly) return;
   const style = getComputedStyle(document.documentElement);
-  const [ink, line] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const [ink, line] = [colour("--ink"), colour("--line")];
+  const toned = (data) => JSON.parse(Object.entries(TONES).reduce((text, [from, to]) => text.replaceAll(`"${from}"`, `"${colour(to)}"`), JSON.stringify(data)));
   for (const [id, figure] of Object.entries(figures)) {
     const layout = structuredClone(figure.layout);
     layout.font = { color: ink, family: "system-ui, sans-serif", size: 12 };
-    layout.hoverlabel = { bgcolor: style.getPropertyValue("--panel").trim(), font: { color: ink } };
+    layout.hoverlabel = { bgcolor: colour("--panel"), font: { color: ink } };
     for (const [name, axis] of Object.entries(layout))
       if (/^[xy]axis/.test(name)) Object.assign(axis, { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line, automargin: true });
-    window.Plotly.react(byId(id), figure.data, layout, { displayModeBar: false, responsive: true });
+    window.Plotly.react(byId(id), toned(figure.data), layout, { displayModeBar: false, responsive: true });
   }
 }
 dark.addEventListener("change", draw);
