@@ -24,6 +24,7 @@ from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
 from streams.progress import Progress
 from streams.pump import Pump, Work
+from streams.rules_file import load_rules
 from streams.settings import Settings, load_settings
 from streams.source import KAFKA, Source
 from streams.topics import kafka_answers, topic_name
@@ -117,8 +118,12 @@ def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint, classifi
     """
     configure_logs(settings)
     signal.signal(signal.SIGTERM, _end_before_work)
-    portfolio, candidate = load_portfolio(settings.portfolio), _candidate_of(settings)
-    deps = make_deps(settings, classifier or classifier_of(settings), portfolio, candidate, failpoint)
+    portfolio, rules, candidate = (
+        load_portfolio(settings.portfolio),
+        load_rules(settings.rules),
+        _candidate_of(settings),
+    )
+    deps = make_deps(settings, classifier or classifier_of(settings), portfolio, candidate, failpoint, rules)
     app = create_app(settings, deps)
     worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
     gc.freeze()  # what lives as long as the process is not looked at again ...
@@ -133,4 +138,5 @@ def __getattr__(name: str) -> faust.App:
     if name != "app":
         raise AttributeError(name)
     settings = load_settings()
-    return create_app(settings, make_deps(settings, classifier_of(settings), load_portfolio(settings.portfolio)))
+    portfolio, rules = load_portfolio(settings.portfolio), load_rules(settings.rules)
+    return create_app(settings, make_deps(settings, classifier_of(settings), portfolio, rules=rules))

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import cli_ledger, cli_model, cli_operate, cli_plan, cli_profiles
+from streams import cli_ledger, cli_model, cli_operate, cli_plan, cli_profiles, cli_rules
 from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import load_settings
@@ -36,6 +36,7 @@ cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_model.add_commands(app)
 cli_ledger.add_commands(app)
+cli_rules.add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from strategy.portfolio import Market, Plan, Portfolio
+from streams.rules import Rules
 
 CONTRACT_VERSION = 1
 MAX_VALUE_BYTES = 262_144
@@ -101,9 +102,9 @@ class PartitionMark(msgspec.Struct, frozen=True, omit_defaults=True):
 class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One roll-up step in `market.steps`: with the steps before it, all that its outcome depends on.
 
-    `portfolio` and `model_info` are there when they differ from those of the step before. `allocation` is the id of the
-    allocation in force, `totals` the ledger's totals at the cut. `digest` is the SHA-256 of all outcomes so far: that
-    of the step before with this step's metrics, alerts and shifts and the allocation in force.
+    `portfolio`, `rules` and `model_info` are there when they differ from those of the step before. `allocation` is the
+    id of the allocation in force, `totals` the ledger's totals at the cut. `digest` is the SHA-256 of all outcomes so
+    far: that of the step before with this step's metrics, alerts and shifts and the allocation in force.
     """
 
     step: int
@@ -122,6 +123,7 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     problems: tuple[str, ...] = ()
     mutes: int = 0  # offset in market.mutes up to which silences were in force
     portfolio: Portfolio | None = None
+    rules: Rules | None = None
     model_info: dict[str, Any] | None = None
     digest: str = ""
     v: int = CONTRACT_VERSION

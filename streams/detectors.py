@@ -6,19 +6,29 @@ from typing import Any, Literal
 import msgspec
 
 MINUTE_MS = 60_000
-HALF_LIFE_MS = 30 * MINUTE_MS
-PRIOR_LEVEL_EVENTS = 40.0
-SEASON_EVENTS = 200.0
 SEASON_HALF_LIFE_DAYS = 7.0
-LOG_ODDS_STEP = math.log(2.5)
-THRESHOLD = 14.0
-RESOLVE_AT = 0.25  # of the threshold
-FREEZE_AT = 0.5  # of the threshold
 BURST = 2.0  # times its usual volume: the most that one minute weighs in the level, see ADR 6
-ARMED_EVENTS = 100
-ARMED_MS = 30 * MINUTE_MS
-LONGEST_FREEZE_MS = 120 * MINUTE_MS
 LARGEST_RHO = 0.05
+
+
+class SurgeRule(msgspec.Struct, frozen=True):
+    """When the share of negatives is a surge; see `surge_step`.
+
+    `threshold` in nats; `resolve_at` and `freeze_at` are parts of it, in [0, 1]. `odds_ratio`: how much worse the odds
+    of a negative are in a surge. `prior_events` and `season_events` say how many events the level and an hour of day
+    lean on their priors.
+    """
+
+    threshold: float = 14.0
+    odds_ratio: float = 2.5
+    half_life_minutes: float = 30.0
+    prior_events: float = 40.0
+    season_events: float = 200.0
+    freeze_at: float = 0.5
+    freeze_minutes: float = 120.0
+    resolve_at: float = 0.25
+    armed_events: int = 100
+    armed_minutes: float = 30.0
 
 
 class SurgeState(msgspec.Struct):
@@ -63,48 +73,48 @@ class AlertChange(msgspec.Struct, frozen=True):
 
 
 def surge_step(
-    state: SurgeState | None, seen: Observation, threshold: float = THRESHOLD
+    state: SurgeState | None, seen: Observation, rule: SurgeRule = SurgeRule()
 ) -> tuple[SurgeState, AlertChange | None]:
     """One minute of one series through the CUSUM on the share of negatives (DESIGN section 5).
 
     LLR = [x ln(p1/p0) + (n-x) ln((1-p1)/(1-p0))]/(1 + (n-1) rho); S = max(0, S + LLR); fires at S >= threshold.
-    logit p1 = logit p0 + ln 2.5. p0 = season (hour of day, shrunk by 200 events) shifted to the level (half-life
-    30 min, prior 40 events); both stand still while S > threshold/2, for 2 h at most. The state is changed in place.
+    logit p1 = logit p0 + ln odds ratio. p0 = season (hour of day, shrunk by its events) shifted to the level (with its
+    half-life and prior); both stand still while S is high, for `freeze_minutes` at most. The state is changed in place.
     """
     at = seen.minute * MINUTE_MS
     if state is None:
         state = SurgeState(first_ms=at, last_ms=at, zero_ms=at)
     at = max(at, state.last_ms)
-    p0 = expected_share(state, seen.pooled_share, at)
-    armed = state.events >= ARMED_EVENTS and at - state.first_ms >= ARMED_MS
+    p0 = expected_share(state, seen.pooled_share, at, rule)
+    armed = state.events >= rule.armed_events and at - state.first_ms >= rule.armed_minutes * MINUTE_MS
     if armed and seen.n:
-        p1 = _logistic(_logit(p0) + LOG_ODDS_STEP)
+        p1 = _logistic(_logit(p0) + math.log(rule.odds_ratio))
         llr = seen.x * math.log(p1 / p0) + (seen.n - seen.x) * math.log((1 - p1) / (1 - p0))
         state.s = max(0.0, state.s + llr / (1 + (seen.n - 1) * overdispersion(state)))
         if state.s == 0.0:
             state.zero_ms = at
     elif not armed:
         state.zero_ms = at
-    change = _life(state, at, p0, threshold)
+    change = _life(state, at, p0, rule)
     if state.fired_ms is not None:
         state.fired_n += seen.n
         state.fired_x += seen.x
-    if not _frozen(state, at, threshold):
-        _learn(state, seen, p0, at)
+    if not _frozen(state, at, rule):
+        _learn(state, seen, p0, at, rule)
     state.events += seen.n
     state.last_ms = at
     return state, change
 
 
-def expected_share(state: SurgeState, pooled: float, at_ms: int) -> float:
+def expected_share(state: SurgeState, pooled: float, at_ms: int, rule: SurgeRule) -> float:
     """p0 at a time: the level's share, moved on the logit scale by how this hour of day differs from all hours."""
-    decay = 0.5 ** ((at_ms - state.last_ms) / HALF_LIFE_MS)
+    decay = 0.5 ** ((at_ms - state.last_ms) / (rule.half_life_minutes * MINUTE_MS))
     n, x = state.level_n * decay, state.level_x * decay
     overall_n, overall_x = sum(state.season_n), sum(state.season_x)
-    overall = (overall_x + SEASON_EVENTS * pooled) / (overall_n + SEASON_EVENTS)
-    level = (x + PRIOR_LEVEL_EVENTS * overall) / (n + PRIOR_LEVEL_EVENTS)
+    overall = (overall_x + rule.season_events * pooled) / (overall_n + rule.season_events)
+    level = (x + rule.prior_events * overall) / (n + rule.prior_events)
     hour = at_ms // 3_600_000 % 24
-    season = (state.season_x[hour] + SEASON_EVENTS * overall) / (state.season_n[hour] + SEASON_EVENTS)
+    season = (state.season_x[hour] + rule.season_events * overall) / (state.season_n[hour] + rule.season_events)
     return min(max(_logistic(_logit(level) + _logit(season) - _logit(overall)), 0.01), 0.95)
 
 
@@ -113,32 +123,33 @@ def overdispersion(state: SurgeState) -> float:
     return min(max(state.residual_squares / (state.residual_weights + 500.0), 0.0), LARGEST_RHO)
 
 
-def _life(state: SurgeState, at: int, p0: float, threshold: float) -> AlertChange | None:
-    if state.fired_ms is None and state.s >= threshold:
+def _life(state: SurgeState, at: int, p0: float, rule: SurgeRule) -> AlertChange | None:
+    if state.fired_ms is None and state.s >= rule.threshold:
         state.fired_ms, state.fired_n, state.fired_x = at, 0, 0
         evidence = {"expected_share": round(p0, 4), "statistic": round(state.s, 2), "began_estimate": state.zero_ms}
         return AlertChange("firing", at, at, evidence)
-    if state.fired_ms is not None and state.s <= RESOLVE_AT * threshold:
+    if state.fired_ms is not None and state.s <= rule.resolve_at * rule.threshold:
         started, state.fired_ms = state.fired_ms, None
         share = state.fired_x / state.fired_n if state.fired_n else None
         return AlertChange("resolved", started, at, {"events": state.fired_n, "share": share})
-    state.s = min(state.s, 2 * threshold)  # bounded, so that an ended surge resolves in bounded time
+    state.s = min(state.s, 2 * rule.threshold)  # bounded, so that an ended surge resolves in bounded time
     return None
 
 
-def _frozen(state: SurgeState, at: int, threshold: float) -> bool:
+def _frozen(state: SurgeState, at: int, rule: SurgeRule) -> bool:
     """Whether the baseline stands still: a surge must not become the new normal while it is being judged."""
-    if state.s <= FREEZE_AT * threshold:
+    if state.s <= rule.freeze_at * rule.threshold:
         state.frozen_since_ms = None
         return False
     if state.frozen_since_ms is None:
         state.frozen_since_ms = at
-    return at - state.frozen_since_ms <= LONGEST_FREEZE_MS
+    return at - state.frozen_since_ms <= rule.freeze_minutes * MINUTE_MS
 
 
-def _learn(state: SurgeState, seen: Observation, p0: float, at: int) -> None:
-    decay = 0.5 ** ((at - state.last_ms) / HALF_LIFE_MS)
-    usual = state.level_n * decay * math.log(2) * MINUTE_MS / HALF_LIFE_MS  # events a minute over the half-life
+def _learn(state: SurgeState, seen: Observation, p0: float, at: int, rule: SurgeRule) -> None:
+    half_life_ms = rule.half_life_minutes * MINUTE_MS
+    decay = 0.5 ** ((at - state.last_ms) / half_life_ms)
+    usual = state.level_n * decay * math.log(2) * MINUTE_MS / half_life_ms  # events a minute over the half-life
     weight = min(1.0, BURST * max(usual, 1.0) / seen.n) if seen.n else 0.0
     state.level_n = state.level_n * decay + weight * seen.n
     state.level_x = state.level_x * decay + weight * seen.x

@@ -12,6 +12,8 @@ from strategy.portfolio import load_portfolio
 from streams.errors import MarketpulseError
 from streams.ledger import Ledger
 from streams.reader import Reader
+from streams.rules import Rules
+from streams.rules_file import changes, load_rules
 from streams.settings import Settings
 from streams.topics import TOPICS, topic_name, topic_offsets
 
@@ -26,13 +28,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Kafka and topics, Redis and ledger, model and device, market table, settings."""
+    """Kafka and topics, Redis and ledger, model and device, market table, rules, settings."""
     return [
         await _checked("kafka and topics", lambda: _topics(settings)),
         await _checked("redis", lambda: _redis(settings)),
         await _checked("ledger", lambda: _ledger(settings)),
         await _checked("model", lambda: asyncio.to_thread(_model, settings)),
         await _checked("market table", lambda: asyncio.to_thread(_portfolio, settings)),
+        await _checked("rules", lambda: asyncio.to_thread(_rules, settings)),
         _secrets(settings),
     ]
 
@@ -104,6 +107,11 @@ def _model(settings: Settings) -> str:
 def _portfolio(settings: Settings) -> str:
     portfolio = load_portfolio(settings.portfolio)
     return f"{len(portfolio.markets)} markets, budget {portfolio.plan.budget:,.0f} ({portfolio.plan.currency})"
+
+
+def _rules(settings: Settings) -> str:
+    changed = changes(Rules(), load_rules(settings.rules))
+    return f"{len(changed)} values are not the default" if changed else "the defaults"
 
 
 def _secrets(settings: Settings) -> Finding:

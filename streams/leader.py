@@ -181,7 +181,7 @@ class Leader:
         """The state as the last published step left it."""
         ledger = self._deps.ledger
         idle_ms = int(self._deps.settings.idle_partition_seconds * 1000)
-        rollup = RollUp(self._deps.layout, idle_ms, measured_confusion(self._deps.classifier.info))
+        rollup = RollUp(self._deps.layout, idle_ms, measured_confusion(self._deps.classifier.info), self._deps.rules)
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)

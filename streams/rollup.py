@@ -5,17 +5,16 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from strategy.portfolio import Portfolio
 from streams.aggregate import DEAD_LETTERS
-from streams.conditions import Input, WatchRules
+from streams.conditions import Input
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
 from streams.correction import Array
 from streams.detectors import (
-    THRESHOLD,
     AlertChange,
     Observation,
-    ShiftRule,
     ShiftState,
     Standing,
     SurgeState,
@@ -25,6 +24,7 @@ from streams.detectors import (
 from streams.drift import Drift, drift_step
 from streams.ledger_types import CutStep
 from streams.metrics import ActiveUsers, Estimate, MarketMetrics, compute_metrics
+from streams.rules import Rules
 from streams.step_record import StepContext, fingerprint, step_record
 from streams.stream_time import stream_time
 from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
@@ -80,6 +80,7 @@ class CommonState(msgspec.Struct):
     ahead: int = 0  # `seq` of what a step publishes is its number and this: Redis went back in time
     written_minute: int = 0  # of stream time, when all markets were written last: windows move without events too
     portfolio: str = ""  # fingerprint of the portfolio in force
+    rules: Rules | None = None  # those of the step before
     digest: str = ""  # of all outcomes so far, see StepRecord
 
 
@@ -113,18 +114,16 @@ class RollUp:
         layout: CellLayout,
         idle_ms: int,
         confusion: Array | None = None,
-        rule: ShiftRule = ShiftRule(),
-        watch_rules: WatchRules = WatchRules(),
+        rules: Rules = Rules(),
     ) -> None:
         self.layout = layout
+        self.rules = rules
         self.common = CommonState()
         self.markets: dict[str, MarketState] = {}
         self.windows = Windows(layout)
         self.active: dict[str, ActiveUsers] = {}
         self._idle_ms = idle_ms
         self._confusion = confusion
-        self._rule = rule
-        self._watch_rules = watch_rules
         self._active_hour: int | None = None
 
     # --- a step's input -----------------------------------------------------------------------------------------
@@ -149,7 +148,7 @@ class RollUp:
         dead = sum(n for field, n in step.counts.items() if field.endswith(DEAD_LETTERS))
         whole = sum(deltas.values(), self.layout.zeros())
         good = self.layout.read(whole).n
-        common.input.add(good + dead, dead, step.now_ms, self._watch_rules.bad_input_half_life_ms)
+        common.input.add(good + dead, dead, step.now_ms, self.rules.watch.bad_input_half_life_ms)
         if journalled is not None:
             common.stream_time_ms = journalled.stream_time
         else:
@@ -194,9 +193,11 @@ class RollUp:
         common.profiles, common.mutes, common.ahead = context.profiles, context.mutes, context.ahead
         seq = step.number + context.ahead
         journal = step_record(step, common.stream_time_ms, context, common.portfolio, common.model)
+        if self.rules != common.rules:
+            journal, common.rules = replace(journal, rules=self.rules), self.rules
         if context.portfolio is not None:
             common.portfolio = fingerprint(context.portfolio)
-        alerts = watch_input(common.watch, common.input, seq, step.now_ms, self._watch_rules)
+        alerts = watch_input(common.watch, common.input, seq, step.now_ms, self.rules.watch)
         if common.stream_time_ms is None:
             return StepOutcome(step.number, seq, None, {}, [], [], alerts, [], journal, context.allocation)
         stream_ms = common.stream_time_ms
@@ -206,8 +207,8 @@ class RollUp:
         )
         alerts += self._surges(seq, stream_ms // 60_000)
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
-        alerts += watch_markets(watched, metrics, seq, stream_ms, self._watch_rules)
-        alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self._watch_rules)
+        alerts += watch_markets(watched, metrics, seq, stream_ms, self.rules)
+        alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self.rules.watch)
         alerts = [self._with_excerpts(alert) for alert in alerts]
         surged = {
             alert.market
@@ -253,7 +254,7 @@ class RollUp:
             if one.label == "negative" and alert.topic in (None, one.topic)
         ]
         evidence = alert.evidence | {"excerpts": chosen[:EXCERPTS_SHOWN]}
-        return msgspec.structs.replace(alert, evidence=evidence)
+        return replace(alert, evidence=evidence)
 
     def _surges(self, step: int, stream_minute: int) -> list[AlertRecord]:
         released = sorted(
@@ -272,10 +273,13 @@ class RollUp:
             x = sum(one[1] for one in by_topic.values())
             for topic, (events, negatives) in [(ALL_TOPICS, (n, x)), *sorted(by_topic.items())]:
                 pooled = self._pool(topic, events, negatives)
-                threshold = THRESHOLD if topic == ALL_TOPICS else THRESHOLD + float(np.log(len(self.layout.topics)))
-                threshold = threshold if state.warming is None else float("inf")
+                rule = self.rules.of(market).surge
+                more = 0.0 if topic == ALL_TOPICS else float(np.log(len(self.layout.topics)))
+                threshold = rule.threshold + more if state.warming is None else float("inf")
                 state.surges[topic], change = surge_step(
-                    state.surges.get(topic), Observation(minute, events, negatives, pooled), threshold
+                    state.surges.get(topic),
+                    Observation(minute, events, negatives, pooled),
+                    replace(rule, threshold=threshold),
                 )
                 if change is not None:
                     alerts.append(_alert(change, step, market, topic or None))
@@ -313,7 +317,8 @@ class RollUp:
             state = self.markets.setdefault(market, MarketState())
             if state.warming is not None:
                 continue
-            state.shift, evidence = shift_step(state.shift, standing, market in surged, stream_ms, self._rule)
+            rule = self.rules.of(market).shift
+            state.shift, evidence = shift_step(state.shift, standing, market in surged, stream_ms, rule)
             ready = ready or state.shift.u is not None
             if evidence is not None:
                 found.append((market, evidence))
@@ -332,16 +337,15 @@ class RollUp:
             u_se={market: day.u.se for market, day in days.items()},
             r_se={market: day.r.se for market, day in days.items() if day.r is not None},
         )
-        of = msgspec.structs.replace
         if ready and not self.common.started:
             self.common.started = True
             return [everything]
         shifts = [
-            of(everything, id=f"shift-{step}-{market}", cause="shift", market=market, evidence=evidence)
+            replace(everything, id=f"shift-{step}-{market}", cause="shift", market=market, evidence=evidence)
             for market, evidence in found
         ]
         if context.profiles_changed and self.common.started:
-            shifts.insert(0, of(everything, id=f"profile-{step}", cause="profile"))
+            shifts.insert(0, replace(everything, id=f"profile-{step}", cause="profile"))
         return shifts
 
 

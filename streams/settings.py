@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """What opens the live page, in its login form or as `Authorization: Bearer`; none = it listens on loopback only."""
     portfolio: Path | None = None
     """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
+    rules: Path | None = None
+    """The detectors' rules (TOML), see `deploy/rules.toml`; the defaults when not given."""
     log_format: Literal["console", "json"] = "json"
     """`console` for people, `json` for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

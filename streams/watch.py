@@ -17,6 +17,7 @@ from streams.conditions import (
 from streams.contracts import AlertRecord
 from streams.drift import Drift, drifting, settled
 from streams.metrics import MarketMetrics
+from streams.rules import Rules
 
 EVERYWHERE = "*"
 
@@ -29,7 +30,7 @@ class WatchState(msgspec.Struct):
 
 
 def watch_markets(
-    states: Mapping[str, WatchState], metrics: Mapping[str, MarketMetrics], step: int, at_ms: int, rules: WatchRules
+    states: Mapping[str, WatchState], metrics: Mapping[str, MarketMetrics], step: int, at_ms: int, rules: Rules
 ) -> list[AlertRecord]:
     """Judge every market's drop, recovery and silence; the states are changed in place.
 
@@ -37,21 +38,24 @@ def watch_markets(
     no_data alert for all (`*`) stands for those of single markets.
     """
     silence = {
-        market: silence_condition(states[market].newest_ms, one.windows["24h"], one.windows["7d"], at_ms, rules)
+        market: silence_condition(
+            states[market].newest_ms, one.windows["24h"], one.windows["7d"], at_ms, rules.of(market).watch
+        )
         for market, one in metrics.items()
         if market in states
     }
-    speaking = [market for market, one in metrics.items() if one.windows["7d"].n >= rules.no_data_events]
+    speaking = [m for m, one in metrics.items() if one.windows["7d"].n >= rules.of(m).watch.no_data_events]
     silent = [market for market in speaking if silence.get(market, (False,))[0]]
     everywhere = len(speaking) >= 2 and 2 * len(silent) > len(speaking)
+    common = rules.watch
     alerts = _judge(
-        states[EVERYWHERE], "no_data", EVERYWHERE, everywhere, not everywhere, {"silent": silent}, step, at_ms, rules
+        states[EVERYWHERE], "no_data", EVERYWHERE, everywhere, not everywhere, {"silent": silent}, step, at_ms, common
     )
     for market, (holds, clears, evidence) in silence.items():
-        state = states[market]
+        state, own = states[market], rules.of(market).watch
         quiet = holds and not everywhere
-        alerts += _judge(state, "no_data", market, quiet, clears or everywhere, evidence, step, at_ms, rules)
-        alerts += _drop(state, market, metrics[market], step, at_ms, rules)
+        alerts += _judge(state, "no_data", market, quiet, clears or everywhere, evidence, step, at_ms, own)
+        alerts += _drop(state, market, metrics[market], step, at_ms, own)
     return alerts
 
 

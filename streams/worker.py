@@ -31,6 +31,7 @@ from streams.profiles import Profiles
 from streams.progress import Progress
 from streams.publication import allocation_writes
 from streams.rewind import FindUndone, find_undone
+from streams.rules import Rules
 from streams.settings import Settings
 from streams.source import Source, dead_letter
 from streams.tables import TableKeys
@@ -64,6 +65,7 @@ class Deps:
     now_ms: Callable[[], int] = epoch_ms
     progress: Progress = field(default_factory=Progress)
     find_undone: FindUndone = find_undone
+    rules: Rules = field(default_factory=Rules)
 
 
 def make_deps(
@@ -72,6 +74,7 @@ def make_deps(
     portfolio: Portfolio,
     candidate: Classifier | None = None,
     failpoint: Failpoint = no_failpoint,
+    rules: Rules = Rules(),
 ) -> Deps:
     """The real dependencies of a worker; nothing is connected yet."""
     return Deps(
@@ -85,6 +88,7 @@ def make_deps(
         hash_user=user_hasher(settings.user_hash_key.get_secret_value().encode()[:64]),
         candidate=candidate,
         failpoint=failpoint,
+        rules=rules,
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from streams.contracts import CHECKPOINT_KEY, CheckpointRecord, StepRecord
-from streams.recovery.chain import Chain, Mark, Stretch
+from streams.errors import JournalIncomplete
+from streams.recovery.chain import Chain, Mark, Place, Stretch
 from streams.recovery.log_reader import LogReader
 
 Progress = Callable[[int, int | None], object]
@@ -62,6 +63,12 @@ class Journal:
                 self.chain.take_step(int(record.key), record.offset, zlib.crc32(record.value))
             self._progress(record.offset - first, end - first)
         self._read_to = max(first, end)
+
+    async def step(self, place: Place) -> StepRecord:
+        """The record of one step."""
+        async for record in self._reader.records(place.offset, place.offset + 1):
+            return _steps.decode(record.value)
+        raise JournalIncomplete(f"step {place.step} is no longer there. Operator action: give the command again.")
 
     async def steps(self, stretch: Stretch) -> AsyncIterator[StepRecord]:
         """The records of a stretch, in order."""

@@ -20,6 +20,7 @@ from streams.recovery.chain import Mark, Stretch
 from streams.recovery.fold import Fold
 from streams.recovery.journal import Journal
 from streams.rollup import RollUp, StepOutcome
+from streams.rules import Rules
 from streams.step_record import StepContext, cut_of, spending_of
 from streams.windows import CellLayout
 
@@ -53,14 +54,16 @@ class Standing:
 class Replayer:
     """Replays stretches of a journal under a scratch prefix of a Redis, which it empties first.
 
-    Only the HyperLogLogs of a replay are in Redis; all else is in memory. Raises Unavailable, JournalIncomplete.
+    Only the HyperLogLogs of a replay are in Redis; all else is in memory. With `rules`, they stand in for those of
+    each step: what would have been. Raises Unavailable, JournalIncomplete.
     """
 
-    def __init__(self, journal: Journal, scratch: Ledger, idle_ms: int) -> None:
+    def __init__(self, journal: Journal, scratch: Ledger, idle_ms: int, rules: Rules | None = None) -> None:
         self._journal = journal
         self._ledger = scratch
         self._prefix = scratch.keys.prefix.rstrip(":")
         self._idle_ms = idle_ms
+        self._rules = rules
         self.content = LedgerContent(scratch)
         self.rollup = RollUp(CellLayout(()), idle_ms)
         self.standing = Standing()
@@ -134,6 +137,7 @@ class Replayer:
         await self.content.stage_users(step)
         await ledger.merge_users(step)
         await self.content.drop_users(step)
+        self.rollup.rules = self._rules or record.rules or self.rollup.common.rules or Rules()
         changed = self.rollup.take(step, record)
         if self.rollup.common.stream_time_ms is not None:
             await count_users(ledger, self.rollup, step)
@@ -153,12 +157,14 @@ class Replayer:
 
     def _context(self, record: StepRecord, portfolio: Portfolio, info: ModelInfo) -> StepContext:
         adopted = self.standing.adopted
-        if record.allocation and record.allocation not in adopted:
+        known = record.allocation in adopted or not record.allocation
+        if not known and self._rules is None:
             raise JournalIncomplete(
                 f"step {record.step} knew allocation {record.allocation}, which this replay does not come to. Operator "
                 "action: replay with the version of Marketpulse that wrote the journal, or from a newer checkpoint."
             )
-        allocation = adopted.get(record.allocation)
+        # Under other rules, other shifts were answered: what they came to was in force instead.
+        allocation = adopted.get(record.allocation) if known else self.standing.in_force
         for name in list(adopted):  # in the order of adoption: older ones than the one in force do not come back
             if allocation is None or name == allocation.id:
                 break

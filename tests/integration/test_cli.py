@@ -161,6 +161,13 @@ def test_classify_says_label_and_topic(cli: Cli) -> None:
         (("up", "--data", "/proc/nowhere"), {}, 2),
         (("bench", "classify", "--device", "cuda"), {}, 2),
         (("ledger", "init", "--yes"), {"MARKETPULSE_KAFKA": "127.0.0.1:1"}, 1),
+        (("rules", "check", "pyproject.toml"), {}, 2),
+        (("rules", "test", "deploy/rules.toml"), {}, 2),
+        (("what-if", "--rules", "no-such-file.toml"), {}, 2),
+        (("what-if", "--rules", "deploy/rules.toml"), {"MARKETPULSE_KAFKA": "127.0.0.1:1"}, 1),
+        (("what-if", "--rules", "deploy/rules.toml", "--from", "2026-11-20"), {}, 2),
+        (("what-if", "--rules", "deploy/rules.toml", "--to", "yesterday"), {}, 2),
+        (("worker",), {"MARKETPULSE_RULES": "pyproject.toml", "MARKETPULSE_MODEL": "stub"}, 2),
     ],
 )
 def test_every_error_says_what_to_do(cli: Cli, arguments: tuple[str, ...], changes: dict[str, str], code: int) -> None:
@@ -198,6 +205,23 @@ def test_every_command_has_help_with_an_example_and_a_test(cli: Cli, command: st
     words = ", ".join(f'"{word}"' for word in command.split())
     tests = "".join(path.read_text("utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
     assert words in tests, f"no test runs {command}"
+
+
+def test_rules_are_checked_and_tested(cli: Cli, tmp_path: Path) -> None:
+    """What a file changes, and whether what is expected comes; nothing needs a server."""
+    file = tmp_path / "rules.toml"
+    file.write_text("[surge]\nthreshold = 900\n[market.BR.surge]\nthreshold = 16\n", "utf-8")
+    changed = {"surge.threshold": {"default": 14.0, "file": 900.0},
+               "market.BR.surge.threshold": {"default": None, "file": 16.0}}  # fmt: skip
+    assert {"changed": changed} == json.loads(cli("rules", "check", str(file), "--json").stdout)
+    assert "surge.threshold = 900.0 (default 14.0)" in cli("rules", "check", str(file)).stdout
+    done = cli("rules", "test", "deploy/rules_test.toml", "--json")
+    assert (0, True) == (done.returncode, json.loads(done.stdout)["ok"])
+    file.write_text("[surge]\nthreshold = 900\n", "utf-8")
+    done = cli("rules", "test", "deploy/rules_test.toml", "--rules", str(file))
+    assert 1 == done.returncode
+    assert "alerts at 3h10m: expected surge BR; got none" in done.stdout
+    assert "ok     Three times the events" in done.stdout
 
 
 def test_a_csv_without_the_contracts_columns_is_refused(cli: Cli, tmp_path: Path) -> None:

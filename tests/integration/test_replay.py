@@ -1,24 +1,35 @@
 """The journal replayed on a real Kafka and Redis: the same outcomes bit for bit, from wherever it begins."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import redis
 from pydantic import SecretStr
 
 from strategy.portfolio import load_portfolio
 from streams.compacted import write_all
-from streams.embedded import EmbeddedStack
+from streams.conditions import WatchRules
+from streams.detectors import ShiftRule, SurgeRule
+from streams.embedded import EmbeddedStack, Endpoints
 from streams.feed_files import Record, key_of, parse_object
 from streams.publish import publish
 from streams.reader import Reader, Snapshot
+from streams.recovery.journal import Journal
 from streams.recovery.log_reader import LogReader
 from streams.recovery.replay_report import replay_journal
+from streams.recovery.what_if import what_if
+from streams.rules import Rules
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
 from streams.simulate import FeedPlan, generate
@@ -29,6 +40,8 @@ pytestmark = pytest.mark.timeout(150)
 
 PLAN = FeedPlan(seed=5, events=3_000, end_ms=time.time_ns() // 1_000_000)
 
+OFTEN = {"step_seconds": 0.3, "idle_step_seconds": 0.5, "checkpoint_minutes": 1 / 60}
+
 
 def until(reached: Callable[[], bool], supervisor: Supervisor) -> None:
     deadline = time.monotonic() + 60
@@ -38,49 +51,85 @@ def until(reached: Callable[[], bool], supervisor: Supervisor) -> None:
         time.sleep(0.1)
 
 
+def complaining(line: bytes) -> bytes:
+    """The event with a text that the stub takes for a negative one, where it is from Brazil."""
+    event = parse_object(line)
+    if event is None or event.get("market") != "BR" or not isinstance(event.get("text"), str):
+        return line
+    while zlib.crc32(event["text"].encode()) % 3:
+        event["text"] += "!"
+    return msgspec.json.encode(event)
+
+
 class Counted:
     """A feed counted by some workers with the stub classifier, which have ended."""
 
-    def __init__(self, stack: EmbeddedStack, workers: int, rate: float | None, **changes: object) -> None:
+    def __init__(
+        self, stack: EmbeddedStack, workers: int, rate: float | None, later: Path | None = None, **changes: object
+    ) -> None:
         given = load_settings(prefix=f"t{uuid.uuid4().hex[:12]}", model="stub", dedupe_minutes=60.0, **changes)
         self.settings: Settings = given.model_copy(
             update={"kafka": stack.endpoints.kafka, "redis_url": SecretStr(stack.endpoints.redis)}
         )
         self.topic = topic_name(given.prefix, "feedback")
+        self._makes_checkpoints = given.checkpoint_minutes < 1
         asyncio.run(set_up(stack.endpoints, given.prefix, 8))
+        changed = given if later is None else given.model_copy(update={"rules": later})
         with tempfile.TemporaryDirectory() as logs, Reader(stack.endpoints.redis, given.prefix) as reader:
-            supervisor = Supervisor(workers, worker_environment(given, stack.endpoints), Path(logs), lambda _: None)
-            supervisor.start()
+            first, rest = (
+                Supervisor(workers, worker_environment(one, stack.endpoints), Path(logs) / name, lambda _: None)
+                for name, one in (("first", given), ("rest", changed))
+            )
+            rest = first if later is None else rest
+            first.start()
             try:
-                self._publish(supervisor, reader, rate)
+                self._publish(first, rest, reader, rate)
             finally:
-                supervisor.stop()
+                first.stop()
+                rest.stop()
             self.snapshot: Snapshot = reader.snapshot()
 
-    def _publish(self, supervisor: Supervisor, reader: Reader, rate: float | None) -> None:
-        feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(PLAN)]
+    def _publish(self, supervisor: Supervisor, rest: Supervisor, reader: Reader, rate: float | None) -> None:
+        lines = [line.value for line in generate(PLAN)]
+        lines = [*lines[:2_000], *map(complaining, lines[2_000:])]
+        feed = [Record(key_of(parse_object(line)), line) for line in lines]
         asyncio.run(publish(self.settings.kafka, self.topic, feed[:1_500], rate))
         until(lambda: self._allocated(reader, "initial"), supervisor)
         profiles = topic_name(self.settings.prefix, "market.profiles")
         plan = msgspec.structs.replace(load_portfolio(None).plan, budget=1_500.0)
         asyncio.run(write_all(self.settings.kafka, profiles, [("_plan", msgspec.json.encode(plan))]))
         until(lambda: self._allocated(reader, "profile"), supervisor)
-        asyncio.run(publish(self.settings.kafka, self.topic, feed[1_500:], rate))
-        until(lambda: self._settled(reader), supervisor)
+        if rest is not supervisor:
+            supervisor.stop()
+            rest.start()
+        asyncio.run(publish(self.settings.kafka, self.topic, feed[1_500:2_300], rate))
+        until(lambda: self._settled(reader, 2_300), rest)
+        at_ms = time.time_ns() // 1_000_000
+        until(lambda: not self._makes_checkpoints or self._checkpoint() > at_ms, rest)
+        asyncio.run(publish(self.settings.kafka, self.topic, feed[2_300:], rate))
+        until(lambda: self._settled(reader, PLAN.events), rest)
 
     def _allocated(self, reader: Reader, cause: str) -> bool:
         return cause in [one.cause for one in reader.allocations()]
 
-    def _settled(self, reader: Reader) -> bool:
+    def _checkpoint(self) -> int:
+        """When the newest one was made, in epoch ms; 0 = none yet."""
+        with redis.Redis.from_url(self.settings.redis) as client:
+            return int(client.get(f"{self.settings.prefix}:checkpoint") or 0)
+
+    def _settled(self, reader: Reader, events: int) -> bool:
         status = reader.snapshot().status
-        counted = reader.committed() == PLAN.events and not status.open_cells and not status.outbox
+        counted = reader.committed() == events and not status.open_cells and not status.outbox
         return counted and status.shifts_answered
 
 
 @pytest.fixture(scope="module")
 def counted(stack: EmbeddedStack) -> Iterator[Counted]:
-    """Two workers, a step every .3 s, a checkpoint every second."""
-    return Counted(stack, 2, 600.0, step_seconds=0.3, checkpoint_minutes=1 / 60)
+    """Two workers, a step every .3 s, a checkpoint every second, other rules from the middle on."""
+    with tempfile.TemporaryDirectory() as folder:
+        rules = Path(folder) / "rules.toml"
+        rules.write_text("[surge]\nthreshold = 7\n[market.BR.surge]\nthreshold = 5\n", "utf-8")
+        yield Counted(stack, 2, 600.0, rules, **OFTEN)
 
 
 def test_the_journal_replayed_twice_is_what_stands_on_the_topics(counted: Counted) -> None:
@@ -117,6 +166,88 @@ def test_a_replay_from_the_checkpoint_ends_like_one_from_the_begin(counted: Coun
     rest = asyncio.run(replay_journal(counted.settings, newest_checkpoint=True, compare=True))
     assert rest.steps < whole.steps
     assert (whole.sha256, [], None) == (rest.sha256, rest.differences, rest.first_differing_step)
+
+
+async def journalled_rules(settings: Settings) -> list[Rules]:
+    """The rules that steps carry, in order."""
+    async with LogReader(settings.kafka, topic_name(settings.prefix, "market.steps")) as reader:
+        journal = Journal(reader)
+        await journal.find_all()
+        [stretch] = journal.chain.stretches()
+        return [record.rules async for record in journal.steps(stretch) if record.rules is not None]
+
+
+def test_the_journal_tells_which_rules_were_in_force(counted: Counted) -> None:
+    """The defaults from the first step on, the file's from the middle on: that is what replays go by."""
+    first, later = asyncio.run(journalled_rules(counted.settings))
+    assert (Rules(), 7.0, 5.0) == (first, later.surge.threshold, later.of("BR").surge.threshold)
+
+
+@pytest.fixture(scope="module")
+def usual(stack: EmbeddedStack) -> Counted:
+    """The feed under the default rules, with checkpoints every second."""
+    return Counted(stack, 1, 600.0, **OFTEN)
+
+
+def left_in_redis(settings: Settings) -> list[str]:
+    with redis.Redis.from_url(settings.redis) as client:
+        return [key.decode() for key in client.scan_iter(f"{settings.prefix}~*")]
+
+
+def test_the_rules_in_force_would_have_done_what_was_done(usual: Counted) -> None:
+    """The two columns are equal, from the begin and from a checkpoint; nothing is left behind."""
+    whole = asyncio.run(what_if(usual.settings, Rules()))
+    assert (True, {}, []) == (whole.same, whole.changed, left_in_redis(usual.settings))
+    assert {"surge"} <= {row.kind for row in whole.alerts if row.in_fact}
+    assert {"initial", "profile"} <= {row.cause for row in whole.allocations if row.in_fact}
+    assert all(was == now for was, now in whole.spend.values())
+    late = whole.begin + (whole.end - whole.begin) * 9 // 10
+    rest = asyncio.run(what_if(usual.settings, Rules(), late))
+    first = asyncio.run(what_if(usual.settings, Rules(), None, late))
+    assert (True, True) == (rest.same, first.same)
+    assert whole.first_step < rest.first_step
+    assert first.last_step < whole.last_step
+    assert [row for row in whole.alerts if row.in_fact and row.in_fact.fired_at >= late] == rest.alerts
+
+
+def test_other_rules_would_have_done_otherwise(usual: Counted) -> None:
+    """Without any surge, drop and shift: the alerts are only in fact, and nothing but the begin is answered."""
+    deaf = Rules(
+        surge=SurgeRule(threshold=1000.0),
+        shift=ShiftRule(u_threshold=1.0, r_threshold=5.0),
+        watch=WatchRules(drop_events=1_000_000),
+    )
+    found = asyncio.run(what_if(usual.settings, deaf))
+    assert not found.same
+    assert (14.0, 1000.0) == found.changed["surge.threshold"]
+    surges = [row for row in found.alerts if row.kind == "surge"]
+    assert surges
+    assert all(row.in_fact and row.with_rules is None for row in surges)
+    assert {"initial", "profile"} == {row.cause for row in found.allocations if row.with_rules}
+    keen = asyncio.run(what_if(usual.settings, Rules(surge=SurgeRule(threshold=3.0))))
+    assert any(row.in_fact is None for row in keen.alerts)
+
+
+def test_the_command_shows_both_columns(usual: Counted, tmp_path: Path) -> None:
+    """As a table for people, as JSON for machines."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[surge]\nthreshold = 1000\n", "utf-8")
+    environment = worker_environment(usual.settings, Endpoints(usual.settings.kafka, usual.settings.redis))
+
+    def asked(*more: str) -> str:
+        command = [sys.executable, "-m", "streams.cli", "what-if", "--rules", str(rules), *more]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=100, check=True, env=os.environ | environment
+        )
+        return done.stdout
+
+    table = asked()
+    assert "surge.threshold: 14.0 -> 1000.0" in table
+    assert "some of it would have been otherwise" in table
+    found = json.loads(asked("--json"))
+    assert (False, [14.0, 1000.0]) == (found["same"], found["changed"]["surge.threshold"])
+    assert "surge BR" in table
+    assert "surge" in {row["kind"] for row in found["alerts"] if row["in_fact"] and not row["with_rules"]}
 
 
 def test_the_same_file_gives_the_same_counts_through_one_two_and_three_workers(stack: EmbeddedStack) -> None:

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.contracts import AlertRecord, Excerpt
+from streams.detectors import ShiftRule, SurgeRule
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
-from streams.rollup import MarketState, RollUp, StepContext, StepOutcome
+from streams.rollup import CommonState, MarketState, RollUp, StepContext, StepOutcome
+from streams.rules import MarketRules, Rules
 from streams.stream_time import stream_time
 from streams.windows import CellLayout
 
@@ -66,6 +68,28 @@ def test_the_same_steps_give_the_same_outcome_bit_for_bit() -> None:
     """Two players of one journal publish equal metrics, alerts and shifts."""
     cuts = steps(feed(1, 300), [7, 3])
     assert play(cuts)[1] == play(cuts)[1]
+
+
+def test_the_journal_carries_rules_when_they_change() -> None:
+    """At the first step, and at one whose rules are others than those of the step before, also after a restart."""
+    cuts = steps(feed(1, 400), [100])
+    rollup, strict = RollUp(LAYOUT, idle_ms=30_000), Rules(shift=ShiftRule(sigmas=4.0))
+    carried = []
+    for at, cut in enumerate(cuts):
+        rollup.rules = strict if at >= 2 else Rules()
+        rollup.common = msgspec.msgpack.decode(msgspec.msgpack.encode(rollup.common), type=CommonState)
+        carried.append(rollup.decide(cut, rollup.take(cut), CONTEXT).journal.rules)
+    assert [Rules(), None, strict, None] == carried
+    assert strict == msgspec.json.decode(msgspec.json.encode(strict), type=Rules)
+
+
+def test_a_market_has_rules_of_its_own() -> None:
+    """BR never fires where its threshold is out of reach; the rules of others do not touch it."""
+    out_of_reach = MarketRules(surge=SurgeRule(threshold=1000.0))
+    for market, fired in (("BR", False), ("DE", True)):
+        rollup = RollUp(LAYOUT, idle_ms=30_000, rules=Rules(markets={market: out_of_reach}))
+        outcomes = [rollup.decide(cut, rollup.take(cut), CONTEXT) for cut in steps(feed(1, 400), [20])]
+        assert fired == any(alert.kind == "surge" for one in outcomes for alert in one.alerts)
 
 
 def test_minutes_ahead_of_stream_time_wait() -> None:

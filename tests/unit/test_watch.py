@@ -2,13 +2,14 @@
 
 import msgspec
 
-from streams.conditions import Input, WatchRules
+from streams.conditions import Input
 from streams.contracts import AlertRecord
 from streams.drift import Drift, Series
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
+from streams.rules import Rules
 from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
 
-RULES = WatchRules()
+RULES = Rules()
 HOUR = 3_600_000
 
 
@@ -57,11 +58,13 @@ def test_silence_everywhere_is_one_alert() -> None:
 def test_broken_input_fires_by_its_share() -> None:
     """A tenth of the records for two minutes; few records say nothing."""
     state, few = WatchState(), Input(records=20, dead=20)
-    assert [] == watch_input(state, few, 1, 0, RULES)
+    assert [] == watch_input(state, few, 1, 0, RULES.watch)
     many = Input(records=500, dead=100)
-    story = [said(watch_input(state, many, at, at * 60_000, RULES)) for at in (1, 2, 3)]
+    story = [said(watch_input(state, many, at, at * 60_000, RULES.watch)) for at in (1, 2, 3)]
     assert [[("bad_input", "*", "pending")], [], [("bad_input", "*", "firing")]] == story
-    assert [("bad_input", "*", "resolved")] == said(watch_input(state, Input(records=500, dead=5), 4, 400_000, RULES))
+    assert [("bad_input", "*", "resolved")] == said(
+        watch_input(state, Input(records=500, dead=5), 4, 400_000, RULES.watch)
+    )
 
 
 def test_a_model_that_is_not_what_it_should_be_is_said() -> None:
@@ -78,6 +81,6 @@ def test_a_model_that_is_not_what_it_should_be_is_said() -> None:
         (7, [], sure), (8, [], sure), (9, [], sure),
     ]:  # fmt: skip
         drift.series["negative"].up = 30.0 if minute == 7 else 0.0
-        story += said(watch_model(state, problems, drift, of_market, minute, minute * 60_000, RULES))
+        story += said(watch_model(state, problems, drift, of_market, minute, minute * 60_000, RULES.watch))
     assert ["firing", "resolved"] * 3 == [what for *_, what in story]
     assert {("model", EVERYWHERE)} == {(kind, market) for kind, market, _ in story}

@@ -1,0 +1,159 @@
+"""Commands on the detectors' rules: check a file, try it on made-up input, and on the past."""
+
+import asyncio
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streams.cli_progress import progress
+from streams.decode import utc
+from streams.errors import BadInput
+from streams.recovery.side_by_side import Answered, Episode
+from streams.recovery.what_if import WhatIf
+from streams.recovery.what_if import what_if as replay_with_rules
+from streams.rules import Rules
+from streams.rules_file import changes, load_rules
+from streams.settings import load_settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+rules_app = typer.Typer(no_args_is_help=True, help="The detectors' rules: check a file, test it on made-up input.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.add_typer(rules_app, name="rules")
+    app.command()(what_if)
+
+
+@rules_app.command("check")
+def rules_check(
+    file: Annotated[Path, typer.Argument(help="TOML in the form of `deploy/rules.toml`.")], as_json: Json = False
+) -> None:
+    """Whether a rules file can be used, and what it changes. Exit code 2 where it cannot; every problem is named.
+
+    Example: `marketpulse rules check deploy/rules.toml`
+    """
+    changed = changes(Rules(), load_rules(file))
+    if as_json:
+        _print({"changed": {name: {"default": was, "file": now} for name, (was, now) in changed.items()}})
+        return
+    sys.stdout.write(f"{file} can be used; values that are not the default: {len(changed)}\n")
+    for name, (was, now) in changed.items():
+        sys.stdout.write(f"  {name} = {now}" + (f" (default {was})\n" if was is not None else "\n"))
+
+
+@rules_app.command("test")
+def rules_test(
+    file: Annotated[Path, typer.Argument(help="TOML in the form of `deploy/rules_test.toml`.")],
+    rules: Annotated[Path | None, typer.Option(help="Other rules than the file names.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run made-up input through the real detectors: what fires when, against what is expected. Exit code 1 on failure.
+
+    Example: `marketpulse rules test deploy/rules_test.toml --rules my_rules.toml`
+    """
+    from streams.rules_trial import run_trials
+
+    results = run_trials(file, rules)
+    if as_json:
+        _print({"ok": all(one.ok for one in results), "tests": results})
+    else:
+        for one in results:
+            sys.stdout.write(f"{'ok    ' if one.ok else 'failed'} {one.name}\n")
+            for check in one.checks:
+                if not check.ok:
+                    expected, got = (", ".join(names) or "none" for names in (check.expected, check.got))
+                    sys.stdout.write(f"         {check.what} at {check.at}: expected {expected}; got {got}\n")
+            if not one.ok:
+                sys.stdout.write("".join(f"         | {line}\n" for line in one.story or ["nothing fired"]))
+        sys.stdout.write(f"{sum(one.ok for one in results)} of {len(results)} tests passed\n")
+    raise typer.Exit(0 if all(one.ok for one in results) else 1)
+
+
+def what_if(
+    rules: Annotated[Path, typer.Option(help="TOML in the form of `deploy/rules.toml`.")],
+    begin: Annotated[
+        str | None, typer.Option("--from", help="Stream time; the rules take over at the checkpoint before it.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Stream time at which the replay ends.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Replay the journal with other rules: what would have fired and been allocated, beside what was.
+
+    Reads only; nothing is put in force. Example: `marketpulse what-if --rules my_rules.toml --from 2026-11-20T00:00Z`
+    """
+    given, first, last = load_rules(rules), _time("--from", begin), _time("--to", end)
+    with progress("replaying") as update:
+        found = asyncio.run(replay_with_rules(load_settings(), given, first, last, update))
+    if as_json:
+        _print({"same": found.same} | msgspec.structs.asdict(found))
+        return
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(
+        f"steps {found.first_step} to {found.last_step}, {utc(found.begin)[:16]} to {utc(found.end)[:16]}; rules that "
+        f"differ from those in force at the end: {len(found.changed)}",
+        highlight=False,
+    )
+    for name, (was, now) in found.changed.items():
+        console.print(f"  {name}: {_value(was)} -> {_value(now)}", highlight=False, markup=False)
+    console.print(_alerts(found))
+    console.print(_allocations(found))
+    for market, (was, now) in found.spend.items():
+        if abs(now - was) > 0.05:
+            console.print(f"spend {market}: {was:,.1f} in fact, {now:,.1f} with the rules", highlight=False)
+    console.print("nothing would have been otherwise" if found.same else "some of it would have been otherwise")
+
+
+def _time(name: str, text: str | None) -> int | None:
+    try:
+        found = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{name} {text}: no time. Operator action: give one as in 2026-11-20T00:00Z.") from None
+    if found is None:
+        return None
+    if found.tzinfo is None:
+        raise BadInput(f"{name} {text}: no offset from UTC. Operator action: give one as in 2026-11-20T00:00Z.")
+    return int(found.timestamp() * 1000)
+
+
+def _value(value: float | str | None) -> str:
+    return "as for all markets" if value is None else str(value)
+
+
+def _alerts(found: WhatIf) -> Table:
+    table = Table("alert", "topic", "in fact", "with the rules", "only", title="Alerts that fired, with their end")
+    for row in found.alerts:
+        only = "" if row.in_fact and row.with_rules else "in fact" if row.in_fact else "with the rules"
+        table.add_row(f"{row.kind} {row.market}", row.topic, _span(row.in_fact), _span(row.with_rules), only)
+    in_fact = sum(row.in_fact is not None for row in found.alerts)
+    table.caption = f"{in_fact} in fact, {sum(row.with_rules is not None for row in found.alerts)} with the rules"
+    return table
+
+
+def _span(one: Episode | None) -> str:
+    if one is None:
+        return "-"
+    return f"{utc(one.fired_at)[5:16]} to {'...' if one.ended_at is None else utc(one.ended_at)[5:16]}"
+
+
+def _allocations(found: WhatIf) -> Table:
+    table = Table("time", "cause", "in fact", "with the rules", title="Answers of the allocator, with the money moved")
+    for row in found.allocations:
+        cause = " ".join(filter(None, (row.cause, row.market)))
+        table.add_row(utc(row.stream_time)[:16], cause, _answer(row.in_fact), _answer(row.with_rules))
+    return table
+
+
+def _answer(one: Answered | None) -> str:
+    return "-" if one is None else f"{one.status}, {one.moved:,.1f}"
+
+
+def _print(content: object) -> None:
+    sys.stdout.write(msgspec.json.encode(content).decode() + "\n")
