@@ -133,8 +133,8 @@ def _kept(settings: Settings, file: Path | None) -> list[AllocationRecord]:
 
 
 def _question(settings: Settings, metrics: Path | None, profiles: Path | None, previous: Path | None) -> Question:
+    from streams.plan_question import metrics_of
     from streams.reader import Reader
-    from streams.what_if import metrics_of
 
     portfolio = load_portfolio(profiles or settings.portfolio)
     before = None if previous is None else _previous(previous).markets

@@ -20,11 +20,11 @@ from streams.dead_letters import RejectedRecord, Selection, read_dead_letters
 from streams.errors import BadInput, Unavailable
 from streams.feed_files import parse_object
 from streams.mutes import MOST_HOURS, new_mute
+from streams.plan_question import answer_under
 from streams.reader import Snapshot
 from streams.redaction import redact
 from streams.settings import Settings
 from streams.topics import topic_name
-from streams.what_if import what_if
 
 AT_ONCE = 2
 ANSWER_WITHIN_S = 5.0
@@ -83,7 +83,7 @@ class Actions:
         portfolio = self.portfolio(snapshot)
         held = fields.get("held") != "0"
         self._asking += 1
-        answering = asyncio.create_task(asyncio.to_thread(what_if, snapshot, portfolio, changes, stance, held))
+        answering = asyncio.create_task(asyncio.to_thread(answer_under, snapshot, portfolio, changes, stance, held))
         answering.add_done_callback(self._answered)  # a thread cannot be stopped: it counts until it has ended
         try:
             return await asyncio.wait_for(asyncio.shield(answering), ANSWER_WITHIN_S)

@@ -69,5 +69,6 @@ def listen_on(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
         listening.listen(BACKLOG)  # so that whoever reads the address may connect at once
     except OSError as error:
+        listening.close()
         raise BadInput(f"{host}:{port}: {error}. Operator action: give another --host or --port.") from error
     return listening

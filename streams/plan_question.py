@@ -24,7 +24,7 @@ def metrics_of(markets: Mapping[str, MarketMetrics]) -> Metrics:
     )
 
 
-def what_if(
+def answer_under(
     snapshot: Snapshot, portfolio: Portfolio, changes: Mapping[str, float], stance: Stance, held: bool
 ) -> Allocation:
     """The allocator's answer to the present metrics under a changed plan. Writes nothing.
