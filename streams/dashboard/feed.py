@@ -24,6 +24,7 @@ HOURS_SHOWN = 48
 HOURS_EVERY_S = 20.0
 CHANGES_KEPT = 2_000
 STEPS_KEPT = 300
+ANSWERS_KEPT = 50
 MOST_CLIENTS = 5_000
 
 
@@ -213,9 +214,10 @@ class Feed:
         if now - self._hours_at > HOURS_EVERY_S or len(markets) != len(self._hours):
             self._hours = await self._reader.history(markets, "hour", HOURS_SHOWN)
             self._hours_at = now
-        newest = self._answers[-1].id if self._answers else None
-        if newest is None or any(one.allocation not in (None, newest) for one in list(self._changes)[-5:]):
-            self._answers = (await self._reader.allocations())[-50:]
+        known = {one.id for one in self._answers}
+        told = {one.allocation for one in list(self._changes)[-5:]} - {None}
+        if not known or told - known:
+            self._answers = (await self._reader.allocations())[-ANSWERS_KEPT:]
 
     def _count(self, snapshot: Snapshot, now: float) -> None:
         self._counted.append((now, snapshot.status.totals.get("accepted", 0)))

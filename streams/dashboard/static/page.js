@@ -130,7 +130,12 @@ dark.addEventListener("change", draw);
 // --- the stream -------------------------------------------------------------------------------------------------
 const stream = new EventSource(document.body.dataset.stream);
 stream.onopen = () => { connected = true; age(); };
-stream.onerror = () => { connected = false; age(); };
+stream.onerror = () => {
+  connected = false;
+  age();
+  // Closed for good: the session is over, or the page is full. Loading it again says which.
+  if (stream.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5_000);
+};
 stream.addEventListener("reset", () => location.reload()); // what was missed is no longer known: begin anew
 stream.addEventListener("view", (message) => {
   const news = JSON.parse(message.data);
