@@ -12,21 +12,14 @@ from streams.aggregate import DEAD_LETTERS
 from streams.conditions import Input
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
 from streams.correction import Array
-from streams.detectors import (
-    AlertChange,
-    Observation,
-    ShiftState,
-    Standing,
-    SurgeState,
-    shift_step,
-    surge_step,
-)
 from streams.drift import Drift, drift_step
 from streams.ledger_types import CutStep
 from streams.metrics import ActiveUsers, Estimate, MarketMetrics, compute_metrics
 from streams.rules import Rules
+from streams.shift import ShiftState, Standing, shift_step
 from streams.step_record import StepContext, fingerprint, step_record
 from streams.stream_time import stream_time
+from streams.surge import AlertChange, Noise, Observation, SurgeState, surge_step
 from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
 from streams.windows import CellLayout, Cells, Windows
 
@@ -37,6 +30,9 @@ WARMING_EVENTS = 500
 EXCERPTS_KEPT = 12
 EXCERPTS_SHOWN = 3
 POOLED_HALF_LIFE_EVENTS = 20_000.0
+
+SPOKEN_HALF_LIFE_EVENTS = 2_000.0
+LEAST_DISTANCE = 0.05  # of recall from the share of false negatives: a model without any would show nothing
 
 TopicCounts = dict[str, tuple[int, int]]  # topic -> (events, negatives)
 
@@ -58,6 +54,8 @@ class MarketState(msgspec.Struct):
     surges: dict[str, SurgeState] = {}
     shift: ShiftState | None = None
     waiting: dict[int, TopicCounts] = {}
+    waiting_languages: dict[int, list[int]] = {}  # events of each of the layout's languages
+    spoken: list[float] = []  # the same of the minutes released so far, fading by events
     watch: WatchState = msgspec.field(default_factory=WatchState)
     excerpts: list[Excerpt] = []
     warming: Warming | None = None
@@ -171,6 +169,9 @@ class RollUp:
             for topic, sums in self.layout.by_topic(cells).items():
                 n, x = waiting.get(topic, (0, 0))
                 waiting[topic] = (n + sums.n, x + sums.negative)
+            spoken = self.layout.by_language(cells).sum(axis=1).tolist()
+            so_far = state.waiting_languages.get(at, [0] * len(spoken))
+            state.waiting_languages[at] = [one + more for one, more in zip(so_far, spoken, strict=True)]
         for market, chosen in step.excerpts.items():
             if market in self.markets:
                 self.markets[market].excerpts = [*self.markets[market].excerpts, *chosen][-EXCERPTS_KEPT:]
@@ -267,6 +268,7 @@ class RollUp:
         for minute, market in released:
             state = self.markets[market]
             by_topic = state.waiting.pop(minute)
+            noise = self._noise(state, state.waiting_languages.pop(minute, []))
             if state.warming is not None:
                 state.warming.events += sum(one[0] for one in by_topic.values())
             n = sum(one[0] for one in by_topic.values())
@@ -278,12 +280,24 @@ class RollUp:
                 threshold = rule.threshold + more if state.warming is None else float("inf")
                 state.surges[topic], change = surge_step(
                     state.surges.get(topic),
-                    Observation(minute, events, negatives, pooled),
+                    Observation(minute, events, negatives, pooled, noise),
                     replace(rule, threshold=threshold),
                 )
                 if change is not None:
                     alerts.append(_alert(change, step, market, topic or None))
         return alerts
+
+    def _noise(self, state: MarketState, languages: list[int]) -> Noise:
+        """How the classifier sees negatives in the languages that a market's users write in."""
+        if self._confusion is None or not languages:
+            return Noise()
+        before = state.spoken or [1.0] * len(languages)
+        fade = 0.5 ** (sum(languages) / SPOKEN_HALF_LIFE_EVENTS)
+        state.spoken = [fade * one + more for one, more in zip(before, languages, strict=True)]
+        shares = np.array(state.spoken) / sum(state.spoken)
+        recall = float(shares @ self._confusion[:, 0, 0])
+        false_share = float(shares @ self._confusion[:, 1:, 0].mean(axis=1))
+        return Noise(max(recall, false_share + LEAST_DISTANCE), false_share)
 
     def _pool(self, topic: str, events: int, negatives: int) -> float:
         """A topic's share of negatives over all markets before this minute, fading by events.

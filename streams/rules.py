@@ -3,7 +3,8 @@
 import msgspec
 
 from streams.conditions import WatchRules
-from streams.detectors import ShiftRule, SurgeRule
+from streams.shift import ShiftRule
+from streams.surge import SurgeRule
 
 
 class MarketRules(msgspec.Struct, frozen=True):
@@ -19,7 +20,7 @@ class Rules(MarketRules, frozen=True):
 
     >>> strict = Rules(markets={"BR": MarketRules(surge=SurgeRule(threshold=16.0))})
     >>> [strict.of(market).surge.threshold for market in ("BR", "DE")]
-    [16.0, 14.0]
+    [16.0, 12.0]
     """
 
     markets: dict[str, MarketRules] = {}

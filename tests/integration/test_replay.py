@@ -20,7 +20,6 @@ from pydantic import SecretStr
 from strategy.portfolio import load_portfolio
 from streams.compacted import write_all
 from streams.conditions import WatchRules
-from streams.detectors import ShiftRule, SurgeRule
 from streams.embedded import EmbeddedStack, Endpoints
 from streams.feed_files import Record, key_of, parse_object
 from streams.publish import publish
@@ -32,8 +31,10 @@ from streams.recovery.what_if import what_if
 from streams.rules import Rules
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
+from streams.shift import ShiftRule
 from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
+from streams.surge import SurgeRule
 from streams.topics import topic_name
 
 pytestmark = pytest.mark.timeout(150)

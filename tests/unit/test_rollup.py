@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.contracts import AlertRecord, Excerpt
-from streams.detectors import ShiftRule, SurgeRule
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
 from streams.rollup import CommonState, MarketState, RollUp, StepContext, StepOutcome
 from streams.rules import MarketRules, Rules
+from streams.shift import ShiftRule
 from streams.stream_time import stream_time
+from streams.surge import SurgeRule
 from streams.windows import CellLayout
 
 LAYOUT = CellLayout(("app", "price"))

@@ -9,16 +9,17 @@ import pytest
 
 from streams import durations, rules, series
 from streams.conditions import ConditionRule, WatchRules
-from streams.detectors import ShiftRule, SurgeRule
 from streams.errors import BadInput
 from streams.rules import Rules
 from streams.rules_file import KEYS, changes, load_rules, values_of
+from streams.shift import ShiftRule
+from streams.surge import SurgeRule
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "rules.toml"
 PROBLEMS = """
 [surge]
 treshold = 3
-half_life = 30
+drift = 30
 odds_ratio = "x"
 armed_events = 3.5
 
@@ -34,7 +35,7 @@ events = 4
 """
 NAMED = """
 [surge] treshold: no such key; did you mean threshold?
-[surge] half_life = 30: must be a duration in quotes from "1m" to "7d", as in "30m"
+[surge] drift = 30: must be a duration in quotes from "1m" to "7d", as in "30m"
 [surge] odds_ratio = "x": must be a number from 1.05 to 20
 [surge] armed_events = 3.5: must be a whole number from 0 to 1,000,000
 [drop] events = true: must be a whole number from 1 to 1,000,000
@@ -78,21 +79,21 @@ def test_a_file_says_only_what_differs_and_markets_inherit_the_rest(tmp_path: Pa
     """BR takes the common half-life and its own threshold; the UK is GB."""
     file = written(
         tmp_path,
-        '[surge]\nhalf_life = "1h30m"\n[drop]\nfor = "0s"\n[market.BR.surge]\nthreshold = 16\n'
+        '[surge]\ndrift = "1h30m"\n[drop]\nfor = "0s"\n[market.BR.surge]\nthreshold = 16\n'
         "[market.UK.no_data]\nevents = 7\n",
     )
     found = load_rules(file)
-    assert (90.0, 14.0, 0) == (found.surge.half_life_minutes, found.surge.threshold, found.watch.drop.for_ms)
-    assert (90.0, 16.0) == (found.of("BR").surge.half_life_minutes, found.of("BR").surge.threshold)
+    assert (90.0, 12.0, 0) == (found.surge.drift_minutes, found.surge.threshold, found.watch.drop.for_ms)
+    assert (90.0, 16.0) == (found.of("BR").surge.drift_minutes, found.of("BR").surge.threshold)
     assert (7, 100) == (found.of("GB").watch.no_data_events, found.of("DE").watch.no_data_events)
     assert {
-        "surge.half_life": ("30m", "1h30m"),
+        "surge.drift": ("6h", "1h30m"),
         "drop.for": ("10m", "0s"),
         "market.BR.surge.threshold": (None, 16.0),
         "market.GB.no_data.events": (None, 7),
     } == changes(Rules(), found)
     assert {} == changes(found, found)
-    assert 14.0 == values_of(Rules())["surge.threshold"]
+    assert 12.0 == values_of(Rules())["surge.threshold"]
 
 
 def test_every_problem_is_named_at_once(tmp_path: Path) -> None:

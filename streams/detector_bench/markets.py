@@ -1,0 +1,139 @@
+"""Simulated markets: volume and share by hour and weekday, drift, clusters, bursts, launch days, a noisy classifier."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+DAY = 1_440  # minutes
+USUAL_SHARE = 0.2
+INCIDENT_SHARE = 0.4
+RATES = (2.5, 20.0, 200.0)
+RHOS = (0.0, 0.02)
+DRIFTS = (0.0, 0.2)
+DRIFT_MINUTES = 360
+BURST_TIMES = 3.0
+LAUNCH_TIMES = 2.5
+
+
+def logit(p: Array | float) -> Array:
+    """ln(p/(1 - p))."""
+    found: Array = np.log(np.asarray(p) / (1 - np.asarray(p)))
+    return found
+
+
+def logistic(x: Array | float) -> Array:
+    """1/(1 + exp(-x))."""
+    found: Array = 1 / (1 + np.exp(-np.asarray(x)))
+    return found
+
+
+INCIDENT = float(logit(INCIDENT_SHARE) - logit(USUAL_SHARE))
+"""A planted incident in logits of the true share: .2 becomes .4."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Events a minute, correlation of the labels within a minute, standard deviation of the drift in logits."""
+
+    rate: float
+    rho: float
+    drift: float
+
+
+GRID = tuple(Condition(rate, rho, drift) for rate in RATES for rho in RHOS for drift in DRIFTS)
+
+
+@dataclass(frozen=True)
+class Markets:
+    """Minutes by markets: events `n`, those answered negative `x`, the true share `q`; `burst`: three-fold volume.
+
+    Per market: its condition's number, and the classifier's `recall` and `false_share`.
+    """
+
+    n: Counts
+    x: Counts
+    q: Array
+    burst: NDArray[np.bool_]
+    condition: Counts
+    rho: Array
+    recall: Array
+    false_share: Array
+
+    @property
+    def minutes(self) -> int:
+        """How long."""
+        return len(self.n)
+
+    @property
+    def months(self) -> float:
+        """Market-months of 30 days."""
+        return self.n.size / (30 * DAY)
+
+
+def confusions(languages: Mapping[str, Sequence[Sequence[int]]]) -> dict[str, tuple[float, float]]:
+    """Language -> (recall, false share) of negatives from measured confusions, and `all` of them together."""
+    tables = {name: np.array(rows, np.float64) for name, rows in languages.items()}
+    tables["all"] = np.sum(list(tables.values()), axis=0)
+    return {
+        name: (float(one[0, 0] / one[0].sum()), float(one[1:, 0].sum() / one[1:].sum())) for name, one in tables.items()
+    }
+
+
+def simulate(
+    seeds: Sequence[int], days: int, noise: tuple[float, float], conditions: Sequence[Condition] = GRID
+) -> Markets:
+    """One market of every condition for each seed."""
+    columns = [_market(seed, number, one, days, noise) for seed in seeds for number, one in enumerate(conditions)]
+    n, x, q, burst = (np.stack(rows, axis=1) for rows in zip(*columns, strict=True))
+    numbers = np.tile(np.arange(len(conditions)), len(seeds))
+    rho = np.array([one.rho for one in conditions])[numbers]
+    recall, false_share = (np.full(len(numbers), value) for value in noise)
+    return Markets(n, x, q, burst, numbers, rho, recall, false_share)
+
+
+def _market(
+    seed: int, number: int, condition: Condition, days: int, noise: tuple[float, float]
+) -> tuple[Counts, Counts, Array, NDArray[np.bool_]]:
+    rng = np.random.default_rng([seed, number])
+    minute = np.arange(days * DAY)
+    phases = rng.uniform(0, 2 * np.pi, 4)
+
+    def wave(minutes: int, phase: float) -> Array:
+        wave: Array = np.cos(2 * np.pi * minute / minutes + phase)
+        return wave
+
+    volume = np.exp(0.6 * wave(DAY, phases[0]) + 0.15 * wave(7 * DAY, phases[1]))
+    volume *= condition.rate / volume.mean()
+    weekend = (minute // DAY) % 7 >= 5
+    share = logit(USUAL_SHARE) + 0.2 * wave(DAY, phases[2]) + 0.1 * wave(DAY // 2, phases[3]) + 0.1 * weekend
+    if condition.drift:
+        kept = np.exp(-1 / DRIFT_MINUTES)
+        pushes = rng.normal(0, condition.drift * np.sqrt(1 - kept**2), len(minute))
+        pushes[0] = rng.normal(0, condition.drift)
+        share = share + lfilter([1], [1, -kept], pushes)
+    burst = np.zeros(len(minute), bool)
+    for _ in range(rng.poisson(days / 2)):
+        began = rng.integers(len(minute))
+        burst[began : began + rng.integers(30, 120)] = True
+    volume = np.where(burst, BURST_TIMES * volume, volume)
+    if days > 7:
+        launch = rng.integers(1, days - 1) * DAY
+        volume[launch : launch + DAY] *= LAUNCH_TIMES
+    n = rng.poisson(volume)
+    q = logistic(share)
+    return n, answered(rng, n, q, condition.rho, *noise), q, burst
+
+
+def answered(rng: np.random.Generator, n: Counts, q: Array, rho: float, recall: float, false_share: float) -> Counts:
+    """How many of n events a classifier calls negative: beta-binomial truth, then the classifier's errors."""
+    if rho > 0:
+        q = rng.beta(q * (1 / rho - 1), (1 - q) * (1 / rho - 1))
+    negative = rng.binomial(n, q)
+    found: Counts = rng.binomial(negative, recall) + rng.binomial(n - negative, false_share)
+    return found

@@ -1,0 +1,211 @@
+"""Detectors on many series at once, a minute a step: the product's surge, others, and one that knows everything."""
+
+from typing import Protocol, Self
+
+import numpy as np
+
+from streams.detector_bench.markets import DAY, INCIDENT, USUAL_SHARE, Array, Counts, Markets, logistic, logit
+from streams.surge import (
+    FIRST_VARIANCE,
+    LARGEST_MOVE,
+    LARGEST_RHO,
+    LEAST_SHARE,
+    MOST_SHARE,
+    RESIDUALS_KEPT,
+    SurgeRule,
+)
+
+
+class Detector(Protocol):
+    """A statistic per series that fires above a threshold."""
+
+    def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
+        """The statistic after one more minute of every series; `q` is the true share, for who may know it."""
+
+    def of(self, series: Counts) -> Self:
+        """A copy with the state of these series (numbers, may repeat)."""
+
+
+class Columns:
+    """Copies whatever state is an array over series in its last axis."""
+
+    def of(self, series: Counts) -> Self:
+        """A copy with the state of these series."""
+        copy = object.__new__(type(self))
+        for name, value in self.__dict__.items():
+            copy.__dict__[name] = value[..., series].copy() if isinstance(value, np.ndarray) else value
+        return copy
+
+
+class Clairvoyant(Columns):
+    """A CUSUM that knows the share of every minute, the rise, the classifier and rho."""
+
+    def __init__(self, markets: Markets) -> None:
+        self._s = np.zeros(len(markets.rho))
+        self._rho, self._recall, self._false = markets.rho, markets.recall, markets.false_share
+
+    def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
+        """One minute."""
+        distance = self._recall - self._false
+        p0, p1 = (self._false + distance * share for share in (q, logistic(logit(q) + INCIDENT)))
+        rho = self._rho * distance**2 * q * (1 - q) / (p0 * (1 - p0))  # as the classifier's errors leave it
+        self._s = np.maximum(0, self._s + _llr(n, x, p0, p1, rho))
+        return self._s
+
+
+class Surge(Columns):
+    """`streams.surge.surge_step` on arrays; a test holds that both come to the same."""
+
+    def __init__(self, markets: Markets, rule: SurgeRule = SurgeRule()) -> None:
+        size = len(markets.rho)
+        self._rule = rule
+        self._recall, self._false = markets.recall, markets.false_share
+        self._pooled = self._false + (self._recall - self._false) * USUAL_SHARE
+        self._s, self._level, self._held, self._events = (np.zeros(size) for _ in range(4))
+        self._variance = np.full(size, FIRST_VARIANCE)
+        self._season_n, self._season_x = np.zeros((24, size)), np.zeros((24, size))
+        self._hour_n, self._hour_x = np.zeros(size), np.zeros(size)
+        self._squares, self._weights = np.zeros(size), np.zeros(size)
+        self._fired_at = np.full(size, np.inf)
+        self._fired_n, self._fired_x = np.zeros(size), np.zeros(size)
+
+    def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
+        """One minute."""
+        rule, distance = self._rule, self._recall - self._false
+        minutes: Array = np.zeros(self._s.shape) + minute
+        kept = np.where(minutes > 0, np.exp(-1 / rule.drift_minutes), 1.0)
+        self._level, self._held = self._level * kept, self._held * kept
+        self._variance = self._variance * kept**2 + (1 - kept**2) * rule.drift_sd**2
+        usual = self._usual(minutes)
+        held = np.where(self._s > 0, self._held, self._level)
+        p0 = self._seen(usual + rule.follow * self._level + (1 - rule.follow) * held)
+        p1 = np.maximum(self._seen(usual + held + np.log(rule.odds_ratio)), p0 + 0.002)
+        rho = np.clip(self._squares / (self._weights + 500), 0, LARGEST_RHO)
+        armed = (self._events >= rule.armed_events) & (minutes >= rule.armed_minutes)
+        self._s = np.where(armed, np.maximum(0, self._s + _llr(n, x, p0, p1, rho)), self._s)
+        shown = self._s
+        self._live(minutes, n, x)
+        self._learn(minutes, n, x, usual, p0, distance, 1 + np.maximum(n - 1, 0) * rho)
+        self._held = np.where(self._s == 0, self._level, self._held)
+        self._events += n
+        return shown
+
+    def _seen(self, z: Array) -> Array:
+        return np.clip(self._false + (self._recall - self._false) * logistic(z), 1e-4, 1 - 1e-4)
+
+    def _usual(self, minute: Array) -> Array:
+        events, hour = self._rule.season_events, (minute // 60 % 24).astype(int)
+        whole = (self._season_x.sum(0) + events * self._pooled) / (self._season_n.sum(0) + events)
+        at = np.arange(len(whole))
+        share = (self._season_x[hour, at] + events * whole) / (self._season_n[hour, at] + events)
+        return logit(np.clip((share - self._false) / (self._recall - self._false), LEAST_SHARE, MOST_SHARE))
+
+    def _live(self, minute: Array, n: Array, x: Array) -> None:
+        """Fire, resolve, and take a surge that lasts for what is usual."""
+        rule = self._rule
+        firing = np.isfinite(self._fired_at)
+        self._fired_n, self._fired_x = np.where(firing, self._fired_n + n, n), np.where(firing, self._fired_x + x, x)
+        self._s = np.where(firing, np.minimum(self._s, 2 * rule.threshold), self._s)
+        lasted = firing & (minute - self._fired_at >= rule.adopt_minutes)
+        over = firing & (self._s <= rule.resolve_at * rule.threshold)
+        began = ~firing & (self._s >= rule.threshold)
+        self._fired_at = np.where(began, minute, np.where(lasted | over, np.inf, self._fired_at))
+        if lasted.any():
+            share = self._fired_x / np.maximum(self._fired_n, 1)
+            self._season_n = np.where(lasted, rule.season_events, self._season_n)
+            self._season_x = np.where(lasted, rule.season_events * share, self._season_x)
+            self._s, self._level = (np.where(lasted, 0.0, one) for one in (self._s, self._level))
+            self._variance = np.where(lasted, FIRST_VARIANCE, self._variance)
+
+    def _learn(
+        self, minute: Array, n: Array, x: Array, usual: Array, p0: Array, distance: Array, spread: Array
+    ) -> None:
+        true = logistic(usual + self._level)
+        p = np.clip(self._false + distance * true, 1e-4, 1 - 1e-4)
+        slope = distance * true * (1 - true)
+        weight = slope / (p * (1 - p)) / spread
+        self._variance = self._variance / (1 + self._variance * n * slope * weight)
+        self._level += np.clip(self._variance * (x - n * p) * weight, -LARGEST_MOVE, LARGEST_MOVE)
+        closed = np.flatnonzero((minute % 60 == 0) & (minute > 0))
+        if len(closed):
+            hour = (minute[closed] // 60 - 1).astype(int)
+            faded = np.where(hour > 0, 0.5 ** (60 / self._rule.season_minutes), 1.0)
+            for season, of_hour in ((self._season_n, self._hour_n), (self._season_x, self._hour_x)):
+                season[:, closed] *= faded
+                season[hour % 24, closed] += of_hour[closed]
+                of_hour[closed] = 0
+        calm = ~np.isfinite(self._fired_at)
+        self._hour_n, self._hour_x = self._hour_n + calm * n, self._hour_x + calm * x
+        residual = np.minimum((x - n * p0) ** 2 / np.maximum(n * p0 * (1 - p0), 1e-9), 9.0) - 1
+        told = calm & (n >= 2)
+        self._squares = np.where(told, RESIDUALS_KEPT * self._squares + residual, self._squares)
+        self._weights = np.where(told, RESIDUALS_KEPT * self._weights + n - 1, self._weights)
+
+
+class FixedThreshold(Columns):
+    """Share over the last minutes, all of the last `hold` minutes above a line: Prometheus' `for`."""
+
+    def __init__(self, markets: Markets, window: int, hold: int) -> None:
+        size = len(markets.rho)
+        self._n, self._x = np.zeros((window, size)), np.zeros((window, size))
+        self._shares = np.zeros((hold, size))
+
+    def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
+        """One minute."""
+        self._n, self._x = np.vstack([self._n[1:], n]), np.vstack([self._x[1:], x])
+        events = self._n.sum(0)
+        share = np.where(events >= 5, self._x.sum(0) / np.maximum(events, 1), 0.0)
+        self._shares = np.vstack([self._shares[1:], share])
+        lowest: Array = self._shares.min(0)
+        return lowest
+
+
+class ZScore(Columns):
+    """Share over the last minutes in standard deviations of that share over the last day."""
+
+    def __init__(self, markets: Markets, window: int) -> None:
+        size = len(markets.rho)
+        self._n, self._x = np.zeros((window, size)), np.zeros((window, size))
+        self._mean, self._square = np.full(size, np.nan), np.zeros(size)
+        self._first = 2 * window
+
+    def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
+        """One minute."""
+        self._n, self._x = np.vstack([self._n[1:], n]), np.vstack([self._x[1:], x])
+        events = self._n.sum(0)
+        share = np.where(events > 0, self._x.sum(0) / np.maximum(events, 1), self._mean)
+        self._mean = np.where(np.isnan(self._mean) | (minute < self._first), share, self._mean)
+        away = np.nan_to_num(share - self._mean)
+        z = np.where(minute >= self._first + DAY / 4, away / np.sqrt(np.maximum(self._square, 1e-6)), 0.0)
+        weight = 1 - 0.5 ** (1 / DAY)
+        self._mean = self._mean + weight * away
+        self._square = np.where(
+            minute < self._first + DAY / 4,
+            np.maximum(self._square, away**2),
+            self._square + weight * (away**2 - self._square),
+        )
+        return np.maximum(0, z)
+
+
+class Ewma(Columns):
+    """EWMA control chart (Roberts 1959): a fading share against a slow one, in binomial standard deviations."""
+
+    def __init__(self, markets: Markets, half_life: float, base_half_life: float = float(DAY)) -> None:
+        size = len(markets.rho)
+        self._kept, self._base_kept = 0.5 ** (1 / half_life), 0.5 ** (1 / base_half_life)
+        self._n, self._x, self._n2, self._base_n, self._base_x = (np.zeros(size) for _ in range(5))
+        self._prior = 100 * (markets.false_share + (markets.recall - markets.false_share) * USUAL_SHARE)
+
+    def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
+        """One minute."""
+        usual = (self._base_x + self._prior) / (self._base_n + 100)
+        kept = self._kept
+        self._n, self._x, self._n2 = self._n * kept + n, self._x * kept + x, self._n2 * kept**2 + n
+        z = (self._x - self._n * usual) / np.sqrt(np.maximum(self._n2 * usual * (1 - usual), 1e-9))
+        self._base_n, self._base_x = self._base_n * self._base_kept + n, self._base_x * self._base_kept + x
+        return np.where(np.broadcast_to(minute, z.shape) >= 30, np.maximum(0, z), 0.0)
+
+
+def _llr(n: Array, x: Array, p0: Array, p1: Array, rho: Array) -> Array:
+    llr: Array = (x * np.log(p1 / p0) + (n - x) * np.log((1 - p1) / (1 - p0))) / (1 + np.maximum(n - 1, 0) * rho)
+    return llr

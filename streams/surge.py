@@ -1,0 +1,266 @@
+"""Surge: a CUSUM on the share of negatives of a market, or of a topic of it, seen through the classifier's noise.
+
+The share is modelled as it truly is. With q the true share and z its logit,
+
+    z = season(hour of day) + level,  level ~ Ornstein-Uhlenbeck(drift_sd, drift_minutes) around 0
+    p(z) = false_share + (recall - false_share) logistic(z)          what is answered negative
+    LLR = [x ln(p1/p0) + (n - x) ln((1 - p1)/(1 - p0))]/(1 + (n - 1) rho),  S = max(0, S + LLR)
+
+(Page 1954; the correction for over-dispersion is the design effect of clusters of n). p1 is what a surge would show:
+the level at which S was last 0, and the odds times `odds_ratio`. p0 leans on that level too, so that a surge is not
+learned while it is being judged, and follows the tracked one by `follow`. The level is tracked by a Kalman filter on
+the score, so that a busy market's level moves in minutes and a quiet one's in hours.
+"""
+
+import math
+from typing import Any, Literal
+
+import msgspec
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+LARGEST_RHO = 0.05
+LARGEST_MOVE = 0.5  # of the level within one minute, in logits
+FIRST_VARIANCE = 0.3  # of the level of a series that is not known yet, in squared logits
+LEAST_SHARE, MOST_SHARE = 0.02, 0.9  # of true negatives that a season is believed to have
+RESIDUALS_KEPT = 0.999  # per minute
+STARTS_KEPT = 24
+STARTS_NATS = 6.0  # a start so much less likely than the likeliest is forgotten
+
+
+class SurgeRule(msgspec.Struct, frozen=True):
+    """When the share of negatives is a surge.
+
+    `threshold` in nats; a surge is resolved at `resolve_at` of it. `odds_ratio`: how much worse the odds of a true
+    negative are in a surge. `drift_sd` (logits) and `drift_minutes`: how the usual level wanders. `follow`, in [0, 1]:
+    how much of the tracked level enters p0 while S is above 0. `season_events`: what an hour of day leans on the whole
+    day with; `season_minutes`: half-life of the season. A surge that lasts `adopt_minutes` is usual from then on.
+    """
+
+    threshold: float = 12.0
+    odds_ratio: float = 2.5
+    drift_sd: float = 0.2
+    drift_minutes: float = 360.0
+    follow: float = 0.25
+    season_events: float = 200.0
+    season_minutes: float = 10_080.0
+    adopt_minutes: float = 720.0
+    resolve_at: float = 0.25
+    armed_events: int = 100
+    armed_minutes: float = 30.0
+
+
+class Noise(msgspec.Struct, frozen=True):
+    """How the classifier sees negatives: the share of them it finds, and of the others that it takes for some."""
+
+    recall: float = 1.0
+    false_share: float = 0.0
+
+    def seen(self, true_share: float) -> float:
+        """The share that is answered negative, in (0, 1)."""
+        share = self.false_share + (self.recall - self.false_share) * true_share
+        return min(max(share, 1e-4), 1 - 1e-4)
+
+    def true(self, seen_share: float) -> float:
+        """The true share behind an answered one, within the shares that are believed."""
+        share = (seen_share - self.false_share) / (self.recall - self.false_share)
+        return min(max(share, LEAST_SHARE), MOST_SHARE)
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """x negatives of n events of one event minute; `pooled_share` of all markets stands in where nothing is known."""
+
+    minute: int
+    n: int
+    x: int
+    pooled_share: float
+    noise: Noise = Noise()
+
+
+class AlertChange(msgspec.Struct, frozen=True):
+    """An alert began or ended."""
+
+    state: Literal["firing", "resolved"]
+    started_at: int
+    at: int
+    evidence: dict[str, Any]
+
+
+class SurgeState(msgspec.Struct):
+    """One series; times in epoch ms of stream time, levels in logits of the true share.
+
+    `starts`: (time, sum of LLR before it above the least such sum) of every minute at which a change may have begun.
+    """
+
+    first_ms: int
+    last_ms: int
+    events: int = 0
+    s: float = 0.0
+    level: float = 0.0
+    variance: float = FIRST_VARIANCE
+    held: float = 0.0  # level at which S was last 0
+    season_n: list[float] = msgspec.field(default_factory=lambda: [0.0] * 24)
+    season_x: list[float] = msgspec.field(default_factory=lambda: [0.0] * 24)
+    hour: int = 0
+    hour_n: float = 0.0
+    hour_x: float = 0.0
+    residual_squares: float = 0.0
+    residual_weights: float = 0.0
+    starts: list[tuple[int, float]] = []
+    so_far: float = 0.0  # the same sum with the last minute in it
+    fired_ms: int | None = None
+    fired_n: int = 0
+    fired_x: int = 0
+
+
+def surge_step(
+    state: SurgeState | None, seen: Observation, rule: SurgeRule = SurgeRule()
+) -> tuple[SurgeState, AlertChange | None]:
+    """One minute of one series through the CUSUM; fires at S >= threshold. The state is changed in place."""
+    at = seen.minute * MINUTE_MS
+    if state is None:
+        state = SurgeState(first_ms=at, last_ms=at)
+    at = max(at, state.last_ms)
+    _drift(state, at, rule)
+    usual = _usual(state, seen, at, rule)
+    held = state.held if state.s > 0 else state.level
+    p0 = seen.noise.seen(_logistic(usual + rule.follow * state.level + (1 - rule.follow) * held))
+    p1 = max(seen.noise.seen(_logistic(usual + held + math.log(rule.odds_ratio))), p0 + 0.002)
+    spread = 1 + max(seen.n - 1, 0) * overdispersion(state)
+    armed = state.events >= rule.armed_events and at - state.first_ms >= rule.armed_minutes * MINUTE_MS
+    if armed and seen.n:
+        llr = (seen.x * math.log(p1 / p0) + (seen.n - seen.x) * math.log((1 - p1) / (1 - p0))) / spread
+        _remember_start(state, at, llr)
+        state.s = max(0.0, state.s + llr)
+    change = _life(state, seen, at, p0, rule)
+    _learn(state, seen, usual, p0, spread, at, rule)
+    if state.s == 0.0:
+        state.held = state.level
+    state.events += seen.n
+    state.last_ms = at
+    return state, change
+
+
+def overdispersion(state: SurgeState) -> float:
+    """rho from Pearson residuals: sum (r^2 - 1)/sum (n - 1), shrunk to 0, within [0, LARGEST_RHO]."""
+    return min(max(state.residual_squares / (state.residual_weights + 500.0), 0.0), LARGEST_RHO)
+
+
+def began(state: SurgeState) -> tuple[int, int, int]:
+    """When a change that is under way began: (likeliest, earliest, latest) time in epoch ms, the last two of 95 %.
+
+    The likelihood of a change that began at a minute is that of all LLR from it on; the prior is even over the minutes.
+    """
+    times = [at for at, _ in state.starts]
+    weights = [math.exp(-before) for _, before in state.starts]
+    whole, passed = sum(weights), 0.0
+    earliest, latest = times[0], times[-1]
+    for at, weight in zip(times, weights, strict=True):
+        if passed <= 0.025 * whole:
+            earliest = at
+        if passed < 0.975 * whole:
+            latest = at
+        passed += weight
+    return times[weights.index(max(weights))], earliest, latest
+
+
+def _drift(state: SurgeState, at: int, rule: SurgeRule) -> None:
+    """What time alone does: levels go back towards the season, and are less sure."""
+    kept = math.exp(-(at - state.last_ms) / (rule.drift_minutes * MINUTE_MS))
+    state.level *= kept
+    state.held *= kept
+    state.variance = state.variance * kept**2 + (1 - kept**2) * rule.drift_sd**2
+
+
+def _usual(state: SurgeState, seen: Observation, at: int, rule: SurgeRule) -> float:
+    """Logit of the true share that is usual at this hour of day."""
+    whole = (sum(state.season_x) + rule.season_events * seen.pooled_share) / (sum(state.season_n) + rule.season_events)
+    hour = at // HOUR_MS % 24
+    share = (state.season_x[hour] + rule.season_events * whole) / (state.season_n[hour] + rule.season_events)
+    return _logit(seen.noise.true(share))
+
+
+def _remember_start(state: SurgeState, at: int, llr: float) -> None:
+    """Add a minute as a possible start; forget those that are too unlikely by now, and thin out the rest."""
+    starts = [*state.starts, (at, state.so_far)]
+    so_far = state.so_far + llr
+    least = min(so_far, *(before for _, before in starts))
+    state.starts = [(time, before - least) for time, before in starts if before - least <= STARTS_NATS]
+    state.so_far = so_far - least
+    if len(state.starts) > STARTS_KEPT:
+        state.starts = state.starts[::2]
+
+
+def _life(state: SurgeState, seen: Observation, at: int, p0: float, rule: SurgeRule) -> AlertChange | None:
+    if state.fired_ms is None:
+        if state.s < rule.threshold:
+            return None
+        state.fired_ms, state.fired_n, state.fired_x = at, seen.n, seen.x
+        likeliest, earliest, latest = began(state)
+        evidence: dict[str, Any] = {
+            "expected_share": round(p0, 4),
+            "statistic": round(state.s, 2),
+            "began_estimate": likeliest,
+            "began_interval": [earliest, latest],
+        }
+        return AlertChange("firing", at, at, evidence)
+    state.fired_n += seen.n
+    state.fired_x += seen.x
+    state.s = min(state.s, 2 * rule.threshold)  # bounded, so that an ended surge resolves in bounded time
+    lasted = at - state.fired_ms >= rule.adopt_minutes * MINUTE_MS
+    if state.s > rule.resolve_at * rule.threshold and not lasted:
+        return None
+    evidence = {"events": state.fired_n, "share": state.fired_x / state.fired_n if state.fired_n else None}
+    if lasted:
+        evidence["cause"] = f"after {rule.adopt_minutes / 60:g} h this share is what is usual"
+        _adopt(state, rule)
+    started, state.fired_ms = state.fired_ms, None
+    return AlertChange("resolved", started, at, evidence)
+
+
+def _adopt(state: SurgeState, rule: SurgeRule) -> None:
+    """Forget what was usual: the share since it fired is, at every hour of day."""
+    if state.fired_n:
+        share = state.fired_x / state.fired_n
+        state.season_n = [rule.season_events] * 24
+        state.season_x = [rule.season_events * share] * 24
+    state.s = state.level = state.so_far = 0.0
+    state.starts = []
+    state.variance = FIRST_VARIANCE
+
+
+def _learn(
+    state: SurgeState, seen: Observation, usual: float, p0: float, spread: float, at: int, rule: SurgeRule
+) -> None:
+    """Level by a Kalman step on the score; season and rho only outside a surge."""
+    noise = seen.noise
+    true = _logistic(usual + state.level)
+    p = noise.seen(true)
+    slope = (noise.recall - noise.false_share) * true * (1 - true)
+    weight = slope / (p * (1 - p)) / spread
+    gain = state.variance / (1 + state.variance * seen.n * slope * weight)
+    state.level += min(max(gain * (seen.x - seen.n * p) * weight, -LARGEST_MOVE), LARGEST_MOVE)
+    state.variance = gain
+    if at // HOUR_MS != state.hour:  # a closed hour enters the season: the hour under judgement must not
+        faded = 0.5 ** ((at // HOUR_MS - state.hour) / (rule.season_minutes / 60)) if state.hour else 1.0
+        state.season_n = [n * faded for n in state.season_n]
+        state.season_x = [x * faded for x in state.season_x]
+        state.season_n[state.hour % 24] += state.hour_n
+        state.season_x[state.hour % 24] += state.hour_x
+        state.hour, state.hour_n, state.hour_x = at // HOUR_MS, 0.0, 0.0
+    if state.fired_ms is not None:
+        return
+    state.hour_n += seen.n
+    state.hour_x += seen.x
+    if seen.n >= 2:
+        residual = (seen.x - seen.n * p0) ** 2 / (seen.n * p0 * (1 - p0))
+        state.residual_squares = RESIDUALS_KEPT * state.residual_squares + min(residual, 9.0) - 1.0
+        state.residual_weights = RESIDUALS_KEPT * state.residual_weights + seen.n - 1
+
+
+def _logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def _logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
