@@ -189,7 +189,7 @@ class Feed:
                     await self._refresh()
 
     async def _lost(self, error: MarketpulseError) -> None:
-        if self.error is None or self.seen is None:
+        if str(error) != self.error:
             log.warning("page_waits", error=str(error))
         self.error = str(error)
         if self.seen is not None and self.seen.error is None:

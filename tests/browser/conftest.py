@@ -112,7 +112,7 @@ def url(environment: dict[str, str], stack: EmbeddedStack) -> Iterator[str]:
 
         wait_for(lambda: (now := view()).get("allocation") and now["lag"]["records"] == 0, 120)
         asyncio.run(publish(stack.endpoints.kafka, TOPIC, events(200, "BR")))
-        wait_for(lambda: any(one["code"] == "BR" and one["alerts"] for one in view()["markets"]), 90)
+        wait_for(lambda: any(one["code"] == "BR" and one["alerts"] for one in view()["markets"]), 180)
         yield address
 
 
@@ -120,6 +120,12 @@ def url(environment: dict[str, str], stack: EmbeddedStack) -> Iterator[str]:
 def locked_url(environment: dict[str, str]) -> Iterator[str]:
     """The address of a page with a token."""
     yield from serve(environment | {"MARKETPULSE_PAGE_TOKEN": TOKEN})
+
+
+@pytest.fixture
+def lonely_url() -> Iterator[str]:
+    """The address of a page whose Redis is away."""
+    yield from serve(os.environ | {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"})
 
 
 @pytest.fixture(scope="session")

@@ -33,15 +33,17 @@ def test_an_alert_is_muted_and_speaks_again(browser: webdriver.Chrome, url: str)
     """The link fills the form; the silence appears by itself, marks the alert, and its button ends it."""
     browser.get(url + "alerts")
     wait_for(lambda: live(browser))
-    link = "#active-alerts li[data-kind=surge][data-market=BR] a[id^=mute]"
-    wait_for(lambda: found(browser, link))
-    browser.get(str(browser.execute_script("return document.querySelector(arguments[0]).href", link)))  # type: ignore[no-untyped-call]
-    assert ("surge", "BR") == tuple(field(browser, name).get_attribute("value") for name in ("kind", "market"))
+    one = "#active-alerts li[data-market=BR]"
+    wait_for(lambda: found(browser, f"{one} a[id^=mute]"))
+    script = "const link = document.querySelector(arguments[0]); return [link.closest('li').dataset.kind, link.href]"
+    kind, link = browser.execute_script(script, f"{one} a[id^=mute]")  # type: ignore[no-untyped-call]
+    browser.get(link)
+    assert (kind, "BR") == tuple(field(browser, name).get_attribute("value") for name in ("kind", "market"))
     field(browser, "comment").send_keys("<b>known</b>")
     browser.find_element(By.CSS_SELECTOR, "#mute button").click()
     wait_for(lambda: "was written" in text(browser, ".said"))
     wait_for(lambda: "<b>known</b>" in text(browser, "#mutes"))
-    wait_for(lambda: "muted" in text(browser, "#active-alerts li[data-kind=surge][data-market=BR]"))
+    wait_for(lambda: "muted" in text(browser, f"{one}[data-kind={kind}]"))
     browser.find_element(By.CSS_SELECTOR, "#mutes button").click()
     wait_for(lambda: "was ended" in text(browser, ".said"))
     wait_for(lambda: "known" not in text(browser, "#mutes"))

@@ -96,3 +96,13 @@ def test_keys_lead_everywhere(browser: webdriver.Chrome, url: str) -> None:
     assert not browser.find_element(By.ID, "help").is_displayed()
     browser.find_element(By.TAG_NAME, "body").send_keys("4")
     wait_for(lambda: browser.current_url.endswith("/health"))
+
+
+def test_a_page_whose_redis_is_away_says_so(browser: webdriver.Chrome, lonely_url: str) -> None:
+    """A banner with the reason and what to do, an empty state, and a stream that waits."""
+    browser.get(lonely_url)
+    wait_for(lambda: live(browser))
+    assert "does not answer" in text(browser, "#banner")
+    assert browser.find_element(By.ID, "banner").is_displayed()
+    assert "No market has spoken yet" in browser.find_element(By.ID, "no-markets").text
+    assert "waiting for the first step" in text(browser, "#status")
