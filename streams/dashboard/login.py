@@ -108,8 +108,8 @@ class Doors:
 
     def _form(self, wanted: str, wrong: str = "", status: int = 200) -> Response:
         html = self._renderer.page(
-            "login.html", title="Log in", view="", stream="", plotly=None, csrf="", login=False, parts={},
-            next=_inside(wanted), wrong=wrong,
+            "login.html", title="Log in", view="", stream="", plotly=None, waiting=False, csrf="", login=False,
+            parts={}, next=_inside(wanted), wrong=wrong,
         )  # fmt: skip
         return HTMLResponse(html, status)
 

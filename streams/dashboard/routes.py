@@ -174,8 +174,8 @@ class Views:
 
     def _base(self, request: Request, title: str) -> dict[str, Any]:
         return {
-            "title": title, "view": "message", "stream": "", "plotly": None, "login": self._sessions.needed,
-            "csrf": self._sessions.form_token(request.cookies.get(COOKIE)),
+            "title": title, "view": "message", "stream": "", "plotly": None, "waiting": False,
+            "login": self._sessions.needed, "csrf": self._sessions.form_token(request.cookies.get(COOKIE)),
         }  # fmt: skip
 
     def _page(
@@ -188,10 +188,12 @@ class Views:
             "stream": "/events?" + urlencode(query),
             "plotly": PLOTLY_PATH if plotly else None,
             "parts": rendered.parts,
+            "drawn": bool(rendered.figures),
             "figures": Markup(msgspec.json.encode(rendered.figures).decode().replace("<", "\\u003c")),  # noqa: S704
         }
-        html = self._renderer.page(template, **(base | more))
-        return HTMLResponse(html, 503 if seen.error and not seen.at else status)
+        if not seen.at:  # nothing was ever read: zeros would be a lie
+            return HTMLResponse(self._renderer.page("waiting.html", **(base | {"waiting": True, "plotly": None})), 503)
+        return HTMLResponse(self._renderer.page(template, **(base | more)), status)
 
 
 def ordered(markets: list[dict[str, Any]], asked: dict[str, str]) -> list[str]:

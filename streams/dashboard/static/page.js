@@ -99,9 +99,10 @@ function age() {
   }
   const published = Number(byId("stand")?.dataset.published);
   const status = byId("status");
-  const late = !connected || (published && now - published > LATE_MS);
+  const silent = !(byId("banner")?.hidden ?? true);
+  const late = !connected || silent || (published && now - published > LATE_MS);
   status.className = late ? "late" : "";
-  const text = (connected ? "live" : "connection lost, trying again") + (published ? ` · last step ${spoken(now - published)}` : " · waiting for the first step");
+  const text = (!connected ? "connection lost, trying again" : silent ? "no news" : "live") + (published ? ` · last step ${spoken(now - published)}` : " · waiting for the first step");
   if (status.textContent !== text) status.textContent = text;
 }
 
@@ -138,6 +139,7 @@ stream.onerror = () => {
 };
 stream.addEventListener("reset", () => location.reload()); // what was missed is no longer known: begin anew
 stream.addEventListener("view", (message) => {
+  if (document.body.dataset.waiting) return location.reload(); // the first that there is to show
   const news = JSON.parse(message.data);
   connected = true;
   for (const [id, html] of Object.entries(news.parts)) put(id, html);

@@ -117,6 +117,7 @@ async def test_while_redis_is_away_the_last_values_stay_and_say_how_old_they_are
     async with page(reader) as browser:
         first = await browser.get("/")
         assert (503, True) == (first.status_code, "Redis is away" in first.text or "nothing was read" in first.text)
+        assert ("Nothing could be read yet" in first.text, "No market has spoken" in first.text) == (True, False)
     reader = FakeReader(NOW)
     async with page(reader) as browser:
         reader.away = True
