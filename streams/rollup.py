@@ -13,6 +13,7 @@ from streams.conditions import Input
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
 from streams.correction import Array
 from streams.drift import Drift, drift_step
+from streams.evidence import driving_topics, driving_words, repeated_texts
 from streams.ledger_types import CutStep
 from streams.metrics import ActiveUsers, Estimate, MarketMetrics, compute_metrics
 from streams.rules import Rules
@@ -27,7 +28,7 @@ MINUTE_MS = 60_000
 ALL_TOPICS = ""
 WARMING_MS = 60 * MINUTE_MS
 WARMING_EVENTS = 500
-EXCERPTS_KEPT = 12
+EXCERPTS_KEPT = 40
 EXCERPTS_SHOWN = 3
 POOLED_HALF_LIFE_EVENTS = 20_000.0
 
@@ -210,7 +211,7 @@ class RollUp:
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
         alerts += watch_markets(watched, metrics, seq, stream_ms, self.rules)
         alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self.rules.watch)
-        alerts = [self._with_excerpts(alert) for alert in alerts]
+        alerts = [self._with_evidence(alert) for alert in alerts]
         surged = {
             alert.market
             for alert in alerts
@@ -245,17 +246,25 @@ class RollUp:
                 state.warming = None
         return ended
 
-    def _with_excerpts(self, alert: AlertRecord) -> AlertRecord:
-        """A firing surge or drop, with what users of the market said last: negatives, of its topic where it has one."""
+    def _with_evidence(self, alert: AlertRecord) -> AlertRecord:
+        """A firing surge or drop, with what users of the market say: topics, words, repetitions, excerpts.
+
+        Excerpts are negatives, of the alert's topic where it has one, the newest first.
+        """
         if alert.state != "firing" or alert.kind not in ("surge", "drop"):
             return alert
-        chosen = [
-            one.text
-            for one in reversed(self.markets[alert.market].excerpts)
-            if one.label == "negative" and alert.topic in (None, one.topic)
-        ]
-        evidence = alert.evidence | {"excerpts": chosen[:EXCERPTS_SHOWN]}
-        return replace(alert, evidence=evidence)
+        kept = [one for one in self.markets[alert.market].excerpts if alert.topic in (None, one.topic)]
+        began = alert.evidence.get("began_estimate", alert.started_at)
+        minute = (alert.fired_at or alert.started_at) // MINUTE_MS
+        found = {
+            "topics": driving_topics(self.windows, alert.market, began // MINUTE_MS, minute)
+            if not alert.topic
+            else None,
+            "words": driving_words(kept, began),
+            "repeated": repeated_texts(kept, began),
+            "excerpts": [one.text for one in reversed(kept) if one.label == "negative"][:EXCERPTS_SHOWN],
+        }
+        return replace(alert, evidence=alert.evidence | {name: one for name, one in found.items() if one is not None})
 
     def _surges(self, step: int, stream_minute: int) -> list[AlertRecord]:
         released = sorted(

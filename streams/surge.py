@@ -45,7 +45,7 @@ class SurgeRule(msgspec.Struct, frozen=True):
     season_events: float = 200.0
     season_minutes: float = 10_080.0
     adopt_minutes: float = 720.0
-    resolve_at: float = 0.25
+    resolve_at: float = 0.0
     armed_events: int = 100
     armed_minutes: float = 30.0
 

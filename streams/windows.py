@@ -179,6 +179,10 @@ class Windows:
         """Sum of a market's hour buckets in [first, end)."""
         return self._sum(market, "hour", first, end)
 
+    def between_minutes(self, market: str, first: int, end: int) -> Cells:
+        """Sum of a market's minute buckets in [first, end)."""
+        return self._sum(market, "minute", first, end)
+
     def _sum(self, market: str, unit: str, first: int, end: int | None) -> Cells:
         buckets = self._buckets.get(market, {}).get(unit, {})
         chosen = [cells for bucket, cells in buckets.items() if bucket >= first and (end is None or bucket < end)]

@@ -51,7 +51,7 @@ GRID = tuple(Condition(rate, rho, drift) for rate in RATES for rho in RHOS for d
 
 @dataclass(frozen=True)
 class Markets:
-    """Minutes by markets: events `n`, those answered negative `x`, the true share `q`; `burst`: three-fold volume.
+    """Minutes by markets: events `n`, those answered negative `x`, the true share `q`.
 
     Per market: its condition's number, and the classifier's `recall` and `false_share`.
     """
@@ -59,7 +59,6 @@ class Markets:
     n: Counts
     x: Counts
     q: Array
-    burst: NDArray[np.bool_]
     condition: Counts
     rho: Array
     recall: Array
@@ -90,16 +89,16 @@ def simulate(
 ) -> Markets:
     """One market of every condition for each seed."""
     columns = [_market(seed, number, one, days, noise) for seed in seeds for number, one in enumerate(conditions)]
-    n, x, q, burst = (np.stack(rows, axis=1) for rows in zip(*columns, strict=True))
+    n, x, q = (np.stack(rows, axis=1) for rows in zip(*columns, strict=True))
     numbers = np.tile(np.arange(len(conditions)), len(seeds))
     rho = np.array([one.rho for one in conditions])[numbers]
     recall, false_share = (np.full(len(numbers), value) for value in noise)
-    return Markets(n, x, q, burst, numbers, rho, recall, false_share)
+    return Markets(n, x, q, numbers, rho, recall, false_share)
 
 
 def _market(
     seed: int, number: int, condition: Condition, days: int, noise: tuple[float, float]
-) -> tuple[Counts, Counts, Array, NDArray[np.bool_]]:
+) -> tuple[Counts, Counts, Array]:
     rng = np.random.default_rng([seed, number])
     minute = np.arange(days * DAY)
     phases = rng.uniform(0, 2 * np.pi, 4)
@@ -127,7 +126,7 @@ def _market(
         volume[launch : launch + DAY] *= LAUNCH_TIMES
     n = rng.poisson(volume)
     q = logistic(share)
-    return n, answered(rng, n, q, condition.rho, *noise), q, burst
+    return n, answered(rng, n, q, condition.rho, *noise), q
 
 
 def answered(rng: np.random.Generator, n: Counts, q: Array, rho: float, recall: float, false_share: float) -> Counts:

@@ -36,7 +36,10 @@ FAMILIES: dict[str, dict[str, Maker]] = {
         for window, hold in ((5, 5), (15, 5), (60, 10))
     },
     "z-score": {f"share over {window} min": partial(ZScore, window=window) for window in (15, 60, 180)},
-    "EWMA": {f"half-life {half} min": partial(Ewma, half_life=half) for half in (10.0, 40.0, 160.0)},
+    "EWMA": {
+        f"half-life {half} min against {base} min": partial(Ewma, half_life=half, base_half_life=base)
+        for half, base in ((10, 360), (40, 720), (40, 1_440), (160, 1_440))
+    },
 }
 
 
@@ -75,14 +78,19 @@ class LanguageRow(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The whole comparison."""
+    """The whole comparison.
+
+    `burst_alarms` of so many `bursts` of two hours at three-fold volume and the usual share, and `plain_alarms` of the
+    same hours without: of surge.
+    """
 
     market_months: float
     incidents: int
     conditions: list[str]
     results: dict[str, Result]
+    bursts: int
     burst_alarms: int
-    burst_share: float
+    plain_alarms: int
     languages: dict[str, LanguageRow]
 
 
@@ -93,7 +101,6 @@ class Traced:
     months: float
     condition: Counts
     of_incident: Counts
-    burst_share: float
     traces: dict[str, Trace]
 
 
@@ -131,8 +138,9 @@ def compare(
         incidents=len(traced.of_incident),
         conditions=[f"{one.rate:g} a minute, rho {one.rho:g}, drift {one.drift:g}" for one in GRID],
         results=judged,
-        burst_alarms=int(false_alarms(surge.in_burst, rule.threshold).sum()),
-        burst_share=round(traced.burst_share, 4),
+        bursts=len(traced.of_incident),
+        burst_alarms=int((surge.burst >= rule.threshold).sum()),
+        plain_alarms=int((surge.plain >= rule.threshold).sum()),
         languages=_languages(noise, rule, reported_on[: max(2, len(reported_on) // 5)], days),
     )
 
@@ -151,7 +159,6 @@ def _traced(
         months=sum(one.months for one in found),
         condition=np.concatenate([one.condition for one in found]),
         of_incident=np.concatenate([one.of_incident for one in found]),
-        burst_share=float(np.mean([one.burst_share for one in found])),
         traces={
             name: Trace(
                 *(
@@ -175,7 +182,7 @@ def _trace_all(
     incidents = plant(markets, seed, noise)
     traces = {name: trace(maker(markets), markets, incidents) for name, maker in makers.items()}
     of_incident = markets.condition[incidents.market]
-    return Traced(markets.months, markets.condition, of_incident, float(markets.burst.mean()), traces)
+    return Traced(markets.months, markets.condition, of_incident, traces)
 
 
 def _judged(traced: Traced, rule: SurgeRule) -> dict[str, Result]:

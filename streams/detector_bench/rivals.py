@@ -188,22 +188,28 @@ class ZScore(Columns):
 
 
 class Ewma(Columns):
-    """EWMA control chart (Roberts 1959): a fading share against a slow one, in binomial standard deviations."""
+    """EWMA control chart (Roberts 1959): a fading share against a slow one, in standard deviations of a day."""
 
-    def __init__(self, markets: Markets, half_life: float, base_half_life: float = float(DAY)) -> None:
+    def __init__(self, markets: Markets, half_life: float, base_half_life: float) -> None:
         size = len(markets.rho)
         self._kept, self._base_kept = 0.5 ** (1 / half_life), 0.5 ** (1 / base_half_life)
-        self._n, self._x, self._n2, self._base_n, self._base_x = (np.zeros(size) for _ in range(5))
+        self._n, self._x, self._base_n, self._base_x, self._square = (np.zeros(size) for _ in range(5))
         self._prior = 100 * (markets.false_share + (markets.recall - markets.false_share) * USUAL_SHARE)
 
     def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
         """One minute."""
         usual = (self._base_x + self._prior) / (self._base_n + 100)
-        kept = self._kept
-        self._n, self._x, self._n2 = self._n * kept + n, self._x * kept + x, self._n2 * kept**2 + n
-        z = (self._x - self._n * usual) / np.sqrt(np.maximum(self._n2 * usual * (1 - usual), 1e-9))
+        self._n, self._x = self._n * self._kept + n, self._x * self._kept + x
+        away = self._x / np.maximum(self._n, 1) - usual
+        z = np.where(minute >= DAY / 4, away / np.sqrt(np.maximum(self._square, 1e-6)), 0.0)
         self._base_n, self._base_x = self._base_n * self._base_kept + n, self._base_x * self._base_kept + x
-        return np.where(np.broadcast_to(minute, z.shape) >= 30, np.maximum(0, z), 0.0)
+        weight = 1 - 0.5 ** (1 / DAY)
+        self._square = np.where(
+            minute < DAY / 4,
+            np.maximum(self._square, np.where(minute > 30, away**2, 0)),
+            self._square + weight * (away**2 - self._square),
+        )
+        return np.maximum(0, z)
 
 
 def _llr(n: Array, x: Array, p0: Array, p1: Array, rho: Array) -> Array:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.detector_bench.markets import DAY, INCIDENT, Array, Counts, Markets, answered, logistic, logit
+from streams.detector_bench.markets import BURST_TIMES, DAY, INCIDENT, Array, Counts, Markets, answered, logistic, logit
 from streams.detector_bench.rivals import Detector
 
 BLOCK = 60  # minutes: hits with less than one whole quiet block between them are one alarm
 HORIZON = DAY  # after so many minutes an incident counts as missed
 FLAPPING = 360  # minutes of an incident in which firing again is flapping
 INCIDENTS = 4  # per market
+BURST = 120  # minutes
 TARGET_STEPS = 30
 
 Maker = Callable[[Markets], Detector]
@@ -20,47 +21,68 @@ Maker = Callable[[Markets], Detector]
 
 @dataclass(frozen=True)
 class Incidents:
-    """Incidents planted each in a world of its own, where nothing was planted before: (minutes after, incident)."""
+    """Incidents planted each in a world of its own, where nothing was planted before: (minutes after, incident).
+
+    From the same minutes on, in other worlds: three-fold volume at the usual share (`burst_n`, `burst_x`), and nothing.
+    """
 
     market: Counts
     began: Counts
     n: Counts
     x: Counts
     q: Array
+    burst_n: Counts
+    burst_x: Counts
+    plain_n: Counts
+    plain_x: Counts
 
 
 @dataclass(frozen=True)
 class Trace:
     """What a detector's statistic did.
 
-    `blocks`: largest of every hour, (hours, markets); `in_burst`: largest of every hour's minutes of three-fold volume;
-    `before`: just before each incident; `highest`: running maximum after it, (minutes, incidents); `raw`: the statistic
-    itself in its first hours.
+    `blocks`: largest of every hour, (hours, markets); `before`: just before each incident; `highest`: running maximum
+    after it, (minutes, incidents); `raw`: the statistic itself in its first hours; `burst`, `plain`: largest in the two
+    hours of a burst and in the same hours without.
     """
 
     blocks: NDArray[np.float32]
-    in_burst: NDArray[np.float32]
     before: NDArray[np.float32]
     highest: NDArray[np.float32]
     raw: NDArray[np.float32]
+    burst: NDArray[np.float32]
+    plain: NDArray[np.float32]
 
 
 def plant(markets: Markets, seed: int, noise: Sequence[tuple[float, float]]) -> Incidents:
     """Incidents at random minutes after the first day: the true share's logit rises, the volume stays."""
     rng = np.random.default_rng(seed)
-    size = markets.n.shape[1]
-    market = np.repeat(np.arange(size), INCIDENTS)
+    market = np.repeat(np.arange(markets.n.shape[1]), INCIDENTS)
     began = rng.integers(DAY, markets.minutes - HORIZON, len(market))
     order = np.argsort(began, kind="stable")
     market, began = market[order], began[order]
     minutes = began + np.arange(HORIZON)[:, None]
     n, q = markets.n[minutes, market], markets.q[minutes, market]
-    risen = logistic(logit(q) + INCIDENT)
-    columns = [
-        answered(rng, n[:, at], risen[:, at], float(markets.rho[one]), *noise[int(one)])
-        for at, one in enumerate(market)
-    ]
-    return Incidents(market, began, n, np.stack(columns, axis=1), q)
+
+    def seen(events: Counts, share: Array) -> Counts:
+        columns = [
+            answered(rng, events[:, at], share[:, at], float(markets.rho[one]), *noise[int(one)])
+            for at, one in enumerate(market)
+        ]
+        return np.stack(columns, axis=1)
+
+    tripled = rng.poisson(BURST_TIMES * n[:BURST])
+    return Incidents(
+        market=market,
+        began=began,
+        n=n,
+        x=seen(n, logistic(logit(q) + INCIDENT)),
+        q=q,
+        burst_n=tripled,
+        burst_x=seen(tripled, q[:BURST]),
+        plain_n=n[:BURST],
+        plain_x=markets.x[minutes[:BURST], market],
+    )
 
 
 def trace(detector: Detector, markets: Markets, incidents: Incidents) -> Trace:
@@ -68,7 +90,6 @@ def trace(detector: Detector, markets: Markets, incidents: Incidents) -> Trace:
     size = markets.n.shape[1]
     n, x = markets.n.astype(float), markets.x.astype(float)
     blocks = np.zeros((markets.minutes // BLOCK, size), np.float32)
-    in_burst = np.zeros_like(blocks)
     copies, before = [], []
     statistic = np.zeros(size)
     at = 0
@@ -79,27 +100,23 @@ def trace(detector: Detector, markets: Markets, incidents: Incidents) -> Trace:
             before.append(statistic[series])
             at += 1
         statistic = detector.step(np.float64(minute), n[minute], x[minute], markets.q[minute])
-        block = minute // BLOCK
-        np.maximum(blocks[block], statistic, out=blocks[block], casting="same_kind")
-        np.maximum(
-            in_burst[block], np.where(markets.burst[minute], statistic, 0), out=in_burst[block], casting="same_kind"
-        )
-    after = _run_on(copies, incidents)
-    return Trace(
-        blocks, in_burst, np.concatenate(before).astype(np.float32), np.maximum.accumulate(after), after[:FLAPPING]
-    )
+        block = blocks[minute // BLOCK]
+        np.maximum(block, statistic, out=block, casting="same_kind")
+    after = _run_on(copies, incidents, incidents.n, incidents.x)
+    burst = _run_on(copies, incidents, incidents.burst_n, incidents.burst_x).max(axis=0)
+    plain = _run_on(copies, incidents, incidents.plain_n, incidents.plain_x).max(axis=0)
+    was = np.concatenate(before).astype(np.float32)
+    return Trace(blocks, was, np.maximum.accumulate(after), after[:FLAPPING], burst, plain)
 
 
-def _run_on(copies: Sequence[Detector], incidents: Incidents) -> NDArray[np.float32]:
-    """All incidents side by side, whenever they began."""
+def _run_on(copies: Sequence[Detector], incidents: Incidents, n: Counts, x: Counts) -> NDArray[np.float32]:
+    """Copies of a detector side by side, from when each incident began: (minutes, incidents)."""
     together = joined(copies)
-    n, x = incidents.n.astype(float), incidents.x.astype(float)
+    rows = zip(n.astype(float), x.astype(float), incidents.q, strict=False)
     return np.stack(
         [
-            together.step((incidents.began + after).astype(float), n[after], x[after], incidents.q[after]).astype(
-                np.float32
-            )
-            for after in range(HORIZON)
+            together.step((incidents.began + after).astype(float), *row).astype(np.float32)
+            for after, row in enumerate(rows)
         ]
     )
 

@@ -27,8 +27,8 @@ ALLOWED = {
 PURE = {
     f"streams/{name}.py"
     for name in (
-        "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics", "surge",
-        "shift",
+        "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics",
+        "surge", "shift", "evidence",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
         "redaction", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record", "answer",
         "rules", "durations", "recovery/chain", "recovery/fold", "recovery/side_by_side",

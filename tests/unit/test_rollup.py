@@ -132,10 +132,12 @@ def test_a_surge_shows_what_users_said() -> None:
     said = [Excerpt(at, f"text {at}", "positive" if at == 3 else "negative", "app", at) for at in range(6)]
     rollup.markets["BR"] = MarketState(excerpts=said)
     alert = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app", evidence={"n": 9})
-    shown = rollup._with_excerpts(alert).evidence
-    assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]} == shown
+    shown = rollup._with_evidence(alert).evidence
+    assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]}.items() <= shown.items()
+    assert {"share": 0.0, "of": 6} == shown["repeated"]
+    assert ["text"] == shown["words"]
     elsewhere = msgspec.structs.replace(alert, topic="price")
-    assert [] == rollup._with_excerpts(elsewhere).evidence["excerpts"]
+    assert [] == rollup._with_evidence(elsewhere).evidence["excerpts"]
 
 
 def test_another_model_rebases_the_detectors() -> None:

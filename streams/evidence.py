@@ -1,0 +1,75 @@
+"""What drives a surge: topics by their excess of negatives, words that are new in them, share of repeated texts."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from streams.contracts import Excerpt
+from streams.windows import MINUTES_KEPT, Windows
+
+TOPICS_SHOWN = 3
+WORDS_SHOWN = 5
+LEAST_TEXTS = 5
+PRIOR_EVENTS = 40.0
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_WITHOUT_SPACES = re.compile(r"[぀-ヿ㐀-鿿]{2,}")
+
+
+def driving_topics(windows: Windows, market: str, began_minute: int, minute: int) -> list[dict[str, Any]]:
+    """The topics with the most negatives beyond what was usual, from the minute a surge began to the one that fired it.
+
+    Usual is the topic's share in the 24 hours before, leaning on the market's with 40 events.
+    """
+    layout = windows.layout
+    first = max(began_minute, minute - MINUTES_KEPT + 1)
+    now = layout.by_topic(windows.between_minutes(market, first, minute + 1))
+    hour = first // 60
+    before = layout.by_topic(windows.between_hours(market, hour - 24, hour))
+    n = sum(one.n for one in before.values())
+    overall = (sum(one.negative for one in before.values()) + 0.25 * PRIOR_EVENTS) / (n + PRIOR_EVENTS)
+    found: list[tuple[float, dict[str, Any]]] = []
+    for topic, one in sorted(now.items()):
+        known_n, known_x = (before[topic].n, before[topic].negative) if topic in before else (0, 0)
+        usual = (known_x + PRIOR_EVENTS * overall) / (known_n + PRIOR_EVENTS)
+        excess = one.negative - one.n * usual
+        shown = {"topic": topic, "events": one.n, "negatives": one.negative, "usual_share": round(usual, 4)}
+        found.append((excess, shown | {"excess": round(excess, 1)}))
+    found.sort(key=lambda pair: -pair[0])
+    return [shown for excess, shown in found[:TOPICS_SHOWN] if excess > 0]
+
+
+def driving_words(excerpts: Sequence[Excerpt], began_ms: int) -> list[str]:
+    """Words (pairs of characters where there are no spaces) in negative excerpts since then, and seldom before.
+
+    Ranked by count times the log ratio of the shares of texts that hold them, one half added to each count.
+    """
+    now = [one.text for one in excerpts if one.occurred_at >= began_ms and one.label == "negative"]
+    before = [one.text for one in excerpts if one.occurred_at < began_ms]
+    counted, usual = (Counter(word for text in texts for word in _words(text)) for texts in (now, before))
+
+    def weight(word: str) -> float:
+        share, was = (counted[word] + 0.5) / (len(now) + 1), (usual[word] + 0.5) / (len(before) + 1)
+        return counted[word] * math.log(share / was)
+
+    often = [word for word, n in counted.items() if n >= 2 and weight(word) > 0]
+    return sorted(often, key=lambda word: (-weight(word), word))[:WORDS_SHOWN]
+
+
+def repeated_texts(excerpts: Sequence[Excerpt], began_ms: int) -> dict[str, Any] | None:
+    """Share of the texts kept since then that stand there more than once: floods by machines repeat themselves.
+
+    None with fewer than five texts.
+    """
+    texts = [one.text.casefold() for one in excerpts if one.occurred_at >= began_ms]
+    if len(texts) < LEAST_TEXTS:
+        return None
+    times = Counter(texts)
+    return {"share": round(sum(n for n in times.values() if n > 1) / len(texts), 4), "of": len(texts)}
+
+
+def _words(text: str) -> set[str]:
+    folded = text.casefold()
+    pairs = {run[at : at + 2] for run in _WITHOUT_SPACES.findall(folded) for at in range(len(run) - 1)}
+    return pairs | set(_WORD.findall(_WITHOUT_SPACES.sub(" ", folded)))

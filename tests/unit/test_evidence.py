@@ -1,0 +1,57 @@
+"""What drives a surge is named: its topics, its words, and whether machines write it."""
+
+from streams.contracts import Excerpt
+from streams.evidence import driving_topics, driving_words, repeated_texts
+from streams.windows import CellLayout, Windows
+
+LAYOUT = CellLayout(("app", "delivery", "price"))
+MINUTE = 60_000
+
+
+def said(text: str, minute: int, label: str = "negative") -> Excerpt:
+    return Excerpt(0, text, label, "app", minute * MINUTE)
+
+
+def test_topics_stand_in_the_order_of_their_excess() -> None:
+    """Many negatives are no excess where they are usual; hours before the surge say what is."""
+    windows = Windows(LAYOUT)
+
+    def add(minute: int, topic: str, negatives: int, others: int) -> None:
+        cells = LAYOUT.zeros()
+        cells[LAYOUT.index(f"negative/{topic}")] = negatives
+        cells[LAYOUT.index(f"positive/{topic}")] = others
+        windows.add("BR", minute, cells, 1_300)
+
+    for minute in range(900, 1_200, 10):
+        add(minute, "app", 50, 50)
+        add(minute, "delivery", 10, 90)
+    for minute in range(1_260, 1_270):
+        add(minute, "app", 51, 50)
+        add(minute, "delivery", 40, 60)
+        add(minute, "price", 8, 2)
+    found = driving_topics(windows, "BR", 1_260, 1_269)
+    assert ["delivery", "price", "app"] == [one["topic"] for one in found]
+    assert (1_000, 400, 0.1) == (found[0]["events"], found[0]["negatives"], round(found[0]["usual_share"], 1))
+    assert 270 <= found[0]["excess"] <= 300
+
+
+def test_words_are_new_in_the_negatives_since_it_began() -> None:
+    """Words of every day and words of one text are none; where there are no spaces, pairs of characters stand in."""
+    before = [said(f"the parcel came on day {at}", at) for at in range(10)]
+    now = [said(f"the parcel is broken, number {at}", 100 + at) for at in range(4)] + [
+        said("配送遅い", 101),
+        said("配送遅い", 102),
+    ]
+    words = driving_words(
+        [*before, *now, said("lovely", 100, "positive"), said("lovely", 101, "positive")], 100 * MINUTE
+    )
+    assert "broken" == words[0]
+    assert "配送" in words
+    assert not {"the", "parcel", "lovely"} & set(words)
+
+
+def test_a_flood_of_one_text_is_told_by_its_share() -> None:
+    """Case does not hide it; with too few texts nothing is said."""
+    texts = [said("Buy nothing from them", at) for at in range(6)] + [said("BUY nothing from them", 7), said("late", 8)]
+    assert {"share": 0.875, "of": 8} == repeated_texts(texts, 0)
+    assert repeated_texts(texts, 5 * MINUTE) is None
