@@ -103,6 +103,8 @@ class Feed:
         self._refreshed_at = float("-inf")
         self._reading = asyncio.Lock()
         self.seen: Seen | None = None
+        self.number = 0
+        """How often something newer was shown."""
         self.error: str | None = "nothing was read yet"
 
     @property
@@ -235,6 +237,7 @@ class Feed:
     async def _show(self, seen: Seen) -> None:
         """Give everybody the news: each view that somebody looks at is rendered once."""
         self.seen = seen
+        self.number += 1
         for key, view in list(self._views.items()):
             await self._renew(key, view)
         async with self._fresh:

@@ -17,6 +17,7 @@ from streams.history import Moment
 from streams.reader import AsyncReader
 
 MOST_ALERTS = 200
+MOST_EXCERPTS = 12
 STATES = {"firing": 0, "pending": 1, "resolved": 2}
 VIEWS = {
     "markets": "Markets",
@@ -43,21 +44,22 @@ def signed(value: float | None, digits: int = 1) -> str:
 
 
 def evidence_words(evidence: dict[str, Any]) -> list[tuple[str, str]]:
-    """(name, value) of what an alert's evidence says in plain values and short lists; excerpts are shown apart."""
-    words = []
-    for name, value in evidence.items():
-        if name == "excerpts":
-            continue
-        if isinstance(value, bool) or value is None:
-            said = {True: "yes", False: "no", None: "–"}[value]
-        elif isinstance(value, int | float):
-            said = clock(int(value)) if value > 1e12 else number(value, 0 if isinstance(value, int) else 3)
-        elif isinstance(value, dict):
-            said = ", ".join(f"{key} {number(one, 2) if isinstance(one, float) else one}" for key, one in value.items())
-        else:
-            said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        words.append((name.replace("_", " "), said))
-    return words
+    """(name, value) of what an alert's evidence says; excerpts are shown apart."""
+    return [(name.replace("_", " "), said(value)) for name, value in evidence.items() if name != "excerpts"]
+
+
+def said(value: Any) -> str:
+    """A value of an alert's evidence in words: numbers rounded, epoch milliseconds as times, lists in a row."""
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, int | float):
+        return clock(int(value)) if value > 1e12 else number(value, 0 if isinstance(value, int) else 3)
+    if isinstance(value, dict):
+        return " ".join(f"{str(name).replace('_', ' ')} {said(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        tables = any(isinstance(one, dict) for one in value)
+        return ("; " if tables else ", ").join(said(one) for one in value) or "–"
+    return str(value)
 
 
 def _users(past: Sequence[Moment]) -> list[int | None]:
@@ -125,7 +127,7 @@ class Renderer:
         unit, count = UNITS[key.window]
         excerpts, moments = [], []
         if seen.error is None and metrics is not None:
-            excerpts = await self._reader.excerpts(code)
+            excerpts = (await self._reader.excerpts(code))[-MOST_EXCERPTS:]
             moments = (await self._reader.history([code], unit, count)).get(code, [])  # type: ignore[arg-type]
         alerts = [alert for alert in self._all_alerts(seen) if alert["market"] == code][:20]
         plan = (seen.snapshot.allocation.allocation if seen.snapshot.allocation else {}).get("markets", {}).get(code)
