@@ -40,9 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs the Debian packages chromium and chromium-driver"))
 
 
-def events(count: int, market: str, seconds_ago: int = 30) -> list[Record]:
-    """Bad ratings with hostile texts, spread over the last seconds."""
-    now_ms = time.time_ns() // 1_000_000
+def events(count: int, market: str, seconds_ago: int = 30, until_s: int = 0) -> list[Record]:
+    """Bad ratings with hostile texts, spread over some seconds of the past."""
+    now_ms = time.time_ns() // 1_000_000 - 1000 * until_s
+    seconds_ago -= until_s
     rows = []
     for at in range(count):
         user = f"u{at % 40}"
@@ -55,10 +56,10 @@ def events(count: int, market: str, seconds_ago: int = 30) -> list[Record]:
 
 
 def history() -> list[Record]:
-    """60 hours of ten markets up to now, an outage in BR at their end; some broken records, as ever."""
+    """60 hours of ten markets up to 45 minutes ago, an outage in BR at their end; some broken records, as ever."""
     span_ms = 60 * 3_600_000
     plan = FeedPlan(
-        seed=7, events=9_000, span_ms=span_ms, end_ms=time.time_ns() // 1_000_000,
+        seed=7, events=9_000, span_ms=span_ms, end_ms=time.time_ns() // 1_000_000 - 45 * 60_000,
         incidents=(Incident("BR", 0.985, 1.0, share=0.85, volume=4.0),),
     )  # fmt: skip
     return [Record(line.user.encode() or None, line.value) for line in generate(plan)]
@@ -110,8 +111,15 @@ def url(environment: dict[str, str], stack: EmbeddedStack) -> Iterator[str]:
             answer = httpx.get(f"{at}view.json")
             return answer.json() if answer.status_code == 200 else {}
 
-        wait_for(lambda: (now := view()).get("allocation") and now["lag"]["records"] == 0, 120)
-        asyncio.run(publish(stack.endpoints.kafka, TOPIC, events(200, "BR")))
+        def counted() -> bool:
+            return bool((now := view()).get("allocation")) and now["lag"]["records"] == 0
+
+        wait_for(counted, 180)
+        # In two parts, so that stream time passes while u is low: a drop has to last before it fires.
+        for begin, end in ((40, 25), (10, 0)):
+            before = view()["accepted"]
+            asyncio.run(publish(stack.endpoints.kafka, TOPIC, events(300, "BR", 60 * begin, 60 * end)))
+            wait_for(lambda before=before: view()["accepted"] >= before + 300, 90)
         wait_for(lambda: any(one["code"] == "BR" and one["alerts"] for one in view()["markets"]), 180)
         yield address
 

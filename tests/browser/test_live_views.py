@@ -102,6 +102,6 @@ def test_a_page_whose_redis_is_away_says_so(browser: webdriver.Chrome, lonely_ur
     """A banner with the reason and what to do; no zeros that nobody counted; the stream waits."""
     browser.get(lonely_url)
     wait_for(lambda: "no news" in text(browser, "#status"))
-    assert "does not answer" in text(browser, "#banner")
+    wait_for(lambda: "does not answer" in text(browser, "#banner"))
     assert browser.find_element(By.ID, "banner").is_displayed()
     assert "Nothing could be read yet" in text(browser, "main")
