@@ -45,6 +45,13 @@ test-gpu: $(GPU) ## the classifier on the onnxruntime-gpu wheel (its CPU provide
 test-browser: $(LIGHT) ## the page in a headless Chromium (Debian packages chromium and chromium-driver)
 	$(BIN)/python -m pytest tests/browser
 
+picture: $(LIGHT) ## the page's pictures in build/screenshots, and the ones that the documents show
+	$(BIN)/python -m pytest tests/browser/test_pictures.py -p no:randomly
+	cp build/screenshots/documents/*.png docs/pictures/
+
+page-load: $(LIGHT) ## 1,000 open pages on one page process: memory, Redis, the worker's rate (6 min)
+	$(BIN)/python -m pytest tests/load -m nemesis -s -p no:randomly
+
 check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
 
@@ -92,5 +99,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser check reference bench lock monitoring clean
+.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser picture page-load check reference bench lock monitoring clean
 .DEFAULT_GOAL := help

@@ -236,24 +236,13 @@ def page(
     host: Annotated[str, typer.Option(help="Address to listen on; loopback unless you mean it.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one; the address is printed.")] = 8080,
 ) -> None:
-    """Serve the live page: markets, alerts, allocation, health. Example: `marketpulse page --port 8080`"""
-    import socket
+    """Serve the live page: markets, allocation, alerts, health. Beyond loopback only with MARKETPULSE_PAGE_TOKEN.
 
-    import uvicorn
+    Example: `marketpulse page --port 8080`
+    """
+    from streams.dashboard.serve import serve
 
-    from streams.dashboard.app import create_page
-
-    settings = load_settings()
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(128)  # so that whoever reads the address may connect at once
-    except OSError as error:
-        raise BadInput(f"{host}:{port}: {error}. Operator action: give another --host or --port.") from error
-    _say({"event": "page", "url": f"http://{host}:{listening.getsockname()[1]}/"})
-    config = uvicorn.Config(create_page(settings), log_level="warning", timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[listening])
+    serve(load_settings(), host, port, lambda url: _say({"event": "page", "url": url}))
 
 
 @app.command()

@@ -133,6 +133,7 @@ def _kept(settings: Settings, file: Path | None) -> list[AllocationRecord]:
 
 
 def _question(settings: Settings, metrics: Path | None, profiles: Path | None, previous: Path | None) -> Question:
+    from streams.plan_question import metrics_of
     from streams.reader import Reader
 
     portfolio = load_portfolio(profiles or settings.portfolio)
@@ -146,18 +147,8 @@ def _question(settings: Settings, metrics: Path | None, profiles: Path | None, p
             ) from error
     with Reader(settings.redis, settings.prefix) as reader:
         portfolio = portfolio if profiles is not None else reader.portfolio() or portfolio
-        days = {code: one.windows["24h"] for code, one in reader.snapshot().metrics.items()}
-    return Question(
-        portfolio,
-        Metrics(
-            u={code: one.u.value for code, one in days.items()},
-            r={code: None if one.r is None else one.r.value for code, one in days.items()},
-            n={code: one.n for code, one in days.items()},
-            u_se={code: one.u.se for code, one in days.items()},
-            r_se={code: one.r.se for code, one in days.items() if one.r is not None},
-        ),
-        before,
-    )
+        metrics_now = metrics_of(reader.snapshot().metrics)
+    return Question(portfolio, metrics_now, before)
 
 
 def _previous(file: Path) -> Allocation:

@@ -18,7 +18,7 @@ from streams.contracts import MuteRecord, encode
 from streams.country_codes import ALIASES, MARKETS
 from streams.decode import utc
 from streams.errors import BadInput
-from streams.mutes import Mutes
+from streams.mutes import Mutes, new_mute
 from streams.profiles import PLAN_KEY, Profiles, profile_records
 from streams.settings import Settings, load_settings
 from streams.topics import topic_name
@@ -162,11 +162,7 @@ def mute_add(
 ) -> None:
     """Silence alerts for some hours. Example: `marketpulse mute add --market BR --kind surge --hours 2`"""
     now_ms = time.time_ns() // 1_000_000
-    if market not in (None, "*") and ALIASES.get(str(market), market) not in MARKETS:
-        raise BadInput(f"{market} is no market code. Operator action: mend --market.")
-    mute = MuteRecord(
-        uuid.uuid4().hex[:12], now_ms + int(hours * 3_600_000), now_ms, kind, market, topic, comment[:256]
-    )
+    mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment)
     settings = load_settings()
     asyncio.run(write_all(settings.kafka, topic_name(settings.prefix, "market.mutes"), [(mute.id, encode(mute))]))
     _say(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")

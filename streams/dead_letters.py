@@ -49,10 +49,17 @@ class Selection:
         )
 
 
-async def read_dead_letters(bootstrap: str, prefix: str, selection: Selection) -> AsyncIterator[RejectedRecord]:
-    """The selected dead letters that stand in the topic now, oldest first. Raises Unavailable."""
+async def read_dead_letters(
+    bootstrap: str, prefix: str, selection: Selection, newest: int | None = None
+) -> AsyncIterator[RejectedRecord]:
+    """The selected dead letters that stand in the topic now, oldest first; `newest`: only among the last so many.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
     topic = topic_name(prefix, "feedback.dead-letter")
     first, end = (await topic_offsets(bootstrap, topic, patience=1))[0]
+    first = first if newest is None else max(first, end - newest)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     try:
         await consumer.start()

@@ -3,6 +3,7 @@
 MarketpulseError
 ├── SettingsError            settings do not parse; every problem at once (exit 2)
 ├── BadInput                 a file or an argument of a command cannot be used (exit 2)
+├── Unprotected              the page would listen beyond this machine without a token (exit 2)
 ├── JournalIncomplete        the journal does not hold what a replay or rebuild needs (exit 1)
 ├── Overtaken                somebody else repaired the same ledger meanwhile (exit 1)
 ├── Unavailable              Kafka or Redis does not answer; retriable
@@ -44,6 +45,13 @@ class BadInput(MarketpulseError):
     """A file or argument cannot be used. Operator action: as the message says."""
 
     exit_code = 2
+
+
+class Unprotected(MarketpulseError):
+    """The page would be open to anybody. Operator action: set MARKETPULSE_PAGE_TOKEN, or listen on loopback."""
+
+    exit_code = 2
+    code = "page_unprotected"
 
 
 class JournalIncomplete(MarketpulseError):

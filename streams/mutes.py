@@ -6,6 +6,10 @@ import msgspec
 
 from streams.batches import CompactedRecord
 from streams.contracts import CONTRACT_VERSION, AlertRecord, MuteRecord
+from streams.country_codes import ALIASES, MARKETS
+from streams.errors import BadInput
+
+MOST_HOURS = 24 * 90
 
 
 class Mutes:
@@ -34,6 +38,27 @@ class Mutes:
     def active(self, now_ms: int) -> list[MuteRecord]:
         """Silences in force, in the order of their ids."""
         return [mute for _, mute in sorted(self._by_id.items()) if mute.until > now_ms]
+
+
+def new_mute(
+    name: str,
+    now_ms: int,
+    hours: float,
+    kind: str | None = None,
+    market: str | None = None,
+    topic: str | None = None,
+    comment: str = "",
+) -> MuteRecord:
+    """A silence from now on for some hours; empty texts stand for any. Raises BadInput."""
+    if not 0.01 <= hours <= MOST_HOURS:
+        raise BadInput(f"{hours} hours are too few or too many. Operator action: give .01 to {MOST_HOURS}.")
+    code = ALIASES.get(market, market) if market else None
+    if code not in (None, "*") and code not in MARKETS:
+        raise BadInput(f"{market} is no market code. Operator action: give an ISO code as BR, or * for all at once.")
+    if any(len(text) > 256 for text in (kind or "", topic or "")):
+        raise BadInput("a kind or topic is too long. Operator action: give at most 256 characters.")
+    until = now_ms + int(hours * 3_600_000)
+    return MuteRecord(name, until, now_ms, kind or None, code, topic or None, comment[:256])
 
 
 def mute_of(alert: AlertRecord, mutes: Iterable[MuteRecord], now_ms: int) -> MuteRecord | None:

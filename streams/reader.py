@@ -14,8 +14,8 @@ async with AsyncReader(url, "marketpulse") as reader:
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,6 +23,7 @@ from strategy.portfolio import Portfolio
 from streams.aggregate import latency_of_bucket
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
 from streams.errors import Unavailable
+from streams.history import Moment, read_history
 from streams.lag import Lag, lag_of
 from streams.ledger import Keys
 from streams.metrics import MarketMetrics
@@ -125,6 +126,10 @@ class Reader:
             content = self._redis.get(self.tables.excerpts(market))
         return [] if content is None else msgspec.json.decode(content, type=list[Excerpt])
 
+    def history(self, markets: Sequence[str], unit: Literal["minute", "hour"], count: int) -> dict[str, list[Moment]]:
+        """The last `count` buckets of each market, oldest first: volume, label mix, u of the bucket, users per hour."""
+        return read_history(self._redis, self.tables.prefix, self._url, markets, unit, count)
+
     def portfolio(self) -> Portfolio | None:
         """Markets and plan in force; None before the first step."""
         with translated_errors(self._url):
@@ -161,6 +166,12 @@ class Reader:
                 after = entry.decode()
                 yield _change(after, fields, missed)
                 missed = False
+
+    def recent_changes(self, most: int = 1_000) -> list[Change]:
+        """The newest changes that are kept, oldest first."""
+        with translated_errors(self._url):
+            newest = self._redis.xrevrange(self.tables.changes, count=most)
+        return [_change(entry.decode(), fields, False) for entry, fields in reversed(newest)]
 
     def _newest_change(self) -> str:
         with translated_errors(self._url):
@@ -297,6 +308,16 @@ class AsyncReader:
     async def allocations(self) -> list[AllocationRecord]:
         """The last 500 answers of the allocator, oldest first."""
         return await asyncio.to_thread(self.reader.allocations)
+
+    async def history(
+        self, markets: Sequence[str], unit: Literal["minute", "hour"], count: int
+    ) -> dict[str, list[Moment]]:
+        """The last `count` buckets of each market, oldest first; as `Reader.history`."""
+        return await asyncio.to_thread(self.reader.history, markets, unit, count)
+
+    async def recent_changes(self, most: int = 1_000) -> list[Change]:
+        """The newest changes that are kept, oldest first."""
+        return await asyncio.to_thread(self.reader.recent_changes, most)
 
     async def snapshot(self) -> Snapshot:
         """Everything at once: one transaction, so never half a step."""

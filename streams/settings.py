@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """A worker in which something stands still for so long, while Kafka and Redis answer, ends with exit code 75."""
     drain_seconds: float = Field(10.0, ge=0, le=300)
     """How long a worker that is asked to stop finishes the batches it holds; what is left, others read again."""
+    page_token: SecretStr | None = Field(None, min_length=16)
+    """What opens the live page, in its login form or as `Authorization: Bearer`; none = it listens on loopback only."""
     portfolio: Path | None = None
     """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
     traces: bool = False

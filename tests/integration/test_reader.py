@@ -4,12 +4,16 @@ import asyncio
 import threading
 import time
 
+import msgspec
 import pytest
 
+from models.classifier import ModelInfo
 from streams.embedded import EmbeddedStack
 from streams.errors import Unavailable
+from streams.ledger import Keys
 from streams.reader import AsyncReader, Change, Reader
 from streams.redis_connection import connect
+from streams.windows import CellLayout
 
 
 def write(client: object, prefix: str, step: int) -> None:
@@ -48,6 +52,46 @@ def test_a_reader_that_was_away_resumes_by_id_and_is_told_what_it_missed(stack: 
         assert [(3, False), (4, False)] == [(one.step, one.missed) for one in (next(resumed), next(resumed))]
         client.xdel(f"{prefix}:changes", *every[:3])
         assert (4, True) == ((one := next(reader.changes(after=every[1]))).step, one.missed)
+
+
+def test_the_past_of_markets_comes_in_buckets(stack: EmbeddedStack, prefix: str) -> None:
+    """Events per label, u shrunk to the span's mean, users by hour; an empty bucket, a market never seen, no step."""
+    client, keys = connect(stack.endpoints.redis), Keys(prefix)
+    info = ModelInfo("m", "0", "cpu", "p", ("negative", "neutral", "positive"), ("app", "price"))
+    layout, hour = CellLayout(info.topics, info.sentiments, ()), 500_000
+    cells = layout.zeros()
+    cells[layout.index("negative/app")], cells[layout.index("positive/price")] = 30, 10
+    cells[layout.index("e/price")], cells[layout.index("e2")], cells[layout.index("with_user")] = (
+        10 * 10**6,
+        10 * 10**6,
+        40,
+    )
+    with Reader(stack.endpoints.redis, prefix) as reader:
+        assert {} == reader.history(["BR"], "hour", 3)
+        client.hset(f"{prefix}:step", mapping={"stream_time": hour * 3_600_000 + 5})
+        client.hset(keys.state, "model_info", msgspec.json.encode(info))
+        client.hset(keys.hours("BR"), mapping={hour: cells.tobytes(), hour - 1: b"of another model"})
+        client.pfadd(keys.users_of_hour("BR", hour), *(f"u{at}" for at in range(12)))
+        found = reader.history(["BR", "NG"], "hour", 3)
+        minutes = reader.history(["BR"], "minute", 2)["BR"]
+    assert [hour - 2, hour - 1, hour] == [one.at // 3_600_000 for one in found["BR"]]
+    assert [(0, 0), (0, 0), (40, 12)] == [(one.n, one.users) for one in found["BR"]]
+    newest = found["BR"][-1]
+    assert {"negative": 30, "neutral": 0, "positive": 10} == newest.labels
+    assert newest.u is not None
+    assert 0.25 == pytest.approx(newest.u.value)
+    assert [None] * 3 == [one.u for one in found["NG"]]
+    assert [(0, None)] * 2 == [(one.n, one.users) for one in minutes]
+
+
+def test_the_newest_changes_are_there_at_once(stack: EmbeddedStack, prefix: str) -> None:
+    """Oldest first, at most as many as asked for."""
+    client = connect(stack.endpoints.redis)
+    with Reader(stack.endpoints.redis, prefix) as reader:
+        assert [] == reader.recent_changes()
+        for step in (1, 2, 3):
+            write(client, prefix, step)
+        assert [2, 3] == [one.step for one in reader.recent_changes(2)]
 
 
 def test_patience_has_an_end_where_one_is_given() -> None:

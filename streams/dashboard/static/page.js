@@ -1,151 +1,163 @@
-// Shows the newest view; every text goes in as text, so whatever users wrote stays a text.
-const SVG = "http://www.w3.org/2000/svg";
-const LATE_MS = 30_000;
+// Keeps a view live: puts in the parts that its stream sends, as the server escaped them; sorts, filters, tells ages.
 const byId = (id) => document.getElementById(id);
-let newest = null;
-let receivedAt = 0;
+const LATE_MS = 30_000;
 let connected = false;
 
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
+// --- parts ------------------------------------------------------------------------------------------------------
+function put(id, html) {
+  const old = byId(id);
+  if (!old) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+  const opened = new Map([...old.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
+  const holder = document.createElement("template");
+  holder.innerHTML = html; // rendered and escaped by the server; the page's policy runs no script in it
+  const fresh = holder.content.querySelector(`#${CSS.escape(id)}`);
+  if (!fresh) return;
+  for (const one of fresh.querySelectorAll("details[id]")) if (opened.has(one.id)) one.open = opened.get(one.id);
+  old.replaceWith(fresh);
+  if (focused) byId(focused)?.focus({ preventScroll: true });
 }
 
-function drawn(name, attributes, ...children) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
+// --- sort and filter --------------------------------------------------------------------------------------------
+const filter = byId("filter");
+
+function value(row, name) {
+  const text = name === "market" ? row.dataset.market : row.dataset[name];
+  return name === "market" ? text : text === "" || text === undefined ? null : Number(text);
 }
 
-const number = (value, digits = 0) =>
-  value === null || value === undefined
-    ? "–"
-    : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const signed = (value, digits) => (value > 0 ? "+" : "") + number(value, digits);
-const time = (ms) => (ms ? new Date(ms).toISOString().replace("T", " ").slice(0, 16) + " UTC" : "–");
-
-// A value with its interval on an axis from `from` to `to`.
-function interval(estimate, from, to, label) {
-  const x = (value) => 4 + (122 * (Math.min(Math.max(value, from), to) - from)) / (to - from);
-  const picture = drawn("svg", { class: "interval", viewBox: "0 0 130 14", role: "img", "aria-label": label });
-  picture.append(drawn("line", { class: "axis", x1: 4, x2: 126, y1: 7, y2: 7 }));
-  if (from < 0) picture.append(drawn("line", { class: "zero", x1: x(0), x2: x(0), y1: 1, y2: 13 }));
-  picture.append(drawn("line", { class: "range", x1: x(estimate.low), x2: x(estimate.high), y1: 7, y2: 7 }));
-  picture.append(drawn("circle", { class: "dot", cx: x(estimate.value), cy: 7, r: 3.5 }));
-  return picture;
-}
-
-function userExperience(one) {
-  const cell = element("td", {}, number(one.value, 2));
-  cell.append(interval(one, 0, 1, `u ${number(one.value, 2)}, 95 % from ${number(one.low, 2)} to ${number(one.high, 2)}`));
-  return cell;
-}
-
-function growth(one) {
-  if (one === null) return element("td", { class: "gone", title: "the stream does not cover 48 h yet" }, "not yet");
-  const said = `${signed(100 * one.value, 1)}, 95 % from ${signed(100 * one.low, 1)} to ${signed(100 * one.high, 1)}`;
-  return element("td", {}, signed(100 * one.value, 1), interval(one, -0.5, 0.5, said));
-}
-
-function mix(labels) {
-  const said = Object.entries(labels).map(([name, share]) => `${Math.round(100 * share)} % ${name}`).join(", ");
-  const picture = drawn("svg", { class: "mix", viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img", "aria-label": said });
-  let x = 0;
-  for (const name of ["negative", "neutral", "positive"]) {
-    const width = 100 * (labels[name] ?? 0);
-    picture.append(drawn("rect", { class: name, x, y: 0, width, height: 10 }));
-    x += width;
+function arrange() {
+  if (!filter) return;
+  const asked = new FormData(filter);
+  const wanted = (asked.get("q") ?? "").trim().toUpperCase();
+  const body = byId("market-rows");
+  let rows;
+  if (body) {
+    rows = [...body.rows];
+    const name = asked.get("sort") || "market";
+    const sign = asked.get("order") === "desc" ? -1 : 1;
+    const sorted = rows.toSorted((left, right) => {
+      const [a, b] = [value(left, name), value(right, name)];
+      if (a === null || b === null) return (a === null) - (b === null);
+      return a === b ? 0 : sign * (a < b ? -1 : 1);
+    });
+    if (sorted.some((row, at) => row !== rows[at])) body.append(...sorted);
+    const only = asked.get("only");
+    const keep = { alerting: (row) => row.dataset.alerts !== "0", funded: (row) => Number(row.dataset.spend) > 0,
+      observed: (row) => row.dataset.status === "observed" }[only] ?? (() => true);
+    for (const row of rows) row.hidden = !keep(row) || !row.dataset.market.includes(wanted);
+    byId("no-markets").hidden = rows.length > 0;
+    for (const head of document.querySelectorAll("th[data-sort-by]")) {
+      if (head.dataset.sortBy === name) head.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    }
+  } else {
+    rows = [...document.querySelectorAll("li[data-alert]")];
+    for (const row of rows) row.hidden = !`${row.dataset.market} ${row.dataset.kind}`.toUpperCase().includes(wanted);
   }
-  return element("td", { title: said }, picture);
+  const shown = rows.filter((row) => !row.hidden).length;
+  byId("shown").textContent = shown < rows.length ? `${shown} of ${rows.length} shown` : "";
 }
 
-function market(one) {
-  const name = element("th", { scope: "row" }, one.code);
-  for (const kind of one.alerts) name.append(element("span", { class: "badge firing" }, kind));
-  for (const flag of [...one.flags, ...(one.status === "entered" ? [] : [one.status])])
-    name.append(element("span", { class: "badge gone" }, flag));
-  const topics = one.topics.filter((topic) => topic.negative).map((topic) => `${topic.name} ${topic.negative}`).join(", ");
-  const row = element("tr", { "data-market": one.code }, name,
-    element("td", { class: "number", title: `${number(one.users)} users` }, number(one.n)),
-    userExperience(one.u),
-    element("td", { class: "number", title: `${number(one.n_1h)} events` }, one.n_1h ? number(one.u_1h.value, 2) : "–"),
-    growth(one.r), mix(one.labels),
-    element("td", { class: "number", title: one.reason ?? "no allocation" }, number(one.spend)),
-    element("td", { class: "number" }, one.moved ? signed(one.moved, 1) : "–"),
-    element("td", {}, topics || "–"));
-  if (one.alerts.length) row.className = "alarmed";
-  return row;
+function remember() {
+  const asked = new URLSearchParams([...new FormData(filter)].filter(([, text]) => text));
+  history.replaceState(null, "", `?${asked}`);
+  arrange();
 }
 
-function readable(value) {
-  if (typeof value !== "number") return value;
-  if (value > 1e12) return time(value); // epoch milliseconds
-  return number(value, Number.isInteger(value) ? 0 : 3);
+if (filter) {
+  filter.addEventListener("input", remember);
+  filter.addEventListener("submit", (event) => { event.preventDefault(); remember(); });
+  for (const link of document.querySelectorAll("th[data-sort-by] a"))
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const name = link.parentElement.dataset.sortBy;
+      const falling = filter.elements.sort.value === name && filter.elements.order.value === "desc";
+      filter.elements.sort.value = name;
+      filter.elements.order.value = falling ? "asc" : "desc";
+      remember();
+    });
 }
 
-function evidence(alert) {
-  const plain = Object.entries(alert.evidence).filter(([, value]) => typeof value !== "object");
-  return plain.map(([name, value]) => `${name.replaceAll("_", " ")} ${readable(value)}`).join(", ");
+// --- ages and the status line -----------------------------------------------------------------------------------
+function spoken(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 120) return `${seconds} s ago`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86_400)} d ago`;
 }
 
-function alert(one) {
-  const where = (one.market === "*" ? "all markets" : one.market) + (one.topic ? ` · ${one.topic}` : "");
-  const item = element("li", { "data-alert": one.id },
-    element("span", { class: one.state }, `${one.kind} · ${where} · ${one.state}`),
-    one.muted ? element("span", { class: "badge gone" }, "muted") : "",
-    element("div", {}, element("small", {}, `since ${time(one.started_at)}${one.ended_at ? `, until ${time(one.ended_at)}` : ""}. ${evidence(one)}`)));
-  for (const text of one.evidence.excerpts ?? []) item.append(element("blockquote", {}, text));
-  return item;
-}
-
-function show(view) {
-  byId("markets").tBodies[0].replaceChildren(...view.markets.map(market));
-  byId("no-markets").hidden = view.markets.length > 0;
-  byId("alerts").replaceChildren(...view.alerts.map(alert));
-  byId("no-alerts").hidden = view.alerts.length > 0;
-  const plan = view.allocation;
-  if (plan) {
-    const cause = plan.cause === "shift" ? `shift of ${plan.market}` : plan.cause;
-    byId("allocation").textContent =
-      `${cause}, ${time(plan.stream_time)}: ${plan.why}. ${number(plan.spent)} of ${number(plan.budget)} (${plan.currency}); ` +
-      `one more unit of money would gain ${number(plan.marginal_value_of_budget, 4)}.` +
-      (plan.uncertainty ? ` Gain ${number(plan.uncertainty.expected, 1)} expected, ${number(plan.uncertainty.worst, 1)} in the worst 5 %.` : "");
-    byId("reasons").replaceChildren(...view.markets.filter((one) => one.reason).map((one) => element("li", {}, one.reason)));
+function age() {
+  const now = Date.now();
+  for (const one of document.querySelectorAll("time[data-age]")) {
+    const ms = now - Number(one.dataset.age);
+    one.title ||= one.textContent;
+    // Where only the minute is known, an event is at most so old.
+    const text = one.dataset.grain === "minute" && ms < 7_200_000 ? `≤ ${Math.max(1, Math.ceil(ms / 60_000))} min ago` : spoken(ms);
+    if (one.textContent !== text) one.textContent = text;
+    if (one.dataset.late) one.classList.toggle("late", ms > 1000 * Number(one.dataset.late));
   }
-  const dead = Object.entries(view.dead_letters).map(([code, n]) => `${code} ${n}`).join(", ");
-  const facts = {
-    "stream time": `${time(view.stream_time)}, step ${view.step}`,
-    events: `${number(view.accepted)} counted, ${number(view.duplicates)} duplicates`,
-    "dead letters": dead || "none",
-    latency: `median ${number(view.latency_ms.p50)} ms, 99 % ${number(view.latency_ms.p99)} ms`,
-    model: `${view.model} on ${view.device}`,
-    workers: view.workers.filter((one) => one.silent_ms < 60_000)
-      .map((one) => `${one.holder} (${[one.device, ...one.waiting.map((what) => `waits for ${what}`)].join(", ")})`).join(", ") || "none alive",
-    lag: `${number(view.lag.records)} records, ${number(view.lag.seconds)} s`,
-  };
-  byId("health").replaceChildren(...Object.entries(facts).flatMap(([name, said]) => [element("dt", {}, name), element("dd", {}, said)]));
-}
-
-function showStatus() {
+  const published = Number(byId("stand")?.dataset.published);
   const status = byId("status");
-  const age = newest ? newest.now - (newest.published_at ?? newest.now) + (Date.now() - receivedAt) : 0;
-  const late = !connected || age > LATE_MS;
+  const silent = !(byId("banner")?.hidden ?? true);
+  const late = !connected || silent || (published && now - published > LATE_MS);
   status.className = late ? "late" : "";
-  if (!newest) status.textContent = connected ? "waiting for the first step" : "connecting …";
-  else status.textContent = `${connected ? "live" : "connection lost, trying again"} · last step ${Math.max(0, Math.round(age / 1000))} s ago` + (newest.everywhere.length ? ` · ${newest.everywhere.join(", ")}` : "");
+  const text = (!connected ? "connection lost, trying again" : silent ? "no news" : "live") + (published ? ` · last step ${spoken(now - published)}` : " · waiting for the first step");
+  if (status.textContent !== text) status.textContent = text;
 }
 
-const events = new EventSource("/events");
-events.onopen = () => { connected = true; showStatus(); };
-events.onerror = () => { connected = false; showStatus(); };
-events.addEventListener("view", (message) => {
-  newest = JSON.parse(message.data);
-  receivedAt = Date.now();
+// --- charts -----------------------------------------------------------------------------------------------------
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const TONES = { "#0072b2": "--range", "#d55e00": "--negative", "#8a939c": "--neutral", "#009e73": "--positive", "#e69f00": "--users" };
+let figures = JSON.parse(byId("figures")?.textContent || "{}");
+
+function draw() {
+  if (!window.Plotly) return;
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const [ink, line] = [colour("--ink"), colour("--line")];
+  const toned = (data) => JSON.parse(Object.entries(TONES).reduce((text, [from, to]) => text.replaceAll(`"${from}"`, `"${colour(to)}"`), JSON.stringify(data)));
+  for (const [id, figure] of Object.entries(figures)) {
+    const layout = structuredClone(figure.layout);
+    layout.font = { color: ink, family: "system-ui, sans-serif", size: 12 };
+    layout.hoverlabel = { bgcolor: colour("--panel"), font: { color: ink } };
+    for (const [name, axis] of Object.entries(layout))
+      if (/^[xy]axis/.test(name)) Object.assign(axis, { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line, automargin: true });
+    window.Plotly.react(byId(id), toned(figure.data), layout, { displayModeBar: false, responsive: true });
+  }
+}
+dark.addEventListener("change", draw);
+
+// --- the stream -------------------------------------------------------------------------------------------------
+const stream = new EventSource(document.body.dataset.stream);
+stream.onopen = () => { connected = true; age(); };
+stream.onerror = () => {
+  connected = false;
+  age();
+  // Closed for good: the session is over, or the page is full. Loading it again says which.
+  if (stream.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5_000);
+};
+stream.addEventListener("reset", () => location.reload()); // what was missed is no longer known: begin anew
+stream.addEventListener("view", (message) => {
+  if (document.body.dataset.waiting) return location.reload(); // the first that there is to show
+  const news = JSON.parse(message.data);
   connected = true;
-  show(newest);
-  showStatus();
+  for (const [id, html] of Object.entries(news.parts)) put(id, html);
+  figures = { ...figures, ...news.figures };
+  if (Object.keys(news.figures).length) draw();
+  arrange();
+  age();
 });
-setInterval(showStatus, 1000);
+
+// --- keys -------------------------------------------------------------------------------------------------------
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+  if (event.key === "?") byId("help").showModal();
+  else if (event.key === "/" && byId("filter-text")) { event.preventDefault(); byId("filter-text").focus(); }
+  else if ("1234".includes(event.key)) document.querySelectorAll("header nav a")[Number(event.key) - 1]?.click();
+});
+
+arrange();
+age();
+draw();
+setInterval(age, 1000);

@@ -1,4 +1,4 @@
-"""What the page shows, as plain values made from one snapshot."""
+"""What the views show, as plain values made from one snapshot; `/view.json` is the same for machines."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ RECENT_MS = 24 * 3_600_000
 MOST_ALERTS = 50
 
 
-def view_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
-    """All of the page's content at one step; times in epoch ms, None where there is no value."""
+def content_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
+    """All of it at one step; times in epoch ms, None where there is no value."""
     status = snapshot.status
     alerts = [
-        _alert(alert, snapshot.muted(alert, now_ms))
+        alert_of(alert, snapshot.muted(alert, now_ms))
         for alert in snapshot.alerts
         if alert.state != "resolved" or (alert.ended_at or 0) >= (status.stream_time or 0) - RECENT_MS
     ]
@@ -41,6 +41,10 @@ def view_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
         "workers": [
             {
                 "holder": one.holder,
+                "at": one.at,
+                "ready": one.ready,
+                "partitions": len(one.partitions),
+                "lag": sum(part.lag for part in one.partitions.values()),
                 "device": one.device,
                 "model": one.model,
                 "silent_ms": max(0, now_ms - one.at),
@@ -59,6 +63,7 @@ def view_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
 
 
 def _market(code: str, one: MarketMetrics, snapshot: Snapshot, alerts: list[str]) -> dict[str, Any]:
+    """One market's row; shares of labels, money as the allocation in force has it."""
     day, hour = one.windows["24h"], one.windows["1h"]
     plan = _plan(snapshot, code)
     profile = snapshot.portfolio.markets.get(code) if snapshot.portfolio else None
@@ -99,7 +104,8 @@ def _estimate(one: Estimate | None) -> dict[str, float] | None:
     return None if one is None else {"value": one.value, "low": one.low, "high": one.high}
 
 
-def _alert(alert: AlertRecord, muted: bool) -> dict[str, Any]:
+def alert_of(alert: AlertRecord, muted: bool) -> dict[str, Any]:
+    """One alert as the views show it."""
     return {
         "id": alert.id,
         "kind": alert.kind,
@@ -107,6 +113,7 @@ def _alert(alert: AlertRecord, muted: bool) -> dict[str, Any]:
         "topic": alert.topic,
         "state": alert.state,
         "started_at": alert.started_at,
+        "fired_at": alert.fired_at,
         "ended_at": alert.ended_at,
         "muted": muted,
         "evidence": alert.evidence,

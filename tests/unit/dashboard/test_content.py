@@ -4,7 +4,7 @@ import msgspec
 
 from strategy.portfolio import load_portfolio
 from streams.contracts import AlertRecord, AllocationRecord, MuteRecord
-from streams.dashboard.view import view_of
+from streams.dashboard.content import content_of
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
 from streams.reader import Snapshot, Status
 
@@ -31,7 +31,7 @@ def test_the_page_shows_markets_alerts_and_the_allocation_with_reasons() -> None
     snapshot = Snapshot(
         STATUS, {"BR": MARKET, "NG": MARKET}, alerts, ALLOCATION, load_portfolio(), flags={"BR": ("warming",)}
     )
-    view = view_of(snapshot, 9)
+    view = content_of(snapshot, 9)
     brazil, nigeria = view["markets"]
     assert (["surge"], ["warming"], "entered", 50.0, "BR: new", -3.0) == tuple(
         brazil[name] for name in ("alerts", "flags", "status", "spend", "reason", "moved")
@@ -50,7 +50,7 @@ def test_the_page_shows_markets_alerts_and_the_allocation_with_reasons() -> None
 def test_a_muted_alert_is_shown_but_alarms_nobody() -> None:
     """It stays in the list, with the silence; the market is not marked."""
     mutes = [MuteRecord("m", until=100, created_at=0, market="BR")]
-    view = view_of(Snapshot(STATUS, {"BR": MARKET}, [alert("surge", "BR")], None, mutes=mutes), 9)
+    view = content_of(Snapshot(STATUS, {"BR": MARKET}, [alert("surge", "BR")], None, mutes=mutes), 9)
     assert ([], [True], None) == (
         view["markets"][0]["alerts"],
         [one["muted"] for one in view["alerts"]],
@@ -65,5 +65,5 @@ def test_old_news_goes_and_what_is_active_comes_first() -> None:
         alert("surge", "BR", "resolved", id="recent", ended_at=STATUS.stream_time, started_at=90),
         alert("drop", "BR", id="active"),
     ]
-    view = view_of(Snapshot(STATUS, {}, alerts, None), 9)
+    view = content_of(Snapshot(STATUS, {}, alerts, None), 9)
     assert ["active", "recent"] == [one["id"] for one in view["alerts"]]

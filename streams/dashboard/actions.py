@@ -1,0 +1,181 @@
+"""What a visitor may ask for beyond looking: a what-if, a silence, one dead letter."""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from strategy.errors import StrategyError
+from strategy.plans import Allocation
+from strategy.portfolio import Portfolio, load_portfolio
+from strategy.uncertainty import Stance
+from streams.compacted import write_all
+from streams.contracts import encode
+from streams.dashboard.forms import number_of
+from streams.dead_letters import RejectedRecord, Selection, read_dead_letters
+from streams.errors import BadInput, Unavailable
+from streams.feed_files import parse_object
+from streams.mutes import MOST_HOURS, new_mute
+from streams.plan_question import answer_under
+from streams.reader import Snapshot
+from streams.redaction import redact
+from streams.settings import Settings
+from streams.topics import topic_name
+
+AT_ONCE = 2
+ANSWER_WITHIN_S = 5.0
+KAFKA_WITHIN_S = 15.0
+LETTERS_SEARCHED = 2_000
+LETTER_CHARACTERS = 2_000
+
+TIME = re.compile(r"[\d:.TZ+ -]{1,40}")
+STANCES: dict[str, Stance] = {"point": "point", "sampled": "sampled", "robust": "robust"}
+
+Write = Callable[[str, str, list[tuple[str, bytes | None]]], Awaitable[None]]
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """One dead letter as the page may show it; `cut`: its value is longer."""
+
+    offset: int
+    code: str
+    message: str
+    topic: str
+    partition: int
+    source: int
+    at: int
+    shown: str
+    cut: bool
+
+
+class Actions:
+    """Bounded in number and time; `write` puts records into a compacted topic."""
+
+    def __init__(self, settings: Settings, write: Write = write_all) -> None:
+        self._settings = settings
+        self._write = write
+        self._asking = 0
+
+    @property
+    def has_kafka(self) -> bool:
+        """Whether this page may write silences: it was given a Kafka."""
+        return bool(self._settings.kafka)
+
+    def portfolio(self, snapshot: Snapshot) -> Portfolio:
+        """Markets and plan in force; those of the file before the first step."""
+        return snapshot.portfolio or load_portfolio(self._settings.portfolio)
+
+    async def what_if(self, snapshot: Snapshot, fields: Mapping[str, str]) -> Allocation:
+        """The allocator's answer, made in a thread. Raises BadInput, also where too many ask or it takes too long."""
+        changes = {
+            "budget": number_of(fields, "budget", 0.01, 1e12),
+            "penetration_weight": number_of(fields, "penetration_weight", 0.0, 1_000.0),
+            "satisfaction_weight": number_of(fields, "satisfaction_weight", 0.0, 1_000.0),
+        }
+        if (stance := STANCES.get(fields.get("stance", "point"))) is None:
+            raise BadInput("that is no stance. Operator action: give point, sampled or robust.")
+        if self._asking >= AT_ONCE:
+            raise BadInput("other questions are being answered. Operator action: ask again in a moment.")
+        portfolio = self.portfolio(snapshot)
+        held = fields.get("held") != "0"
+        self._asking += 1
+        answering = asyncio.create_task(asyncio.to_thread(answer_under, snapshot, portfolio, changes, stance, held))
+        answering.add_done_callback(self._answered)  # a thread cannot be stopped: it counts until it has ended
+        try:
+            return await asyncio.wait_for(asyncio.shield(answering), ANSWER_WITHIN_S)
+        except TimeoutError as error:
+            raise BadInput(
+                f"no answer within {ANSWER_WITHIN_S:g} s. Operator action: `marketpulse plan` takes its time."
+            ) from error
+        except StrategyError as error:
+            raise BadInput(str(error)) from error
+
+    def _answered(self, task: "asyncio.Task[Allocation]") -> None:
+        self._asking -= 1
+        if not task.cancelled():
+            task.exception()  # looked at here where nobody waits any more
+
+    async def mute(self, fields: Mapping[str, str]) -> str:
+        """Write a silence; its id. Raises BadInput, Unavailable."""
+        hours = number_of(fields, "hours", 0.01, MOST_HOURS)
+        chosen = [fields.get(name, "").strip() for name in ("kind", "market", "topic", "comment")]
+        mute = new_mute(uuid.uuid4().hex[:12], time.time_ns() // 1_000_000, hours, *chosen)
+        await self._write_mute(mute.id, encode(mute))
+        return mute.id
+
+    async def unmute(self, fields: Mapping[str, str]) -> str:
+        """End a silence; its id. Raises BadInput, Unavailable."""
+        name = fields.get("id", "")
+        if not 1 <= len(name) <= 128:
+            raise BadInput("no silence was named. Operator action: use the button beside it.")
+        await self._write_mute(name, None)
+        return name
+
+    async def _write_mute(self, name: str, content: bytes | None) -> None:
+        if not self.has_kafka:
+            raise BadInput("this page was given no Kafka. Operator action: set MARKETPULSE_KAFKA.")
+        topic = topic_name(self._settings.prefix, "market.mutes")
+        await _in_time(self._write(self._settings.kafka, topic, [(name, content)]))
+
+    async def dead_letter(self, code: str) -> Letter:
+        """The newest dead letter of a code among the last 2,000. Raises BadInput, Unavailable."""
+        if not self.has_kafka:
+            raise BadInput(
+                "this page was given no Kafka, where dead letters stand. Operator action: MARKETPULSE_KAFKA."
+            )
+        found = await _in_time(self._newest(code))
+        if found is None:
+            raise BadInput(
+                f"none of the newest {LETTERS_SEARCHED:,} dead letters is {code!r}. "
+                "Operator action: `marketpulse dead-letters ls` reads them all."
+            )
+        return redacted(found)
+
+    async def _newest(self, code: str) -> RejectedRecord | None:
+        found = None
+        letters = read_dead_letters(
+            self._settings.kafka, self._settings.prefix, Selection(code), newest=LETTERS_SEARCHED
+        )  # fmt: skip
+        async for one in letters:
+            found = one
+        return found
+
+
+T = TypeVar("T")
+
+
+async def _in_time(work: Awaitable[T]) -> T:
+    try:
+        return await asyncio.wait_for(work, KAFKA_WITHIN_S)
+    except TimeoutError as error:
+        raise Unavailable(f"Kafka did not answer within {KAFKA_WITHIN_S:g} s. Operator action: start it.") from error
+
+
+def redacted(one: RejectedRecord) -> Letter:
+    """A dead letter without what could name a person: no key, no user, texts redacted."""
+    event = parse_object(one.value or b"")
+    if event is not None:
+        shown = msgspec.json.format(msgspec.json.encode(_hidden(event)), indent=2).decode()
+    else:
+        shown = redact((one.value or b"")[: 4 * LETTER_CHARACTERS].decode("utf-8", "replace"))
+    return Letter(
+        offset=one.offset, code=one.code, message=redact(one.message), topic=one.source_topic,
+        partition=one.source_partition, source=one.source_offset, at=one.record_ms,
+        shown=shown[:LETTER_CHARACTERS], cut=len(shown) > LETTER_CHARACTERS,
+    )  # fmt: skip
+
+
+def _hidden(value: object, name: str = "") -> object:
+    if isinstance(value, dict):
+        return {str(key): _hidden(one, str(key)) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_hidden(one, name) for one in value]
+    if name in ("user", "ce_user", "author"):
+        return "[user]"
+    if not isinstance(value, str) or (name == "occurred_at" and TIME.fullmatch(value)):
+        return value
+    return redact(value)

@@ -1,0 +1,91 @@
+"""A market's past in buckets: volume, label mix, score with its interval and distinct users per minute or hour."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from models.classifier import ModelInfo
+from streams.ledger import Keys
+from streams.metrics import PRIOR_EVENTS, Estimate, user_experience
+from streams.redis_connection import translated_errors
+from streams.windows import CellLayout, Sums
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+STEP_MS = {"minute": MINUTE_MS, "hour": HOUR_MS}
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One bucket: its begin in epoch ms, events per label, u of these events alone, distinct users (hours only).
+
+    `u` is shrunk, as every u is, here towards the mean of all buckets asked for, so that a bucket of few events says
+    little; None for an empty bucket.
+    """
+
+    at: int
+    n: int
+    labels: dict[str, int]
+    u: Estimate | None = None
+    users: int | None = None
+
+
+def read_history(
+    client: Any, prefix: str, url: str, markets: Sequence[str], unit: Literal["minute", "hour"], count: int
+) -> dict[str, list[Moment]]:
+    """The last `count` buckets of each market up to stream time, oldest first; nothing before the first step.
+
+    Args:
+        client: a synchronous Redis client.
+        prefix: of the keys.
+        url: of Redis, for messages.
+        markets: codes.
+        unit: minutes are kept for 3 h, hours for 8 d, users per hour for 50 h.
+        count: of buckets.
+
+    Raises:
+        Unavailable: Redis does not answer.
+    """
+    keys = Keys(prefix)
+    with translated_errors(url):
+        stream_time = int(client.hget(f"{prefix}:step", "stream_time") or 0)
+        model = client.hget(keys.state, "model_info")
+        if not stream_time or model is None or not markets:
+            return {}
+        info = msgspec.json.decode(model, type=ModelInfo)
+        layout = CellLayout(info.topics, info.sentiments, tuple(info.languages))
+        newest = stream_time // STEP_MS[unit]
+        numbers = range(newest - count + 1, newest + 1)
+        with client.pipeline(transaction=False) as pipe:
+            for market in markets:
+                pipe.hmget(keys.minutes(market) if unit == "minute" else keys.hours(market), numbers)
+                if unit == "hour":
+                    for hour in numbers:
+                        pipe.pfcount(keys.users_of_hour(market, hour))
+            answers = iter(pipe.execute())
+    found: dict[str, list[Moment]] = {}
+    for market in markets:
+        rows = next(answers)
+        users: list[int | None] = [next(answers) for _ in numbers] if unit == "hour" else [None for _ in numbers]
+        sums = [_sums(layout, row) for row in rows]
+        n = sum(one.n for one in sums if one is not None)
+        mean = sum(one.sum_e for one in sums if one is not None) / n if n >= PRIOR_EVENTS else 0.5
+        found[market] = [
+            _moment(number * STEP_MS[unit], one, known, mean)
+            for number, one, known in zip(numbers, sums, users, strict=True)
+        ]
+    return found
+
+
+def _sums(layout: CellLayout, row: bytes | None) -> Sums | None:
+    """A bucket's sums; None for an empty one, and for one that a model with other topics counted."""
+    cells = None if row is None else np.frombuffer(row, np.int64)
+    return None if cells is None or cells.size != layout.size else layout.read(cells)
+
+
+def _moment(at: int, sums: Sums | None, users: int | None, mean: float) -> Moment:
+    if sums is None or not sums.n:
+        return Moment(at, 0, {}, None, users)
+    known = min(users, sums.with_user) if users else None
+    return Moment(at, sums.n, sums.labels, user_experience(sums, known, mean), users)

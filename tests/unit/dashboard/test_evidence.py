@@ -1,0 +1,24 @@
+"""An alert's evidence in words."""
+
+import pytest
+
+from streams.dashboard.render import evidence_words
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "–"),
+        (True, "yes"),
+        (1_234, "1,234"),
+        (0.12345, "0.123"),
+        ([1_800_000_000_000, 1_800_000_060_000], "2027-01-15 08:00:00 UTC, 2027-01-15 08:01:00 UTC"),
+        ([], "–"),
+        (["app", "<b>"], "app, <b>"),
+        ([{"topic": "app", "usual_share": 0.2}, {"topic": "price"}], "topic app usual share 0.200; topic price"),
+        ({"share": 0.5, "of": 40}, "share 0.500 of 40"),
+    ],
+)
+def test_each_kind_of_value_has_its_words(value: object, said: str) -> None:
+    """Times, numbers, lists, tables; excerpts are not among them."""
+    assert [("began estimate", said)] == evidence_words({"began_estimate": value, "excerpts": ["x"]})

@@ -1,0 +1,33 @@
+"""Where the page listens, and how."""
+
+import socket
+
+import pytest
+
+from streams.dashboard.serve import SILENT_MS, listen_on, serve
+from streams.errors import BadInput, Unprotected
+from streams.settings import load_settings
+
+
+def test_without_a_token_the_page_does_not_begin_to_listen_beyond_this_machine() -> None:
+    """It ends before an address is told."""
+    told: list[str] = []
+    with pytest.raises(Unprotected) as refusal:
+        serve(load_settings(), "0.0.0.0", 0, told.append)
+    assert ("page_unprotected", 2, []) == (refusal.value.code, refusal.value.exit_code, told)
+
+
+def test_connections_end_by_themselves_where_nothing_is_taken() -> None:
+    """The option is on the listening socket, from which connections have it (Linux)."""
+    with listen_on("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert SILENT_MS == connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+
+def test_an_address_that_is_taken_or_none_is_said() -> None:
+    """BadInput with what to do."""
+    with listen_on("127.0.0.1", 0) as listening:
+        for host, port in (("127.0.0.1", listening.getsockname()[1]), ("300.0.0.1", 0)):
+            with pytest.raises(BadInput, match="Operator action"):
+                listen_on(host, port)
