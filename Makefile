@@ -58,6 +58,9 @@ check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 reference: $(LIGHT) ## write the generated pages of docs/ anew: contracts, configuration, commands, keys, topics, codes
 	$(BIN)/python -m streams.contract_documents docs/contracts && $(BIN)/python -m streams.reference_documents docs
 
+bench-watch: $(LIGHT) ## the surge detector beside others on simulated markets, into docs/detectors.md
+	$(BIN)/marketpulse bench watch --write docs/detectors.md
+
 bench: $(LIGHT) ## allocate, reallocate, engine, classify and pipeline; ratios within one run
 	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
 
@@ -99,5 +102,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser picture page-load check reference bench lock monitoring clean
+.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser picture page-load check reference bench bench-watch lock monitoring clean
 .DEFAULT_GOAL := help

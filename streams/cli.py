@@ -375,7 +375,9 @@ def bench_allocate(
 
 
 @bench_app.command("reallocate")
-def bench_reallocate(rounds: Annotated[int, typer.Option(min=3)] = 60, as_json: Json = False) -> None:
+def bench_reallocate(
+    rounds: Annotated[int, typer.Option(min=3, help="Shifts that are measured.")] = 60, as_json: Json = False
+) -> None:
     """From a shift's step to its allocation on the topic, through an embedded Kafka and Redis with one worker.
 
     Example: `marketpulse bench reallocate --rounds 100 --json`
@@ -384,6 +386,41 @@ def bench_reallocate(rounds: Annotated[int, typer.Option(min=3)] = 60, as_json: 
 
     with shown_events("answering", _progress) as say:
         _bench(measure(load_settings(), rounds, say), as_json)
+
+
+@bench_app.command("watch")
+def bench_watch(
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Markets of each condition that are reported on.")] = 100,
+    days: Annotated[int, typer.Option(min=3, max=60, help="Of each simulated market.")] = 20,
+    write: Annotated[
+        Path | None, typer.Option(help="Markdown file whose marked part, and its picture, are written anew.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """False alarms and delays of the surge detector and others on simulated markets. Needs no servers; some minutes.
+
+    Example: `marketpulse bench watch --write docs/detectors.md`
+    """
+    from models.manifest import load_manifest
+    from streams.detector_bench.markets import confusions
+    from streams.detector_bench.page import markdown, written
+    from streams.detector_bench.picture import svg
+    from streams.detector_bench.report import REPORTED_ON, compare
+    from streams.rules import Rules
+
+    settings = load_settings()
+    evaluation = load_manifest(settings.model_folder).evaluation
+    if evaluation is None:
+        raise BadInput(
+            "this model's confusion was not measured. Operator action: `marketpulse model export` with rows."
+        )
+    noise = confusions({name: one.confusion for name, one in evaluation.languages.items()})
+    with progress("simulating"):
+        found = compare(noise, Rules().surge, reported_on=REPORTED_ON[:seeds], days=days)
+    if write is not None:
+        write.write_text(written(write.read_text("utf-8"), found), "utf-8")
+        write.with_suffix(".svg").write_text(svg(found), "utf-8")
+    _answer(msgspec.to_builtins(found), as_json, markdown(found))
 
 
 def _bench(result: dict[str, object], as_json: bool) -> None:
