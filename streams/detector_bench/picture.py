@@ -1,7 +1,7 @@
 """Delays of the detectors by condition as an SVG, one row a condition, minutes on a logarithmic axis."""
 
 import math
-from xml.sax.saxutils import escape
+from html import escape
 
 from streams.detector_bench.report import Report
 
