@@ -55,14 +55,21 @@ page-load: $(LIGHT) ## 1,000 open pages on one page process: memory, Redis, the 
 check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
 
-bench: $(LIGHT) ## allocate, engine, classify and pipeline; ratios within one run
-	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
+reference: $(LIGHT) ## write the generated pages of docs/ anew: contracts, configuration, commands, keys, topics, codes
+	$(BIN)/python -m streams.contract_documents docs/contracts && $(BIN)/python -m streams.reference_documents docs
+
+bench: $(LIGHT) ## allocate, reallocate, engine, classify and pipeline; ratios within one run
+	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
 
 lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
-	for one in light:cpu,embedded,page,browser,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page worker-gpu:gpu,page; do \
+	for one in light:cpu,embedded,page,browser,otel,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page,otel worker-gpu:gpu,page,otel; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --strip-extras \
 	    $$(echo $${one#*:},build | sed 's/^/--extra /; s/,/ --extra /g') -o requirements/$${one%%:*}.txt pyproject.toml \
 	    || exit 1; done
+
+monitoring: $(LIGHT) ## write deploy/monitoring and docs/metrics.md anew; promtool (Debian package prometheus) checks them
+	$(BIN)/python -m deploy.monitoring.build && $(BIN)/python -m streams.telemetry_document docs/metrics.md
+	$(BIN)/python -m pytest tests/unit/test_monitoring.py
 
 clean: ## remove both environments and caches
 	rm -rf .venv .venv-train .venv-gpu .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
@@ -92,5 +99,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser picture page-load check bench lock clean
+.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser picture page-load check reference bench lock monitoring clean
 .DEFAULT_GOAL := help

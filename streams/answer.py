@@ -7,7 +7,9 @@ from strategy.errors import StrategyError
 from strategy.plans import Allocation, MarketPlan
 from strategy.portfolio import Portfolio
 from strategy.uncertainty import Precision
-from streams.contracts import AllocationRecord, ShiftRecord
+from streams.contracts import AllocationRecord, RefusedAnswer, ShiftRecord
+
+PREFIX = "allocation-"  # of an answer's id; the shift's id follows
 
 
 def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationRecord | None) -> AllocationRecord:
@@ -22,7 +24,7 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
     left = {code: -plan.spend for code, plan in (before or {}).items() if code not in answer.markets}
     moves = left | {code: plan.change for code, plan in answer.markets.items() if abs(plan.change) > 1e-9}
     return AllocationRecord(
-        id=f"allocation-{shift.id}",
+        id=PREFIX + shift.id,
         seq=shift.seq,
         cause=shift.cause,
         market=shift.market,
@@ -34,3 +36,17 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
         allocation=msgspec.to_builtins(answer),
         why=answer.why,
     )
+
+
+class _Head(msgspec.Struct):
+    id: str
+    status: str
+    why: str
+
+
+def refused_of(content: bytes) -> RefusedAnswer | None:
+    """What an answer (JSON of an AllocationRecord) refused; None where it is a plan or says that too little moves."""
+    head = msgspec.json.decode(content, type=_Head)
+    if head.status not in ("failed", "infeasible"):
+        return None
+    return RefusedAnswer(head.id.removeprefix(PREFIX), head.status, head.why)

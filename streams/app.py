@@ -15,14 +15,13 @@ from models.load import load_classifier
 from strategy.portfolio import load_portfolio
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.batches import DecodedBatch
-from streams.channels import SteadyChannel
+from streams.channels import SteadyChannel, acknowledging
 from streams.compacted import CompactedTopic
 from streams.ending import Ending
 from streams.failpoints import Failpoint, no_failpoint
 from streams.health import HealthServer
 from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
-from streams.progress import Progress
 from streams.pump import Pump, Work
 from streams.rules_file import load_rules
 from streams.settings import Settings, load_settings
@@ -61,14 +60,14 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
         scorer.look_ahead(batch)
         await decoded.put(batch)
 
-    source = Source(settings, feedback, deps.ledger, deliver, progress=deps.progress)
+    source = Source(settings, feedback, deps.ledger, deliver, progress=deps.progress, telemetry=deps.telemetry)
     scorer, leader = Scorer(deps, source), Leader(deps)
     ending = Ending()
 
     app.agent(decoded, name="classify")(ending(make_classify(scorer, scored)))
     app.agent(scored, name="commit")(ending(make_commit(Committer(deps, source))))
     app.agent(ticks, name="roll_up")(ending(make_roll_up(leader)))
-    app.agent(shifts, name="reallocate")(ending(make_reallocate(Reallocator(deps))))
+    app.agent(shifts, name="reallocate")(ending(acknowledging(make_reallocate(Reallocator(deps)))))
 
     followed = [
         CompactedTopic(settings.kafka, topic_name(settings.prefix, name), taker.take)
@@ -96,12 +95,12 @@ def _candidate_of(settings: Settings) -> Classifier | None:
     return load_classifier("onnx", settings.candidate_folder, settings.device, settings.threads)
 
 
-async def _wait_for_kafka(settings: Settings, progress: Progress) -> None:
+async def _wait_for_kafka(settings: Settings, deps: Deps) -> None:
     """Until Kafka answers, with probes answered meanwhile: Faust would give up at once."""
-    health = HealthServer(progress, settings)
+    health = HealthServer(deps.progress, settings, deps.telemetry)
     await health.start()
     try:
-        await patiently(lambda: kafka_answers(settings.kafka), KAFKA, progress)
+        await patiently(lambda: kafka_answers(settings.kafka), KAFKA, deps.progress)
     finally:
         await health.stop()
 
@@ -129,7 +128,7 @@ def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint, classifi
     gc.freeze()  # what lives as long as the process is not looked at again ...
     gc.set_threshold(100_000, 50, 100)  # ... and events, which form no cycles, seldom: 1,000 of them come every 10 ms
     log.info("worker_started", pid=os.getpid(), model=deps.classifier.info.id, device=deps.classifier.info.device)
-    asyncio.run(_wait_for_kafka(settings, deps.progress))
+    asyncio.run(_wait_for_kafka(settings, deps))
     worker.execute_from_commandline()
 
 

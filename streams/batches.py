@@ -60,6 +60,7 @@ class DecodedBatch:
     last_record_ms: int
     last_checksum: int
     first_record_ms: int
+    span: Any = None  # of OpenTelemetry, where there are traces
 
 
 @dataclass(frozen=True, slots=True)

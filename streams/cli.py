@@ -13,7 +13,7 @@ from rich.console import Console
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import cli_ledger, cli_model, cli_operate, cli_plan, cli_profiles, cli_rules
+from streams import cli_ledger, cli_model, cli_operate, cli_plan, cli_privacy, cli_profiles, cli_rules
 from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import load_settings
@@ -36,6 +36,7 @@ cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_model.add_commands(app)
 cli_ledger.add_commands(app)
+cli_privacy.add_commands(app)
 cli_rules.add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -59,7 +60,7 @@ def demo(
 
 @app.command()
 def up(
-    workers: Annotated[int, typer.Option(min=1, max=64)] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Folder for the servers' data; temporary when not given.")] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the feedback topic.")] = 8,
 ) -> None:
@@ -105,7 +106,7 @@ def worker() -> None:
 def run(
     file: File,
     embedded: Annotated[bool, typer.Option("--embedded", help="Start a Kafka and a Redis of its own.")] = False,
-    workers: Annotated[int, typer.Option(min=1, max=64)] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     report: Annotated[Path | None, typer.Option(help="Where the JSON report goes.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds until it gives up with a partial report.")] = 600,
     data: Annotated[Path | None, typer.Option(help="Folder for the servers' data; temporary when not given.")] = None,
@@ -163,8 +164,8 @@ def publish(
 
 @app.command()
 def simulate(
-    seed: Annotated[int, typer.Option()] = 1,
-    events: Annotated[int, typer.Option(min=10, max=5_000_000)] = 20_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same feed.")] = 1,
+    events: Annotated[int, typer.Option(min=10, max=5_000_000, help="How many.")] = 20_000,
     out: Annotated[Path, typer.Option(help="JSONL or CSV file to write (by suffix, .gz too).")] = Path("feed.jsonl.gz"),
     expected: Annotated[Path | None, typer.Option(help="Where the truth goes, as JSON.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Publish to Kafka as time goes by instead of a file.")] = False,
@@ -281,7 +282,9 @@ def classify(
 
 @topics_app.command("create")
 def topics_create(
-    partitions: Annotated[int, typer.Option(min=1)] = 8, replication: int = 1, as_json: Json = False
+    partitions: Annotated[int, typer.Option(min=1, help="Of the feedback topic.")] = 8,
+    replication: Annotated[int, typer.Option(min=1, help="Copies of every partition.")] = 1,
+    as_json: Json = False,
 ) -> None:
     """Create every topic that is missing. Example: `marketpulse topics create --partitions 16 --replication 3`"""
     from streams.topics import create_topics
@@ -292,7 +295,9 @@ def topics_create(
 
 
 @bench_app.command("engine")
-def bench_engine(events: Annotated[int, typer.Option(min=10_000)] = 2_000_000, as_json: Json = False) -> None:
+def bench_engine(
+    events: Annotated[int, typer.Option(min=10_000, help="How many.")] = 2_000_000, as_json: Json = False
+) -> None:
     """Everything but the model, in one worker process: Kafka, decode, de-duplicate, windows, users, commit.
 
     Example: `marketpulse bench engine --events 500000`
@@ -303,11 +308,24 @@ def bench_engine(events: Annotated[int, typer.Option(min=10_000)] = 2_000_000, a
         _bench(measure(load_settings(), events, say), as_json)
 
 
+@bench_app.command("commit")
+def bench_commit(
+    events: Annotated[int, typer.Option(min=10_000, help="Events per case.")] = 200_000, as_json: Json = False
+) -> None:
+    """What a commit costs Redis: its own processor time per event, by size of batch and number of markets.
+
+    Example: `marketpulse bench commit --events 100000`
+    """
+    from streams.commit_bench import bench_commit as measure
+
+    _bench(measure(events, _progress), as_json)
+
+
 @bench_app.command("classify")
 def bench_classify(
-    texts: Annotated[int, typer.Option(min=100)] = 4_000,
-    rounds: Annotated[int, typer.Option(min=5)] = 5,
-    device: Annotated[Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option()] = "auto",
+    texts: Annotated[int, typer.Option(min=100, help="How many.")] = 4_000,
+    rounds: Annotated[int, typer.Option(min=5, help="Alternating rounds.")] = 5,
+    device: Annotated[Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option(help="Where the model runs.")] = "auto",
     data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -327,8 +345,8 @@ def bench_classify(
 
 @bench_app.command("pipeline")
 def bench_pipeline(
-    texts: Annotated[int, typer.Option(min=500)] = 8_000,
-    rounds: Annotated[int, typer.Option(min=5)] = 5,
+    texts: Annotated[int, typer.Option(min=500, help="How many.")] = 8_000,
+    rounds: Annotated[int, typer.Option(min=5, help="Alternating rounds.")] = 5,
     data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -344,7 +362,9 @@ def bench_pipeline(
 
 
 @bench_app.command("allocate")
-def bench_allocate(rounds: Annotated[int, typer.Option(min=3)] = 15, as_json: Json = False) -> None:
+def bench_allocate(
+    rounds: Annotated[int, typer.Option(min=3, help="Rounds; the median counts.")] = 15, as_json: Json = False
+) -> None:
     """The allocator by number of markets, and against SciPy's SLSQP on the same decisions. Needs no servers.
 
     Example: `marketpulse bench allocate --json`
@@ -352,6 +372,18 @@ def bench_allocate(rounds: Annotated[int, typer.Option(min=3)] = 15, as_json: Js
     from strategy.bench import bench_allocate as measure
 
     _bench(measure(rounds), as_json)
+
+
+@bench_app.command("reallocate")
+def bench_reallocate(rounds: Annotated[int, typer.Option(min=3)] = 60, as_json: Json = False) -> None:
+    """From a shift's step to its allocation on the topic, through an embedded Kafka and Redis with one worker.
+
+    Example: `marketpulse bench reallocate --rounds 100 --json`
+    """
+    from streams.bench_reallocate import bench_reallocate as measure
+
+    with shown_events("answering", _progress) as say:
+        _bench(measure(load_settings(), rounds, say), as_json)
 
 
 def _bench(result: dict[str, object], as_json: bool) -> None:

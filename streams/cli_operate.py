@@ -214,7 +214,9 @@ def markets_costs(
 
 
 @markets_app.command("rank")
-def markets_rank(profiles: Path | None = None, as_json: Json = False) -> None:
+def markets_rank(
+    profiles: Annotated[Path | None, typer.Option(help="Another market table (TOML).")] = None, as_json: Json = False
+) -> None:
     """Markets by population x income x culture, with J, live u, r and F; observed markets too.
 
     Example: `marketpulse markets rank`

@@ -29,7 +29,7 @@ rules_app = typer.Typer(no_args_is_help=True, help="The detectors' rules: check 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.add_typer(rules_app, name="rules")
-    app.command()(what_if)
+    app.command("what-if")(what_if)
 
 
 @rules_app.command("check")

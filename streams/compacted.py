@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.batches import CompactedRecord
-from streams.errors import Unavailable
+from streams.errors import KafkaUnavailable
 from streams.topics import close_consumer, topic_offsets
 
 
@@ -69,8 +69,8 @@ class CompactedTopic:
             await self.stop()
             raise self._away(error) from error
 
-    def _away(self, error: Exception) -> Unavailable:
-        return Unavailable(f"Kafka at {self._bootstrap} does not answer: {error!r}. Operator action: start it.")
+    def _away(self, error: Exception) -> KafkaUnavailable:
+        return KafkaUnavailable(f"Kafka at {self._bootstrap} does not answer: {error!r}. Operator action: start it.")
 
 
 async def read_all(bootstrap: str, topic: str) -> list[CompactedRecord]:
@@ -92,7 +92,7 @@ async def write_all(bootstrap: str, topic: str, records: Iterable[tuple[str, byt
         for key, value in records:
             await producer.send_and_wait(topic, key=key.encode(), value=value)
     except (KafkaError, OSError) as error:
-        raise Unavailable(
+        raise KafkaUnavailable(
             f"Kafka at {bootstrap} does not take records of {topic}: {error!r}. "
             "Operator action: start it, create the topics or mend MARKETPULSE_KAFKA."
         ) from error

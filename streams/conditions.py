@@ -82,6 +82,7 @@ class WatchRules(msgspec.Struct, frozen=True):
     model_confidence_fall: float = 0.10
     model_events: int = 200
     model: ConditionRule = ConditionRule(for_ms=0, clear_ms=MINUTE_MS)
+    allocation: ConditionRule = ConditionRule(for_ms=0)
 
 
 class Input(msgspec.Struct):

@@ -99,12 +99,21 @@ class PartitionMark(msgspec.Struct, frozen=True, omit_defaults=True):
     )
 
 
+class RefusedAnswer(msgspec.Struct, frozen=True):
+    """The allocator's newest answer where it is no plan: status `failed` or `infeasible`, and why; to which shift."""
+
+    shift: str
+    status: str
+    why: str
+
+
 class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One roll-up step in `market.steps`: with the steps before it, all that its outcome depends on.
 
     `portfolio`, `rules` and `model_info` are there when they differ from those of the step before. `allocation` is the
-    id of the allocation in force, `totals` the ledger's totals at the cut. `digest` is the SHA-256 of all outcomes so
-    far: that of the step before with this step's metrics, alerts and shifts and the allocation in force.
+    id of the allocation in force, `refused` the allocator's newest answer where it failed or is infeasible, `totals`
+    the ledger's totals at the cut. `digest` is the SHA-256 of all outcomes so far: that of the step before with this
+    step's metrics, alerts and shifts and the allocation in force.
     """
 
     step: int
@@ -120,6 +129,7 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     partitions: dict[str, PartitionMark] = {}
     totals: dict[str, int] = {}
     allocation: str = ""
+    refused: RefusedAnswer | None = None
     problems: tuple[str, ...] = ()
     mutes: int = 0  # offset in market.mutes up to which silences were in force
     portfolio: Portfolio | None = None

@@ -7,6 +7,7 @@ MarketpulseError
 ├── JournalIncomplete        the journal does not hold what a replay or rebuild needs (exit 1)
 ├── Overtaken                somebody else repaired the same ledger meanwhile (exit 1)
 ├── Unavailable              Kafka or Redis does not answer; retriable
+│   ├── KafkaUnavailable     it is Kafka; retriable
 │   └── LedgerFull           Redis is at a bound: wait, then the same commit again; retriable
 ├── Restart                  this process must start anew, the data is safe (exit 75)
 │   ├── ClaimTimeout         a partition could not be claimed in time
@@ -69,6 +70,13 @@ class Unavailable(MarketpulseError):
     """Kafka or Redis does not answer. Operator action: none at first; it is tried again."""
 
     retriable = True
+    server = "redis"
+
+
+class KafkaUnavailable(Unavailable):
+    """Kafka does not answer or takes no records. Operator action: start it, or restore the network."""
+
+    server = "kafka"
 
 
 class LedgerFull(Unavailable):

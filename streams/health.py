@@ -1,5 +1,6 @@
-"""Probes over HTTP (`/livez`, `/readyz`, `/startupz`) and the watchdog that ends a worker which does not move."""
+"""A worker's HTTP side, probes and `/metrics`, and the watchdog that ends a worker which does not move."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from streams.errors import OperatorNeeded
 from streams.logs import get_logger
 from streams.progress import Progress
 from streams.settings import Settings
+from streams.telemetry import Telemetry, exposition
 
 log = get_logger("health")
 
@@ -21,8 +23,9 @@ LONGEST_TICK_S = 2.0
 class HealthServer:
     """Answers probes from the worker's own event loop: a loop that is blocked does not answer, which says it all."""
 
-    def __init__(self, progress: Progress, settings: Settings) -> None:
+    def __init__(self, progress: Progress, settings: Settings, telemetry: Telemetry) -> None:
         self._progress = progress
+        self._telemetry = telemetry
         self._stall_s = settings.stall_seconds
         self._host = settings.health_host
         self._runner: web.AppRunner | None = None
@@ -34,7 +37,12 @@ class HealthServer:
             return
         application = web.Application()
         application.add_routes(
-            [web.get("/livez", self._livez), web.get("/readyz", self._readyz), web.get("/startupz", self._startupz)]
+            [
+                web.get("/livez", self._livez),
+                web.get("/readyz", self._readyz),
+                web.get("/startupz", self._startupz),
+                web.get("/metrics", self._metrics),
+            ]
         )
         self._runner = web.AppRunner(application, handle_signals=False, access_log=None)
         await self._runner.setup()
@@ -62,6 +70,11 @@ class HealthServer:
 
     async def _startupz(self, _: web.Request) -> web.Response:
         return self._answer([] if self._progress.joined else ["not in the consumer group yet"])
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        accept = request.headers.get("Accept", "")
+        body, content_type = await asyncio.to_thread(exposition, self._telemetry.registry, accept)
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     def _answer(self, problems: list[str]) -> web.Response:
         content: dict[str, Any] = {

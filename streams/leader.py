@@ -7,26 +7,27 @@ import socket
 import msgspec
 
 from models.classifier import ModelInfo
+from streams.active_users import count_users
+from streams.answer import refused_of
 from streams.checkpoint import Checkpointer
-from streams.contracts import AllocationRecord, PartitionState, StepRecord, WorkerState
+from streams.contracts import AlertRecord, AllocationRecord, PartitionState, RefusedAnswer, StepRecord, WorkerState
 from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
-from streams.ledger import Ledger
 from streams.ledger_types import Command, CutStep, Lease
 from streams.logs import get_logger
-from streams.metrics import ActiveUsers
 from streams.progress import ROLL_UP
 from streams.publication import alert_writes, load_rollup, operator_writes, step_writes
 from streams.rewind import Undone, corrections
 from streams.rollup import RollUp, StepOutcome
 from streams.step_record import StepContext, spending_of
 from streams.tables import TableKeys
-from streams.worker import Deps
+from streams.worker import Deps, patiently
 
 log = get_logger("leader")
 
 OUTBOX_SLICE = 500
+RELAY_S = 0.1  # a shift's answer is stored by any worker, and waits so long at most for the lease holder
 FORGOTTEN_MS = 600_000
 
 
@@ -41,6 +42,8 @@ class Leader:
         self._lease_number = 0
         self._published = 0  # the step whose outcome `_rollup` holds
         self._last_step = 0.0
+        self._busy = asyncio.Lock()  # a tick or a relay: who looks for what was undone has nothing on its way to Kafka
+        self._held_until = 0.0  # on this loop's clock: before that nobody else can have the lease
         self._undone: Undone | None = None  # None = not looked yet, since the lease was taken or Redis went back
         self._checkpoints = Checkpointer(
             deps.ledger, deps.outbound, deps.settings.prefix, int(deps.settings.checkpoint_minutes * 60_000)
@@ -55,22 +58,40 @@ class Leader:
         """
         progress = self._deps.progress
         try:
-            published = await self._tick()
+            async with self._busy:
+                published = await self._tick()
             progress.goes_on(ROLL_UP)
-        except Unavailable:
+        except Unavailable as error:
             progress.waits(ROLL_UP)
+            progress.failed(error.server)
             raise
         finally:
             progress.beat(ROLL_UP)
         return published
 
+    async def relay(self) -> None:
+        """Between two ticks, send what came into the outbox since; nothing while another holds the lease.
+
+        Waits while Kafka or Redis is away. Raises LedgerLost, LedgerBroken: as `tick`.
+        """
+        await patiently(self._relay_while_held, "outbox", self._deps.progress)
+
+    async def _relay_while_held(self) -> None:
+        async with self._busy:
+            if asyncio.get_running_loop().time() < self._held_until:
+                await self._relay()
+
     async def _tick(self) -> bool:
         ledger = self._deps.ledger
         await ledger.heartbeat(self._holder, msgspec.json.encode(self._state()))
+        asked = asyncio.get_running_loop().time()
         lease = await ledger.lease(self._holder, int(self._deps.settings.lease_seconds * 1000))
+        self._held_until = 0.0 if lease is None else asked + self._deps.settings.lease_seconds
         if lease is None:
             self._rollup = None
+            self._deps.telemetry.lease(0)
             return False
+        self._deps.telemetry.lease(self._deps.now_ms() + int(self._deps.settings.lease_seconds * 1000))
         if lease.number != self._lease_number or lease.published < self._published:
             log.info("lease_taken", number=lease.number, step=lease.published)
             self._rollup = self._undone = None
@@ -83,6 +104,7 @@ class Leader:
             raise
         if record is not None:
             await self._deps.failpoint("published")
+        self._deps.telemetry.outbox(await ledger.outbox_length())
         await self._relay()
         if record is not None:
             lease_ms = int(self._deps.settings.lease_seconds * 1000)
@@ -91,7 +113,9 @@ class Leader:
 
     async def release(self) -> None:
         """Let another worker take over at once."""
+        self._held_until = 0.0
         if self._rollup is not None:
+            self._deps.telemetry.lease(0)
             await self._deps.ledger.release_lease(self._holder)
 
     async def _step(self, lease: Lease) -> StepRecord | None:
@@ -109,7 +133,8 @@ class Leader:
             or undone.ahead > 0
             or clock() - self._last_step >= settings.idle_step_seconds
         )
-        step = await ledger.cut(lease, force)
+        with self._deps.telemetry.stage("cut"):
+            step = await ledger.cut(lease, force)
         if isinstance(step, str):
             if step == "FENCED":
                 self._rollup = None
@@ -122,8 +147,10 @@ class Leader:
         await self._deps.failpoint("cut")
         started = clock()
         await ledger.merge_users(step)
-        outcome, writes = await self._outcome(rollup, step, undone, *read)
-        answer = await ledger.publish(lease, step, writes)
+        with self._deps.telemetry.traces.step(step.number):
+            outcome, writes = await self._outcome(rollup, step, undone, *read)
+            with self._deps.telemetry.stage("publish"):
+                answer = await ledger.publish(lease, step, writes)
         if answer != "OK":
             log.warning("step_refused", step=step.number, answer=answer)
             self._rollup = None
@@ -131,6 +158,7 @@ class Leader:
         self._published = step.number
         self._last_step = clock()
         self._undone = Undone()
+        self._deps.telemetry.published(outcome, step.now_ms, clock() - started)
         log.info(
             "step_published",
             step=step.number,
@@ -164,12 +192,15 @@ class Leader:
             ahead=rollup.common.ahead + undone.ahead,
             portfolio=portfolio,
             allocation=allocation,
+            refused=await self._refused(),
             model_info=msgspec.to_builtins(info),
         )
         bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
         if bad:
             await self._deps.outbound.dead_letters(bad, "market.profiles")
-        outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
+            self._deps.telemetry.refused_profiles(len(bad))
+        with self._deps.telemetry.stage("decide"):
+            outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
         degraded = bool(context.problems)
         writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info, degraded)
         mutes = self._deps.mutes.active(step.now_ms)
@@ -185,6 +216,8 @@ class Leader:
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
+        alerts = await ledger.alerts(self._tables.alerts)
+        self._deps.telemetry.loaded([msgspec.json.decode(one, type=AlertRecord) for one in alerts.values()])
         return rollup
 
     async def _look_for_undone(self, lease: Lease, rollup: RollUp) -> Undone:
@@ -203,11 +236,16 @@ class Leader:
         held = await self._deps.ledger.alerts(self._tables.alerts)
         changing = {alert.id for alert in outcome.alerts}
         found = corrections(undone.alerts, held, changing, outcome.seq, outcome.stream_time_ms or at_ms)
+        self._deps.telemetry.alerts_are(found)
         return alert_writes(self._deps.ledger, self._deps.settings.prefix, found)
 
     async def _allocation(self) -> AllocationRecord | None:
         content = await self._deps.ledger.get(self._tables.allocation)
         return None if content is None else msgspec.json.decode(content, type=AllocationRecord)
+
+    async def _refused(self) -> RefusedAnswer | None:
+        content = await self._deps.ledger.newest(self._tables.answers)
+        return None if content is None else refused_of(content)
 
     def _state(self) -> WorkerState:
         info = self._deps.classifier.info
@@ -242,22 +280,18 @@ class Leader:
         return tuple(sorted(found))
 
     async def _relay(self) -> None:
-        """Send the outbox to Kafka, oldest first, and forget what was acknowledged."""
+        """Send the outbox to Kafka, oldest first, and forget what was acknowledged.
+
+        Order holds even where the lease is lost meanwhile and two holders relay at once: both begin with the oldest
+        record that is not yet acknowledged, so a record's first copy never overtakes that of one before it. What comes
+        later are copies, which readers know by `seq`.
+        """
         while entries := await self._deps.ledger.read_outbox(OUTBOX_SLICE):
-            await self._deps.outbound.relay(entries)
+            with self._deps.telemetry.stage("relay"):
+                await self._deps.outbound.relay(entries)
+            self._deps.telemetry.relayed(len(entries))
             await self._deps.failpoint("relayed")
             await self._deps.ledger.trim_outbox(entries)
-
-
-async def count_users(ledger: Ledger, rollup: RollUp, step: CutStep) -> None:
-    """Give the roll-up the distinct users of every market in which they may have changed."""
-    assert rollup.common.stream_time_ms is not None
-    markets = rollup.markets_to_recount(step)
-    hour = rollup.common.stream_time_ms // 3_600_000
-    windows = [keys for market in markets for keys in user_windows(ledger, market, hour)]
-    counts = iter(await ledger.count_users(windows))
-    for market in markets:
-        rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
 
 
 def model_name(info: ModelInfo) -> str:
@@ -269,27 +303,3 @@ def measured_confusion(info: ModelInfo) -> Array | None:
     """The model's confusion per language of its layout; None where it was not measured."""
     measured = {name: one.confusion for name, one in info.languages.items()}
     return confusion_of(measured) if measured else None
-
-
-def user_windows(ledger: Ledger, market: str, hour: int) -> list[list[str]]:
-    """HyperLogLog keys behind each field of ActiveUsers, in its order, at an hour of stream time.
-
-    The current hour's window reaches one hour ahead: events of partitions that are further on.
-    """
-    keys, day = ledger.keys, hour // 24
-
-    def hours(first: int, end: int) -> list[str]:
-        return [keys.users_of_hour(market, at) for at in range(first, end)]
-
-    def days(first: int, end: int) -> list[str]:
-        return [keys.users_of_day(market, at) for at in range(first, end)]
-
-    return [
-        hours(hour, hour + 2),
-        hours(hour - 1, hour),
-        hours(hour - 23, hour + 2),
-        hours(hour - 24, hour),
-        hours(hour - 48, hour - 24),
-        days(day - 7, day),
-        days(day - 14, day - 7),
-    ]

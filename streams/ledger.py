@@ -159,7 +159,15 @@ class Ledger:
 
     async def claim(self, partition: int) -> Claim:
         """Claim a partition and learn where to read on; fences every earlier claimant."""
-        answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [])
+        try:
+            answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [])
+        except LedgerLost:
+            if await self.standing() is None:
+                raise
+            raise LedgerLost(
+                f"the ledger under prefix {self.keys.prefix!r} does not know partition {partition}: the feedback topic "
+                "was given more partitions. Operator action: `marketpulse ledger rebuild`, which adds them."
+            ) from None
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
         _, number, next_offset, timestamp, crc, generation = answer
@@ -338,6 +346,11 @@ class Ledger:
             rows = await self.redis.xrange(self.keys.outbox, count=count)
         return [OutboxEntry(entry, row[b"topic"].decode(), row[b"key"], row[b"value"]) for entry, row in rows]
 
+    async def outbox_length(self) -> int:
+        """How many records are not relayed yet."""
+        with translated_errors(self.url):
+            return int(await self.redis.xlen(self.keys.outbox))
+
     async def trim_outbox(self, entries: Sequence[OutboxEntry]) -> None:
         """Forget records that Kafka has acknowledged."""
         with translated_errors(self.url):
@@ -347,6 +360,12 @@ class Ledger:
         """One plain value."""
         with translated_errors(self.url):
             value: bytes | None = await self.redis.get(key)
+        return value
+
+    async def newest(self, key: str) -> bytes | None:
+        """The last entry of a list."""
+        with translated_errors(self.url):
+            value: bytes | None = await self.redis.lindex(key, -1)
         return value
 
     async def alerts(self, key: str) -> dict[str, bytes]:

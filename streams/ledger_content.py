@@ -5,6 +5,7 @@ from itertools import islice
 
 from streams.ledger import Ledger
 from streams.ledger_types import Command, CutStep, Entry, Kind
+from streams.publication import EXCERPTS_LIVE_S
 from streams.redis_connection import translated_errors
 from streams.windows import WINDOWS
 
@@ -12,6 +13,8 @@ SLICE = 500
 SCRATCH_S = 86_400  # what a broken-off replay left behind goes by itself
 _READ = {"string": "GET", "hash": "HGETALL", "set": "SMEMBERS", "list": "LRANGE"}
 _WRITE = {"string": "SET", "hash": "HSET", "set": "SADD", "list": "RPUSH"}
+
+_LIVES = {"users": 17 * 86_400, "excerpts": EXCERPTS_LIVE_S}
 
 Name = tuple[str, Kind]
 
@@ -87,8 +90,8 @@ class LedgerContent:
         for entry in entries:
             for at in range(0, len(entry.rows), 1_000):
                 yield [_WRITE[entry.kind], self.prefix + entry.name, *entry.rows[at : at + 1_000]]
-            if entry.name.startswith("users:"):
-                yield ["EXPIRE", self.prefix + entry.name, 17 * 86_400]
+            if (life_s := _LIVES.get(entry.name.partition(":")[0])) is not None:
+                yield ["EXPIRE", self.prefix + entry.name, life_s]
 
     async def remove(self) -> None:
         """Remove everything under the prefix."""

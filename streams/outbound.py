@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.batches import DeadLetter
-from streams.errors import Unavailable
+from streams.errors import KafkaUnavailable
 from streams.feed_files import Record
 from streams.ledger_types import OutboxEntry
 from streams.publish import send_records
@@ -47,7 +47,7 @@ class Outbound:
             await producer.start()
         except (KafkaError, OSError) as error:
             await producer.stop()
-            raise Unavailable(f"Kafka at {self._bootstrap} does not answer: {error}.") from error
+            raise KafkaUnavailable(f"Kafka at {self._bootstrap} does not answer: {error}.") from error
         return producer
 
     async def stop(self) -> None:
@@ -74,7 +74,7 @@ class Outbound:
             await send_records(self._producer, self._classified, keyed)
         except (KafkaError, OSError) as error:
             await self.stop()
-            raise Unavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
+            raise KafkaUnavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
 
     async def relay(self, entries: Sequence[OutboxEntry]) -> None:
         """The outbox's records, in order per key. At least once. Raises Unavailable."""
@@ -93,7 +93,7 @@ class Outbound:
                 await acknowledged
         except (KafkaError, OSError) as error:
             await self.stop()
-            raise Unavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
+            raise KafkaUnavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
 
 
 def _key_of(letter: DeadLetter) -> bytes | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.batches import Position
+from streams.errors import KafkaUnavailable, Unavailable
 
 ROLL_UP = "roll-up"
 LOOP = "event loop"
@@ -11,13 +12,18 @@ LOOP = "event loop"
 
 @dataclass(slots=True)
 class PartitionProgress:
-    """One claimed partition: next offset to read and to count, the log's end as Kafka last told it, when it moved."""
+    """One claimed partition: next offset to read and to count, the log's end as Kafka last told it, when it moved.
+
+    `known_ids` and `horizon_ms`: how many event ids are remembered, and over how much record time.
+    """
 
     position: int
     counted: int
     moved_at: float
     end: int = 0
     newest_record_ms: int | None = None
+    known_ids: int = 0
+    horizon_ms: int = 0
 
     @property
     def lag(self) -> int:
@@ -38,6 +44,7 @@ class Progress:
     assigned: frozenset[int] = frozenset()
     joined: bool = False
     in_flight: int = 0
+    failures: dict[str, int] = field(default_factory=lambda: {one.server: 0 for one in (KafkaUnavailable, Unavailable)})
     _waiting: dict[str, float] = field(default_factory=dict)
     _beats: dict[str, float] = field(default_factory=dict)
 
@@ -61,6 +68,11 @@ class Progress:
         if one := self.partitions.get(position.partition):
             one.position, one.newest_record_ms, one.moved_at = position.end, newest_record_ms, self.clock
 
+    def remembers(self, partition: int, ids: int, horizon_ms: int) -> None:
+        """So many event ids of a partition are remembered, over so much record time."""
+        if one := self.partitions.get(partition):
+            one.known_ids, one.horizon_ms = ids, horizon_ms
+
     def finished(self) -> None:
         """A batch in hand was committed or dropped."""
         self.in_flight -= 1
@@ -81,6 +93,10 @@ class Progress:
     def waits(self, what: str) -> None:
         """The worker begins to wait, or waits still, for something outside: that is no stall."""
         self._waiting.setdefault(what, self.clock)
+
+    def failed(self, server: str) -> None:
+        """A try failed because a server was away; it is tried again."""
+        self.failures[server] += 1
 
     def goes_on(self, what: str) -> None:
         """What was waited for is there."""

@@ -10,7 +10,7 @@ from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord, Mute
 from streams.ledger import Keys, Ledger
 from streams.ledger_types import Command, CutStep
 from streams.metrics import MarketMetrics, WindowMetrics
-from streams.rollup import CommonState, MarketState, RollUp, StepOutcome
+from streams.rollup import EXCERPTS_LIVE_MS, CommonState, MarketState, RollUp, StepOutcome
 from streams.step_record import outcome_digest
 from streams.tables import TableKeys
 from streams.topics import topic_name
@@ -20,6 +20,7 @@ CHANGES_KEPT = 10_000
 MOST_FIELDS = 1_000
 WARM_EVENTS = 100
 MODEL_FIELD = "model_info"
+EXCERPTS_LIVE_S = EXCERPTS_LIVE_MS // 1_000
 
 
 def step_writes(
@@ -57,6 +58,7 @@ def step_writes(
         writes.append(["SET", tables.topics(market), msgspec.json.encode(one.topics)])
         if market in changed:
             writes.append(["SET", tables.excerpts(market), msgspec.json.encode(rollup.markets[market].excerpts)])
+            writes.append(["EXPIRE", tables.excerpts(market), EXCERPTS_LIVE_S])
             writes.append(ledger.outbox_write(topic_name(prefix, "market.metrics"), market, content))
     writes += alert_writes(ledger, prefix, outcome.alerts)
     for shift in outcome.shifts:
@@ -195,6 +197,6 @@ def allocation_writes(ledger: Ledger, prefix: str, record: AllocationRecord) -> 
     if record.adopted:
         writes.append(["SET", tables.allocation, content])
     writes.append(["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "allocation", record.id])
-    writes.append(["RPUSH", f"{prefix}:allocations", content])
-    writes.append(["LTRIM", f"{prefix}:allocations", -500, -1])
+    writes.append(["RPUSH", tables.answers, content])
+    writes.append(["LTRIM", tables.answers, -500, -1])
     return writes

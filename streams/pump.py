@@ -13,7 +13,7 @@ from streams.compacted import CompactedTopic
 from streams.ending import Ending, end_process
 from streams.errors import EXIT_RESTART
 from streams.health import HealthServer, Watchdog
-from streams.leader import Leader
+from streams.leader import RELAY_S, Leader
 from streams.logs import get_logger
 from streams.progress import LOOP, Progress
 from streams.settings import Settings
@@ -47,7 +47,7 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
         self._work = work
         self._ending = ending
         self._progress = work.deps.progress
-        self._health = HealthServer(self._progress, settings)
+        self._health = HealthServer(self._progress, settings, work.deps.telemetry)
         self._watchdog = Watchdog(
             self._progress, settings.stall_seconds, lambda why: end_process(EXIT_RESTART, f"stalled: {why}")
         )
@@ -110,6 +110,12 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
         while not self.should_stop:
             await self._work.ticks.put("tick")
             await self.sleep(self._settings.step_seconds)
+
+    @faust.Service.task  # type: ignore[untyped-decorator]
+    async def _relay(self) -> None:
+        while not self.should_stop:
+            await self._ending(self._work.leader.relay)()
+            await self.sleep(RELAY_S)
 
     async def _follow(self, read: Callable[[CompactedTopic], Awaitable[None]]) -> None:
         for topic in self._work.followed:

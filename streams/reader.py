@@ -199,7 +199,7 @@ class Reader:
     def allocations(self) -> list[AllocationRecord]:
         """The last 500 answers of the allocator, oldest first."""
         with translated_errors(self._url):
-            rows = self._redis.lrange(f"{self.tables.prefix}:allocations", 0, -1)
+            rows = self._redis.lrange(self.tables.answers, 0, -1)
         return [msgspec.json.decode(row, type=AllocationRecord) for row in rows]
 
     def snapshot(self) -> Snapshot:

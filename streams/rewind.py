@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from streams.compacted import read_all
 from streams.contracts import AlertRecord, StepRecord
-from streams.errors import Unavailable
+from streams.errors import KafkaUnavailable
 from streams.topics import close_consumer, topic_name
 
 WHY = "Redis went back in time to before this alert; it fires again if it still holds"
@@ -66,7 +66,9 @@ async def _newest_seq(bootstrap: str, topic: str) -> int:
             if (record.key or b"").isdigit():  # what else stands in the journal is no step
                 return seq_of(record.value)
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"Kafka at {bootstrap} does not answer: {error!r}. Operator action: start it.") from error
+        raise KafkaUnavailable(
+            f"Kafka at {bootstrap} does not answer: {error!r}. Operator action: start it."
+        ) from error
     finally:
         await close_consumer(consumer)
     return 0

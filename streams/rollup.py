@@ -21,7 +21,7 @@ from streams.shift import ShiftState, Standing, shift_step
 from streams.step_record import StepContext, fingerprint, step_record
 from streams.stream_time import stream_time
 from streams.surge import AlertChange, Noise, Observation, SurgeState, surge_step
-from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
+from streams.watch import EVERYWHERE, WatchState, watch_allocation, watch_input, watch_markets, watch_model
 from streams.windows import CellLayout, Cells, Windows
 
 MINUTE_MS = 60_000
@@ -30,6 +30,7 @@ WARMING_MS = 60 * MINUTE_MS
 WARMING_EVENTS = 500
 EXCERPTS_KEPT = 40
 EXCERPTS_SHOWN = 3
+EXCERPTS_LIVE_MS = 8 * 86_400_000
 POOLED_HALF_LIFE_EVENTS = 20_000.0
 
 SPOKEN_HALF_LIFE_EVENTS = 2_000.0
@@ -161,6 +162,7 @@ class RollUp:
         if common.covered_since_ms is None and deltas:
             common.covered_since_ms = _robust_first_minute(deltas, self.layout) * 60_000
         minute = common.stream_time_ms // 60_000
+        self._forget_excerpts(common.stream_time_ms)
         self.windows.advance(minute)
         for (market, at), cells in deltas.items():
             self.windows.add(market, at, cells, minute)
@@ -177,6 +179,12 @@ class RollUp:
             if market in self.markets:
                 self.markets[market].excerpts = [*self.markets[market].excerpts, *chosen][-EXCERPTS_KEPT:]
         return sorted({market for market, _ in deltas})
+
+    def _forget_excerpts(self, stream_ms: int) -> None:
+        """What users said is kept for 8 days also where a market says nothing new."""
+        for state in self.markets.values():
+            if any(stream_ms - one.occurred_at > EXCERPTS_LIVE_MS for one in state.excerpts):
+                state.excerpts = [one for one in state.excerpts if stream_ms - one.occurred_at <= EXCERPTS_LIVE_MS]
 
     def markets_to_recount(self, step: CutStep) -> list[str]:
         """Markets whose distinct users may have changed: all of them when the hour of stream time changed."""
@@ -211,6 +219,7 @@ class RollUp:
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
         alerts += watch_markets(watched, metrics, seq, stream_ms, self.rules)
         alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self.rules.watch)
+        alerts += watch_allocation(common.watch, context.refused, seq, stream_ms, self.rules.watch)
         alerts = [self._with_evidence(alert) for alert in alerts]
         surged = {
             alert.market

@@ -94,6 +94,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "for": _time("watch.model.for_ms"),
         "clear": _time("watch.model.clear_ms"),
     },
+    "allocation": {"for": _time("watch.allocation.for_ms"), "clear": _time("watch.allocation.clear_ms")},
 }
 """Table of the file -> its keys."""
 

@@ -27,7 +27,7 @@ MINUTE_MS = 60_000
 CONFIDENCE = "0.9"
 CONTEXT = StepContext(Spending({}, {}, 1.0, (0.25, 0.25, 0.25, 0.25)), "rules test")
 
-Kind = Literal["surge", "drop", "recovery", "no_data", "bad_input", "model"]
+Kind = Literal["surge", "drop", "recovery", "no_data", "bad_input", "model", "allocation"]
 Some = Annotated[str, msgspec.Meta(min_length=1)]
 
 

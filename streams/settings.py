@@ -14,7 +14,9 @@ SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketp
 class Settings(BaseSettings):
     """Every setting is the environment variable MARKETPULSE_<NAME>, also from a file `.env` beside the process."""
 
-    model_config = SettingsConfigDict(env_prefix="MARKETPULSE_", env_file=".env", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MARKETPULSE_", env_file=".env", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     prefix: str = Field("marketpulse", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
     """Prefix of topics, consumer groups and Redis keys: one product or tenant."""
@@ -68,7 +70,7 @@ class Settings(BaseSettings):
     idle_partition_seconds: float = Field(30.0, gt=0)
     """A partition without records for so long does not hold stream time back."""
     health_port: int | None = Field(None, ge=0, le=65535)
-    """Port of the probes `/livez`, `/readyz`, `/startupz`; none without it; 0 = any free one (it is logged)."""
+    """Port of `/livez`, `/readyz`, `/startupz`, `/metrics`; none without it; 0 = any free one (it is logged)."""
     health_host: str = "127.0.0.1"
     """Address the probes listen on; `0.0.0.0` in a container."""
     stall_seconds: float = Field(120.0, ge=5, le=3600)
@@ -79,6 +81,8 @@ class Settings(BaseSettings):
     """What opens the live page, in its login form or as `Authorization: Bearer`; none = it listens on loopback only."""
     portfolio: Path | None = None
     """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
+    traces: bool = False
+    """Send spans of batches and steps by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra `otel`."""
     rules: Path | None = None
     """The detectors' rules (TOML), see `deploy/rules.toml`; the defaults when not given."""
     log_format: Literal["console", "json"] = "json"

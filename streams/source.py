@@ -13,12 +13,20 @@ from streams.batches import DeadLetter, DecodedBatch, Position
 from streams.contracts import DeadLetterCode
 from streams.decode import Decoded, Rejected, decode
 from streams.dedupe import SeenIds
-from streams.errors import ClaimTimeout, LedgerRewound, RetentionPassed, TopicRecreated, Unavailable
+from streams.errors import (
+    ClaimTimeout,
+    KafkaUnavailable,
+    LedgerRewound,
+    RetentionPassed,
+    TopicRecreated,
+    Unavailable,
+)
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger
 from streams.progress import Progress
 from streams.settings import Settings
+from streams.telemetry import Telemetry
 
 log = get_logger("source")
 
@@ -77,6 +85,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         deliver: Callable[[DecodedBatch], Awaitable[object]],
         make_consumer: Callable[[Settings], AIOKafkaConsumer] = group_consumer,
         progress: Progress | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._settings = settings
         self._topic = topic
@@ -84,6 +93,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._deliver = deliver
         self._make_consumer = make_consumer
         self._progress = progress or Progress()
+        self._telemetry = telemetry or Telemetry()
         self._assigned: dict[int, Assigned] = {}
         self._last_ends: dict[int, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
@@ -107,6 +117,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 except Exception as error:
                     log.warning("kafka_away", kafka=self._settings.kafka, error=str(error))
                     self._progress.waits(KAFKA)
+                    self._progress.failed(KafkaUnavailable.server)
                     raise OSError(str(error)) from error
         self._progress.goes_on(KAFKA)
 
@@ -190,7 +201,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             find = self._consumer.end_offsets if newest else self._consumer.beginning_offsets
             offset: int = (await find([partition]))[partition]
         except Exception as error:  # aiokafka raises many kinds here; each means: not now
-            raise Unavailable(f"Kafka does not tell the offsets of {partition}: {error}") from error
+            raise KafkaUnavailable(f"Kafka does not tell the offsets of {partition}: {error}") from error
         return offset
 
     def _check_log(self, number: int, claim: Claim, earliest: int, newest: int) -> None:
@@ -278,9 +289,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             records = self._verified(state, records)
         if not records:
             return
-        batch = decode_records(state, records)
+        batch = decode_records(state, records, self._telemetry)
         state.next = batch.position.end
+        self._telemetry.read(len(records))
         self._progress.delivered(batch.position, batch.last_record_ms)
+        self._progress.remembers(partition.partition, len(state.seen), state.seen.horizon_now_ms)
         await self._deliver(batch)
 
     def _verified(self, state: Assigned, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
@@ -310,6 +323,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             ends = await asyncio.wait_for(self._consumer.end_offsets(partitions), timeout_s)
         except (KafkaError, OSError, TimeoutError):
             self._progress.waits(KAFKA)
+            self._progress.failed(KafkaUnavailable.server)
         else:
             self._progress.goes_on(KAFKA)
             self._progress.ends({partition.partition: end for partition, end in ends.items()})
@@ -334,42 +348,43 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 )
 
 
-def decode_records(state: Assigned, records: list[ConsumerRecord]) -> DecodedBatch:
+def decode_records(state: Assigned, records: list[ConsumerRecord], telemetry: Telemetry) -> DecodedBatch:
     """Decode and de-duplicate one partition batch; a broken record costs only itself."""
-    events: list[Decoded] = []
-    accepted: list[ConsumerRecord] = []
-    digests: list[bytes] = []
-    dead_letters: list[DeadLetter] = []
-    duplicates = 0
-    first_seen = state.seen.first_seen
-    for record in records:
-        try:
-            event = decode(record.value, record.timestamp, record.headers)
-        except Rejected as rejected:
-            dead_letters.append(dead_letter(record, rejected.code, str(rejected)))
-            continue
-        digest = first_seen(event.id)
-        if digest is None:
-            duplicates += 1
-            continue
-        digests.append(digest)
-        events.append(event)
-        accepted.append(record)
+    span = telemetry.traces.batch(records)
+    with telemetry.traces.inside(span), telemetry.stage("decode"):
+        decoded, dead_letters = _decoded(records)
     last = records[-1]
-    id_chunk, forget = state.seen.close_chunk(digests, last.timestamp)
+    with telemetry.traces.inside(span), telemetry.stage("deduplicate"):
+        first_seen = state.seen.first_seen
+        digests = [first_seen(event.id) for event, _ in decoded]
+        fresh = [pair for pair, digest in zip(decoded, digests, strict=True) if digest is not None]
+        new = [digest for digest in digests if digest is not None]
+        id_chunk, forget = state.seen.close_chunk(new, last.timestamp)
     position = Position(state.claim.partition, state.claim.number, state.claim.generation, state.next, last.offset + 1)
     return DecodedBatch(
         position=position,
-        events=events,
-        records=accepted,
+        events=[event for event, _ in fresh],
+        records=[record for _, record in fresh],
         dead_letters=dead_letters,
-        duplicates=duplicates,
+        duplicates=len(decoded) - len(fresh),
         id_chunk=id_chunk,
         forget_chunks=forget,
         last_record_ms=last.timestamp,
         last_checksum=checksum(last.value),
         first_record_ms=records[0].timestamp,
+        span=span,
     )
+
+
+def _decoded(records: list[ConsumerRecord]) -> tuple[list[tuple[Decoded, ConsumerRecord]], list[DeadLetter]]:
+    decoded: list[tuple[Decoded, ConsumerRecord]] = []
+    dead_letters: list[DeadLetter] = []
+    for record in records:
+        try:
+            decoded.append((decode(record.value, record.timestamp, record.headers), record))
+        except Rejected as rejected:
+            dead_letters.append(dead_letter(record, rejected.code, str(rejected)))
+    return decoded, dead_letters
 
 
 def dead_letter(record: ConsumerRecord, code: DeadLetterCode, message: str) -> DeadLetter:

@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 
 from strategy.portfolio import Portfolio, actual_spend
-from streams.contracts import AlertRecord, AllocationRecord, PartitionMark, ShiftRecord, StepRecord, encode
+from streams.contracts import (
+    AlertRecord,
+    AllocationRecord,
+    PartitionMark,
+    RefusedAnswer,
+    ShiftRecord,
+    StepRecord,
+    encode,
+)
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
 
@@ -20,7 +28,8 @@ class StepContext:
 
     `ahead`: `seq` of what the step publishes is its number and this. `profiles` is the offset in market.profiles up to
     which profiles are in force; `profiles_changed`: the portfolio is another than at the step before; `problems` with
-    workers' models and devices, in words; `allocation` the one in force; `model_info` what the model is, as values.
+    workers' models and devices, in words; `allocation` the one in force; `refused` the newest answer where it is no
+    plan; `model_info` what the model is, as values.
     """
 
     spending: Spending
@@ -32,6 +41,7 @@ class StepContext:
     ahead: int = 0
     portfolio: Portfolio | None = None
     allocation: AllocationRecord | None = None
+    refused: RefusedAnswer | None = None
     model_info: dict[str, Any] | None = None
 
 
@@ -95,6 +105,7 @@ def step_record(
         },
         totals=step.totals,
         allocation="" if context.allocation is None else context.allocation.id,
+        refused=context.refused,
         problems=context.problems,
         mutes=context.mutes,
         portfolio=None if known else context.portfolio,

@@ -14,6 +14,7 @@ class TableKeys:
         self.prefix = prefix
         self.markets = f"{prefix}:markets"
         self.allocation = f"{prefix}:allocation"
+        self.answers = f"{prefix}:allocations"
         self.alerts = f"{prefix}:alerts"
         self.changes = f"{prefix}:changes"
         self.step = f"{prefix}:step"

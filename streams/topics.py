@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from streams.errors import Unavailable
+from streams.errors import KafkaUnavailable, Unavailable
 
 DAY_MS = 86_400_000
 
@@ -58,7 +59,7 @@ async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.start()
         yield admin
     except (KafkaError, OSError) as error:
-        raise Unavailable(
+        raise KafkaUnavailable(
             f"Kafka at {bootstrap} does not answer: {error}. Operator action: start it or mend MARKETPULSE_KAFKA."
         ) from error
     finally:
@@ -90,9 +91,36 @@ def _new_topic(prefix: str, spec: TopicSpec, feedback_partitions: int, replicati
     settings["cleanup.policy"] = "compact" if spec.compact else "delete"
     if spec.retention_days is not None:
         settings["retention.ms"] = str(spec.retention_days * DAY_MS)
+        settings["segment.ms"] = str(DAY_MS)  # Kafka deletes whole segments: none may hold a week of records
     return NewTopic(
         topic_name(prefix, spec.name), spec.partitions or feedback_partitions, replication, topic_configs=settings
     )
+
+
+async def lives_of(bootstrap: str, topics: Sequence[str]) -> dict[str, int | None]:
+    """How long a record may stay in each topic, as the broker has it. Raises Unavailable.
+
+    Retention and one segment, in ms; None = for ever.
+    """
+    async with _admin(bootstrap) as admin:
+        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics])
+    lives: dict[str, int | None] = {}
+    for answer in answers:
+        for code, _, _, topic, entries in answer.resources:
+            if code:
+                raise Unavailable(f"Kafka does not say how long {topic} keeps records: {for_code(code).__name__}.")
+            found = {entry[0]: entry[1] for entry in entries}
+            endless = "delete" not in found["cleanup.policy"] or int(found["retention.ms"]) < 0
+            lives[topic] = None if endless else int(found["retention.ms"]) + int(found["segment.ms"])
+    return lives
+
+
+async def delete_before(bootstrap: str, topic: str, offsets: Mapping[int, int]) -> None:
+    """Delete each partition's records before an offset, of whomever they are. Raises Unavailable."""
+    async with _admin(bootstrap) as admin:
+        await admin.delete_records(
+            {TopicPartition(topic, number): RecordsToDelete(before_offset=offset) for number, offset in offsets.items()}
+        )
 
 
 async def topic_offsets(bootstrap: str, topic: str, patience: int = 50) -> dict[int, tuple[int, int]]:

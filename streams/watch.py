@@ -1,4 +1,4 @@
-"""The condition alerts of one step: drop, recovery, no_data per market; bad_input, model for the whole intake."""
+"""The condition alerts of one step: drop, recovery, no_data per market; bad_input, model, allocation for all."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from streams.conditions import (
     drop_condition,
     silence_condition,
 )
-from streams.contracts import AlertRecord
+from streams.contracts import AlertRecord, RefusedAnswer
 from streams.drift import Drift, drifting, settled
 from streams.metrics import MarketMetrics
 from streams.rules import Rules
@@ -103,6 +103,16 @@ def watch_model(
     holds = bool(problems) or unsure or bool(drifts)
     clears = not holds and settled(drift)
     return _judge(state, "model", EVERYWHERE, holds, clears, evidence, step, at_ms, rules)
+
+
+def watch_allocation(
+    state: WatchState, refused: RefusedAnswer | None, step: int, at_ms: int, rules: WatchRules
+) -> list[AlertRecord]:
+    """The allocator's newest answer failed or is infeasible, and the previous plan stays: said until one succeeds."""
+    holds = refused is not None
+    return _judge(
+        state, "allocation", EVERYWHERE, holds, not holds, msgspec.to_builtins(refused) or {}, step, at_ms, rules
+    )
 
 
 def _confidence(metrics: Mapping[str, MarketMetrics], window: str, events: int) -> float | None:

@@ -32,10 +32,13 @@ from streams.progress import Progress
 from streams.publication import allocation_writes
 from streams.rewind import FindUndone, find_undone
 from streams.rules import Rules
+from streams.scrape import WorkerCollector
 from streams.settings import Settings
 from streams.source import Source, dead_letter
 from streams.tables import TableKeys
+from streams.telemetry import Telemetry
 from streams.topics import topic_name
+from streams.tracing import exported_traces
 from streams.windows import CellLayout
 
 log = get_logger("worker")
@@ -65,6 +68,7 @@ class Deps:
     now_ms: Callable[[], int] = epoch_ms
     progress: Progress = field(default_factory=Progress)
     find_undone: FindUndone = find_undone
+    telemetry: Telemetry = field(default_factory=Telemetry)
     rules: Rules = field(default_factory=Rules)
 
 
@@ -76,8 +80,9 @@ def make_deps(
     failpoint: Failpoint = no_failpoint,
     rules: Rules = Rules(),
 ) -> Deps:
-    """The real dependencies of a worker; nothing is connected yet."""
-    return Deps(
+    """The real dependencies of a worker; nothing is connected yet. Raises OperatorNeeded: traces without the extra."""
+    traces = exported_traces(settings.prefix) if settings.traces else None
+    deps = Deps(
         settings=settings,
         ledger=Ledger(settings.redis, settings.prefix),
         outbound=Outbound(settings.kafka, settings.prefix),
@@ -88,8 +93,13 @@ def make_deps(
         hash_user=user_hasher(settings.user_hash_key.get_secret_value().encode()[:64]),
         candidate=candidate,
         failpoint=failpoint,
+        telemetry=Telemetry(traces),
         rules=rules,
     )
+    deps.telemetry.registry.register(
+        WorkerCollector(deps.telemetry, deps.progress, classifier, settings.stall_seconds, deps.now_ms)
+    )
+    return deps
 
 
 async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: Progress) -> Result:
@@ -97,8 +107,10 @@ async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: 
 
     def say(state: tenacity.RetryCallState) -> None:
         progress.waits(what)
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, Unavailable):
+            progress.failed(error.server)
         if state.attempt_number in (1, 5) or state.attempt_number % 30 == 0:
-            error = state.outcome.exception() if state.outcome else None
             log.warning("waiting", what=what, attempt=state.attempt_number, error=str(error))
 
     retrying = tenacity.AsyncRetrying(
@@ -122,6 +134,7 @@ class Scorer:
         self._classifier = deps.classifier
         self._candidate = deps.candidate
         self._source = source
+        self._telemetry = deps.telemetry
         self._most = deps.settings.batch_records
         self._target_s = deps.settings.batch_target_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -139,10 +152,11 @@ class Scorer:
             return ScoredBatch(batch, empty, empty)
         loop = asyncio.get_running_loop()
         started = loop.time()
-        try:
-            predictions = await loop.run_in_executor(self._thread, self._classify, batch)
-        except BadOutput:
-            batch, predictions = await loop.run_in_executor(self._thread, self._one_by_one, batch)
+        with self._telemetry.traces.inside(batch.span), self._telemetry.stage("classify"):
+            try:
+                predictions = await loop.run_in_executor(self._thread, self._classify, batch)
+            except BadOutput:
+                batch, predictions = await loop.run_in_executor(self._thread, self._one_by_one, batch)
         shadow = await loop.run_in_executor(self._thread, self._shadow, batch)
         self._pace(len(batch.events), loop.time() - started)
         return ScoredBatch(batch, predictions.sentiment, predictions.topic, shadow, predictions.unknown)
@@ -152,7 +166,8 @@ class Scorer:
         if self._candidate is None or not batch.events:
             return None
         try:
-            answered = self._candidate.classify(*_asked(batch))
+            with self._telemetry.stage("shadow"):
+                answered = self._candidate.classify(*_asked(batch))
         except BadOutput as error:
             log.error("candidate_failed", error=str(error))
             return None
@@ -212,25 +227,35 @@ class Committer:
         Raises:
             LedgerRewound, LedgerLost, LedgerBroken: this process cannot go on.
         """
-        await self._commit(scored)
+        traces, batch = self._deps.telemetry.traces, scored.batch
+        with traces.inside(batch.span):
+            await self._commit(scored)
+        traces.end(batch.span, partition=batch.position.partition, start=batch.position.start, end=batch.position.end)
         self._deps.progress.finished()
 
     async def _commit(self, scored: ScoredBatch) -> None:
         position = scored.batch.position
+        telemetry = self._deps.telemetry
         if not self._source.holds(position):
+            telemetry.answered("not_held")
             return
         await self._deps.failpoint("scored")
         if scored.batch.dead_letters:
-            await self._patiently(lambda: self._deps.outbound.dead_letters(scored.batch.dead_letters), "dead letters")
+            with telemetry.stage("dead_letters"):
+                letters = scored.batch.dead_letters
+                await self._patiently(lambda: self._deps.outbound.dead_letters(letters), "dead letters")
         if self._deps.settings.classified and scored.batch.events:
-            records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hash_user)
-            await self._patiently(lambda: self._deps.outbound.classified(records), "classified")
+            with telemetry.stage("classified"):
+                records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hash_user)
+                await self._patiently(lambda: self._deps.outbound.classified(records), "classified")
         deps = self._deps
-        delta = aggregate(scored, deps.layout, deps.hash_user, deps.now_ms(), deps.settings.excerpts)
+        with telemetry.stage("aggregate"):
+            delta = aggregate(scored, deps.layout, deps.hash_user, deps.now_ms(), deps.settings.excerpts)
         answer, detail = await self._patiently(lambda: self._commit_once(scored, delta), "commit")
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)
             deps.progress.counted(position)
+            telemetry.counted(scored.batch, deps.now_ms())
             await self._deps.failpoint("committed")
             await self._hint(scored)
         elif answer == "REWOUND":
@@ -248,7 +273,9 @@ class Committer:
         return await patiently(work, what, self._deps.progress)
 
     async def _commit_once(self, scored: ScoredBatch, delta: Delta) -> tuple[str, str]:
-        answer, detail = await self._deps.ledger.commit(scored.batch, delta)
+        with self._deps.telemetry.stage("commit"):
+            answer, detail = await self._deps.ledger.commit(scored.batch, delta)
+        self._deps.telemetry.answered(answer)
         if answer == "FULL":
             raise LedgerFull(f"the ledger is at a bound: {detail}")
         return answer, detail
@@ -273,7 +300,8 @@ class Reallocator:
         """Solve for a shift and store the answer; None if this shift or a newer one was answered already."""
         previous = await patiently(self._previous, "previous allocation", self._deps.progress)
         portfolio = await self._portfolio(shift)
-        record = await asyncio.to_thread(answer_of, shift, portfolio, previous)
+        with self._deps.telemetry.stage("allocate"):
+            record = await asyncio.to_thread(answer_of, shift, portfolio, previous)
         if record.status == "failed":
             log.error("allocation_failed", shift=shift.id, error=record.why)
         writes = allocation_writes(self._deps.ledger, self._deps.settings.prefix, record)
@@ -283,6 +311,8 @@ class Reallocator:
         log.info(
             "allocated", id=record.id, cause=record.cause, market=record.market, status=record.status, stored=stored
         )
+        if stored:
+            self._deps.telemetry.allocated(record.status)
         return record if stored else None
 
     async def _previous(self) -> AllocationRecord | None:

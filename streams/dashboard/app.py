@@ -4,7 +4,11 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from streams.compacted import write_all
 from streams.dashboard import static_files
@@ -15,7 +19,9 @@ from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
 from streams.dashboard.security import Attempts, Guard, Sessions
 from streams.reader import AsyncReader
+from streams.scrape import PageCollector
 from streams.settings import Settings
+from streams.telemetry import Telemetry, exposition
 
 
 def create_page(settings: Settings, reader: AsyncReader | None = None, write: Write = write_all) -> Starlette:
@@ -34,6 +40,13 @@ def create_page(settings: Settings, reader: AsyncReader | None = None, write: Wr
     views = Views(feed, renderer, sessions, actions)
     doors = Doors(views, renderer, sessions, attempts, actions)
 
+    telemetry = Telemetry()
+    telemetry.registry.register(PageCollector(feed))
+
+    async def metrics(request: Request) -> Response:
+        body, content_type = await run_in_threadpool(exposition, telemetry.registry, request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": content_type})
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await feed.start()
@@ -44,7 +57,7 @@ def create_page(settings: Settings, reader: AsyncReader | None = None, write: Wr
             await reader.close()
 
     return Starlette(
-        routes=[*views.routes(), *doors.routes(), *static_files.routes()],
+        routes=[*views.routes(), *doors.routes(), Route("/metrics", metrics), *static_files.routes()],
         middleware=[Middleware(Guard, sessions=sessions, attempts=attempts)],
         lifespan=lifespan,
     )

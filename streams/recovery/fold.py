@@ -53,7 +53,7 @@ class Fold:
                 self.lists.setdefault(name, []).extend(rows)
             case "LTRIM":
                 self.lists[name] = self.lists.get(name, [])[int(rows[0]) :]
-            case "XADD":
+            case "XADD" | "EXPIRE":
                 pass
             case _:
                 raise ValueError(f"no step writes {verb}")

@@ -16,6 +16,7 @@ from streams.outbound import Outbound
 from streams.publication import allocation_writes
 from streams.recovery.aftermath import TOLD, look
 from streams.recovery.chain import Mark, Place, Stretch
+from streams.recovery.fold import Fold
 from streams.recovery.journal import Journal
 from streams.recovery.log_reader import LogReader
 from streams.recovery.replay import Replayed, Replayer
@@ -68,16 +69,24 @@ class RebuildReport(msgspec.Struct, frozen=True):
 
 
 class Rebuild:
-    """One rebuild.
+    """One rebuild; `amend` may change what the successor will hold before it is put in place.
 
     Raises Unavailable, JournalIncomplete, TopicRecreated, RetentionPassed, Overtaken; then nothing was changed.
     """
 
-    def __init__(self, settings: Settings, say: Say, skip_lost: bool = False, whole: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Say,
+        skip_lost: bool = False,
+        whole: bool = False,
+        amend: Callable[[Fold], object] = lambda fold: None,
+    ) -> None:
         self._settings = settings
         self._say = say
         self._skip_lost = skip_lost
         self._whole = whole
+        self._amend = amend
         self._live = Ledger(settings.redis, settings.prefix)
         self._staged = Ledger(settings.redis, f"{settings.prefix}~rebuild-{uuid.uuid4().hex[:8]}")
         self._outbound = Outbound(settings.kafka, settings.prefix)
@@ -235,6 +244,7 @@ class Rebuild:
             replayer.fold.take(alert_entry(row))
         replayer.fold.hashes.setdefault("step", {})[b"step"] = str(step).encode()  # readers never see it go back
         replayer.fold.strings["mutes"] = await self._mutes(clock_ms)
+        self._amend(replayer.fold)
         begins = Beginning(step, starts, stands.totals, clock_ms)
         await self._succession.stage(begins, replayer.fold)
         await self._succession.announce(begins, "rebuild", again)

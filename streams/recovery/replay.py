@@ -7,11 +7,12 @@ import msgspec
 
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
+from streams.active_users import count_users
 from streams.answer import answer_of
 from streams.checkpoint import unpacked
 from streams.contracts import AllocationRecord, StepRecord, encode
 from streams.errors import JournalIncomplete
-from streams.leader import count_users, measured_confusion
+from streams.leader import measured_confusion
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent
 from streams.ledger_types import Command
@@ -179,6 +180,7 @@ class Replayer:
             ahead=record.ahead,
             portfolio=portfolio,
             allocation=allocation,
+            refused=record.refused,
             model_info=msgspec.to_builtins(info),
         )
 

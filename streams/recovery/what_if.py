@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from streams.contracts import AlertRecord, AllocationRecord
-from streams.errors import JournalIncomplete
+from streams.errors import BadInput, JournalIncomplete
 from streams.ledger import Ledger
 from streams.recovery.chain import Stretch
 from streams.recovery.journal import Journal, Progress, silent
@@ -84,6 +84,7 @@ async def what_if(
 
     Raises:
         Unavailable: Kafka or Redis does not answer. JournalIncomplete: there is nothing to begin from.
+        BadInput: no step lies before `to_ms`.
     """
     scratch = Ledger(settings.redis, f"{settings.prefix}~what-if-{uuid.uuid4().hex[:8]}")
     found = _Found()
@@ -102,6 +103,8 @@ async def what_if(
         finally:
             await replayer.content.remove()
             await scratch.close()
+    if not found.times:
+        raise BadInput("no step lies in that time. Operator action: give a later --to, or none.")
     begin = min(found.times, default=0) if from_ms is None else from_ms
     end = max(found.times, default=0) if to_ms is None else to_ms
     alerts = [one async for one in _published(settings, "market.alerts", AlertRecord, found.seqs)]
@@ -109,8 +112,8 @@ async def what_if(
     pairs = paired(episodes(alerts), episodes(found.alerts))
     in_force = [found.before, *(one for one in answers if one.adopted)][-1]
     return WhatIf(
-        first_step=min(found.steps, default=0),
-        last_step=max(found.steps, default=0),
+        first_step=min(found.steps),
+        last_step=max(found.steps),
         begin=begin,
         end=end,
         changed=changes(found.rules or Rules(), rules),
@@ -159,7 +162,7 @@ async def _replay(
 
 async def _published(settings: Settings, topic: str, kind: type[Record], seqs: Sequence[int]) -> AsyncIterator[Record]:
     """What stands on a topic from these steps, in order."""
-    first, last = min(seqs, default=0), max(seqs, default=0)
+    first, last = min(seqs), max(seqs)
     async with LogReader(settings.kafka, topic_name(settings.prefix, topic)) as reader:
         for partition, (begin, end) in reader.offsets.items():
             async for record in reader.records(begin, end, partition):

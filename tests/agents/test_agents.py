@@ -1,5 +1,6 @@
 """The agents' loops on a five-line fake stream: thin, in order, and never raising for one bad record."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from models.errors import BadOutput
 from models.stub import StubClassifier
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.batches import DecodedBatch, Position, ScoredBatch
+from streams.channels import acknowledging
 from streams.contracts import ShiftRecord, encode
 from streams.decode import Decoded
 from streams.errors import Unavailable
@@ -131,3 +133,48 @@ async def test_a_candidate_classifies_in_shadow() -> None:
         assert 3 == len(scored.sentiment)
         assert expected == (scored.shadow is not None)
         assert not expected or scored.sentiment.argmax(axis=1).tolist() == scored.shadow.tolist()
+
+
+class FaustStream:
+    """What `acknowledging` uses of a Faust stream; remembers which values were acknowledged."""
+
+    def __init__(self, *values: bytes) -> None:
+        self._values = values
+        self.acknowledged: list[bytes] = []
+
+    def noack(self) -> "FaustStream":
+        return self
+
+    async def events(self) -> AsyncIterator[SimpleNamespace]:
+        for value in self._values:
+            yield SimpleNamespace(value=value, ack=lambda value=value: self.acknowledged.append(value))
+
+
+async def test_a_value_whose_work_was_cut_off_is_not_acknowledged() -> None:
+    """A shift that was being answered when the worker ended comes again; those answered before do not."""
+    begun = asyncio.Event()
+
+    async def work(values: AsyncIterator[bytes]) -> None:
+        async for value in values:
+            if value == b"second":
+                begun.set()
+                await asyncio.Event().wait()
+
+    stream = FaustStream(b"first", b"second")
+    task = asyncio.create_task(acknowledging(work)(stream))  # type: ignore[arg-type]
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert [b"first"] == stream.acknowledged
+
+
+async def test_what_was_done_is_acknowledged() -> None:
+    """Every value, in order, at the latest when the stream ends."""
+    recorder, stream = Recorder(), FaustStream(b"first", b"second")
+
+    async def work(values: AsyncIterator[bytes]) -> None:
+        async for value in values:
+            await recorder.put(value)
+
+    await acknowledging(work)(stream)
+    assert [b"first", b"second"] == recorder.seen == stream.acknowledged

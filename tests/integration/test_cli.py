@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.embedded import EmbeddedStack
+from streams.surge import SurgeRule
 from streams.topics import topic_offsets
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -211,10 +212,10 @@ def test_rules_are_checked_and_tested(cli: Cli, tmp_path: Path) -> None:
     """What a file changes, and whether what is expected comes; nothing needs a server."""
     file = tmp_path / "rules.toml"
     file.write_text("[surge]\nthreshold = 900\n[market.BR.surge]\nthreshold = 16\n", "utf-8")
-    changed = {"surge.threshold": {"default": 14.0, "file": 900.0},
+    changed = {"surge.threshold": {"default": SurgeRule().threshold, "file": 900.0},
                "market.BR.surge.threshold": {"default": None, "file": 16.0}}  # fmt: skip
     assert {"changed": changed} == json.loads(cli("rules", "check", str(file), "--json").stdout)
-    assert "surge.threshold = 900.0 (default 14.0)" in cli("rules", "check", str(file)).stdout
+    assert f"surge.threshold = 900.0 (default {SurgeRule().threshold})" in cli("rules", "check", str(file)).stdout
     done = cli("rules", "test", "deploy/rules_test.toml", "--json")
     assert (0, True) == (done.returncode, json.loads(done.stdout)["ok"])
     file.write_text("[surge]\nthreshold = 900\n", "utf-8")
@@ -254,6 +255,8 @@ def test_benchmarks_measure_against_a_baseline_in_the_same_run(cli: Cli) -> None
     """Small ones, to see that they run: the figures of real ones stand in docs/benchmarks.md."""
     assert 0 < json.loads(cli("bench", "classify", "--texts", "100", "--json").stdout)["ratio"]
     assert 1 < json.loads(cli("bench", "allocate", "--rounds", "3", "--json").stdout)["times_faster_than_slsqp"]
+    commit = json.loads(cli("bench", "commit", "--events", "10000", "--json").stdout)
+    assert 0 < commit["4000 events, 10 markets"]["events_per_second"]
     assert 10_000 == json.loads(cli("bench", "engine", "--events", "10000", "--json").stdout)["accepted"]
     assert 0 < json.loads(cli("bench", "pipeline", "--texts", "500", "--json", timeout=150).stdout)["ratio"]
 

@@ -77,3 +77,32 @@ def test_any_language(run_blocks: Callable[[str], list[str]]) -> None:
     assert '"BR"' in keys.splitlines()[-1]
     assert "markets" in changes
     assert 3 == sum('"claim"' in line for line in topics.splitlines())
+
+
+HOW_TO = {
+    "feed-your-own-csv": ("0 lines skipped", "unknown_market", "1 records published"),
+    "add-a-market": ("can be used: 11 markets", "NG", "removed: NG"),
+    "bring-your-own-model": ("negative", "macro-F1", "the model before again"),
+    "tune-alerts": ("outage, being mended", "ended", "can be used", "1 of 1 tests passed"),
+    "scale-out": (),
+    "alerts-at-a-webhook": (),
+    "secure": ("equal", "hashed with a key of your own", "**********"),
+    "back-up-and-restore": ("Background saving started", "rebuilt up to step", "equal"),
+}
+"""Page of docs/how-to -> what its blocks print, beside doing without an error what they say."""
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("page", HOW_TO)
+def test_how_to(page: str, run_blocks: Callable[[str], list[str]]) -> None:
+    """Every block does what it says; what people are to see is there."""
+    if page in ("alerts-at-a-webhook", "secure", "back-up-and-restore") and not shutil.which("kcat"):
+        pytest.skip("needs the Debian packages kcat and redis-tools")
+    said = "\n".join(run_blocks(f"how-to/{page}.md"))
+    assert [] == [words for words in HOW_TO[page] if words not in said], said
+
+
+def test_every_how_to_is_run() -> None:
+    """Each page with blocks is in the list."""
+    pages = {path.stem for path in (DOCS / "how-to").glob("*.md") if "```bash" in path.read_text("utf-8")}
+    assert pages == set(HOW_TO)

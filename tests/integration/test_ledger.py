@@ -114,9 +114,11 @@ async def test_forgotten_chunks_leave_the_store(ledger: Ledger) -> None:
 
 async def test_a_missing_ledger_or_partition_is_lost_not_new(ledger: Ledger, stack: EmbeddedStack) -> None:
     """Nothing starts from zero by itself."""
-    with pytest.raises(LedgerLost, match="ledger init"):
+    with pytest.raises(LedgerLost, match="more partitions"):
         await ledger.claim(7)
     other = Ledger(stack.endpoints.redis, f"{ledger.keys.prefix}none")
+    with pytest.raises(LedgerLost, match="ledger init"):
+        await other.claim(7)
     with pytest.raises(LedgerLost):
         await other.lease("me", 1_000)
     await other.close()

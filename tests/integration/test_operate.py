@@ -11,9 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from streams.compacted import write_all
 from streams.embedded import EmbeddedStack
+from streams.redis_keys import spec_of
 from streams.simulate import FeedPlan, write_feed
 
 PREFIX = "operate"
@@ -78,6 +80,19 @@ def test_dead_letters_are_listed_shown_and_sent_back(shop: Shop) -> None:
     )
     assert [{"replayed": 1, "selected": 1}] == shop.json("dead-letters", "replay", "--offset", offset)
     shop.until(lambda totals: totals["dead_letter:unknown_market"] == len(listed) + 1)
+
+
+def test_every_key_in_redis_is_described(shop: Shop) -> None:
+    """docs/reference/redis-keys.md knows each key that a worker makes, its type, and whether it expires."""
+    with redis.Redis.from_url(shop.environment["MARKETPULSE_REDIS_URL"]) as client:
+        found = {key.decode().removeprefix(f"{PREFIX}:"): key for key in client.scan_iter(f"{PREFIX}:*")}
+        assert len(found) > 50
+        specs = {name: spec_of(name) for name in found}
+        assert [] == [name for name, spec in specs.items() if spec is None]
+        types = {name: spec.kind for name, spec in specs.items() if spec}
+        assert types == {name: kind for name in found if (kind := client.type(found[name]).decode()) != "none"}
+        expiring = {name.partition(":")[0] for name, key in found.items() if client.ttl(key) > 0}
+    assert {"users", "excerpts"} == expiring
 
 
 def test_a_dead_letter_that_is_not_there_is_said(shop: Shop) -> None:

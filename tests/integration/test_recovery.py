@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 from pydantic import SecretStr
 
@@ -85,9 +85,10 @@ class Job:
 
     def settled(self) -> bool:
         """Everything is counted, published, answered and relayed."""
+        committed = self.reader.committed()  # before the rest: what is committed later is in no step yet
         status = self.reader.snapshot().status
         quiet = not status.open_cells and not status.outbox and status.shifts_answered
-        return self.reader.committed() == self.published and quiet
+        return committed == self.published and quiet
 
     def ends_with(self, code: str) -> str:
         """The reason that the last worker gave for its end with exit code 78."""
@@ -193,6 +194,30 @@ def test_events_after_the_last_step_are_counted_again(job: Job) -> None:
     job.workers(1)
     job.until(job.settled)
     job.check()
+
+
+def test_partitions_that_were_added_are_counted_after_a_rebuild(job: Job) -> None:
+    """Workers end with 78 and say what to do; then every record of every partition counts once."""
+
+    async def add() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=job.settings.kafka)
+        await admin.start()
+        await admin.create_partitions({job.topic: NewPartitions(10)})
+        await admin.close()
+
+    job.workers(1)
+    job.publish(job.feed[:1_000])
+    job.until(job.settled)
+    job.supervisor.stop()
+    asyncio.run(add())
+    job.publish(job.feed[1_000:2_000])
+    job.workers(1)
+    assert "more partitions" in job.ends_with("ledger_lost")
+    job.done("ledger", "rebuild")
+    job.workers(1)
+    job.until(job.settled)
+    verified = job.cli("ledger", "verify")
+    assert 0 == verified.returncode, verified.stdout
 
 
 async def content(settings: Settings) -> dict[bytes, bytes]:

@@ -21,6 +21,7 @@ from strategy.portfolio import load_portfolio
 from streams.compacted import write_all
 from streams.conditions import WatchRules
 from streams.embedded import EmbeddedStack, Endpoints
+from streams.errors import BadInput
 from streams.feed_files import Record, key_of, parse_object
 from streams.publish import publish
 from streams.reader import Reader, Snapshot
@@ -220,13 +221,15 @@ def test_other_rules_would_have_done_otherwise(usual: Counted) -> None:
     )
     found = asyncio.run(what_if(usual.settings, deaf))
     assert not found.same
-    assert (14.0, 1000.0) == found.changed["surge.threshold"]
+    assert (SurgeRule().threshold, 1000.0) == found.changed["surge.threshold"]
     surges = [row for row in found.alerts if row.kind == "surge"]
     assert surges
     assert all(row.in_fact and row.with_rules is None for row in surges)
     assert {"initial", "profile"} == {row.cause for row in found.allocations if row.with_rules}
     keen = asyncio.run(what_if(usual.settings, Rules(surge=SurgeRule(threshold=3.0))))
     assert any(row.in_fact is None for row in keen.alerts)
+    with pytest.raises(BadInput, match="no step"):
+        asyncio.run(what_if(usual.settings, deaf, None, 1))
 
 
 def test_the_command_shows_both_columns(usual: Counted, tmp_path: Path) -> None:
@@ -243,10 +246,10 @@ def test_the_command_shows_both_columns(usual: Counted, tmp_path: Path) -> None:
         return done.stdout
 
     table = asked()
-    assert "surge.threshold: 14.0 -> 1000.0" in table
+    assert f"surge.threshold: {SurgeRule().threshold} -> 1000.0" in table
     assert "some of it would have been otherwise" in table
     found = json.loads(asked("--json"))
-    assert (False, [14.0, 1000.0]) == (found["same"], found["changed"]["surge.threshold"])
+    assert (False, [SurgeRule().threshold, 1000.0]) == (found["same"], found["changed"]["surge.threshold"])
     assert "surge BR" in table
     assert "surge" in {row["kind"] for row in found["alerts"] if row["in_fact"] and not row["with_rules"]}
 

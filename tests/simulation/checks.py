@@ -16,7 +16,7 @@ from tests.simulation.kafka import Kafka
 from tests.simulation.network import Store
 from tests.simulation.oracle import DEAD_LETTERS, DUPLICATES, HOUR_MS, Counts, Recount, counted, users
 
-Promise = tuple[str, bytes, bytes]  # topic, key, value of a record that a published step put in the outbox
+Promise = tuple[str, bytes, bytes]  # topic, key, value of a record that a step or an answer put in the outbox
 
 
 class Checks:
@@ -53,7 +53,9 @@ class Checks:
         self._offsets_grow()
         if name == "publish":
             self._steps_grow(int(args[2]))
-            self.promises += _promised(args[3], self._keys.outbox)
+            self.promises += _promised(msgpack.unpackb(args[3], raw=True)[b"writes"], self._keys.outbox)
+        if name == "allocate":
+            self.promises += _promised(msgpack.unpackb(args[1], raw=True), self._keys.outbox)
         if name != "cut":
             self.balance()
 
@@ -225,8 +227,7 @@ class Checks:
                 self._fail(f"{topic}: not relayed in order")
 
 
-def _promised(payload: bytes, outbox: str) -> list[Promise]:
-    writes = msgpack.unpackb(payload, raw=True)[b"writes"]
+def _promised(writes: list[list[bytes]], outbox: str) -> list[Promise]:
     wanted = [b"XADD", outbox.encode(), b"*", b"topic"]
     return [(write[4].decode(), write[6], write[8]) for write in writes if write[:4] == wanted]
 

@@ -187,6 +187,10 @@ class FakeRedis:
     def _lrange(self, key: bytes, first: bytes, last: bytes) -> list[bytes]:
         return self._value(key, list)[_slice(first, last)]
 
+    def _lindex(self, key: bytes, at: bytes) -> bytes | None:
+        held: list[bytes] = self._value(key, list)
+        return held[int(at)] if -len(held) <= int(at) < len(held) else None
+
     def _rpush(self, key: bytes, *values: bytes) -> int:
         held = self._value(key, list, new=True)
         held.extend(values)
@@ -226,6 +230,9 @@ class FakeRedis:
         assert (b"-", b"+") == (first, last)
         rows = list(self._value(key, Stream).entries.items())[: int(count)]
         return [(b"%d-%d" % entry, fields) for entry, fields in rows]
+
+    def _xlen(self, key: bytes) -> int:
+        return len(self._value(key, Stream).entries)
 
     def _xdel(self, key: bytes, *entries: bytes) -> int:
         held = self._value(key, Stream).entries

@@ -161,6 +161,9 @@ class Side:
     async def _get(self, rng: random.Random) -> Any:
         return await self.ledger.get(f"{PREFIX}:{rng.choice(('text', 'missing', 'hash'))}")
 
+    async def _newest(self, rng: random.Random) -> Any:
+        return await self.ledger.newest(f"{PREFIX}:{rng.choice(('list', 'list', 'missing', 'hash'))}")
+
     async def _check_redis(self, rng: random.Random) -> Any:
         return await self.ledger.check_redis()
 
@@ -189,8 +192,8 @@ class Side:
 CALLS = {name[1:]: weight for name, weight in {
     "_init": 2, "_claim": 8, "_commit": 40, "_lease": 12, "_release_lease": 2, "_cut": 12, "_merge_users": 5,
     "_publish": 12, "_read_outbox": 5, "_trim_outbox": 3, "_count": 1, "_count_users": 2, "_load_state": 1,
-    "_load_buckets": 1, "_workers": 2, "_store_allocation": 3, "_get": 2, "_check_redis": 1, "_remember": 1, "_swap": 2,
-    "_restore": 1,
+    "_load_buckets": 1, "_workers": 2, "_store_allocation": 3, "_get": 2, "_newest": 2, "_check_redis": 1,
+    "_remember": 1, "_swap": 2, "_restore": 1,
 }.items()}  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """One simulated worker: the product's source, scorer, committer and leader, wired as the app and its pump wire them."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +11,8 @@ from models.stub import StubClassifier
 from strategy.portfolio import Market, Plan, Portfolio
 from streams.agents import make_classify, make_commit, make_roll_up
 from streams.aggregate import user_hasher
-from streams.errors import EXIT_RESTART, MarketpulseError
-from streams.leader import Leader
+from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
+from streams.leader import RELAY_S, Leader
 from streams.ledger import Ledger
 from streams.mutes import Mutes
 from streams.profiles import Profiles
@@ -26,6 +27,7 @@ from tests.simulation.kafka import Consumer, Kafka, Outbound
 from tests.simulation.network import Network
 
 PREFIX = "sim"
+ANSWER_S = 1.3
 UNEXPECTED = -1  # an error that is none of the product's
 SETTINGS = Settings(
     prefix=PREFIX,
@@ -116,6 +118,7 @@ class Worker:
             decoded.put,
             lambda _: Consumer(world.kafka, f"{name}-{world.loop.time():.6f}"),
             deps.progress,
+            deps.telemetry,
         )
         self._leader = world.parts.leader(deps, holder)
         committer = world.parts.committer(deps, self._source)
@@ -124,6 +127,8 @@ class Worker:
             self._read,
             self._look,
             self._tick,
+            self._relay,
+            self._answer,
             lambda: classify(Values(decoded)),
             lambda: commit(Values(scored)),
             lambda: make_roll_up(self._leader)(Values(self._ticks)),
@@ -164,6 +169,21 @@ class Worker:
         while not self._stopping:
             await self._ticks.put("tick")
             await asyncio.sleep(SETTINGS.step_seconds)
+
+    async def _relay(self) -> None:
+        while not self._stopping:
+            await self._leader.relay()
+            await asyncio.sleep(RELAY_S)
+
+    async def _answer(self) -> None:
+        """Store an answer now and then, as the reallocator of any worker does: the lease holder relays it."""
+        ledger = self._deps.ledger
+        while not self._stopping:
+            await asyncio.sleep(ANSWER_S)
+            at_ms = self._world.now_ms()
+            answer = ledger.outbox_write(topic_name(PREFIX, "market.allocations"), self.name, b"%d" % at_ms)
+            with contextlib.suppress(Unavailable):
+                await ledger.store_allocation(at_ms, [answer])
 
     async def _end(self) -> None:
         await drain(self._deps.progress, SETTINGS.drain_seconds)

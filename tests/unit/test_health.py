@@ -10,6 +10,7 @@ from streams.errors import OperatorNeeded
 from streams.health import HealthServer, Watchdog
 from streams.progress import Progress
 from streams.settings import Settings, load_settings
+from streams.telemetry import Telemetry
 
 
 def settings(port: int | None) -> Settings:
@@ -19,7 +20,7 @@ def settings(port: int | None) -> Settings:
 
 async def answers(progress: Progress) -> dict[str, int]:
     """The status of each probe."""
-    server = HealthServer(progress, settings(0))
+    server = HealthServer(progress, settings(0), Telemetry())
     await server.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
@@ -59,7 +60,7 @@ async def test_a_port_that_is_taken_is_an_error_for_the_operator() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        server = HealthServer(Progress(), settings(taken.getsockname()[1]))
+        server = HealthServer(Progress(), settings(taken.getsockname()[1]), Telemetry())
         with pytest.raises(OperatorNeeded, match="MARKETPULSE_HEALTH_PORT"):
             await server.start()
         await server.stop()
@@ -67,7 +68,7 @@ async def test_a_port_that_is_taken_is_an_error_for_the_operator() -> None:
 
 async def test_without_a_port_nothing_listens() -> None:
     """Probes are for those who ask for them."""
-    server = HealthServer(Progress(), settings(None))
+    server = HealthServer(Progress(), settings(None), Telemetry())
     await server.start()
     assert server.port is None
     await server.stop()

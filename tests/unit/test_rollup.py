@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.contracts import AlertRecord, Excerpt
+from streams.contracts import AlertRecord, Excerpt, RefusedAnswer
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
 from streams.rollup import CommonState, MarketState, RollUp, StepContext, StepOutcome
@@ -52,6 +52,19 @@ def steps(minutes: list[dict[str, int]], sizes: list[int]) -> list[CutStep]:
 def play(cuts: list[CutStep]) -> tuple[RollUp, list[StepOutcome]]:
     rollup = RollUp(LAYOUT, idle_ms=30_000)
     return rollup, [rollup.decide(step, rollup.take(step), CONTEXT) for step in cuts]
+
+
+def test_what_users_said_is_forgotten_after_eight_days() -> None:
+    """Also where the market itself says nothing new: another one moves stream time."""
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    said = Excerpt(1, "quebrado", "negative", "app", START * 60_000)
+    for day, market, kept in ((0, "BR", 1), (8, "DE", 1), (9, "DE", 0)):
+        minute = START + day * 24 * 60
+        newest = PartitionCut(day, minute * 60_000, day)
+        counts = {f"{market}:{minute}:negative/app": 1}
+        step = CutStep(day + 1, minute * 60_000, counts, {}, {0: newest}, {"BR": [said]} if day == 0 else {})
+        rollup.take(step)
+        assert kept == len(rollup.markets["BR"].excerpts)
 
 
 @settings(max_examples=10, deadline=None)
@@ -134,7 +147,7 @@ def test_a_surge_shows_what_users_said() -> None:
     alert = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app", evidence={"n": 9})
     shown = rollup._with_evidence(alert).evidence
     assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]}.items() <= shown.items()
-    assert {"share": 0.0, "of": 6} == shown["repeated"]
+    assert {"share": 0.0, "of": 5} == shown["repeated"]
     assert ["text"] == shown["words"]
     elsewhere = msgspec.structs.replace(alert, topic="price")
     assert [] == rollup._with_evidence(elsewhere).evidence["excerpts"]
@@ -180,3 +193,17 @@ def test_seq_runs_ahead_of_steps_after_redis_went_back() -> None:
         assert [alert.seq + 40 for alert in one.alerts] == [alert.seq for alert in other.alerts]
         assert [shift.seq + 40 for shift in one.shifts] == [shift.seq for shift in other.shifts]
         assert (one.step, 40, one.metrics) == (other.step, other.journal.ahead, other.metrics)
+
+
+def test_a_refused_answer_is_in_the_journal_and_fires() -> None:
+    """A replay takes it from the step's record; the alert ends with the first step that knows of none."""
+    cuts = steps(feed(1, 40), [10])
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    refused = RefusedAnswer("shift-1-BR", "failed", "u of BR is missing")
+    outcomes = [
+        rollup.decide(cut, rollup.take(cut), replace(CONTEXT, refused=one))
+        for cut, one in zip(cuts, [None, refused, refused, None], strict=True)
+    ]
+    assert [None, refused, refused, None] == [one.journal.refused for one in outcomes]
+    told = [[alert.state for alert in one.alerts if alert.kind == "allocation"] for one in outcomes]
+    assert [[], ["firing"], [], ["resolved"]] == told

@@ -3,11 +3,11 @@
 import msgspec
 
 from streams.conditions import Input
-from streams.contracts import AlertRecord
+from streams.contracts import AlertRecord, RefusedAnswer
 from streams.drift import Drift, Series
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
 from streams.rules import Rules
-from streams.watch import EVERYWHERE, WatchState, watch_input, watch_markets, watch_model
+from streams.watch import EVERYWHERE, WatchState, watch_allocation, watch_input, watch_markets, watch_model
 
 RULES = Rules()
 HOUR = 3_600_000
@@ -84,3 +84,15 @@ def test_a_model_that_is_not_what_it_should_be_is_said() -> None:
         story += said(watch_model(state, problems, drift, of_market, minute, minute * 60_000, RULES.watch))
     assert ["firing", "resolved"] * 3 == [what for *_, what in story]
     assert {("model", EVERYWHERE)} == {(kind, market) for kind, market, _ in story}
+
+
+def test_an_answer_that_is_no_plan_is_said_until_one_succeeds() -> None:
+    """Fires at once, with the shift, the status and why; another refusal changes nothing."""
+    state, first = WatchState(), RefusedAnswer("profile-7", "infeasible", "budget 1 is too small")
+    story = [
+        watch_allocation(state, refused, step, step * 1_000, RULES.watch)
+        for step, refused in enumerate([None, first, RefusedAnswer("shift-8-BR", "failed", "no u"), None, None])
+    ]
+    assert [[], [("allocation", "*", "firing")], [], [("allocation", "*", "resolved")], []] == [*map(said, story)]
+    assert {"shift": "profile-7", "status": "infeasible", "why": "budget 1 is too small"} == story[1][0].evidence
+    assert story[1][0].id == story[3][0].id

@@ -1,0 +1,66 @@
+"""The command `privacy erase`: what is stored of one user, what of it can be erased, and when the rest goes."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streams.cli_progress import Phases
+from streams.country_codes import ALIASES, MARKETS
+from streams.decode import utc
+from streams.errors import BadInput
+from streams.settings import load_settings
+
+privacy_app = typer.Typer(no_args_is_help=True, help="What is stored of one user.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.add_typer(privacy_app, name="privacy")
+
+
+@privacy_app.command("erase")
+def privacy_erase(
+    user: Annotated[str, typer.Option(help="Raw id, as the producer sends it; `-` = read it from standard input.")],
+    market: Annotated[str | None, typer.Option(help="Only what the user said there; default: everywhere.")] = None,
+    cut: Annotated[
+        bool,
+        typer.Option(
+            "--cut", help="Also delete the topics' records up to the user's newest one, older ones of others with them."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it; without, only what would be done is said.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Find what is stored of a user; with --yes erase what can be. Counts do not change.
+
+    Excerpts are taken out of Redis at once by a rebuild: workers start anew (exit code 75). What Kafka holds goes with
+    its retention, or now with --cut. Example: `marketpulse privacy erase --user u7 --market BR`
+    """
+    from streams.privacy import Erase, Erasure
+
+    code = None if market is None else ALIASES.get(market, market)
+    if code is not None and code not in MARKETS:
+        raise BadInput(f"{market} is no market code. Operator action: mend --market.")
+    name = sys.stdin.readline().rstrip("\n") if user == "-" else user
+    if not name:
+        raise BadInput("no user is named. Operator action: give --user ID.")
+    settings = load_settings()
+    with Phases() as say:
+        work = Erase(settings, name, code, say)
+        done = asyncio.run(work.erase(cut)) if yes else Erasure(work.user_hash, asyncio.run(work.find()), False)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(done).decode() + "\n")
+        return
+    table = Table("where", "found", "erased", "the rest is gone by", title=f"User {done.user_hash}")
+    for place in done.places:
+        found = "cannot be told" if place.found is None else str(place.found)
+        left = place.found is None or place.found > place.erased
+        ends = "-" if not left else "never" if place.gone_by is None else utc(place.gone_by)[:16].replace("T", " ")
+        table.add_row(place.where, found, str(place.erased) if yes else "-", ends)
+    table.caption = "workers start anew" if done.rebuilt else "" if yes else "nothing was changed; --yes erases"
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -1,0 +1,250 @@
+"""What is stored of one user, and what of it can be erased: found by raw id, by keyed hash, and by text."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from streams.aggregate import user_hasher
+from streams.checkpoint import unpacked
+from streams.contracts import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, Excerpt
+from streams.country_codes import ALIASES
+from streams.decode import Rejected, decode
+from streams.errors import LedgerLost
+from streams.ledger import Ledger
+from streams.ledger_content import LedgerContent, common_names, market_names
+from streams.recovery.fold import Fold, folded
+from streams.recovery.log_reader import LogReader
+from streams.recovery.rebuild import Rebuild
+from streams.redaction import excerpt
+from streams.rollup import MarketState
+from streams.settings import Settings
+from streams.topics import delete_before, lives_of, topic_name
+
+DAY_MS = 86_400_000
+USERS_LIVE_MS = 17 * DAY_MS
+CUT = ("feedback", "feedback.classified", "feedback.dead-letter")
+"""Topics that can be cut: nothing but a recount reads them once they are counted."""
+EXCERPTS, USERS = "Redis, excerpts", "Redis, distinct users"
+
+Say = Callable[[str, int, int | None], object]
+
+
+class Place(msgspec.Struct):
+    """Records (or excerpts) of the user in one place; times in epoch ms.
+
+    `found` is None where one user cannot be told from others. `gone_by`: when the last of what is left is gone by
+    itself; None = never, or nothing is left.
+    """
+
+    where: str
+    found: int | None
+    erased: int = 0
+    gone_by: int | None = None
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """What was found and done; `user_hash` stands for the user, `rebuilt` says that workers start anew."""
+
+    user_hash: str
+    places: list[Place]
+    rebuilt: bool
+
+
+class _Named(msgspec.Struct):
+    user: Any = None
+    market: Any = None
+    data: Any = None
+
+
+class _Said(msgspec.Struct):
+    excerpts: dict[str, list[Excerpt]] = {}
+
+
+_named, _said = msgspec.json.Decoder(_Named), msgspec.json.Decoder(_Said)
+_excerpts, _alert = msgspec.json.Decoder(list[Excerpt]), msgspec.json.Decoder(AlertRecord)
+_checkpoint = msgspec.json.Decoder(CheckpointRecord)
+
+
+class Erase:
+    """Finds what is stored of one user, and erases of it what can be erased. Every method raises Unavailable.
+
+    Args:
+        settings: which prefix; its key of hashes must be the one that was in force.
+        user: the raw id, as producers send it.
+        market: only what the user said there; None = everywhere.
+        say: hears of progress.
+    """
+
+    def __init__(self, settings: Settings, user: str, market: str | None, say: Say) -> None:
+        self._settings = settings
+        self._user = user
+        self._market = market
+        self._say = say
+        self.user_hash = user_hasher(settings.user_hash_key.get_secret_value().encode()[:64])(user).hex()
+        self._said: set[tuple[str, str]] = set()  # (market, redacted text)
+        self._newest_ms = 0
+        self._ends: dict[str, dict[int, int]] = {}  # topic -> partition -> offset after the user's newest record
+
+    async def find(self) -> list[Place]:
+        """Read everything; nothing is changed."""
+        lives = await lives_of(
+            self._settings.kafka, [self._topic(name) for name in (*CUT, "market.steps", "market.alerts")]
+        )
+        places = [
+            await self._scan("feedback", self._is_by, lives),
+            await self._scan("feedback.classified", self._is_hashed, lives),
+            await self._scan("feedback.dead-letter", self._is_by, lives),
+            await self._scan("market.steps", self._is_quoted, lives),
+            await self._scan("market.alerts", self._is_quoted, lives),
+        ]
+        users = Place(USERS, None, gone_by=self._newest_ms + USERS_LIVE_MS if self._newest_ms else None)
+        return [*places, Place(EXCERPTS, self.forget(await self._held())), users]
+
+    async def erase(self, cut: bool) -> Erasure:
+        """Take the user's excerpts out of Redis; with `cut` also shorten the topics that can be.
+
+        Raises what a rebuild raises; then nothing was changed.
+        """
+        places = await self.find()
+        of = {place.where: place for place in places}
+        rebuilt = bool(of[EXCERPTS].found)
+        if rebuilt:
+            await Rebuild(self._settings, self._say, amend=self.forget).run(lambda plan: True)
+            of[EXCERPTS].erased = (of[EXCERPTS].found or 0) - self.forget(await self._held())
+        if cut:
+            for topic in CUT:
+                await self._cut(topic)
+            for after in await self.find():
+                before = of[after.where]
+                if before.found is not None and before.where in CUT:
+                    before.erased = before.found - (after.found or 0)
+                    before.gone_by = after.gone_by
+        return Erasure(self.user_hash, places, rebuilt)
+
+    def forget(self, fold: Fold) -> int:
+        """Take the user's excerpts out of a ledger's tables, roll-up state and open alerts; how many there were."""
+        gone = 0
+        for name, content in list(fold.strings.items()):
+            kind, _, market = name.partition(":")
+            if kind == "excerpts":
+                rows = _excerpts.decode(content)
+                kept = [one for one in rows if not self._theirs(market, one.text)]
+                gone += len(rows) - len(kept)
+                fold.strings[name] = msgspec.json.encode(kept)
+        state = fold.hashes.get("state", {})
+        for field, content in list(state.items()):
+            kind, _, market = field.decode().partition(":")
+            if kind == "market":
+                one = msgspec.msgpack.decode(content, type=MarketState)
+                held = len(one.excerpts)
+                one.excerpts = [text for text in one.excerpts if not self._theirs(market, text.text)]
+                gone += held - len(one.excerpts)
+                state[field] = msgspec.msgpack.encode(one)
+        for field, content in list(fold.hashes.get("alerts", {}).items()):
+            alert = _alert.decode(content)
+            quoted = alert.evidence.get("excerpts", [])
+            left = [text for text in quoted if not self._theirs(alert.market, text)]
+            if len(left) < len(quoted):
+                gone += len(quoted) - len(left)
+                alert = msgspec.structs.replace(alert, evidence=alert.evidence | {"excerpts": left})
+                fold.hashes["alerts"][field] = msgspec.json.encode(alert)
+        return gone
+
+    # --- the topics ---------------------------------------------------------------------------------------------
+
+    def _topic(self, name: str) -> str:
+        return topic_name(self._settings.prefix, name)
+
+    async def _scan(self, name: str, is_theirs: Callable[[Any], bool], lives: Mapping[str, int | None]) -> Place:
+        found, newest, ends = 0, 0, {}
+        async with LogReader(self._settings.kafka, self._topic(name)) as reader:
+            total, done = sum(end - first for first, end in reader.offsets.values()), 0
+            for partition, (first, end) in reader.offsets.items():
+                async for record in reader.records(first, end, partition):
+                    done += 1
+                    if is_theirs(record):
+                        found += 1
+                        newest = max(newest, record.timestamp)
+                        ends[partition] = record.offset + 1
+                    if done % 1_000 == 0:
+                        self._say(f"reading {name}", done, total)
+        self._ends[name] = ends
+        if name in ("feedback", "feedback.classified"):
+            self._newest_ms = max(self._newest_ms, newest)
+        life = lives[self._topic(name)]
+        return Place(name, found, gone_by=newest + life if found and life is not None else None)
+
+    def _is_by(self, record: Any) -> bool:
+        """A record of `feedback` or a dead letter with the raw id as key or `user`; notes what it says."""
+        try:
+            named = _named.decode(record.value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            named = _Named()
+        inner = named.data if isinstance(named.data, dict) else {}
+        market = str(named.market or inner.get("market"))
+        if self._user not in (named.user, inner.get("user")) and record.key != self._user.encode():
+            return False
+        if self._market not in (None, ALIASES.get(market, market)):
+            return False
+        try:
+            event = decode(record.value, record.timestamp, record.headers)
+            self._said.add((event.market, excerpt(event.text)))
+        except Rejected:
+            pass
+        return True
+
+    def _is_hashed(self, record: Any) -> bool:
+        named = _named.decode(record.value)
+        return bool(named.user == self.user_hash and self._market in (None, named.market))
+
+    def _is_quoted(self, record: Any) -> bool:
+        """A step, a checkpoint or an alert that holds an excerpt of the user."""
+        if record.topic.endswith("market.alerts"):
+            alert = _alert.decode(record.value)
+            return any(self._theirs(alert.market, text) for text in alert.evidence.get("excerpts", []))
+        if record.key != CHECKPOINT_KEY:
+            rows = _said.decode(record.value).excerpts
+            return any(self._theirs(market, one.text) for market, said in rows.items() for one in said)
+        content = _checkpoint.decode(record.value).content
+        return bool(content) and self.forget(folded("", unpacked(content))) > 0
+
+    def _theirs(self, market: str, text: str) -> bool:
+        return (market, text) in self._said
+
+    async def _cut(self, name: str) -> None:
+        """Delete up to the user's newest record; of `feedback` only what is counted and past the horizon of ids."""
+        ends = dict(self._ends[name])
+        if name == "feedback" and ends:
+            ledger = Ledger(self._settings.redis, self._settings.prefix)
+            try:
+                counted = await ledger.positions(sorted(ends))
+            finally:
+                await ledger.close()
+            known_ms = time.time_ns() // 1_000_000 - int(2 * self._settings.dedupe_minutes * 60_000)
+            async with LogReader(self._settings.kafka, self._topic(name)) as reader:
+                for partition, end in ends.items():
+                    ends[partition] = min(end, counted[partition], await reader.offset_at(known_ms, partition))
+        if ends:
+            await delete_before(self._settings.kafka, self._topic(name), ends)
+
+    # --- Redis --------------------------------------------------------------------------------------------------
+
+    async def _held(self) -> Fold:
+        """Excerpts, state and alerts as Redis has them. Raises LedgerLost where there is no ledger."""
+        ledger = Ledger(self._settings.redis, self._settings.prefix)
+        try:
+            if await ledger.standing() is None:
+                raise LedgerLost(
+                    f"Redis holds no ledger under prefix {self._settings.prefix!r}. Operator action: mend "
+                    "MARKETPULSE_PREFIX or MARKETPULSE_REDIS_URL, or `marketpulse ledger rebuild` first."
+                )
+            content = LedgerContent(ledger)
+            wanted = [name for name in common_names() if name[0] in ("state", "alerts", "markets")]
+            found = await content.read(wanted)
+            markets = [row.decode() for entry in found if entry.name == "markets" for row in entry.rows]
+            names = [name for market in markets for name in market_names(market) if name[0].startswith("excerpts:")]
+            return folded("", [*found, *await content.read(names)])
+        finally:
+            await ledger.close()

@@ -1,0 +1,278 @@
+"""Every metric that a process offers to Prometheus, and the hands that count; docs/metrics.md is made from here."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+
+from streams.batches import DecodedBatch
+from streams.contracts import AlertRecord, DeadLetterCode
+from streams.metrics import MarketMetrics
+from streams.rollup import StepOutcome
+from streams.tracing import Traces
+
+Stage = Literal[
+    "decode",
+    "deduplicate",
+    "classify",
+    "shadow",
+    "aggregate",
+    "dead_letters",
+    "classified",
+    "commit",
+    "cut",
+    "decide",
+    "publish",
+    "step",
+    "relay",
+    "allocate",
+]
+Kind = Literal["counter", "gauge", "histogram", "info"]
+Process = Literal["worker", "lease holder", "page"]
+
+ANSWERS = ("ok", "already", "fenced", "rewound", "ahead", "full", "not_held")
+STATUSES = ("optimal", "near_optimal", "within_dead_band", "infeasible", "failed")
+RESULTS = ("event", "duplicate", "dead_letter")
+ALERT_KINDS = ("surge", "drop", "recovery", "no_data", "bad_input", "model", "allocation")
+MOST_MARKETS = 300
+"""Markets with series of their own, in the order of their codes; ISO 3166-1 has 249."""
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+AGES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+SIZES = (1.0, 10.0, 32.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 4000.0)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One metric as PromQL names it; `of`: the process that has it (the lease holder is a worker too)."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+    of: Process = "worker"
+    buckets: tuple[float, ...] = ()
+
+
+# fmt: off
+STAGE = Declared("marketpulse_stage_seconds", "histogram", "seconds",
+    "How long one batch, step or answer took in a stage: " + ", ".join(get_args(Stage)) + ".",
+    ("stage",), buckets=SECONDS)
+BATCH = Declared("marketpulse_batch_records", "histogram", "records", "Records of one partition batch as it was read.",
+    buckets=SIZES)
+AGE = Declared("marketpulse_record_age_seconds", "histogram", "seconds",
+    "Age of a batch's oldest record when the batch was counted: from Kafka's clock to the worker's.", buckets=AGES)
+COUNTED = Declared("marketpulse_records_counted_total", "counter", "records",
+    "Records that this worker's commits have counted, by what they were.", ("result",))
+LETTERS = Declared("marketpulse_dead_letters_total", "counter", "records",
+    "Records that went to the dead letters, by code.", ("code",))
+COMMITS = Declared("marketpulse_commits_total", "counter", "batches",
+    "Batches by the ledger's answer; not_held = given up before the commit, another worker has the partition.",
+    ("answer",))
+ALLOCATIONS = Declared("marketpulse_allocations_total", "counter", "answers",
+    "The allocator's answers that were stored, by status.", ("status",))
+STEPS = Declared("marketpulse_steps_total", "counter", "steps", "Roll-up steps that this worker published.")
+LOADS = Declared("marketpulse_rollup_loads_total", "counter", "loads",
+    "How often this worker loaded the roll-up: it took the lease, or half a step was thrown away.")
+RELAYED = Declared("marketpulse_relayed_records_total", "counter", "records",
+    "Records of the outbox that Kafka has acknowledged.")
+CHANGES = Declared("marketpulse_alert_changes_total", "counter", "changes",
+    "New states of alerts that this worker published.", ("kind", "state"))
+SHIFTS = Declared("marketpulse_shifts_total", "counter", "shifts", "Shifts that this worker published.", ("cause",))
+
+UNAVAILABLE = Declared("marketpulse_unavailable_total", "counter", "tries",
+    "Tries that failed because a server was away or refused for now; each is tried again.", ("server",))
+WAITING = Declared("marketpulse_waiting_seconds", "gauge", "seconds",
+    "How long this worker has been waiting for what it needs; absent while it waits for nothing.", ("what",))
+LAG_RECORDS = Declared("marketpulse_partition_lag_records", "gauge", "records",
+    "Records of a partition of this worker that are not counted yet.", ("partition",))
+LAG_SECONDS = Declared("marketpulse_partition_lag_seconds", "gauge", "seconds",
+    "Age of the newest record read of a partition that is behind; 0 where nothing is behind.", ("partition",))
+OFFSET = Declared("marketpulse_partition_counted_offset", "gauge", "records",
+    "Next offset of a partition that the ledger wants, as this worker last knew it.", ("partition",))
+KNOWN_IDS = Declared("marketpulse_dedupe_ids", "gauge", "ids",
+    "Event ids of a partition that are remembered; at MARKETPULSE_DEDUPE_CAPACITY the oldest go.", ("partition",))
+HORIZON = Declared("marketpulse_dedupe_horizon_seconds", "gauge", "seconds",
+    "Record time over which ids of a partition are remembered: less than asked for where the capacity is reached.",
+    ("partition",))
+IN_FLIGHT = Declared("marketpulse_batches_in_flight", "gauge", "batches", "Batches read and not committed yet.")
+READY = Declared("marketpulse_ready", "gauge", "0 or 1", "What /readyz says.")
+STALLED = Declared("marketpulse_stalled_parts", "gauge", "parts", "What stands still although nothing is waited for.")
+MODEL = Declared("marketpulse_model_info", "info", "", "1, with the model in use and where it runs.",
+    ("id", "sha256", "device", "provider"))
+FELL_BACK = Declared("marketpulse_model_fell_back", "gauge", "0 or 1",
+    "1 where the worker was built for a GPU and runs on the CPU.")
+CACHE = Declared("marketpulse_cache_texts_total", "counter", "texts",
+    "Texts that were asked of the answer cache; absent without one.", ("result",))
+LEASE = Declared("marketpulse_lease_held", "gauge", "0 or 1", "1 on the worker that holds the roll-up lease.")
+
+STEP = Declared("marketpulse_step_number", "gauge", "steps", "Number of the step published last.", of="lease holder")
+PUBLISHED = Declared("marketpulse_step_published_timestamp_seconds", "gauge", "seconds since 1970",
+    "When that was, on Redis's clock.", of="lease holder")
+DELAY = Declared("marketpulse_stream_time_delay_seconds", "gauge", "seconds",
+    "Now minus stream time T: how old the moment is that the metrics describe.", of="lease holder")
+OUTBOX = Declared("marketpulse_outbox_records", "gauge", "records",
+    "Records that wait to be relayed to Kafka, at the last tick.", of="lease holder")
+FIRING = Declared("marketpulse_alerts_firing", "gauge", "alerts", "Alerts that fire now, muted ones too.", ("kind",),
+    of="lease holder")
+MARKETS = Declared("marketpulse_markets", "gauge", "markets", "Markets ever seen.", of="lease holder")
+EXPERIENCE = Declared("marketpulse_market_user_experience_ratio", "gauge", "0 to 1",
+    "u of a market over 24 h.", ("market",), of="lease holder")
+SPEED = Declared("marketpulse_market_expansion_speed_per_day", "gauge", "per day",
+    "r of a market over 24 h; absent while the stream does not cover it.", ("market",), of="lease holder")
+EVENTS = Declared("marketpulse_market_events", "gauge", "events", "n of a market: its events of the last 24 h.",
+    ("market",), of="lease holder")
+
+PAGE_READY = Declared("marketpulse_page_ready", "gauge", "0 or 1", "1 while the page can read Redis.", of="page")
+PAGE_VIEWS = Declared("marketpulse_page_views_total", "counter", "views",
+    "Views that the page has made of the tables: one for each step that it saw.", of="page")
+# fmt: on
+
+DECLARED = tuple(one for one in list(globals().values()) if isinstance(one, Declared))
+
+
+@dataclass
+class Held:
+    """What only the lease holder knows, at its last step; `until_ms` (epoch) = when the lease runs out."""
+
+    until_ms: int = 0
+    step: int = 0
+    published_ms: int | None = None
+    stream_ms: int | None = None
+    outbox: int = 0
+    metrics: dict[str, MarketMetrics] = field(default_factory=dict)
+    firing: dict[str, str] = field(default_factory=dict)  # alert id -> kind
+
+
+class Telemetry:
+    """The instruments of one process. All is counted by batch, step or answer, never by event.
+
+    What can be read at a scrape is read then: see `streams.scrape`.
+    """
+
+    def __init__(self, traces: Traces | None = None) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
+        self.registry = CollectorRegistry()
+        self.held = Held()
+        self.traces = traces or Traces()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        stages = self._histogram(STAGE)
+        self._stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
+        self._batch = self._histogram(BATCH)
+        self._age = self._histogram(AGE)
+        self._counted = self._counter(COUNTED, RESULTS)
+        self._letters = self._counter(LETTERS, get_args(DeadLetterCode))
+        self._commits = self._counter(COMMITS, ANSWERS)
+        self._allocations = self._counter(ALLOCATIONS, STATUSES)
+        self._steps = self._counter(STEPS)
+        self._loads = self._counter(LOADS)
+        self._relayed = self._counter(RELAYED)
+        self._changes = self._counter(CHANGES)
+        self._shifts = self._counter(SHIFTS, ("initial", "shift", "profile"))
+
+    def _histogram(self, one: Declared) -> Histogram:
+        return Histogram(one.name, one.meaning, one.labels, buckets=one.buckets, registry=self.registry)
+
+    def _counter(self, one: Declared, values: Iterable[str] = ()) -> Counter:
+        """A counter; the label values that are known are there from the start, so that a first rise is seen as one."""
+        made = Counter(one.name, one.meaning, one.labels, registry=self.registry)
+        for value in values:
+            made.labels(value)
+        return made
+
+    # --- the source's side --------------------------------------------------------------------------------------
+
+    def stage(self, name: Stage) -> AbstractContextManager[object]:
+        """Times what is done inside, also where it fails; a span where there are traces."""
+        if not self.traces.on:
+            return self._stages[name].time()
+        both = ExitStack()
+        both.enter_context(self.traces.stage(name))
+        both.enter_context(self._stages[name].time())
+        return both
+
+    def read(self, records: int) -> None:
+        """A partition batch was read."""
+        self._batch.observe(records)
+
+    def answered(self, answer: str) -> None:
+        """The ledger's answer to one batch."""
+        self._commits.labels(answer.lower()).inc()
+
+    def counted(self, batch: DecodedBatch, now_ms: int) -> None:
+        """The ledger has counted a batch."""
+        self._counted.labels("event").inc(len(batch.events))
+        self._counted.labels("duplicate").inc(batch.duplicates)
+        self._counted.labels("dead_letter").inc(len(batch.dead_letters))
+        for letter in batch.dead_letters:
+            self._letters.labels(letter.code).inc()
+        self._age.observe(max(0, now_ms - batch.first_record_ms) / 1_000)
+
+    def refused_profiles(self, count: int) -> None:
+        """So many profiles went to the dead letters."""
+        self._letters.labels("bad_profile").inc(count)
+
+    def allocated(self, status: str) -> None:
+        """An answer of the allocator was stored."""
+        self._allocations.labels(status).inc()
+
+    # --- the lease holder's side --------------------------------------------------------------------------------
+
+    def lease(self, until_ms: int) -> None:
+        """The lease is held until then; 0 = another worker has it."""
+        if until_ms == 0:
+            self.held = Held()
+        self.held.until_ms = until_ms
+
+    def loaded(self, alerts: Iterable[AlertRecord]) -> None:
+        """The roll-up was loaded: the alerts as the last published step left them."""
+        self.held = Held(until_ms=self.held.until_ms)
+        self._loads.inc()
+        self.alerts_are(alerts)
+
+    def published(self, outcome: StepOutcome, at_ms: int, seconds: float) -> None:
+        """A step was published, at a time of Redis's clock in epoch ms; how long it took since it was cut."""
+        held = self.held
+        held.step, held.published_ms, held.stream_ms = outcome.step, at_ms, outcome.stream_time_ms
+        held.metrics = outcome.metrics
+        self._steps.inc()
+        self._stages["step"].observe(seconds)
+        self.alerts_are(outcome.alerts)
+        for alert in outcome.alerts:
+            self._changes.labels(alert.kind, alert.state).inc()
+        for shift in outcome.shifts:
+            self._shifts.labels(shift.cause).inc()
+
+    def alerts_are(self, alerts: Iterable[AlertRecord]) -> None:
+        """Newest states of some alerts: what fires is kept in mind."""
+        for alert in alerts:
+            self.held.firing.pop(alert.id, None)
+            if alert.state == "firing":
+                self.held.firing[alert.id] = alert.kind
+
+    def outbox(self, records: int) -> None:
+        """So many records wait in the outbox."""
+        self.held.outbox = records
+
+    def relayed(self, records: int) -> None:
+        """Kafka has acknowledged so many records of the outbox."""
+        self._relayed.inc(records)
+
+
+def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """All metrics of a process and their content type, in the format that `Accept` asks for."""
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type

@@ -1,0 +1,151 @@
+"""`privacy erase` on a real Kafka and Redis, beside a running worker: what goes, what stays, exact counts."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.compacted import read_all
+from streams.embedded import EmbeddedStack
+from streams.feed_files import Record
+from streams.topics import DAY_MS, lives_of, topic_name
+from tests.integration.test_recovery import Job
+
+pytestmark = pytest.mark.timeout(200)
+
+USER, OTHER = "anna-7", "bert-8"
+
+
+def event(number: int, user: str, text: str, market: str = "BR", age_s: int = 0) -> Record:
+    """A record as a producer sends it."""
+    content = {
+        "id": f"p-{number}", "market": market, "text": text, "user": user,
+        "occurred_at": time.time_ns() // 1_000_000 - 1_000 * age_s,
+    }  # fmt: skip
+    return Record(user.encode(), json.dumps(content).encode())
+
+
+@pytest.fixture
+def job(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Job]:
+    """A worker that has counted two users, one of them also with a dead letter."""
+    one = Job(stack, prefix, tmp_path)
+    one.workers(1)
+    try:
+        one.publish([event(at, USER, f"meu segredo {at}") for at in range(3)])
+        one.until(one.settled)  # a step keeps three excerpts a market
+        one.publish([event(10 + at, OTHER, f"outra coisa {at}") for at in range(3)])
+        one.publish([event(20, USER, "nowhere", market="Brazil"), event(21, USER, "im Ausland", market="DE")])
+        one.until(one.settled)
+        yield one
+    finally:
+        one.supervisor.stop()
+        one.reader.close()
+
+
+def erase(job: Job, *arguments: str) -> dict[str, Any]:
+    """The report, with places by name."""
+    run = job.cli("privacy", "erase", "--user", USER, "--json", *arguments)
+    assert 0 == run.returncode, run.stderr
+    assert USER not in run.stdout
+    report: dict[str, Any] = json.loads(run.stdout)
+    return report | {"places": {place["where"]: place for place in report["places"]}}
+
+
+def quoted(job: Job, market: str = "BR") -> set[str]:
+    """Excerpts that readers see."""
+    return {one.text for one in job.reader.excerpts(market)}
+
+
+def counted(job: Job) -> dict[str, int]:
+    """Totals without latencies."""
+    totals = job.reader.snapshot().status.totals
+    return {name: n for name, n in totals.items() if not name.startswith("latency")}
+
+
+def test_a_dry_run_finds_everything_and_changes_nothing(job: Job) -> None:
+    """Raw records, hashed ones, dead letters, steps, excerpts; each with the day by which it is gone."""
+    before = counted(job), quoted(job)
+    report = erase(job)
+    found = {where: place["found"] for where, place in report["places"].items()}
+    assert (5, 4, 1, 0) == tuple(
+        found[name] for name in ("feedback", "feedback.classified", "feedback.dead-letter", "market.alerts")
+    )
+    assert found["market.steps"] >= 1
+    assert found["Redis, excerpts"] >= 8  # the table and the roll-up's own
+    assert found["Redis, distinct users"] is None
+    days = (report["places"]["feedback"]["gone_by"] - time.time() * 1000) / DAY_MS
+    assert 16 == pytest.approx(days, abs=0.1)
+    assert not report["rebuilt"]
+    assert before == (counted(job), quoted(job))
+
+
+def test_one_market_alone(job: Job) -> None:
+    """What the user said elsewhere is not looked at."""
+    found = {where: place["found"] for where, place in erase(job, "--market", "DE")["places"].items()}
+    assert (1, 1, 0) == tuple(found[name] for name in ("feedback", "feedback.classified", "feedback.dead-letter"))
+
+
+def test_excerpts_go_for_good_and_counts_stay(job: Job) -> None:
+    """The running worker starts anew with a memory that no longer holds them; journal and topics still agree."""
+    before = counted(job)
+    assert any("segredo" in text for text in quoted(job))
+    report = erase(job, "--yes")
+    excerpts = report["places"]["Redis, excerpts"]
+    assert report["rebuilt"]
+    assert excerpts["found"] == excerpts["erased"]
+    job.publish([event(30, OTHER, "depois")])
+    job.until(lambda: job.settled() and "depois" in quoted(job))
+    assert {"outra coisa 0", "outra coisa 1", "outra coisa 2", "depois"} >= quoted(job)
+    assert before | {"accepted": before["accepted"] + 1} == counted(job)
+    verified = job.cli("ledger", "verify", "--json")
+    assert (0, []) == (verified.returncode, json.loads(verified.stdout)["left_out"]), verified.stdout
+    assert 0 == job.cli("replay").returncode
+    assert 0 == erase(job)["places"]["Redis, excerpts"]["found"]
+
+
+def test_topics_can_be_cut_where_their_records_are_counted(job: Job) -> None:
+    """Hashed records and dead letters go at once; young feedback stays for the horizon of event ids."""
+    before = counted(job)
+    places = erase(job, "--yes", "--cut")["places"]
+    assert [(4, 4), (1, 1), (5, 0)] == [
+        (places[name]["found"], places[name]["erased"])
+        for name in ("feedback.classified", "feedback.dead-letter", "feedback")
+    ]
+    topic = topic_name(job.settings.prefix, "feedback.dead-letter")
+    assert [] == asyncio.run(read_all(job.settings.kafka, topic))
+    job.publish([event(40, OTHER, "weiter", market="DE")])
+    job.until(job.settled)
+    assert before | {"accepted": before["accepted"] + 1} == counted(job)
+    assert 0 == job.cli("ledger", "verify").returncode
+
+
+def test_feedback_past_the_horizon_is_cut_and_counting_goes_on(job: Job) -> None:
+    """Without a horizon the user's newest record and all before it are gone; nothing is counted again."""
+    job.supervisor.stop()
+    job.environment["MARKETPULSE_DEDUPE_MINUTES"] = "0"
+    before = counted(job)
+    feedback = erase(job, "--yes", "--cut")["places"]["feedback"]
+    assert (5, 5) == (feedback["found"], feedback["erased"])
+    job.workers(1)
+    job.publish([event(50, USER, "noch einmal", market="DE"), event(51, OTHER, "weiter", market="DE")])
+    job.until(job.settled)
+    assert before | {"accepted": before["accepted"] + 2} == counted(job)
+    assert 0 == job.cli("ledger", "verify").returncode
+
+
+def test_a_user_nobody_knows_and_a_market_that_is_none(job: Job) -> None:
+    """Nothing found is an answer; a wrong market is bad input."""
+    run = job.cli("privacy", "erase", "--user", "nobody", "--yes")
+    assert (0, True) == (run.returncode, "feedback" in run.stdout)
+    assert 2 == job.cli("privacy", "erase", "--user", USER, "--market", "XX").returncode
+
+
+def test_every_topic_with_texts_or_users_forgets(job: Job) -> None:
+    """As the broker has it: no record stays for longer than its retention and one day."""
+    names = ("feedback", "feedback.classified", "feedback.dead-letter", "market.steps", "market.alerts", "market.mutes")
+    lives = asyncio.run(lives_of(job.settings.kafka, [topic_name(job.settings.prefix, name) for name in names]))
+    assert [16, 16, 16, 17, 91, None] == [None if life is None else life // DAY_MS for life in lives.values()]

@@ -1,0 +1,146 @@
+"""From a shift to its answer on the topic, and what is said of an answer that is no plan; real Kafka and Redis."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from pydantic import SecretStr
+
+from strategy.portfolio import load_portfolio
+from streams.compacted import write_all
+from streams.contracts import AlertRecord, AllocationRecord
+from streams.embedded import EmbeddedStack
+from streams.feed_files import Record, key_of, parse_object
+from streams.profiles import PLAN_KEY
+from streams.publish import publish
+from streams.reader import Reader
+from streams.recovery.log_reader import LogReader
+from streams.recovery.replay_report import replay_journal
+from streams.run import set_up, worker_environment
+from streams.settings import Settings, load_settings
+from streams.simulate import FeedPlan, generate
+from streams.supervisor import Supervisor
+from streams.topics import topic_name
+
+pytestmark = pytest.mark.timeout(150)
+
+PLAN = FeedPlan(seed=6, events=2_000, end_ms=time.time_ns() // 1_000_000)
+
+
+class Company:
+    """A counted feed with its first allocation; one worker at a time, started with settings of its own."""
+
+    def __init__(self, stack: EmbeddedStack, folder: Path) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._prefix = f"t{uuid.uuid4().hex[:12]}"
+        self._lives = 0
+        self._supervisor: Supervisor | None = None
+        self.reader = Reader(stack.endpoints.redis, self._prefix)
+        self.settings = self._settings(step_seconds=0.3, idle_step_seconds=0.5)
+        asyncio.run(set_up(stack.endpoints, self._prefix, 2))
+        feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(PLAN)]
+        asyncio.run(publish(stack.endpoints.kafka, self._topic("feedback"), feed))
+        self.start()
+        self.until(lambda: self.reader.snapshot().allocation)
+
+    def _settings(self, **changes: object) -> Settings:
+        given = load_settings(prefix=self._prefix, model="stub", dedupe_minutes=60.0, **changes)
+        servers = self._stack.endpoints
+        return given.model_copy(update={"kafka": servers.kafka, "redis_url": SecretStr(servers.redis)})
+
+    def start(self, **changes: object) -> None:
+        """A worker in place of the one that runs."""
+        self.stop()
+        self._lives += 1
+        settings = self._settings(**changes) if changes else self.settings
+        environment = worker_environment(settings, self._stack.endpoints)
+        self._supervisor = Supervisor(1, environment, self._folder / str(self._lives), lambda _: None)
+        self._supervisor.start()
+
+    def stop(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.stop()
+
+    def budget(self, budget: float) -> None:
+        """An operator changes the budget: a shift."""
+        plan = msgspec.structs.replace(load_portfolio(None).plan, budget=budget)
+        rows = [(PLAN_KEY, msgspec.json.encode(plan))]
+        asyncio.run(write_all(self.settings.kafka, self._topic("market.profiles"), rows))
+
+    def told(self) -> list[AlertRecord]:
+        """The states of the allocation alert on the topic, as they came."""
+        values = asyncio.run(self._values("market.alerts"))
+        alerts = [msgspec.json.decode(value, type=AlertRecord) for value in values]
+        return [alert for alert in alerts if alert.kind == "allocation"]
+
+    def answers(self) -> list[AllocationRecord]:
+        """What stands on the topic."""
+        values = asyncio.run(self._values("market.allocations"))
+        return [msgspec.json.decode(value, type=AllocationRecord) for value in values]
+
+    async def _values(self, name: str) -> list[bytes]:
+        async with LogReader(self.settings.kafka, self._topic(name)) as reader:
+            return [record.value async for record in reader.records(*reader.offsets[0])]
+
+    def until(self, reached: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 60
+        while not reached():
+            assert self._supervisor is not None
+            self._supervisor.watch()
+            assert time.monotonic() < deadline, "not reached in time"
+            time.sleep(0.1)
+
+    def settled(self) -> bool:
+        status = self.reader.snapshot().status
+        return status.shifts_answered and not status.open_cells and not status.outbox
+
+    def _topic(self, name: str) -> str:
+        return topic_name(self._prefix, name)
+
+
+@pytest.fixture
+def company(stack: EmbeddedStack, tmp_path: Path) -> Iterator[Company]:
+    """A company whose markets have their first allocation."""
+    one = Company(stack, tmp_path)
+    yield one
+    one.stop()
+    one.reader.close()
+
+
+def test_an_infeasible_answer_fires_until_a_mended_profile_is_answered(company: Company) -> None:
+    """The alert names shift and reason, outlives its worker, ends with the next plan; a replay says the same."""
+    in_force = company.reader.snapshot().allocation
+    company.budget(1.0)
+    company.until(lambda: [one.state for one in company.told()] == ["firing"])
+    [fired] = company.told()
+    [answer] = [one for one in company.reader.allocations() if one.status == "infeasible"]
+    assert {"shift": answer.id.removeprefix("allocation-"), "status": "infeasible", "why": answer.why} == fired.evidence
+    assert in_force == company.reader.snapshot().allocation
+    step = company.reader.snapshot().status.step
+    company.start()
+    company.until(lambda: company.reader.snapshot().status.step > step)
+    company.budget(1_500.0)
+    company.until(lambda: len(company.told()) > 1)
+    assert [(fired.id, "firing"), (fired.id, "resolved")] == [(one.id, one.state) for one in company.told()]
+    company.until(company.settled)
+    company.stop()
+    report = asyncio.run(replay_journal(company.settings, compare=True))
+    status = company.reader.snapshot().status
+    assert (status.digest, []) == (report.sha256, report.differences)
+    assert fired.id in [one["id"] for one in report.alerts]
+
+
+def test_an_answer_does_not_wait_for_the_next_step(company: Company) -> None:
+    """With half a minute between two ticks it stands on its topic while the newest step is still the shift's own."""
+    company.until(company.settled)
+    company.stop()
+    company.budget(1_500.0)
+    company.start(step_seconds=30.0, idle_step_seconds=1.0, lease_seconds=60.0)
+    company.until(lambda: any(one.cause == "profile" for one in company.answers()))
+    [answer] = [one for one in company.answers() if one.cause == "profile"]
+    assert answer.seq == company.reader.snapshot().status.step

@@ -1,0 +1,42 @@
+"""What an answer of the allocator says when it is no plan."""
+
+import msgspec
+
+from strategy.portfolio import Portfolio, load_portfolio
+from streams.answer import answer_of, refused_of
+from streams.contracts import AllocationRecord, RefusedAnswer, ShiftRecord, encode
+
+PORTFOLIO = load_portfolio(None)
+U = dict.fromkeys(PORTFOLIO.markets, 0.6)
+SHIFT = ShiftRecord("profile-9", 9, "profile", None, 1_000, U, dict.fromkeys(U, 0.02))
+
+
+def with_budget(budget: float) -> Portfolio:
+    return Portfolio(msgspec.structs.replace(PORTFOLIO.plan, budget=budget), PORTFOLIO.markets)
+
+
+def first() -> AllocationRecord:
+    return answer_of(SHIFT, PORTFOLIO, None)
+
+
+def test_a_plan_refuses_nothing_nor_does_one_that_moves_too_little() -> None:
+    """Adopted, then within the dead-band."""
+    again = answer_of(SHIFT, PORTFOLIO, first())
+    assert [("optimal", None), ("within_dead_band", None)] == [
+        (one.status, refused_of(encode(one))) for one in (first(), again)
+    ]
+
+
+def test_an_infeasible_answer_names_its_shift_and_why() -> None:
+    """A budget below what the change limits leave room for."""
+    answer = answer_of(SHIFT, with_budget(1.0), first())
+    assert RefusedAnswer("profile-9", "infeasible", answer.why) == refused_of(encode(answer))
+    assert "budget" in answer.why
+
+
+def test_an_allocator_that_fails_says_so() -> None:
+    """A metric that is no number: the plans of before stay."""
+    broken = msgspec.structs.replace(SHIFT, u=U | {"BR": float("nan")})
+    refused = refused_of(encode(answer_of(broken, PORTFOLIO, first())))
+    assert refused is not None
+    assert ("profile-9", "failed") == (refused.shift, refused.status)

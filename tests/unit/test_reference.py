@@ -1,0 +1,70 @@
+"""The generated pages are those of the code, and leave nothing out."""
+
+import inspect
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from streams.command_documents import every_command, said
+from streams.contracts import DeadLetterCode
+from streams.ledger import Keys
+from streams.ledger_content import common_names, market_names
+from streams.redis_keys import KEYS, spec_of
+from streams.reference_documents import ALERTS, DEAD_LETTERS, alert_kinds, documents
+from streams.tables import TableKeys
+
+DOCS = Path(__file__).parents[2] / "docs"
+COMMANDS = list(every_command())
+
+
+@pytest.mark.parametrize("name", documents())
+def test_the_page_is_up_to_date(name: str) -> None:
+    """`make reference` changes nothing."""
+    assert documents()[name] == (DOCS / name).read_text("utf-8")
+
+
+def test_every_page_of_reference_is_generated() -> None:
+    """Nothing else lies in its folder."""
+    assert {path.name for path in (DOCS / "reference").iterdir()} == {
+        name.removeprefix("reference/") for name in documents() if name.startswith("reference/")
+    }
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_every_command_says_what_it_does(name: str, command: object) -> None:
+    """A sentence, an example that begins with the command itself, and a word on every option."""
+    text, examples = said(command)
+    assert text.endswith((".", "?"))
+    assert any(f"marketpulse {name}" in example for example in examples), examples
+    assert [] == [one.name for one in command.params if not one.help]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("names", [Keys, TableKeys])
+def test_every_key_that_the_code_names_is_described(names: type[Keys] | type[TableKeys]) -> None:
+    """Plain names and families alike."""
+    keys = names("p")
+    found = [value for name, value in vars(keys).items() if name != "prefix"]
+    for name, method in inspect.getmembers(keys, inspect.ismethod):
+        if not name.startswith("_"):
+            found.append(method(*[1] * len(inspect.signature(method).parameters)))
+    assert len(found) > 10
+    assert [] == [name for name in found if spec_of(name.removeprefix("p:")) is None]
+
+
+def test_every_key_of_a_checkpoint_is_described() -> None:
+    """With the same type."""
+    names = [*common_names(), *market_names("BR")]
+    assert dict(names) == {name: spec.kind for name, _ in names if (spec := spec_of(name)) is not None}
+
+
+def test_a_key_is_of_one_family() -> None:
+    """No pattern takes another's keys."""
+    examples = [pattern.replace("<", "").replace(">", "") for pattern in KEYS]
+    assert [1] * len(KEYS) == [sum(spec.matches(name) for spec in KEYS.values()) for name in examples]
+
+
+def test_every_code_and_kind_has_its_meaning() -> None:
+    """Dead letters and alerts, and none that does not exist."""
+    assert set(get_args(DeadLetterCode)) == set(DEAD_LETTERS)
+    assert set(alert_kinds()) == set(ALERTS)

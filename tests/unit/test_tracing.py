@@ -1,0 +1,145 @@
+"""Spans: a batch goes on from its records' traceparent, stages are its children; nothing without a tracer."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from models.stub import StubClassifier
+from streams.batches import ScoredBatch
+from streams.dedupe import SeenIds
+from streams.ledger_types import Claim
+from streams.settings import Settings
+from streams.source import Assigned, decode_records
+from streams.telemetry import Telemetry
+from streams.tracing import Traces
+from streams.windows import CellLayout
+from streams.worker import Committer, Deps, Scorer
+
+trace_sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs the extra otel: make setup installs it")
+export = pytest.importorskip("opentelemetry.sdk.trace.export")
+in_memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+
+TRACE, OTHER = "0af7651916cd43dd8448eb211c80319c", "1af7651916cd43dd8448eb211c80319c"
+SPAN = "b7ad6b7169203331"
+NOW_MS = 1_790_000_000_000
+
+
+class Recorded:
+    """Traces that end in memory."""
+
+    def __init__(self) -> None:
+        self._exporter = in_memory.InMemorySpanExporter()
+        provider = trace_sdk.TracerProvider()
+        provider.add_span_processor(export.SimpleSpanProcessor(self._exporter))
+        self.traces = Traces(provider.get_tracer("test"))
+
+    @property
+    def spans(self) -> dict[str, Any]:
+        """Ended spans by name."""
+        return {one.name.removeprefix("marketpulse."): one for one in self._exporter.get_finished_spans()}
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    """Spans of one test."""
+    return Recorded()
+
+
+def record(offset: int, *headers: tuple[str, bytes]) -> Any:
+    """A Kafka record with one event."""
+    event = b'{"id":"e%d","market":"BR","text":"bom","occurred_at":%d}' % (offset, NOW_MS)
+    return SimpleNamespace(partition=0, offset=offset, key=b"", value=event, headers=headers, timestamp=NOW_MS)
+
+
+def traced(trace: str) -> tuple[str, bytes]:
+    """The header that a producer sets."""
+    return "traceparent", f"00-{trace}-{SPAN}-01".encode()
+
+
+class Source:
+    """Stands for the source: holds every claim."""
+
+    records_per_batch = 100
+
+    def holds(self, _: object) -> bool:
+        return True
+
+    def committed(self, _: object) -> None:
+        pass
+
+    async def commit_hint(self, _: object) -> None:
+        pass
+
+
+class Ledger:
+    """Stands for the ledger: takes every batch."""
+
+    async def commit(self, *_: object) -> tuple[str, str]:
+        return "OK", ""
+
+
+async def work(telemetry: Telemetry, *records: Any) -> ScoredBatch:
+    """Decode, classify and commit one batch."""
+    claim = Claim(0, 1, "g", 0, None, None, [])
+    batch = decode_records(Assigned(claim, 0, SeenIds(60_000, 1_000), False), list(records), telemetry)
+    classifier = StubClassifier()
+    layout = CellLayout(classifier.info.topics, classifier.info.sentiments, ())
+    deps = Deps(
+        Settings(classified=False), Ledger(), None, classifier, None, None, layout, lambda _: b"",  # type: ignore[arg-type]
+        telemetry=telemetry,
+    )  # fmt: skip
+    scored = await Scorer(deps, Source()).score(batch)  # type: ignore[arg-type]
+    await Committer(deps, Source()).commit(scored)  # type: ignore[arg-type]
+    return scored
+
+
+async def test_a_batch_goes_on_from_the_producers_trace(recorded: Recorded) -> None:
+    """One traceparent: the batch's span is its child, and each stage is a child of the batch's."""
+    await work(Telemetry(recorded.traces), record(0, traced(TRACE)), record(1, traced(TRACE)))
+    spans = recorded.spans
+    batch = spans.pop("batch")
+    assert (int(TRACE, 16), int(SPAN, 16)) == (batch.parent.trace_id, batch.parent.span_id)
+    assert (0, 0, 2) == tuple(batch.attributes[f"marketpulse.{name}"] for name in ("partition", "start", "end"))
+    assert {"decode", "deduplicate", "classify", "aggregate", "commit"} == spans.keys()
+    assert {(batch.context.trace_id, batch.context.span_id)} == {
+        (one.parent.trace_id, one.parent.span_id) for one in spans.values()
+    }
+
+
+async def test_a_batch_of_several_traces_is_linked_with_each(recorded: Recorded) -> None:
+    """It can be the child of none; what does not parse is passed over."""
+    broken = ("traceparent", b"\xff\x00")
+    await work(
+        Telemetry(recorded.traces), record(0, traced(TRACE)), record(1, traced(OTHER)), record(2, broken), record(3)
+    )
+    batch = recorded.spans["batch"]
+    assert batch.parent is None
+    assert [TRACE, OTHER] == [f"{link.context.trace_id:032x}" for link in batch.links]
+
+
+async def test_records_without_a_trace_begin_one(recorded: Recorded) -> None:
+    """Most producers know nothing of traces."""
+    await work(Telemetry(recorded.traces), record(0))
+    assert (None, 0) == (recorded.spans["batch"].parent, len(recorded.spans["batch"].links))
+
+
+async def test_a_step_is_a_trace_of_its_own(recorded: Recorded) -> None:
+    """Its stages are its children; a stage outside of any span makes none."""
+    telemetry = Telemetry(recorded.traces)
+    with telemetry.stage("cut"):
+        pass
+    with recorded.traces.step(7), telemetry.stage("publish"):
+        pass
+    spans = recorded.spans
+    assert {"step", "publish"} == spans.keys()
+    assert (7, spans["step"].context.span_id) == (
+        spans["step"].attributes["marketpulse.step"],
+        spans["publish"].parent.span_id,
+    )
+
+
+async def test_without_a_tracer_nothing_happens() -> None:
+    """The batch carries no span, and its work is the same."""
+    scored = await work(Telemetry(), record(0, traced(TRACE)))
+    assert (None, 1) == (scored.batch.span, len(scored.batch.events))
