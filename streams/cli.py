@@ -375,7 +375,10 @@ def bench_allocate(
 
 
 @bench_app.command("reallocate")
-def bench_reallocate(rounds: Annotated[int, typer.Option(min=3)] = 60, as_json: Json = False) -> None:
+def bench_reallocate(
+    rounds: Annotated[int, typer.Option(min=3, help="Shifts that are answered, one after the other.")] = 60,
+    as_json: Json = False,
+) -> None:
     """From a shift's step to its allocation on the topic, through an embedded Kafka and Redis with one worker.
 
     Example: `marketpulse bench reallocate --rounds 100 --json`
