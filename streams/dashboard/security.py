@@ -22,6 +22,7 @@ FAILURES = 5
 FAILURES_WITHIN_S = 60.0
 ADDRESSES = 1_000
 OPEN = ("/login", "/healthz", "/metrics")
+"""What needs no token: nothing of any market is in it."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
