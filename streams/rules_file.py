@@ -48,6 +48,7 @@ KEYS: dict[str, dict[str, Key]] = {
     "surge": {
         "threshold": Key("surge.threshold", 1, 1000),
         "odds_ratio": Key("surge.odds_ratio", 1.05, 20),
+        "large_odds_ratio": Key("surge.large_odds_ratio", 1.05, 100),
         "drift_sd": Key("surge.drift_sd", 0, 2),
         "drift": _time("surge.drift_minutes", MINUTE),
         "follow": Key("surge.follow", 0, 1),

@@ -7,9 +7,10 @@ The share is modelled as it truly is. With q the true share and z its logit,
     LLR = [x ln(p1/p0) + (n - x) ln((1 - p1)/(1 - p0))]/(1 + (n - 1) rho),  S = max(0, S + LLR)
 
 (Page 1954; the correction for over-dispersion is the design effect of clusters of n). p1 is what a surge would show:
-the level at which S was last 0, and the odds times `odds_ratio`. p0 leans on that level too, so that a surge is not
-learned while it is being judged, and follows the tracked one by `follow`. The level is tracked by a Kalman filter on
-the score, so that a busy market's level moves in minutes and a quiet one's in hours.
+the level at which S was last 0, and the odds times `odds_ratio`. A second S looks for `large_odds_ratio`, since the
+first would need many events for a plain outage; the larger of the two counts. p0 leans on that level too, so that a
+surge is not learned while it is being judged, and follows the tracked one by `follow`. The level is tracked by a Kalman
+filter on the score, so that a busy market's level moves in minutes and a quiet one's in hours.
 """
 
 import math
@@ -22,6 +23,7 @@ HOUR_MS = 3_600_000
 LARGEST_RHO = 0.05
 LARGEST_MOVE = 0.5  # of the level within one minute, in logits
 FIRST_VARIANCE = 0.3  # of the level of a series that is not known yet, in squared logits
+MOST_FALSE = 0.8  # of what is usually answered negative: the share of it that can be false
 LEAST_SHARE, MOST_SHARE = 0.02, 0.9  # of true negatives that a season is believed to have
 RESIDUALS_KEPT = 0.999  # per minute
 STARTS_KEPT = 24
@@ -32,13 +34,15 @@ class SurgeRule(msgspec.Struct, frozen=True):
     """When the share of negatives is a surge.
 
     `threshold` in nats; a surge is resolved at `resolve_at` of it. `odds_ratio`: how much worse the odds of a true
-    negative are in a surge. `drift_sd` (logits) and `drift_minutes`: how the usual level wanders. `follow`, in [0, 1]:
-    how much of the tracked level enters p0 while S is above 0. `season_events`: what an hour of day leans on the whole
-    day with; `season_minutes`: half-life of the season. A surge that lasts `adopt_minutes` is usual from then on.
+    negative are in a surge, `large_odds_ratio` in a large one. `drift_sd` (logits) and `drift_minutes`: how the usual
+    level wanders. `follow`, in [0, 1]: how much of the tracked level enters p0 while S is above 0. `season_events`:
+    what an hour of day leans on the whole day with; `season_minutes`: half-life of the season. A surge that lasts
+    `adopt_minutes` is usual from then on.
     """
 
     threshold: float = 12.0
     odds_ratio: float = 2.5
+    large_odds_ratio: float = 10.0
     drift_sd: float = 0.2
     drift_minutes: float = 360.0
     follow: float = 0.25
@@ -55,6 +59,10 @@ class Noise(msgspec.Struct, frozen=True):
 
     recall: float = 1.0
     false_share: float = 0.0
+
+    def plausible(self, usual_share: float) -> "Noise":
+        """The same where less is usually answered negative than the measured errors alone would make of it."""
+        return Noise(self.recall, min(self.false_share, MOST_FALSE * usual_share))
 
     def seen(self, true_share: float) -> float:
         """The share that is answered negative, in (0, 1)."""
@@ -96,6 +104,7 @@ class SurgeState(msgspec.Struct):
     last_ms: int
     events: int = 0
     s: float = 0.0
+    large: float = 0.0  # the same for a large surge
     level: float = 0.0
     variance: float = FIRST_VARIANCE
     held: float = 0.0  # level at which S was last 0
@@ -122,18 +131,24 @@ def surge_step(
         state = SurgeState(first_ms=at, last_ms=at)
     at = max(at, state.last_ms)
     _drift(state, at, rule)
-    usual = _usual(state, seen, at, rule)
+    share = _usual_share(state, seen, at, rule)
+    noise = seen.noise.plausible(share)
+    usual = _logit(noise.true(share))
     held = state.held if state.s > 0 else state.level
-    p0 = seen.noise.seen(_logistic(usual + rule.follow * state.level + (1 - rule.follow) * held))
-    p1 = max(seen.noise.seen(_logistic(usual + held + math.log(rule.odds_ratio))), p0 + 0.002)
+    p0 = noise.seen(_logistic(usual + rule.follow * state.level + (1 - rule.follow) * held))
+    p1, large = (
+        max(noise.seen(_logistic(usual + held + math.log(ratio))), p0 + 0.002)
+        for ratio in (rule.odds_ratio, rule.large_odds_ratio)
+    )
     spread = 1 + max(seen.n - 1, 0) * overdispersion(state)
     armed = state.events >= rule.armed_events and at - state.first_ms >= rule.armed_minutes * MINUTE_MS
     if armed and seen.n:
-        llr = (seen.x * math.log(p1 / p0) + (seen.n - seen.x) * math.log((1 - p1) / (1 - p0))) / spread
+        llr = _llr(seen, p0, p1) / spread
         _remember_start(state, at, llr)
         state.s = max(0.0, state.s + llr)
+        state.large = max(0.0, state.large + _llr(seen, p0, large) / spread)
     change = _life(state, seen, at, p0, rule)
-    _learn(state, seen, usual, p0, spread, at, rule)
+    _learn(state, seen, noise, usual, p0, spread, at, rule)
     if state.s == 0.0:
         state.held = state.level
     state.events += seen.n
@@ -172,12 +187,11 @@ def _drift(state: SurgeState, at: int, rule: SurgeRule) -> None:
     state.variance = state.variance * kept**2 + (1 - kept**2) * rule.drift_sd**2
 
 
-def _usual(state: SurgeState, seen: Observation, at: int, rule: SurgeRule) -> float:
-    """Logit of the true share that is usual at this hour of day."""
+def _usual_share(state: SurgeState, seen: Observation, at: int, rule: SurgeRule) -> float:
+    """The share that is usually answered negative at this hour of day."""
     whole = (sum(state.season_x) + rule.season_events * seen.pooled_share) / (sum(state.season_n) + rule.season_events)
     hour = at // HOUR_MS % 24
-    share = (state.season_x[hour] + rule.season_events * whole) / (state.season_n[hour] + rule.season_events)
-    return _logit(seen.noise.true(share))
+    return (state.season_x[hour] + rule.season_events * whole) / (state.season_n[hour] + rule.season_events)
 
 
 def _remember_start(state: SurgeState, at: int, llr: float) -> None:
@@ -193,22 +207,23 @@ def _remember_start(state: SurgeState, at: int, llr: float) -> None:
 
 def _life(state: SurgeState, seen: Observation, at: int, p0: float, rule: SurgeRule) -> AlertChange | None:
     if state.fired_ms is None:
-        if state.s < rule.threshold:
+        if max(state.s, state.large) < rule.threshold:
             return None
         state.fired_ms, state.fired_n, state.fired_x = at, seen.n, seen.x
         likeliest, earliest, latest = began(state)
         evidence: dict[str, Any] = {
             "expected_share": round(p0, 4),
-            "statistic": round(state.s, 2),
+            "statistic": round(max(state.s, state.large), 2),
             "began_estimate": likeliest,
             "began_interval": [earliest, latest],
         }
         return AlertChange("firing", at, at, evidence)
     state.fired_n += seen.n
     state.fired_x += seen.x
-    state.s = min(state.s, 2 * rule.threshold)  # bounded, so that an ended surge resolves in bounded time
+    bound = 2 * rule.threshold  # so that an ended surge resolves in bounded time
+    state.s, state.large = min(state.s, bound), min(state.large, bound)
     lasted = at - state.fired_ms >= rule.adopt_minutes * MINUTE_MS
-    if state.s > rule.resolve_at * rule.threshold and not lasted:
+    if max(state.s, state.large) > rule.resolve_at * rule.threshold and not lasted:
         return None
     evidence = {"events": state.fired_n, "share": state.fired_x / state.fired_n if state.fired_n else None}
     if lasted:
@@ -224,16 +239,15 @@ def _adopt(state: SurgeState, rule: SurgeRule) -> None:
         share = state.fired_x / state.fired_n
         state.season_n = [rule.season_events] * 24
         state.season_x = [rule.season_events * share] * 24
-    state.s = state.level = state.so_far = 0.0
+    state.s = state.large = state.level = state.so_far = 0.0
     state.starts = []
     state.variance = FIRST_VARIANCE
 
 
 def _learn(
-    state: SurgeState, seen: Observation, usual: float, p0: float, spread: float, at: int, rule: SurgeRule
+    state: SurgeState, seen: Observation, noise: Noise, usual: float, p0: float, spread: float, at: int, rule: SurgeRule
 ) -> None:
     """Level by a Kalman step on the score; season and rho only outside a surge."""
-    noise = seen.noise
     true = _logistic(usual + state.level)
     p = noise.seen(true)
     slope = (noise.recall - noise.false_share) * true * (1 - true)
@@ -256,6 +270,10 @@ def _learn(
         residual = (seen.x - seen.n * p0) ** 2 / (seen.n * p0 * (1 - p0))
         state.residual_squares = RESIDUALS_KEPT * state.residual_squares + min(residual, 9.0) - 1.0
         state.residual_weights = RESIDUALS_KEPT * state.residual_weights + seen.n - 1
+
+
+def _llr(seen: Observation, p0: float, p1: float) -> float:
+    return seen.x * math.log(p1 / p0) + (seen.n - seen.x) * math.log((1 - p1) / (1 - p0))
 
 
 def _logit(p: float) -> float:

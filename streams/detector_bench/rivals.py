@@ -10,6 +10,7 @@ from streams.surge import (
     LARGEST_MOVE,
     LARGEST_RHO,
     LEAST_SHARE,
+    MOST_FALSE,
     MOST_SHARE,
     RESIDUALS_KEPT,
     SurgeRule,
@@ -60,8 +61,9 @@ class Surge(Columns):
         size = len(markets.rho)
         self._rule = rule
         self._recall, self._false = markets.recall, markets.false_share
+        self._false_now = self._false
         self._pooled = self._false + (self._recall - self._false) * USUAL_SHARE
-        self._s, self._level, self._held, self._events = (np.zeros(size) for _ in range(4))
+        self._s, self._large, self._level, self._held, self._events = (np.zeros(size) for _ in range(5))
         self._variance = np.full(size, FIRST_VARIANCE)
         self._season_n, self._season_x = np.zeros((24, size)), np.zeros((24, size))
         self._hour_n, self._hour_x = np.zeros(size), np.zeros(size)
@@ -71,19 +73,24 @@ class Surge(Columns):
 
     def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
         """One minute."""
-        rule, distance = self._rule, self._recall - self._false
+        rule = self._rule
         minutes: Array = np.zeros(self._s.shape) + minute
         kept = np.where(minutes > 0, np.exp(-1 / rule.drift_minutes), 1.0)
         self._level, self._held = self._level * kept, self._held * kept
         self._variance = self._variance * kept**2 + (1 - kept**2) * rule.drift_sd**2
         usual = self._usual(minutes)
+        distance = self._recall - self._false_now
         held = np.where(self._s > 0, self._held, self._level)
         p0 = self._seen(usual + rule.follow * self._level + (1 - rule.follow) * held)
-        p1 = np.maximum(self._seen(usual + held + np.log(rule.odds_ratio)), p0 + 0.002)
+        p1, large = (
+            np.maximum(self._seen(usual + held + np.log(ratio)), p0 + 0.002)
+            for ratio in (rule.odds_ratio, rule.large_odds_ratio)
+        )
         rho = np.clip(self._squares / (self._weights + 500), 0, LARGEST_RHO)
         armed = (self._events >= rule.armed_events) & (minutes >= rule.armed_minutes)
         self._s = np.where(armed, np.maximum(0, self._s + _llr(n, x, p0, p1, rho)), self._s)
-        shown = self._s
+        self._large = np.where(armed, np.maximum(0, self._large + _llr(n, x, p0, large, rho)), self._large)
+        shown = np.maximum(self._s, self._large)
         self._live(minutes, n, x)
         self._learn(minutes, n, x, usual, p0, distance, 1 + np.maximum(n - 1, 0) * rho)
         self._held = np.where(self._s == 0, self._level, self._held)
@@ -91,37 +98,43 @@ class Surge(Columns):
         return shown
 
     def _seen(self, z: Array) -> Array:
-        return np.clip(self._false + (self._recall - self._false) * logistic(z), 1e-4, 1 - 1e-4)
+        return np.clip(self._false_now + (self._recall - self._false_now) * logistic(z), 1e-4, 1 - 1e-4)
 
     def _usual(self, minute: Array) -> Array:
         events, hour = self._rule.season_events, (minute // 60 % 24).astype(int)
         whole = (self._season_x.sum(0) + events * self._pooled) / (self._season_n.sum(0) + events)
         at = np.arange(len(whole))
         share = (self._season_x[hour, at] + events * whole) / (self._season_n[hour, at] + events)
-        return logit(np.clip((share - self._false) / (self._recall - self._false), LEAST_SHARE, MOST_SHARE))
+        self._false_now = np.minimum(self._false, MOST_FALSE * share)
+        true = (share - self._false_now) / (self._recall - self._false_now)
+        return logit(np.clip(true, LEAST_SHARE, MOST_SHARE))
 
     def _live(self, minute: Array, n: Array, x: Array) -> None:
         """Fire, resolve, and take a surge that lasts for what is usual."""
         rule = self._rule
         firing = np.isfinite(self._fired_at)
         self._fired_n, self._fired_x = np.where(firing, self._fired_n + n, n), np.where(firing, self._fired_x + x, x)
-        self._s = np.where(firing, np.minimum(self._s, 2 * rule.threshold), self._s)
+        bound = np.where(firing, 2 * rule.threshold, np.inf)
+        self._s, self._large = np.minimum(self._s, bound), np.minimum(self._large, bound)
+        highest = np.maximum(self._s, self._large)
         lasted = firing & (minute - self._fired_at >= rule.adopt_minutes)
-        over = firing & (self._s <= rule.resolve_at * rule.threshold)
-        began = ~firing & (self._s >= rule.threshold)
+        over = firing & (highest <= rule.resolve_at * rule.threshold)
+        began = ~firing & (highest >= rule.threshold)
         self._fired_at = np.where(began, minute, np.where(lasted | over, np.inf, self._fired_at))
         if lasted.any():
             share = self._fired_x / np.maximum(self._fired_n, 1)
             self._season_n = np.where(lasted, rule.season_events, self._season_n)
             self._season_x = np.where(lasted, rule.season_events * share, self._season_x)
-            self._s, self._level = (np.where(lasted, 0.0, one) for one in (self._s, self._level))
+            self._s, self._large, self._level = (
+                np.where(lasted, 0.0, one) for one in (self._s, self._large, self._level)
+            )
             self._variance = np.where(lasted, FIRST_VARIANCE, self._variance)
 
     def _learn(
         self, minute: Array, n: Array, x: Array, usual: Array, p0: Array, distance: Array, spread: Array
     ) -> None:
         true = logistic(usual + self._level)
-        p = np.clip(self._false + distance * true, 1e-4, 1 - 1e-4)
+        p = np.clip(self._false_now + distance * true, 1e-4, 1 - 1e-4)
         slope = distance * true * (1 - true)
         weight = slope / (p * (1 - p)) / spread
         self._variance = self._variance / (1 + self._variance * n * slope * weight)

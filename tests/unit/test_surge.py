@@ -45,10 +45,10 @@ def test_three_times_the_volume_at_equal_share_is_no_surge(seed: int) -> None:
     assert [] == watch([0.2] * len(volumes), volumes, seed)
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_day_at_a_constant_share_fires_nothing(seed: int) -> None:
-    """No false alarm over ten market-days at five events a minute."""
-    assert [] == watch([0.22] * DAY, [5] * DAY, seed)
+def test_twenty_days_at_a_constant_share_fire_at_most_once() -> None:
+    """The threshold stands for less than one false alarm in a market-month."""
+    fired = [watch([0.22] * DAY, [5] * DAY, seed) for seed in range(20)]
+    assert sum(bool(one) for one in fired) <= 1
 
 
 def test_a_detector_is_not_armed_before_it_knows_the_market() -> None:
@@ -63,6 +63,16 @@ def test_a_surge_is_seen_through_the_classifiers_errors(noise: Noise) -> None:
     changes = watch(shares, [20] * len(shares), 3, noise)
     assert ["firing"] == [change.state for _, change in changes]
     assert changes[0][0] >= 1_000
+
+
+def test_a_market_with_fewer_negatives_than_the_measured_errors_is_watched_too() -> None:
+    """A confusion measured elsewhere may be worse than it is here: .04 -> .25 fires within an hour at five a minute."""
+    rng, noise, state, fired = random.Random(4), Noise(0.64, 0.12), None, []
+    for minute in range(1_000):
+        negatives = sum(rng.random() < (0.04 if minute < 900 else 0.25) for _ in range(5))
+        state, change = surge_step(state, Observation(minute, 5, negatives, 0.05, noise))
+        fired += [] if change is None else [minute]
+    assert 900 <= fired[0] <= 960
 
 
 def test_when_a_surge_began_lies_in_its_interval() -> None:
@@ -110,5 +120,5 @@ def test_the_benchmark_judges_the_detector_that_ships() -> None:
             fired += change is not None
             if change is None:
                 shown = min(expected[at, series], 2 * rule.threshold) if state.fired_ms else expected[at, series]
-                assert shown == pytest.approx(state.s, abs=1e-6)
+                assert shown == pytest.approx(max(state.s, state.large), abs=1e-6)
     assert fired >= 6
