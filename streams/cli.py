@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import typer
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import cli_ledger, cli_model, cli_operate, cli_plan, cli_privacy, cli_profiles, cli_rules
+from streams import cli_bench, cli_ledger, cli_model, cli_operate, cli_plan, cli_privacy, cli_profiles, cli_rules
 from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import load_settings
@@ -27,9 +27,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help=f"Watch what users in every market say, and keep the market budget where it does most good. {EXIT_CODES}",
 )
-bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks on an embedded stack; ratios within one run.")
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
-app.add_typer(bench_app, name="bench")
 app.add_typer(topics_app, name="topics")
 cli_operate.add_commands(app)
 cli_plan.add_commands(app)
@@ -38,6 +36,7 @@ cli_model.add_commands(app)
 cli_ledger.add_commands(app)
 cli_privacy.add_commands(app)
 cli_rules.add_commands(app)
+cli_bench.add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
@@ -294,139 +293,6 @@ def topics_create(
     _answer({"created": created}, as_json, f"created: {', '.join(created) or 'nothing, all were there'}")
 
 
-@bench_app.command("engine")
-def bench_engine(
-    events: Annotated[int, typer.Option(min=10_000, help="How many.")] = 2_000_000, as_json: Json = False
-) -> None:
-    """Everything but the model, in one worker process: Kafka, decode, de-duplicate, windows, users, commit.
-
-    Example: `marketpulse bench engine --events 500000`
-    """
-    from streams.bench import bench_engine as measure
-
-    with shown_events("counting", _progress) as say:
-        _bench(measure(load_settings(), events, say), as_json)
-
-
-@bench_app.command("commit")
-def bench_commit(
-    events: Annotated[int, typer.Option(min=10_000, help="Events per case.")] = 200_000, as_json: Json = False
-) -> None:
-    """What a commit costs Redis: its own processor time per event, by size of batch and number of markets.
-
-    Example: `marketpulse bench commit --events 100000`
-    """
-    from streams.commit_bench import bench_commit as measure
-
-    _bench(measure(events, _progress), as_json)
-
-
-@bench_app.command("classify")
-def bench_classify(
-    texts: Annotated[int, typer.Option(min=100, help="How many.")] = 4_000,
-    rounds: Annotated[int, typer.Option(min=5, help="Alternating rounds.")] = 5,
-    device: Annotated[Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option(help="Where the model runs.")] = "auto",
-    data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
-    as_json: Json = False,
-) -> None:
-    """The classifier against a bare ONNX Runtime loop over the same texts, in turn.
-
-    Example: `marketpulse bench classify --device cuda --texts 20000`
-    """
-    from models.bench import bench_classify as measure
-    from models.onnx import load_onnx_classifier
-    from streams.bench import TEXTS_PER_BATCH, bench_texts
-
-    settings = load_settings()
-    classifier = load_onnx_classifier(settings.model_folder, device, settings.threads)
-    batch = TEXTS_PER_BATCH[classifier.info.device]
-    _bench(measure(classifier, bench_texts(texts, data), batch, rounds), as_json)
-
-
-@bench_app.command("pipeline")
-def bench_pipeline(
-    texts: Annotated[int, typer.Option(min=500, help="How many.")] = 8_000,
-    rounds: Annotated[int, typer.Option(min=5, help="Alternating rounds.")] = 5,
-    data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
-    as_json: Json = False,
-) -> None:
-    """The whole worker with the real model against a bare ONNX Runtime loop over the same texts, in turn.
-
-    Example: `marketpulse bench pipeline --rounds 7 --json`
-    """
-    from streams.bench import bench_pipeline as measure
-    from streams.bench import bench_texts
-
-    with shown_events("counting", _progress) as say:
-        _bench(measure(load_settings(), bench_texts(texts, data), rounds, say), as_json)
-
-
-@bench_app.command("allocate")
-def bench_allocate(
-    rounds: Annotated[int, typer.Option(min=3, help="Rounds; the median counts.")] = 15, as_json: Json = False
-) -> None:
-    """The allocator by number of markets, and against SciPy's SLSQP on the same decisions. Needs no servers.
-
-    Example: `marketpulse bench allocate --json`
-    """
-    from strategy.bench import bench_allocate as measure
-
-    _bench(measure(rounds), as_json)
-
-
-@bench_app.command("reallocate")
-def bench_reallocate(
-    rounds: Annotated[int, typer.Option(min=3, help="Shifts that are measured.")] = 60, as_json: Json = False
-) -> None:
-    """From a shift's step to its allocation on the topic, through an embedded Kafka and Redis with one worker.
-
-    Example: `marketpulse bench reallocate --rounds 100 --json`
-    """
-    from streams.bench_reallocate import bench_reallocate as measure
-
-    with shown_events("answering", _progress) as say:
-        _bench(measure(load_settings(), rounds, say), as_json)
-
-
-@bench_app.command("watch")
-def bench_watch(
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Markets of each condition that are reported on.")] = 100,
-    days: Annotated[int, typer.Option(min=3, max=60, help="Of each simulated market.")] = 20,
-    write: Annotated[
-        Path | None, typer.Option(help="Markdown file whose marked part, and its picture, are written anew.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """False alarms and delays of the surge detector and others on simulated markets. Needs no servers; some minutes.
-
-    Example: `marketpulse bench watch --write docs/detectors.md`
-    """
-    from models.manifest import load_manifest
-    from streams.detector_bench.markets import confusions
-    from streams.detector_bench.page import markdown, written
-    from streams.detector_bench.picture import svg
-    from streams.detector_bench.report import REPORTED_ON, compare
-    from streams.rules import Rules
-
-    settings = load_settings()
-    evaluation = load_manifest(settings.model_folder).evaluation
-    if evaluation is None:
-        raise BadInput(
-            "this model's confusion was not measured. Operator action: `marketpulse model export` with rows."
-        )
-    noise = confusions({name: one.confusion for name, one in evaluation.languages.items()})
-    with progress("simulating"):
-        found = compare(noise, Rules().surge, reported_on=REPORTED_ON[:seeds], days=days)
-    if write is not None:
-        write.write_text(written(write.read_text("utf-8"), found), "utf-8")
-        write.with_suffix(".svg").write_text(svg(found), "utf-8")
-    _answer(msgspec.to_builtins(found), as_json, markdown(found))
-
-
-def _bench(result: dict[str, object], as_json: bool) -> None:
-    _answer(result, as_json, "\n".join(f"{name}: {value}" for name, value in result.items()))
-
-
 def _answer(content: object, as_json: bool, text: str) -> None:
     sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
 
@@ -440,11 +306,6 @@ def _say(event: dict[str, object]) -> None:
 def _note(text: str) -> None:
     """One line on standard error."""
     sys.stderr.write(text + "\n")
-
-
-def _progress(event: dict[str, object]) -> None:
-    """One JSON line on standard error."""
-    sys.stderr.write(msgspec.json.encode(event).decode() + "\n")
 
 
 def main() -> None:
