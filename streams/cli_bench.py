@@ -118,7 +118,7 @@ def bench_reallocate(
 @bench_app.command("watch")
 def bench_watch(
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Markets of each condition that are reported on.")] = 100,
-    days: Annotated[int, typer.Option(min=3, max=60, help="Of each simulated market.")] = 20,
+    days: Annotated[int, typer.Option(min=6, max=60, help="Of each simulated market.")] = 20,
     write: Annotated[
         Path | None, typer.Option(help="Markdown file whose marked part, and its picture, are written anew.")
     ] = None,
@@ -132,7 +132,7 @@ def bench_watch(
     from streams.detector_bench.markets import confusions
     from streams.detector_bench.page import markdown, written
     from streams.detector_bench.picture import svg
-    from streams.detector_bench.report import REPORTED_ON, compare
+    from streams.detector_bench.report import REPORTED_ON, TUNED_ON, compare
     from streams.rules import Rules
 
     settings = load_settings()
@@ -143,7 +143,7 @@ def bench_watch(
         )
     noise = confusions({name: one.confusion for name, one in evaluation.languages.items()})
     with progress("simulating"):
-        found = compare(noise, Rules().surge, reported_on=REPORTED_ON[:seeds], days=days)
+        found = compare(noise, Rules().surge, TUNED_ON[:seeds], REPORTED_ON[:seeds], days)
     if write is not None:
         write.write_text(written(write.read_text("utf-8"), found), "utf-8")
         write.with_suffix(".svg").write_text(svg(found), "utf-8")
