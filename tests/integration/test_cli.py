@@ -266,10 +266,10 @@ def test_answers_and_detectors_are_measured(cli: Cli, tmp_path: Path) -> None:
     """Small ones again; the detectors' page keeps what stands around the measured part, and gets its picture."""
     assert 3 <= json.loads(cli("bench", "reallocate", "--rounds", "3", "--json").stdout)["shifts"]
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
+    page.write_text("before\n<!-- measured: begin -->\nSTALE\n<!-- measured: end -->\nafter\n")
     done = cli("bench", "watch", "--seeds", "1", "--days", "6", "--write", str(page), timeout=150)
     assert (0, True) == (done.returncode, "| surge |" in done.stdout), done.stderr
-    assert "old" not in page.read_text()
+    assert "STALE" not in page.read_text()
     assert ("before", "after") == (page.read_text().splitlines()[0], page.read_text().splitlines()[-1])
     assert page.with_suffix(".svg").read_text().startswith("<svg")
 
