@@ -239,7 +239,7 @@ MUTANTS = (
         "refusal treated as success, never looked at",
         Parts(committer=IgnoresRefusals, source=BlindSource),
         without=("redis restored",),
-        seed=405,
+        seed=1500,
     ),
     Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=580),
     Mutant("sent after the commit", Parts(committer=CommitsBeforeSending), seed=2),
