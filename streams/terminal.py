@@ -9,6 +9,7 @@ from streams.contracts import AlertRecord, AllocationRecord
 from streams.decode import utc
 from streams.metrics import Estimate, MarketMetrics
 from streams.reader import Snapshot, latency_quantile
+from streams.words import evidence_words
 
 BAR = 20
 MOST_ALERTS = 6
@@ -99,10 +100,11 @@ def _alerts(alerts: list[AlertRecord]) -> Table:
         table.add_column(name, no_wrap=name != "evidence")
     ordered = sorted(alerts, key=lambda alert: (alert.state != "firing", alert.topic is not None, -alert.started_at))
     for alert in ordered[:MOST_ALERTS]:
-        evidence = ", ".join(f"{name} {value}" for name, value in alert.evidence.items() if name != "began_estimate")
+        said = [f"{name} {value}" for name, value in evidence_words(alert.evidence)]
+        said += [f"“{text}”" for text in alert.evidence.get("excerpts", [])[:1]]
         style = "bold red" if alert.state == "firing" else "dim"
         since = utc(alert.started_at)[5:16].replace("T", " ")
-        table.add_row(alert.state, alert.kind, alert.market, alert.topic or "all", since, evidence, style=style)
+        table.add_row(alert.state, alert.kind, alert.market, alert.topic or "all", since, "; ".join(said), style=style)
     if len(alerts) > MOST_ALERTS:
         table.caption = f"and {len(alerts) - MOST_ALERTS} more: marketpulse status --json"
     return table

@@ -1,7 +1,6 @@
 """Views as HTML: one Jinja environment that escapes everything, and the live parts of each view."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +14,7 @@ from streams.dashboard.parts import Rendered, ViewKey
 from streams.dashboard.static_files import plotly_styles
 from streams.history import Moment
 from streams.reader import AsyncReader
+from streams.words import clock, evidence_words, number, signed
 
 MOST_ALERTS = 200
 MOST_EXCERPTS = 12
@@ -26,40 +26,6 @@ VIEWS = {
     "health": "Health",
 }
 """Views of the navigation -> their titles; `market` is the one that every row of the first leads to."""
-
-
-def clock(ms: int | None) -> str:
-    """A time of epoch ms in UTC, to the second."""
-    return "–" if not ms else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def number(value: float | None, digits: int = 0) -> str:
-    """A number with thousands marked; a dash for None."""
-    return "–" if value is None else f"{value:,.{digits}f}"
-
-
-def signed(value: float | None, digits: int = 1) -> str:
-    """The same with its sign."""
-    return "–" if value is None else f"{value:+,.{digits}f}".replace("-", "−")
-
-
-def evidence_words(evidence: dict[str, Any]) -> list[tuple[str, str]]:
-    """(name, value) of what an alert's evidence says; excerpts are shown apart."""
-    return [(name.replace("_", " "), said(value)) for name, value in evidence.items() if name != "excerpts"]
-
-
-def said(value: Any) -> str:
-    """A value of an alert's evidence in words: numbers rounded, epoch milliseconds as times, lists in a row."""
-    if value is None or isinstance(value, bool):
-        return {True: "yes", False: "no", None: "–"}[value]
-    if isinstance(value, int | float):
-        return clock(int(value)) if value > 1e12 else number(value, 0 if isinstance(value, int) else 3)
-    if isinstance(value, dict):
-        return " ".join(f"{str(name).replace('_', ' ')} {said(one)}" for name, one in value.items())
-    if isinstance(value, list | tuple):
-        tables = any(isinstance(one, dict) for one in value)
-        return ("; " if tables else ", ").join(said(one) for one in value) or "–"
-    return str(value)
 
 
 def _users(past: Sequence[Moment]) -> list[int | None]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.dashboard.render import evidence_words
+from streams.words import evidence_words
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,17 @@ from streams.dashboard.render import evidence_words
 def test_each_kind_of_value_has_its_words(value: object, said: str) -> None:
     """Times, numbers, lists, tables; excerpts are not among them."""
     assert [("began estimate", said)] == evidence_words({"began_estimate": value, "excerpts": ["x"]})
+
+
+def test_what_drives_a_surge_is_said_in_sentences_of_its_own() -> None:
+    """Topics with what is usual, the interval as two times, repetitions as a share."""
+    evidence = {
+        "began_interval": [1_800_000_000_000, 1_800_000_060_000],
+        "topics": [{"topic": "app", "events": 1_040, "negatives": 520, "usual_share": 0.184, "excess": 328.6}],
+        "repeated": {"share": 0.25, "of": 8},
+    }
+    assert [
+        ("began interval", "2027-01-15 08:00:00 UTC to 2027-01-15 08:01:00 UTC"),
+        ("topics", "app 520 of 1,040 negative, usually 18%"),
+        ("repeated", "25% of 8 texts"),
+    ] == evidence_words(evidence)
