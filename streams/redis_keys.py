@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from streams.rollup import EXCERPTS_KEPT
+
 KeyType = Literal["string", "hash", "set", "list", "stream"]
 
 
@@ -46,7 +48,7 @@ FOR_READERS: tuple[KeySpec, ...] = (
 OF_THE_LEDGER: tuple[KeySpec, ...] = (
     KeySpec("ledger", "hash", ALWAYS, "id, generation, open and published step, lease, number of partitions"),
     KeySpec("totals", "hash", ALWAYS, "accepted, duplicates, dead letters by code, latencies, shadow answers"),
-    KeySpec("state", "hash", ALWAYS, "MessagePack: what the roll-up remembers per market, with its last 12 excerpts"),
+    KeySpec("state", "hash", ALWAYS, f"MessagePack: the roll-up's memory per market with {EXCERPTS_KEPT} excerpts"),
     KeySpec("partition:<number>", "hash", ALWAYS, "claim, next offset, newest event time, checksum of the last record"),
     KeySpec("ids:<number>", "list", "MARKETPULSE_DEDUPE_MINUTES of record time", "digests of event ids, 16 bytes each"),
     KeySpec("buckets:minute:<market>", "hash", "3 hours of stream time", "minute -> counts"),

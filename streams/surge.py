@@ -161,20 +161,22 @@ def overdispersion(state: SurgeState) -> float:
     return min(max(state.residual_squares / (state.residual_weights + 500.0), 0.0), LARGEST_RHO)
 
 
-def began(state: SurgeState) -> tuple[int, int, int]:
+def began(state: SurgeState, at: int) -> tuple[int, int, int]:
     """When a change that is under way began: (likeliest, earliest, latest) time in epoch ms, the last two of 95 %.
 
     The likelihood of a change that began at a minute is that of all LLR from it on; the prior is even over the minutes.
+    `at`, the minute that fires, where no start is likelier than no change at all.
     """
-    times = [at for at, _ in state.starts]
-    weights = [math.exp(-before) for _, before in state.starts]
+    starts = state.starts or [(at, 0.0)]
+    times = [time for time, _ in starts]
+    weights = [math.exp(-before) for _, before in starts]
     whole, passed = sum(weights), 0.0
     earliest, latest = times[0], times[-1]
-    for at, weight in zip(times, weights, strict=True):
+    for time, weight in zip(times, weights, strict=True):
         if passed <= 0.025 * whole:
-            earliest = at
+            earliest = time
         if passed < 0.975 * whole:
-            latest = at
+            latest = time
         passed += weight
     return times[weights.index(max(weights))], earliest, latest
 
@@ -210,7 +212,7 @@ def _life(state: SurgeState, seen: Observation, at: int, p0: float, rule: SurgeR
         if max(state.s, state.large) < rule.threshold:
             return None
         state.fired_ms, state.fired_n, state.fired_x = at, seen.n, seen.x
-        likeliest, earliest, latest = began(state)
+        likeliest, earliest, latest = began(state, at)
         evidence: dict[str, Any] = {
             "expected_share": round(p0, 4),
             "statistic": round(max(state.s, state.large), 2),

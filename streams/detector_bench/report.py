@@ -23,7 +23,7 @@ from streams.detector_bench.markets import (
     simulate,
 )
 from streams.detector_bench.rivals import Clairvoyant, Ewma, FixedThreshold, Surge, ZScore
-from streams.detector_bench.study import Maker, Trace, delays, false_alarms, flaps, plant, threshold_for, trace
+from streams.detector_bench.study import Maker, Trace, delays, false_alarms, fired, flaps, plant, threshold_for, trace
 from streams.surge import SurgeRule
 
 TUNED_ON = range(1, 21)
@@ -139,8 +139,8 @@ def compare(
         conditions=[f"{one.rate:g} a minute, rho {one.rho:g}, drift {one.drift:g}" for one in GRID],
         results=judged,
         bursts=len(traced.of_incident),
-        burst_alarms=int((surge.burst >= rule.threshold).sum()),
-        plain_alarms=int((surge.plain >= rule.threshold).sum()),
+        burst_alarms=fired(surge.burst, surge.before, rule.threshold),
+        plain_alarms=fired(surge.plain, surge.before, rule.threshold),
         languages=_languages(noise, rule, reported_on[: max(2, len(reported_on) // 5)], days),
     )
 
@@ -173,13 +173,11 @@ def _traced(
 
 def _part(seeds: list[int], makers: dict[str, Maker], noise: tuple[float, float], days: int) -> Traced:
     markets = simulate(seeds, days, noise)
-    return _trace_all(makers, markets, seeds[0], [noise] * markets.n.shape[1])
+    return _trace_all(makers, markets, seeds[0])
 
 
-def _trace_all(
-    makers: Mapping[str, Maker], markets: Markets, seed: int, noise: Sequence[tuple[float, float]]
-) -> Traced:
-    incidents = plant(markets, seed, noise)
+def _trace_all(makers: Mapping[str, Maker], markets: Markets, seed: int) -> Traced:
+    incidents = plant(markets, seed)
     traces = {name: trace(maker(markets), markets, incidents) for name, maker in makers.items()}
     of_incident = markets.condition[incidents.market]
     return Traced(markets.months, markets.condition, of_incident, traces)
@@ -235,12 +233,12 @@ def _result(traced: Traced, name: str, threshold: float, best: Sequence[float], 
 def _languages(
     noise: Mapping[str, tuple[float, float]], rule: SurgeRule, seeds: Sequence[int], days: int
 ) -> dict[str, LanguageRow]:
-    """Every language's noise under one condition, and none at all, at one false alarm in two market-months each."""
+    """Every language's noise under one condition, and none at all, at the false alarms that `surge` raises there."""
     found = {}
     for name, one in {"none": (1.0, 0.0), **noise}.items():
         markets = simulate(seeds, days, one, [LANGUAGE_CONDITION])
         makers: dict[str, Maker] = {"clairvoyant": Clairvoyant, "surge": partial(Surge, rule=rule)}
-        traced = _trace_all(makers, markets, seeds[0], [one] * markets.n.shape[1])
+        traced = _trace_all(makers, markets, seeds[0])
         alarms = max(1.0, float(false_alarms(traced.traces["surge"].blocks, rule.threshold).sum()))
         surge, best = (
             float(np.nanmean(delays(traced.traces[which], threshold)))

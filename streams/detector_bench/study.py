@@ -54,7 +54,7 @@ class Trace:
     plain: NDArray[np.float32]
 
 
-def plant(markets: Markets, seed: int, noise: Sequence[tuple[float, float]]) -> Incidents:
+def plant(markets: Markets, seed: int) -> Incidents:
     """Incidents at random minutes after the first day: the true share's logit rises, the volume stays."""
     rng = np.random.default_rng(seed)
     market = np.repeat(np.arange(markets.n.shape[1]), INCIDENTS)
@@ -64,10 +64,11 @@ def plant(markets: Markets, seed: int, noise: Sequence[tuple[float, float]]) -> 
     minutes = began + np.arange(HORIZON)[:, None]
     n, q = markets.n[minutes, market], markets.q[minutes, market]
 
+    of_market = np.stack([markets.rho, markets.recall, markets.false_share])
+
     def seen(events: Counts, share: Array) -> Counts:
         columns = [
-            answered(rng, events[:, at], share[:, at], float(markets.rho[one]), *noise[int(one)])
-            for at, one in enumerate(market)
+            answered(rng, events[:, at], share[:, at], *map(float, of_market[:, one])) for at, one in enumerate(market)
         ]
         return np.stack(columns, axis=1)
 
@@ -160,12 +161,17 @@ def delays(found: Trace, threshold: float) -> Array:
     return np.where(found.before >= threshold, np.nan, minutes)
 
 
+def fired(highest: NDArray[np.float32], before: NDArray[np.float32], threshold: float) -> int:
+    """How many alarms began, of those that were not on before."""
+    return int(((highest >= threshold) & (before < threshold)).sum())
+
+
 def flaps(found: Trace, threshold: float, resolve: float) -> int:
     """How often an alarm fires again within the first hours of an incident that goes on."""
     firing = np.zeros(found.raw.shape[1], bool)
-    fired = np.zeros(found.raw.shape[1], int)
+    times = np.zeros(found.raw.shape[1], int)
     for statistic in found.raw:
         begins = ~firing & (statistic >= threshold)
-        fired += begins
+        times += begins
         firing = np.where(begins, True, firing & (statistic > resolve))
-    return int(np.maximum(fired - 1, 0).sum())
+    return int(np.maximum(times - 1, 0).sum())

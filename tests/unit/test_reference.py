@@ -12,6 +12,7 @@ from streams.ledger import Keys
 from streams.ledger_content import common_names, market_names
 from streams.redis_keys import KEYS, spec_of
 from streams.reference_documents import ALERTS, DEAD_LETTERS, alert_kinds, documents
+from streams.rollup import EXCERPTS_KEPT
 from streams.tables import TableKeys
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -68,3 +69,8 @@ def test_every_code_and_kind_has_its_meaning() -> None:
     """Dead letters and alerts, and none that does not exist."""
     assert set(get_args(DeadLetterCode)) == set(DEAD_LETTERS)
     assert set(alert_kinds()) == set(ALERTS)
+
+
+def test_privacy_says_how_many_excerpts_are_kept() -> None:
+    """The number is the code's."""
+    assert f"a market's last {EXCERPTS_KEPT} excerpts" in (DOCS / "privacy.md").read_text("utf-8")
