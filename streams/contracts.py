@@ -166,7 +166,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AlertRecord(msgspec.Struct, frozen=True):
-    """One state of one alert in `market.alerts`; readers keep the highest `seq` per `id`."""
+    """The state that one alert came to in one step, in `market.alerts`; readers keep the highest `seq` per `id`."""
 
     id: str
     seq: int

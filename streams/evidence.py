@@ -1,20 +1,56 @@
-"""What drives a surge: topics by their excess of negatives, words that are new in them, share of repeated texts."""
+"""What an alert tells beside its state: topics by their excess of negatives, new words, share of repeated texts."""
 
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from streams.contracts import Excerpt
+from msgspec.structs import replace
+
+from streams.contracts import AlertRecord, Excerpt
 from streams.windows import MINUTES_KEPT, Windows
 
+MINUTE_MS = 60_000
+EXCERPTS_SHOWN = 3
 TOPICS_SHOWN = 3
 WORDS_SHOWN = 5
 LEAST_TEXTS = 5
 PRIOR_EVENTS = 40.0
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _WITHOUT_SPACES = re.compile(r"[぀-ヿ㐀-鿿]{2,}")
+
+
+def with_evidence(alert: AlertRecord, windows: Windows, excerpts: Sequence[Excerpt]) -> AlertRecord:
+    """A firing surge or drop, with what users of the market say: topics, words, repetitions, excerpts.
+
+    `excerpts` are those kept of the market, oldest first. Shown are negatives, of the alert's topic where it has one,
+    the newest first.
+    """
+    kept = [one for one in excerpts if alert.topic in (None, one.topic)]
+    began = alert.evidence.get("began_estimate", alert.started_at)
+    minute = (alert.fired_at or alert.started_at) // MINUTE_MS
+    topics = None if alert.topic else driving_topics(windows, alert.market, began // MINUTE_MS, minute)
+    found = {
+        "topics": topics,
+        "words": driving_words(kept, began),
+        "repeated": repeated_texts(kept, began),
+        "excerpts": [one.text for one in reversed(kept) if one.label == "negative"][:EXCERPTS_SHOWN],
+    }
+    return replace(alert, evidence=alert.evidence | {name: one for name, one in found.items() if one is not None})
+
+
+def newest_states(alerts: Iterable[AlertRecord]) -> list[AlertRecord]:
+    """One record per alert: its last state, with the evidence of all.
+
+    Readers know a record by (id, seq). A step that catches up may fire an alert and resolve it; of two records with
+    one `seq` they would take the first and never learn that it ended.
+    """
+    newest: dict[str, AlertRecord] = {}
+    for alert in alerts:
+        before = newest.get(alert.id, alert)
+        newest[alert.id] = replace(alert, evidence=before.evidence | alert.evidence)
+    return list(newest.values())
 
 
 def driving_topics(windows: Windows, market: str, began_minute: int, minute: int) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from streams.conditions import Input
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
 from streams.correction import Array
 from streams.drift import Drift, drift_step
-from streams.evidence import driving_topics, driving_words, repeated_texts
+from streams.evidence import newest_states, with_evidence
 from streams.ledger_types import CutStep
 from streams.metrics import ActiveUsers, Estimate, MarketMetrics, compute_metrics
 from streams.rules import Rules
@@ -29,7 +29,6 @@ ALL_TOPICS = ""
 WARMING_MS = 60 * MINUTE_MS
 WARMING_EVENTS = 500
 EXCERPTS_KEPT = 40
-EXCERPTS_SHOWN = 3
 EXCERPTS_LIVE_MS = 8 * 86_400_000
 POOLED_HALF_LIFE_EVENTS = 20_000.0
 
@@ -220,12 +219,12 @@ class RollUp:
         alerts += watch_markets(watched, metrics, seq, stream_ms, self.rules)
         alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self.rules.watch)
         alerts += watch_allocation(common.watch, context.refused, seq, stream_ms, self.rules.watch)
-        alerts = [self._with_evidence(alert) for alert in alerts]
         surged = {
             alert.market
             for alert in alerts
             if alert.kind in ("surge", "drop") and alert.state == "firing" and alert.topic is None
         }
+        alerts = newest_states(self._with_evidence(alert) for alert in alerts)
         shifts = self._shifts(seq, stream_ms, metrics, surged, context)
         minute_began = stream_ms // MINUTE_MS != common.written_minute
         common.written_minute = stream_ms // MINUTE_MS
@@ -256,24 +255,8 @@ class RollUp:
         return ended
 
     def _with_evidence(self, alert: AlertRecord) -> AlertRecord:
-        """A firing surge or drop, with what users of the market say: topics, words, repetitions, excerpts.
-
-        Excerpts are negatives, of the alert's topic where it has one, the newest first.
-        """
-        if alert.state != "firing" or alert.kind not in ("surge", "drop"):
-            return alert
-        kept = [one for one in self.markets[alert.market].excerpts if alert.topic in (None, one.topic)]
-        began = alert.evidence.get("began_estimate", alert.started_at)
-        minute = (alert.fired_at or alert.started_at) // MINUTE_MS
-        found = {
-            "topics": driving_topics(self.windows, alert.market, began // MINUTE_MS, minute)
-            if not alert.topic
-            else None,
-            "words": driving_words(kept, began),
-            "repeated": repeated_texts(kept, began),
-            "excerpts": [one.text for one in reversed(kept) if one.label == "negative"][:EXCERPTS_SHOWN],
-        }
-        return replace(alert, evidence=alert.evidence | {name: one for name, one in found.items() if one is not None})
+        said = alert.state == "firing" and alert.kind in ("surge", "drop")
+        return with_evidence(alert, self.windows, self.markets[alert.market].excerpts) if said else alert
 
     def _surges(self, step: int, stream_minute: int) -> list[AlertRecord]:
         released = sorted(

@@ -1,7 +1,9 @@
 """What drives a surge is named: its topics, its words, and whether machines write it."""
 
-from streams.contracts import Excerpt
-from streams.evidence import driving_topics, driving_words, repeated_texts
+import msgspec
+
+from streams.contracts import AlertRecord, Excerpt
+from streams.evidence import driving_topics, driving_words, repeated_texts, with_evidence
 from streams.windows import CellLayout, Windows
 
 LAYOUT = CellLayout(("app", "delivery", "price"))
@@ -55,3 +57,15 @@ def test_a_flood_of_one_text_is_told_by_its_share() -> None:
     texts = [said("Buy nothing from them", at) for at in range(6)] + [said("BUY nothing from them", 7), said("late", 8)]
     assert {"share": 0.875, "of": 8} == repeated_texts(texts, 0)
     assert repeated_texts(texts, 5 * MINUTE) is None
+
+
+def test_a_surge_shows_what_users_said() -> None:
+    """Negative excerpts of its topic, the newest first, at most three."""
+    kept = [Excerpt(at, f"text {at}", "positive" if at == 3 else "negative", "app", at) for at in range(6)]
+    alert = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app", evidence={"n": 9})
+    shown = with_evidence(alert, Windows(LAYOUT), kept).evidence
+    assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]}.items() <= shown.items()
+    assert {"share": 0.0, "of": 5} == shown["repeated"]
+    assert ["text"] == shown["words"]
+    elsewhere = msgspec.structs.replace(alert, topic="price")
+    assert [] == with_evidence(elsewhere, Windows(LAYOUT), kept).evidence["excerpts"]

@@ -7,10 +7,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.contracts import AlertRecord, Excerpt, RefusedAnswer
+from streams.contracts import Excerpt, RefusedAnswer
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
-from streams.rollup import CommonState, MarketState, RollUp, StepContext, StepOutcome
+from streams.rollup import CommonState, RollUp, StepContext, StepOutcome
 from streams.rules import MarketRules, Rules
 from streams.shift import ShiftRule
 from streams.stream_time import stream_time
@@ -22,12 +22,12 @@ START = 29_880_000  # a minute, at a full hour
 CONTEXT = StepContext(Spending({}, {}, 2000.0, (0.25, 0.25, 0.25, 0.25)), "m")
 
 
-def feed(seed: int, minutes: int) -> list[dict[str, int]]:
-    """Counts per minute: one market whose share of negatives jumps after 80 % of the time."""
+def feed(seed: int, minutes: int, worse: tuple[float, float] = (0.8, 1.0)) -> list[dict[str, int]]:
+    """Counts per minute: one market with three times the negatives in `worse`, fractions of the time."""
     rng = random.Random(seed)
     result = []
     for at in range(minutes):
-        share = 0.2 if at < minutes * 0.8 else 0.6
+        share = 0.6 if worse[0] <= at / minutes < worse[1] else 0.2
         negative = sum(rng.random() < share for _ in range(6))
         prefix = f"BR:{START + at}:"
         counts = {prefix + "negative/app": negative, prefix + "positive/app": 6 - negative}
@@ -70,12 +70,23 @@ def test_what_users_said_is_forgotten_after_eight_days() -> None:
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 3))
 def test_surges_do_not_depend_on_where_steps_are_cut(sizes: list[int], seed: int) -> None:
-    """One step a minute or one an hour: the same alerts at the same stream time."""
-    minutes = feed(seed, 400)
-    fine, coarse = play(steps(minutes, [1]))[1], play(steps(minutes, sizes))[1]
-    alerts = [[(a.id, a.state, a.started_at) for o in outcomes for a in o.alerts] for outcomes in (fine, coarse)]
-    assert alerts[0] == alerts[1]
-    assert any(alert[1] == "firing" for alert in alerts[0])
+    """One step a minute or one an hour: the same alerts, which end in the same state."""
+    minutes = feed(seed, 400, (0.3, 0.4))
+    ends: list[list[tuple[str, str, int | None]]] = []
+    for sized in ([1], sizes):
+        alerts = [alert for outcome in play(steps(minutes, sized))[1] for alert in outcome.alerts]
+        assert len(alerts) == len({(alert.id, alert.seq) for alert in alerts})
+        ends.append([(one.id, one.state, one.ended_at) for one in {alert.id: alert for alert in alerts}.values()])
+    assert ends[0] == ends[1]
+    assert "resolved" in {state for _, state, _ in ends[0]}
+
+
+def test_a_surge_that_comes_and_goes_within_one_step_is_one_record() -> None:
+    """Resolved, with the evidence of firing too: readers take one record per id and seq."""
+    [outcome] = play(steps(feed(1, 400, (0.3, 0.4)), [400]))[1]
+    [alert] = [one for one in outcome.alerts if one.topic is None and one.kind == "surge"]
+    assert "resolved" == alert.state
+    assert {"began_estimate", "excerpts", "events", "share"} <= alert.evidence.keys()
 
 
 def test_the_same_steps_give_the_same_outcome_bit_for_bit() -> None:
@@ -137,20 +148,6 @@ def test_another_portfolio_is_answered_like_a_shift() -> None:
         causes.append([(one.cause, one.profiles) for one in rollup.decide(cut, rollup.take(cut), context).shifts])
     assert [("profile", 2)] == causes[2][:1]
     assert "profile" not in [cause for cause, _ in causes[0] + causes[1]]
-
-
-def test_a_surge_shows_what_users_said() -> None:
-    """Negative excerpts of its topic, the newest first, at most three."""
-    rollup = RollUp(LAYOUT, idle_ms=30_000)
-    said = [Excerpt(at, f"text {at}", "positive" if at == 3 else "negative", "app", at) for at in range(6)]
-    rollup.markets["BR"] = MarketState(excerpts=said)
-    alert = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app", evidence={"n": 9})
-    shown = rollup._with_evidence(alert).evidence
-    assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]}.items() <= shown.items()
-    assert {"share": 0.0, "of": 5} == shown["repeated"]
-    assert ["text"] == shown["words"]
-    elsewhere = msgspec.structs.replace(alert, topic="price")
-    assert [] == rollup._with_evidence(elsewhere).evidence["excerpts"]
 
 
 def test_another_model_rebases_the_detectors() -> None:
