@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import faust
+import faust.auth
 
 from models.cache import CachedClassifier
 from models.classifier import Classifier
@@ -20,6 +21,7 @@ from streams.compacted import CompactedTopic
 from streams.ending import Ending
 from streams.failpoints import Failpoint, no_failpoint
 from streams.health import HealthServer
+from streams.kafka_connection import KafkaServers
 from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
 from streams.pump import Pump, Work
@@ -34,11 +36,21 @@ log = get_logger("app")
 MOST_WAITING_BATCHES = 2  # per channel; two channels: no more than four batches wait
 
 
+def _credentials(servers: KafkaServers) -> faust.auth.Credentials | None:
+    tls = servers.tls
+    if servers.protocol.startswith("SASL"):
+        return faust.auth.SASLCredentials(
+            mechanism=servers.mechanism, username=servers.username, password=servers.password, ssl_context=tls
+        )
+    return None if tls is None else faust.auth.SSLCredentials(context=tls)
+
+
 def create_app(settings: Settings, deps: Deps) -> faust.App:
     """A Faust app whose agents work with `deps`; nothing is connected before the worker starts it."""
     app = faust.App(
         f"{settings.prefix}.control",
         broker=f"kafka://{settings.kafka}".replace(",", ";kafka://"),
+        broker_credentials=_credentials(settings.kafka_servers),
         store="memory://",
         datadir=Path(tempfile.gettempdir()) / f"{settings.prefix}.control-data",  # Faust wants one and keeps nothing
         web_enabled=False,
@@ -70,7 +82,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     app.agent(shifts, name="reallocate")(ending(acknowledging(make_reallocate(Reallocator(deps)))))
 
     followed = [
-        CompactedTopic(settings.kafka, topic_name(settings.prefix, name), taker.take)
+        CompactedTopic(settings.kafka_servers, topic_name(settings.prefix, name), taker.take)
         for name, taker in (("market.profiles", deps.profiles), ("market.mutes", deps.mutes))
     ]
 
@@ -100,7 +112,7 @@ async def _wait_for_kafka(settings: Settings, deps: Deps) -> None:
     health = HealthServer(deps.progress, settings, deps.telemetry)
     await health.start()
     try:
-        await patiently(lambda: kafka_answers(settings.kafka), KAFKA, deps.progress)
+        await patiently(lambda: kafka_answers(settings.kafka_servers), KAFKA, deps.progress)
     finally:
         await health.stop()
 

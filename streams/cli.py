@@ -155,7 +155,7 @@ def publish(
     topic = topic_name(settings.prefix, "feedback")
     with progress("publishing") as update:
         done = asyncio.run(
-            send(settings.kafka, topic, shifted.records, rate, lambda n: update(n, len(shifted.records)))
+            send(settings.kafka_servers, topic, shifted.records, rate, lambda n: update(n, len(shifted.records)))
         )
     answer = {"published": done, "skipped": len(broken), "shifted_by_ms": shifted.shifted_by_ms, "topic": topic}
     _answer(answer, as_json, f"{done} records published to {topic}, {len(broken)} lines skipped")
@@ -289,7 +289,7 @@ def topics_create(
     from streams.topics import create_topics
 
     settings = load_settings()
-    created = asyncio.run(create_topics(settings.kafka, settings.prefix, partitions, replication))
+    created = asyncio.run(create_topics(settings.kafka_servers, settings.prefix, partitions, replication))
     _answer({"created": created}, as_json, f"created: {', '.join(created) or 'nothing, all were there'}")
 
 

@@ -48,7 +48,7 @@ def ledger_init(
         f"and an empty ledger under {settings.prefix}: in Redis, which counts the feedback topic from its begin.",
         yes,
     )
-    created = asyncio.run(set_up(Endpoints(settings.kafka, settings.redis), settings.prefix, partitions))
+    created = asyncio.run(set_up(Endpoints(settings.kafka_servers, settings.redis), settings.prefix, partitions))
     answer({"created": created}, as_json, "ledger created" if created else "there is a ledger already; nothing changed")
 
 

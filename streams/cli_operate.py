@@ -157,7 +157,9 @@ def dead_letters_replay(
         count = len(_collect(selection))
     else:
         with progress("sending again") as update:
-            count = asyncio.run(replay(settings.kafka, settings.prefix, selection, lambda done: update(done, None)))
+            count = asyncio.run(
+                replay(settings.kafka_servers, settings.prefix, selection, lambda done: update(done, None))
+            )
     if as_json:
         _print_json({"replayed": 0 if dry_run else count, "selected": count})
     else:
@@ -174,7 +176,7 @@ def _collect(selection: Selection) -> list[RejectedRecord]:
 
     async def read() -> list[RejectedRecord]:
         found = []
-        async for one in read_dead_letters(settings.kafka, settings.prefix, selection):
+        async for one in read_dead_letters(settings.kafka_servers, settings.prefix, selection):
             found.append(one)
             update(len(found), None)
         return found

@@ -123,7 +123,7 @@ def _kept(settings: Settings, file: Path | None) -> list[AllocationRecord]:
     """Every answer that is kept, in order. Raises BadInput."""
     if file is None:
         topic = topic_name(settings.prefix, "market.allocations")
-        lines = [one.value for one in asyncio.run(read_all(settings.kafka, topic)) if one.value is not None]
+        lines = [one.value for one in asyncio.run(read_all(settings.kafka_servers, topic)) if one.value is not None]
     else:
         lines = file.read_bytes().splitlines()
     try:

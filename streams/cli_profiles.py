@@ -80,7 +80,7 @@ def profiles_apply(
     records: list[tuple[str, bytes | None]] = [
         (key, value) for key, value in profile_records(portfolio) if key in wanted
     ]
-    asyncio.run(write_all(settings.kafka, topic_name(settings.prefix, "market.profiles"), records))
+    asyncio.run(write_all(settings.kafka_servers, topic_name(settings.prefix, "market.profiles"), records))
     _say({"published": [key for key, _ in records]}, as_json, f"published: {', '.join(key for key, _ in records)}")
 
 
@@ -97,7 +97,7 @@ def profiles_rm(
         raise BadInput(f"{', '.join(sorted(unknown))}: neither {PLAN_KEY} nor a market code. Operator action: mend it.")
     settings = load_settings()
     topic = topic_name(settings.prefix, "market.profiles")
-    asyncio.run(write_all(settings.kafka, topic, [(name, None) for name in sorted(known)]))
+    asyncio.run(write_all(settings.kafka_servers, topic, [(name, None) for name in sorted(known)]))
     _say({"removed": sorted(known)}, as_json, f"removed: {', '.join(sorted(known))}")
 
 
@@ -146,7 +146,7 @@ def _limits(market: Market) -> str:
 
 def _read_profiles(settings: Settings) -> Profiles:
     profiles = Profiles(load_portfolio(settings.portfolio))
-    for record in asyncio.run(read_all(settings.kafka, topic_name(settings.prefix, "market.profiles"))):
+    for record in asyncio.run(read_all(settings.kafka_servers, topic_name(settings.prefix, "market.profiles"))):
         profiles.take(record)
     return profiles
 
@@ -164,7 +164,9 @@ def mute_add(
     now_ms = time.time_ns() // 1_000_000
     mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment)
     settings = load_settings()
-    asyncio.run(write_all(settings.kafka, topic_name(settings.prefix, "market.mutes"), [(mute.id, encode(mute))]))
+    asyncio.run(
+        write_all(settings.kafka_servers, topic_name(settings.prefix, "market.mutes"), [(mute.id, encode(mute))])
+    )
     _say(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")
 
 
@@ -186,13 +188,13 @@ def mute_rm(mute: Annotated[str, typer.Argument(help="Id, as `ls` names it.")], 
     settings = load_settings()
     if mute not in {one.id for one in _active_mutes(settings)}:
         raise BadInput(f"no silence {mute} is in force. Operator action: `marketpulse mute ls`.")
-    asyncio.run(write_all(settings.kafka, topic_name(settings.prefix, "market.mutes"), [(mute, None)]))
+    asyncio.run(write_all(settings.kafka_servers, topic_name(settings.prefix, "market.mutes"), [(mute, None)]))
     _say({"removed": mute}, as_json, f"silence {mute} ended")
 
 
 def _active_mutes(settings: Settings) -> list[MuteRecord]:
     mutes = Mutes()
-    for record in asyncio.run(read_all(settings.kafka, topic_name(settings.prefix, "market.mutes"))):
+    for record in asyncio.run(read_all(settings.kafka_servers, topic_name(settings.prefix, "market.mutes"))):
         mutes.take(record)
     return mutes.active(time.time_ns() // 1_000_000)
 

@@ -7,14 +7,15 @@ from aiokafka.errors import KafkaError
 
 from streams.batches import CompactedRecord
 from streams.errors import KafkaUnavailable
+from streams.kafka_connection import Servers, client_options
 from streams.topics import close_consumer, topic_offsets
 
 
 class CompactedTopic:
     """Hands every record to `take`, in order: `start` up to the end as it is then, `follow` what comes later."""
 
-    def __init__(self, bootstrap: str, topic: str, take: Callable[[CompactedRecord], object]) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, servers: Servers, topic: str, take: Callable[[CompactedRecord], object]) -> None:
+        self._servers = servers
         self._partition = TopicPartition(topic, 0)
         self._take = take
         self._consumer: AIOKafkaConsumer | None = None
@@ -26,7 +27,7 @@ class CompactedTopic:
         Args:
             patience: tenths of a second for which a topic just created may not be known yet.
         """
-        first, end = (await topic_offsets(self._bootstrap, self._partition.topic, patience))[0]
+        first, end = (await topic_offsets(self._servers, self._partition.topic, patience))[0]
         await self._open(max(first, self._at))
         while self._at < end:
             await self._poll()
@@ -46,7 +47,7 @@ class CompactedTopic:
     async def _open(self, offset: int) -> None:
         await self.stop()
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+            **client_options(self._servers), enable_auto_commit=False, auto_offset_reset="earliest"
         )
         try:
             await consumer.start()
@@ -70,13 +71,13 @@ class CompactedTopic:
             raise self._away(error) from error
 
     def _away(self, error: Exception) -> KafkaUnavailable:
-        return KafkaUnavailable(f"Kafka at {self._bootstrap} does not answer: {error!r}. Operator action: start it.")
+        return KafkaUnavailable(f"Kafka at {self._servers} does not answer: {error!r}. Operator action: start it.")
 
 
-async def read_all(bootstrap: str, topic: str) -> list[CompactedRecord]:
+async def read_all(servers: Servers, topic: str) -> list[CompactedRecord]:
     """Every record that stands in the topic now. Raises Unavailable."""
     found: list[CompactedRecord] = []
-    reader = CompactedTopic(bootstrap, topic, found.append)
+    reader = CompactedTopic(servers, topic, found.append)
     try:
         await reader.start(patience=1)
     finally:
@@ -84,16 +85,16 @@ async def read_all(bootstrap: str, topic: str) -> list[CompactedRecord]:
     return found
 
 
-async def write_all(bootstrap: str, topic: str, records: Iterable[tuple[str, bytes | None]]) -> None:
+async def write_all(servers: Servers, topic: str, records: Iterable[tuple[str, bytes | None]]) -> None:
     """Write (key, value) records, each acknowledged; None = tombstone. Raises Unavailable."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
+    producer = AIOKafkaProducer(**client_options(servers), enable_idempotence=True, acks="all")
     try:
         await producer.start()
         for key, value in records:
             await producer.send_and_wait(topic, key=key.encode(), value=value)
     except (KafkaError, OSError) as error:
         raise KafkaUnavailable(
-            f"Kafka at {bootstrap} does not take records of {topic}: {error!r}. "
+            f"Kafka at {servers} does not take records of {topic}: {error!r}. "
             "Operator action: start it, create the topics or mend MARKETPULSE_KAFKA."
         ) from error
     finally:

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from streams.errors import Unavailable
 from streams.feed_files import parse_object
+from streams.kafka_connection import Servers, client_options
 from streams.topics import topic_name, topic_offsets
 
 _HEADER = "__streams.errors."
@@ -50,7 +51,7 @@ class Selection:
 
 
 async def read_dead_letters(
-    bootstrap: str, prefix: str, selection: Selection, newest: int | None = None
+    servers: Servers, prefix: str, selection: Selection, newest: int | None = None
 ) -> AsyncIterator[RejectedRecord]:
     """The selected dead letters that stand in the topic now, oldest first; `newest`: only among the last so many.
 
@@ -58,9 +59,9 @@ async def read_dead_letters(
         Unavailable: Kafka does not answer.
     """
     topic = topic_name(prefix, "feedback.dead-letter")
-    first, end = (await topic_offsets(bootstrap, topic, patience=1))[0]
+    first, end = (await topic_offsets(servers, topic, patience=1))[0]
     first = first if newest is None else max(first, end - newest)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
     try:
         await consumer.start()
         partition = TopicPartition(topic, 0)
@@ -74,7 +75,7 @@ async def read_dead_letters(
                 if record.offset < end and selection.takes(one):
                     yield one
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"Kafka at {bootstrap} does not answer: {error}. Operator action: start it.") from error
+        raise Unavailable(f"Kafka at {servers} does not answer: {error}. Operator action: start it.") from error
     finally:
         await consumer.stop()
 
@@ -100,24 +101,24 @@ def _parsed(
 
 
 async def replay(
-    bootstrap: str, prefix: str, selection: Selection, on_progress: Callable[[int], object] = lambda done: None
+    servers: Servers, prefix: str, selection: Selection, on_progress: Callable[[int], object] = lambda done: None
 ) -> int:
     """Publish the selected dead letters again to where they came from, with key, bytes and headers; their number.
 
     An event whose id was counted meanwhile stays counted once (within the de-duplication horizon of its partition).
     """
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
+    producer = AIOKafkaProducer(**client_options(servers), enable_idempotence=True, acks="all")
     done = 0
     try:
         await producer.start()
-        async for one in read_dead_letters(bootstrap, prefix, selection):
+        async for one in read_dead_letters(servers, prefix, selection):
             topic = one.source_topic or topic_name(prefix, "feedback")
             await producer.send_and_wait(topic, value=one.value, key=one.key, headers=list(one.headers))
             done += 1
             on_progress(done)
     except (KafkaError, OSError) as error:
         raise Unavailable(
-            f"Kafka at {bootstrap} does not take records ({done} were sent): {error!r}. Operator action: start it."
+            f"Kafka at {servers} does not take records ({done} were sent): {error!r}. Operator action: start it."
         ) from error
     finally:
         await producer.stop()

@@ -53,7 +53,7 @@ async def _topics(settings: Settings) -> Finding | str:
     missing = []
     for spec in TOPICS:
         try:
-            await topic_offsets(settings.kafka, topic_name(settings.prefix, spec.name), patience=1)
+            await topic_offsets(settings.kafka_servers, topic_name(settings.prefix, spec.name), patience=1)
         except MarketpulseError as error:
             if "does not exist" not in str(error):
                 raise
@@ -94,7 +94,7 @@ async def _ledger(settings: Settings) -> Finding | str:
 async def _offsets(settings: Settings, name: str) -> dict[int, tuple[int, int]]:
     """A topic's offsets; none where it is not there, which is another part's finding."""
     try:
-        return await topic_offsets(settings.kafka, topic_name(settings.prefix, name), patience=1)
+        return await topic_offsets(settings.kafka_servers, topic_name(settings.prefix, name), patience=1)
     except MarketpulseError:
         return {}
 

@@ -19,6 +19,7 @@ from types import TracebackType
 
 from streams.embedded_programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
 from streams.errors import Unavailable
+from streams.kafka_connection import Servers
 
 _PORT_TRIES = 4
 
@@ -30,9 +31,9 @@ _WATCH = 'while kill -0 "$1" 2>/dev/null; do kill -0 "$0" 2>/dev/null || kill -9
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the embedded servers listen: `kafka` as host:port, `redis` as URL."""
+    """Where servers listen: Kafka's as host:port or with TLS and login, `redis` as URL."""
 
-    kafka: str
+    kafka: Servers
     redis: str
 
 

@@ -224,7 +224,7 @@ class Leader:
         """Once after the lease was taken or Redis went back: what was published beyond the ledger's last step."""
         if self._undone is None:
             settings, seq = self._deps.settings, lease.published + rollup.common.ahead
-            self._undone = await self._deps.find_undone(settings.kafka, settings.prefix, seq)
+            self._undone = await self._deps.find_undone(settings.kafka_servers, settings.prefix, seq)
             if self._undone.ahead:
                 alerts = [alert.id for alert in self._undone.alerts]
                 log.warning("steps_undone", published=lease.published, by=self._undone.ahead, alerts=alerts)

@@ -86,7 +86,7 @@ def simulate_live(
             Record(line.user.encode(), line.value.replace(b'"id":"s', f'"id":"{now_ms}-'.encode(), 1))
             for line in generate(plan)
         ]
-        done = asyncio.run(publish(settings.kafka, topic, history, None, lambda n: on_progress(n, events)))
+        done = asyncio.run(publish(settings.kafka_servers, topic, history, None, lambda n: on_progress(n, events)))
     told = sorted(
         moment
         for kind, one in incidents
@@ -100,4 +100,4 @@ def simulate_live(
 
     say(f"live: {rate:g} events a second in {len(MARKETS)} markets; Ctrl-C ends it")
     going_on = tuple(one for _, one in incidents)
-    return done + asyncio.run(publish(settings.kafka, topic, live_records(plan, going_on, ended), rate))
+    return done + asyncio.run(publish(settings.kafka_servers, topic, live_records(plan, going_on, ended), rate))

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from streams.batches import DeadLetter
 from streams.errors import KafkaUnavailable
 from streams.feed_files import Record
+from streams.kafka_connection import Servers, client_options
 from streams.ledger_types import OutboxEntry
 from streams.publish import send_records
 from streams.topics import topic_name
@@ -20,8 +21,8 @@ _HEADER = "__streams.errors."
 class Outbound:
     """One idempotent producer (acks=all). Both methods return once Kafka has acknowledged everything."""
 
-    def __init__(self, bootstrap: str, prefix: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, servers: Servers, prefix: str) -> None:
+        self._servers = servers
         self._prefix = prefix
         self._classified = topic_name(prefix, "feedback.classified")
         self._dead_letter = topic_name(prefix, "feedback.dead-letter")
@@ -36,7 +37,7 @@ class Outbound:
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._servers),
             enable_idempotence=True,
             acks="all",
             compression_type="gzip",
@@ -47,7 +48,7 @@ class Outbound:
             await producer.start()
         except (KafkaError, OSError) as error:
             await producer.stop()
-            raise KafkaUnavailable(f"Kafka at {self._bootstrap} does not answer: {error}.") from error
+            raise KafkaUnavailable(f"Kafka at {self._servers} does not answer: {error}.") from error
         return producer
 
     async def stop(self) -> None:
@@ -74,7 +75,7 @@ class Outbound:
             await send_records(self._producer, self._classified, keyed)
         except (KafkaError, OSError) as error:
             await self.stop()
-            raise KafkaUnavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
+            raise KafkaUnavailable(f"Kafka at {self._servers} does not take records: {error!r}.") from error
 
     async def relay(self, entries: Sequence[OutboxEntry]) -> None:
         """The outbox's records, in order per key. At least once. Raises Unavailable."""
@@ -93,7 +94,7 @@ class Outbound:
                 await acknowledged
         except (KafkaError, OSError) as error:
             await self.stop()
-            raise KafkaUnavailable(f"Kafka at {self._bootstrap} does not take records: {error!r}.") from error
+            raise KafkaUnavailable(f"Kafka at {self._servers} does not take records: {error!r}.") from error
 
 
 def _key_of(letter: DeadLetter) -> bytes | None:

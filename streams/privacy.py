@@ -90,7 +90,7 @@ class Erase:
     async def find(self) -> list[Place]:
         """Read everything; nothing is changed."""
         lives = await lives_of(
-            self._settings.kafka, [self._topic(name) for name in (*CUT, "market.steps", "market.alerts")]
+            self._settings.kafka_servers, [self._topic(name) for name in (*CUT, "market.steps", "market.alerts")]
         )
         places = [
             await self._scan("feedback", self._is_by, lives),
@@ -159,7 +159,7 @@ class Erase:
 
     async def _scan(self, name: str, is_theirs: Callable[[Any], bool], lives: Mapping[str, int | None]) -> Place:
         found, newest, ends = 0, 0, {}
-        async with LogReader(self._settings.kafka, self._topic(name)) as reader:
+        async with LogReader(self._settings.kafka_servers, self._topic(name)) as reader:
             total, done = sum(end - first for first, end in reader.offsets.values()), 0
             for partition, (first, end) in reader.offsets.items():
                 async for record in reader.records(first, end, partition):
@@ -223,11 +223,11 @@ class Erase:
             finally:
                 await ledger.close()
             known_ms = time.time_ns() // 1_000_000 - int(2 * self._settings.dedupe_minutes * 60_000)
-            async with LogReader(self._settings.kafka, self._topic(name)) as reader:
+            async with LogReader(self._settings.kafka_servers, self._topic(name)) as reader:
                 for partition, end in ends.items():
                     ends[partition] = min(end, counted[partition], await reader.offset_at(known_ms, partition))
         if ends:
-            await delete_before(self._settings.kafka, self._topic(name), ends)
+            await delete_before(self._settings.kafka_servers, self._topic(name), ends)
 
     # --- Redis --------------------------------------------------------------------------------------------------
 

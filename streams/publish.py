@@ -10,12 +10,13 @@ from aiokafka.partitioner import murmur2
 
 from streams.errors import Unavailable
 from streams.feed_files import Record
+from streams.kafka_connection import Servers, client_options
 
 SLICE = 2_000
 
 
 async def publish(
-    bootstrap: str,
+    servers: Servers,
     topic: str,
     records: Iterable[Record],
     rate: float | None = None,
@@ -26,7 +27,7 @@ async def publish(
     Records with a key go where Kafka's own partitioner (murmur2) sends them, the others in turn.
 
     Args:
-        bootstrap: Kafka servers.
+        servers: Kafka servers.
         topic: full topic name.
         records: what to publish, in order; order holds per partition.
         rate: records per second; None = as fast as Kafka takes them.
@@ -36,7 +37,7 @@ async def publish(
         Unavailable: Kafka does not answer; how many were acknowledged stands in the message.
     """
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, acks="all", max_batch_size=262_144, linger_ms=5
+        **client_options(servers), enable_idempotence=True, acks="all", max_batch_size=262_144, linger_ms=5
     )
     done = 0
     try:
@@ -56,7 +57,7 @@ async def publish(
         on_progress(done)
     except (KafkaError, OSError) as error:
         raise Unavailable(
-            f"Kafka at {bootstrap} does not take records of {topic} ({done} were acknowledged): {error!r}. "
+            f"Kafka at {servers} does not take records of {topic} ({done} were acknowledged): {error!r}. "
             "Operator action: start it, create the topics or mend MARKETPULSE_KAFKA."
         ) from error
     finally:

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from streams.compacted import read_all
 from streams.contracts import AlertRecord, StepRecord
 from streams.errors import KafkaUnavailable
+from streams.kafka_connection import Servers, client_options
 from streams.topics import close_consumer, topic_name
 
 WHY = "Redis went back in time to before this alert; it fires again if it still holds"
@@ -23,15 +24,15 @@ class Undone:
     alerts: tuple[AlertRecord, ...] = ()
 
 
-FindUndone = Callable[[str, str, int], Awaitable[Undone]]
+FindUndone = Callable[[Servers, str, int], Awaitable[Undone]]
 
 
-async def find_undone(bootstrap: str, prefix: str, seq: int) -> Undone:
+async def find_undone(servers: Servers, prefix: str, seq: int) -> Undone:
     """What stands on the topics with a higher `seq` than the ledger's last one. Raises Unavailable."""
-    newest = await _newest_seq(bootstrap, topic_name(prefix, "market.steps"))
+    newest = await _newest_seq(servers, topic_name(prefix, "market.steps"))
     if newest <= seq:
         return Undone()
-    alerts = await read_all(bootstrap, topic_name(prefix, "market.alerts"))
+    alerts = await read_all(servers, topic_name(prefix, "market.alerts"))
     return undone_of(newest, [record.value or b"" for record in alerts], seq)
 
 
@@ -51,10 +52,10 @@ def seq_of(step: bytes) -> int:
     return record.step + record.ahead
 
 
-async def _newest_seq(bootstrap: str, topic: str) -> int:
+async def _newest_seq(servers: Servers, topic: str) -> int:
     """`seq` of the journal's last step; 0 of an empty journal."""
     partition = TopicPartition(topic, 0)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
     try:
         await consumer.start()
         consumer.assign([partition])
@@ -66,9 +67,7 @@ async def _newest_seq(bootstrap: str, topic: str) -> int:
             if (record.key or b"").isdigit():  # what else stands in the journal is no step
                 return seq_of(record.value)
     except (KafkaError, OSError) as error:
-        raise KafkaUnavailable(
-            f"Kafka at {bootstrap} does not answer: {error!r}. Operator action: start it."
-        ) from error
+        raise KafkaUnavailable(f"Kafka at {servers} does not answer: {error!r}. Operator action: start it.") from error
     finally:
         await close_consumer(consumer)
     return 0

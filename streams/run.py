@@ -37,7 +37,7 @@ class RunPlan:
 def servers(settings: Settings, embedded: bool, data_folder: Path | None) -> Iterator[Endpoints]:
     """The embedded stack, or the servers that the settings name."""
     if not embedded:
-        yield Endpoints(settings.kafka, settings.redis)
+        yield Endpoints(settings.kafka_servers, settings.redis)
         return
     with EmbeddedStack(data_folder) as stack:
         yield stack.endpoints
@@ -51,7 +51,7 @@ def worker_environment(settings: Settings, endpoints: Endpoints) -> dict[str, st
         for name, value in given.items()
         if value is not None
     }
-    return environment | {"MARKETPULSE_KAFKA": endpoints.kafka, "MARKETPULSE_REDIS_URL": endpoints.redis}
+    return environment | {"MARKETPULSE_KAFKA": str(endpoints.kafka), "MARKETPULSE_REDIS_URL": endpoints.redis}
 
 
 async def has_ledger(redis: str, prefix: str) -> bool:

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import SettingsError
+from streams.kafka_connection import KafkaServers, Mechanism, Protocol
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
 
@@ -21,7 +22,21 @@ class Settings(BaseSettings):
     prefix: str = Field("marketpulse", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
     """Prefix of topics, consumer groups and Redis keys: one product or tenant."""
     kafka: str = "127.0.0.1:9092"
-    """Kafka bootstrap servers, `host:port,host:port`."""
+    """Kafka servers servers, `host:port,host:port`."""
+    kafka_security_protocol: Protocol = "PLAINTEXT"
+    """How Kafka's listener is spoken to: SSL is TLS, SASL a login."""
+    kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    """How a login is proved, with a protocol that begins with SASL."""
+    kafka_username: str | None = None
+    """Whose login, with a protocol that begins with SASL."""
+    kafka_password: SecretStr | None = None
+    """Its password."""
+    kafka_ca: Path | None = None
+    """PEM file of the authorities that may have signed Kafka's certificates; the system's when not given."""
+    kafka_certificate: Path | None = None
+    """PEM file of this client's own certificate, where Kafka asks for one."""
+    kafka_key: Path | None = None
+    """PEM file of the key of this client's certificate; not needed where the certificate's file holds it too."""
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     """Redis (6.2 or later) or Valkey; one primary."""
     user_hash_key: SecretStr = SecretStr("marketpulse")
@@ -96,6 +111,31 @@ class Settings(BaseSettings):
         if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return url
+
+    @model_validator(mode="after")
+    def _kafka_login(self) -> "Settings":
+        login = self.kafka_username is not None and self.kafka_password is not None
+        if self.kafka_security_protocol.startswith("SASL") != login:
+            raise ValueError(
+                "a user name and a password (MARKETPULSE_KAFKA_USERNAME, MARKETPULSE_KAFKA_PASSWORD) go with "
+                "protocols that begin with SASL (MARKETPULSE_KAFKA_SECURITY_PROTOCOL), and those need both"
+            )
+        return self
+
+    @property
+    def kafka_servers(self) -> KafkaServers:
+        """Kafka's servers, with TLS and login."""
+        password = self.kafka_password
+        return KafkaServers(
+            self.kafka,
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            self.kafka_username,
+            None if password is None else password.get_secret_value(),
+            self.kafka_ca,
+            self.kafka_certificate,
+            self.kafka_key,
+        )
 
     @property
     def redis(self) -> str:

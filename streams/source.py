@@ -21,6 +21,7 @@ from streams.errors import (
     TopicRecreated,
     Unavailable,
 )
+from streams.kafka_connection import client_options
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger
@@ -56,7 +57,7 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
     """A member of the consumer group that reads `feedback`; positions come from the ledger alone."""
     timeout_ms = int(settings.session_timeout_seconds * 1000)
     return AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka,
+        **client_options(settings.kafka_servers),
         group_id=f"{settings.prefix}.classify",
         group_instance_id=settings.instance,
         enable_auto_commit=False,

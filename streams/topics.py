@@ -11,6 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from streams.errors import KafkaUnavailable, Unavailable
+from streams.kafka_connection import Servers, client_options
 
 DAY_MS = 86_400_000
 
@@ -52,29 +53,29 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def _admin(servers: Servers) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client; what Kafka does not answer becomes Unavailable."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**client_options(servers))
     try:
         await admin.start()
         yield admin
     except (KafkaError, OSError) as error:
         raise KafkaUnavailable(
-            f"Kafka at {bootstrap} does not answer: {error}. Operator action: start it or mend MARKETPULSE_KAFKA."
+            f"Kafka at {servers} does not answer: {error}. Operator action: start it or mend MARKETPULSE_KAFKA."
         ) from error
     finally:
         await admin.close()
 
 
-async def kafka_answers(bootstrap: str) -> None:
+async def kafka_answers(servers: Servers) -> None:
     """Return if Kafka answers. Raises Unavailable."""
-    async with _admin(bootstrap):
+    async with _admin(servers):
         pass
 
 
-async def create_topics(bootstrap: str, prefix: str, feedback_partitions: int = 8, replication: int = 1) -> list[str]:
+async def create_topics(servers: Servers, prefix: str, feedback_partitions: int = 8, replication: int = 1) -> list[str]:
     """Create what is missing; the names of the topics that were created. Raises Unavailable."""
-    async with _admin(bootstrap) as admin:
+    async with _admin(servers) as admin:
         wanted = [_new_topic(prefix, spec, feedback_partitions, replication) for spec in TOPICS]
         response = await admin.create_topics(wanted)
     created = []
@@ -97,12 +98,12 @@ def _new_topic(prefix: str, spec: TopicSpec, feedback_partitions: int, replicati
     )
 
 
-async def lives_of(bootstrap: str, topics: Sequence[str]) -> dict[str, int | None]:
+async def lives_of(servers: Servers, topics: Sequence[str]) -> dict[str, int | None]:
     """How long a record may stay in each topic, as the broker has it. Raises Unavailable.
 
     Retention and one segment, in ms; None = for ever.
     """
-    async with _admin(bootstrap) as admin:
+    async with _admin(servers) as admin:
         answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics])
     lives: dict[str, int | None] = {}
     for answer in answers:
@@ -115,27 +116,27 @@ async def lives_of(bootstrap: str, topics: Sequence[str]) -> dict[str, int | Non
     return lives
 
 
-async def delete_before(bootstrap: str, topic: str, offsets: Mapping[int, int]) -> None:
+async def delete_before(servers: Servers, topic: str, offsets: Mapping[int, int]) -> None:
     """Delete each partition's records before an offset, of whomever they are. Raises Unavailable."""
-    async with _admin(bootstrap) as admin:
+    async with _admin(servers) as admin:
         await admin.delete_records(
             {TopicPartition(topic, number): RecordsToDelete(before_offset=offset) for number, offset in offsets.items()}
         )
 
 
-async def topic_offsets(bootstrap: str, topic: str, patience: int = 50) -> dict[int, tuple[int, int]]:
+async def topic_offsets(servers: Servers, topic: str, patience: int = 50) -> dict[int, tuple[int, int]]:
     """First and next offset of every partition.
 
     Args:
-        bootstrap: Kafka servers.
+        servers: Kafka servers.
         topic: full name.
         patience: tenths of a second for which a topic just created may not be known yet.
 
     Raises:
         Unavailable: Kafka does not answer, or the topic does not exist.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    async with _admin(bootstrap) as admin:
+    consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
+    async with _admin(servers) as admin:
         try:
             await consumer.start()
             partitions = [TopicPartition(topic, number) for number in await _partitions(admin, topic, patience)]

@@ -85,7 +85,7 @@ def make_deps(
     deps = Deps(
         settings=settings,
         ledger=Ledger(settings.redis, settings.prefix),
-        outbound=Outbound(settings.kafka, settings.prefix),
+        outbound=Outbound(settings.kafka_servers, settings.prefix),
         classifier=classifier,
         profiles=Profiles(portfolio),
         mutes=Mutes(),

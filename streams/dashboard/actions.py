@@ -19,6 +19,7 @@ from streams.dashboard.forms import number_of
 from streams.dead_letters import RejectedRecord, Selection, read_dead_letters
 from streams.errors import BadInput, Unavailable
 from streams.feed_files import parse_object
+from streams.kafka_connection import Servers
 from streams.mutes import MOST_HOURS, new_mute
 from streams.plan_question import answer_under
 from streams.reader import Snapshot
@@ -35,7 +36,7 @@ LETTER_CHARACTERS = 2_000
 TIME = re.compile(r"[\d:.TZ+ -]{1,40}")
 STANCES: dict[str, Stance] = {"point": "point", "sampled": "sampled", "robust": "robust"}
 
-Write = Callable[[str, str, list[tuple[str, bytes | None]]], Awaitable[None]]
+Write = Callable[[Servers, str, list[tuple[str, bytes | None]]], Awaitable[None]]
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -119,7 +120,7 @@ class Actions:
         if not self.has_kafka:
             raise BadInput("this page was given no Kafka. Operator action: set MARKETPULSE_KAFKA.")
         topic = topic_name(self._settings.prefix, "market.mutes")
-        await _in_time(self._write(self._settings.kafka, topic, [(name, content)]))
+        await _in_time(self._write(self._settings.kafka_servers, topic, [(name, content)]))
 
     async def dead_letter(self, code: str) -> Letter:
         """The newest dead letter of a code among the last 2,000. Raises BadInput, Unavailable."""
@@ -138,7 +139,7 @@ class Actions:
     async def _newest(self, code: str) -> RejectedRecord | None:
         found = None
         letters = read_dead_letters(
-            self._settings.kafka, self._settings.prefix, Selection(code), newest=LETTERS_SEARCHED
+            self._settings.kafka_servers, self._settings.prefix, Selection(code), newest=LETTERS_SEARCHED
         )  # fmt: skip
         async for one in letters:
             found = one

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from streams.contracts import AlertRecord
+from streams.kafka_connection import Servers
 from streams.recovery.log_reader import LogReader
 from streams.topics import topic_name
 
@@ -38,11 +39,11 @@ def identity(value: bytes) -> tuple[str, int]:
     return str(content["id"]), int(str(content["seq"]))
 
 
-async def look(bootstrap: str, prefix: str, since_ms: int | None) -> Aftermath:
+async def look(servers: Servers, prefix: str, since_ms: int | None) -> Aftermath:
     """Read alerts, shifts and allocations since a time, and the ends of metrics and steps.
 
     Args:
-        bootstrap: Kafka servers.
+        servers: Kafka servers.
         prefix: of the topics.
         since_ms: epoch time of the oldest record that matters; None = all.
 
@@ -51,7 +52,7 @@ async def look(bootstrap: str, prefix: str, since_ms: int | None) -> Aftermath:
     """
     found = Aftermath(set(), 0, {})
     for topic in TOLD:
-        async with LogReader(bootstrap, topic_name(prefix, topic)) as reader:
+        async with LogReader(servers, topic_name(prefix, topic)) as reader:
             first, end = reader.offsets[0]
             if since_ms is not None:
                 first = max(first, await reader.offset_at(since_ms - MARGIN_MS))
@@ -62,7 +63,7 @@ async def look(bootstrap: str, prefix: str, since_ms: int | None) -> Aftermath:
                 if topic == "market.alerts":
                     _follow(found.open_alerts, msgspec.json.decode(record.value, type=AlertRecord))
     for topic in ("market.metrics", "market.steps"):
-        async with LogReader(bootstrap, topic_name(prefix, topic)) as reader:
+        async with LogReader(servers, topic_name(prefix, topic)) as reader:
             for partition, (first, end) in reader.offsets.items():
                 async for record in reader.records(max(first, end - TAIL), end, partition):
                     found.highest = max(found.highest, int(str(_seq.decode(record.value)["step"])))

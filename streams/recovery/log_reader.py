@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.errors import Unavailable
+from streams.kafka_connection import Servers, client_options
 from streams.topics import close_consumer, topic_offsets
 
 FETCH_BYTES = 8_388_608
@@ -20,16 +21,16 @@ class LogReader:
     `offsets` holds first and next offset of every partition as they were when the block began.
     """
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, servers: Servers, topic: str) -> None:
         self.topic = topic
-        self._bootstrap = bootstrap
+        self._servers = servers
         self._consumer: Any = None
         self.offsets: dict[int, tuple[int, int]] = {}
 
     async def __aenter__(self) -> "LogReader":
-        self.offsets = await topic_offsets(self._bootstrap, self.topic, patience=10)
+        self.offsets = await topic_offsets(self._servers, self.topic, patience=10)
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._servers),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=FETCH_BYTES,
@@ -81,4 +82,4 @@ class LogReader:
             raise self._away(error) from error
 
     def _away(self, error: Exception) -> Unavailable:
-        return Unavailable(f"Kafka at {self._bootstrap} does not answer: {error!r}. Operator action: start it.")
+        return Unavailable(f"Kafka at {self._servers} does not answer: {error!r}. Operator action: start it.")

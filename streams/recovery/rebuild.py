@@ -89,7 +89,7 @@ class Rebuild:
         self._amend = amend
         self._live = Ledger(settings.redis, settings.prefix)
         self._staged = Ledger(settings.redis, f"{settings.prefix}~rebuild-{uuid.uuid4().hex[:8]}")
-        self._outbound = Outbound(settings.kafka, settings.prefix)
+        self._outbound = Outbound(settings.kafka_servers, settings.prefix)
         self._succession = Succession(self._live, self._staged, self._outbound, settings.prefix)
         self._told: list[tuple[str, str, bytes]] = []
         self._metrics: list[tuple[str, str, bytes]] = []
@@ -106,8 +106,8 @@ class Rebuild:
             steps_topic = topic_name(self._settings.prefix, "market.steps")
             feedback_topic = topic_name(self._settings.prefix, "feedback")
             async with (
-                LogReader(self._settings.kafka, steps_topic) as steps,
-                LogReader(self._settings.kafka, feedback_topic) as feedback,
+                LogReader(self._settings.kafka_servers, steps_topic) as steps,
+                LogReader(self._settings.kafka_servers, feedback_topic) as feedback,
             ):
                 journal = Journal(steps, self._reading)
                 if self._whole:
@@ -234,7 +234,7 @@ class Rebuild:
     ) -> tuple[int, int, int]:
         """Put the successor in place; its first step, how many records are sent again, alerts that were ended."""
         stands, clock_ms = self._standing_point(), time.time_ns() // 1_000_000
-        after = await look(self._settings.kafka, self._settings.prefix, self._began_ms or None)
+        after = await look(self._settings.kafka_servers, self._settings.prefix, self._began_ms or None)
         orphans = after.orphans(stands.step + replayer.rollup.common.ahead)
         step = max(stands.step, after.highest) + (1 if orphans else 0)
         ends = [resolved(alert, step, stands.now, REBUILT) for alert in orphans]
@@ -258,7 +258,7 @@ class Rebuild:
 
     async def _mutes(self, clock_ms: int) -> bytes:
         mutes = Mutes()
-        for record in await read_all(self._settings.kafka, topic_name(self._settings.prefix, "market.mutes")):
+        for record in await read_all(self._settings.kafka_servers, topic_name(self._settings.prefix, "market.mutes")):
             mutes.take(record)
         return msgspec.json.encode(mutes.active(clock_ms))
 

@@ -71,7 +71,7 @@ class Recounter:
     async def _read_classified(self) -> None:
         """The label of every event; at least once: the highest claim counts."""
         source = topic_name(self._settings.prefix, "feedback")
-        async with LogReader(self._settings.kafka, f"{source}.classified") as reader:
+        async with LogReader(self._settings.kafka_servers, f"{source}.classified") as reader:
             total, done = sum(end - first for first, end in reader.offsets.values()), 0
             for number, (first, end) in reader.offsets.items():
                 async for record in reader.records(first, end, number):
@@ -117,7 +117,7 @@ async def newest_alerts(
 ) -> dict[str, AlertRecord]:
     """The newest state of every alert up to a step, on its topic or on its way there. Raises Unavailable."""
     newest: dict[str, AlertRecord] = {}
-    async with LogReader(settings.kafka, topic_name(settings.prefix, "market.alerts")) as reader:
+    async with LogReader(settings.kafka_servers, topic_name(settings.prefix, "market.alerts")) as reader:
         values = [record.value async for record in reader.records(*reader.offsets[0])]
         for alert in [*(msgspec.json.decode(value, type=AlertRecord) for value in values), *on_their_way]:
             if alert.seq <= last_step and (alert.id not in newest or newest[alert.id].seq <= alert.seq):

@@ -88,7 +88,7 @@ async def replay_journal(
     """
     scratch = Ledger(settings.redis, f"{settings.prefix}~replay-{uuid.uuid4().hex[:8]}")
     found = _Found()
-    async with LogReader(settings.kafka, topic_name(settings.prefix, "market.steps")) as reader:
+    async with LogReader(settings.kafka_servers, topic_name(settings.prefix, "market.steps")) as reader:
         journal = Journal(reader, progress)
         if newest_checkpoint:
             await journal.find_newest(int(settings.checkpoint_minutes * 60_000))
@@ -147,7 +147,7 @@ async def _compare(settings: Settings, found: _Found) -> dict[str, Any]:
     matched: set[Identity] = set()
     oldest: dict[str, int] = {}
     for topic in COMPARED:
-        async with LogReader(settings.kafka, topic_name(settings.prefix, topic)) as reader:
+        async with LogReader(settings.kafka_servers, topic_name(settings.prefix, topic)) as reader:
             for partition, (begin, end) in reader.offsets.items():
                 async for record in reader.records(begin, end, partition):
                     name = _identity(topic, record.value)

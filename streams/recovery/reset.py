@@ -54,13 +54,13 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
     """
     live = Ledger(settings.redis, settings.prefix)
     staged = Ledger(settings.redis, f"{settings.prefix}~reset-{uuid.uuid4().hex[:8]}")
-    outbound = Outbound(settings.kafka, settings.prefix)
+    outbound = Outbound(settings.kafka_servers, settings.prefix)
     succession = Succession(live, staged, outbound, settings.prefix)
     try:
-        offsets = await topic_offsets(settings.kafka, topic_name(settings.prefix, "feedback"), patience=10)
+        offsets = await topic_offsets(settings.kafka_servers, topic_name(settings.prefix, "feedback"), patience=10)
         first = {number: ends[0 if begin == "earliest" else 1] for number, ends in offsets.items()}
         standing = await live.standing()
-        after = await look(settings.kafka, settings.prefix, None)
+        after = await look(settings.kafka_servers, settings.prefix, None)
         plan = ResetPlan(
             live=standing is not None,
             accepted=await live.total("accepted"),
@@ -74,7 +74,7 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
         lease_number = None
         if standing is not None:
             lease_number = await succession.freeze(HOLDER)
-            after = await look(settings.kafka, settings.prefix, None)
+            after = await look(settings.kafka_servers, settings.prefix, None)
             standing = await live.standing()
         step = max(after.highest, 0 if standing is None else standing[1]) + 1
         ends = [resolved(alert, step, alert.started_at, WHY) for _, alert in sorted(after.open_alerts.items())]

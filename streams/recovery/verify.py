@@ -81,7 +81,7 @@ async def verify(settings: Settings, say: Say) -> VerifyReport:
         moment = await _moment(ledger)
     finally:
         await ledger.close()
-    async with LogReader(settings.kafka, topic_name(settings.prefix, "feedback")) as feedback:
+    async with LogReader(settings.kafka_servers, topic_name(settings.prefix, "feedback")) as feedback:
         for number, position in moment.next.items():
             first, end = feedback.offsets[number]
             where = f"{feedback.topic}[{number}]"

@@ -88,7 +88,7 @@ async def what_if(
     """
     scratch = Ledger(settings.redis, f"{settings.prefix}~what-if-{uuid.uuid4().hex[:8]}")
     found = _Found()
-    async with LogReader(settings.kafka, topic_name(settings.prefix, "market.steps")) as reader:
+    async with LogReader(settings.kafka_servers, topic_name(settings.prefix, "market.steps")) as reader:
         journal = Journal(reader, progress)
         await journal.find_all()
         stretches = await _stretches(journal, from_ms)
@@ -163,7 +163,7 @@ async def _replay(
 async def _published(settings: Settings, topic: str, kind: type[Record], seqs: Sequence[int]) -> AsyncIterator[Record]:
     """What stands on a topic from these steps, in order."""
     first, last = min(seqs), max(seqs)
-    async with LogReader(settings.kafka, topic_name(settings.prefix, topic)) as reader:
+    async with LogReader(settings.kafka_servers, topic_name(settings.prefix, topic)) as reader:
         for partition, (begin, end) in reader.offsets.items():
             async for record in reader.records(begin, end, partition):
                 one = msgspec.json.decode(record.value, type=kind)
