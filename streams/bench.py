@@ -14,7 +14,7 @@ from streams.embedded import Endpoints
 from streams.errors import BadInput
 from streams.feed_files import Record
 from streams.publish import publish
-from streams.reader import Reader
+from streams.reader import MetricsReader
 from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings, load_settings
 from streams.simulate import MARKETS, compose
@@ -41,7 +41,7 @@ def bench_engine(settings: Settings, events: int, say: Say) -> dict[str, object]
         supervisor = Supervisor(1, worker_environment(bench, endpoints), Path(logs), say)
         supervisor.start()
         try:
-            with Reader(endpoints.redis, bench.prefix) as reader:
+            with MetricsReader(endpoints.redis, bench.prefix) as reader:
                 counted, seconds = _measure(reader, supervisor, events, say)
                 totals = reader.snapshot().status.totals
         finally:
@@ -69,7 +69,7 @@ def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) 
         supervisor = Supervisor(1, worker_environment(bench, endpoints), Path(logs), say)
         supervisor.start()
         try:
-            with Reader(endpoints.redis, bench.prefix) as reader:
+            with MetricsReader(endpoints.redis, bench.prefix) as reader:
                 _round(endpoints, bench, reader, supervisor, texts[: 8 * batch], "warm")
                 for number in range(rounds):
                     bare.append(bare_loop(classifier, sliced(texts, batch)))
@@ -81,7 +81,7 @@ def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) 
 
 
 def _round(
-    endpoints: Endpoints, settings: Settings, reader: Reader, supervisor: Supervisor, texts: list[str], name: str
+    endpoints: Endpoints, settings: Settings, reader: MetricsReader, supervisor: Supervisor, texts: list[str], name: str
 ) -> float:
     """Seconds the worker takes for the texts, from the first batch counted to the last, scaled to all texts."""
     before = sum(reader.snapshot().status.partitions.values())
@@ -95,7 +95,7 @@ def _round(
     return seconds / counted * len(texts)
 
 
-def _measure(reader: Reader, supervisor: Supervisor, end: int, say: Say, begin: int = 0) -> tuple[int, float]:
+def _measure(reader: MetricsReader, supervisor: Supervisor, end: int, say: Say, begin: int = 0) -> tuple[int, float]:
     """Events and seconds between the first progress seen after `begin` and the end."""
     first: tuple[int, float] | None = None
     said = time.monotonic()

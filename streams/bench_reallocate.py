@@ -17,7 +17,7 @@ from streams.embedded import Endpoints
 from streams.errors import Unavailable
 from streams.profiles import PLAN_KEY
 from streams.publish import publish
-from streams.reader import Change, Reader
+from streams.reader import Change, MetricsReader
 from streams.recovery.log_reader import LogReader
 from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings, load_settings
@@ -46,7 +46,7 @@ def bench_reallocate(settings: Settings, rounds: int, say: Say) -> dict[str, obj
         supervisor = Supervisor(1, worker_environment(bench, endpoints), Path(logs), say)
         supervisor.start()
         try:
-            with Reader(endpoints.redis, bench.prefix) as reader:
+            with MetricsReader(endpoints.redis, bench.prefix) as reader:
                 watched = _Watched(reader.changes(after="0"), supervisor)
                 watched.until_answered()
                 for number in range(rounds):

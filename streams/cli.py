@@ -209,11 +209,11 @@ def status(
     """Markets, alerts and allocation as they are now. Example: `marketpulse status --watch`"""
     from rich.live import Live
 
-    from streams.reader import Reader
+    from streams.reader import MetricsReader
     from streams.terminal import render
 
     settings = load_settings()
-    with Reader(settings.redis, settings.prefix) as reader:
+    with MetricsReader(settings.redis, settings.prefix) as reader:
         if as_json:
             sys.stdout.write(msgspec.json.encode(reader.snapshot()).decode() + "\n")
             return

@@ -217,10 +217,10 @@ def model_shadow(as_json: Json = False) -> None:
     Example: `marketpulse model shadow`
     """
     from streams.aggregate import SHADOW
-    from streams.reader import Reader
+    from streams.reader import MetricsReader
 
     settings = load_settings()
-    with Reader(settings.redis, settings.prefix) as reader:
+    with MetricsReader(settings.redis, settings.prefix) as reader:
         totals = reader.snapshot().status.totals
     pairs = {name.removeprefix(SHADOW): n for name, n in totals.items() if name.startswith(SHADOW)}
     events = sum(pairs.values())

@@ -18,7 +18,7 @@ from streams.dead_letters import RejectedRecord, Selection, read_dead_letters, r
 from streams.decode import utc
 from streams.doctor import examine
 from streams.errors import BadInput
-from streams.reader import Reader
+from streams.reader import MetricsReader
 from streams.settings import Settings, load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -84,7 +84,7 @@ def alerts(
     """Alerts and their newest state. Example: `marketpulse alerts --follow --json`"""
     settings = load_settings()
     said: set[tuple[str, int]] = set()
-    with Reader(settings.redis, settings.prefix) as reader:
+    with MetricsReader(settings.redis, settings.prefix) as reader:
         try:
             while True:
                 snapshot = reader.snapshot()
@@ -225,7 +225,7 @@ def markets_rank(
     """
     settings = load_settings()
     portfolio = load_portfolio(profiles or settings.portfolio)
-    with Reader(settings.redis, settings.prefix) as reader:
+    with MetricsReader(settings.redis, settings.prefix) as reader:
         snapshot = reader.snapshot()
     live = snapshot.metrics
     portfolio = portfolio if profiles is not None else snapshot.portfolio or portfolio

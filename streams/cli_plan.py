@@ -134,7 +134,7 @@ def _kept(settings: Settings, file: Path | None) -> list[AllocationRecord]:
 
 def _question(settings: Settings, metrics: Path | None, profiles: Path | None, previous: Path | None) -> Question:
     from streams.plan_question import metrics_of
-    from streams.reader import Reader
+    from streams.reader import MetricsReader
 
     portfolio = load_portfolio(profiles or settings.portfolio)
     before = None if previous is None else _previous(previous).markets
@@ -145,7 +145,7 @@ def _question(settings: Settings, metrics: Path | None, profiles: Path | None, p
             raise BadInput(
                 f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
             ) from error
-    with Reader(settings.redis, settings.prefix) as reader:
+    with MetricsReader(settings.redis, settings.prefix) as reader:
         portfolio = portfolio if profiles is not None else reader.portfolio() or portfolio
         metrics_now = metrics_of(reader.snapshot().metrics)
     return Question(portfolio, metrics_now, before)

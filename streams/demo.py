@@ -15,7 +15,7 @@ from rich.live import Live
 from streams.feed_files import Record
 from streams.live import live_records
 from streams.publish import publish
-from streams.reader import Reader
+from streams.reader import MetricsReader
 from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings
 from streams.simulate import FeedPlan, Incident, generate
@@ -40,7 +40,7 @@ def demo(settings: Settings, console: Console, seconds: float | None, say: Calla
         feed = threading.Thread(target=_feed, args=(endpoints.kafka, settings.prefix, stop), daemon=True)
         feed.start()
         try:
-            with Reader(endpoints.redis, settings.prefix) as reader:
+            with MetricsReader(endpoints.redis, settings.prefix) as reader:
                 _show(reader, supervisor, console, seconds, say)
                 moved = any(one.cause == "shift" and one.adopted for one in reader.allocations())
                 fired = bool(reader.snapshot().alerts)
@@ -69,7 +69,7 @@ def _feed(kafka: str, prefix: str, stop: threading.Event) -> None:
 
 
 def _show(
-    reader: Reader, supervisor: Supervisor, console: Console, seconds: float | None, say: Callable[[str], object]
+    reader: MetricsReader, supervisor: Supervisor, console: Console, seconds: float | None, say: Callable[[str], object]
 ) -> None:
     """Redraw once a second on a terminal; elsewhere say what is new and print the table at the end."""
     started = time.monotonic()
@@ -89,7 +89,7 @@ def _show(
     console.print(render(reader.snapshot(), title))
 
 
-def _say_news(reader: Reader, said: set[str], say: Callable[[str], object]) -> None:
+def _say_news(reader: MetricsReader, said: set[str], say: Callable[[str], object]) -> None:
     for alert in reader.snapshot().alerts:
         news = f"alert {alert.id} {alert.state}"
         if news not in said:

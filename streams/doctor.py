@@ -11,7 +11,7 @@ from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
 from streams.errors import MarketpulseError
 from streams.ledger import Ledger
-from streams.reader import Reader
+from streams.reader import MetricsReader
 from streams.rules import Rules
 from streams.rules_file import changes, load_rules
 from streams.settings import Settings
@@ -76,7 +76,7 @@ async def _redis(settings: Settings) -> Finding | str:
 
 
 async def _ledger(settings: Settings) -> Finding | str:
-    with Reader(settings.redis, settings.prefix) as reader:
+    with MetricsReader(settings.redis, settings.prefix) as reader:
         status = await asyncio.to_thread(lambda: reader.snapshot().status)
     steps, feedback = [await _offsets(settings, name) for name in ("market.steps", "feedback")]
     if not status.partitions:

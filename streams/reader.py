@@ -1,12 +1,12 @@
 """Typed read client for services: metrics, allocation, alerts and status of one prefix, each of one step.
 
-with Reader("redis://127.0.0.1:6379/0", "marketpulse") as reader:
+with MetricsReader("redis://127.0.0.1:6379/0", "marketpulse") as reader:
     reader.u["BR"].now()                        # user experience over 24 h
     reader.snapshot().allocation                # everything of one step
     for change in reader.changes(after=None):   # blocks; resumes by `change.id`
         ...
 
-async with AsyncReader(url, "marketpulse") as reader:
+async with AsyncMetricsReader(url, "marketpulse") as reader:
     snapshot = await reader.snapshot()
     async for change in reader.changes():
         ...
@@ -89,7 +89,7 @@ class Change(msgspec.Struct, frozen=True):
     missed: bool = False
 
 
-class Reader:
+class MetricsReader:
     """Reads what workers publish; every method raises Unavailable while Redis is away."""
 
     def __init__(self, url: str, prefix: str) -> None:
@@ -99,7 +99,7 @@ class Reader:
         self.tables = TableKeys(prefix)
         self.u, self.r, self.s, self.t = (RedisTable(self._redis, self.tables, name, url) for name in "urst")
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> "MetricsReader":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -277,13 +277,13 @@ def _change(entry: str, fields: dict[bytes, bytes], missed: bool) -> Change:
     )
 
 
-class AsyncReader:
+class AsyncMetricsReader:
     """The same for asyncio: every read runs in a thread, so the event loop never waits for Redis."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        self.reader = Reader(url, prefix)
+        self.reader = MetricsReader(url, prefix)
 
-    async def __aenter__(self) -> "AsyncReader":
+    async def __aenter__(self) -> "AsyncMetricsReader":
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -312,7 +312,7 @@ class AsyncReader:
     async def history(
         self, markets: Sequence[str], unit: Literal["minute", "hour"], count: int
     ) -> dict[str, list[Moment]]:
-        """The last `count` buckets of each market, oldest first; as `Reader.history`."""
+        """The last `count` buckets of each market, oldest first; as `MetricsReader.history`."""
         return await asyncio.to_thread(self.reader.history, markets, unit, count)
 
     async def recent_changes(self, most: int = 1_000) -> list[Change]:
@@ -324,7 +324,7 @@ class AsyncReader:
         return await asyncio.to_thread(self.reader.snapshot)
 
     async def changes(self, after: str | None = None, patience_s: float | None = None) -> AsyncIterator[Change]:
-        """Steps and allocations as they come, for ever; as `Reader.changes`."""
+        """Steps and allocations as they come, for ever; as `MetricsReader.changes`."""
         found = self.reader.changes(after, block_s=0.5, patience_s=patience_s)
         while True:
             yield await asyncio.to_thread(next, found)

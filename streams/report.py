@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from streams.feed_files import Shifted
-from streams.reader import Reader, Snapshot, latency_quantile
+from streams.reader import MetricsReader, Snapshot, latency_quantile
 
 
 class RunReport(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class RunReport(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def make_report(reader: Reader, shifted: Shifted, published: int, restarts: int, seconds: float) -> RunReport:
+def make_report(reader: MetricsReader, shifted: Shifted, published: int, restarts: int, seconds: float) -> RunReport:
     """The report of what Redis holds now."""
     snapshot = reader.snapshot()
     totals = snapshot.status.totals

@@ -14,7 +14,7 @@ from streams.errors import BadInput, LedgerLost
 from streams.feed_files import read_records, shift_to_now
 from streams.ledger import Ledger
 from streams.publish import publish
-from streams.reader import Reader
+from streams.reader import MetricsReader
 from streams.report import RunReport, make_report
 from streams.settings import Settings
 from streams.supervisor import Report, Supervisor
@@ -105,7 +105,7 @@ def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, b
             feedback = topic_name(settings.prefix, "feedback")
             published = asyncio.run(publish(endpoints.kafka, feedback, shifted.records))
             report({"event": "published", "records": published})
-            with Reader(endpoints.redis, settings.prefix) as reader:
+            with MetricsReader(endpoints.redis, settings.prefix) as reader:
                 complete = _wait(reader, endpoints, feedback, supervisor, deadline, report)
                 seconds = time.monotonic() - started
                 result = make_report(reader, shifted, published, supervisor.restarts, seconds)
@@ -115,7 +115,7 @@ def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, b
 
 
 def _wait(
-    reader: Reader, endpoints: Endpoints, topic: str, supervisor: Supervisor, deadline: float, report: Report
+    reader: MetricsReader, endpoints: Endpoints, topic: str, supervisor: Supervisor, deadline: float, report: Report
 ) -> bool:
     """Until the ledger stands at the log's end, the last step is published, answered and relayed."""
     ends = {number: end for number, (_, end) in asyncio.run(topic_offsets(endpoints.kafka, topic)).items()}

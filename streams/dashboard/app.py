@@ -18,13 +18,13 @@ from streams.dashboard.login import Doors
 from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
 from streams.dashboard.security import Attempts, Guard, Sessions
-from streams.reader import AsyncReader
+from streams.reader import AsyncMetricsReader
 from streams.scrape import PageCollector
 from streams.settings import Settings
 from streams.telemetry import Telemetry, exposition
 
 
-def create_page(settings: Settings, reader: AsyncReader | None = None, write: Write = write_all) -> Starlette:
+def create_page(settings: Settings, reader: AsyncMetricsReader | None = None, write: Write = write_all) -> Starlette:
     """The application; it connects when it is started, and goes on while Redis is away.
 
     Args:
@@ -32,7 +32,7 @@ def create_page(settings: Settings, reader: AsyncReader | None = None, write: Wr
         reader: what is read; one of its own by default.
         write: puts silences into their topic.
     """
-    reader = AsyncReader(settings.redis, settings.prefix) if reader is None else reader
+    reader = AsyncMetricsReader(settings.redis, settings.prefix) if reader is None else reader
     token = settings.page_token
     sessions, attempts = Sessions(None if token is None else token.get_secret_value()), Attempts()
     renderer, actions = Renderer(reader), Actions(settings, write)

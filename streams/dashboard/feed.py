@@ -13,7 +13,7 @@ from streams.errors import MarketpulseError
 from streams.history import Moment
 from streams.logs import get_logger
 from streams.metrics import Estimate
-from streams.reader import AsyncReader, Change, Snapshot
+from streams.reader import AsyncMetricsReader, Change, Snapshot
 
 log = get_logger("dashboard")
 
@@ -88,7 +88,7 @@ class Feed:
     A client holds a version number and nothing else, so a slow one skips what it has missed and makes nobody wait.
     """
 
-    def __init__(self, reader: AsyncReader, render: Render) -> None:
+    def __init__(self, reader: AsyncMetricsReader, render: Render) -> None:
         self._reader = reader
         self._render = render
         self._fresh = asyncio.Condition()

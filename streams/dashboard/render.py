@@ -13,7 +13,7 @@ from streams.dashboard.feed import Seen
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.dashboard.static_files import plotly_styles
 from streams.history import Moment
-from streams.reader import AsyncReader
+from streams.reader import AsyncMetricsReader
 from streams.words import clock, evidence_words, number, signed
 
 MOST_ALERTS = 200
@@ -50,7 +50,7 @@ def environment() -> Environment:
 class Renderer:
     """Renders the live parts of any view; what a market's view needs beside the snapshot is read for it alone."""
 
-    def __init__(self, reader: AsyncReader) -> None:
+    def __init__(self, reader: AsyncMetricsReader) -> None:
         self.environment = environment()
         self._reader = reader
 

@@ -17,7 +17,7 @@ from streams.embedded import EmbeddedStack
 from streams.feed_files import Record, key_of, parse_object
 from streams.profiles import PLAN_KEY
 from streams.publish import publish
-from streams.reader import Reader
+from streams.reader import MetricsReader
 from streams.recovery.log_reader import LogReader
 from streams.recovery.replay_report import replay_journal
 from streams.run import set_up, worker_environment
@@ -40,7 +40,7 @@ class Company:
         self._prefix = f"t{uuid.uuid4().hex[:12]}"
         self._lives = 0
         self._supervisor: Supervisor | None = None
-        self.reader = Reader(stack.endpoints.redis, self._prefix)
+        self.reader = MetricsReader(stack.endpoints.redis, self._prefix)
         self.settings = self._settings(step_seconds=0.3, idle_step_seconds=0.5)
         asyncio.run(set_up(stack.endpoints, self._prefix, 2))
         feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(PLAN)]

@@ -24,7 +24,7 @@ from streams.feed_files import Record, key_of, parse_object
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent
 from streams.publish import publish
-from streams.reader import Reader
+from streams.reader import MetricsReader
 from streams.recovery.replay_report import replay_journal
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
@@ -61,7 +61,7 @@ class Job:
         plan = FeedPlan(seed=5, events=EVENTS, end_ms=time.time_ns() // 1_000_000)
         self.feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(plan)]
         asyncio.run(set_up(stack.endpoints, prefix, 8))
-        self.reader = Reader(stack.endpoints.redis, prefix)
+        self.reader = MetricsReader(stack.endpoints.redis, prefix)
         self.supervisor = self.workers(0)
 
     def workers(self, number: int) -> Supervisor:

@@ -24,7 +24,7 @@ from streams.embedded import EmbeddedStack, Endpoints
 from streams.errors import BadInput
 from streams.feed_files import Record, key_of, parse_object
 from streams.publish import publish
-from streams.reader import Reader, Snapshot
+from streams.reader import MetricsReader, Snapshot
 from streams.recovery.journal import Journal
 from streams.recovery.log_reader import LogReader
 from streams.recovery.replay_report import replay_journal
@@ -77,7 +77,7 @@ class Counted:
         self._makes_checkpoints = given.checkpoint_minutes < 1
         asyncio.run(set_up(stack.endpoints, given.prefix, 8))
         changed = given if later is None else given.model_copy(update={"rules": later})
-        with tempfile.TemporaryDirectory() as logs, Reader(stack.endpoints.redis, given.prefix) as reader:
+        with tempfile.TemporaryDirectory() as logs, MetricsReader(stack.endpoints.redis, given.prefix) as reader:
             first, rest = (
                 Supervisor(workers, worker_environment(one, stack.endpoints), Path(logs) / name, lambda _: None)
                 for name, one in (("first", given), ("rest", changed))
@@ -91,7 +91,7 @@ class Counted:
                 rest.stop()
             self.snapshot: Snapshot = reader.snapshot()
 
-    def _publish(self, supervisor: Supervisor, rest: Supervisor, reader: Reader, rate: float | None) -> None:
+    def _publish(self, supervisor: Supervisor, rest: Supervisor, reader: MetricsReader, rate: float | None) -> None:
         lines = [line.value for line in generate(PLAN)]
         lines = [*lines[:2_000], *map(complaining, lines[2_000:])]
         feed = [Record(key_of(parse_object(line)), line) for line in lines]
@@ -111,7 +111,7 @@ class Counted:
         asyncio.run(publish(self.settings.kafka, self.topic, feed[2_300:], rate))
         until(lambda: self._settled(reader, PLAN.events), rest)
 
-    def _allocated(self, reader: Reader, cause: str) -> bool:
+    def _allocated(self, reader: MetricsReader, cause: str) -> bool:
         return cause in [one.cause for one in reader.allocations()]
 
     def _checkpoint(self) -> int:
@@ -119,7 +119,7 @@ class Counted:
         with redis.Redis.from_url(self.settings.redis) as client:
             return int(client.get(f"{self.settings.prefix}:checkpoint") or 0)
 
-    def _settled(self, reader: Reader, events: int) -> bool:
+    def _settled(self, reader: MetricsReader, events: int) -> bool:
         status = reader.snapshot().status
         counted = reader.committed() == events and not status.open_cells and not status.outbox
         return counted and status.shifts_answered

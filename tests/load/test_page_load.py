@@ -18,7 +18,7 @@ from streams.bench import plain_events
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
 from streams.publish import publish
-from streams.reader import Reader
+from streams.reader import MetricsReader
 from streams.redis_connection import connect
 
 pytestmark = [pytest.mark.nemesis, pytest.mark.timeout(900)]
@@ -96,7 +96,7 @@ def records(number: int) -> list[Record]:
     ]
 
 
-def counted_per_second(stack: EmbeddedStack, reader: Reader, number: int) -> float:
+def counted_per_second(stack: EmbeddedStack, reader: MetricsReader, number: int) -> float:
     """How fast the worker counts what is published at once."""
     begin = reader.committed()
     started = time.monotonic()
@@ -133,7 +133,7 @@ def test_a_thousand_open_pages(stack: EmbeddedStack, capsys: pytest.CaptureFixtu
     with (
         process([*MARKETPULSE, "worker"], environment),
         process([*MARKETPULSE, "page", "--port", "0"], environment) as page,
-        Reader(stack.endpoints.redis, PREFIX) as reader,
+        MetricsReader(stack.endpoints.redis, PREFIX) as reader,
     ):
         assert page.stdout is not None
         url = httpx.URL(json.loads(page.stdout.readline())["url"])
