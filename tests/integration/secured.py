@@ -1,24 +1,18 @@
 """A Kafka and a Redis with TLS, logins and ACLs on; their certificates and passwords are made at test time."""
 
-import contextlib
 import secrets
-import shutil
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import redis
 import trustme
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from streams.acls import ROLES, Role, principal, redis_users
 from streams.embedded import EmbeddedKafka, EmbeddedRedis, free_port
-from streams.embedded_programs import server_version
+from streams.settings import Settings, load_settings
 
 DEBIAN_REDIS = "/usr/bin/redis-server"
 """Built with TLS, and 7.0 or later, which knows key permissions; the one of the `embedded` extra is neither."""
@@ -143,8 +137,65 @@ class SecuredRedis(EmbeddedRedis):
 
     def answers(self) -> bool:
         """Whether it answers at all: a refusal for want of a login is an answer."""
-        with contextlib.suppress(redis.exceptions.ConnectionError):
+        try:
             with redis.Redis(port=self.port, ssl=True, ssl_ca_certs=str(self._certificates.ca)) as client:
                 client.ping()
+        except redis.exceptions.AuthenticationError:
             return True
-        return False
+        except redis.exceptions.ConnectionError:
+            return False
+        return True
+
+
+class Secured:
+    """Both servers with every role's user, under one prefix; a context manager."""
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        self.prefix = prefix
+        self.certificates = Certificates.make(folder)
+        self.passwords: dict[Role, str] = {role: secrets.token_urlsafe(12) for role in ROLES}
+        self.admin = secrets.token_urlsafe(12)
+        logins = {principal(prefix, role): password for role, password in self.passwords.items()}
+        self.kafka = SecuredKafka(folder / "kafka", self.certificates, {"admin": self.admin, **logins})
+        users = ["user default off", f"user admin on >{self.admin} ~* &* +@all", *redis_users(prefix, self.passwords)]
+        self.redis = SecuredRedis(folder / "redis", self.certificates, "\n".join(users) + "\n")
+
+    def __enter__(self) -> "Secured":
+        try:
+            self.redis.start()
+            self.kafka.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop both."""
+        self.redis.stop()
+        self.kafka.stop()
+
+    def environment(self, role: Role | Literal["admin"]) -> dict[str, str]:
+        """Settings of a process that is `role`, as environment variables."""
+        name = role if role == "admin" else principal(self.prefix, role)
+        password = self.admin if role == "admin" else self.passwords[role]
+        values = {
+            "prefix": self.prefix,
+            "kafka": self.kafka.bootstrap,
+            "kafka_security_protocol": "SASL_SSL",
+            "kafka_username": name,
+            "kafka_password": password,
+            "kafka_ca": str(self.certificates.ca),
+            "redis_url": self.redis.url,
+            "redis_username": name,
+            "redis_password": password,
+            "redis_ca": str(self.certificates.ca),
+        }
+        return {f"MARKETPULSE_{key.upper()}": value for key, value in values.items()}
+
+    def settings(self, role: Role | Literal["admin"], **changes: object) -> Settings:
+        """The same as settings."""
+        given = {key.removeprefix("MARKETPULSE_").lower(): value for key, value in self.environment(role).items()}
+        return load_settings(**(given | changes))
