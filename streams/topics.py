@@ -71,6 +71,23 @@ async def kafka_answers(servers: Servers) -> None:
         pass
 
 
+async def check_reading(servers: Servers, topic: str, group: str) -> None:
+    """Return if this client may read a topic as a member of a group. Raises Unavailable, OperatorNeeded.
+
+    Asked before Faust is: its consumer would end the process with a trace of its own, or try for ever.
+    """
+    async with _admin(servers, f"give records of {topic}") as admin:
+        await _partitions(admin, topic, patience=1)
+        await admin.find_coordinator(group)
+        consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False, fetch_max_wait_ms=1)
+        try:
+            await consumer.start()
+            consumer.assign([TopicPartition(topic, 0)])
+            await consumer.getmany(timeout_ms=200)
+        finally:
+            await close_consumer(consumer)
+
+
 async def create_topics(servers: Servers, prefix: str, feedback_partitions: int = 8, replication: int = 1) -> list[str]:
     """Create what is missing; the names of the topics that were created. Raises Unavailable, OperatorNeeded."""
     async with _admin(servers, "create the topics") as admin:
@@ -134,8 +151,8 @@ async def topic_offsets(servers: Servers, topic: str, patience: int = 50) -> dic
         Unavailable: Kafka does not answer, or the topic does not exist.
         OperatorNeeded: Kafka refuses this client.
     """
-    consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
     async with _admin(servers, f"tell the offsets of {topic}") as admin:
+        consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
         try:
             await consumer.start()
             partitions = [TopicPartition(topic, number) for number in await _partitions(admin, topic, patience)]

@@ -195,6 +195,11 @@ class Secured:
         }
         return {f"MARKETPULSE_{key.upper()}": value for key, value in values.items()}
 
+    @property
+    def principals(self) -> dict[Role, str]:
+        """Every role's user, as Kafka names it."""
+        return {role: f"User:{principal(self.prefix, role)}" for role in ROLES}
+
     def settings(self, role: Role | Literal["admin"], **changes: object) -> Settings:
         """The same as settings."""
         given = {key.removeprefix("MARKETPULSE_").lower(): value for key, value in self.environment(role).items()}
