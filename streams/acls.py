@@ -1,7 +1,9 @@
 """What each part of Marketpulse may do in Kafka and Redis, and nothing more: one table, as rules of both servers."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from streams.topics import TOPICS, topic_name
@@ -17,6 +19,13 @@ WORKER_WRITES = (
 )  # fmt: skip
 READER_READS = ("feedback.classified", "market.metrics", "market.shifts", "market.alerts", "market.allocations")
 OPERATOR: tuple[Operation, ...] = ("read", "write", "create", "delete", "describe_configs")
+
+
+_SCRIPT = """#!/bin/sh
+# Kafka's ACLs of the prefix `marketpulse`, as `marketpulse acls show kafka` prints them. `marketpulse acls apply` does
+# the same without Kafka's tools. KAFKA = host:port; admin.properties = the login of somebody who may alter the cluster.
+set -eu
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +128,18 @@ def redis_users(prefix: str, passwords: Mapping[Role, str] | None = None) -> Ite
     for role, rules in redis_rules(prefix).items():
         secret = f" >{passwords[role]}" if role in passwords else ""
         yield f"user {principal(prefix, role)} on resetpass{secret} resetchannels {' '.join(rules)}"
+
+
+def files() -> dict[str, str]:
+    """Content of `deploy/security`, for the prefix `marketpulse`: file name -> text."""
+    prefix = "marketpulse"
+    principals: dict[Role, str] = {role: f"User:{principal(prefix, role)}" for role in ROLES}
+    return {
+        "users.acl": "".join(f"{line}\n" for line in redis_users(prefix)),
+        "kafka-acls.sh": _SCRIPT + "".join(f"{line}\n" for line in kafka_commands(prefix, principals)),
+    }
+
+
+if __name__ == "__main__":
+    for name, text in files().items():
+        Path(sys.argv[1], name).write_text(text, "utf-8")

@@ -47,7 +47,8 @@ async def error_of(error: Exception, servers: Servers, doing: str) -> Marketpuls
         return refused
     if isinstance(error, (kafka.KafkaConnectionError, OSError)):
         try:
-            await check_connection(servers)
+            with contextlib.suppress(KafkaUnavailable):
+                await check_connection(servers)
         except OperatorNeeded as found:
             return found
     return _away(servers, doing, error)
