@@ -205,7 +205,7 @@ REFUSED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("reader", "write Redis", _asks("SET", f"{PREFIX}:allocation", "{}")),
     ("reader", "delete from Redis", _asks("UNLINK", f"{PREFIX}:ledger")),
     ("reader", "run scripts", _asks("EVAL", "return 1", 0)),
-    ("reader", "read the roll-up's memory", _asks("HGETALL", f"{PREFIX}:state")),
+    ("reader", "read ids of events", _asks("LRANGE", f"{PREFIX}:ids:0", 0, -1)),
     ("reader", "read users", _asks("GET", f"{PREFIX}:users:hour:BR:1")),
     ("page", "read feedback", _reads("feedback")),
     ("page", "write feedback", _writes("feedback")),
