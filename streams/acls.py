@@ -71,8 +71,8 @@ _WRITING = (
 _REPAIRING = ("config|get", "info", "rename", "scan")
 _READABLE = (
     "alerts", "allocation", "allocation:seq", "allocations", "buckets:*", "changes", "excerpts:*", "ledger", "markets",
-    "metrics:*", "mutes", "outbox", "partition:*", "portfolio", "shift:seq", "state", "step", "step:*", "table:*", "topics:*",
-    "totals", "workers",
+    "metrics:*", "mutes", "outbox", "partition:*", "portfolio", "shift:seq", "state", "step", "step:*", "table:*",
+    "topics:*", "totals", "workers",
 )  # fmt: skip
 
 
