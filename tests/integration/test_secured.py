@@ -1,6 +1,7 @@
 """The main job with TLS, logins and ACLs on everywhere; each principal is refused what it does not need."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -153,6 +154,25 @@ async def test_the_page_shows_the_markets(job: Job) -> None:
             answer = await client.get(path)
             assert (200, True) == (answer.status_code, shown in answer.text), path
     assert [] == admin_of(job.servers).acl_log()
+
+
+def test_rules_are_applied_by_command(job: Job, tmp_path: Path) -> None:
+    """The administrator may, again and again; the operator may not, and is told so with exit code 78."""
+
+    def said(role: Role | Literal["admin"], *arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "streams.cli", *arguments]
+        environment = os.environ | job.servers.environment(role)
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    code, shown = said("reader", "acls", "show", "--json")
+    rules = len(json.loads(shown)["kafka"])
+    assert (0, True) == (code, rules > 50)
+    assert (0, f"{rules} rules in force for {PREFIX}\n") == said("admin", "acls", "apply")
+    code, text = said("operator", "acls", "apply")
+    assert (EXIT_OPERATOR, True) == (code, "Operator action: grant" in text)
 
 
 async def _group(settings: Settings, topic: str, group: str) -> None:
