@@ -47,10 +47,11 @@ async def error_of(error: Exception, servers: Servers, doing: str) -> Marketpuls
         return refused
     if isinstance(error, (kafka.KafkaConnectionError, OSError)):
         try:
-            with contextlib.suppress(KafkaUnavailable):
-                await check_connection(servers)
+            await check_connection(servers)
         except OperatorNeeded as found:
             return found
+        except KafkaUnavailable:
+            doing = doing if doing == "answer" else f"answer, so it does not {doing}"
     return _away(servers, doing, error)
 
 
