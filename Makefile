@@ -55,8 +55,9 @@ page-load: $(LIGHT) ## 1,000 open pages on one page process: memory, Redis, the 
 check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
 
-reference: $(LIGHT) ## write the generated pages of docs/ anew: contracts, configuration, commands, keys, topics, codes
+reference: $(LIGHT) ## write the generated pages of docs/ and deploy/security anew: contracts, configuration, commands, ACLs ...
 	$(BIN)/python -m streams.contract_documents docs/contracts && $(BIN)/python -m streams.reference_documents docs
+	$(BIN)/python -m streams.acls deploy/security
 
 bench-watch: $(LIGHT) ## the surge detector beside others on simulated markets, into docs/detectors.md
 	$(BIN)/marketpulse bench watch --write docs/detectors.md

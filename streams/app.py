@@ -28,7 +28,7 @@ from streams.pump import Pump, Work
 from streams.rules_file import load_rules
 from streams.settings import Settings, load_settings
 from streams.source import KAFKA, Source
-from streams.topics import kafka_answers, topic_name
+from streams.topics import check_reading, kafka_answers, topic_name
 from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps, patiently
 
 log = get_logger("app")
@@ -108,11 +108,13 @@ def _candidate_of(settings: Settings) -> Classifier | None:
 
 
 async def _wait_for_kafka(settings: Settings, deps: Deps) -> None:
-    """Until Kafka answers, with probes answered meanwhile: Faust would give up at once."""
-    health = HealthServer(deps.progress, settings, deps.telemetry)
+    """Until Kafka answers, with probes answered meanwhile: Faust would give up at once. Raises OperatorNeeded."""
+    health, control = HealthServer(deps.progress, settings, deps.telemetry), f"{settings.prefix}.control"
     await health.start()
     try:
         await patiently(lambda: kafka_answers(settings.kafka_servers), KAFKA, deps.progress)
+        shifts = topic_name(settings.prefix, "market.shifts")
+        await patiently(lambda: check_reading(settings.kafka_servers, shifts, control), KAFKA, deps.progress)
     finally:
         await health.stop()
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from streams.batches import CompactedRecord
-from streams.errors import KafkaUnavailable
+from streams.errors import MarketpulseError
 from streams.kafka_connection import Servers, client_options
+from streams.kafka_errors import kafka_errors
 from streams.topics import close_consumer, topic_offsets
 
 
@@ -50,10 +50,11 @@ class CompactedTopic:
             **client_options(self._servers), enable_auto_commit=False, auto_offset_reset="earliest"
         )
         try:
-            await consumer.start()
-        except (KafkaError, OSError) as error:
+            async with kafka_errors(self._servers, "answer"):
+                await consumer.start()
+        except BaseException:
             await consumer.stop()
-            raise self._away(error) from error
+            raise
         consumer.assign([self._partition])
         consumer.seek(self._partition, offset)
         self._consumer = consumer
@@ -61,17 +62,15 @@ class CompactedTopic:
     async def _poll(self) -> None:
         assert self._consumer is not None
         try:
-            records = (await self._consumer.getmany(self._partition, timeout_ms=1_000)).get(self._partition, [])
-            for one in records:
-                self._take(CompactedRecord(one.offset, one.key, one.value, tuple(one.headers), one.timestamp))
-            # Compaction leaves holes and the end may be one: the consumer's position is past them.
-            self._at = max(self._at, await self._consumer.position(self._partition))
-        except (KafkaError, OSError) as error:
+            async with kafka_errors(self._servers, f"give records of {self._partition.topic}"):
+                records = (await self._consumer.getmany(self._partition, timeout_ms=1_000)).get(self._partition, [])
+                for one in records:
+                    self._take(CompactedRecord(one.offset, one.key, one.value, tuple(one.headers), one.timestamp))
+                # Compaction leaves holes and the end may be one: the consumer's position is past them.
+                self._at = max(self._at, await self._consumer.position(self._partition))
+        except MarketpulseError:
             await self.stop()
-            raise self._away(error) from error
-
-    def _away(self, error: Exception) -> KafkaUnavailable:
-        return KafkaUnavailable(f"Kafka at {self._servers} does not answer: {error!r}. Operator action: start it.")
+            raise
 
 
 async def read_all(servers: Servers, topic: str) -> list[CompactedRecord]:
@@ -89,13 +88,9 @@ async def write_all(servers: Servers, topic: str, records: Iterable[tuple[str, b
     """Write (key, value) records, each acknowledged; None = tombstone. Raises Unavailable."""
     producer = AIOKafkaProducer(**client_options(servers), enable_idempotence=True, acks="all")
     try:
-        await producer.start()
-        for key, value in records:
-            await producer.send_and_wait(topic, key=key.encode(), value=value)
-    except (KafkaError, OSError) as error:
-        raise KafkaUnavailable(
-            f"Kafka at {servers} does not take records of {topic}: {error!r}. "
-            "Operator action: start it, create the topics or mend MARKETPULSE_KAFKA."
-        ) from error
+        async with kafka_errors(servers, f"take records of {topic}"):
+            await producer.start()
+            for key, value in records:
+                await producer.send_and_wait(topic, key=key.encode(), value=value)
     finally:
         await producer.stop()

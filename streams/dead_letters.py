@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.errors import Unavailable
 from streams.feed_files import parse_object
 from streams.kafka_connection import Servers, client_options
+from streams.kafka_errors import error_of
 from streams.topics import topic_name, topic_offsets
 
 _HEADER = "__streams.errors."
@@ -75,7 +75,7 @@ async def read_dead_letters(
                 if record.offset < end and selection.takes(one):
                     yield one
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"Kafka at {servers} does not answer: {error}. Operator action: start it.") from error
+        raise await error_of(error, servers, f"give records of {topic}") from error
     finally:
         await consumer.stop()
 
@@ -117,9 +117,7 @@ async def replay(
             done += 1
             on_progress(done)
     except (KafkaError, OSError) as error:
-        raise Unavailable(
-            f"Kafka at {servers} does not take records ({done} were sent): {error!r}. Operator action: start it."
-        ) from error
+        raise await error_of(error, servers, f"take records ({done} were sent)") from error
     finally:
         await producer.stop()
     return done

@@ -181,6 +181,7 @@ class EmbeddedKafka(Server):
             f"--cluster-id={cluster}",
             "-c",
             configuration,
+            *self._format_options(),
         ]
         done = subprocess.run(tool, capture_output=True, check=False)
         if done.returncode:
@@ -192,6 +193,10 @@ class EmbeddedKafka(Server):
     def command(self) -> list[str]:
         """The broker's command line."""
         return [*self._java("-Xms256m", "-Xmx640m"), "kafka.Kafka", str(self.folder / "server.properties")]
+
+    def _format_options(self) -> list[str]:
+        """What else the log folder is formatted with: users, for a broker that asks for logins."""
+        return []
 
     def _java(self, *options: str) -> list[str]:
         self._classpath = self._classpath or kafka_classpath()

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from streams.batches import DeadLetter
-from streams.errors import KafkaUnavailable
+from streams.errors import MarketpulseError
 from streams.feed_files import Record
 from streams.kafka_connection import Servers, client_options
+from streams.kafka_errors import kafka_errors
 from streams.ledger_types import OutboxEntry
 from streams.publish import send_records
 from streams.topics import topic_name
@@ -45,10 +45,11 @@ class Outbound:
             request_timeout_ms=30_000,
         )
         try:
-            await producer.start()
-        except (KafkaError, OSError) as error:
+            async with kafka_errors(self._servers, "answer"):
+                await producer.start()
+        except MarketpulseError:
             await producer.stop()
-            raise KafkaUnavailable(f"Kafka at {self._servers} does not answer: {error}.") from error
+            raise
         return producer
 
     async def stop(self) -> None:
@@ -71,11 +72,12 @@ class Outbound:
             await self.start()
         assert self._producer is not None
         try:
-            keyed = [Record(market.encode(), value) for market, value in records]
-            await send_records(self._producer, self._classified, keyed)
-        except (KafkaError, OSError) as error:
+            async with kafka_errors(self._servers, f"take records of {self._classified}"):
+                keyed = [Record(market.encode(), value) for market, value in records]
+                await send_records(self._producer, self._classified, keyed)
+        except MarketpulseError:
             await self.stop()
-            raise KafkaUnavailable(f"Kafka at {self._servers} does not take records: {error!r}.") from error
+            raise
 
     async def relay(self, entries: Sequence[OutboxEntry]) -> None:
         """The outbox's records, in order per key. At least once. Raises Unavailable."""
@@ -86,15 +88,16 @@ class Outbound:
             await self.start()
         assert self._producer is not None
         try:
-            sent = [
-                await self._producer.send(topic, value=value, key=key, headers=headers)
-                for topic, key, value, headers in records
-            ]
-            for acknowledged in sent:
-                await acknowledged
-        except (KafkaError, OSError) as error:
+            async with kafka_errors(self._servers, "take records"):
+                sent = [
+                    await self._producer.send(topic, value=value, key=key, headers=headers)
+                    for topic, key, value, headers in records
+                ]
+                for acknowledged in sent:
+                    await acknowledged
+        except MarketpulseError:
             await self.stop()
-            raise KafkaUnavailable(f"Kafka at {self._servers} does not take records: {error!r}.") from error
+            raise
 
 
 def _key_of(letter: DeadLetter) -> bytes | None:

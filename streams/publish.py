@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from streams.errors import Unavailable
 from streams.feed_files import Record
 from streams.kafka_connection import Servers, client_options
+from streams.kafka_errors import error_of
 
 SLICE = 2_000
 
@@ -35,6 +35,7 @@ async def publish(
 
     Raises:
         Unavailable: Kafka does not answer; how many were acknowledged stands in the message.
+        OperatorNeeded: it refuses this client.
     """
     producer = AIOKafkaProducer(
         **client_options(servers), enable_idempotence=True, acks="all", max_batch_size=262_144, linger_ms=5
@@ -56,10 +57,8 @@ async def publish(
         done += await send_records(producer, topic, pending, done)
         on_progress(done)
     except (KafkaError, OSError) as error:
-        raise Unavailable(
-            f"Kafka at {servers} does not take records of {topic} ({done} were acknowledged): {error!r}. "
-            "Operator action: start it, create the topics or mend MARKETPULSE_KAFKA."
-        ) from error
+        doing = f"take records of {topic} ({done} were acknowledged)"
+        raise await error_of(error, servers, doing) from error
     finally:
         await producer.stop()
     return done

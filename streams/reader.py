@@ -94,6 +94,7 @@ class MetricsReader:
 
     def __init__(self, url: str, prefix: str) -> None:
         self._url = url
+        self._closed = False
         self._redis = connect(url)
         self._keys = Keys(prefix)
         self.tables = TableKeys(prefix)
@@ -106,7 +107,8 @@ class MetricsReader:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; changes end."""
+        self._closed = True
         self._redis.close()
 
     def markets(self) -> list[str]:
@@ -139,7 +141,7 @@ class MetricsReader:
     def changes(
         self, after: str | None = None, block_s: float = 1.0, patience_s: float | None = None
     ) -> Iterator[Change]:
-        """Steps and allocations as they come, for ever; also across a Redis that was away.
+        """Steps and allocations as they come, until `close`; also across a Redis that was away.
 
         Args:
             after: id of the last change seen; None = only what comes from now on.
@@ -147,7 +149,7 @@ class MetricsReader:
             patience_s: how long Redis may be away before Unavailable is raised; None = for ever.
         """
         missed, away_since = after is not None, None
-        while True:
+        while not self._closed:
             try:
                 if after is None:
                     after = self._newest_change()
@@ -324,10 +326,10 @@ class AsyncMetricsReader:
         return await asyncio.to_thread(self.reader.snapshot)
 
     async def changes(self, after: str | None = None, patience_s: float | None = None) -> AsyncIterator[Change]:
-        """Steps and allocations as they come, for ever; as `MetricsReader.changes`."""
+        """Steps and allocations as they come, until `close`; as `MetricsReader.changes`."""
         found = self.reader.changes(after, block_s=0.5, patience_s=patience_s)
-        while True:
-            yield await asyncio.to_thread(next, found)
+        while (change := await asyncio.to_thread(next, found, None)) is not None:
+            yield change
 
 
 def latency_quantile(totals: dict[str, int], share: float) -> float | None:

@@ -1,5 +1,6 @@
 """Redis clients with the project's settings: one place for time-outs, retries and error translation."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from streams.errors import LedgerFull, OperatorNeeded, Unavailable
+from streams.redis_url import shown_url
 
 
 def connect_async(url: str, timeout_s: float = 10.0) -> Any:
@@ -59,22 +61,27 @@ def translated_errors(url: str) -> Iterator[None]:
     """Turn redis-py's errors into the project's: retriable ones, bounds, and what an operator must mend."""
     try:
         yield
-    except (redis.exceptions.AuthenticationError, redis.exceptions.NoPermissionError) as error:
+    except redis.exceptions.AuthenticationError as error:
         raise OperatorNeeded(
-            f"Redis at {_without_secret(url)} refuses these credentials: {error}. "
-            "Operator action: mend user and password in MARKETPULSE_REDIS_URL or the ACL."
+            f"Redis at {shown_url(url)} refuses these credentials: {error}. Operator action: mend user and password in "
+            "MARKETPULSE_REDIS_URL, or MARKETPULSE_REDIS_USERNAME and MARKETPULSE_REDIS_PASSWORD, or the ACL."
+        ) from error
+    except redis.exceptions.NoPermissionError as error:
+        raise OperatorNeeded(
+            f"Redis at {shown_url(url)} does not allow this user so much: {error}. Operator action: grant what "
+            "`marketpulse acls show redis` lists for this part, or give this process its own user."
         ) from error
     except redis.exceptions.OutOfMemoryError as error:
         raise LedgerFull("Redis is out of memory. Operator action: raise maxmemory; commits wait meanwhile.") from error
     except redis.exceptions.ReadOnlyError as error:
         raise Unavailable(
-            f"Redis at {_without_secret(url)} is a read-only replica. Operator action: point the worker at the primary."
+            f"Redis at {shown_url(url)} is a read-only replica. Operator action: point the worker at the primary."
         ) from error
     except redis.exceptions.ResponseError as error:
         if not _refused_for_now(error):
             raise
         raise Unavailable(
-            f"Redis at {_without_secret(url)} takes no commands at present: {error}. "
+            f"Redis at {shown_url(url)} takes no commands at present: {error}. "
             "Operator action: as it says; it is tried again."
         ) from error
     except (
@@ -83,11 +90,29 @@ def translated_errors(url: str) -> Iterator[None]:
         redis.exceptions.BusyLoadingError,
         OSError,
     ) as error:
+        if (refused := _tls_refusal(error, url)) is not None:
+            raise refused from error
+        other = "redis://" if url.startswith("rediss://") else "rediss://"
         raise Unavailable(
-            f"Redis at {_without_secret(url)} does not answer: {error or type(error).__name__}. "
-            "Operator action: none if it is restarting, it is tried again."
+            f"Redis at {shown_url(url)} does not answer: {error or type(error).__name__}. Operator action: none if it "
+            f"is restarting, it is tried again. If it never answers, the port may want {other} (MARKETPULSE_REDIS_URL)."
         ) from error
 
 
-def _without_secret(url: str) -> str:
-    return url.rpartition("@")[2] if "@" in url else url
+def _tls_refusal(error: BaseException, url: str) -> OperatorNeeded | None:
+    """What an operator must mend where TLS fails for good; redis-py keeps the reason behind its own error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return OperatorNeeded(
+                f"Redis at {shown_url(url)} shows a certificate that is not trusted: {cause.verify_message}. Operator "
+                "action: set MARKETPULSE_REDIS_CA to the authority that signed it, or mend the certificate's names or "
+                "dates."
+            )
+        if isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause):
+            return OperatorNeeded(
+                f"Redis at {shown_url(url)} does not speak TLS. Operator action: use redis:// in "
+                "MARKETPULSE_REDIS_URL, or its TLS port."
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from streams.compacted import read_all
 from streams.contracts import AlertRecord, StepRecord
-from streams.errors import KafkaUnavailable
 from streams.kafka_connection import Servers, client_options
-from streams.topics import close_consumer, topic_name
+from streams.kafka_errors import kafka_errors
+from streams.topics import close_consumer, topic_name, topic_offsets
 
 WHY = "Redis went back in time to before this alert; it fires again if it still holds"
 
@@ -55,19 +54,17 @@ def seq_of(step: bytes) -> int:
 async def _newest_seq(servers: Servers, topic: str) -> int:
     """`seq` of the journal's last step; 0 of an empty journal."""
     partition = TopicPartition(topic, 0)
+    first, end = (await topic_offsets(servers, topic))[0]
     consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
     try:
-        await consumer.start()
-        consumer.assign([partition])
-        first = (await consumer.beginning_offsets([partition]))[partition]
-        end = (await consumer.end_offsets([partition]))[partition]
-        for at in range(end - 1, first - 1, -1):
-            consumer.seek(partition, at)
-            record = await consumer.getone(partition)
-            if (record.key or b"").isdigit():  # what else stands in the journal is no step
-                return seq_of(record.value)
-    except (KafkaError, OSError) as error:
-        raise KafkaUnavailable(f"Kafka at {servers} does not answer: {error!r}. Operator action: start it.") from error
+        async with kafka_errors(servers, f"give records of {topic}"):
+            await consumer.start()
+            consumer.assign([partition])
+            for at in range(end - 1, first - 1, -1):
+                consumer.seek(partition, at)
+                record = await consumer.getone(partition)
+                if (record.key or b"").isdigit():  # what else stands in the journal is no step
+                    return seq_of(record.value)
     finally:
         await close_consumer(consumer)
     return 0

@@ -20,6 +20,10 @@ from streams.settings import Settings
 from streams.supervisor import Report, Supervisor
 from streams.topics import create_topics, topic_name, topic_offsets
 
+_SECURED = {
+    f"{server}_{name}" for server in ("kafka", "redis") for name in ("username", "password", "ca", "certificate", "key")
+} | {"kafka_security_protocol"}
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -39,6 +43,9 @@ def servers(settings: Settings, embedded: bool, data_folder: Path | None) -> Ite
     if not embedded:
         yield Endpoints(settings.kafka_servers, settings.redis)
         return
+    if secured := sorted(settings.model_fields_set & _SECURED):
+        names = ", ".join(f"MARKETPULSE_{name.upper()}" for name in secured)
+        raise BadInput(f"The embedded servers have no TLS and no login. Operator action: unset {names} for them.")
     with EmbeddedStack(data_folder) as stack:
         yield stack.endpoints
 
@@ -51,6 +58,8 @@ def worker_environment(settings: Settings, endpoints: Endpoints) -> dict[str, st
         for name, value in given.items()
         if value is not None
     }
+    if endpoints == Endpoints(settings.kafka_servers, settings.redis):
+        return environment
     return environment | {"MARKETPULSE_KAFKA": str(endpoints.kafka), "MARKETPULSE_REDIS_URL": endpoints.redis}
 
 

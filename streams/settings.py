@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import SettingsError
 from streams.kafka_connection import KafkaServers, Mechanism, Protocol
+from streams.pem import check_ca, check_certificate, check_key
+from streams.redis_url import folded_url, has_login
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
 
@@ -22,23 +24,33 @@ class Settings(BaseSettings):
     prefix: str = Field("marketpulse", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
     """Prefix of topics, consumer groups and Redis keys: one product or tenant."""
     kafka: str = "127.0.0.1:9092"
-    """Kafka servers servers, `host:port,host:port`."""
+    """Kafka's bootstrap servers, `host:port,host:port`."""
     kafka_security_protocol: Protocol = "PLAINTEXT"
     """How Kafka's listener is spoken to: SSL is TLS, SASL a login."""
     kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
     """How a login is proved, with a protocol that begins with SASL."""
     kafka_username: str | None = None
     """Whose login, with a protocol that begins with SASL."""
-    kafka_password: SecretStr | None = None
+    kafka_password: SecretStr | None = Field(None, validate_default=True)
     """Its password."""
     kafka_ca: Path | None = None
     """PEM file of the authorities that may have signed Kafka's certificates; the system's when not given."""
     kafka_certificate: Path | None = None
     """PEM file of this client's own certificate, where Kafka asks for one."""
-    kafka_key: Path | None = None
+    kafka_key: Path | None = Field(None, validate_default=True)
     """PEM file of the key of this client's certificate; not needed where the certificate's file holds it too."""
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    """Redis (6.2 or later) or Valkey; one primary."""
+    """Redis (6.2 or later) or Valkey; one primary. `rediss://` is TLS; user and password may stand in it."""
+    redis_username: str | None = None
+    """Redis user (of its ACL), apart from the URL; the default user when not given."""
+    redis_password: SecretStr | None = Field(None, validate_default=True)
+    """Its password, apart from the URL."""
+    redis_ca: Path | None = None
+    """PEM file of the authorities that may have signed Redis's certificate; the system's when not given."""
+    redis_certificate: Path | None = None
+    """PEM file of this client's own certificate, where Redis asks for one."""
+    redis_key: Path | None = Field(None, validate_default=True)
+    """PEM file of the key of this client's certificate; not needed where the certificate's file holds it too."""
     user_hash_key: SecretStr = SecretStr("marketpulse")
     """Key of the hash that replaces user ids; set your own in production."""
 
@@ -112,15 +124,54 @@ class Settings(BaseSettings):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return url
 
-    @model_validator(mode="after")
-    def _kafka_login(self) -> "Settings":
-        login = self.kafka_username is not None and self.kafka_password is not None
-        if self.kafka_security_protocol.startswith("SASL") != login:
+    # Each field is checked by itself, after those above it: so every problem is reported, not the first alone.
+
+    @field_validator("kafka_password")
+    @classmethod
+    def _kafka_login(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        protocol = info.data.get("kafka_security_protocol")
+        login = info.data.get("kafka_username") is not None and password is not None
+        none = info.data.get("kafka_username") is None and password is None
+        if protocol is not None and not (login if protocol.startswith("SASL") else none):
             raise ValueError(
                 "a user name and a password (MARKETPULSE_KAFKA_USERNAME, MARKETPULSE_KAFKA_PASSWORD) go with "
                 "protocols that begin with SASL (MARKETPULSE_KAFKA_SECURITY_PROTOCOL), and those need both"
             )
-        return self
+        return password
+
+    @field_validator("redis_password")
+    @classmethod
+    def _redis_login(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        url = info.data.get("redis_url")
+        if info.data.get("redis_username") is not None and password is None:
+            raise ValueError("is missing: MARKETPULSE_REDIS_USERNAME needs it")
+        if password is not None and url is not None and has_login(url.get_secret_value()):
+            raise ValueError("is given twice: here and in MARKETPULSE_REDIS_URL; keep one of them")
+        return password
+
+    @field_validator("kafka_ca", "redis_ca")
+    @classmethod
+    def _ca(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        _needs_tls(path, info)
+        return None if path is None else check_ca(path)
+
+    @field_validator("kafka_certificate", "redis_certificate")
+    @classmethod
+    def _certificate(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        _needs_tls(path, info)
+        return None if path is None else check_certificate(path)
+
+    @field_validator("kafka_key", "redis_key")
+    @classmethod
+    def _key(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        _needs_tls(path, info)
+        name = f"{info.field_name}".replace("key", "certificate")
+        if name not in info.data:  # the certificate's own problem is reported already
+            return path
+        certificate = info.data[name]
+        if path is not None or certificate is not None:
+            check_key(path or certificate, certificate)
+        return path
 
     @property
     def kafka_servers(self) -> KafkaServers:
@@ -139,8 +190,28 @@ class Settings(BaseSettings):
 
     @property
     def redis(self) -> str:
-        """The Redis URL with its secret."""
-        return self.redis_url.get_secret_value()
+        """The Redis URL with its secret, login and PEM files in it."""
+        password = self.redis_password
+        return folded_url(
+            self.redis_url.get_secret_value(),
+            self.redis_username,
+            None if password is None else password.get_secret_value(),
+            self.redis_ca,
+            self.redis_certificate,
+            self.redis_key,
+        )
+
+
+def _needs_tls(path: Path | None, info: ValidationInfo) -> None:
+    """Raises ValueError where a PEM file is set for a connection without TLS: it would be ignored in silence."""
+    if path is None:
+        return
+    if f"{info.field_name}".startswith("redis"):
+        url = info.data.get("redis_url")
+        if url is not None and not url.get_secret_value().startswith("rediss://"):
+            raise ValueError("goes with TLS: MARKETPULSE_REDIS_URL must begin with rediss://")
+    elif not info.data.get("kafka_security_protocol", "SSL").endswith("SSL"):
+        raise ValueError("goes with TLS: MARKETPULSE_KAFKA_SECURITY_PROTOCOL must be SSL or SASL_SSL")
 
 
 def load_settings(**overrides: object) -> Settings:

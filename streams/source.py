@@ -1,6 +1,7 @@
 """Partition batches from an aiokafka consumer of our own: claims, slices, decoding, de-duplication."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -17,11 +18,13 @@ from streams.errors import (
     ClaimTimeout,
     KafkaUnavailable,
     LedgerRewound,
+    OperatorNeeded,
     RetentionPassed,
     TopicRecreated,
     Unavailable,
 )
 from streams.kafka_connection import client_options
+from streams.kafka_errors import check_connection, error_of, refusal
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger
@@ -104,7 +107,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     # --- life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Join the consumer group; waits while Kafka is away."""
+        """Join the consumer group; waits while Kafka is away. Raises OperatorNeeded where it refuses this client."""
         consumer = self._make_consumer(self._settings)
         consumer.subscribe([self._topic], listener=self)
         self._consumer = consumer
@@ -116,6 +119,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 try:
                     await consumer.start()
                 except Exception as error:
+                    found = await error_of(error, self._settings.kafka_servers, f"give records of {self._topic}")
+                    if isinstance(found, OperatorNeeded):
+                        raise found from error
                     log.warning("kafka_away", kafka=self._settings.kafka, error=str(error))
                     self._progress.waits(KAFKA)
                     self._progress.failed(KafkaUnavailable.server)
@@ -201,8 +207,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         try:
             find = self._consumer.end_offsets if newest else self._consumer.beginning_offsets
             offset: int = (await find([partition]))[partition]
-        except Exception as error:  # aiokafka raises many kinds here; each means: not now
-            raise KafkaUnavailable(f"Kafka does not tell the offsets of {partition}: {error}") from error
+        except Exception as error:  # aiokafka raises many kinds here; but for refusals each means: not now
+            doing = f"tell the offsets of {partition.topic}[{partition.partition}]"
+            raise await error_of(error, self._settings.kafka_servers, doing) from error
         return offset
 
     def _check_log(self, number: int, claim: Claim, earliest: int, newest: int) -> None:
@@ -269,6 +276,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             for partition in error.args[0]:  # claiming anew tells why: recreated, truncated or retention passed
                 await self.claim(partition.partition)
             return {}
+        except KafkaError as error:
+            doing = f"give records of {self._topic}"
+            if (refused := refusal(error, self._settings.kafka_servers, doing)) is not None:
+                raise refused from error
+            raise
         return found
 
     async def _take(self, partition: TopicPartition, records: list[ConsumerRecord]) -> None:
@@ -317,17 +329,23 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             await self._consumer.commit({partition: OffsetAndMetadata(position.end, "")})
 
     async def look_at_ends(self, timeout_s: float = 5.0) -> None:
-        """Ask Kafka where the claimed partitions end: lag, and whether Kafka answers at all."""
+        """Ask Kafka where the claimed partitions end: lag, and whether Kafka answers at all. Raises OperatorNeeded."""
         assert self._consumer is not None
         partitions = [TopicPartition(self._topic, number) for number in sorted(self._assigned)]
         try:
             ends = await asyncio.wait_for(self._consumer.end_offsets(partitions), timeout_s)
-        except (KafkaError, OSError, TimeoutError):
+        except (KafkaError, OSError):
             self._progress.waits(KAFKA)
             self._progress.failed(KafkaUnavailable.server)
+            await self._check_login()
         else:
             self._progress.goes_on(KAFKA)
             self._progress.ends({partition.partition: end for partition, end in ends.items()})
+
+    async def _check_login(self) -> None:
+        """Raises OperatorNeeded: the password was changed, or a certificate; consumers would try for ever."""
+        with contextlib.suppress(KafkaUnavailable):
+            await check_connection(self._settings.kafka_servers)
 
     async def look_at_ledger(self) -> None:
         """Compare the ledger with what this process counted: where nothing new comes, no commit would tell.

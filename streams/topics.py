@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
-from streams.errors import KafkaUnavailable, Unavailable
+from streams.errors import KafkaUnavailable
 from streams.kafka_connection import Servers, client_options
+from streams.kafka_errors import kafka_errors
 
 DAY_MS = 86_400_000
 
@@ -53,37 +54,51 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _admin(servers: Servers) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A connected admin client; what Kafka does not answer becomes Unavailable."""
+async def _admin(servers: Servers, doing: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected admin client; what Kafka refuses becomes one of the project's errors."""
     admin = AIOKafkaAdminClient(**client_options(servers))
     try:
-        await admin.start()
-        yield admin
-    except (KafkaError, OSError) as error:
-        raise KafkaUnavailable(
-            f"Kafka at {servers} does not answer: {error}. Operator action: start it or mend MARKETPULSE_KAFKA."
-        ) from error
+        async with kafka_errors(servers, doing):
+            await admin.start()
+            yield admin
     finally:
         await admin.close()
 
 
 async def kafka_answers(servers: Servers) -> None:
-    """Return if Kafka answers. Raises Unavailable."""
-    async with _admin(servers):
+    """Return if Kafka answers. Raises Unavailable, OperatorNeeded."""
+    async with _admin(servers, "answer"):
         pass
 
 
+async def check_reading(servers: Servers, topic: str, group: str) -> None:
+    """Return if this client may read a topic as a member of a group. Raises Unavailable, OperatorNeeded.
+
+    Asked before Faust is: its consumer would end the process with a trace of its own, or try for ever.
+    """
+    async with _admin(servers, f"give records of {topic}") as admin:
+        await _partitions(admin, topic, patience=1)
+        await admin.find_coordinator(group)
+        consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False, fetch_max_wait_ms=1)
+        try:
+            await consumer.start()
+            consumer.assign([TopicPartition(topic, 0)])
+            await consumer.getmany(timeout_ms=200)
+        finally:
+            await close_consumer(consumer)
+
+
 async def create_topics(servers: Servers, prefix: str, feedback_partitions: int = 8, replication: int = 1) -> list[str]:
-    """Create what is missing; the names of the topics that were created. Raises Unavailable."""
-    async with _admin(servers) as admin:
+    """Create what is missing; the names of the topics that were created. Raises Unavailable, OperatorNeeded."""
+    async with _admin(servers, "create the topics") as admin:
         wanted = [_new_topic(prefix, spec, feedback_partitions, replication) for spec in TOPICS]
         response = await admin.create_topics(wanted)
-    created = []
-    for topic, code, *_ in response.topic_errors:
-        if code == 0:
-            created.append(topic)
-        elif for_code(code) is not TopicAlreadyExistsError:
-            raise Unavailable(f"Kafka did not create topic {topic}: {for_code(code).__name__}.")
+        created = []
+        for topic, code, *_ in response.topic_errors:
+            if code == 0:
+                created.append(topic)
+            elif for_code(code) is not TopicAlreadyExistsError:
+                raise for_code(code)(topic)
     return created
 
 
@@ -103,22 +118,22 @@ async def lives_of(servers: Servers, topics: Sequence[str]) -> dict[str, int | N
 
     Retention and one segment, in ms; None = for ever.
     """
-    async with _admin(servers) as admin:
-        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics])
     lives: dict[str, int | None] = {}
-    for answer in answers:
-        for code, _, _, topic, entries in answer.resources:
-            if code:
-                raise Unavailable(f"Kafka does not say how long {topic} keeps records: {for_code(code).__name__}.")
-            found = {entry[0]: entry[1] for entry in entries}
-            endless = "delete" not in found["cleanup.policy"] or int(found["retention.ms"]) < 0
-            lives[topic] = None if endless else int(found["retention.ms"]) + int(found["segment.ms"])
+    async with _admin(servers, "say how long topics keep records") as admin:
+        wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+        for answer in await admin.describe_configs(wanted):
+            for code, _, _, topic, entries in answer.resources:
+                if code:
+                    raise for_code(code)(topic)
+                found = {entry[0]: entry[1] for entry in entries}
+                endless = "delete" not in found["cleanup.policy"] or int(found["retention.ms"]) < 0
+                lives[topic] = None if endless else int(found["retention.ms"]) + int(found["segment.ms"])
     return lives
 
 
 async def delete_before(servers: Servers, topic: str, offsets: Mapping[int, int]) -> None:
     """Delete each partition's records before an offset, of whomever they are. Raises Unavailable."""
-    async with _admin(servers) as admin:
+    async with _admin(servers, f"delete records of {topic}") as admin:
         await admin.delete_records(
             {TopicPartition(topic, number): RecordsToDelete(before_offset=offset) for number, offset in offsets.items()}
         )
@@ -134,14 +149,15 @@ async def topic_offsets(servers: Servers, topic: str, patience: int = 50) -> dic
 
     Raises:
         Unavailable: Kafka does not answer, or the topic does not exist.
+        OperatorNeeded: Kafka refuses this client.
     """
-    consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
-    async with _admin(servers) as admin:
+    async with _admin(servers, f"tell the offsets of {topic}") as admin:
+        consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
         try:
             await consumer.start()
             partitions = [TopicPartition(topic, number) for number in await _partitions(admin, topic, patience)]
             if not partitions:
-                raise Unavailable(f"topic {topic} does not exist. Operator action: `marketpulse topics create`.")
+                raise KafkaUnavailable(f"topic {topic} does not exist. Operator action: `marketpulse topics create`.")
             first = await consumer.beginning_offsets(partitions)
             end = await consumer.end_offsets(partitions)
         finally:
@@ -153,6 +169,8 @@ async def _partitions(admin: AIOKafkaAdminClient, topic: str, patience: int) -> 
     """Numbers of a topic's partitions; none if it is not known after so many tenths of a second."""
     for _ in range(patience):
         found = (await admin.describe_topics([topic]))[0]
+        if found["error_code"] == TopicAuthorizationFailedError.errno:  # a consumer would ask again for ever
+            raise TopicAuthorizationFailedError(topic)
         if numbers := sorted(one["partition"] for one in found["partitions"]):
             return numbers
         await asyncio.sleep(0.1)

@@ -1,14 +1,14 @@
 """Reads stretches of a topic's partitions, in order and without a group, for whoever recounts or replays."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
-from streams.errors import Unavailable
 from streams.kafka_connection import Servers, client_options
+from streams.kafka_errors import kafka_errors
 from streams.topics import close_consumer, topic_offsets
 
 FETCH_BYTES = 8_388_608
@@ -37,10 +37,11 @@ class LogReader:
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         try:
-            await self._consumer.start()
-        except (KafkaError, OSError) as error:
+            async with self._errors():
+                await self._consumer.start()
+        except BaseException:
             await self._consumer.stop()
-            raise self._away(error) from error
+            raise
         return self
 
     async def __aexit__(
@@ -51,18 +52,14 @@ class LogReader:
     async def end(self, partition: int = 0) -> int:
         """The offset that the next record will have."""
         one = TopicPartition(self.topic, partition)
-        try:
+        async with self._errors():
             return int((await self._consumer.end_offsets([one]))[one])
-        except (KafkaError, OSError) as error:
-            raise self._away(error) from error
 
     async def offset_at(self, at_ms: int, partition: int = 0) -> int:
         """Offset of the first record that is not older than an epoch time in ms; the end where there is none."""
         one = TopicPartition(self.topic, partition)
-        try:
+        async with self._errors():
             found = (await self._consumer.offsets_for_times({one: max(0, at_ms)}))[one]
-        except (KafkaError, OSError) as error:
-            raise self._away(error) from error
         return await self.end(partition) if found is None else int(found.offset)
 
     async def records(self, first: int, end: int, partition: int = 0) -> AsyncIterator[Any]:
@@ -70,7 +67,7 @@ class LogReader:
         one = TopicPartition(self.topic, partition)
         if first >= end:
             return
-        try:
+        async with self._errors():
             self._consumer.assign([one])
             self._consumer.seek(one, max(first, self.offsets[partition][0]))
             while await self._consumer.position(one) < end:
@@ -78,8 +75,6 @@ class LogReader:
                     if record.offset >= end:
                         return
                     yield record
-        except (KafkaError, OSError) as error:
-            raise self._away(error) from error
 
-    def _away(self, error: Exception) -> Unavailable:
-        return Unavailable(f"Kafka at {self._servers} does not answer: {error!r}. Operator action: start it.")
+    def _errors(self) -> AbstractAsyncContextManager[None]:
+        return kafka_errors(self._servers, f"give records of {self.topic}")

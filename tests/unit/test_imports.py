@@ -15,6 +15,8 @@ ALLOWED = {
     "aiokafka": {
         "streams/source.py",
         "streams/topics.py",
+        "streams/kafka_errors.py",
+        "streams/kafka_acls.py",
         "streams/publish.py",
         "streams/outbound.py",
         "streams/dead_letters.py",

@@ -1,0 +1,145 @@
+"""What each part of Marketpulse may do in Kafka and Redis, and nothing more: one table, as rules of both servers."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from streams.topics import TOPICS, topic_name
+
+Role = Literal["worker", "producer", "reader", "page", "operator"]
+Operation = Literal["read", "write", "create", "delete", "describe_configs"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+WORKER_READS = ("feedback", "market.profiles", "market.mutes", "market.shifts", "market.steps", "market.alerts")
+WORKER_WRITES = (
+    "feedback.classified", "feedback.dead-letter", "market.steps", "market.metrics", "market.shifts", "market.alerts",
+    "market.allocations",
+)  # fmt: skip
+READER_READS = ("feedback.classified", "market.metrics", "market.shifts", "market.alerts", "market.allocations")
+OPERATOR: tuple[Operation, ...] = ("read", "write", "create", "delete", "describe_configs")
+
+
+_SCRIPT = """#!/bin/sh
+# Kafka's ACLs of the prefix `marketpulse`, as `marketpulse acls show kafka` prints them. `marketpulse acls apply` does
+# the same without Kafka's tools. KAFKA = host:port; admin.properties = the login of somebody who may alter the cluster.
+set -eu
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaRule:
+    """`role` may do `operation` with a topic or a consumer group; `prefixed`: with all whose names begin so."""
+
+    role: Role
+    operation: Operation
+    resource: Literal["topic", "group"]
+    name: str
+    prefixed: bool = False
+
+
+def kafka_rules(prefix: str) -> list[KafkaRule]:
+    """The rules of one prefix. Reading, writing and deleting imply that the topic may be described."""
+
+    def topics(role: Role, operation: Operation, names: tuple[str, ...]) -> Iterator[KafkaRule]:
+        return (KafkaRule(role, operation, "topic", topic_name(prefix, name)) for name in names)
+
+    every = tuple(spec.name for spec in TOPICS)
+    return [
+        *topics("worker", "read", WORKER_READS),
+        *topics("worker", "write", WORKER_WRITES),
+        *(KafkaRule("worker", "read", "group", f"{prefix}.{name}") for name in ("classify", "control")),
+        *topics("producer", "write", ("feedback",)),
+        *topics("reader", "read", READER_READS),
+        KafkaRule("reader", "read", "group", f"{prefix}.reader", prefixed=True),
+        *topics("page", "read", ("feedback.dead-letter",)),
+        *topics("page", "write", ("market.mutes",)),
+        *(rule for operation in OPERATOR for rule in topics("operator", operation, every)),
+    ]
+
+
+_CONNECTION = ("exec", "multi", "ping", "select")
+_READING = (
+    "exists", "get", "hget", "hgetall", "hlen", "hmget", "hvals", "lindex", "lrange", "smembers", "xlen", "xrange",
+    "xread", "xrevrange",
+)  # fmt: skip
+_WRITING = (
+    "evalsha", "expire", "hdel", "hexists", "hincrby", "hset", "ltrim", "pfadd", "pfcount", "pfmerge", "rpush", "sadd",
+    "script|load", "set", "time", "unlink", "xadd", "xdel",
+)  # fmt: skip
+_REPAIRING = ("config|get", "info", "rename", "scan")
+_READABLE = (
+    "alerts", "allocation", "allocation:seq", "allocations", "buckets:*", "changes", "excerpts:*", "ledger", "markets",
+    "metrics:*", "mutes", "outbox", "partition:*", "portfolio", "shift:seq", "state", "step", "step:*", "table:*",
+    "topics:*", "totals", "workers",
+)  # fmt: skip
+
+
+def redis_rules(prefix: str) -> dict[Role, list[str]]:
+    """Rules of a Redis ACL (7.0 or later) per role, as `ACL SETUSER` takes them, without passwords.
+
+    A reader may count users, but not read their HyperLogLogs: Redis regards counting as writing, since it keeps the
+    result, so that command has a rule of its own.
+    """
+    everything = [f"~{prefix}:*"]
+    readable = [f"%R~{prefix}:{pattern}" for pattern in _READABLE]
+    counting = f"(-@all +pfcount ~{prefix}:users:hour:*)"
+    reading = [*readable, *_allowed(*_CONNECTION, *_READING), counting]
+    return {
+        "worker": [*everything, *_allowed(*_CONNECTION, *_READING, *_WRITING)],
+        "reader": reading,
+        "page": reading,
+        "operator": [
+            *everything, f"~{prefix}~*", *_allowed(*_CONNECTION, *_READING, *_WRITING, *_REPAIRING),
+        ],
+    }  # fmt: skip
+
+
+def _allowed(*commands: str) -> list[str]:
+    return ["-@all", *(f"+{command}" for command in sorted(commands))]
+
+
+def principal(prefix: str, role: Role) -> str:
+    """Name of a role's user in both servers."""
+    return f"{prefix}-{role}"
+
+
+def kafka_commands(prefix: str, principals: Mapping[Role, str]) -> Iterator[str]:
+    """The same rules as command lines of Kafka's own tool, for whoever may not use `marketpulse acls apply`.
+
+    Args:
+        prefix: of topics and groups.
+        principals: role -> `User:...`.
+    """
+    for rule in kafka_rules(prefix):
+        pattern = " --resource-pattern-type prefixed" if rule.prefixed else ""
+        operation = "".join(word.title() for word in rule.operation.split("_"))
+        yield (
+            f'kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add '
+            f"--allow-principal '{principals[rule.role]}' --operation {operation} "
+            f"--{rule.resource} '{rule.name}'{pattern}"
+        )
+
+
+def redis_users(prefix: str, passwords: Mapping[Role, str] | None = None) -> Iterator[str]:
+    """Lines of a Redis ACL file. A user without a password cannot log in: give each `>password` or `#sha256`."""
+    passwords = passwords or {}
+    for role, rules in redis_rules(prefix).items():
+        secret = f" >{passwords[role]}" if role in passwords else ""
+        yield f"user {principal(prefix, role)} on resetpass{secret} resetchannels {' '.join(rules)}"
+
+
+def files() -> dict[str, str]:
+    """Content of `deploy/security`, for the prefix `marketpulse`: file name -> text."""
+    prefix = "marketpulse"
+    principals: dict[Role, str] = {role: f"User:{principal(prefix, role)}" for role in ROLES}
+    return {
+        "users.acl": "".join(f"{line}\n" for line in redis_users(prefix)),
+        "kafka-acls.sh": _SCRIPT + "".join(f"{line}\n" for line in kafka_commands(prefix, principals)),
+    }
+
+
+if __name__ == "__main__":
+    for name, text in files().items():
+        Path(sys.argv[1], name).write_text(text, "utf-8")

@@ -1,0 +1,94 @@
+"""The commands `acls show` and `acls apply`: what each part may do in Kafka and Redis."""
+
+import asyncio
+import sys
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streams.acls import ROLES, Role, kafka_commands, kafka_rules, principal, redis_rules, redis_users
+from streams.errors import BadInput
+from streams.settings import load_settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Principals = Annotated[
+    list[str] | None,
+    typer.Option("--principal", help="role=User:name, where Kafka's user is not <prefix>-<role>; may be repeated."),
+]
+
+acls_app = typer.Typer(no_args_is_help=True, help="What each part may do in Kafka and Redis, and nothing more.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.add_typer(acls_app, name="acls")
+
+
+@acls_app.command("show")
+def acls_show(
+    form: Annotated[
+        Literal["table", "kafka", "redis"],
+        typer.Argument(help="`table`; `kafka`: commands of kafka-acls.sh; `redis`: lines of an ACL file."),
+    ] = "table",
+    principals: Principals = None,
+    as_json: Json = False,
+) -> None:
+    """The rules of this prefix for worker, producer, reader, page and operator. Connects to nothing.
+
+    Example: `marketpulse acls show redis`
+    """
+    prefix = load_settings().prefix
+    named = _principals(prefix, principals)
+    if as_json:
+        kafka = [{"principal": named[rule.role]} | msgspec.to_builtins(rule) for rule in kafka_rules(prefix)]
+        redis = {principal(prefix, role): rules for role, rules in redis_rules(prefix).items()}
+        sys.stdout.write(msgspec.json.encode({"kafka": kafka, "redis": redis}).decode() + "\n")
+    elif form == "table":
+        _print_table(prefix, named)
+    else:
+        lines = kafka_commands(prefix, named) if form == "kafka" else redis_users(prefix)
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+@acls_app.command("apply")
+def acls_apply(principals: Principals = None, as_json: Json = False) -> None:
+    """Create Kafka's ACLs of this prefix. Needs a login that may alter the cluster; what is allowed already stays so.
+
+    Redis takes its users from a file: `acls show redis`. Example: `marketpulse acls apply --principal page=User:web`
+    """
+    from streams.kafka_acls import create_acls
+
+    settings = load_settings()
+    done = asyncio.run(create_acls(settings.kafka_servers, settings.prefix, _principals(settings.prefix, principals)))
+    text = f"{done} rules in force for {settings.prefix}"
+    sys.stdout.write((msgspec.json.encode({"rules": done}).decode() if as_json else text) + "\n")
+
+
+def _principals(prefix: str, given: list[str] | None) -> dict[Role, str]:
+    named: dict[Role, str] = {role: f"User:{principal(prefix, role)}" for role in ROLES}
+    for one in given or []:
+        role, _, name = one.partition("=")
+        known = next((other for other in ROLES if other == role), None)
+        if known is None or not name.startswith("User:"):
+            raise BadInput(f"{one!r} is not role=User:name. Operator action: use one of {', '.join(ROLES)}.")
+        named[known] = name
+    return named
+
+
+def _print_table(prefix: str, named: dict[Role, str]) -> None:
+    allowed: dict[tuple[str, str], list[str]] = {}
+    for rule in kafka_rules(prefix):
+        name = f"{rule.resource} {rule.name}{'*' if rule.prefixed else ''}"
+        allowed.setdefault((named[rule.role], name), []).append(rule.operation)
+    table = Table("who", "what in Kafka", "may")
+    for (who, name), operations in allowed.items():
+        table.add_row(who, name, ", ".join(operations))
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    users = Table("who", "what in Redis", caption="Kafka's rules: `marketpulse acls apply`. Redis's: `acls show redis`")
+    for role, rules in redis_rules(prefix).items():
+        users.add_row(principal(prefix, role), " ".join(rules))
+    console.print(users, markup=False)

@@ -1,0 +1,43 @@
+"""One URL that says all of how Redis is reached: what settings give apart from it is folded in."""
+
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+
+def folded_url(
+    url: str,
+    username: str | None = None,
+    password: str | None = None,
+    ca: Path | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> str:
+    """A URL with login and PEM files in it, as redis-py's clients, blocking and asyncio, take it.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`.
+        username: user of the ACL; the default user when not given.
+        password: of that user.
+        ca: authorities that may have signed the server's certificate; the system's when not given.
+        certificate: of this client.
+        key: of that certificate.
+    """
+    parts = urlsplit(url)
+    location = parts.netloc
+    if password is not None:
+        location = f"{quote(username or '', safe='')}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
+    files = {"ssl_ca_certs": ca, "ssl_certfile": certificate, "ssl_keyfile": key}
+    given = urlencode({name: str(path) for name, path in files.items() if path is not None})
+    query = "&".join(part for part in (parts.query, given) if part)
+    return urlunsplit((parts.scheme, location, parts.path, query, parts.fragment))
+
+
+def shown_url(url: str) -> str:
+    """A URL without what is secret or long: scheme, host, port and database alone."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def has_login(url: str) -> bool:
+    """Whether a URL names a user or a password."""
+    return "@" in urlsplit(url).netloc

@@ -1,0 +1,40 @@
+"""The table of what each part may do: nothing too much, and files that are those of the table."""
+
+from pathlib import Path
+
+import pytest
+
+from streams.acls import files, kafka_rules, redis_rules
+from streams.topics import TOPICS
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "security"
+
+
+def test_the_files_are_those_of_the_table() -> None:
+    """`make reference` changes nothing."""
+    assert files() == {path.name: path.read_text("utf-8") for path in FOLDER.iterdir()}
+
+
+def test_topics_are_named_in_full() -> None:
+    """No rule covers a topic that another prefix may have; each topic that there is has somebody who writes it."""
+    rules = [rule for rule in kafka_rules("p") if rule.resource == "topic"]
+    topics = {f"p.{spec.name}" for spec in TOPICS}
+    assert topics == {rule.name for rule in rules}
+    assert not any(rule.prefixed for rule in rules)
+    assert topics == {rule.name for rule in rules if rule.operation == "write"}
+
+
+def test_only_the_operator_creates_and_deletes() -> None:
+    """And nobody alters a cluster."""
+    assert {"operator"} == {rule.role for rule in kafka_rules("p") if rule.operation in ("create", "delete")}
+    assert {"topic", "group"} == {rule.resource for rule in kafka_rules("p")}
+
+
+@pytest.mark.parametrize("role", redis_rules("p"))
+def test_no_role_administrates_redis(role: str) -> None:
+    """Commands are listed one by one, keys are those of the prefix."""
+    rules = redis_rules("p")[role]  # type: ignore[index]
+    categories = {rule for rule in rules if rule.startswith(("+@", "allkeys", "allcommands", "~*"))}
+    dangerous = {"+flushall", "+flushdb", "+keys", "+config", "+config|set", "+acl", "+shutdown", "+eval", "+debug"}
+    assert set() == categories | (dangerous & set(rules))
+    assert all("p:" in rule or "p~" in rule for rule in rules if "~" in rule)
