@@ -16,6 +16,7 @@ ALLOWED = {
         "streams/source.py",
         "streams/topics.py",
         "streams/publish.py",
+        "streams/producer.py",
         "streams/outbound.py",
         "streams/dead_letters.py",
         "streams/compacted.py",
