@@ -13,7 +13,17 @@ from rich.console import Console
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import cli_bench, cli_ledger, cli_model, cli_operate, cli_plan, cli_privacy, cli_profiles, cli_rules
+from streams import (
+    cli_bench,
+    cli_intake,
+    cli_ledger,
+    cli_model,
+    cli_operate,
+    cli_plan,
+    cli_privacy,
+    cli_profiles,
+    cli_rules,
+)
 from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import load_settings
@@ -30,6 +40,7 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 app.add_typer(topics_app, name="topics")
 cli_operate.add_commands(app)
+cli_intake.add_commands(app)
 cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_model.add_commands(app)

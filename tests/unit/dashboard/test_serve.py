@@ -4,8 +4,9 @@ import socket
 
 import pytest
 
-from streams.dashboard.serve import SILENT_MS, listen_on, serve
+from streams.dashboard.serve import serve
 from streams.errors import BadInput, Unprotected
+from streams.listening import SILENT_MS, listen_on
 from streams.settings import load_settings
 
 
