@@ -1,5 +1,6 @@
 """The command that serves the intake."""
 
+import logging
 import sys
 from typing import Annotated
 
@@ -27,6 +28,8 @@ def intake(
 
     settings = load_settings()
     configure_logs(settings)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says every try of an outage
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of every client that speaks no HTTP
     serve(settings, host, port, _say)
 
 

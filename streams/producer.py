@@ -11,6 +11,7 @@ with SyncFeedbackProducer("127.0.0.1:9092", "marketpulse") as producer:     # th
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from streams.contracts import FeedbackEvent
@@ -38,6 +39,8 @@ ACKNOWLEDGED_WITHIN_S = 30.0
 MOST_PENDING_BYTES = 32 * 1024 * 1024
 RECORD_BYTES = 1_024
 """What a record on its way takes beside its value."""
+GIVE_UP_S = 1.0
+"""How long a request that is under way may go on while its producer gives up."""
 
 _T = TypeVar("_T")
 
@@ -111,7 +114,7 @@ class FeedbackProducer:
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
         self._freed = asyncio.Event()
-        self._pending: set[asyncio.Future[RecordMetadata]] = set()
+        self._pending: dict[asyncio.Future[RecordMetadata], AIOKafkaProducer] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._lost = 0  # submitted events that were not acknowledged, since the last flush
 
@@ -138,7 +141,7 @@ class FeedbackProducer:
         """Close the connections; what Kafka has not acknowledged within the time is given up, and told to who waits."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _stop(producer, self._within_s)
+            await self._stop(producer)
         if self._stopping:
             await asyncio.wait(self._stopping)
 
@@ -173,7 +176,7 @@ class FeedbackProducer:
                 if waiting:
                     await asyncio.wait(waiting.values())
         except (TimeoutError, KafkaError, KafkaUnavailable, OSError) as error:
-            why = repr(error)
+            why = _why(error)
         if why and waiting and (left := deadline - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(waiting.values(), timeout=left)
         return [
@@ -195,7 +198,7 @@ class FeedbackProducer:
             async with asyncio.timeout_at(deadline):
                 record = await self._enqueued(*one, headers)
         except (TimeoutError, KafkaError, KafkaUnavailable, OSError) as error:
-            raise self._failed(repr(error)) from error
+            raise self._failed(_why(error)) from error
         told: asyncio.Future[Delivery] = loop.create_future()
         event_id = one[1].id
 
@@ -245,7 +248,7 @@ class FeedbackProducer:
 
     def _told(self, event_id: str, record: asyncio.Future[RecordMetadata] | None, why: str) -> Outcome:
         if record is None or not record.done():
-            return self._failed(why or "it did not answer in time")
+            return self._failed(why or _why(TimeoutError()))
         if record.cancelled() or (error := record.exception()) is not None:
             return self._failed("closed" if record.cancelled() else repr(error))
         self.counts.sent += 1
@@ -278,10 +281,10 @@ class FeedbackProducer:
             if isinstance(error, KafkaError):
                 self._discard(producer)
             raise
-        self._pending.add(record)
+        self._pending[record] = producer
 
         def ended(_: object) -> None:
-            self._pending.discard(record)
+            del self._pending[record]
             self._release(size)
             if not record.cancelled() and record.exception() is not None:
                 self._discard(producer)
@@ -298,9 +301,20 @@ class FeedbackProducer:
         if producer is None or producer is not self._producer:
             return
         self._producer = None
-        task = asyncio.get_running_loop().create_task(_stop(producer, self._within_s))
+        task = asyncio.get_running_loop().create_task(self._stop(producer))
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
+
+    async def _stop(self, producer: AIOKafkaProducer) -> None:
+        """Close a producer once its records are acknowledged, at the latest after the time that an event may take."""
+        records = {record for record, its in self._pending.items() if its is producer}
+        left = (await asyncio.wait(records, timeout=self._within_s))[1] if records else set()
+        if not left:
+            await producer.stop()
+            return
+        await _give_up(producer)
+        for record in left:
+            record.cancel()
 
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:
@@ -315,7 +329,7 @@ class FeedbackProducer:
             await producer.start()
             await producer.partitions_for(self.topic)
         except BaseException as error:
-            await _stop(producer, 0.0)
+            await _give_up(producer)
             if isinstance(error, (KafkaError, OSError)):
                 raise KafkaUnavailable(
                     f"Kafka at {self._servers} does not take records of {self.topic}: {error!r}. "
@@ -325,14 +339,20 @@ class FeedbackProducer:
         return producer
 
 
-async def _stop(producer: AIOKafkaProducer, patience_s: float) -> None:
-    """Close a producer; what it has not got rid of in time fails as ProducerClosed."""
-    stopping = asyncio.ensure_future(producer.stop())
-    done, _ = await asyncio.wait({stopping}, timeout=patience_s)
-    if not done:
-        # An idempotent producer tries for ever, and has no public way to be told that it is enough.
-        producer._message_accumulator.fail_all(ProducerClosed())
-    await stopping
+def _why(error: Exception) -> str:
+    return "it did not answer in time" if isinstance(error, TimeoutError) else repr(error)
+
+
+async def _give_up(producer: AIOKafkaProducer) -> None:
+    """Close a producer that still has records.
+
+    An idempotent one tries for ever, and has no public way to be told that it is enough.
+    """
+    producer._closed = True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GIVE_UP_S):
+            await producer._sender.close()
+    await producer.client.close()
 
 
 class SyncFeedbackProducer:
