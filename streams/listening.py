@@ -33,7 +33,10 @@ def listen_on(host: str, port: int) -> socket.socket:
     Raises:
         BadInput: the address cannot be listened on.
     """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # With its protocol named: asyncio sends at once (TCP_NODELAY) only where it sees TCP, and an answer's second write
+    # would else wait 40 ms for the other side's delayed acknowledgement.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux

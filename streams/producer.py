@@ -323,8 +323,9 @@ class FeedbackProducer:
             return self._producer
 
     async def _connect(self) -> AIOKafkaProducer:
-        # Longer than any caller waits: a caller's own deadline comes first.
-        producer = idempotent_producer(self._servers, self._within_s + 5.0)
+        # Longer than any caller waits: a caller's own deadline comes first. What comes while a request is under way
+        # goes with the next one, so nothing needs to linger.
+        producer = idempotent_producer(self._servers, self._within_s + 5.0, linger_ms=0)
         try:
             await producer.start()
             await producer.partitions_for(self.topic)

@@ -15,14 +15,14 @@ from streams.kafka_connection import Servers, client_options
 SLICE = 2_000
 
 
-def idempotent_producer(servers: Servers, request_timeout_s: float = 40.0) -> AIOKafkaProducer:
+def idempotent_producer(servers: Servers, request_timeout_s: float = 40.0, linger_ms: int = 5) -> AIOKafkaProducer:
     """A producer whose records all replicas acknowledge, in order and once each; not started yet."""
     return AIOKafkaProducer(
         **client_options(servers),
         enable_idempotence=True,
         acks="all",
         max_batch_size=262_144,
-        linger_ms=5,
+        linger_ms=linger_ms,
         request_timeout_ms=int(request_timeout_s * 1_000),
     )
 
