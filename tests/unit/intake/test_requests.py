@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers as HttpHeaders
 
 from streams.decode import Headers, Rejected
-from streams.errors import IntakeUnprotected, NotAcknowledged
+from streams.errors import IntakeUnprotected, NotAcknowledged, SettingsError
 from streams.intake.answers import Answer, answer_of
 from streams.intake.app import create_intake
 from streams.intake.bodies import BATCH, JSON, LINES, SINGLE, Refusal, kind_of, values_of
@@ -228,6 +228,14 @@ def test_without_tokens_only_names_of_this_machine_are_answered() -> None:
     with pytest.raises(IntakeUnprotected, match="intake_unprotected"):
         check_address("0.0.0.0", Settings())
     check_address("0.0.0.0", load_settings(intake_tokens=TOKENS[0]))
+
+
+@pytest.mark.parametrize("tokens", ["short", f"{TOKENS[0]},short", f"{TOKENS[0]},", ""])
+def test_tokens_that_can_be_guessed_are_refused(tokens: str) -> None:
+    """Each must have 16 characters; the message shows none of them."""
+    with pytest.raises(SettingsError, match=r"MARKETPULSE_INTAKE_TOKENS: .* 16 characters") as refused:
+        load_settings(intake_tokens=tokens)
+    assert TOKENS[0] not in str(refused.value)
 
 
 @given(st.binary() | st.lists(st.binary(max_size=9)).map(lambda parts: b"[" + b",".join(parts) + b"]"), st.booleans())
