@@ -62,8 +62,8 @@ reference: $(LIGHT) ## write the generated pages of docs/ and deploy/security an
 bench-watch: $(LIGHT) ## the surge detector beside others on simulated markets, into docs/detectors.md
 	$(BIN)/marketpulse bench watch --write docs/detectors.md
 
-bench: $(LIGHT) ## allocate, reallocate, engine, classify and pipeline; ratios within one run
-	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline
+bench: $(LIGHT) ## allocate, reallocate, engine, classify, pipeline and intake; ratios within one run
+	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline && $(BIN)/marketpulse bench intake
 
 lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
 	for one in light:cpu,embedded,page,browser,otel,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page,otel worker-gpu:gpu,page,otel; do \

@@ -16,6 +16,7 @@ from strategy.errors import StrategyError
 from streams import (
     cli_acls,
     cli_bench,
+    cli_intake,
     cli_ledger,
     cli_model,
     cli_operate,
@@ -40,6 +41,7 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 app.add_typer(topics_app, name="topics")
 cli_operate.add_commands(app)
+cli_intake.add_commands(app)
 cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_model.add_commands(app)

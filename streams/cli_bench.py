@@ -1,4 +1,4 @@
-"""Commands that measure: engine, commit, classifier, pipeline, allocator, answers, detectors."""
+"""Commands that measure: engine, commit, classifier, pipeline, allocator, answers, intake, detectors."""
 
 import sys
 from pathlib import Path
@@ -113,6 +113,22 @@ def bench_reallocate(
 
     with shown_events("answering", _progress) as say:
         _bench(measure(load_settings(), rounds, say), as_json)
+
+
+@bench_app.command("intake")
+def bench_intake(
+    events: Annotated[int, typer.Option(min=1_000, help="Events of a round; one by one it is a twentieth.")] = 50_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """The HTTP intake in batches of 100 and one by one, against the bare producer, on an embedded Kafka.
+
+    Example: `marketpulse bench intake --rounds 3 --json`
+    """
+    from streams.bench_intake import bench_intake as measure
+
+    with shown_events("posting", _progress) as say:
+        _bench(measure(load_settings(), events, rounds, say), as_json)
 
 
 @bench_app.command("watch")

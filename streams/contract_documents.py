@@ -24,6 +24,7 @@ from streams.contracts import (
     ShiftRecord,
     StepRecord,
 )
+from streams.intake.openapi import openapi
 
 CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
     "feedback": (FeedbackEvent, "receive", "any; the user recommended"),
@@ -98,7 +99,7 @@ def documents() -> dict[str, bytes]:
     found |= {_file(name): schema_of(contract) for name, contract in PLAN.items()}
     return {
         name: msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
-        for name, content in (found | {"asyncapi.json": asyncapi()}).items()
+        for name, content in (found | {"asyncapi.json": asyncapi(), "intake.openapi.json": openapi()}).items()
     }
 
 

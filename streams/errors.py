@@ -4,10 +4,12 @@ MarketpulseError
 ├── SettingsError            settings do not parse; every problem at once (exit 2)
 ├── BadInput                 a file or an argument of a command cannot be used (exit 2)
 ├── Unprotected              the page would listen beyond this machine without a token (exit 2)
+│   └── IntakeUnprotected    the intake would
 ├── JournalIncomplete        the journal does not hold what a replay or rebuild needs (exit 1)
 ├── Overtaken                somebody else repaired the same ledger meanwhile (exit 1)
 ├── Unavailable              Kafka or Redis does not answer; retriable
 │   ├── KafkaUnavailable     it is Kafka; retriable
+│   │   └── NotAcknowledged  Kafka did not acknowledge a record in time: it may or may not be there; retriable
 │   └── LedgerFull           Redis is at a bound: wait, then the same commit again; retriable
 ├── Restart                  this process must start anew, the data is safe (exit 75)
 │   ├── ClaimTimeout         a partition could not be claimed in time
@@ -54,6 +56,12 @@ class Unprotected(MarketpulseError):
     code = "page_unprotected"
 
 
+class IntakeUnprotected(Unprotected):
+    """The intake would be open to anybody. Operator action: set MARKETPULSE_INTAKE_TOKENS, or listen on loopback."""
+
+    code = "intake_unprotected"
+
+
 class JournalIncomplete(MarketpulseError):
     """The journal does not hold what a replay needs. Operator action: as the message says."""
 
@@ -77,6 +85,12 @@ class KafkaUnavailable(Unavailable):
     """Kafka does not answer or takes no records. Operator action: start it, or restore the network."""
 
     server = "kafka"
+
+
+class NotAcknowledged(KafkaUnavailable):
+    """Kafka did not acknowledge a record in time. Operator action: send it again; a copy counts once by its id."""
+
+    code = "not_acknowledged"
 
 
 class LedgerFull(Unavailable):

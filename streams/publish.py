@@ -15,6 +15,18 @@ from streams.kafka_errors import error_of
 SLICE = 2_000
 
 
+def idempotent_producer(servers: Servers, request_timeout_s: float = 40.0, linger_ms: int = 5) -> AIOKafkaProducer:
+    """A producer whose records all replicas acknowledge, in order and once each; not started yet."""
+    return AIOKafkaProducer(
+        **client_options(servers),
+        enable_idempotence=True,
+        acks="all",
+        max_batch_size=262_144,
+        linger_ms=linger_ms,
+        request_timeout_ms=int(request_timeout_s * 1_000),
+    )
+
+
 async def publish(
     servers: Servers,
     topic: str,
@@ -37,9 +49,7 @@ async def publish(
         Unavailable: Kafka does not answer; how many were acknowledged stands in the message.
         OperatorNeeded: it refuses this client.
     """
-    producer = AIOKafkaProducer(
-        **client_options(servers), enable_idempotence=True, acks="all", max_batch_size=262_144, linger_ms=5
-    )
+    producer = idempotent_producer(servers)
     done = 0
     try:
         await producer.start()

@@ -307,6 +307,10 @@ class AsyncMetricsReader:
         """What some of a market's users said last, redacted; newest last."""
         return await asyncio.to_thread(self.reader.excerpts, market)
 
+    async def portfolio(self) -> Portfolio | None:
+        """Markets and plan in force; None before the first step."""
+        return await asyncio.to_thread(self.reader.portfolio)
+
     async def allocations(self) -> list[AllocationRecord]:
         """The last 500 answers of the allocator, oldest first."""
         return await asyncio.to_thread(self.reader.allocations)

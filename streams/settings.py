@@ -106,6 +106,18 @@ class Settings(BaseSettings):
     """How long a worker that is asked to stop finishes the batches it holds; what is left, others read again."""
     page_token: SecretStr | None = Field(None, min_length=16)
     """What opens the live page, in its login form or as `Authorization: Bearer`; none = it listens on loopback only."""
+    intake_tokens: SecretStr | None = None
+    """Bearer tokens that may post events, of 16 characters at least, commas between them; none = loopback only."""
+    intake_max_bytes: int = Field(1_048_576, ge=1_024, le=16_777_216)
+    """Longest body of a request to the intake; a longer one is answered 413."""
+    intake_max_events: int = Field(1_000, ge=1, le=10_000)
+    """Most events in one request to the intake; more are answered 413."""
+    intake_max_requests: int = Field(64, ge=1, le=4_096)
+    """Requests that the intake works on at once; one more is answered 429."""
+    intake_ack_seconds: float = Field(10.0, gt=0, le=300)
+    """How long the intake waits for Kafka's acknowledgement before it answers 503."""
+    intake_client_seconds: float = Field(10.0, gt=0, le=300)
+    """How long a client of the intake may take to send the head of a request, and how long its body."""
     portfolio: Path | None = None
     """Markets, costs, bounds and budget (TOML); the shipped `strategy/markets.toml` when not given."""
     traces: bool = False
@@ -123,6 +135,13 @@ class Settings(BaseSettings):
         if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return url
+
+    @field_validator("intake_tokens")
+    @classmethod
+    def _long_tokens(cls, tokens: SecretStr | None) -> SecretStr | None:
+        if tokens is not None and any(len(one.strip()) < 16 for one in tokens.get_secret_value().split(",")):
+            raise ValueError("each token must have at least 16 characters")
+        return tokens
 
     # Each field is checked by itself, after those above it: so every problem is reported, not the first alone.
 

@@ -39,7 +39,7 @@ Stage = Literal[
     "allocate",
 ]
 Kind = Literal["counter", "gauge", "histogram", "info"]
-Process = Literal["worker", "lease holder", "page"]
+Process = Literal["worker", "lease holder", "page", "intake"]
 
 ANSWERS = ("ok", "already", "fenced", "rewound", "ahead", "full", "not_held")
 STATUSES = ("optimal", "near_optimal", "within_dead_band", "infeasible", "failed")
@@ -138,6 +138,23 @@ EVENTS = Declared("marketpulse_market_events", "gauge", "events", "n of a market
 PAGE_READY = Declared("marketpulse_page_ready", "gauge", "0 or 1", "1 while the page can read Redis.", of="page")
 PAGE_VIEWS = Declared("marketpulse_page_views_total", "counter", "views",
     "Views that the page has made of the tables: one for each step that it saw.", of="page")
+
+INTAKE_REQUESTS = Declared("marketpulse_intake_requests_total", "counter", "requests",
+    "Requests with events, by the status of their answer.", ("status",), of="intake")
+INTAKE_EVENTS = Declared("marketpulse_intake_events_total", "counter", "events",
+    "Events by what was told of them: Kafka has it, it breaks the contract, Kafka did not acknowledge it in time.",
+    ("result",), of="intake")
+INTAKE_REFUSED = Declared("marketpulse_intake_refused_total", "counter", "events",
+    "Events that break the contract, by the code that a dead letter would have.", ("code",), of="intake")
+INTAKE_SECONDS = Declared("marketpulse_intake_request_seconds", "histogram", "seconds",
+    "How long requests whose events were sent to Kafka took, from their head to their answer.", of="intake",
+    buckets=SECONDS)
+INTAKE_REQUESTS_NOW = Declared("marketpulse_intake_requests_in_flight", "gauge", "requests",
+    "Requests that are worked on; at MARKETPULSE_INTAKE_MAX_REQUESTS others are answered 429.", of="intake")
+INTAKE_PENDING = Declared("marketpulse_intake_pending_bytes", "gauge", "bytes",
+    "What is on its way to Kafka and not acknowledged yet.", of="intake")
+INTAKE_READY = Declared("marketpulse_intake_ready", "gauge", "0 or 1", "What /readyz says: 1 while Kafka answers.",
+    of="intake")
 # fmt: on
 
 DECLARED = tuple(one for one in list(globals().values()) if isinstance(one, Declared))
@@ -156,6 +173,28 @@ class Held:
     firing: dict[str, str] = field(default_factory=dict)  # alert id -> kind
 
 
+def new_registry() -> CollectorRegistry:
+    """A registry with what the client library says of the process."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
+
+
+def new_histogram(registry: CollectorRegistry, one: Declared) -> Histogram:
+    """A histogram as it is declared."""
+    return Histogram(one.name, one.meaning, one.labels, buckets=one.buckets, registry=registry)
+
+
+def new_counter(registry: CollectorRegistry, one: Declared, values: Iterable[str] = ()) -> Counter:
+    """A counter; the label values that are known are there from the start, so that a first rise is seen as one."""
+    made = Counter(one.name, one.meaning, one.labels, registry=registry)
+    for value in values:
+        made.labels(value)
+    return made
+
+
 class Telemetry:
     """The instruments of one process. All is counted by batch, step or answer, never by event.
 
@@ -163,12 +202,9 @@ class Telemetry:
     """
 
     def __init__(self, traces: Traces | None = None) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
-        self.registry = CollectorRegistry()
+        self.registry = new_registry()
         self.held = Held()
         self.traces = traces or Traces()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
         stages = self._histogram(STAGE)
         self._stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
         self._batch = self._histogram(BATCH)
@@ -184,14 +220,10 @@ class Telemetry:
         self._shifts = self._counter(SHIFTS, ("initial", "shift", "profile"))
 
     def _histogram(self, one: Declared) -> Histogram:
-        return Histogram(one.name, one.meaning, one.labels, buckets=one.buckets, registry=self.registry)
+        return new_histogram(self.registry, one)
 
     def _counter(self, one: Declared, values: Iterable[str] = ()) -> Counter:
-        """A counter; the label values that are known are there from the start, so that a first rise is seen as one."""
-        made = Counter(one.name, one.meaning, one.labels, registry=self.registry)
-        for value in values:
-            made.labels(value)
-        return made
+        return new_counter(self.registry, one, values)
 
     # --- the source's side --------------------------------------------------------------------------------------
 

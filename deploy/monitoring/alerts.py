@@ -1,4 +1,4 @@
-"""Alert rules on the metrics of workers and page; each leads to a section of docs/operations.md."""
+"""Alert rules on the metrics of workers, page and intake; each leads to a section of docs/operations.md."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -207,6 +207,24 @@ ALARMS = (
         "the-page-is-away",
     ),
     Alarm(
+        "MarketpulseIntakeNotReady",
+        'marketpulse_intake_ready == 0 or up{job="marketpulse-intake"} == 0',
+        "1m",
+        "critical",
+        "Intake {{ $labels.instance }} takes no events",
+        "It does not answer, or Kafka does not answer it: clients get 503 and keep their events.",
+        "the-intake-takes-nothing",
+    ),
+    Alarm(
+        "MarketpulseIntakeUnacknowledged",
+        'sum by (instance) (rate(marketpulse_intake_events_total{result="unacknowledged"}[5m])) > 0',
+        "5m",
+        "warning",
+        "Kafka does not acknowledge what intake {{ $labels.instance }} sends",
+        "{{ $value }} events a second are answered 503 although they were sent: clients send them again.",
+        "the-intake-takes-nothing",
+    ),
+    Alarm(
         "MarketpulseFeedback",
         'sum by (kind) (marketpulse_alerts_firing{kind!="recovery"}) > 0',
         "0m",
@@ -224,7 +242,7 @@ def rules() -> dict[str, Any]:
 
 
 def scraping() -> dict[str, Any]:
-    """Prometheus's configuration for docker-compose.yml: all workers by their name in DNS, and the page."""
+    """Prometheus's configuration for docker-compose.yml: all workers by their name in DNS, page and intake."""
 
     def job(name: str, service: str, port: int) -> dict[str, Any]:
         found = {"names": [service], "type": "A", "port": port, "refresh_interval": "15s"}
@@ -241,5 +259,6 @@ def scraping() -> dict[str, Any]:
                 ],
             },
             job("page", "page", 8080),
+            job("intake", "intake", 8081),
         ],
     }

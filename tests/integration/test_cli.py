@@ -264,6 +264,7 @@ def test_benchmarks_measure_against_a_baseline_in_the_same_run(cli: Cli) -> None
 @pytest.mark.timeout(200)
 def test_answers_and_detectors_are_measured(cli: Cli, tmp_path: Path) -> None:
     """Small ones again; the detectors' page keeps what stands around the measured part, and gets its picture."""
+    assert 0 < json.loads(cli("bench", "intake", "--events", "2000", "--rounds", "1", "--json").stdout)["batches_ratio"]
     assert 3 <= json.loads(cli("bench", "reallocate", "--rounds", "3", "--json").stdout)["shifts"]
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- measured: begin -->\nSTALE\n<!-- measured: end -->\nafter\n")

@@ -81,6 +81,19 @@ def test_any_language(run_blocks: Callable[[str], list[str]]) -> None:
 
 HOW_TO = {
     "feed-your-own-csv": ("0 lines skipped", "unknown_market", "1 records published"),
+    "publish-feedback": (
+        "p-1 stands at",
+        "p-3 is refused: unknown_market",
+        "acknowledged: 500",
+        "'FR': 500",
+        "missed something: False",
+    ),
+    "http-intake": (
+        "status 207",
+        "unknown_market",
+        '"id":"h-5"',
+        'marketpulse_intake_events_total{result="refused"} 1.0',
+    ),
     "add-a-market": ("can be used: 11 markets", "NG", "removed: NG"),
     "bring-your-own-model": ("negative", "macro-F1", "the model before again"),
     "tune-alerts": ("outage, being mended", "ended", "can be used", "1 of 1 tests passed"),

@@ -18,6 +18,7 @@ ALLOWED = {
         "streams/kafka_errors.py",
         "streams/kafka_acls.py",
         "streams/publish.py",
+        "streams/producer.py",
         "streams/outbound.py",
         "streams/dead_letters.py",
         "streams/compacted.py",

@@ -9,6 +9,7 @@ from streams.batches import DeadLetter, DecodedBatch, Position
 from streams.contracts import AlertRecord, StepRecord
 from streams.decode import Decoded
 from streams.errors import KafkaUnavailable, Unavailable
+from streams.intake.telemetry import IntakeTelemetry
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
 from streams.progress import Progress
 from streams.rollup import StepOutcome
@@ -163,10 +164,14 @@ def test_each_metric_is_offered_as_it_is_declared() -> None:
     class Hub:
         number, error = 1, None
 
+    class Load:
+        working, pending_bytes, ready = 1, 0, True
+
     telemetry.registry.register(PageCollector(Hub()))
     families = {
         family.name: family
-        for family in text_string_to_metric_families(exposition(telemetry.registry, "text/plain")[0].decode())
+        for registry in (telemetry.registry, IntakeTelemetry(Load()).registry)
+        for family in text_string_to_metric_families(exposition(registry, "text/plain")[0].decode())
         if family.name.startswith("marketpulse_")
     }
     for one in DECLARED:

@@ -4,8 +4,9 @@ import socket
 
 import pytest
 
-from streams.dashboard.serve import SILENT_MS, listen_on, serve
+from streams.dashboard.serve import serve
 from streams.errors import BadInput, Unprotected
+from streams.listening import SILENT_MS, listen_on
 from streams.settings import load_settings
 
 
@@ -18,10 +19,11 @@ def test_without_a_token_the_page_does_not_begin_to_listen_beyond_this_machine()
 
 
 def test_connections_end_by_themselves_where_nothing_is_taken() -> None:
-    """The option is on the listening socket, from which connections have it (Linux)."""
+    """The option is on the listening socket, from which connections have it (Linux); asyncio sees that it is TCP."""
     with listen_on("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
         connection, _ = listening.accept()
         with connection:
+            assert socket.IPPROTO_TCP == connection.proto
             assert SILENT_MS == connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 
 

@@ -1,0 +1,1 @@
+"""HTTP intake: events in, an answer once Kafka has them."""

@@ -1,0 +1,92 @@
+"""An intake as a process, and what stands on a topic: for tests of the clients."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from streams.recovery.log_reader import LogReader
+
+TOKEN = "a-token-of-an-intake"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def until(reached: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for something, at most so long."""
+    ends = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < ends, "not reached in time"
+        time.sleep(0.05)
+
+
+@dataclass
+class Running:
+    """An intake that listens on loopback."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return httpx.URL(self.url).port or 0
+
+    def get(self, path: str) -> httpx.Response:
+        """A probe or metrics."""
+        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=20)
+
+    def post(self, content: object, **headers: str) -> httpx.Response:
+        """Post JSON with the token."""
+        return httpx.post(
+            f"{self.url}v1/feedback", json=content, headers=HEADERS | headers, trust_env=False, timeout=30
+        )
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        self.process.terminate()
+        return self.process.wait(40)
+
+
+@contextmanager
+def intake(servers: str, prefix: str, **settings: object) -> Iterator[Running]:
+    """Run `marketpulse intake` and wait until it is ready."""
+    environment = {
+        "MARKETPULSE_KAFKA": servers,
+        "MARKETPULSE_PREFIX": prefix,
+        "MARKETPULSE_INTAKE_TOKENS": f"another-one-in-rotation,{TOKEN}",
+        **{f"MARKETPULSE_INTAKE_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+    command = [sys.executable, "-m", "streams.cli", "intake", "--port", "0"]
+    process = subprocess.Popen(
+        command, env=os.environ | environment, stdout=subprocess.PIPE, text=True
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        running = Running(process, json.loads(process.stdout.readline())["url"])
+        until(lambda: running.get("readyz").status_code == 200)
+        yield running
+    finally:
+        process.terminate()
+        process.communicate(timeout=40)
+
+
+def records_of(servers: str, topic: str) -> list[Any]:
+    """All Kafka records of a topic."""
+
+    async def read() -> list[Any]:
+        async with LogReader(servers, topic) as log:
+            return [
+                record
+                for partition, (first, end) in sorted(log.offsets.items())
+                async for record in log.records(first, end, partition)
+            ]
+
+    return asyncio.run(read())

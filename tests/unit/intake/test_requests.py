@@ -1,0 +1,270 @@
+"""The intake's side of HTTP: who may post, what is read, what is answered; a fake stands for the producer."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import cast
+
+import httpx
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers as HttpHeaders
+
+from streams.decode import Headers, Rejected
+from streams.errors import IntakeUnprotected, NotAcknowledged, SettingsError
+from streams.intake.answers import Answer, answer_of
+from streams.intake.app import create_intake
+from streams.intake.bodies import BATCH, JSON, LINES, SINGLE, Refusal, kind_of, values_of
+from streams.intake.gate import Gate, check_address
+from streams.intake.openapi import openapi
+from streams.intake.telemetry import STATUSES
+from streams.producer import MOST_PENDING_BYTES, Delivery, Event, FeedbackProducer, Outcome, checked
+from streams.settings import Settings, load_settings
+
+NOW = 1_790_000_000_000
+GOOD = {"id": "1", "market": "BR", "text": "bom", "occurred_at": NOW}
+TOKENS = ("first-token-of-16-characters", "second-token-of-16-characters")
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class FakeProducer:
+    """Judges as the real one does, and acknowledges at once what is not in `lost`."""
+
+    def __init__(self) -> None:
+        self.pending_bytes = 0
+        self.away = False
+        self.lost: set[str] = set()
+        self.records: list[tuple[bytes, list[tuple[str, bytes]]]] = []
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def answers(self) -> bool:
+        return not self.away
+
+    async def send_many(self, events: Sequence[Event], headers: Headers = ()) -> list[Outcome]:
+        return [self._sent(event, headers) for event in events]
+
+    def _sent(self, event: Event, headers: Headers) -> Outcome:
+        try:
+            value, seen = checked(event, NOW, headers)
+        except Rejected as rejected:
+            return rejected
+        if seen.id in self.lost:
+            return NotAcknowledged("lost")
+        self.records.append((value, list(headers)))
+        return Delivery(seen.id, "t", 0, len(self.records) - 1)
+
+
+@pytest.fixture
+def producer() -> FakeProducer:
+    return FakeProducer()
+
+
+@contextlib.asynccontextmanager
+async def client_of(producer: FakeProducer) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an intake with two tokens, which sends the second one."""
+    application = create_intake(load_settings(intake_tokens=",".join(TOKENS)), cast(FeedbackProducer, producer))
+    transport, headers = httpx.ASGITransport(application), {"Authorization": f"Bearer {TOKENS[1]}"}
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://intake", headers=headers) as client,
+    ):
+        await asyncio.sleep(0)  # Kafka is asked for the first time
+        yield client
+
+
+@pytest.fixture
+async def client(producer: FakeProducer) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(producer) as one:
+        yield one
+
+
+async def test_one_event_goes_on_with_its_own_bytes(client: httpx.AsyncClient, producer: FakeProducer) -> None:
+    """White space, order and unknown fields too; the answer says where it stands."""
+    body = b' {"market":"BR", "id":"1","text":"bom","occurred_at":%d,"new":[1]}' % NOW
+    answer = await client.post(
+        "/v1/feedback", content=body, headers={"Content-Type": "application/json; charset=UTF-8"}
+    )
+    assert (200, [(body, [])]) == (answer.status_code, producer.records)
+    assert [{"index": 0, "status": "accepted", "id": "1", "partition": 0, "offset": 0}] == answer.json()["results"]
+
+
+@pytest.mark.parametrize("kind", [JSON, BATCH, *LINES])
+async def test_a_partial_batch_sends_the_good_ones_and_names_the_others(
+    client: httpx.AsyncClient, producer: FakeProducer, kind: str
+) -> None:
+    """By index and code, in each form of a batch."""
+    events = [GOOD, GOOD | {"market": "XX"}, 7, GOOD | {"id": "2"}]
+    lines = "\r\n".join(map(json.dumps, events)) + "\n\n"
+    body = lines if kind in LINES else json.dumps(events)
+    answer = await client.post("/v1/feedback", content=body, headers={"Content-Type": kind})
+    content = answer.json()
+    assert (207, 2, 2, 0) == (
+        answer.status_code,
+        *(content[name] for name in ("accepted", "refused", "unacknowledged")),
+    )
+    codes = [(one["index"], one.get("code")) for one in content["results"]]
+    assert [(0, None), (1, "unknown_market"), (2, "not_an_object"), (3, None)] == codes
+    assert [GOOD, GOOD | {"id": "2"}] == [json.loads(value) for value, _ in producer.records]
+
+
+async def test_cloud_events_in_all_modes(client: httpx.AsyncClient, producer: FakeProducer) -> None:
+    """Structured, batched, and binary, whose ce- headers become Kafka's and whose values are percent-decoded."""
+    data = {"market": "BR", "text": "bom"}
+    whole = {
+        "specversion": "1.0",
+        "id": "c1",
+        "source": "/s",
+        "type": "f",
+        "time": "2026-09-21T14:13:20Z",
+        "data": data,
+    }
+    headers = {"ce-specversion": "1.0", "ce-id": "c%C3%A9", "ce-time": "2026-09-21T14:13:20Z", "traceparent": PARENT}
+    answers = [
+        await client.post("/v1/feedback", json=whole, headers={"Content-Type": SINGLE}),
+        await client.post("/v1/feedback", json=[whole, whole], headers={"Content-Type": BATCH}),
+        await client.post("/v1/feedback", json=data, headers=headers),
+    ]
+    ids = [[one["id"] for one in answer.json()["results"]] for answer in answers]
+    assert [["c1"], ["c1", "c1"], ["cé"]] == ids
+    sent = dict(producer.records[-1][1])
+    assert (PARENT.encode(), b"1.0", "cé".encode()) == (sent["traceparent"], sent["ce_specversion"], sent["ce_id"])
+    array = await client.post("/v1/feedback", json=[data], headers=headers)
+    assert (422, "not_an_object") == (array.status_code, array.json()["results"][0]["code"])
+    assert 200 == (await client.post("/v1/feedback", json=GOOD, headers={"traceparent": "x" * 55})).status_code
+    assert [] == producer.records[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "body", "headers"),
+    [
+        (401, "no_token", b"{}", {"Authorization": ""}),
+        (401, "no_token", b"{}", {"Authorization": f"Basic {TOKENS[0]}"}),
+        (401, "wrong_token", b"{}", {"Authorization": "Bearer first-token-of-16-character"}),
+        (401, "wrong_token", b"{}", {"Authorization": f"Bearer {','.join(TOKENS)}"}),
+        (415, "unsupported_type", b"{}", {"Content-Type": "text/plain"}),
+        (415, "unsupported_charset", b"{}", {"Content-Type": "application/json; charset=latin-1"}),
+        (415, "unsupported_encoding", b"{}", {"Content-Encoding": "gzip"}),
+        (431, "header_too_long", b"{}", {"ce-id": "x" * 1_100}),
+        (413, "too_long", b"[" + b" " * 1_048_576 + b"]", {}),
+        (413, "too_many_events", b"[" + b"1," * 1_000 + b"1]", {}),
+        (400, "no_events", b" ", {}),
+        (400, "no_events", b"[]", {}),
+        (400, "not_json", b"[1", {}),
+        (400, "not_json", b"[" * 500_000, {}),
+        (400, "not_an_array", b"{}", {"Content-Type": BATCH}),
+    ],
+)
+async def test_what_is_not_worked_on_has_a_code(
+    client: httpx.AsyncClient, producer: FakeProducer, status: int, code: str, body: bytes, headers: dict[str, str]
+) -> None:
+    """A Problem with words, and nothing sent."""
+    answer = await client.post("/v1/feedback", content=body, headers={"Content-Type": JSON} | headers)
+    assert (status, code, []) == (answer.status_code, answer.json()["code"], producer.records)
+    assert answer.json()["error"]
+
+
+async def test_both_tokens_open_while_one_follows_the_other(client: httpx.AsyncClient) -> None:
+    """Probes and metrics need none."""
+    for token in TOKENS:
+        answer = await client.post("/v1/feedback", json=GOOD, headers={"Authorization": f"Bearer {token}"})
+        assert 200 == answer.status_code
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert 200 == (await client.get(path, headers={"Authorization": ""})).status_code
+
+
+async def test_another_address_or_method_is_said(client: httpx.AsyncClient) -> None:
+    """With a code as everything else."""
+    assert "not_found" == (await client.post("/v2/feedback")).json()["code"]
+    answer = await client.get("/v1/feedback")
+    assert (405, "POST", "method_not_allowed") == (answer.status_code, answer.headers["Allow"], answer.json()["code"])
+
+
+async def test_one_unacknowledged_event_makes_it_503(client: httpx.AsyncClient, producer: FakeProducer) -> None:
+    """So that who looks at the status alone sends all of them again."""
+    producer.lost = {"2"}
+    answer = await client.post("/v1/feedback", json=[GOOD, GOOD | {"id": "2"}, {}])
+    assert (503, "1") == (answer.status_code, answer.headers["Retry-After"])
+    assert ["accepted", "unacknowledged", "refused"] == [one["status"] for one in answer.json()["results"]]
+    found = (await client.get("/metrics")).text
+    for line in (
+        'marketpulse_intake_requests_total{status="503"} 1.0',
+        'marketpulse_intake_events_total{result="unacknowledged"} 1.0',
+        'marketpulse_intake_refused_total{code="missing_field"} 1.0',
+        "marketpulse_intake_ready 1.0",
+    ):
+        assert line in found
+
+
+async def test_too_much_on_its_way_is_429(client: httpx.AsyncClient, producer: FakeProducer) -> None:
+    """With the time to come again."""
+    producer.pending_bytes = MOST_PENDING_BYTES
+    answer = await client.post("/v1/feedback", json=GOOD)
+    assert (429, "busy", "1", []) == (
+        answer.status_code, answer.json()["code"], answer.headers["Retry-After"], producer.records,
+    )  # fmt: skip
+
+
+async def test_without_kafka_it_is_503_at_once(producer: FakeProducer) -> None:
+    """And not ready, but alive."""
+    producer.away = True
+    async with client_of(producer) as client:
+        answer = await client.post("/v1/feedback", json=GOOD)
+        assert (503, "kafka_away", "1") == (answer.status_code, answer.json()["code"], answer.headers["Retry-After"])
+        assert [200, 503] == [(await client.get(path)).status_code for path in ("/livez", "/readyz")]
+
+
+def test_without_tokens_only_names_of_this_machine_are_answered() -> None:
+    """No other site's name can be made to lead here, and no other address is listened on."""
+    for name in ("localhost:8081", "127.0.0.1", "[::1]:8081"):
+        Gate([]).check(HttpHeaders({"host": name}))
+    with pytest.raises(Refusal, match="this machine only"):
+        Gate([]).check(HttpHeaders({"host": "evil.example"}))
+    with pytest.raises(IntakeUnprotected, match="intake_unprotected"):
+        check_address("0.0.0.0", Settings())
+    check_address("0.0.0.0", load_settings(intake_tokens=TOKENS[0]))
+
+
+@pytest.mark.parametrize("tokens", ["short", f"{TOKENS[0]},short", f"{TOKENS[0]},", ""])
+def test_tokens_that_can_be_guessed_are_refused(tokens: str) -> None:
+    """Each must have 16 characters; the message shows none of them."""
+    with pytest.raises(SettingsError, match=r"MARKETPULSE_INTAKE_TOKENS: .* 16 characters") as refused:
+        load_settings(intake_tokens=tokens)
+    assert TOKENS[0] not in str(refused.value)
+
+
+@given(st.binary() | st.lists(st.binary(max_size=9)).map(lambda parts: b"[" + b",".join(parts) + b"]"), st.booleans())
+def test_any_body_is_events_or_a_refusal(body: bytes, binary: bool) -> None:
+    """Nothing but Refusal is raised, and no event is more than the body held."""
+    for kind in (JSON, SINGLE, BATCH, *LINES):
+        try:
+            values = values_of(body, kind, binary, 1_000)
+        except Refusal as refusal:
+            assert refusal.status in (400, 413)
+        else:
+            assert all(value in body for value in values)
+
+
+@given(st.text(alphabet='aplicton/json;chrset=utf-8 "', max_size=40))
+def test_any_content_type_is_known_or_refused(given_type: str) -> None:
+    """Never a crash."""
+    try:
+        assert kind_of(HttpHeaders({"content-type": given_type})) in (JSON, SINGLE, BATCH, *LINES)
+    except Refusal as refusal:
+        assert 415 == refusal.status
+
+
+def test_every_status_is_in_the_openapi_document() -> None:
+    """And every route; results keep their schema."""
+    document = openapi()
+    assert set(map(str, STATUSES)) == set(document["paths"]["/v1/feedback"]["post"]["responses"])
+    assert {"/v1/feedback", "/livez", "/readyz", "/metrics"} == set(document["paths"])
+    bodies = document["paths"]["/v1/feedback"]["post"]["requestBody"]["content"]
+    assert {JSON, SINGLE, BATCH, *LINES} == set(bodies)
+    status, answer = answer_of([Delivery("1", "t", 0, 1), Rejected("bad_time", "words"), NotAcknowledged("lost")])
+    assert (503, answer) == (status, msgspec.json.decode(msgspec.json.encode(answer), type=Answer))
