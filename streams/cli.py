@@ -13,7 +13,17 @@ from rich.console import Console
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import cli_bench, cli_ledger, cli_model, cli_operate, cli_plan, cli_privacy, cli_profiles, cli_rules
+from streams import (
+    cli_bench,
+    cli_ledger,
+    cli_model,
+    cli_notify,
+    cli_operate,
+    cli_plan,
+    cli_privacy,
+    cli_profiles,
+    cli_rules,
+)
 from streams.cli_progress import progress, shown_events
 from streams.errors import BadInput, MarketpulseError
 from streams.settings import load_settings
@@ -36,6 +46,7 @@ cli_model.add_commands(app)
 cli_ledger.add_commands(app)
 cli_privacy.add_commands(app)
 cli_rules.add_commands(app)
+cli_notify.add_commands(app)
 cli_bench.add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

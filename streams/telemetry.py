@@ -39,7 +39,7 @@ Stage = Literal[
     "allocate",
 ]
 Kind = Literal["counter", "gauge", "histogram", "info"]
-Process = Literal["worker", "lease holder", "page"]
+Process = Literal["worker", "lease holder", "page", "notifier"]
 
 ANSWERS = ("ok", "already", "fenced", "rewound", "ahead", "full", "not_held")
 STATUSES = ("optimal", "near_optimal", "within_dead_band", "infeasible", "failed")
@@ -138,6 +138,24 @@ EVENTS = Declared("marketpulse_market_events", "gauge", "events", "n of a market
 PAGE_READY = Declared("marketpulse_page_ready", "gauge", "0 or 1", "1 while the page can read Redis.", of="page")
 PAGE_VIEWS = Declared("marketpulse_page_views_total", "counter", "views",
     "Views that the page has made of the tables: one for each step that it saw.", of="page")
+
+NOTIFY_DELIVERED = Declared("marketpulse_notify_delivered_total", "counter", "alerts",
+    "States of alerts that a sink has taken.", ("sink",), of="notifier")
+NOTIFY_UNDELIVERED = Declared("marketpulse_notify_undelivered_total", "counter", "alerts",
+    "States of alerts that were given up: refused, or tried for as long as the sink's retry_for; the log names each.",
+    ("sink",), of="notifier")
+NOTIFY_RETRIES = Declared("marketpulse_notify_retries_total", "counter", "tries",
+    "Tries after a first one that failed.", ("sink",), of="notifier")
+NOTIFY_SUMMARIES = Declared("marketpulse_notify_summaries_total", "counter", "messages",
+    "Messages that stand for several that were over a sink's limit.", ("sink",), of="notifier")
+NOTIFY_QUEUE = Declared("marketpulse_notify_queue_alerts", "gauge", "alerts",
+    "States that wait for a sink: not read from Kafka yet, being tried, or held back by its limit.", ("sink",),
+    of="notifier")
+NOTIFY_SUCCESS = Declared("marketpulse_notify_success_age_seconds", "gauge", "seconds",
+    "Since a sink took a message last; absent while it has taken none since the process began.", ("sink",),
+    of="notifier")
+NOTIFY_FAILING = Declared("marketpulse_notify_failing_seconds", "gauge", "seconds",
+    "Since a sink began to fail; 0 where its last try was taken, or nothing was tried.", ("sink",), of="notifier")
 # fmt: on
 
 DECLARED = tuple(one for one in list(globals().values()) if isinstance(one, Declared))
