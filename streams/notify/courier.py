@@ -165,7 +165,7 @@ class Courier:
         """Send one message until it is taken, refused, or was tried for long enough: then it is on record as lost."""
         began_ms = self._clock.now_ms()
         left_s = self.spec.retry_for_s
-        pauses = tenacity.wait_exponential_jitter(initial=0.5, max=LONGEST_PAUSE_S, jitter=1.0)
+        pauses = tenacity.wait_exponential_jitter(multiplier=0.5, max=LONGEST_PAUSE_S, jitter=1.0)
 
         def left() -> float:
             return left_s - (self._clock.now_ms() - began_ms) / 1_000
