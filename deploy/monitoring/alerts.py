@@ -1,4 +1,4 @@
-"""Alert rules on the metrics of workers and page; each leads to a section of docs/operations.md."""
+"""Alert rules on the metrics of workers, page and notifier; each leads to a section of docs/operations.md."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -207,6 +207,33 @@ ALARMS = (
         "the-page-is-away",
     ),
     Alarm(
+        "MarketpulseSinkFails",
+        "max by (sink) (marketpulse_notify_failing_seconds) > 300",
+        "1m",
+        "critical",
+        "Alerts do not reach sink {{ $labels.sink }}",
+        "It has failed for {{ $value | humanizeDuration }}; messages are tried for its retry_for, then given up.",
+        "a-sink-does-not-deliver",
+    ),
+    Alarm(
+        "MarketpulseAlertsUndelivered",
+        "sum by (sink) (increase(marketpulse_notify_undelivered_total[1h])) > 0",
+        "0m",
+        "critical",
+        "Alerts for sink {{ $labels.sink }} were given up",
+        "The receiver refuses them, or was away for too long; the notifier's log names each as alert_undelivered.",
+        "a-sink-does-not-deliver",
+    ),
+    Alarm(
+        "MarketpulseNotifierDown",
+        'up{job="marketpulse-notify"} == 0',
+        "2m",
+        "warning",
+        "The notifier {{ $labels.instance }} does not answer",
+        "Nobody is told of alerts until it, or another one, is back; nothing is lost.",
+        "the-notifier-is-away",
+    ),
+    Alarm(
         "MarketpulseFeedback",
         'sum by (kind) (marketpulse_alerts_firing{kind!="recovery"}) > 0',
         "0m",
@@ -224,7 +251,7 @@ def rules() -> dict[str, Any]:
 
 
 def scraping() -> dict[str, Any]:
-    """Prometheus's configuration for docker-compose.yml: all workers by their name in DNS, and the page."""
+    """Prometheus's configuration for docker-compose.yml: workers by their name in DNS, the page, the notifier."""
 
     def job(name: str, service: str, port: int) -> dict[str, Any]:
         found = {"names": [service], "type": "A", "port": port, "refresh_interval": "15s"}
@@ -241,5 +268,6 @@ def scraping() -> dict[str, Any]:
                 ],
             },
             job("page", "page", 8080),
+            job("notify", "notify", 8081),
         ],
     }

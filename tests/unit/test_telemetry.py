@@ -10,6 +10,8 @@ from streams.contracts import AlertRecord, StepRecord
 from streams.decode import Decoded
 from streams.errors import KafkaUnavailable, Unavailable
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
+from streams.notify.collector import NotifyCollector
+from streams.notify.courier import SinkStatus
 from streams.progress import Progress
 from streams.rollup import StepOutcome
 from streams.scrape import PageCollector, WorkerCollector
@@ -164,6 +166,8 @@ def test_each_metric_is_offered_as_it_is_declared() -> None:
         number, error = 1, None
 
     telemetry.registry.register(PageCollector(Hub()))
+    status = SinkStatus(last_success_ms=NOW_MS)
+    telemetry.registry.register(NotifyCollector({"chat": status}, lambda: NOW_MS))
     families = {
         family.name: family
         for family in text_string_to_metric_families(exposition(telemetry.registry, "text/plain")[0].decode())
