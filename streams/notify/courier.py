@@ -131,7 +131,7 @@ class Courier:
         if arrivals.begins:
             self._board = Board(self.spec.wants)
             self._committed = -1
-            self.status.joined = True
+        self.status.joined = arrivals.joined
         for one in arrivals.records:
             alert = _alert_of(one.value, one.offset, self.spec.name)
             if alert is None:

@@ -28,12 +28,16 @@ class Arrived:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What one poll brought; `begins`: the topic is read anew from its begin. `behind`: records not read yet."""
+    """What one poll brought; `begins`: the topic is read anew from its begin. `behind`: records not read yet.
+
+    `joined` without more: another member of the group has the topic, this one stands by.
+    """
 
     records: tuple[Arrived, ...] = ()
     begins: bool = False
     caught_up: bool = False
     behind: int = 0
+    joined: bool = True
 
 
 class AlertFeed(Protocol):
@@ -63,6 +67,7 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         self._restore_to = 0  # records before that were there when we began
         self._first = True  # the group has committed nothing yet
         self._begins = False
+        self._joined = False
 
     async def poll(self, seconds: float) -> Arrivals:
         """What has come, after waiting so long at most. Raises Unavailable."""
@@ -72,10 +77,10 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         try:
             found = await self._consumer.getmany(timeout_ms=int(seconds * 1_000), max_records=MOST_RECORDS)
             if self._partition not in self._consumer.assignment():
-                return Arrivals()
+                return Arrivals(joined=self._joined)
             position = await self._consumer.position(self._partition)
         except IllegalStateError:  # taken from us meanwhile
-            return Arrivals()
+            return Arrivals(joined=self._joined)
         except (KafkaError, OSError) as error:
             await self.close()
             raise self._away(error) from error
@@ -110,7 +115,8 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         """Another notifier takes over: what is on its way may be told again."""
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
-        """Begin at the topic's begin, knowing how far the group is."""
+        """Begin at the topic's begin, knowing how far the group is; none assigned: stand by."""
+        self._joined = True
         if self._partition not in assigned or self._consumer is None:
             return
         await self._begin(self._consumer, await self._consumer.committed(self._partition))

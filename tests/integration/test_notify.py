@@ -167,6 +167,22 @@ def test_a_failing_receiver_loses_nothing_and_holds_nobody_up(shop: Shop) -> Non
     assert not [one for one in hook.got if one.path != "/token-of-the-path"]
 
 
+def test_a_second_notifier_stands_by_and_takes_over(shop: Shop) -> None:
+    """Both are ready; when the first one ends, the second tells what comes, and nothing again."""
+    with Receiver() as hook:
+        shop.write(HOOK.format(port=hook.port))
+        first = shop.start()
+        shop.publish(alert("a", 1))
+        wait_for(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)
+        shop.health = free_port()
+        shop.environment["MARKETPULSE_HEALTH_PORT"] = str(shop.health)
+        shop.start()
+        assert 0 == shop.stop(first)
+        shop.publish(alert("a", 2, "resolved"))
+        wait_for(lambda: ("a", "resolved") in states(hook), what=shop.log.read_text)
+    assert [("a", "firing"), ("a", "resolved")] == states(hook)
+
+
 def test_a_webhook_can_be_verified_and_told_from_its_repetition(shop: Shop) -> None:
     """Signature over id, time and body; the same id for a repetition; a CloudEvent in its headers."""
     with Receiver() as hook:
