@@ -66,7 +66,7 @@ bench: $(LIGHT) ## allocate, reallocate, engine, classify, pipeline and intake; 
 	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline && $(BIN)/marketpulse bench intake
 
 lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
-	for one in light:cpu,embedded,page,browser,otel,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page,otel worker-gpu:gpu,page,otel; do \
+	for one in light:cpu,embedded,page,browser,otel,notify,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page,otel,notify worker-gpu:gpu,page,otel,notify; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --strip-extras \
 	    $$(echo $${one#*:},build | sed 's/^/--extra /; s/,/ --extra /g') -o requirements/$${one%%:*}.txt pyproject.toml \
 	    || exit 1; done

@@ -19,6 +19,7 @@ from streams import (
     cli_intake,
     cli_ledger,
     cli_model,
+    cli_notify,
     cli_operate,
     cli_plan,
     cli_privacy,
@@ -49,6 +50,7 @@ cli_ledger.add_commands(app)
 cli_privacy.add_commands(app)
 cli_rules.add_commands(app)
 cli_acls.add_commands(app)
+cli_notify.add_commands(app)
 cli_bench.add_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

@@ -21,6 +21,8 @@ def _below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         yield " ".join(words), command
         return
+    if command.invoke_without_command and words:
+        yield " ".join(words), command
     for name, one in command.commands.items():
         yield from _below(one, (*words, name))
 

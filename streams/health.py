@@ -1,29 +1,36 @@
-"""A worker's HTTP side, probes and `/metrics`, and the watchdog that ends a worker which does not move."""
+"""HTTP side of worker and notifier: probes, `/metrics`; and the watchdog that ends what does not move."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from streams.errors import OperatorNeeded
 from streams.logs import get_logger
 from streams.progress import Progress
 from streams.settings import Settings
-from streams.telemetry import Telemetry, exposition
+from streams.telemetry import exposition
 
 log = get_logger("health")
 
 LONGEST_TICK_S = 2.0
 
 
+class Measured(Protocol):
+    """What has metrics."""
+
+    registry: CollectorRegistry
+
+
 class HealthServer:
     """Answers probes from the worker's own event loop: a loop that is blocked does not answer, which says it all."""
 
-    def __init__(self, progress: Progress, settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(self, progress: Progress, settings: Settings, telemetry: Measured) -> None:
         self._progress = progress
         self._telemetry = telemetry
         self._stall_s = settings.stall_seconds

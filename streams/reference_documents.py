@@ -22,6 +22,7 @@ from streams.contracts import CONTRACT_VERSION, MAX_TEXT_CHARACTERS, MAX_VALUE_B
 from streams.redis_keys import FOR_READERS, OF_THE_LEDGER, KeySpec
 from streams.settings import Settings
 from streams.topics import TOPICS, TopicSpec
+from streams.words import ALERTS
 
 GENERATED = "Generated from the code by `make reference`; a test holds it."
 EXITS = {
@@ -58,15 +59,6 @@ DEAD_LETTERS = {
     "from_the_future": "happened more than 5 minutes after its own Kafka time",
     "model_failed": "is good, but the model fails on its text also when it stands alone",
     "bad_profile": "stands on `market.profiles` and breaks its contract",
-}
-ALERTS = {
-    "surge": "the share of negatives of a market, or of one topic of it, rose by more than chance",
-    "drop": "user experience over the last hour is surely low",
-    "recovery": "a drop is over",
-    "no_data": "a market that used to speak is silent; market `*`: most of them",
-    "bad_input": "too many records are dead letters",
-    "model": "a worker's device or model is not what it should be, or its input drifts",
-    "allocation": "the allocator's newest answer failed or is infeasible: the plan of before stays in force",
 }
 
 

@@ -152,7 +152,7 @@ def _with_tables(
         name = ".".join((*where, table))
         if table not in allowed:
             why = "holds for the whole intake, no market has its own" if table in WHOLE_INTAKE else "no such table"
-            problems.append(f"[{name}]: {why}{_known(table, allowed)}")
+            problems.append(f"[{name}]: {why}{near_and_known(table, allowed)}")
         elif not isinstance(keys, dict):
             problems.append(f"{name}: must be a table, [{name}]; its keys: {', '.join(KEYS[table])}")
         else:
@@ -169,7 +169,7 @@ def _with_tables(
 def _set(content: dict[str, Any], name: str, table: str, key: str, value: Any, problems: list[str]) -> None:
     known = KEYS[table].get(key)
     if known is None:
-        problems.append(f"[{name}] {key}: no such key{_known(key, KEYS[table])}")
+        problems.append(f"[{name}] {key}: no such key{near_and_known(key, KEYS[table])}")
         return
     number = _number(value, known)
     if number is None or not known.low <= number <= known.high:
@@ -196,7 +196,7 @@ def _shown(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else f"{str(value).lower() if isinstance(value, bool) else value}"
 
 
-def _known(name: str, names: Iterable[str]) -> str:
+def near_and_known(name: str, names: Iterable[str]) -> str:
     """The nearest of the known names where one is near, and all of them."""
     known = list(names)
     near = difflib.get_close_matches(name, known, 1)

@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     """Send spans of batches and steps by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra `otel`."""
     rules: Path | None = None
     """The detectors' rules (TOML), see `deploy/rules.toml`; the defaults when not given."""
+    sinks: Path | None = None
+    """Where alerts are sent (TOML), see `deploy/sinks.toml`; `marketpulse notify` needs it."""
     log_format: Literal["console", "json"] = "json"
     """`console` for people, `json` for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

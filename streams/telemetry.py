@@ -39,7 +39,7 @@ Stage = Literal[
     "allocate",
 ]
 Kind = Literal["counter", "gauge", "histogram", "info"]
-Process = Literal["worker", "lease holder", "page", "intake"]
+Process = Literal["worker", "lease holder", "page", "intake", "notifier"]
 
 ANSWERS = ("ok", "already", "fenced", "rewound", "ahead", "full", "not_held")
 STATUSES = ("optimal", "near_optimal", "within_dead_band", "infeasible", "failed")
@@ -155,6 +155,23 @@ INTAKE_PENDING = Declared("marketpulse_intake_pending_bytes", "gauge", "bytes",
     "What is on its way to Kafka and not acknowledged yet.", of="intake")
 INTAKE_READY = Declared("marketpulse_intake_ready", "gauge", "0 or 1", "What /readyz says: 1 while Kafka answers.",
     of="intake")
+NOTIFY_DELIVERED = Declared("marketpulse_notify_delivered_total", "counter", "alerts",
+    "States of alerts that a sink has taken.", ("sink",), of="notifier")
+NOTIFY_UNDELIVERED = Declared("marketpulse_notify_undelivered_total", "counter", "alerts",
+    "States of alerts that were given up: refused, or tried for as long as the sink's retry_for; the log names each.",
+    ("sink",), of="notifier")
+NOTIFY_RETRIES = Declared("marketpulse_notify_retries_total", "counter", "tries",
+    "Tries after a first one that failed.", ("sink",), of="notifier")
+NOTIFY_SUMMARIES = Declared("marketpulse_notify_summaries_total", "counter", "messages",
+    "Messages that stand for several that were over a sink's limit.", ("sink",), of="notifier")
+NOTIFY_QUEUE = Declared("marketpulse_notify_queue_alerts", "gauge", "alerts",
+    "States that wait for a sink: not read from Kafka yet, being tried, or held back by its limit.", ("sink",),
+    of="notifier")
+NOTIFY_SUCCESS = Declared("marketpulse_notify_success_age_seconds", "gauge", "seconds",
+    "Since a sink took a message last; absent while it has taken none since the process began.", ("sink",),
+    of="notifier")
+NOTIFY_FAILING = Declared("marketpulse_notify_failing_seconds", "gauge", "seconds",
+    "Since a sink began to fail; 0 where its last try was taken, or nothing was tried.", ("sink",), of="notifier")
 # fmt: on
 
 DECLARED = tuple(one for one in list(globals().values()) if isinstance(one, Declared))

@@ -1,4 +1,4 @@
-"""Alert rules on the metrics of workers, page and intake; each leads to a section of docs/operations.md."""
+"""Alert rules on the metrics of workers, page, intake and notifier; each leads to a section of docs/operations.md."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -225,6 +225,33 @@ ALARMS = (
         "the-intake-takes-nothing",
     ),
     Alarm(
+        "MarketpulseSinkFails",
+        "max by (sink) (marketpulse_notify_failing_seconds) > 300",
+        "1m",
+        "critical",
+        "Alerts do not reach sink {{ $labels.sink }}",
+        "It has failed for {{ $value | humanizeDuration }}; messages are tried for its retry_for, then given up.",
+        "a-sink-does-not-deliver",
+    ),
+    Alarm(
+        "MarketpulseAlertsUndelivered",
+        "sum by (sink) (increase(marketpulse_notify_undelivered_total[1h])) > 0",
+        "0m",
+        "critical",
+        "Alerts for sink {{ $labels.sink }} were given up",
+        "The receiver refuses them, or was away for too long; the notifier's log names each as alert_undelivered.",
+        "a-sink-does-not-deliver",
+    ),
+    Alarm(
+        "MarketpulseNotifierDown",
+        'up{job="marketpulse-notify"} == 0',
+        "2m",
+        "warning",
+        "The notifier {{ $labels.instance }} does not answer",
+        "Nobody is told of alerts until it, or another one, is back; nothing is lost.",
+        "the-notifier-is-away",
+    ),
+    Alarm(
         "MarketpulseFeedback",
         'sum by (kind) (marketpulse_alerts_firing{kind!="recovery"}) > 0',
         "0m",
@@ -242,7 +269,7 @@ def rules() -> dict[str, Any]:
 
 
 def scraping() -> dict[str, Any]:
-    """Prometheus's configuration for docker-compose.yml: all workers by their name in DNS, page and intake."""
+    """Prometheus's configuration for docker-compose.yml: workers by their name in DNS, page, intake and notifier."""
 
     def job(name: str, service: str, port: int) -> dict[str, Any]:
         found = {"names": [service], "type": "A", "port": port, "refresh_interval": "15s"}
@@ -260,5 +287,6 @@ def scraping() -> dict[str, Any]:
             },
             job("page", "page", 8080),
             job("intake", "intake", 8081),
+            job("notify", "notify", 8081),
         ],
     }

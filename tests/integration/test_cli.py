@@ -169,6 +169,8 @@ def test_classify_says_label_and_topic(cli: Cli) -> None:
         (("what-if", "--rules", "deploy/rules.toml", "--from", "2026-11-20"), {}, 2),
         (("what-if", "--rules", "deploy/rules.toml", "--to", "yesterday"), {}, 2),
         (("worker",), {"MARKETPULSE_RULES": "pyproject.toml", "MARKETPULSE_MODEL": "stub"}, 2),
+        (("notify",), {}, 2),
+        (("notify", "test", "--sinks", "pyproject.toml"), {}, 2),
     ],
 )
 def test_every_error_says_what_to_do(cli: Cli, arguments: tuple[str, ...], changes: dict[str, str], code: int) -> None:

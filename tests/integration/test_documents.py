@@ -98,7 +98,9 @@ HOW_TO = {
     "bring-your-own-model": ("negative", "macro-F1", "the model before again"),
     "tune-alerts": ("outage, being mended", "ended", "can be used", "1 of 1 tests passed"),
     "scale-out": (),
-    "alerts-at-a-webhook": (),
+    "alerts-at-a-webhook": ("desk (webhook): delivered", "401", "firing"),
+    "alerts-in-alertmanager": ("operations (alertmanager): delivered", "marketpulse_test", "/alerts"),
+    "alerts-in-chat-and-mail": ("chat (apprise): delivered", "Marketpulse: test firing in all markets"),
     "secure": ("equal", "hashed with a key of your own", "**********"),
     "back-up-and-restore": ("Background saving started", "rebuilt up to step", "equal"),
 }
@@ -109,8 +111,10 @@ HOW_TO = {
 @pytest.mark.parametrize("page", HOW_TO)
 def test_how_to(page: str, run_blocks: Callable[[str], list[str]]) -> None:
     """Every block does what it says; what people are to see is there."""
-    if page in ("alerts-at-a-webhook", "secure", "back-up-and-restore") and not shutil.which("kcat"):
+    if page in ("secure", "back-up-and-restore") and not shutil.which("kcat"):
         pytest.skip("needs the Debian packages kcat and redis-tools")
+    if page == "alerts-in-alertmanager" and not shutil.which("prometheus-alertmanager"):
+        pytest.skip("needs the Debian package prometheus-alertmanager")
     said = "\n".join(run_blocks(f"how-to/{page}.md"))
     assert [] == [words for words in HOW_TO[page] if words not in said], said
 

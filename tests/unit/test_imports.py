@@ -22,6 +22,7 @@ ALLOWED = {
         "streams/outbound.py",
         "streams/dead_letters.py",
         "streams/compacted.py",
+        "streams/notify/feed.py",
         "streams/rewind.py",
         "streams/recovery/log_reader.py",
     },
@@ -35,6 +36,7 @@ PURE = {
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
         "redaction", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record", "answer",
         "rules", "durations", "recovery/chain", "recovery/fold", "recovery/side_by_side",
+        "words", "notify/board", "notify/limit", "notify/messages", "notify/signature", "notify/errors",
     )
 }  # fmt: skip
 IMPURE = {

@@ -11,6 +11,8 @@ from streams.decode import Decoded
 from streams.errors import KafkaUnavailable, Unavailable
 from streams.intake.telemetry import IntakeTelemetry
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
+from streams.notify.collector import NotifyCollector
+from streams.notify.courier import SinkStatus
 from streams.progress import Progress
 from streams.rollup import StepOutcome
 from streams.scrape import PageCollector, WorkerCollector
@@ -168,6 +170,8 @@ def test_each_metric_is_offered_as_it_is_declared() -> None:
         working, pending_bytes, ready = 1, 0, True
 
     telemetry.registry.register(PageCollector(Hub()))
+    status = SinkStatus(last_success_ms=NOW_MS)
+    telemetry.registry.register(NotifyCollector({"chat": status}, lambda: NOW_MS))
     families = {
         family.name: family
         for registry in (telemetry.registry, IntakeTelemetry(Load()).registry)

@@ -1,0 +1,1 @@
+"""Alerts to where people and programs are: Alertmanager, Apprise targets, signed webhooks."""

@@ -1,0 +1,82 @@
+"""Alertmanager's v2 API: alerts as it knows them, reminded of before it would end them itself."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from streams.contracts import AlertRecord
+from streams.notify.http import Poster
+from streams.notify.messages import Message, severity, text, title, without_excerpts
+
+ENDS_AFTER = 4
+"""A firing alert ends in Alertmanager after so many reminders that did not come, as Prometheus has it."""
+
+
+class AlertmanagerSink:
+    """Posts to `<url>/api/v2/alerts`: all that is due at once in one request."""
+
+    def __init__(
+        self, poster: Poster, product: str, resend_s: float, page: str | None, excerpts: bool, token: str | None
+    ) -> None:
+        self.resend_s: float | None = resend_s
+        self._poster = poster
+        self._product = product
+        self._page = page
+        self._excerpts = excerpts
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+
+    def divided(self, alerts: Sequence[AlertRecord]) -> list[Message]:
+        """One message: Alertmanager groups itself."""
+        return [Message(tuple(alerts))] if alerts else []
+
+    def shown(self, message: Message, now_ms: int) -> str:
+        """The request's body."""
+        return self.body(message, now_ms).decode()
+
+    async def send(self, message: Message, now_ms: int) -> None:
+        """Raises Undelivered."""
+        await self._poster.post(self.body(message, now_ms), self._headers)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._poster.close()
+
+    def body(self, message: Message, now_ms: int) -> bytes:
+        """The alerts as `postableAlerts` of the v2 API."""
+        return msgspec.json.encode([self._postable(alert, now_ms) for alert in message.alerts])
+
+    def _postable(self, alert: AlertRecord, now_ms: int) -> dict[str, Any]:
+        alert = alert if self._excerpts else without_excerpts(alert)
+        one = Message((alert,))
+        labels = {
+            "alertname": f"marketpulse_{alert.kind}",
+            "kind": alert.kind,
+            "market": alert.market,
+            "severity": severity(alert),
+            "product": self._product,
+        }
+        starts_ms = alert.started_at
+        if alert.state == "resolved":
+            ends_ms = max(starts_ms, min(alert.ended_at or now_ms, now_ms))
+        else:
+            ends_ms = max(starts_ms, now_ms) + int(ENDS_AFTER * (self.resend_s or 0) * 1_000)
+        postable: dict[str, Any] = {
+            "labels": labels | ({"topic": alert.topic} if alert.topic else {}),
+            "annotations": {"summary": title(one), "description": text(one), "alert_id": alert.id},
+            "startsAt": _rfc3339(starts_ms),
+            "endsAt": _rfc3339(ends_ms),
+        }
+        if self._page:
+            postable["generatorURL"] = page_of(self._page, alert)
+        return postable
+
+
+def page_of(page: str, alert: AlertRecord) -> str:
+    """Where the page shows an alert: its market, or all alerts."""
+    return page.rstrip("/") + ("/alerts" if alert.market == "*" else f"/market/{alert.market}")
+
+
+def _rfc3339(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,93 @@
+"""One HTTP POST of a sink: allowed hosts only, no redirects, a time limit; what the answer means for a retry."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+from yarl import URL
+
+from streams.notify.addresses import Allowed, GuardedResolver
+from streams.notify.errors import Away, Refused
+
+ANSWER_BYTES = 65_536
+REFUSED = (400, 406, 411, 413, 414, 415, 422)
+"""Answers that say that the message itself cannot be taken; any other failure may be mended at the receiver."""
+
+
+class Poster:
+    """Posts JSON to one URL over connections of its own; a redirect is a failure, cookies and proxies are not used."""
+
+    def __init__(self, url: str, allowed: Allowed, timeout_s: float) -> None:
+        self._url = URL(url)
+        self._allowed = allowed
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Return once the receiver answered with 2xx. Raises Away, Refused."""
+        host = self._url.host or ""
+        if _is_address(host) and not self._allowed.address(host, host):
+            raise Refused("its address is not allowed")  # the resolver is not asked for addresses
+        try:
+            async with self._opened().post(
+                self._url,
+                data=body,
+                headers={"Content-Type": "application/json"} | dict(headers),
+                allow_redirects=False,
+            ) as answer:
+                await answer.content.read(ANSWER_BYTES)
+                status, wait = answer.status, answer.headers.get("Retry-After")
+        except TimeoutError as error:
+            raise Away(f"no answer within {self._timeout.total:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Away(_why(error)) from error
+        if 200 <= status < 300:
+            return
+        if 300 <= status < 400:
+            raise Away(f"HTTP {status}: redirects are not followed")
+        if status in REFUSED:
+            raise Refused(f"HTTP {status}")
+        raise Away(f"HTTP {status}", _seconds(wait, time.time()))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+            await asyncio.sleep(0)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=2, resolver=GuardedResolver(self._allowed), use_dns_cache=False)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
+        return self._session
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def _why(error: BaseException) -> str:
+    """What went wrong, without the URL that some errors quote."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        return str(cause) if isinstance(cause, PermissionError) else f"cannot connect: {cause.strerror or 'no address'}"
+    if isinstance(error, PermissionError):
+        return str(error)
+    return type(error).__name__
+
+
+def _seconds(retry_after: str | None, now_s: float) -> float | None:
+    """What `Retry-After` says, in seconds; None where it says nothing that can be read."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now_s)
+    except ValueError:
+        return None

@@ -1,0 +1,301 @@
+"""`marketpulse notify` on a real Kafka: nothing is lost, whatever a receiver does; restarts hardly repeat."""
+
+import asyncio
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from streams.compacted import write_all
+from streams.contracts import AlertRecord, encode
+from streams.embedded import EmbeddedStack, die_with_parent, free_port
+from streams.topics import topic_name
+from tests.integration.receiver import Receiver, wait_for
+
+SECRET = "whsec_" + base64.b64encode(b"a key of this test alone, 32 b").decode()
+HOOK = """
+[sink.desk]
+kind = "webhook"
+url = "http://127.0.0.1:{port}/token-of-the-path"
+secrets = ["${{DESK_SECRET}}"]
+timeout = "1s"
+per_minute = 600
+burst = 100
+"""
+CHAT = """
+[sink.chat]
+kind = "apprise"
+url = "${{CHAT_URL}}"
+per_minute = 600
+burst = 100
+"""
+ALERTMANAGER = """
+[sink.operations]
+kind = "alertmanager"
+url = "http://127.0.0.1:{port}"
+resend = "1s"
+"""
+
+
+def alert(name: str, seq: int, state: str = "firing", market: str = "BR", kind: str = "surge") -> AlertRecord:
+    now_ms = time.time_ns() // 1_000_000
+    ended = now_ms if state == "resolved" else None
+    return AlertRecord(name, seq, kind, market, state, now_ms - 5_000, now_ms - 5_000, ended)  # type: ignore[arg-type]
+
+
+class Shop:
+    """One prefix with its topics, a sinks file, and notifiers that are started on it."""
+
+    def __init__(self, stack: EmbeddedStack, prefix: str, folder: Path) -> None:
+        self._kafka = str(stack.endpoints.kafka)
+        self._prefix = prefix
+        self.sinks = folder / "sinks.toml"
+        self.log = folder / "notify.log"
+        self.health = free_port()
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.environment = os.environ | {
+            "MARKETPULSE_KAFKA": self._kafka,
+            "MARKETPULSE_PREFIX": prefix,
+            "MARKETPULSE_SINKS": str(self.sinks),
+            "MARKETPULSE_HEALTH_PORT": str(self.health),
+            "DESK_SECRET": SECRET,
+        }
+        assert 0 == self("topics", "create", "--partitions", "1").returncode
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "streams.cli", *arguments]
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )  # fmt: skip
+
+    def write(self, *tables: str, **environment: str) -> None:
+        self.sinks.write_text('private_hosts = ["127.0.0.1"]\n' + "".join(tables), "utf-8")
+        self.environment |= environment
+
+    def publish(self, *alerts: AlertRecord) -> None:
+        records = [(one.id, encode(one)) for one in alerts]
+        asyncio.run(write_all(self._kafka, topic_name(self._prefix, "market.alerts"), records))
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """A notifier, ready."""
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "streams.cli", "notify"]
+            process = subprocess.Popen(
+                command, env=self.environment, stderr=log, stdout=log, preexec_fn=die_with_parent()
+            )  # fmt: skip
+        self.running.append(process)
+        wait_for(self.ready, what=self.log.read_text)
+        return process
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.health}/readyz", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def metric(self, name: str, sink: str) -> float:
+        text = httpx.get(f"http://127.0.0.1:{self.health}/metrics", trust_env=False).text
+        return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f'{name}{{sink="{sink}"}}'))
+
+    def stop(self, process: subprocess.Popen[bytes]) -> int:
+        process.terminate()
+        return process.wait(20)
+
+
+@pytest.fixture
+def shop(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Shop]:
+    """Notifiers that still run are killed at the end."""
+    one = Shop(stack, prefix, tmp_path)
+    yield one
+    for process in one.running:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def states(receiver: Receiver) -> list[tuple[str, str]]:
+    """(id, state) of what a webhook's receiver has taken, in order."""
+    found = []
+    for one in receiver.taken:
+        content = json.loads(one.body)
+        found += [(each["id"], each["state"]) for each in content.get("alerts", [content])]
+    return found
+
+
+def test_a_failing_receiver_loses_nothing_and_holds_nobody_up(shop: Shop) -> None:
+    """500, 429, silence, no listener, a killed notifier: each state is taken, in order, and one at most twice."""
+    with Receiver() as hook, Receiver() as chat:
+        shop.write(
+            HOOK.format(port=hook.port), CHAT.format(), CHAT_URL=f"json://127.0.0.1:{chat.port}/chat-token?rto=2&cto=2"
+        )
+        shop.publish(alert("before", 1), alert("before", 2, "resolved"), alert("fires", 3))
+        first = shop.start()
+        wait_for(lambda: states(hook) == [("fires", "firing")], what=lambda: (hook.got, shop.log.read_text()))
+        hook.script = [500, (429, {"Retry-After": "1"}), None, (302, {"Location": "/elsewhere"})]
+        shop.publish(alert("a", 10), alert("b", 11, market="DE"), alert("p", 12, "pending"))
+        wait_for(lambda: len(chat.taken) >= 3, what=lambda: chat.got)
+        wait_for(lambda: ("b", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
+        assert 4 <= shop.metric("marketpulse_notify_retries_total", "desk")
+        assert 0 == shop.metric("marketpulse_notify_failing_seconds", "desk")
+        hook.close()
+        shop.publish(alert("a", 20, "resolved"), alert("c", 21, market="FR"))
+        wait_for(lambda: len(chat.taken) >= 5, what=lambda: chat.got)
+        wait_for(lambda: shop.metric("marketpulse_notify_failing_seconds", "desk") > 0)
+        assert shop.metric("marketpulse_notify_queue_alerts", "desk") >= 1
+        first.kill()
+        first.wait()
+        hook.open()
+        second = shop.start()
+        wait_for(lambda: ("c", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
+        assert 0 == shop.stop(second)
+        told = states(hook)
+    assert [("fires", "firing"), ("a", "firing"), ("b", "firing"), ("a", "resolved"), ("c", "firing")] == list(
+        dict.fromkeys(told)
+    )
+    assert len(told) <= 6
+    assert 5 <= len(chat.taken) <= 6
+    log = shop.log.read_text()
+    assert not [secret for secret in (SECRET, "token-of-the-path", "chat-token") if secret in log]
+    assert not [one for one in hook.got if one.path != "/token-of-the-path"]
+
+
+def test_a_second_notifier_stands_by_and_takes_over(shop: Shop) -> None:
+    """Both are ready; when the first one ends, the second tells what comes, and nothing again."""
+    with Receiver() as hook:
+        shop.write(HOOK.format(port=hook.port))
+        first = shop.start()
+        shop.publish(alert("a", 1))
+        wait_for(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)
+        shop.health = free_port()
+        shop.environment["MARKETPULSE_HEALTH_PORT"] = str(shop.health)
+        shop.start()
+        assert 0 == shop.stop(first)
+        shop.publish(alert("a", 2, "resolved"))
+        wait_for(lambda: ("a", "resolved") in states(hook), what=shop.log.read_text)
+    assert [("a", "firing"), ("a", "resolved")] == states(hook)
+
+
+def test_a_webhook_can_be_verified_and_told_from_its_repetition(shop: Shop) -> None:
+    """Signature over id, time and body; the same id for a repetition; a CloudEvent in its headers."""
+    with Receiver() as hook:
+        hook.script = [503]
+        shop.write(HOOK.format(port=hook.port))
+        shop.publish(alert("a", 1))
+        shop.start()
+        wait_for(lambda: len(hook.got) == 2, what=shop.log.read_text)
+    failed, taken = hook.got
+    assert failed.headers["webhook-id"] == taken.headers["webhook-id"] == taken.headers["ce-id"]
+    assert ("1.0", "marketpulse.alert.firing") == (taken.headers["ce-specversion"], taken.headers["ce-type"])
+    assert failed.body == taken.body
+    assert {"id": "a", "seq": 1, "market": "BR"}.items() <= json.loads(taken.body).items()
+
+
+def test_silences_are_honoured(shop: Shop) -> None:
+    """What fires under one is told when it ends."""
+    with Receiver() as hook:
+        shop.write(HOOK.format(port=hook.port))
+        mute = json.loads(shop("mute", "add", "--market", "BR", "--hours", "1", "--json").stdout)["id"]
+        shop.start()
+        shop.publish(alert("silenced", 1), alert("heard", 2, market="DE"))
+        wait_for(lambda: states(hook) == [("heard", "firing")], what=shop.log.read_text)
+        assert 0 == shop("mute", "rm", mute).returncode
+        wait_for(lambda: states(hook) == [("heard", "firing"), ("silenced", "firing")], what=shop.log.read_text)
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[str]:
+    """A real Alertmanager on loopback; its URL."""
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    if program is None:
+        pytest.skip("needs the Debian package prometheus-alertmanager")
+    (tmp_path / "alertmanager.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+    port = free_port()
+    command = [
+        program, f"--config.file={tmp_path / 'alertmanager.yml'}", f"--storage.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
+    ]  # fmt: skip
+    with (tmp_path / "alertmanager.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=die_with_parent())
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/-/ready", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_for(answers, what=(tmp_path / "alertmanager.log").read_text)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_alertmanager_has_what_fires_until_it_ends(shop: Shop, alertmanager: str) -> None:
+    """The real one takes the alert, has its end moved by reminders, and drops it when it is resolved."""
+    shop.write(ALERTMANAGER.format(port=alertmanager.rpartition(":")[2]))
+    shop.start()
+    shop.publish(alert("a", 1), alert("b", 2, market="DE"))
+
+    def known() -> dict[str, str]:
+        found = httpx.get(f"{alertmanager}/api/v2/alerts", trust_env=False).json()
+        return {one["labels"]["market"]: one["endsAt"] for one in found}
+
+    wait_for(lambda: {"BR", "DE"} == set(known()), what=shop.log.read_text)
+    [br] = httpx.get(f"{alertmanager}/api/v2/alerts", params={"filter": "market=BR"}, trust_env=False).json()
+    assert {"alertname": "marketpulse_surge", "severity": "critical", "kind": "surge"}.items() <= br["labels"].items()
+    assert "surge firing in BR" in br["annotations"]["summary"]
+    ends = known()["BR"]
+    wait_for(lambda: known()["BR"] > ends)
+    shop.publish(alert("a", 3, "resolved"))
+    wait_for(lambda: {"DE"} == set(known()), what=lambda: (known(), shop.log.read_text()))
+
+
+def test_a_test_alert_says_what_every_sink_did(shop: Shop) -> None:
+    """One takes it, one refuses, one is away: exit code 1, each with its reason; a dry run sends nothing."""
+    with Receiver() as hook, Receiver() as busy:
+        busy.script = [400]
+        away = ALERTMANAGER.format(port=free_port())
+        broken = HOOK.format(port=busy.port).replace("desk", "refuses")
+        shop.write(HOOK.format(port=hook.port), CHAT.format(), broken, away, CHAT_URL=f"json://127.0.0.1:{hook.port}/t")
+        dry = shop("notify", "test", "--dry-run")
+        assert (0, []) == (dry.returncode, hook.got)
+        assert "Marketpulse: test firing in all markets" in dry.stdout
+        done = shop("notify", "test", "--json")
+        found = {one["sink"]: one for one in map(json.loads, done.stdout.splitlines())}
+        assert (1, 2) == (done.returncode, len(hook.taken)), done.stderr
+        assert {"desk": True, "chat": True, "refuses": False, "operations": False} == {
+            name: one["delivered"] for name, one in found.items()
+        }
+        assert ("HTTP 400", True) == (found["refuses"]["why"], "cannot connect" in found["operations"]["why"])
+        only = shop("notify", "test", "--sink", "desk")
+        assert (0, True) == (only.returncode, only.stdout.startswith("desk (webhook): delivered"))
+        assert 2 == shop("notify", "test", "--sink", "nobody").returncode
+    assert "token" not in done.stdout + done.stderr
+
+
+def test_a_dry_run_tells_what_fires_and_remembers_nothing(shop: Shop) -> None:
+    """The sinks get nothing, and a real start afterwards tells all."""
+    with Receiver() as hook:
+        shop.write(HOOK.format(port=hook.port))
+        shop.publish(alert("a", 1))
+        command = [sys.executable, "-m", "streams.cli", "notify", "--dry-run", "--json"]
+        dry = subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, stderr=-3, text=True)
+        shop.running.append(dry)  # type: ignore[arg-type]
+        assert dry.stdout is not None
+        said = json.loads(dry.stdout.readline())
+        assert ("desk", "a") == (said["sink"], json.loads(said["message"])["id"])
+        dry.terminate()
+        assert 0 == dry.wait(20)
+        dry.stdout.close()
+        assert [] == hook.got
+        shop.start()
+        wait_for(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)

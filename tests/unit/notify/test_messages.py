@@ -1,0 +1,71 @@
+"""Alerts in messages: urgency, grouping, limits, words."""
+
+from streams.contracts import AlertRecord
+from streams.notify.limit import Limit
+from streams.notify.messages import Message, grouped, severity, text, title, within, without_excerpts
+
+
+def alert(kind: str = "surge", market: str = "BR", topic: str | None = None, state: str = "firing") -> AlertRecord:
+    name = f"{kind}-{market}-{topic}"
+    return AlertRecord(name, 7, kind, market, state, 1_700_000_000_000, 1_700_000_000_000, None, topic)  # type: ignore[arg-type]
+
+
+def test_urgency_is_of_kind_and_reach() -> None:
+    """A topic's surge is less than its market's; one silent market less than all of them."""
+    found = [
+        severity(one)
+        for one in (alert(), alert(topic="price"), alert("no_data", "*"), alert("no_data"), alert("recovery"))
+    ]
+    assert ["critical", "warning", "critical", "warning", "info"] == found
+
+
+def test_a_market_is_one_message() -> None:
+    """Its surge with those of its topics; what ended apart from what fires."""
+    alerts = [alert(), alert(topic="price"), alert(topic="delivery"), alert("drop", "DE", state="resolved")]
+    assert [tuple(alerts[:3]), tuple(alerts[3:])] == [one.alerts for one in grouped(alerts)]
+
+
+def test_a_cause_in_many_markets_is_one_message() -> None:
+    """And a market with another cause has its own."""
+    alerts = [alert("no_data", "BR"), alert("no_data", "DE"), alert("surge", "FR"), alert("no_data", "IN")]
+    assert [["BR", "DE", "IN"], ["FR"]] == [[one.market for one in message.alerts] for message in grouped(alerts)]
+
+
+def test_what_is_over_the_limit_becomes_one_summary() -> None:
+    """Nothing is dropped; with nothing allowed all waits."""
+    messages = [Message((alert(market=one),)) for one in ("BR", "DE", "FR", "IN")]
+    assert messages == within(messages, 4)
+    first, rest = within(messages, 2)
+    assert (messages[0], ("DE", "FR", "IN"), True) == (first, tuple(one.market for one in rest.alerts), rest.summary)
+    assert [] == within(messages, 0)
+
+
+def test_the_bucket_fills_with_time() -> None:
+    """Three at once, then one every ten seconds, never more than three."""
+    limit = Limit(per_minute=6, burst=3)
+    assert 3 == limit.available(100.0)
+    for _ in range(3):
+        limit.take()
+    assert [0, 0, 1, 3] == [limit.available(at) for at in (100.0, 109.0, 110.0, 1_000.0)]
+
+
+def test_words_are_those_of_page_and_terminal() -> None:
+    """State, kind, market, topic, since when, evidence; an excerpt only where it was left in; what the kind means."""
+    evidence = {"share": 0.4217, "excerpts": ["a entrega atrasou"], "problems": ["cpu"]}
+    start = alert().started_at
+    one = AlertRecord("id", 7, "surge", "BR", "resolved", start, start, start + 600_000, "delivery", evidence)
+    full = Message((one,))
+    said = text(full, "https://page.example.com/")
+    assert "Marketpulse: surge resolved in BR" == title(full)
+    times = "since 2023-11-14 22:13:20 UTC, until 2023-11-14 22:23:20 UTC"
+    assert said.startswith(f"resolved surge BR/delivery, {times}: share 0.422; problems cpu")
+    assert "“a entrega atrasou”" in said
+    assert said.endswith("rose by more than chance\nhttps://page.example.com/")
+    assert "atrasou" not in text(Message((without_excerpts(one),)))
+
+
+def test_a_long_message_counts_what_it_does_not_spell_out() -> None:
+    """Twenty lines, then how many more."""
+    many = Message(tuple(alert("drop", f"{at:02}") for at in range(25)), summary=True)
+    assert "and 5 more" in text(many)
+    assert "Marketpulse: 25 changes of alerts at once" == title(many)
