@@ -1,30 +1,48 @@
-{{/* What the pods of all processes of Marketpulse share: settings, secrets, files, who they run as. */}}
+{{/* What the pods of all processes of Marketpulse share: settings, secrets, files, who they run as. `reaches` is which
+servers a process speaks to (kafka, redis): it is told of no other, and gets no login for another. */}}
 
-{{/* dict root, settings (of the process, plain), secretSettings, environment, taken (names that stand elsewhere). */}}
+{{/* A value as a variable has it; whole numbers never as 1e+06. */}}
+{{- define "marketpulse.value" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . | toString | quote }}{{ else }}{{ toString . | quote }}{{ end -}}
+{{- end -}}
+
+{{/* dict root, reaches: server -> its tls values, for those that are spoken to by TLS with files of our own. */}}
+{{- define "marketpulse.tls" -}}
+{{- range $server := .reaches }}
+{{- $values := index $.root.Values $server }}
+{{- if and $values.tls.secretName (not $values.bundled) }}
+{{ $server }}: {{ $values.tls | toJson }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* dict root, reaches, settings (plain), secretSettings (setting: key), environment, taken (names that stand elsewhere). */}}
 {{- define "marketpulse.environment" -}}
 {{- $root := .root -}}
 {{- $kafka := $root.Values.kafka -}}
-{{- $plain := dict "MARKETPULSE_PREFIX" $root.Values.prefix "MARKETPULSE_KAFKA" (include "marketpulse.kafkaServers" $root) "MARKETPULSE_LOG_FORMAT" "json" -}}
+{{- $plain := dict "MARKETPULSE_PREFIX" $root.Values.prefix "MARKETPULSE_LOG_FORMAT" "json" "MARKETPULSE_KAFKA" "" -}}
 {{- $secret := dict -}}
+{{- $login := and (has "kafka" .reaches) (not $kafka.bundled) (hasPrefix "SASL" $kafka.securityProtocol) -}}
+{{- if has "redis" .reaches -}}
 {{- if $root.Values.redis.bundled -}}
 {{- $_ := set $plain "MARKETPULSE_REDIS_URL" (printf "redis://%s-redis:6379/0" (include "marketpulse.fullname" $root)) -}}
 {{- else -}}
 {{- $_ := set $secret "MARKETPULSE_REDIS_URL" "redis-url" -}}
 {{- end -}}
-{{- if not $kafka.bundled -}}
-{{- $_ := set $plain "MARKETPULSE_KAFKA_SECURITY_PROTOCOL" $kafka.securityProtocol -}}
-{{- if hasPrefix "SASL" $kafka.securityProtocol -}}
+{{- end -}}
+{{- if has "kafka" .reaches -}}
+{{- $_ := set $plain "MARKETPULSE_KAFKA" (include "marketpulse.kafkaServers" $root) -}}
+{{- if not $kafka.bundled -}}{{- $_ := set $plain "MARKETPULSE_KAFKA_SECURITY_PROTOCOL" $kafka.securityProtocol -}}{{- end -}}
+{{- end -}}
+{{- if $login -}}
 {{- $_ := set $plain "MARKETPULSE_KAFKA_SASL_MECHANISM" $kafka.saslMechanism -}}
 {{- $_ := set $plain "MARKETPULSE_KAFKA_USERNAME" $kafka.username -}}
 {{- $_ := set $secret "MARKETPULSE_KAFKA_PASSWORD" "kafka-password" -}}
 {{- end -}}
-{{- if $kafka.tls.secretName -}}
-{{- $_ := set $plain "MARKETPULSE_KAFKA_CA" (printf "/etc/marketpulse/kafka/%s" $kafka.tls.ca) -}}
-{{- if $kafka.tls.certificate -}}
-{{- $_ := set $plain "MARKETPULSE_KAFKA_CERTIFICATE" (printf "/etc/marketpulse/kafka/%s" $kafka.tls.certificate) -}}
-{{- end -}}
-{{- if $kafka.tls.key -}}
-{{- $_ := set $plain "MARKETPULSE_KAFKA_KEY" (printf "/etc/marketpulse/kafka/%s" $kafka.tls.key) -}}
+{{- range $server, $tls := include "marketpulse.tls" . | fromYaml -}}
+{{- range $file, $setting := dict "ca" "CA" "certificate" "CERTIFICATE" "key" "KEY" -}}
+{{- with index $tls $file -}}
+{{- $_ := set $plain (printf "MARKETPULSE_%s_%s" (upper $server) $setting) (printf "/etc/marketpulse/%s/%s" $server .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -32,12 +50,12 @@
 {{- if $root.Values.portfolio -}}{{- $_ := set $plain "MARKETPULSE_PORTFOLIO" "/etc/marketpulse/files/markets.toml" -}}{{- end -}}
 {{- $plain = mergeOverwrite $plain $root.Values.environment (.environment | default dict) $root.Values.settings (.settings | default dict) -}}
 {{- $secret = mergeOverwrite $secret (.secretSettings | default dict) -}}
-{{- if and (hasPrefix "SASL" $kafka.securityProtocol) (not $kafka.bundled) (not $plain.MARKETPULSE_KAFKA_USERNAME) (not $secret.MARKETPULSE_KAFKA_USERNAME) -}}
+{{- if and $login (not $plain.MARKETPULSE_KAFKA_USERNAME) (not $secret.MARKETPULSE_KAFKA_USERNAME) -}}
 {{- fail "kafka.username is needed with a securityProtocol that begins with SASL" -}}
 {{- end -}}
 {{- range $name, $value := $plain }}
 {{- if not (or (hasKey $secret $name) (has $name $.taken)) }}
-- {name: {{ $name }}, value: {{ $value | toString | quote }}}
+- {name: {{ $name }}, value: {{ include "marketpulse.value" $value }}}
 {{- end }}
 {{- end }}
 {{- range $name, $key := $secret }}
@@ -54,15 +72,13 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* dict root, user, and group of volumes (0 = no matter). */}}
+{{/* Number of the user, who is also the group that volumes and files of Secrets belong to. */}}
 {{- define "marketpulse.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: {{ .user }}
-runAsGroup: {{ .user }}
-{{- if .volumes }}
-fsGroup: {{ .user }}
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
 fsGroupChangePolicy: OnRootMismatch
-{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
@@ -85,17 +101,18 @@ checksum/files: {{ printf "%s%s" .Values.rules .Values.portfolio | sha256sum }}
 checksum/secret: {{ .Values.secrets.create | toJson | sha256sum }}
 {{- end -}}
 
+{{/* dict root, reaches. */}}
 {{- define "marketpulse.mounts" -}}
 - {name: temporary, mountPath: /tmp}
-{{- if or .Values.rules .Values.portfolio }}
+{{- if or .root.Values.rules .root.Values.portfolio }}
 - {name: files, mountPath: /etc/marketpulse/files, readOnly: true}
 {{- end }}
-{{- if and .Values.kafka.tls.secretName (not .Values.kafka.bundled) }}
-- {name: kafka-tls, mountPath: /etc/marketpulse/kafka, readOnly: true}
+{{- range $server, $_ := include "marketpulse.tls" . | fromYaml }}
+- {name: {{ $server }}-tls, mountPath: /etc/marketpulse/{{ $server }}, readOnly: true}
 {{- end }}
 {{- end -}}
 
-{{/* dict root, size of /tmp. */}}
+{{/* dict root, reaches, size of /tmp. */}}
 {{- define "marketpulse.volumes" -}}
 - name: temporary
   emptyDir: {sizeLimit: {{ .size }}}
@@ -103,9 +120,9 @@ checksum/secret: {{ .Values.secrets.create | toJson | sha256sum }}
 - name: files
   configMap: {name: {{ include "marketpulse.fullname" .root }}-files}
 {{- end }}
-{{- if and .root.Values.kafka.tls.secretName (not .root.Values.kafka.bundled) }}
-- name: kafka-tls
-  secret: {secretName: {{ .root.Values.kafka.tls.secretName }}, defaultMode: 0440}
+{{- range $server, $tls := include "marketpulse.tls" . | fromYaml }}
+- name: {{ $server }}-tls
+  secret: {secretName: {{ $tls.secretName }}, defaultMode: 0440}
 {{- end }}
 {{- end -}}
 
@@ -121,18 +138,19 @@ checksum/secret: {{ .Values.secrets.create | toJson | sha256sum }}
 {{- end }}
 {{- end -}}
 
-{{/* dict root, name: a container that ends when there is a ledger. */}}
+{{/* dict root, image, settings, secretSettings: a container that ends when there is a ledger. */}}
 {{- define "marketpulse.waitForLedger" -}}
+{{- $reaches := dict "root" .root "reaches" (list "redis") -}}
 - name: wait-for-ledger
   {{- include "marketpulse.image" (dict "root" .root "image" .image) | nindent 2 }}
   args: [ledger, wait, --seconds, "900"]
   env:
-    {{- include "marketpulse.environment" (dict "root" .root "settings" .settings "secretSettings" .secretSettings "environment" dict "taken" list) | nindent 4 }}
+    {{- include "marketpulse.environment" (merge (dict "settings" .settings "secretSettings" .secretSettings "taken" list) $reaches) | nindent 4 }}
   securityContext:
     {{- include "marketpulse.containerSecurity" . | nindent 4 }}
   resources:
     requests: {cpu: 50m, memory: 128Mi}
     limits: {memory: 256Mi}
   volumeMounts:
-    {{- include "marketpulse.mounts" .root | nindent 4 }}
+    {{- include "marketpulse.mounts" $reaches | nindent 4 }}
 {{- end -}}
