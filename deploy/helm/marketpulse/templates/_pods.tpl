@@ -47,6 +47,7 @@ servers a process speaks to (kafka, redis): it is told of no other, and gets no 
 {{- end -}}
 {{- end -}}
 {{- if $root.Values.rules -}}{{- $_ := set $plain "MARKETPULSE_RULES" "/etc/marketpulse/files/rules.toml" -}}{{- end -}}
+{{- if $root.Values.sinks -}}{{- $_ := set $plain "MARKETPULSE_SINKS" "/etc/marketpulse/files/sinks.toml" -}}{{- end -}}
 {{- if $root.Values.portfolio -}}{{- $_ := set $plain "MARKETPULSE_PORTFOLIO" "/etc/marketpulse/files/markets.toml" -}}{{- end -}}
 {{- $plain = mergeOverwrite $plain $root.Values.environment (.environment | default dict) $root.Values.settings (.settings | default dict) -}}
 {{- $secret = mergeOverwrite $secret (.secretSettings | default dict) -}}
@@ -97,14 +98,14 @@ imagePullSecrets:
 
 {{/* Pods are made anew when what they read at start changes: root. */}}
 {{- define "marketpulse.checksums" -}}
-checksum/files: {{ printf "%s%s" .Values.rules .Values.portfolio | sha256sum }}
+checksum/files: {{ printf "%s%s%s" .Values.rules .Values.sinks .Values.portfolio | sha256sum }}
 checksum/secret: {{ .Values.secrets.create | toJson | sha256sum }}
 {{- end -}}
 
 {{/* dict root, reaches. */}}
 {{- define "marketpulse.mounts" -}}
 - {name: temporary, mountPath: /tmp}
-{{- if or .root.Values.rules .root.Values.portfolio }}
+{{- if or .root.Values.rules .root.Values.sinks .root.Values.portfolio }}
 - {name: files, mountPath: /etc/marketpulse/files, readOnly: true}
 {{- end }}
 {{- range $server, $_ := include "marketpulse.tls" . | fromYaml }}
@@ -116,7 +117,7 @@ checksum/secret: {{ .Values.secrets.create | toJson | sha256sum }}
 {{- define "marketpulse.volumes" -}}
 - name: temporary
   emptyDir: {sizeLimit: {{ .size }}}
-{{- if or .root.Values.rules .root.Values.portfolio }}
+{{- if or .root.Values.rules .root.Values.sinks .root.Values.portfolio }}
 - name: files
   configMap: {name: {{ include "marketpulse.fullname" .root }}-files}
 {{- end }}
