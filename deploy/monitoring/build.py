@@ -13,6 +13,8 @@ from deploy.monitoring.alerts import rules, scraping
 from deploy.monitoring.dashboards import engine, markets
 
 HERE = Path(__file__).parent
+CHART = "../helm/marketpulse/files"
+"""Helm takes no files from outside a chart, so what the chart ships too is written twice."""
 
 
 def _yaml(content: dict[str, Any]) -> str:
@@ -24,7 +26,8 @@ def files() -> dict[str, str]:
     made = {"prometheus/rules.yml": _yaml(rules()), "prometheus/prometheus.yml": _yaml(scraping())}
     for name, dashboard in (("engine", engine()), ("markets", markets())):
         content = JSONEncoder(sort_keys=True, indent=1).encode(dashboard.build())
-        made[f"grafana/dashboards/{name}.json"] = content + "\n"
+        made[f"grafana/dashboards/{name}.json"] = made[f"{CHART}/dashboards/{name}.json"] = content + "\n"
+    made[f"{CHART}/rules.yml"] = made["prometheus/rules.yml"]
     return made
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_ledger_is_created_once(cli: Cli) -> None:
     assert {"created": True} == json.loads(cli("ledger", "init", "--yes", "--json").stdout)
     assert {"created": False} == json.loads(cli("ledger", "init", "--yes", "--json").stdout)
     assert {"created": []} == json.loads(cli("topics", "create", "--json").stdout)
+
+
+def test_waiting_for_a_ledger_ends_when_there_is_one(cli: Cli) -> None:
+    """`ledger wait` begun before `ledger init` ends by itself, and at once after it."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(cli, "ledger", "wait", "--seconds", "50", "--json")
+        cli("ledger", "init", "--yes")
+        assert {"there": True} == json.loads(waiting.result().stdout)
+    assert 0 == cli("ledger", "wait", "--seconds", "0").returncode
 
 
 def test_publish_takes_standard_input_and_counts_what_it_skips(cli: Cli, stack: EmbeddedStack, prefix: str) -> None:
@@ -162,6 +172,8 @@ def test_classify_says_label_and_topic(cli: Cli) -> None:
         (("up", "--data", "/proc/nowhere"), {}, 2),
         (("bench", "classify", "--device", "cuda"), {}, 2),
         (("ledger", "init", "--yes"), {"MARKETPULSE_KAFKA": "127.0.0.1:1"}, 1),
+        (("ledger", "wait", "--seconds", "0"), {"MARKETPULSE_PREFIX": "none"}, 1),
+        (("ledger", "wait", "--seconds", "0"), {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"}, 1),
         (("rules", "check", "pyproject.toml"), {}, 2),
         (("rules", "test", "deploy/rules.toml"), {}, 2),
         (("what-if", "--rules", "no-such-file.toml"), {}, 2),

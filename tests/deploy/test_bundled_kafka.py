@@ -1,0 +1,96 @@
+"""The bundled broker's variables, turned into a configuration by the image's own program, start a broker."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from streams.embedded_programs import java_executable, kafka_classpath
+from streams.errors import Unavailable
+from streams.topics import create_topics, kafka_answers
+from tests.deploy.chart import HELM, ROOT, VALUES, containers, rendered, variables
+
+needs_helm = pytest.mark.skipif(HELM is None, reason="needs helm: `make helm` builds it where there is Go")
+Start = Callable[[dict[str, str], str], str]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a broker from the image's variables and its host's name, with other ports and folders; its address."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def broker(given: dict[str, str], name: str) -> str:
+        environment = {
+            one: value.replace(f"//{name}:", "//127.0.0.1:").replace(f"@{name}:", "@127.0.0.1:")
+            for one, value in given.items()
+            if one.startswith("KAFKA_")
+        }
+        ports = free_ports(3)
+        for old, new in zip(("9092", "9093", "9094"), ports, strict=True):
+            environment = {one: value.replace(f":{old}", f":{new}") for one, value in environment.items()}
+        environment["KAFKA_LOG_DIRS"] = str(tmp_path / "data" / "log")  # Kafka makes it, as below the volume
+        java = [java_executable(), "-Xmx512m", "-cp", kafka_classpath()]
+        folders = [tmp_path / each for each in ("default", "mounted", "final")]
+        for folder in folders:
+            folder.mkdir()
+        options = [f"--{one.name}-configs-dir={one}" for one in folders]
+        made = subprocess.run(
+            [*java, "kafka.docker.KafkaDockerWrapper", "setup", *options],
+            env={"CLUSTER_ID": "5L6g3nShT-eMCtK--X86sw", "PATH": os.environ["PATH"]} | environment,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert 0 == made.returncode, made.stdout + made.stderr
+        command = [*java, "kafka.Kafka", str(folders[-1] / "server.properties")]
+        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        return f"127.0.0.1:{ports[0]}"
+
+    yield broker
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody uses now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+@needs_helm
+async def test_the_chart_s_broker_starts(start: Start) -> None:
+    """And takes the topics that the job creates, with one copy."""
+    [trial] = [path for path in VALUES if path.stem == "cpu-bundled"]
+    [broker] = [one for name, one in containers(rendered(trial)) if name == "kafka"]
+    address = start({name: one["value"] for name, one in variables(broker).items()}, "trial-marketpulse-kafka")
+    await answers(address)
+    assert "trial.feedback" in await create_topics(address, "trial", 2, 1)
+
+
+async def test_compose_s_broker_starts(start: Start) -> None:
+    """Likewise, with a listener for the host."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    address = start({name: str(value) for name, value in compose["services"]["kafka"]["environment"].items()}, "kafka")
+    await answers(address)
+
+
+async def answers(address: str) -> None:
+    """Wait until the broker answers, at most a minute."""
+    ends = time.monotonic() + 60
+    while True:
+        try:
+            await kafka_answers(address)
+        except Unavailable:
+            assert time.monotonic() < ends, "the broker does not answer"
+            await asyncio.sleep(0.5)
+        else:
+            return
