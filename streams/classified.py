@@ -1,11 +1,19 @@
 """A scored batch in, its records for `feedback.classified` out."""
 
+import re
 from collections.abc import Callable
 
 from models.classifier import ModelInfo
 from streams.aggregate import ratings_of, scores
 from streams.batches import ScoredBatch
 from streams.contracts import ClassifiedRecord, encode
+
+_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?")
+
+
+def known_form(lang: str | None) -> str | None:
+    """A language tag of language, script and region; None for whatever else a producer wrote there."""
+    return lang if lang is not None and _TAG.fullmatch(lang) else None
 
 
 def classified_records(
@@ -31,7 +39,7 @@ def classified_records(
                     score=round(e[at], 4),
                     model=info.id,
                     user=None if event.user is None else hash_user(event.user).hex(),
-                    lang=event.lang,
+                    lang=known_form(event.lang),
                 )
             ),
         )

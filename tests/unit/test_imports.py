@@ -30,8 +30,8 @@ PURE = {
         "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics",
         "surge", "shift", "evidence",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
-        "redaction", "number_kinds", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record", "answer",
-        "rules", "durations", "recovery/chain", "recovery/fold", "recovery/side_by_side",
+        "redaction", "number_kinds", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record",
+        "answer", "rules", "durations", "recovery/chain", "recovery/fold", "recovery/side_by_side",
     )
 }  # fmt: skip
 IMPURE = {
