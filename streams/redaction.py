@@ -64,9 +64,7 @@ def redact(text: str) -> str:
     token. Invisible and direction characters go, control characters become one space, digits of all scripts those of
     ASCII.
     """
-    if not text.isascii():
-        text = _HIDDEN.sub("", text.translate(_PLAIN))
-    text = _CONTROL.sub(" ", text)
+    text = _visible(text)
     for _ in range(_MOST_PASSES):  # what was put in can bring apart what hid something
         before, text = text, _pass(text)
         if text == before:
@@ -94,12 +92,18 @@ def redact_log(text: str) -> str:
 
 def excerpt(text: str) -> str:
     """A redacted text, at most 160 characters, with one space where white space was."""
-    plain = redact(text[:_READ])
+    plain = redact(" ".join(_visible(text[:_READ]).split()))
     if len(text) > _READ:
         end = plain[-_TORN:]
         plain = plain[:-_TORN] + end[: end.rfind("]") + 1]
     plain = " ".join(plain.split())
     return plain if len(plain) <= EXCERPT_CHARACTERS else plain[: EXCERPT_CHARACTERS - 1].rstrip() + "…"
+
+
+def _visible(text: str) -> str:
+    if not text.isascii():
+        text = _HIDDEN.sub("", text.translate(_PLAIN))
+    return _CONTROL.sub(" ", text)
 
 
 def _pass(text: str) -> str:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import SettingsError
 from streams.kafka_connection import KafkaServers, Mechanism, Protocol
+from streams.user_hashes import UserHashes
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
 
@@ -41,6 +42,10 @@ class Settings(BaseSettings):
     """Redis (6.2 or later) or Valkey; one primary."""
     user_hash_key: SecretStr = SecretStr("marketpulse")
     """Key of the hash that replaces user ids; set your own in production."""
+    user_hash_key_before: SecretStr | None = None
+    """The key before it, while the key is being changed."""
+    user_hash_key_since: AwareDatetime | None = None
+    """From which event time on the new key is used: a whole hour that is still to come when workers start with it."""
 
     model: Literal["onnx", "stub"] = "onnx"
     """`stub` classifies by a pure function of the text: for engine benchmarks and fault tests only."""
@@ -135,6 +140,25 @@ class Settings(BaseSettings):
             self.kafka_ca,
             self.kafka_certificate,
             self.kafka_key,
+        )
+
+    @model_validator(mode="after")
+    def _change_of_key(self) -> "Settings":
+        since = self.user_hash_key_since
+        if (since is None) != (self.user_hash_key_before is None):
+            raise ValueError("MARKETPULSE_USER_HASH_KEY_BEFORE and MARKETPULSE_USER_HASH_KEY_SINCE go together")
+        if since is not None and since.timestamp() % 3_600:
+            raise ValueError("MARKETPULSE_USER_HASH_KEY_SINCE must be a whole hour of UTC, as 2026-01-31T00:00:00Z")
+        return self
+
+    @property
+    def user_hashes(self) -> UserHashes:
+        """What replaces user ids, under the key in force and the one before."""
+        before, since = self.user_hash_key_before, self.user_hash_key_since
+        return UserHashes(
+            self.user_hash_key.get_secret_value().encode(),
+            None if before is None else before.get_secret_value().encode(),
+            0 if since is None else int(since.timestamp() * 1000),
         )
 
     @property

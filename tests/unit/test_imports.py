@@ -31,7 +31,7 @@ PURE = {
         "surge", "shift", "evidence",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
         "redaction", "number_kinds", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record",
-        "answer", "rules", "durations", "recovery/chain", "recovery/fold", "recovery/side_by_side",
+        "answer", "rules", "durations", "user_hashes", "recovery/chain", "recovery/fold", "recovery/side_by_side",
     )
 }  # fmt: skip
 IMPURE = {
