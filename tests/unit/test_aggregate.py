@@ -96,12 +96,6 @@ def test_score_is_the_formula(probabilities: tuple[float, ...], rating: float, e
     assert (round(expected * 1e6), round(expected**2 * 1e6)) == (e[0], e2[0])
 
 
-def test_user_hashes_need_the_key() -> None:
-    """Another key, another hash: a stored hash tells nothing without it."""
-    assert UserHashes(b"a").of("user-1", 0) != UserHashes(b"b").of("user-1", 0)
-    assert b"user-1" not in UserHashes(b"a").of("user-1", 0)
-
-
 def test_a_candidates_agreement_is_counted_by_pair_of_labels() -> None:
     """What the model in use said, and what the candidate said of the same events."""
     rows = [("BR", 0, None, None, label, 0) for label in (0, 0, 1, 2)]
