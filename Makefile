@@ -4,6 +4,7 @@ LIGHT := .venv/.installed
 TRAIN := .venv-train/.installed
 GPU := .venv-gpu/.installed
 DEPLOY := .venv/.deploy
+AUDIT := .venv/.audit
 BIN := .venv/bin
 HELM := build/tools/helm
 HELM_VERSION := v3.22.0
@@ -50,6 +51,15 @@ test-deploy: $(DEPLOY) ## Dockerfiles, compose and chart: linted, rendered, chec
 	@if command -v go > /dev/null; then $(MAKE) --no-print-directory helm; else echo "no Go here: without helm the chart is not rendered"; fi
 	$(BIN)/python -m pytest tests/deploy
 
+test-fuzz: $(AUDIT) ## every fuzz target for a few seconds, from the kept corpus
+	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),8)
+
+fuzz: $(AUDIT) ## every fuzz target for SECONDS=60 each; what breaks a promise is kept in build/fuzz
+	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60)
+
+audit: $(AUDIT) ## known vulnerabilities and licences of what workers install, bill of materials in build/sbom.json
+	$(BIN)/python -m deploy.audit
+
 helm: $(HELM) ## build helm with Go into build/tools (2 min once)
 
 $(HELM):
@@ -81,7 +91,7 @@ bench: $(LIGHT) ## allocate, reallocate, engine, classify, pipeline and intake; 
 	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline && $(BIN)/marketpulse bench intake
 
 lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
-	for one in light:cpu,embedded,page,browser,otel,notify,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev deploy:cpu,embedded,page,browser,otel,notify,dev,deploy worker-cpu:cpu,page,otel,notify worker-gpu:gpu,page,otel,notify; do \
+	for one in light:cpu,embedded,page,browser,otel,notify,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev deploy:cpu,embedded,page,browser,otel,notify,dev,deploy audit:cpu,embedded,page,browser,otel,notify,dev,fuzz,audit worker-cpu:cpu,page,otel,notify worker-gpu:gpu,page,otel,notify; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --strip-extras \
 	    $$(echo $${one#*:},build | sed 's/^/--extra /; s/,/ --extra /g') -o requirements/$${one%%:*}.txt pyproject.toml \
 	    || exit 1; done
@@ -107,6 +117,11 @@ $(DEPLOY): requirements/deploy.txt $(LIGHT)
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/deploy.txt
 	@touch $@
 
+$(AUDIT): requirements/audit.txt $(LIGHT)
+	@echo "loading a fuzzer and tools of the audit (60 MB)"
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/audit.txt
+	@touch $@
+
 $(TRAIN): requirements/train.txt pyproject.toml
 	@$(NEW_ENOUGH)
 	$(PYTHON) -m venv .venv-train
@@ -123,5 +138,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-deploy helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
+.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
 .DEFAULT_GOAL := help

@@ -28,7 +28,8 @@ def clean(text: str) -> str:
 
     Masks are those of the training data: `@user`, `http`, `<email>`, `<number>` (runs of seven digits and more). A
     character repeated more than three times is kept three times. At most MAX_CHARACTERS long. Any string is taken,
-    lone surrogates too, and a cleaned text stays as it is when cleaned again.
+    lone surrogates too, and a cleaned text stays as it is when cleaned again (entities within entities more than four
+    deep, which nobody writes, lose four more).
     """
     text = text[: 2 * MAX_CHARACTERS]
     for _ in range(_MOST_PASSES):  # one step can make work for an earlier one: `&amp;lt;`, a mark after a mask

@@ -61,5 +61,5 @@ def save(guidance: Guidance, file: Path) -> None:
 
 def load(file: Path) -> Guidance:
     """Read what `save` wrote."""
-    with np.load(file) as content:
+    with np.load(file, allow_pickle=False) as content:
         return Guidance(**{name: content[name] for name in content.files})

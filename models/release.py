@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from models.calibrate import apply_calibration, fit_calibration
@@ -129,9 +130,15 @@ def _tables(
             votes = table.votes(encoded.ids)
             votes[chosen] = out_of_fold(ids, truth[chosen], weight[chosen], classes, buckets)
             np.savez(file, weights=table.weights, idf=table.idf, bias=table.bias, votes=votes)
-        with np.load(file) as content:
+        with np.load(file, allow_pickle=False) as content:
             found.append(VoteTable(content["weights"], content["idf"], content["bias"]))
     return found[0], found[1]
+
+
+def _votes(file: Path) -> NDArray[np.float32]:
+    with np.load(file, allow_pickle=False) as content:
+        votes: NDArray[np.float32] = content["votes"].astype(np.float32)
+    return votes
 
 
 def _guidance(
@@ -146,7 +153,7 @@ def _guidance(
     file = work / "guidance.npz"
     if file.exists():
         return load(file)
-    votes = [np.load(work / f"{name}-votes.npz")["votes"].astype(np.float32) for name in ("sentiment", "topic")]
+    votes = [_votes(work / f"{name}-votes.npz") for name in ("sentiment", "topic")]
     soft, soft_topic = (softmax(VOTES_SHARPNESS * one) for one in votes)
     embeddings = None
     if init is not None:

@@ -101,12 +101,15 @@ def load_portfolio(path: Path | None = None) -> Portfolio:
     try:
         text = (path or files("strategy") / "markets.toml").read_text("utf-8")
         return portfolio_of(tomllib.loads(text))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise BadPortfolio(f"{path} cannot be read: {error}. Operator action: mend the file.") from error
 
 
 def portfolio_of(content: dict[str, Any]) -> Portfolio:
     """The portfolio of parsed content: tables `plan`, `defaults`, `regions`, `currencies` and `markets.<code>`."""
+    for name in ("plan", "defaults", "regions", "currencies", "markets"):
+        if not isinstance(content.get(name, {}), dict):
+            raise BadPortfolio(f"{name} is no table. Operator action: write it as [{name}].")
     defaults = content.get("defaults", {})
     if not content.get("markets"):
         raise BadPortfolio("the market table names no market. Operator action: add one under [markets.<code>].")

@@ -1,11 +1,9 @@
 """A scored batch in, its additive delta for the ledger out: counts, fixed-point sums, distinct users."""
 
-import hashlib
 import math
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from streams.batches import Delta, ScoredBatch
 from streams.contracts import Excerpt
 from streams.decode import Decoded
 from streams.redaction import excerpt
+from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 
 MINUTE_MS = 60_000
@@ -24,16 +23,6 @@ SHADOW = "shadow:"
 EXCERPTS = 3  # per market and step
 AFTER_NEGATIVES = 1 << 32
 RATING_WEIGHT = 0.5  # k in e = (1-k)e + k(rating-1)/4
-
-
-def user_hasher(key: bytes, remembered: int = 131_072) -> Callable[[str], bytes]:
-    """A keyed 8-byte hash of user ids (BLAKE2b): no raw user id is ever stored. Repeated users cost a look-up."""
-
-    @lru_cache(maxsize=remembered)
-    def hashed(user: str) -> bytes:
-        return hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest()
-
-    return hashed
 
 
 def latency_bucket(latency_ms: int) -> int:
@@ -75,7 +64,7 @@ def scores_micro(
 def aggregate(
     scored: ScoredBatch,
     layout: CellLayout,
-    hash_user: Callable[[str], bytes],
+    hashes: UserHashes,
     now_ms: int | None = None,
     excerpts: bool = True,
 ) -> Delta:
@@ -114,7 +103,7 @@ def aggregate(
     counts = _counts(scored, layout, names, market, occurred_ms // MINUTE_MS, ratings_of(events), with_user, language)
     return Delta(
         counts=counts | broken,
-        users=_users(markets, occurred, users, hash_user),
+        users=_users(markets, occurred, users, hashes),
         totals=dict(totals),
         newest_ms=int(occurred_ms.max()),
         excerpts=_excerpts(scored, layout, names, market) if excerpts else {},
@@ -188,11 +177,12 @@ def _users(
     markets: tuple[str, ...],
     occurred: tuple[int, ...],
     users: tuple[str | None, ...],
-    hash_user: Callable[[str], bytes],
+    hashes: UserHashes,
 ) -> dict[str, list[bytes]]:
     """Distinct user hashes per `market:hour`, in a stable order."""
+    hash_of = hashes.of
     distinct: dict[tuple[str, int], dict[bytes, None]] = {}
     for market, occurred_ms, user in zip(markets, occurred, users, strict=True):
         if user is not None:
-            distinct.setdefault((market, occurred_ms // HOUR_MS), {})[hash_user(user)] = None
+            distinct.setdefault((market, occurred_ms // HOUR_MS), {})[hash_of(user, occurred_ms)] = None
     return {f"{market}:{hour}": list(hashes) for (market, hour), hashes in distinct.items()}

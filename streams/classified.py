@@ -1,16 +1,22 @@
 """A scored batch in, its records for `feedback.classified` out."""
 
-from collections.abc import Callable
+import re
 
 from models.classifier import ModelInfo
 from streams.aggregate import ratings_of, scores
 from streams.batches import ScoredBatch
 from streams.contracts import ClassifiedRecord, encode
+from streams.user_hashes import UserHashes
+
+_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?")
 
 
-def classified_records(
-    scored: ScoredBatch, topic: str, info: ModelInfo, hash_user: Callable[[str], bytes]
-) -> list[tuple[str, bytes]]:
+def known_form(lang: str | None) -> str | None:
+    """A language tag of language, script and region; None for whatever else a producer wrote there."""
+    return lang if lang is not None and _TAG.fullmatch(lang) else None
+
+
+def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes: UserHashes) -> list[tuple[str, bytes]]:
     """(market, value) of each event; `topic` is the source topic's full name."""
     batch = scored.batch
     labels = scored.sentiment.argmax(axis=1).tolist()
@@ -30,8 +36,9 @@ def classified_records(
                     sentiment=dict(zip(info.sentiments, scored.sentiment[at].round(4).tolist(), strict=True)),
                     score=round(e[at], 4),
                     model=info.id,
-                    user=None if event.user is None else hash_user(event.user).hex(),
-                    lang=event.lang,
+                    user=None if event.user is None else hashes.of(event.user, event.occurred_ms).hex(),
+                    user_key=None if event.user is None else hashes.key_id_at(event.occurred_ms),
+                    lang=known_form(event.lang),
                 )
             ),
         )

@@ -11,13 +11,14 @@ import msgspec
 
 from models.labels import SENTIMENTS, TOPICS
 from models.stub import StubClassifier
-from streams.aggregate import aggregate, user_hasher
+from streams.aggregate import aggregate
 from streams.batches import DecodedBatch, Delta, Position, ScoredBatch
 from streams.country_codes import MARKETS
 from streams.decode import Decoded
 from streams.embedded import EmbeddedRedis
 from streams.ledger import Ledger
 from streams.ledger_types import Claim, CutStep, Lease
+from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 
 SIZES = (100, 1_000, 4_000)
@@ -90,7 +91,7 @@ def delta_of(size: int, markets: int, seed: int) -> Delta:
     answer = classifier.classify([event.text for event in events], [event.lang for event in events])
     batch = DecodedBatch(Position(0, 0, "", 0, size), events, [], [], 0, b"", 0, now_ms, 0, now_ms)
     layout = CellLayout(TOPICS, SENTIMENTS, LANGUAGES)
-    return aggregate(ScoredBatch(batch, answer.sentiment, answer.topic), layout, user_hasher(b"bench"), now_ms)
+    return aggregate(ScoredBatch(batch, answer.sentiment, answer.topic), layout, UserHashes(b"bench"), now_ms)
 
 
 def _batch(claim: Claim, start: int, size: int) -> DecodedBatch:

@@ -7,8 +7,11 @@ import msgspec
 
 from strategy.portfolio import Market, Plan, Portfolio
 from streams.rules import Rules
+from streams.user_hashes import UserKey
 
 CONTRACT_VERSION = 1
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
+"""What decoding bytes can raise, whoever wrote them: not UTF-8, too deep, too large, or against the contract."""
 MAX_VALUE_BYTES = 262_144
 MAX_ID_CHARACTERS = 128
 MAX_TEXT_CHARACTERS = 8_192
@@ -56,7 +59,7 @@ class ClassifiedRecord(msgspec.Struct, frozen=True):
     """What the model said of one event, in `feedback.classified`; no text.
 
     `id` is topic-partition-offset of the event; at least once: for one id the highest `claim` counts. `score` in
-    [0, 1] is the event's e, its rating mixed in; `user` a keyed hash in hexadecimal.
+    [0, 1] is the event's e, its rating mixed in; `user` a keyed hash in hexadecimal, `user_key` tells which key it was.
     """
 
     id: str
@@ -70,6 +73,7 @@ class ClassifiedRecord(msgspec.Struct, frozen=True):
     model: str
     user: str | None = None
     lang: str | None = None
+    user_key: str | None = None
     v: int = CONTRACT_VERSION
 
 
@@ -110,10 +114,10 @@ class RefusedAnswer(msgspec.Struct, frozen=True):
 class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One roll-up step in `market.steps`: with the steps before it, all that its outcome depends on.
 
-    `portfolio`, `rules` and `model_info` are there when they differ from those of the step before. `allocation` is the
-    id of the allocation in force, `refused` the allocator's newest answer where it failed or is infeasible, `totals`
-    the ledger's totals at the cut. `digest` is the SHA-256 of all outcomes so far: that of the step before with this
-    step's metrics, alerts and shifts and the allocation in force.
+    `portfolio`, `rules`, `user_key` and `model_info` are there when they differ from those of the step before.
+    `allocation` is the id of the allocation in force, `refused` the allocator's newest answer where it failed or is
+    infeasible, `totals` the ledger's totals at the cut. `digest` is the SHA-256 of all outcomes so far: that of the
+    step before with this step's metrics, alerts and shifts and the allocation in force.
     """
 
     step: int
@@ -135,6 +139,7 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     portfolio: Portfolio | None = None
     rules: Rules | None = None
     model_info: dict[str, Any] | None = None
+    user_key: UserKey | None = None
     digest: str = ""
     v: int = CONTRACT_VERSION
 
@@ -225,7 +230,8 @@ class MetricsRecord(msgspec.Struct, frozen=True):
     `newest_event` is the market's newest event time, `published_at` minus `stream_time` how stale the record was when
     it was written. `reliability` holds per language of the last 24 h its share of events and what the model's
     development set says of it. Flags: `warming` (fewer than 100 events in 24 h, or for an hour or 500 events after the
-    model changed), `degraded` (a worker's model or device is not what it should be).
+    model changed), `degraded` (a worker's model, device or key of user hashes is not what it should be), `key_changed`
+    (a window, or what r compares it with, spans a change of that key: no users, no trend and no r there).
     """
 
     market: str
@@ -278,7 +284,10 @@ class PartitionState(msgspec.Struct, frozen=True):
 
 
 class WorkerState(msgspec.Struct, frozen=True):
-    """A worker's last word in Redis, renewed every second or so; `at` in epoch ms of its own clock."""
+    """A worker's last word in Redis, renewed every second or so; `at` in epoch ms of its own clock.
+
+    `user_key` tells which key it hashes user ids with.
+    """
 
     holder: str
     at: int
@@ -290,6 +299,7 @@ class WorkerState(msgspec.Struct, frozen=True):
     ready: bool = True
     waiting: tuple[str, ...] = ()
     partitions: dict[str, PartitionState] = {}
+    user_key: str = ""
     v: int = CONTRACT_VERSION
 
 

@@ -71,7 +71,7 @@ async def read_dead_letters(
         while at < end:
             for record in (await consumer.getmany(partition, timeout_ms=1_000)).get(partition, []):
                 at = record.offset + 1
-                one = _parsed(record.offset, record.key, record.value, record.timestamp, record.headers)
+                one = parsed(record.offset, record.key, record.value, record.timestamp, record.headers)
                 if record.offset < end and selection.takes(one):
                     yield one
     except (KafkaError, OSError) as error:
@@ -80,9 +80,10 @@ async def read_dead_letters(
         await consumer.stop()
 
 
-def _parsed(
+def parsed(
     offset: int, key: bytes | None, value: bytes | None, record_ms: int, headers: tuple[tuple[str, bytes], ...]
 ) -> RejectedRecord:
+    """A record of the dead-letter topic, whatever its headers say."""
     why = {name[len(_HEADER) :]: text.decode("utf-8", "replace") for name, text in headers if name.startswith(_HEADER)}
     market = (parse_object(value or b"") or {}).get("market")
     return RejectedRecord(
@@ -90,14 +91,19 @@ def _parsed(
         code=why.get("code", "unknown"),
         message=why.get("message", ""),
         source_topic=why.get("topic", ""),
-        source_partition=int(why.get("partition", -1)),
-        source_offset=int(why.get("offset", -1)),
+        source_partition=_number(why.get("partition", "")),
+        source_offset=_number(why.get("offset", "")),
         record_ms=record_ms,
         market=market if isinstance(market, str) else None,
         key=key,
         value=value,
         headers=tuple((name, text) for name, text in headers if not name.startswith(_HEADER)),
     )
+
+
+def _number(text: str) -> int:
+    """A partition or an offset; -1 where a header is missing or is neither."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
 
 
 async def replay(

@@ -19,6 +19,7 @@ from streams.country_codes import ALIASES, MARKETS
 TOO_LATE_MS = 7 * 24 * 3_600_000
 FROM_THE_FUTURE_MS = 5 * 60_000
 EARLIEST_MS = 0
+SMALL = 1_000  # a version up to here is quoted; what is larger may be anything
 LATEST_MS = 7_258_118_400_000  # year 2200: beyond it a number is no epoch milliseconds (nanoseconds, say)
 
 _event_decoder = msgspec.json.Decoder(FeedbackEvent)
@@ -106,7 +107,8 @@ def _epoch_ms(occurred_at: datetime | int) -> int:
 
 
 def _unknown_version(version: object) -> Rejected:
-    return Rejected("unknown_version", f"v is {version!r:.20}, this reader knows {CONTRACT_VERSION}")
+    small = isinstance(version, int) and abs(version) < SMALL
+    return Rejected("unknown_version", f"v is {version if small else 'large'}, this reader knows {CONTRACT_VERSION}")
 
 
 def _second_look(value: bytes, headers: Headers) -> FeedbackEvent:

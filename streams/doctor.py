@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -9,6 +10,7 @@ from models.errors import ModelError
 from models.load import load_classifier
 from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
+from streams.decode import utc
 from streams.errors import MarketpulseError
 from streams.ledger import Ledger
 from streams.reader import MetricsReader
@@ -16,6 +18,9 @@ from streams.rules import Rules
 from streams.rules_file import changes, load_rules
 from streams.settings import Settings
 from streams.topics import TOPICS, topic_name, topic_offsets
+
+KEY_BEFORE_LIVES = timedelta(days=8)
+"""How long the key before a change is needed at least: events are taken up to 7 days late."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -118,4 +123,11 @@ def _secrets(settings: Settings) -> Finding:
     if "user_hash_key" not in settings.model_fields_set:
         do = "set MARKETPULSE_USER_HASH_KEY to a secret of your own before production"
         return Finding("secrets", False, "user ids are hashed with the public default key", do)
-    return Finding("secrets", True, "user ids are hashed with a key of your own")
+    since = settings.user_hash_key_since
+    if since is None:
+        return Finding("secrets", True, "user ids are hashed with a key of your own")
+    when = f"user ids are hashed with the new key for events from {utc(int(since.timestamp() * 1000))} on"
+    if datetime.now(UTC) - since > KEY_BEFORE_LIVES:
+        do = "take MARKETPULSE_USER_HASH_KEY_BEFORE and _SINCE away: nothing is hashed with the key before any more"
+        return Finding("secrets", False, when, do)
+    return Finding("secrets", True, when)

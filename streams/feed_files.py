@@ -6,6 +6,7 @@ import io
 import re
 import statistics
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,10 +44,13 @@ def read_records(source: str, raw: bool, on_broken: Callable[[int, str], object]
     """
     try:
         content = sys.stdin.buffer.read() if source == "-" else _read(Path(source))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{source} cannot be read: {error}. Operator action: check path and format.") from error
     if not raw and source.removesuffix(".gz").endswith(".csv"):
-        return list(_csv_records(content, on_broken))
+        try:
+            return list(_csv_records(content, on_broken))
+        except csv.Error as error:
+            raise BadInput(f"{source} is no CSV file: {error}. Operator action: check its quotes.") from error
     records = []
     for number, line in enumerate(content.split(b"\n"), 1):
         value = line if raw else line.removesuffix(b"\r")
@@ -66,7 +70,7 @@ def _read(path: Path) -> bytes:
 
 def _csv_records(content: bytes, on_broken: Callable[[int, str], object]) -> Iterator[Record]:
     try:
-        table = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
+        table = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
     except UnicodeDecodeError as error:
         raise BadInput(f"the CSV file is not UTF-8: {error}. Operator action: save it as UTF-8.") from error
     if missing := [name for name in ("id", "market", "text", "occurred_at") if name not in (table.fieldnames or ())]:

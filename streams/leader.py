@@ -28,6 +28,7 @@ log = get_logger("leader")
 
 OUTBOX_SLICE = 500
 RELAY_S = 0.1  # a shift's answer is stored by any worker, and waits so long at most for the lease holder
+DIFFERENT_KEYS = "workers hash user ids with different keys"
 FORGOTTEN_MS = 600_000
 
 
@@ -182,17 +183,19 @@ class Leader:
         portfolio = profiles.at(profiles_read)
         before = rollup.common.profiles
         allocation = await self._allocation()
+        problems = await self._problems()
         context = StepContext(
             spending=spending_of(portfolio, allocation),
             model=model_name(info),
             profiles=profiles_read,
             profiles_changed=rollup.profiles_changed(portfolio),
-            problems=await self._problems(),
+            problems=problems,
             mutes=mutes_read,
             ahead=rollup.common.ahead + undone.ahead,
             portfolio=portfolio,
             allocation=allocation,
             refused=await self._refused(),
+            user_key=msgspec.structs.replace(self._deps.hashes.key, differ=DIFFERENT_KEYS in problems),
             model_info=msgspec.to_builtins(info),
         )
         bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
@@ -257,6 +260,7 @@ class Leader:
             device=info.device,
             provider=info.provider,
             fell_back=info.fell_back,
+            user_key=self._deps.hashes.key.id,
             ready=not self._deps.progress.not_ready(),
             waiting=tuple(self._deps.progress.waiting),
             partitions={
@@ -268,7 +272,7 @@ class Leader:
         )
 
     async def _problems(self) -> tuple[str, ...]:
-        """What is wrong with the models and devices of the workers that live, in words; the long dead are forgotten."""
+        """What is wrong with models, devices and keys of living workers, in words; the long dead are forgotten."""
         now_ms = self._deps.now_ms()
         words = await self._deps.ledger.workers()
         states = [msgspec.json.decode(word, type=WorkerState) for word in words.values()]
@@ -277,6 +281,8 @@ class Leader:
         found = [f"{one.holder} was built for a GPU and runs on the CPU" for one in living if one.fell_back]
         if len({one.model_sha256 for one in living}) > 1:
             found.append(f"workers run different models: {', '.join(sorted({one.model for one in living}))}")
+        if len({one.user_key for one in living}) > 1:
+            found.append(DIFFERENT_KEYS)
         return tuple(sorted(found))
 
     async def _relay(self) -> None:

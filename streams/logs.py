@@ -1,12 +1,18 @@
-"""Structured logs: constant snake_case event names, one canonical line per unit of work, text never in them."""
+"""Structured logs: constant snake_case event names, one canonical line per unit of work, no text of users in them."""
 
+import io
 import logging
 import sys
+from typing import TextIO
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor
 
+from streams.redaction import redact_log
 from streams.settings import Settings
+
+FREE_TEXT = ("event", "error", "exception", "stack")
+"""Fields that can quote what a library, a server or a record said; the others are values of our own."""
 
 
 def configure_logs(settings: Settings) -> None:
@@ -21,10 +27,11 @@ def configure_logs(settings: Settings) -> None:
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if as_json
-        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(exception_formatter=_traceback)
     )
     if as_json:
         shared.append(structlog.processors.format_exc_info)
+    shared.append(_redacted)
     level = logging.getLevelName(settings.log_level.upper())
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -44,6 +51,19 @@ def configure_logs(settings: Settings) -> None:
     root.setLevel(level)
     for chatty in ("aiokafka", "faust", "mode", "asyncio"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+
+
+def _redacted(logger: object, method: str, event: EventDict) -> EventDict:
+    for name in FREE_TEXT:
+        if isinstance(text := event.get(name), str):
+            event[name] = redact_log(text)
+    return event
+
+
+def _traceback(stream: TextIO, error: ExcInfo) -> None:
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, error)
+    stream.write(redact_log(written.getvalue()))
 
 
 def get_logger(component: str) -> FilteringBoundLogger:

@@ -1,13 +1,14 @@
 """Counts in, metrics out: u, r, s, t and F with intervals, every formula from `docs/glossary.md`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
 from streams.correction import Array, corrected_score
+from streams.user_hashes import Mixed, keys_in
 from streams.windows import WINDOWS, CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
 
 PRIOR_EVENTS = 20.0  # m: weight of the prior u0 and of the pooled share s0
@@ -30,6 +31,8 @@ class Estimate(msgspec.Struct, frozen=True):
 
 class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     """One market over one window. `users` and `user_share` are None while no event names a user.
+
+    `users`, `r` and `trend` are None too where the window spans a change of the key of user hashes.
 
     `u_corrected` has the classifier's bias taken out (None where its confusion is not known); decisions use u.
     `confidence` is the mean of the largest probability.
@@ -144,6 +147,20 @@ class Spending:
     weights: tuple[float, float, float, float]
 
 
+def keys_of_windows(stream_time_ms: int, mixed: Sequence[Mixed]) -> ActiveUsers:
+    """For each count of users, under how many keys at most a user is in it: 1 = once."""
+    hour, day = stream_time_ms // HOUR_MS, stream_time_ms // DAY_MS
+    return ActiveUsers(
+        current_1h=keys_in(mixed, hour, hour + 2),
+        before_1h=keys_in(mixed, hour - 1, hour),
+        current_24h=keys_in(mixed, hour - 23, hour + 2),
+        whole_24h=keys_in(mixed, hour - 24, hour),
+        before_24h=keys_in(mixed, hour - 48, hour - 24),
+        whole_7d=keys_in(mixed, 24 * (day - 7), 24 * day),
+        before_7d=keys_in(mixed, 24 * (day - 14), 24 * (day - 7)),
+    )
+
+
 def compute_metrics(
     windows: Windows,
     stream_time_ms: int,
@@ -151,6 +168,7 @@ def compute_metrics(
     covered_since_ms: int | None,
     spending: Spending,
     confusion: Array | None = None,
+    mixed: Sequence[Mixed] = (),
 ) -> dict[str, MarketMetrics]:
     """All metrics of all markets at one step; the order of markets changes nothing.
 
@@ -161,6 +179,7 @@ def compute_metrics(
         covered_since_ms: event time from which on the stream is complete; r is None where it begins later.
         spending: of the allocation in force.
         confusion: (languages, 3, 3) of the layout's languages, for `u_corrected`; None = not known.
+        mixed: where a user may be counted under two keys.
     """
     minute = stream_time_ms // 60_000
     markets = windows.markets
@@ -176,6 +195,7 @@ def compute_metrics(
     pooled_share = positive / (positive + negative) if positive + negative else 0.5
     most = max((users[market].current_24h for market in markets), default=0)
     covered = _covered(stream_time_ms, covered_since_ms)
+    keys = keys_of_windows(stream_time_ms, mixed)
     result = {}
     for market in markets:
         brand = brand_influence(
@@ -190,6 +210,7 @@ def compute_metrics(
                 name,
                 sums[name][market],
                 users[market],
+                keys,
                 baselines[name][market],
                 covered,
                 brand,
@@ -253,27 +274,32 @@ def _window_metrics(
     name: str,
     sums: Sums,
     users: ActiveUsers,
+    keys: ActiveUsers,
     u0: float,
     covered: Mapping[str, bool],
     brand: float,
     corrected: Estimate | None,
 ) -> WindowMetrics:
-    seen = {"5m": users.current_1h, "1h": users.current_1h, "24h": users.current_24h, "7d": users.whole_7d}[name]
+    seen, of_keys = (
+        {"5m": one.current_1h, "1h": one.current_1h, "24h": one.current_24h, "7d": one.whole_7d}[name]
+        for one in (users, keys)
+    )
     r = None
-    if name == "24h" and covered["24h"]:
+    if name == "24h" and covered["24h"] and keys.whole_24h == keys.before_24h == 1:
         r = expansion_speed(users.whole_24h, users.before_24h, 1.0)
-    elif name == "7d" and covered["7d"]:
+    elif name == "7d" and covered["7d"] and keys.whole_7d == keys.before_7d == 1:
         r = expansion_speed(users.whole_7d, users.before_7d, 7.0)
+    one_key = keys.current_1h == keys.before_1h == 1
     return WindowMetrics(
         n=sums.n,
         labels=sums.labels,
-        u=user_experience(sums, min(seen, sums.with_user) or None, u0),
+        u=user_experience(sums, min(seen // of_keys, sums.with_user) or None, u0),
         u_corrected=corrected,
         confidence=sums.confidence / sums.n if sums.n else None,
-        users=seen if sums.with_user else None,
+        users=seen if sums.with_user and of_keys == 1 else None,
         user_share=sums.with_user / sums.n if sums.n else None,
         r=r,
-        trend=trend(users.current_1h, users.before_1h) if name == "1h" else None,
+        trend=trend(users.current_1h, users.before_1h) if name == "1h" and one_key else None,
         s=brand if name == "24h" else None,
     )
 

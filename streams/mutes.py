@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from streams.batches import CompactedRecord
-from streams.contracts import CONTRACT_VERSION, AlertRecord, MuteRecord
+from streams.contracts import CONTRACT_VERSION, UNREADABLE, AlertRecord, MuteRecord
 from streams.country_codes import ALIASES, MARKETS
 from streams.errors import BadInput
 
@@ -30,7 +30,7 @@ class Mutes:
             return
         try:
             mute = msgspec.json.decode(record.value, type=MuteRecord)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return
         if mute.v == CONTRACT_VERSION and mute.id == name:
             self._by_id[name] = mute

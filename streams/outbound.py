@@ -13,8 +13,10 @@ from streams.kafka_connection import Servers, client_options
 from streams.kafka_errors import kafka_errors
 from streams.ledger_types import OutboxEntry
 from streams.publish import send_records
+from streams.redaction import redact_log
 from streams.topics import topic_name
 
+MESSAGE_CHARACTERS = 300
 _HEADER = "__streams.errors."
 
 
@@ -109,7 +111,7 @@ def _headers(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:
     failed_at = datetime.fromtimestamp(letter.record_ms / 1000, UTC).isoformat()
     values = {
         "exception": "Rejected",
-        "message": letter.message,
+        "message": redact_log(letter.message)[:MESSAGE_CHARACTERS],
         "topic": topic,
         "partition": str(letter.partition),
         "offset": str(letter.offset),

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from streams.aggregate import user_hasher
 from streams.checkpoint import unpacked
 from streams.contracts import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, Excerpt
 from streams.country_codes import ALIASES
@@ -71,7 +70,7 @@ class Erase:
     """Finds what is stored of one user, and erases of it what can be erased. Every method raises Unavailable.
 
     Args:
-        settings: which prefix; its key of hashes must be the one that was in force.
+        settings: which prefix; its keys of hashes must be those that were in force.
         user: the raw id, as producers send it.
         market: only what the user said there; None = everywhere.
         say: hears of progress.
@@ -82,7 +81,8 @@ class Erase:
         self._user = user
         self._market = market
         self._say = say
-        self.user_hash = user_hasher(settings.user_hash_key.get_secret_value().encode()[:64])(user).hex()
+        self._hashes = [one.hex() for one in settings.user_hashes.every(user)]
+        self.user_hash = self._hashes[0]
         self._said: set[tuple[str, str]] = set()  # (market, redacted text)
         self._newest_ms = 0
         self._ends: dict[str, dict[int, int]] = {}  # topic -> partition -> offset after the user's newest record
@@ -197,7 +197,7 @@ class Erase:
 
     def _is_hashed(self, record: Any) -> bool:
         named = _named.decode(record.value)
-        return bool(named.user == self.user_hash and self._market in (None, named.market))
+        return bool(named.user in self._hashes and self._market in (None, named.market))
 
     def _is_quoted(self, record: Any) -> bool:
         """A step, a checkpoint or an alert that holds an excerpt of the user."""

@@ -8,7 +8,7 @@ import msgspec
 from strategy.errors import BadPortfolio
 from strategy.portfolio import Market, Plan, Portfolio, checked_market, checked_plan
 from streams.batches import CompactedRecord, DeadLetter
-from streams.contracts import CONTRACT_VERSION, MarketProfile, PlanProfile
+from streams.contracts import CONTRACT_VERSION, UNREADABLE, MarketProfile, PlanProfile
 from streams.country_codes import ALIASES, MARKETS
 
 PLAN_KEY = "_plan"
@@ -86,7 +86,7 @@ def market_of(value: bytes) -> Market:
         profile = msgspec.json.decode(value, type=MarketProfile)
         _check_version(profile.v)
         return checked_market(msgspec.convert(_plain(profile), Market))
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadPortfolio(str(error)) from error
 
 
@@ -96,7 +96,7 @@ def plan_of(value: bytes) -> Plan:
         profile = msgspec.json.decode(value, type=PlanProfile)
         _check_version(profile.v)
         return checked_plan(msgspec.convert(_plain(profile), Plan))
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadPortfolio(str(error)) from error
 
 

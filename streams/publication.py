@@ -9,7 +9,7 @@ from strategy.portfolio import Portfolio
 from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord, encode
 from streams.ledger import Keys, Ledger
 from streams.ledger_types import Command, CutStep
-from streams.metrics import MarketMetrics, WindowMetrics
+from streams.metrics import ActiveUsers, MarketMetrics, WindowMetrics, keys_of_windows
 from streams.rollup import EXCERPTS_LIVE_MS, CommonState, MarketState, RollUp, StepOutcome
 from streams.step_record import outcome_digest
 from streams.tables import TableKeys
@@ -19,6 +19,7 @@ from streams.windows import WINDOWS
 CHANGES_KEPT = 10_000
 MOST_FIELDS = 1_000
 WARM_EVENTS = 100
+ONCE = ActiveUsers(1, 1, 1, 1, 1, 1, 1)  # every user under one key in every window
 MODEL_FIELD = "model_info"
 EXCERPTS_LIVE_S = EXCERPTS_LIVE_MS // 1_000
 
@@ -37,6 +38,7 @@ def step_writes(
     writes = _bucket_writes(keys, rollup)
     writes += _table_writes(tables, outcome.metrics)
     changed = set(outcome.changed_markets)
+    key_changed = keys_of_windows(outcome.stream_time_ms or 0, rollup.common.users_mixed) != ONCE
     records = []
     for market in outcome.written_markets:
         one = outcome.metrics[market]
@@ -50,7 +52,7 @@ def step_writes(
             model=info.id,
             model_sha256=info.sha256,
             reliability=_reliability(one, info),
-            flags=_flags(one, rollup.markets[market].warming is not None, degraded),
+            flags=_flags(one, rollup.markets[market].warming is not None, degraded, key_changed),
         )
         content = encode(record)
         records.append(content)
@@ -106,9 +108,10 @@ def operator_writes(
     return writes
 
 
-def _flags(one: MarketMetrics, rebased: bool, degraded: bool) -> tuple[str, ...]:
+def _flags(one: MarketMetrics, rebased: bool, degraded: bool, key_changed: bool) -> tuple[str, ...]:
     warming = rebased or one.windows["24h"].n < WARM_EVENTS
-    return (*(("warming",) if warming else ()), *(("degraded",) if degraded else ()))
+    flags = {"warming": warming, "degraded": degraded, "key_changed": key_changed}
+    return tuple(name for name, holds in flags.items() if holds)
 
 
 def _reliability(one: MarketMetrics, info: ModelInfo) -> dict[str, dict[str, float]]:

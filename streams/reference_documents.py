@@ -11,7 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import SecretStr
+from pydantic import AwareDatetime, SecretStr
 from pydantic.fields import FieldInfo
 
 from streams import errors
@@ -92,7 +92,8 @@ def type_of(annotation: Any) -> str:
         return ", ".join(f"`{one}`" for one in get_args(annotation))
     if isinstance(annotation, UnionType):
         return " or ".join(type_of(one) for one in get_args(annotation))
-    names = {int: "integer", float: "number", bool: "true, false", str: "text", Path: "path", SecretStr: "secret"}
+    names = {int: "integer", float: "number", bool: "true, false", str: "text", Path: "path", SecretStr: "secret",
+             AwareDatetime: "time with offset"}  # fmt: skip
     return "none" if annotation is NoneType else names[annotation]
 
 

@@ -21,6 +21,7 @@ from streams.shift import ShiftState, Standing, shift_step
 from streams.step_record import StepContext, fingerprint, step_record
 from streams.stream_time import stream_time
 from streams.surge import AlertChange, Noise, Observation, SurgeState, surge_step
+from streams.user_hashes import Mixed, UserKey, mixed_after
 from streams.watch import EVERYWHERE, WatchState, watch_allocation, watch_input, watch_markets, watch_model
 from streams.windows import CellLayout, Cells, Windows
 
@@ -80,6 +81,8 @@ class CommonState(msgspec.Struct):
     written_minute: int = 0  # of stream time, when all markets were written last: windows move without events too
     portfolio: str = ""  # fingerprint of the portfolio in force
     rules: Rules | None = None  # those of the step before
+    user_key: UserKey | None = None  # that of the step before
+    users_mixed: list[Mixed] = []  # where a user may be counted under two keys
     digest: str = ""  # of all outcomes so far, see StepRecord
 
 
@@ -206,13 +209,22 @@ class RollUp:
             journal, common.rules = replace(journal, rules=self.rules), self.rules
         if context.portfolio is not None:
             common.portfolio = fingerprint(context.portfolio)
+        if context.user_key is not None and context.user_key != common.user_key:
+            journal = replace(journal, user_key=context.user_key)
         alerts = watch_input(common.watch, common.input, seq, step.now_ms, self.rules.watch)
         if common.stream_time_ms is None:
             return StepOutcome(step.number, seq, None, {}, [], [], alerts, [], journal, context.allocation)
         stream_ms = common.stream_time_ms
+        self._keys(context.user_key, stream_ms)
         alerts += self._rebase(seq, context.model, stream_ms)
         metrics = compute_metrics(
-            self.windows, stream_ms, self.active, common.covered_since_ms, context.spending, self._confusion
+            self.windows,
+            stream_ms,
+            self.active,
+            common.covered_since_ms,
+            context.spending,
+            self._confusion,
+            common.users_mixed,
         )
         alerts += self._surges(seq, stream_ms // 60_000)
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
@@ -232,6 +244,15 @@ class RollUp:
         return StepOutcome(
             step.number, seq, stream_ms, metrics, list(changed), written, alerts, shifts, journal, context.allocation
         )
+
+    def _keys(self, user_key: UserKey | None, stream_ms: int) -> None:
+        """Remember where user ids were hashed with one key and with another."""
+        common = self.common
+        if user_key is None:
+            return
+        newest_ms = max((state.watch.newest_ms or 0 for state in self.markets.values()), default=0)
+        common.users_mixed = mixed_after(common.users_mixed, common.user_key, user_key, max(newest_ms, stream_ms))
+        common.user_key = user_key
 
     def _rebase(self, step: int, model: str, stream_ms: int) -> list[AlertRecord]:
         """Another model answers otherwise: forget what its predecessor taught the detectors, and warm up.

@@ -113,7 +113,7 @@ def load_rules(path: Path | None) -> Rules:
         return Rules()
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise BadInput(
             f"{path} cannot be read: {error}. Operator action: mend the file or MARKETPULSE_RULES."
         ) from error

@@ -1,15 +1,17 @@
 """All settings of a process: parsed once from the environment, frozen, every problem reported at once."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import SettingsError
 from streams.kafka_connection import KafkaServers, Mechanism, Protocol
 from streams.pem import check_ca, check_certificate, check_key
 from streams.redis_url import folded_url, has_login
+from streams.user_hashes import UserHashes
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
 
@@ -53,6 +55,10 @@ class Settings(BaseSettings):
     """PEM file of the key of this client's certificate; not needed where the certificate's file holds it too."""
     user_hash_key: SecretStr = SecretStr("marketpulse")
     """Key of the hash that replaces user ids; set your own in production."""
+    user_hash_key_before: SecretStr | None = None
+    """The key before it, while the key is being changed."""
+    user_hash_key_since: AwareDatetime | None = Field(None, validate_default=True)
+    """From which event time on the new key is used: a whole hour that is still to come when workers start with it."""
 
     model: Literal["onnx", "stub"] = "onnx"
     """`stub` classifies by a pure function of the text: for engine benchmarks and fault tests only."""
@@ -138,6 +144,15 @@ class Settings(BaseSettings):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return url
 
+    @field_validator("user_hash_key_since")
+    @classmethod
+    def _change_of_key(cls, since: datetime | None, info: ValidationInfo) -> datetime | None:
+        if (since is None) != (info.data.get("user_hash_key_before") is None):
+            raise ValueError("MARKETPULSE_USER_HASH_KEY_BEFORE and MARKETPULSE_USER_HASH_KEY_SINCE go together")
+        if since is not None and since.timestamp() % 3_600:
+            raise ValueError("must be a whole hour of UTC, as 2026-01-31T00:00:00Z")
+        return since
+
     @field_validator("intake_tokens")
     @classmethod
     def _long_tokens(cls, tokens: SecretStr | None) -> SecretStr | None:
@@ -207,6 +222,16 @@ class Settings(BaseSettings):
             self.kafka_ca,
             self.kafka_certificate,
             self.kafka_key,
+        )
+
+    @property
+    def user_hashes(self) -> UserHashes:
+        """What replaces user ids, under the key in force and the one before."""
+        before, since = self.user_hash_key_before, self.user_hash_key_since
+        return UserHashes(
+            self.user_hash_key.get_secret_value().encode(),
+            None if before is None else before.get_secret_value().encode(),
+            0 if since is None else int(since.timestamp() * 1000),
         )
 
     @property

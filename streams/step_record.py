@@ -18,8 +18,10 @@ from streams.contracts import (
     StepRecord,
     encode,
 )
+from streams.errors import JournalIncomplete
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
+from streams.user_hashes import UserKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class StepContext:
     `ahead`: `seq` of what the step publishes is its number and this. `profiles` is the offset in market.profiles up to
     which profiles are in force; `profiles_changed`: the portfolio is another than at the step before; `problems` with
     workers' models and devices, in words; `allocation` the one in force; `refused` the newest answer where it is no
-    plan; `model_info` what the model is, as values.
+    plan; `user_key` which key user ids are hashed with, None = not known; `model_info` what the model is, as values.
     """
 
     spending: Spending
@@ -42,6 +44,7 @@ class StepContext:
     portfolio: Portfolio | None = None
     allocation: AllocationRecord | None = None
     refused: RefusedAnswer | None = None
+    user_key: UserKey | None = None
     model_info: dict[str, Any] | None = None
 
 
@@ -114,7 +117,17 @@ def step_record(
 
 
 def cut_of(record: StepRecord) -> CutStep:
-    """The cut step that a record tells of."""
+    """The cut step that a record tells of. Raises JournalIncomplete: it is written otherwise than steps are."""
+    try:
+        return _cut_of(record)
+    except ValueError as error:
+        raise JournalIncomplete(
+            f"step {record.step} of market.steps has numbers or users that cannot be read. "
+            "Operator action: see who else writes to the topic; limit it to the workers."
+        ) from error
+
+
+def _cut_of(record: StepRecord) -> CutStep:
     partitions = {
         number: PartitionCut(
             next_offset, mark.newest, mark.committed, mark.last_timestamp, mark.last_checksum, mark.began

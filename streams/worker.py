@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
 from strategy.portfolio import Portfolio
-from streams.aggregate import aggregate, user_hasher
+from streams.aggregate import aggregate
 from streams.answer import answer_of
 from streams.batches import DeadLetter, DecodedBatch, Delta, ScoredBatch
 from streams.classified import classified_records
@@ -39,6 +39,7 @@ from streams.tables import TableKeys
 from streams.telemetry import Telemetry
 from streams.topics import topic_name
 from streams.tracing import exported_traces
+from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 
 log = get_logger("worker")
@@ -62,7 +63,7 @@ class Deps:
     profiles: Profiles
     mutes: Mutes
     layout: CellLayout
-    hash_user: Callable[[str], bytes]
+    hashes: UserHashes
     candidate: Classifier | None = None
     failpoint: Failpoint = no_failpoint
     now_ms: Callable[[], int] = epoch_ms
@@ -90,7 +91,7 @@ def make_deps(
         profiles=Profiles(portfolio),
         mutes=Mutes(),
         layout=CellLayout(classifier.info.topics, classifier.info.sentiments, tuple(classifier.info.languages)),
-        hash_user=user_hasher(settings.user_hash_key.get_secret_value().encode()[:64]),
+        hashes=settings.user_hashes,
         candidate=candidate,
         failpoint=failpoint,
         telemetry=Telemetry(traces),
@@ -246,11 +247,11 @@ class Committer:
                 await self._patiently(lambda: self._deps.outbound.dead_letters(letters), "dead letters")
         if self._deps.settings.classified and scored.batch.events:
             with telemetry.stage("classified"):
-                records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hash_user)
+                records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hashes)
                 await self._patiently(lambda: self._deps.outbound.classified(records), "classified")
         deps = self._deps
         with telemetry.stage("aggregate"):
-            delta = aggregate(scored, deps.layout, deps.hash_user, deps.now_ms(), deps.settings.excerpts)
+            delta = aggregate(scored, deps.layout, deps.hashes, deps.now_ms(), deps.settings.excerpts)
         answer, detail = await self._patiently(lambda: self._commit_once(scored, delta), "commit")
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from streams.contracts import CHECKPOINT_KEY, CheckpointRecord, StepRecord
+from streams.contracts import CHECKPOINT_KEY, UNREADABLE, CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
 from streams.recovery.chain import Chain, Mark, Place, Stretch
 from streams.recovery.log_reader import LogReader
+from streams.redaction import redact_log
 
 Progress = Callable[[int, int | None], object]
 
@@ -19,6 +20,17 @@ _checkpoints = msgspec.json.Decoder(CheckpointRecord)
 
 def silent(done: int, total: int | None = None) -> None:
     """Progress that nobody wants to see."""
+
+
+def step_of(value: bytes | None, offset: int) -> StepRecord:
+    """The step that a record holds. Raises JournalIncomplete: it holds none."""
+    try:
+        return _steps.decode(value or b"")
+    except UNREADABLE as error:
+        raise JournalIncomplete(
+            f"the record of market.steps at offset {offset} is no step: {redact_log(str(error))}. "
+            "Operator action: see who else writes to the topic; limit it to the workers."
+        ) from error
 
 
 class Journal:
@@ -67,7 +79,7 @@ class Journal:
     async def step(self, place: Place) -> StepRecord:
         """The record of one step."""
         async for record in self._reader.records(place.offset, place.offset + 1):
-            return _steps.decode(record.value)
+            return step_of(record.value, record.offset)
         raise JournalIncomplete(f"step {place.step} is no longer there. Operator action: give the command again.")
 
     async def steps(self, stretch: Stretch) -> AsyncIterator[StepRecord]:
@@ -78,7 +90,7 @@ class Journal:
         # A record that a rewind undid may stand between those that count, but never the other way round.
         async for record in self._reader.records(min(wanted), max(wanted) + 1):
             if record.offset in wanted:
-                yield _steps.decode(record.value)
+                yield step_of(record.value, record.offset)
 
     async def content(self, mark: Mark) -> AsyncIterator[str]:
         """The content of a checkpoint's parts, in order."""

@@ -181,6 +181,7 @@ class Replayer:
             portfolio=portfolio,
             allocation=allocation,
             refused=record.refused,
+            user_key=record.user_key or self.rollup.common.user_key,
             model_info=msgspec.to_builtins(info),
         )
 

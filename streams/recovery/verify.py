@@ -19,6 +19,7 @@ from streams.redis_connection import translated_errors
 from streams.settings import Settings
 from streams.source import PASSED, RECREATED
 from streams.topics import topic_name
+from streams.user_hashes import Mixed, keys_in
 from streams.windows import CellLayout
 
 HOURS = 168
@@ -67,6 +68,7 @@ class Moment:
     alerts: dict[str, AlertRecord] = field(default_factory=dict)
     on_their_way: list[AlertRecord] = field(default_factory=list)
     hour: int = 0
+    mixed: list[Mixed] = field(default_factory=list)
 
 
 async def verify(settings: Settings, say: Say) -> VerifyReport:
@@ -168,6 +170,11 @@ def _compare_users(comparison: _Comparison, found: Recount, moment: Moment) -> N
     for (market, day), estimate in sorted(moment.users.items()):
         if day < first_day:
             continue
+        if keys_in(moment.mixed, 24 * day, 24 * (day + 1)) > 1:
+            comparison.left_out.append(
+                f"users of {market} on {_utc(day * 24 * HOUR_MS)[:10]}: the key of hashes changed"
+            )
+            continue
         counted = len(found.users[market, day])
         near = abs(estimate - counted) <= max(USERS_ABS, USERS_REL * counted)
         comparison.take(f"users of {market} on {_utc(day * 24 * HOUR_MS)[:10]} (within 3 %)", counted, estimate, near)
@@ -253,6 +260,7 @@ async def _try_moment(ledger: Ledger) -> Moment | None:
         for at, content in rest.pop(0).items():
             for name, n in zip(names, np.frombuffer(content, np.int64).tolist(), strict=True):
                 _add_cell(moment, market, int(at), name, n)
+    moment.mixed = _mixed(state)
     moment.users = dict(zip(asked, map(int, rest), strict=True))
     return moment
 
@@ -260,6 +268,11 @@ async def _try_moment(ledger: Ledger) -> Moment | None:
 def _hour(state: dict[str, bytes]) -> int:
     common = msgspec.msgpack.decode(state["common"]) if "common" in state else {}
     return int((common.get("stream_time_ms") or 0) // HOUR_MS)
+
+
+def _mixed(state: dict[str, bytes]) -> list[Mixed]:
+    common = msgspec.msgpack.decode(state["common"]) if "common" in state else {}
+    return [(int(begins), int(ends)) for begins, ends in common.get("users_mixed", ())]
 
 
 def _names(state: dict[str, bytes]) -> tuple[str, ...]:

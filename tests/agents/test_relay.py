@@ -16,6 +16,7 @@ from streams.mutes import Mutes
 from streams.profiles import Profiles
 from streams.rewind import Undone
 from streams.settings import Settings
+from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 from streams.worker import Deps
 from tests.simulation.fake_redis import FakeRedis
@@ -68,7 +69,7 @@ class Stage:
             profiles=Profiles(Portfolio(Plan(budget=100.0), {"BR": MARKET})),
             mutes=Mutes(),
             layout=CellLayout(info.topics, info.sentiments, tuple(info.languages)),
-            hash_user=lambda user: user.encode(),
+            hashes=UserHashes(b"test"),
             find_undone=nothing_undone,
         )
 

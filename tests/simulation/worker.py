@@ -10,7 +10,6 @@ from models.classifier import ModelInfo
 from models.stub import StubClassifier
 from strategy.portfolio import Market, Plan, Portfolio
 from streams.agents import make_classify, make_commit, make_roll_up
-from streams.aggregate import user_hasher
 from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
 from streams.leader import RELAY_S, Leader
 from streams.ledger import Ledger
@@ -20,6 +19,7 @@ from streams.pump import LOOK_S, drain
 from streams.settings import Settings
 from streams.source import Source
 from streams.topics import topic_name
+from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 from streams.worker import Committer, Deps, Scorer
 from tests.simulation.clock import Process, VirtualLoop
@@ -46,7 +46,7 @@ INFO = StubClassifier.info
 LAYOUT = CellLayout(INFO.topics, INFO.sentiments, tuple(INFO.languages))
 MARKET = Market(population=1e6, income=1e4, culture=0.9, w=1, c=1, d=1, l=1, f=1, o=1)
 PORTFOLIO = Portfolio(Plan(budget=100.0), {"BR": MARKET, "DE": MARKET})
-HASH_USER = user_hasher(b"simulation")
+HASHES = UserHashes(b"simulation")
 
 
 class Classifier(StubClassifier):
@@ -102,7 +102,7 @@ class Worker:
             profiles=Profiles(PORTFOLIO),
             mutes=Mutes(),
             layout=LAYOUT,
-            hash_user=HASH_USER,
+            hashes=HASHES,
             failpoint=lambda at: world.failpoint(self.process, at),
             now_ms=lambda: world.now_ms() + skew_ms,
             find_undone=world.kafka.find_undone,

@@ -34,8 +34,8 @@ PURE = {
         "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics",
         "surge", "shift", "evidence",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
-        "redaction", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record", "answer",
-        "rules", "durations", "recovery/chain", "recovery/fold", "recovery/side_by_side",
+        "redaction", "number_kinds", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record",
+        "answer", "rules", "durations", "user_hashes", "recovery/chain", "recovery/fold", "recovery/side_by_side",
         "words", "notify/board", "notify/limit", "notify/messages", "notify/signature", "notify/errors",
     )
 }  # fmt: skip

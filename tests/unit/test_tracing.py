@@ -13,6 +13,7 @@ from streams.settings import Settings
 from streams.source import Assigned, decode_records
 from streams.telemetry import Telemetry
 from streams.tracing import Traces
+from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 from streams.worker import Committer, Deps, Scorer
 
@@ -86,7 +87,7 @@ async def work(telemetry: Telemetry, *records: Any) -> ScoredBatch:
     classifier = StubClassifier()
     layout = CellLayout(classifier.info.topics, classifier.info.sentiments, ())
     deps = Deps(
-        Settings(classified=False), Ledger(), None, classifier, None, None, layout, lambda _: b"",  # type: ignore[arg-type]
+        Settings(classified=False), Ledger(), None, classifier, None, None, layout, UserHashes(b"test"),  # type: ignore[arg-type]
         telemetry=telemetry,
     )  # fmt: skip
     scored = await Scorer(deps, Source()).score(batch)  # type: ignore[arg-type]

@@ -1,0 +1,113 @@
+"""Numbers in running text: accounts, cards and telephones apart from dates, prices, versions, addresses and scores."""
+
+import re
+
+_IBAN_LENGTHS = {
+    one[:2]: int(one[2:])
+    for one in re.findall(
+        r"[A-Z]{2}\d\d",
+        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 "
+        "ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 "
+        "LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 "
+        "PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 "
+        "YE30",
+    )
+}
+ACCOUNT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
+"""What may begin with an IBAN."""
+
+_SPACE = r"[ \u00a0\u202f]"
+_MONEY = (
+    r"(?:[$€£¥₹₽₩₫₺]|R\$|Rp\.?|Rs\.?|EUR|USD|GBP|BRL|IDR|INR|JPY|CNY|RMB|RUB|SAR|EGP|AED|MXN|CHF|euros?|dollars?|dólares"
+    r"|reais|rupiah|rupees?|roubles?|pesos?|yen|juta|ribu|руб\w*|тыс\w*|元|块|円|万|億|亿|ريال|جنيه|درهم|دولار|يورو"
+    r"|रुपये|रुपए|रु)"
+)
+_DAY, _MONTH, _YEAR, _OCTET = (
+    r"(?:0?[1-9]|[12]\d|3[01])",
+    r"(?:0?[1-9]|1[0-2])",
+    r"(?:19|20)\d\d",
+    r"(?:[1-9]\d{0,4}|0)",
+)
+_HOUR = r"(?:[01]?\d|2[0-4])\.[0-5]\d"
+_MONEY_BEFORE = re.compile(rf"{_MONEY}\s?$", re.IGNORECASE)
+_MONEY_AFTER = re.compile(rf"(?:[.,]\d{{1,2}})?\s?{_MONEY}(?![A-Za-z])", re.IGNORECASE)
+_AMOUNT = re.compile(r"\d+|\d{1,3}(?:[.,'\u00a0\u202f ]\d{2,3})+")
+_LONG = re.compile(r"\d(?:[ ().\-/‐‑–\u00a0\u202f]{0,2}\d){5}")
+_KEPT = {
+    "grouped": r"(?<![\d.,+])(?:\d{1,3}(?:(?:,\d{3})+(?:\.\d{1,2})?|(?:\.\d{3})*\.000(?:,\d{1,2})?|(?:\.\d{3})+,\d{1,2}"
+    rf"|{_SPACE}000)|[1-9]\d?(?:{_SPACE}\d{{3}})+{_SPACE}000)(?!\d|[ .,/-]\d)",
+    "date": rf"(?<![\d.+-])(?:{_YEAR}(?P<y>[-./]){_MONTH}(?P=y){_DAY}|{_DAY}(?P<d>[-./]){_DAY}(?P=d)(?:{_YEAR}|\d\d))"
+    r"(?!\d|[-./]\d)(?:[T ,]{1,2}\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?)?",
+    "years": r"(?<![\d.+-])(?:1\d{3}|20\d\d)(?: ?[-/–] ?| )(?:1\d{3}|20\d\d)(?!\d|[-/. ]\d)",
+    "between": r"(?<![\d.+-])[1-9]\d{0,2}00 ?[-–~] ?[1-9]\d{0,2}00(?!\d|[-/.]\d)",
+    "decimal": r"(?<![\d.,])\d[.,]\d{4,}(?!\d|[.,-]\d)",
+    "hours": rf"(?<![\d.+-]){_HOUR} ?[-–] ?{_HOUR}(?!\d|[-.]\d)",
+    "version": r"\b(?:v|ver|version|versión|versão|versi|версия|版本|バージョン|build)[ .:]?\d+(?:\.\d+){0,5}(?!\d)"
+    rf"|(?<![\d.+-]){_OCTET}(?:\.{_OCTET}){{3}}(?!\d|\.\d)"
+    r"|(?<![\d.+-])\d{1,3}\.0\.\d{1,6}(?:\.\d{1,5})?(?!\d|\.\d)",
+    "scores": r"(?<![\d./+-])\d{1,3}/\d{1,3}(?:/\d{1,3}|(?:[ ,]{1,2}\d{1,3}/\d{1,3})*)(?![\d/])",
+}
+NUMBERS = re.compile(
+    "|".join(f"(?P<{name}>{pattern})" for name, pattern in _KEPT.items())
+    + r"|(?P<number>(?<!\d)(?:\+\s?)?(?:\((?=\d{1,6}\)))?\d(?:[ ().\-/‐‑–\u00a0\u202f]{0,2}\d){5,})",
+    re.IGNORECASE,
+)
+"""Group `number`: six digits or more that are none of the others."""
+
+_SEPARATED = re.compile(r"\D+")
+_TAXPAYER = re.compile(r"\d{3}\.\d{3}\.\d{3}-\d{2}")
+_LONELY = re.compile(r"\d(?: \d){5,}")
+
+
+def has_number(text: str) -> bool:
+    """Whether six digits follow one another with little between them."""
+    return _LONG.search(text) is not None
+
+
+def hidden_account(found: "re.Match[str]") -> str:
+    """`[iban]` and what follows it, where the country's length and the check digits (ISO 7064) are right."""
+    written = found.group()
+    length = _IBAN_LENGTHS.get(written[:2].upper(), 0)
+    account = ""
+    for at, letter in enumerate(written, 1):
+        account += letter.upper() if letter.isalnum() else ""
+        if len(account) == length:
+            return "[iban]" + written[at:] if _mod_97(account) == 1 else written
+    return written
+
+
+def hidden_number(found: "re.Match[str]") -> str:
+    """`[card]`, `[phone]` or `[number]` for a match of group `number` that no currency stands beside; others stay."""
+    written = found.group()
+    if found.lastgroup != "number":
+        return written
+    begin, end, whole = found.start(), found.end(), found.string
+    if _AMOUNT.fullmatch(written) and (
+        _MONEY_BEFORE.search(whole[max(begin - 6, 0) : begin]) or _MONEY_AFTER.match(whole[end : end + 12])
+    ):
+        return written
+    return kind_of(written)
+
+
+def kind_of(written: str) -> str:
+    """`[card]`, `[phone]` or `[number]`; what was written where it is too short for any."""
+    digits = _SEPARATED.sub("", written)
+    n = len(digits)
+    if 14 <= n <= 19 and digits[0] in "23456" and luhn(digits):
+        return "[card]"
+    separated = n != len(written.strip("+"))
+    if separated and n < 7:
+        return written
+    dialled = written.startswith(("+", "(", "0")) or n == 10 or (n == 11 and digits[0] == "1")
+    spelt = separated and not _LONELY.fullmatch(written)
+    return "[phone]" if 7 <= n <= 15 and (dialled or spelt) and not _TAXPAYER.fullmatch(written) else "[number]"
+
+
+def luhn(digits: str) -> bool:
+    """Whether the last digit is the check digit of the others (ISO/IEC 7812)."""
+    doubled = (int(one) * (1 + at % 2) for at, one in enumerate(reversed(digits)))
+    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
+
+
+def _mod_97(account: str) -> int:
+    return int("".join(str(int(one, 36)) for one in account[4:] + account[:4])) % 97

@@ -1,0 +1,113 @@
+"""Keyed hashes of user ids, and what a change of their key does to counts of distinct users."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import msgspec
+
+HOUR_MS = 3_600_000
+LATE_MS = 7 * 24 * HOUR_MS  # how long after the fact an event is still taken
+KEPT_MS = 16 * 24 * HOUR_MS  # r over 7 d looks back 14 days and a part of one
+REMEMBERED = 131_072
+
+Mixed = tuple[int, int]
+"""A stretch of event time (epoch ms) in which a user may stand under two keys.
+
+A window that begins and ends on one side of it counts every user once; where both ends are the same, that is the hour
+in which one key follows another.
+"""
+
+
+class UserKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which key user ids are hashed with: `id` tells it from others, `since` (epoch ms of event time, 0 = always).
+
+    `differ`: a worker that lives uses another.
+    """
+
+    id: str
+    since: int = 0
+    differ: bool = False
+
+
+class UserHashes:
+    """A keyed 8-byte hash of user ids (BLAKE2b): no raw id is ever stored. Repeated users cost a look-up.
+
+    Args:
+        key: what is in force for events from `since_ms` on (epoch ms, 0 = always).
+        before: what was in force until then; None = the same.
+    """
+
+    def __init__(
+        self, key: bytes, before: bytes | None = None, since_ms: int = 0, remembered: int = REMEMBERED
+    ) -> None:
+        self._now = _hasher(key, remembered)
+        self._before = None if before is None else _hasher(before, remembered)
+        self._ids = key_id(key), key_id(key if before is None else before)
+        self._since_ms = since_ms
+
+    @property
+    def key(self) -> UserKey:
+        """The key in force, for the journal."""
+        return UserKey(self._ids[0], self._since_ms)
+
+    def of(self, user: str, occurred_ms: int) -> bytes:
+        """The hash of a user in an event of that time."""
+        if self._before is not None and occurred_ms < self._since_ms:
+            return self._before(user)
+        return self._now(user)
+
+    def key_id_at(self, occurred_ms: int) -> str:
+        """What tells the key of that time from others; the key cannot be known from it."""
+        return self._ids[self._before is not None and occurred_ms < self._since_ms]
+
+    def every(self, user: str) -> list[bytes]:
+        """The user's hashes under all keys, the one in force first."""
+        return [self._now(user)] if self._before is None else [self._now(user), self._before(user)]
+
+
+def _hasher(key: bytes, remembered: int) -> Callable[[str], bytes]:
+    @lru_cache(maxsize=remembered)
+    def hashed(user: str) -> bytes:
+        return hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=8, key=key[:64]).digest()
+
+    return hashed
+
+
+def key_id(key: bytes) -> str:
+    """Eight hexadecimal digits that tell keys apart."""
+    return hashlib.blake2b(b"", digest_size=4, key=key[:64], person=b"user key id").hexdigest()
+
+
+def mixed_after(mixed: Sequence[Mixed], before: UserKey | None, now: UserKey, newest_ms: int) -> list[Mixed]:
+    """The stretches that may hold a user twice, after a step in which `now` is in force.
+
+    A change that was announced (`since` lies after all events so far) leaves one such hour. Any other change may have
+    begun with the oldest event that is still taken, and is over with the next whole hour but one, when all workers are
+    thought to have started anew; while they differ it goes on.
+
+    Args:
+        mixed: those of the step before.
+        before: the key of the step before; None = nothing is known of one.
+        now: the key of this step.
+        newest_ms: the newest event time counted so far.
+    """
+    kept = [one for one in mixed if one[1] > newest_ms - KEPT_MS]
+    ends = (newest_ms // HOUR_MS + 2) * HOUR_MS
+    if before is not None and (before.id, before.since) != (now.id, now.since):
+        if before.id == now.id and not now.since:  # the key before was taken away
+            return kept if before.since + LATE_MS <= newest_ms else [*kept, (before.since - LATE_MS, ends)]
+        announced = now.since > newest_ms
+        return [
+            *kept,
+            (now.since, now.since) if announced else (min(now.since or newest_ms, newest_ms) - LATE_MS, ends),
+        ]
+    if now.differ and newest_ms >= now.since:
+        begins, _ = kept.pop() if kept else (newest_ms - LATE_MS, 0)
+        kept.append((begins, ends))
+    return kept
+
+
+def keys_in(mixed: Sequence[Mixed], first_hour: int, end_hour: int) -> int:
+    """Under how many keys at most a user is counted in the hours [first, end): 1 = the count is right."""
+    return 1 + sum(first_hour * HOUR_MS < ends and begins < end_hour * HOUR_MS for begins, ends in mixed)
