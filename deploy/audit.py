@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = (ROOT / "requirements" / "worker-cpu.txt", ROOT / "requirements" / "worker-gpu.txt")
 SBOM = ROOT / "build" / "sbom.json"
 ALLOWED = re.compile(
-    r"Apache|BSD|\bMIT\b|ISC|PSF|Python Software Foundation|MPL|Mozilla|0BSD|Zlib|Unlicense|CC0|HPND|Zope|ZPL|LGPL|Lesser",
+    r"Apache|BSD|\bMIT\b|ISC|PSF|Python Software Foundation|MPL|Mozilla|Zlib|Unlicense|CC0|HPND|Zope|ZPL|LGPL|Lesser",
     re.IGNORECASE,
 )
 NOT_SAID = {"nvidia-": "NVIDIA's own terms, loaded by whoever installs the extra `gpu`; not passed on by this project"}
@@ -88,16 +88,12 @@ def main(arguments: list[str]) -> int:
             status = FOUND
             print(f"VULNERABLE {file.name} {name}: {', '.join(ids)}. Raise its version in pyproject.toml, `make lock`.")
     SBOM.parent.mkdir(exist_ok=True)
-    subprocess.run(
-        [sys.executable, "-m", "cyclonedx_py", "requirements", str(files[0]), "-o", str(SBOM), "--of", "JSON"],
-        check=True,
-    )
+    options = ["requirements", str(files[0]), "-o", str(SBOM), "--of", "JSON"]
+    subprocess.run([sys.executable, "-m", "cyclonedx_py", *options], check=True)
     here = sum(licence_of(name) is not None for name in packages)
     print(f"{len(packages)} packages, licences of {here} looked at, bill of materials in {SBOM.relative_to(ROOT)}")
     if unread:
-        print(
-            f"advisories of {len(unread)} packages could not be read: no network, or the index has none. Try elsewhere."
-        )
+        print(f"advisories of {len(unread)} packages could not be read: no network, or no index that has them.")
     return status or (UNREAD if unread else 0)
 
 
