@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from aiokafka import errors as kafka
@@ -41,13 +41,19 @@ async def kafka_errors(servers: Servers, doing: str) -> AsyncIterator[None]:
         raise await error_of(error, servers, doing) from error
 
 
-async def error_of(error: Exception, servers: Servers, doing: str) -> MarketpulseError:
-    """The project's error for one of aiokafka's, with its cause where aiokafka only says that no server answered."""
+Check = Callable[[Servers], Awaitable[None]]
+
+
+async def error_of(error: Exception, servers: Servers, doing: str, check: Check | None = None) -> MarketpulseError:
+    """The project's error for one of aiokafka's, with its cause where aiokafka only says that no server answered.
+
+    `check` stands in for `check_connection`.
+    """
     if (refused := refusal(error, servers, doing)) is not None:
         return refused
     if isinstance(error, (kafka.KafkaConnectionError, OSError)):
         try:
-            await check_connection(servers)
+            await (check or check_connection)(servers)
         except OperatorNeeded as found:
             return found
         except KafkaUnavailable:

@@ -18,13 +18,14 @@ from streams.errors import (
     ClaimTimeout,
     KafkaUnavailable,
     LedgerRewound,
+    MarketpulseError,
     OperatorNeeded,
     RetentionPassed,
     TopicRecreated,
     Unavailable,
 )
 from streams.kafka_connection import client_options
-from streams.kafka_errors import check_connection, error_of, refusal
+from streams.kafka_errors import Check, check_connection, error_of, refusal
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger
@@ -90,12 +91,14 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         make_consumer: Callable[[Settings], AIOKafkaConsumer] = group_consumer,
         progress: Progress | None = None,
         telemetry: Telemetry | None = None,
+        check: Check = check_connection,
     ) -> None:
         self._settings = settings
         self._topic = topic
         self._ledger = ledger
         self._deliver = deliver
         self._make_consumer = make_consumer
+        self._check = check
         self._progress = progress or Progress()
         self._telemetry = telemetry or Telemetry()
         self._assigned: dict[int, Assigned] = {}
@@ -119,7 +122,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 try:
                     await consumer.start()
                 except Exception as error:
-                    found = await error_of(error, self._settings.kafka_servers, f"give records of {self._topic}")
+                    found = await self._error_of(error, f"give records of {self._topic}")
                     if isinstance(found, OperatorNeeded):
                         raise found from error
                     log.warning("kafka_away", kafka=self._settings.kafka, error=str(error))
@@ -209,7 +212,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             offset: int = (await find([partition]))[partition]
         except Exception as error:  # aiokafka raises many kinds here; but for refusals each means: not now
             doing = f"tell the offsets of {partition.topic}[{partition.partition}]"
-            raise await error_of(error, self._settings.kafka_servers, doing) from error
+            raise await self._error_of(error, doing) from error
         return offset
 
     def _check_log(self, number: int, claim: Claim, earliest: int, newest: int) -> None:
@@ -342,10 +345,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self._progress.goes_on(KAFKA)
             self._progress.ends({partition.partition: end for partition, end in ends.items()})
 
+    async def _error_of(self, error: Exception, doing: str) -> MarketpulseError:
+        return await error_of(error, self._settings.kafka_servers, doing, self._check)
+
     async def _check_login(self) -> None:
         """Raises OperatorNeeded: the password was changed, or a certificate; consumers would try for ever."""
         with contextlib.suppress(KafkaUnavailable):
-            await check_connection(self._settings.kafka_servers)
+            await self._check(self._settings.kafka_servers)
 
     async def look_at_ledger(self) -> None:
         """Compare the ledger with what this process counted: where nothing new comes, no commit would tell.

@@ -12,7 +12,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaTimeoutError, NoOffsetForPartitionError
 
 from streams.batches import DeadLetter
-from streams.errors import Unavailable
+from streams.errors import KafkaUnavailable, Unavailable
+from streams.kafka_connection import Servers
 from streams.ledger_types import OutboxEntry
 from streams.rewind import Undone, seq_of, undone_of
 from tests.simulation.clock import VirtualLoop
@@ -51,6 +52,11 @@ class Kafka:
         self.log = [[] for _ in range(self.partitions)]
         self.ends = [0] * self.partitions
         self.group = Group(self)
+
+    async def check(self, _servers: Servers) -> None:
+        """What a connection of its own finds out: no login is refused here."""
+        if self.down:
+            raise KafkaUnavailable("Kafka does not answer")
 
     def append(self, partition: int, value: bytes | None, timestamp_ms: int, gap: int = 0) -> None:
         """Append one record; `gap` offsets before it hold no record (transaction markers)."""

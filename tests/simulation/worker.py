@@ -119,6 +119,7 @@ class Worker:
             lambda _: Consumer(world.kafka, f"{name}-{world.loop.time():.6f}"),
             deps.progress,
             deps.telemetry,
+            world.kafka.check,
         )
         self._leader = world.parts.leader(deps, holder)
         committer = world.parts.committer(deps, self._source)
