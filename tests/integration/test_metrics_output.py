@@ -1,4 +1,4 @@
-"""What /metrics of a running worker, page and intake says, and whether alarms and panels ask for what is there."""
+"""What /metrics of each process that runs says, and whether alarms and panels ask for what is there."""
 
 import asyncio
 import json
@@ -16,12 +16,13 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.embedded import EmbeddedStack
+from streams.embedded import EmbeddedStack, free_port
 from streams.run import set_up, worker_environment
 from streams.settings import load_settings
 from streams.simulate import FeedPlan, write_feed
 from streams.supervisor import Supervisor
 from tests.integration.intakes import intake
+from tests.integration.notifiers import HOOK, Shop
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -54,8 +55,8 @@ def until(reached: Callable[[], object], seconds: float = 60.0) -> None:
 
 
 @pytest.fixture(scope="module")
-def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, str]]:
-    """URLs of a worker that has counted a feed, of a page that has shown it, of an intake."""
+def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """URLs of a worker that has counted a feed, of a page that has shown it, of an intake, of a notifier."""
     folder = tmp_path_factory.mktemp("metrics")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -65,6 +66,8 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
     environment = worker_environment(settings, stack.endpoints)
     write_feed(FeedPlan(seed=4, events=EVENTS, incidents=(), end_ms=time.time_ns() // 1_000_000), folder / "feed.jsonl")
     supervisor = Supervisor(1, environment, folder / "logs", lambda _: None)
+    shop = Shop(stack, f"{PREFIX}-notify", folder)
+    shop.write(HOOK.format(port=free_port()))
     command = [sys.executable, "-m", "streams.cli"]
     page = subprocess.Popen(
         [*command, "page", "--port", "0"], env=os.environ | environment, stdout=subprocess.PIPE, text=True
@@ -88,9 +91,11 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
 
         until(lambda: httpx.get(f"{page_url}/healthz", trust_env=False).status_code == 200)
         until(lambda: reachable(worker_url) and settled())
+        shop.start()
         with intake(stack.kafka.bootstrap, PREFIX) as taking:
-            yield worker_url, page_url, taking.url.rstrip("/")
+            yield worker_url, page_url, taking.url.rstrip("/"), f"http://127.0.0.1:{shop.health}"
     finally:
+        shop.end()
         supervisor.stop()
         page.terminate()
         page.communicate(timeout=20)
@@ -117,7 +122,7 @@ def asked_for() -> set[str]:
     return {name for one in expressions for name in re.findall(r"\b(?:marketpulse|process|python)_\w+", one)}
 
 
-def test_alarms_and_panels_ask_for_what_is_there(endpoints: tuple[str, str, str]) -> None:
+def test_alarms_and_panels_ask_for_what_is_there(endpoints: tuple[str, ...]) -> None:
     """Each name is that of a sample; of the few that have none in this feed, that of a metric."""
     samples: set[str] = set()
     families: set[str] = set()
@@ -131,7 +136,7 @@ def test_alarms_and_panels_ask_for_what_is_there(endpoints: tuple[str, str, str]
     assert set() == {name.removesuffix("_total") for name in WITHOUT_SAMPLES} - families
 
 
-def test_the_worker_tells_what_was_counted(endpoints: tuple[str, str, str]) -> None:
+def test_the_worker_tells_what_was_counted(endpoints: tuple[str, ...]) -> None:
     """Every record once, by what it was; the lag is gone, the step and the allocation are there."""
     found, _ = scrape(endpoints[0])
     by_result = [
@@ -152,7 +157,7 @@ def test_the_worker_tells_what_was_counted(endpoints: tuple[str, str, str]) -> N
     assert found["marketpulse_steps_total", ()] == found["marketpulse_stage_seconds_count", ("step",)] >= 1
 
 
-def test_the_page_tells_that_it_reads(endpoints: tuple[str, str, str]) -> None:
+def test_the_page_tells_that_it_reads(endpoints: tuple[str, ...]) -> None:
     """It has made at least one view, and has process metrics of its own."""
     found, _ = scrape(endpoints[1])
     assert 1 == found["marketpulse_page_ready", ()]

@@ -1,9 +1,6 @@
 """`marketpulse notify` on a real Kafka: nothing is lost, whatever a receiver does; restarts hardly repeat."""
 
-import asyncio
-import base64
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,22 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from streams.compacted import write_all
-from streams.contracts import AlertRecord, encode
+from streams.contracts import AlertRecord
 from streams.embedded import EmbeddedStack, die_with_parent, free_port
-from streams.topics import topic_name
+from tests.integration.notifiers import HOOK, SECRET, Shop
 from tests.integration.receiver import Receiver, wait_for
 
-SECRET = "whsec_" + base64.b64encode(b"a key of this test alone, 32 b").decode()
-HOOK = """
-[sink.desk]
-kind = "webhook"
-url = "http://127.0.0.1:{port}/token-of-the-path"
-secrets = ["${{DESK_SECRET}}"]
-timeout = "1s"
-per_minute = 600
-burst = 100
-"""
 CHAT = """
 [sink.chat]
 kind = "apprise"
@@ -51,74 +37,12 @@ def alert(name: str, seq: int, state: str = "firing", market: str = "BR", kind: 
     return AlertRecord(name, seq, kind, market, state, now_ms - 5_000, now_ms - 5_000, ended)  # type: ignore[arg-type]
 
 
-class Shop:
-    """One prefix with its topics, a sinks file, and notifiers that are started on it."""
-
-    def __init__(self, stack: EmbeddedStack, prefix: str, folder: Path) -> None:
-        self._kafka = str(stack.endpoints.kafka)
-        self._prefix = prefix
-        self.sinks = folder / "sinks.toml"
-        self.log = folder / "notify.log"
-        self.health = free_port()
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.environment = os.environ | {
-            "MARKETPULSE_KAFKA": self._kafka,
-            "MARKETPULSE_PREFIX": prefix,
-            "MARKETPULSE_SINKS": str(self.sinks),
-            "MARKETPULSE_HEALTH_PORT": str(self.health),
-            "DESK_SECRET": SECRET,
-        }
-        assert 0 == self("topics", "create", "--partitions", "1").returncode
-
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=60, check=False
-        )  # fmt: skip
-
-    def write(self, *tables: str, **environment: str) -> None:
-        self.sinks.write_text('private_hosts = ["127.0.0.1"]\n' + "".join(tables), "utf-8")
-        self.environment |= environment
-
-    def publish(self, *alerts: AlertRecord) -> None:
-        records = [(one.id, encode(one)) for one in alerts]
-        asyncio.run(write_all(self._kafka, topic_name(self._prefix, "market.alerts"), records))
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """A notifier, ready."""
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "streams.cli", "notify"]
-            process = subprocess.Popen(
-                command, env=self.environment, stderr=log, stdout=log, preexec_fn=die_with_parent()
-            )  # fmt: skip
-        self.running.append(process)
-        wait_for(self.ready, what=self.log.read_text)
-        return process
-
-    def ready(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.health}/readyz", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def metric(self, name: str, sink: str) -> float:
-        text = httpx.get(f"http://127.0.0.1:{self.health}/metrics", trust_env=False).text
-        return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f'{name}{{sink="{sink}"}}'))
-
-    def stop(self, process: subprocess.Popen[bytes]) -> int:
-        process.terminate()
-        return process.wait(20)
-
-
 @pytest.fixture
 def shop(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Shop]:
     """Notifiers that still run are killed at the end."""
     one = Shop(stack, prefix, tmp_path)
     yield one
-    for process in one.running:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+    one.end()
 
 
 def states(receiver: Receiver) -> list[tuple[str, str]]:
