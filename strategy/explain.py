@@ -68,4 +68,6 @@ def _cause(plan: MarketPlan, before: MarketPlan | None) -> str:
     if before is not None and before.r is not None and plan.r is not None and abs(plan.r - before.r) >= SEEN:
         verb = "fell" if plan.r < before.r else "rose"
         cause += f", r {verb} from {short(before.r)} to {short(plan.r)}"
+    if before is not None and before.r is None and plan.r is not None and abs(plan.r) >= SEEN:
+        cause += f", r is known now, {short(plan.r)}"  # it counted as 0 until then
     return cause

@@ -220,6 +220,13 @@ def test_uncertain_moves_are_held_back_and_sure_ones_are_not() -> None:
     assert "BR: -20 %, u fell from .66 to .46 (n = 3,310)" in answer.markets["BR"].reason
 
 
+def test_growth_that_was_not_known_before_is_named() -> None:
+    """It moved the money, and u, which hardly changed, did not."""
+    before = allocate(PORTFOLIO, U, R | {"BR": None})
+    answer = allocate(PORTFOLIO, U | {"BR": U["BR"] + 0.01}, R | {"BR": 0.1}, before.markets)
+    assert "r is known now, .10" in answer.markets["BR"].reason
+
+
 def test_a_robust_plan_has_the_better_worst_case_and_a_sampled_one_the_better_mean() -> None:
     """Over the same draws, for metrics of very different certainty."""
     errors = {code: 0.3 if code in ("CN", "US") else 0.01 for code in CODES}
