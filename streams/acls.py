@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from streams.topics import TOPICS, topic_name
 
-Role = Literal["worker", "producer", "reader", "page", "operator"]
+Role = Literal["worker", "producer", "reader", "page", "notifier", "operator"]
 Operation = Literal["read", "write", "create", "delete", "describe_configs"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -55,6 +55,8 @@ def kafka_rules(prefix: str) -> list[KafkaRule]:
         KafkaRule("reader", "read", "group", f"{prefix}.reader", prefixed=True),
         *topics("page", "read", ("feedback.dead-letter",)),
         *topics("page", "write", ("market.mutes",)),
+        *topics("notifier", "read", ("market.alerts", "market.mutes")),
+        KafkaRule("notifier", "read", "group", f"{prefix}.notify.", prefixed=True),
         *(rule for operation in OPERATOR for rule in topics("operator", operation, every)),
     ]
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -56,9 +56,10 @@ class Running:
 
 
 @contextmanager
-def intake(servers: str, prefix: str, **settings: object) -> Iterator[Running]:
-    """Run `marketpulse intake` and wait until it is ready."""
+def intake(servers: str, prefix: str, login: Mapping[str, str] | None = None, **settings: object) -> Iterator[Running]:
+    """Run `marketpulse intake` and wait until it is ready; `login` as environment variables."""
     environment = {
+        **(login or {}),
         "MARKETPULSE_KAFKA": servers,
         "MARKETPULSE_PREFIX": prefix,
         "MARKETPULSE_INTAKE_TOKENS": f"another-one-in-rotation,{TOKEN}",

@@ -37,6 +37,9 @@ from streams.run import set_up
 from streams.settings import Settings
 from streams.simulate import FeedPlan, write_feed
 from streams.topics import create_topics, topic_name, topic_offsets
+from tests.integration.intakes import intake
+from tests.integration.notifiers import SECRET
+from tests.integration.receiver import Receiver, wait_for
 from tests.integration.secured import DEBIAN_REDIS, Secured
 
 pytestmark = [
@@ -156,6 +159,40 @@ async def test_the_page_shows_the_markets(job: Job) -> None:
     assert [] == admin_of(job.servers).acl_log()
 
 
+def test_the_intake_takes_events_as_a_producer(job: Job) -> None:
+    """With a producer's login alone: an event is answered once Kafka has it."""
+    login = job.servers.environment("producer")
+    with intake(job.servers.kafka.bootstrap, PREFIX, login) as taking:
+        event = {"id": "s-1", "market": "BR", "text": "chegou quebrado", "occurred_at": time.time_ns() // 1_000_000}
+        answer = taking.post(event)
+        assert (200, "accepted") == (answer.status_code, answer.json()["results"][0]["status"]), answer.text
+
+
+def test_the_notifier_tells_a_sink(job: Job, tmp_path: Path) -> None:
+    """With a login that may read alerts and silences, and nothing of Redis: the alert that fires is sent."""
+    receiver = Receiver()
+    receiver.open()
+    sinks = tmp_path / "sinks.toml"
+    sinks.write_text(
+        f'private_hosts = ["127.0.0.1"]\n[sink.desk]\nkind = "webhook"\nurl = "http://127.0.0.1:{receiver.port}/"\n'
+        'secrets = ["${DESK_SECRET}"]\n',
+        "utf-8",
+    )
+    own = {"MARKETPULSE_SINKS": str(sinks), "DESK_SECRET": SECRET}
+    environment = os.environ | job.servers.environment("notifier") | own
+    with (tmp_path / "log").open("wb") as log:
+        notifier = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli", "notify"], env=environment, stdout=log, stderr=log, cwd=tmp_path
+        )
+    try:
+        wait_for(lambda: receiver.got, what=(tmp_path / "log").read_text)
+    finally:
+        notifier.terminate()
+        assert 0 == notifier.wait(30), (tmp_path / "log").read_text()[-3_000:]
+        receiver.close()
+    assert any(b'"surge"' in one.body for one in receiver.got)
+
+
 def test_rules_are_applied_by_command(job: Job, tmp_path: Path) -> None:
     """The administrator may, again and again; the operator may not, and is told so with exit code 78."""
 
@@ -202,6 +239,10 @@ def _asks(*command: str | int) -> Callable[[Settings], Awaitable[object]]:
 
 
 REFUSED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
+    ("notifier", "read feedback", _reads("feedback")),
+    ("notifier", "write alerts", _writes("market.alerts")),
+    ("notifier", "join the workers", lambda s: _group(s, f"{PREFIX}.market.alerts", f"{PREFIX}.classify")),
+    ("notifier", "use Redis", _asks("PING")),
     ("producer", "read feedback", _reads("feedback")),
     ("producer", "write alerts", _writes("market.alerts")),
     ("producer", "write profiles", _writes("market.profiles")),
