@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from strategy.bounds import Bounds, clash, markets_in, problem_of
+from strategy.bounds import Bounds, clash, keeps_limits, markets_in, problem_of
 from strategy.certificate import Certificate, certify
 from strategy.entry import choose
 from strategy.explain import sentence
@@ -278,12 +278,15 @@ def _binding(bounds: Bounds, spend: float, idle: float, held: bool) -> tuple[str
 
 
 def _within_dead_band(allocation: Allocation, portfolio: Portfolio, previous: Plans | None) -> Allocation:
-    """Reject a plan that would move less than the dead-band's share of the budget (see ADR 3)."""
+    """Reject a plan that would move less than the dead-band's share of the budget (see ADR 3).
+
+    Not where the one before breaks a limit that holds by now: a limit is no matter of degree.
+    """
     if previous is None or not allocation.adopted:
         return allocation
     moved = money_moved(allocation.markets, previous)
     band = portfolio.plan.dead_band * portfolio.plan.budget
-    if moved >= band:
+    if moved >= band or not keeps_limits(portfolio, previous):
         return allocation
     why = f"within the dead-band: {moved:.1f} would move, {band:.1f} is the least worth moving; the previous plan stays"
     return msgspec.structs.replace(allocation, status="within_dead_band", adopted=False, why=why)

@@ -12,6 +12,8 @@ from strategy.plans import MarketPlan
 from strategy.portfolio import Market, Plan, Portfolio
 from strategy.problem import Problem
 
+TOLERANCE = 1e-6  # of money
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -71,6 +73,24 @@ def markets_in(portfolio: Portfolio, previous: Mapping[str, MarketPlan] | None) 
         if bounds is not None:
             found[code] = bounds
     return found
+
+
+def keeps_limits(portfolio: Portfolio, plans: Mapping[str, MarketPlan]) -> bool:
+    """Whether a plan of before keeps today's bounds, regional caps and budget; the change limit aside."""
+    regions = dict.fromkeys(portfolio.plan.regions, 0.0)
+    for code, market in portfolio.markets.items():
+        plan = plans.get(code)
+        spend = 0.0 if plan is None else plan.spend - plan.entry
+        bounds = bounds_of(market, portfolio.plan, None)
+        low, high = (0.0, market.spent) if bounds is None else (bounds.low, bounds.high)
+        off = spend <= TOLERANCE and (bounds is None or bounds.optional)
+        if not off and not low - TOLERANCE <= spend <= high + TOLERANCE:
+            return False
+        if market.region in regions:
+            regions[market.region] += spend
+    caps = [(spend, portfolio.plan.regions[name]) for name, spend in regions.items()]
+    caps.append((sum(plan.spend for plan in plans.values()), portfolio.plan.budget))
+    return all(spend <= cap + TOLERANCE for spend, cap in caps)
 
 
 def problem_of(portfolio: Portfolio, bounds: Mapping[str, Bounds], terms: Terms) -> Problem:

@@ -220,6 +220,18 @@ def test_uncertain_moves_are_held_back_and_sure_ones_are_not() -> None:
     assert "BR: -20 %, u fell from .66 to .46 (n = 3,310)" in answer.markets["BR"].reason
 
 
+def test_a_new_floor_is_kept_however_little_it_moves() -> None:
+    """A limit holds at once; without one the same change is not worth moving."""
+    before = allocate(PORTFOLIO, U, R)
+    spend = before.markets["BR"].spend
+    for low, status in ((spend + 3, "optimal"), (spend - 3, "within_dead_band")):
+        floor = msgspec.structs.replace(PORTFOLIO.markets["BR"], spend_low=low)
+        portfolio = msgspec.structs.replace(PORTFOLIO, markets=PORTFOLIO.markets | {"BR": floor})
+        answer = allocate(portfolio, U, R, before.markets)
+        assert status == answer.status
+        assert answer.markets["BR"].spend >= low - 1e-6
+
+
 def test_growth_that_was_not_known_before_is_named() -> None:
     """It moved the money, and u, which hardly changed, did not."""
     before = allocate(PORTFOLIO, U, R | {"BR": None})
