@@ -151,29 +151,49 @@ def publish(
     shift: Annotated[
         bool, typer.Option("--shift-to-now", help="Move all times so that the newest event is now.")
     ] = False,
+    column: Annotated[
+        list[str] | None, typer.Option(help="CSV: field=column, as in market=country; again for more.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="CSV: default: comma, semicolon or tab, by the header.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="CSV: of times without an offset, as in Europe/Berlin or UTC.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Publish feedback. The Kafka key is `user`, else `id`.
+    """Publish feedback. The Kafka key is `user`, else `id`. Says what will be a dead letter, and why.
 
-    Example: `marketpulse publish feedback.csv --shift-to-now`, `zcat f.gz | marketpulse publish - --rate 100`
+    Example: `marketpulse publish feedback.csv --shift-to-now`, `zcat f.gz | marketpulse publish - --rate 100`,
+    `marketpulse publish reviews.csv --column id=review_id --column market=country --timezone Europe/Berlin`
     """
-    from streams.feed_files import Shifted, read_records, shift_to_now
+    from streams.feed_files import Shifted, csv_form, read_records, refusals, shift_to_now
     from streams.publish import publish as send
     from streams.topics import topic_name
 
     settings = load_settings()
     broken: list[tuple[int, str]] = []
-    records = read_records(file, raw, lambda number, why: broken.append((number, why)))
-    shifted = shift_to_now(records, time.time_ns() // 1_000_000) if shift else Shifted(records, 0, None)
+    form = csv_form(column, delimiter, timezone)
+    records = read_records(file, raw, lambda number, why: broken.append((number, why)), form)
+    now_ms = time.time_ns() // 1_000_000
+    shifted = shift_to_now(records, now_ms) if shift else Shifted(records, 0, None)
     for number, why in broken[:10]:
         sys.stderr.write(f"line {number} skipped: {why}\n")
+    refused = refusals(shifted.records, now_ms)
+    for reason, count in refused.most_common(10):
+        sys.stderr.write(f"{count} of {len(records)} will be dead letters, {reason}\n")
     topic = topic_name(settings.prefix, "feedback")
     with progress("publishing") as update:
         done = asyncio.run(
             send(settings.kafka_servers, topic, shifted.records, rate, lambda n: update(n, len(shifted.records)))
         )
-    answer = {"published": done, "skipped": len(broken), "shifted_by_ms": shifted.shifted_by_ms, "topic": topic}
-    _answer(answer, as_json, f"{done} records published to {topic}, {len(broken)} lines skipped")
+    answer = {
+        "published": done,
+        "skipped": len(broken),
+        "refused": refused.total(),
+        "shifted_by_ms": shifted.shifted_by_ms,
+        "topic": topic,
+    }
+    said = f"{done} records published to {topic}, {len(broken)} lines skipped, {refused.total()} will be dead letters"
+    _answer(answer, as_json, said)
 
 
 @app.command()

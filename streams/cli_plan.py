@@ -26,6 +26,7 @@ POINTS = 21
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command()(plan)
+    app.command()(allocation)
     app.command()(learn)
 
 
@@ -87,6 +88,35 @@ def plan(
         console.print(_one(scenarios["now"], unit))
         for market in scenarios["now"].markets.values():
             console.print(market.reason, highlight=False, soft_wrap=True)
+
+
+def allocation(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record, as `plan --previous` takes it.")] = False,
+) -> None:
+    """The allocation in force, with a sentence per market, and the newest answer where that was rejected.
+
+    Example: `marketpulse allocation`, `marketpulse allocation --json > now.json; marketpulse plan --budget 1500
+    --previous now.json`
+    """
+    from streams.reader import MetricsReader
+
+    settings = load_settings()
+    with MetricsReader(settings.redis, settings.prefix) as reader:
+        record, portfolio, answers = reader.snapshot().allocation, reader.portfolio(), reader.allocations()
+    if record is None:
+        raise BadInput("no allocation is in force yet. Operator action: let a worker count events first.")
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(record).decode() + "\n")
+        return
+    unit = (portfolio or load_portfolio(settings.portfolio)).plan.currency
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    plans = msgspec.convert(record.allocation, Allocation)
+    console.print(_one(plans, unit))
+    for market in plans.markets.values():
+        console.print(market.reason, highlight=False, soft_wrap=True)
+    newest = max(answers, key=lambda one: one.seq, default=record)
+    if not newest.adopted:
+        console.print(f"The newest answer was not adopted: {newest.status}, {newest.why}", soft_wrap=True)
 
 
 def learn(

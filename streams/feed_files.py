@@ -6,15 +6,17 @@ import io
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from streams.decode import utc
+from streams.decode import Rejected, decode, utc
 from streams.errors import BadInput
 
 DAY_MS = 86_400_000
@@ -30,13 +32,50 @@ class Record:
     value: bytes
 
 
-def read_records(source: str, raw: bool, on_broken: Callable[[int, str], object]) -> list[Record]:
+@dataclass(frozen=True)
+class CsvForm:
+    """How a CSV file differs from the contract.
+
+    `columns`: field -> the file's own name. `delimiter` None = whichever of `,`, `;` and tab the header holds most of.
+    `zone`: of times without an offset; None = they stay, and are refused.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str | None = None
+    zone: ZoneInfo | None = None
+
+
+def csv_form(columns: list[str] | None, delimiter: str | None, timezone: str | None) -> CsvForm:
+    """From a command's options: `field=column` each, one character, an IANA name. Raises BadInput."""
+    pairs = dict(one.partition("=")[::2] for one in columns or [])
+    if "" in pairs or "" in pairs.values():
+        raise BadInput("--column takes field=column. Operator action: write it as in --column market=country.")
+    if delimiter is not None and len(delimiter) != 1:
+        raise BadInput("--delimiter is one character. Operator action: give it as in --delimiter ';'.")
+    try:
+        zone = None if timezone is None else ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as error:
+        raise BadInput(
+            f"{timezone!r} is no time zone. Operator action: give one as in --timezone Europe/Berlin, or UTC."
+        ) from error
+    return CsvForm(pairs, delimiter, zone)
+
+
+def is_csv(source: str) -> bool:
+    """Whether a file is read as CSV, by its name."""
+    return source.removesuffix(".gz").endswith(".csv")
+
+
+def read_records(
+    source: str, raw: bool, on_broken: Callable[[int, str], object], form: CsvForm | None = None
+) -> list[Record]:
     """All records of a file (`-` = standard input).
 
     Args:
         source: path of JSONL or CSV (header = contract fields, other columns become attributes), `.gz` too.
         raw: every line's bytes as they are, broken ones too.
         on_broken: without `raw`, called with line number and reason for a line that is not usable; it is skipped.
+        form: how a CSV file differs from the contract.
 
     Raises:
         BadInput: the file cannot be read.
@@ -45,9 +84,9 @@ def read_records(source: str, raw: bool, on_broken: Callable[[int, str], object]
         content = sys.stdin.buffer.read() if source == "-" else _read(Path(source))
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{source} cannot be read: {error}. Operator action: check path and format.") from error
-    if not raw and source.removesuffix(".gz").endswith(".csv"):
+    if not raw and is_csv(source):
         try:
-            return list(_csv_records(content, on_broken))
+            return list(_csv_records(content, on_broken, form or CsvForm()))
         except csv.Error as error:
             raise BadInput(f"{source} is no CSV file: {error}. Operator action: check its quotes.") from error
     records = []
@@ -67,15 +106,20 @@ def _read(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
-def _csv_records(content: bytes, on_broken: Callable[[int, str], object]) -> Iterator[Record]:
+def _csv_records(content: bytes, on_broken: Callable[[int, str], object], form: CsvForm) -> Iterator[Record]:
     try:
-        table = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"the CSV file is not UTF-8: {error}. Operator action: save it as UTF-8.") from error
-    if missing := [name for name in ("id", "market", "text", "occurred_at") if name not in (table.fieldnames or ())]:
+    header = text.partition("\n")[0]
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=form.delimiter or max(",;\t", key=header.count))
+    ours = {theirs: name for name, theirs in form.columns.items()}
+    names = table.fieldnames = [ours.get(name, name) for name in table.fieldnames or ()]
+    if missing := [name for name in ("id", "market", "text", "occurred_at") if name not in names]:
         raise BadInput(
-            f"the CSV file has no column {', '.join(missing)}. Operator action: name the columns in its first line "
-            "as the contract does: id, market, text, occurred_at, and if you like user, lang, rating, channel."
+            f"the CSV file has no column {', '.join(missing)}, but {', '.join(names)}. Operator action: say which is "
+            "which, as in --column market=country; the contract has id, market, text, occurred_at, and if you like "
+            "user, lang, rating, channel."
         )
     for row in table:
         number = table.line_num
@@ -89,9 +133,19 @@ def _csv_records(content: bytes, on_broken: Callable[[int, str], object]) -> Ite
         for name in ("rating", "v"):
             if name in fields and str(fields[name]).isdecimal():
                 fields[name] = int(fields[name])
-        if str(fields.get("occurred_at", "")).isdecimal():
-            fields["occurred_at"] = int(fields["occurred_at"])
+        if "occurred_at" in fields:
+            fields["occurred_at"] = _time_in(str(fields["occurred_at"]), form.zone)
         yield Record(key_of(fields), msgspec.json.encode(fields))
+
+
+def _time_in(text: str, zone: ZoneInfo | None) -> str | int:
+    if text.isdecimal():
+        return int(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return at.replace(tzinfo=zone).isoformat() if zone is not None and at.tzinfo is None else text
 
 
 def parse_object(line: bytes) -> dict[str, Any] | None:
@@ -110,6 +164,17 @@ def key_of(fields: dict[str, Any] | None) -> bytes | None:
         if isinstance(value, str) and value:
             return value.encode("utf-8", "replace")
     return None
+
+
+def refusals(records: list[Record], now_ms: int) -> Counter[str]:
+    """What of the records will be a dead letter, by code and reason."""
+    found: Counter[str] = Counter()
+    for record in records:
+        try:
+            decode(record.value, now_ms)
+        except Rejected as why:
+            found[f"{why.code}: {why}"] += 1
+    return found
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from streams.embedded import EmbeddedStack, Endpoints
 from streams.errors import BadInput, LedgerLost, Unavailable
-from streams.feed_files import read_records, shift_to_now
+from streams.feed_files import is_csv, read_records, shift_to_now
 from streams.ledger import Ledger
 from streams.publish import publish
 from streams.reader import MetricsReader
@@ -116,7 +116,10 @@ async def set_up(endpoints: Endpoints, prefix: str, partitions: int) -> bool:
 
 def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, bool]:
     """Run the job once; the report and whether everything was counted before the time-out."""
-    records = read_records(plan.file, raw=True, on_broken=lambda *_: None)
+    broken: list[int] = []
+    records = read_records(plan.file, raw=not is_csv(plan.file), on_broken=lambda line, _: broken.append(line))
+    if broken:
+        report({"event": "lines_skipped", "lines": len(broken)})
     deadline = time.monotonic() + plan.timeout_s
     with servers(settings, plan.embedded, plan.data_folder) as endpoints, tempfile.TemporaryDirectory() as logs:
         report({"event": "servers_ready", "kafka": endpoints.kafka})

@@ -69,6 +69,7 @@ def test_publish_takes_standard_input_and_counts_what_it_skips(cli: Cli, stack: 
     done = cli("publish", "-", "--json", given='{"id": "1", "user": "a"}\nnonsense\n{"id": "2"}\n')
     assert (0, 2, 1) == (done.returncode, (answer := json.loads(done.stdout))["published"], answer["skipped"])
     assert "line 2 skipped" in done.stderr
+    assert (2, True) == (answer["refused"], "2 of 2 will be dead letters, missing_field" in done.stderr)
     offsets = asyncio.run(topic_offsets(stack.endpoints.kafka, f"{prefix}.feedback"))
     assert 2 == sum(end for _, end in offsets.values())
 
@@ -78,6 +79,8 @@ def test_status_of_an_empty_ledger_is_empty(cli: Cli) -> None:
     cli("ledger", "init", "--yes")
     assert {} == json.loads(cli("status", "--json").stdout)["metrics"]
     assert "waiting for events" in cli("status").stdout
+    done = cli("allocation")
+    assert (2, True) == (done.returncode, "no allocation is in force yet" in done.stderr)
 
 
 def test_plan_solves_without_servers(cli: Cli, tmp_path: Path) -> None:

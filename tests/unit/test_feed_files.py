@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from streams.errors import BadInput
-from streams.feed_files import Record, read_records, shift_to_now
+from streams.feed_files import Record, csv_form, read_records, refusals, shift_to_now
 
 NOW = 1_790_000_000_000
 
@@ -28,6 +28,32 @@ def test_csv_columns_become_fields_and_attributes(tmp_path: Path) -> None:
         "attributes": {"shop": "x"},
     }  # fmt: skip
     assert {"id": "3", "market": "CN", "text": "好", "occurred_at": 1} == msgspec.json.decode(records[1].value)
+
+
+def test_a_csv_of_somebody_elses_form_is_read(tmp_path: Path) -> None:
+    """Other names of columns, semicolons, local times: told by options, the separator found by itself."""
+    path = tmp_path / "f.csv"
+    path.write_text("nr;land;kommentar;erstellt;text\n1;DE;läuft, gut;2026-07-01 10:00;x\n", "utf-8")
+    form = csv_form(["id=nr", "market=land", "text=kommentar", "occurred_at=erstellt"], None, "Europe/Berlin")
+    [record] = read_records(str(path), False, lambda *_: None, form)
+    content = msgspec.json.decode(record.value)
+    assert ("1", "DE", "2026-07-01T10:00:00+02:00") == (content["id"], content["market"], content["occurred_at"])
+
+
+def test_what_will_be_refused_is_told_before() -> None:
+    """By code and reason."""
+    records = [Record(None, b'{"id":"1","market":"BR","text":"a","occurred_at":"2026-01-01 10:00"}')] * 2
+    [(reason, count)] = refusals(records, NOW).items()
+    assert (True, 2) == (reason.startswith("bad_time: "), count)
+
+
+@pytest.mark.parametrize(
+    "given", [(["market"], None, None), (None, ";;", None), (None, None, "Mars/Olympus"), (None, None, "../etc")]
+)
+def test_a_form_that_cannot_be_is_refused(given: tuple[list[str] | None, str | None, str | None]) -> None:
+    """With what to do."""
+    with pytest.raises(BadInput, match="Operator action"):
+        csv_form(*given)
 
 
 def test_raw_lines_keep_their_bytes(tmp_path: Path) -> None:
