@@ -8,6 +8,7 @@ from streams.batches import CompactedRecord
 from streams.contracts import CONTRACT_VERSION, UNREADABLE, AlertRecord, MuteRecord
 from streams.country_codes import ALIASES, MARKETS
 from streams.errors import BadInput
+from streams.words import ALERTS
 
 MOST_HOURS = 24 * 90
 
@@ -52,6 +53,8 @@ def new_mute(
     """A silence from now on for some hours; empty texts stand for any. Raises BadInput."""
     if not 0.01 <= hours <= MOST_HOURS:
         raise BadInput(f"{hours} hours are too few or too many. Operator action: give .01 to {MOST_HOURS}.")
+    if kind and kind not in ALERTS:
+        raise BadInput(f"{kind} is no kind of alert. Operator action: give one of {', '.join(ALERTS)}.")
     code = ALIASES.get(market, market) if market else None
     if code not in (None, "*") and code not in MARKETS:
         raise BadInput(f"{market} is no market code. Operator action: give an ISO code as BR, or * for all at once.")

@@ -5,7 +5,8 @@ import pytest
 
 from streams.batches import CompactedRecord
 from streams.contracts import AlertRecord, MuteRecord
-from streams.mutes import Mutes, mute_of
+from streams.errors import BadInput
+from streams.mutes import Mutes, mute_of, new_mute
 
 ALERT = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app")
 
@@ -37,3 +38,9 @@ def test_the_newest_record_of_a_key_counts() -> None:
     assert [] == mutes.active(200)
     mutes.take(CompactedRecord(4, b"m", None))
     assert [] == mutes.active(100)
+
+
+def test_a_kind_that_there_is_not_is_refused() -> None:
+    """A typo would silence nothing."""
+    with pytest.raises(BadInput, match="sruge is no kind of alert"):
+        new_mute("m", 1, 1.0, kind="sruge")
