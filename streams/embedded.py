@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import ctypes
+import fcntl
 import os
 import random
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from streams.embedded_programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
 from streams.errors import Unavailable
@@ -274,6 +276,8 @@ class EmbeddedStack:
         require_platform()
         self._temporary = None if data_folder else tempfile.TemporaryDirectory(prefix="marketpulse-")
         root = data_folder or Path(self._temporary.name if self._temporary else "")
+        self._root = root
+        self._lock: IO[bytes] | None = None
         self.kafka = EmbeddedKafka(root / "kafka")
         self.redis = EmbeddedRedis(root / "redis")
 
@@ -284,6 +288,7 @@ class EmbeddedStack:
 
     def __enter__(self) -> "EmbeddedStack":
         try:
+            self._take_folder()
             self.redis.start()
             self.kafka.start()
         except BaseException:
@@ -296,10 +301,24 @@ class EmbeddedStack:
     ) -> None:
         self.stop()
 
+    def _take_folder(self) -> None:
+        """Two stacks on one folder would write over each other's logs. Raises Unavailable."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._lock = (self._root / "lock").open("ab")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Unavailable(
+                f"The data folder {self._root} is used by other embedded servers. Operator action: use those, stop "
+                "them, or give another folder."
+            ) from error
+
     def stop(self) -> None:
         """Stop both and remove a temporary data folder."""
         for server in (self.kafka, self.redis):
             server.stop()
+        if self._lock is not None:
+            self._lock.close()
         if self._temporary is not None:
             self._temporary.cleanup()
 

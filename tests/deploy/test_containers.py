@@ -80,7 +80,7 @@ def test_the_profiles_are_there() -> None:
         for profile in one.get("profiles", [""]):
             profiles.setdefault(profile, set()).add(name)
     assert {"kafka", "redis", "init", "worker", "page"} == profiles.pop("")
-    assert {"gpu", "tools", "monitoring"} == set(profiles)
+    assert {"gpu", "intake", "notify", "tools", "monitoring"} == set(profiles)
 
 
 @each_service
@@ -131,5 +131,9 @@ def test_prometheus_asks_the_services_of_compose() -> None:
         (name, one["port"])
         for job in scraping["scrape_configs"] for one in job["dns_sd_configs"] for name in one["names"]
     }  # fmt: skip
-    listening = {(name, one["environment"].get("MARKETPULSE_HEALTH_PORT", 8080)) for name, one in OWN.items()}
-    assert {("worker", 8081), ("page", 8080)} <= asked <= listening
+    listening = {
+        (name, int(one["command"][-1]) if "--port" in one["command"] else one["environment"]["MARKETPULSE_HEALTH_PORT"])
+        for name, one in OWN.items()
+        if "--port" in one["command"] or "MARKETPULSE_HEALTH_PORT" in one["environment"]
+    }
+    assert {("worker", 8081), ("page", 8080), ("intake", 8081), ("notify", 8081)} <= asked <= listening

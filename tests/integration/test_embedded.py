@@ -144,3 +144,15 @@ def test_a_stopped_stack_leaves_no_process_and_no_folder() -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_two_stacks_do_not_share_a_folder(tmp_path: Path) -> None:
+    """The second one starts nothing and says who is in its way; the first is not touched."""
+    first, second = EmbeddedStack(tmp_path), EmbeddedStack(tmp_path)
+    first._take_folder()
+    with pytest.raises(Unavailable, match="is used by other embedded servers"), second:
+        pass
+    assert (None, None) == (second.redis.process, second.kafka.process)
+    first.stop()
+    second._take_folder()
+    second.stop()
