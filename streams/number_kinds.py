@@ -29,6 +29,7 @@ _DAY, _MONTH, _YEAR, _OCTET = (
     r"(?:[1-9]\d{0,4}|0)",
 )
 _HOUR = r"(?:[01]?\d|2[0-4])\.[0-5]\d"
+LONGEST_AMOUNT = 15  # characters, thousands apart: what is longer is no price, whatever stands beside it
 _MONEY_BEFORE = re.compile(rf"{_MONEY}\s?$", re.IGNORECASE)
 _MONEY_AFTER = re.compile(rf"(?:[.,]\d{{1,2}})?\s?{_MONEY}(?![A-Za-z])", re.IGNORECASE)
 _AMOUNT = re.compile(r"\d+|\d{1,3}(?:[.,'\u00a0\u202f ]\d{2,3})+")
@@ -82,8 +83,10 @@ def hidden_number(found: "re.Match[str]") -> str:
     if found.lastgroup != "number":
         return written
     begin, end, whole = found.start(), found.end(), found.string
-    if _AMOUNT.fullmatch(written) and (
-        _MONEY_BEFORE.search(whole[max(begin - 6, 0) : begin]) or _MONEY_AFTER.match(whole[end : end + 12])
+    if (
+        len(written) <= LONGEST_AMOUNT
+        and _AMOUNT.fullmatch(written)
+        and (_MONEY_BEFORE.search(whole[max(begin - 6, 0) : begin]) or _MONEY_AFTER.match(whole[end : end + 12]))
     ):
         return written
     return kind_of(written)

@@ -61,10 +61,13 @@ class Outbound:
             self._producer = None
 
     async def dead_letters(self, letters: Sequence[DeadLetter], source: str = "feedback") -> None:
-        """Original bytes, key and headers, with KIP-1034's headers beside them. At least once. Raises Unavailable."""
+        """Original bytes, key and headers, with KIP-1034's headers beside them. At least once. Raises Unavailable.
+
+        Headers that a producer sent under the names of these are left out: nobody gives a reason but us.
+        """
         topic = topic_name(self._prefix, source)
         await self._send(
-            (self._dead_letter, _key_of(letter), letter.value, [*letter.headers, *_headers(letter, topic)])
+            (self._dead_letter, _key_of(letter), letter.value, [*_own(letter.headers), *_headers(letter, topic)])
             for letter in letters
         )
 
@@ -105,6 +108,10 @@ class Outbound:
 def _key_of(letter: DeadLetter) -> bytes | None:
     """The record's own key; an empty one where it has neither key nor value, which aiokafka does not send."""
     return b"" if letter.key is None and letter.value is None else letter.key
+
+
+def _own(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    return [(name, text) for name, text in headers if not name.startswith(_HEADER)]
 
 
 def _headers(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:

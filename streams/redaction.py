@@ -9,7 +9,7 @@ from streams.number_kinds import ACCOUNT, NUMBERS, has_number, hidden_account, h
 EXCERPT_CHARACTERS = 160
 _READ = 2_000  # characters of a text that an excerpt is made of
 _TORN = 64  # characters at the end of a longer one that may be the begin of something cut in two
-_MOST_PASSES = 4
+_MOST_PASSES = 8
 _TOKEN_CHANGES = 4
 
 _PLAIN = {one: str(unicodedata.digit(chr(one))) for one in range(0x80, 0x10000) if chr(one).isdecimal()}
@@ -37,7 +37,7 @@ _LINK = re.compile(
     rf"{_END}*={_END}*)(?<![.,;:!?'’)\]])",
     re.IGNORECASE,
 )
-_HANDLE = re.compile(r"(?<![\w/])@\w{2,64}")
+_HANDLE = re.compile(r"@\w{2,}")
 _KEY = re.compile(
     r"\b(?:eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?"  # JSON Web Token
     r"|[spr]k[-_][A-Za-z0-9_-]{16,}|A[KS]IA[0-9A-Z]{16}|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
