@@ -100,10 +100,10 @@ def test_what_is_redacted_stays_as_it_is(text: str) -> None:
 def test_no_text_takes_long(piece: str) -> None:
     """The longest text that the contract takes, of whatever it repeats, within a tenth of a second."""
     text = (piece * 8_192)[:8_192]
-    started = time.perf_counter()
+    started = time.process_time()
     excerpt(text)
     redact_log(text)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 @pytest.mark.parametrize("ahead", range(1_900, 2_001, 4))
