@@ -113,8 +113,14 @@ def _csv_records(content: bytes, on_broken: Callable[[int, str], object], form: 
         raise BadInput(f"the CSV file is not UTF-8: {error}. Operator action: save it as UTF-8.") from error
     header = text.partition("\n")[0]
     table = csv.DictReader(io.StringIO(text, newline=""), delimiter=form.delimiter or max(",;\t", key=header.count))
-    ours = {theirs: name for name, theirs in form.columns.items()}
-    names = table.fieldnames = [ours.get(name, name) for name in table.fieldnames or ()]
+    theirs = list(table.fieldnames or ())
+    if unknown := [name for name in form.columns.values() if name not in theirs]:
+        raise BadInput(
+            f"the CSV file has no column {', '.join(unknown)}, but {', '.join(theirs)}. Operator action: mend --column."
+        )
+    ours = {column: name for name, column in form.columns.items()}
+    names = [ours.get(name, f"their {name}" if name in form.columns else name) for name in theirs]
+    table.fieldnames = names
     if missing := [name for name in ("id", "market", "text", "occurred_at") if name not in names]:
         raise BadInput(
             f"the CSV file has no column {', '.join(missing)}, but {', '.join(names)}. Operator action: say which is "

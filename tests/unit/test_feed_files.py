@@ -37,7 +37,12 @@ def test_a_csv_of_somebody_elses_form_is_read(tmp_path: Path) -> None:
     form = csv_form(["id=nr", "market=land", "text=kommentar", "occurred_at=erstellt"], None, "Europe/Berlin")
     [record] = read_records(str(path), False, lambda *_: None, form)
     content = msgspec.json.decode(record.value)
-    assert ("1", "DE", "2026-07-01T10:00:00+02:00") == (content["id"], content["market"], content["occurred_at"])
+    assert content == {
+        "id": "1", "market": "DE", "text": "läuft, gut", "occurred_at": "2026-07-01T10:00:00+02:00",
+        "attributes": {"their text": "x"},
+    }  # fmt: skip
+    with pytest.raises(BadInput, match="no column kunde, but nr, land"):
+        read_records(str(path), False, lambda *_: None, csv_form(["user=kunde"], None, None))
 
 
 def test_what_will_be_refused_is_told_before() -> None:
