@@ -95,7 +95,12 @@ def up(
         supervisor = Supervisor(workers, worker_environment(settings, endpoints), (data or Path(logs)) / "logs", _say)
         try:
             supervisor.start()
-            _say({"event": "ready", "MARKETPULSE_KAFKA": endpoints.kafka, "MARKETPULSE_REDIS_URL": endpoints.redis})
+            environment = {
+                "MARKETPULSE_KAFKA": endpoints.kafka,
+                "MARKETPULSE_REDIS_URL": endpoints.redis,
+                "MARKETPULSE_PREFIX": settings.prefix,
+            }
+            _say({"event": "ready", **environment})
             while True:
                 supervisor.watch()
                 time.sleep(1)

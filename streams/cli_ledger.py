@@ -54,18 +54,30 @@ def ledger_init(
 
 @ledger_app.command("wait")
 def ledger_wait(
-    seconds: Annotated[float, typer.Option(min=0, help="Then it gives up, with exit code 1.")] = 600,
+    counted: Annotated[
+        bool, typer.Option("--counted", help="Wait until workers have counted all that is on the feedback topic now.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=0, help="Give up after N seconds, with exit code 1.")] = 600,
     as_json: Json = False,
 ) -> None:
-    """Return as soon as there is a ledger: before a worker starts where another process makes it. Changes nothing.
+    """Block until the ledger exists, or with --counted until what was published is counted. Changes nothing.
 
-    Waits for Redis too. Example: `marketpulse ledger wait --seconds 900`
+    Waits for Redis too. Without --counted: for a worker whose ledger another process makes. With it: after `publish`,
+    until metrics, alerts and the allocation that follow from it are published.
+    Example: `marketpulse ledger wait --seconds 900`, `marketpulse ledger wait --counted`
     """
-    from streams.run import wait_for_ledger
+    from streams.reader import MetricsReader
+    from streams.run import feedback_ends, wait_for_ledger, wait_until_counted
 
     settings = load_settings()
     asyncio.run(wait_for_ledger(settings.redis, settings.prefix, seconds))
-    answer({"there": True}, as_json, "there is a ledger")
+    if not counted:
+        answer({"there": True}, as_json, "there is a ledger")
+        return
+    ends = asyncio.run(feedback_ends(settings.kafka_servers, settings.prefix))
+    with MetricsReader(settings.redis, settings.prefix) as reader:
+        wait_until_counted(reader, ends, seconds)
+    answer({"there": True, "records": sum(ends.values())}, as_json, f"{sum(ends.values())} records are counted")
 
 
 @ledger_app.command("verify")

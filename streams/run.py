@@ -5,16 +5,17 @@ import contextlib
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from streams.embedded import EmbeddedStack, Endpoints
 from streams.errors import BadInput, LedgerLost, Unavailable
 from streams.feed_files import is_csv, read_records, shift_to_now
+from streams.kafka_connection import Servers
 from streams.ledger import Ledger
 from streams.publish import publish
-from streams.reader import MetricsReader
+from streams.reader import MetricsReader, Status
 from streams.report import RunReport, make_report
 from streams.settings import Settings
 from streams.supervisor import Report, Supervisor
@@ -89,6 +90,30 @@ async def wait_for_ledger(redis: str, prefix: str, seconds: float) -> None:
         await asyncio.sleep(1)
 
 
+def is_settled(status: Status, ends: Mapping[int, int]) -> bool:
+    """Whether all up to these offsets of the feedback topic is counted, published, answered and relayed."""
+    counted = all(status.partitions.get(number, 0) >= end for number, end in ends.items())
+    published = status.step > 0 and not status.open_cells and not status.outbox
+    return counted and published and status.shifts_answered
+
+
+async def feedback_ends(servers: Servers, prefix: str) -> dict[int, int]:
+    """Where each partition of the feedback topic ends now. Raises Unavailable."""
+    return {number: end for number, (_, end) in (await topic_offsets(servers, topic_name(prefix, "feedback"))).items()}
+
+
+def wait_until_counted(reader: MetricsReader, ends: Mapping[int, int], seconds: float) -> None:
+    """Wait until `is_settled`, at most so long. Raises Unavailable."""
+    deadline = time.monotonic() + seconds
+    while not is_settled(status := reader.snapshot().status, ends):
+        if time.monotonic() >= deadline:
+            raise Unavailable(
+                f"{sum(status.partitions.values())} of {sum(ends.values())} records are counted after {seconds:g} s. "
+                "Operator action: see with `marketpulse status` whether a worker runs; wait longer with --seconds."
+            )
+        time.sleep(0.2)
+
+
 async def set_up(endpoints: Endpoints, prefix: str, partitions: int) -> bool:
     """Create topics and, for a first start, the ledger; whether a ledger was made.
 
@@ -131,11 +156,13 @@ def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, b
         try:
             started = time.monotonic()
             shifted = shift_to_now(records, time.time_ns() // 1_000_000)
-            feedback = topic_name(settings.prefix, "feedback")
-            published = asyncio.run(publish(endpoints.kafka, feedback, shifted.records))
+            published = asyncio.run(
+                publish(endpoints.kafka, topic_name(settings.prefix, "feedback"), shifted.records)
+            )
             report({"event": "published", "records": published})
+            ends = asyncio.run(feedback_ends(endpoints.kafka, settings.prefix))
             with MetricsReader(endpoints.redis, settings.prefix) as reader:
-                complete = _wait(reader, endpoints, feedback, supervisor, deadline, report)
+                complete = _wait(reader, ends, supervisor, deadline, report)
                 seconds = time.monotonic() - started
                 result = make_report(reader, shifted, published, supervisor.restarts, seconds)
         finally:
@@ -144,27 +171,23 @@ def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, b
 
 
 def _wait(
-    reader: MetricsReader, endpoints: Endpoints, topic: str, supervisor: Supervisor, deadline: float, report: Report
+    reader: MetricsReader, ends: Mapping[int, int], supervisor: Supervisor, deadline: float, report: Report
 ) -> bool:
-    """Until the ledger stands at the log's end, the last step is published, answered and relayed."""
-    ends = {number: end for number, (_, end) in asyncio.run(topic_offsets(endpoints.kafka, topic)).items()}
+    """Until all is settled, for a second: the allocation's own record is on its way then."""
     said = 0.0
     settled_since: float | None = None
     while time.monotonic() < deadline:
         supervisor.watch()
         status = reader.snapshot().status
-        done = sum(status.partitions.values())
         if time.monotonic() - said > 2:
             said = time.monotonic()
+            done = sum(status.partitions.values())
             report({"event": "progress", "committed": done, "of": sum(ends.values()), "step": status.step})
-        counted = all(status.partitions.get(number, 0) >= end for number, end in ends.items())
-        published = status.step > 0 and not status.open_cells and not status.outbox
-        settled = counted and published and status.shifts_answered
-        if not settled:
+        if not is_settled(status, ends):
             settled_since = None
         elif settled_since is None:
             settled_since = time.monotonic()
-        elif time.monotonic() - settled_since > 1.0:  # the allocation's own record is on its way
+        elif time.monotonic() - settled_since > 1.0:
             return True
         time.sleep(0.2)
     return False

@@ -1,71 +1,92 @@
-"""The documents' examples as they stand: every ```bash block is run, in order, against a real stack and worker."""
+"""The documents' examples as a reader types them: one shell a page, in its order; what is printed is what is shown."""
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from streams.embedded import EmbeddedStack
+from tests.support.terminal import Terminal, blocks_of
 
 DOCS = Path(__file__).parents[2] / "docs"
+HOW_TO = sorted(path.stem for path in (DOCS / "how-to").glob("*.md") if blocks_of(path))
+PROGRAMS = {
+    "any-language": ("kcat", "redis-cli"),
+    "secure": ("redis-cli",),
+    "back-up-and-restore": ("kcat", "redis-cli"),
+    "alerts-in-alertmanager": ("prometheus-alertmanager",),
+}
+"""Debian packages (redis-tools has redis-cli) that pages use beside what every machine has."""
+pytestmark = pytest.mark.timeout(200)
+
+
+def environment() -> dict[str, str]:
+    """A reader's, without settings of Marketpulse; `marketpulse` and `python` are those that run this test."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MARKETPULSE_")}
+    return own | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def needs(page: str) -> None:
+    """Skip where a program that the page uses is not installed."""
+    missing = [program for program in PROGRAMS.get(page, ()) if not shutil.which(program)]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
 
 
 @pytest.fixture
-def run_blocks(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Callable[[str], list[str]]]:
-    """Runs a page's blocks in an empty folder, beside one worker with a ledger of its own; what each one printed."""
-    environment = os.environ | {
+def terminal(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal in an empty folder, beside one worker with a ledger of its own, with the variables of `up`."""
+    given = environment() | {
         "MARKETPULSE_KAFKA": stack.endpoints.kafka,
         "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
         "MARKETPULSE_PREFIX": prefix,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    subprocess.run(["marketpulse", "ledger", "init", "--yes"], env=environment, check=True, timeout=60)
-    worker = subprocess.Popen(["marketpulse", "worker"], env=environment, stderr=subprocess.DEVNULL, cwd=tmp_path)
-
-    def run(page: str) -> list[str]:
-        said = []
-        for block in re.findall(r"```bash\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL):
-            done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", block],
-                env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False,
-            )  # fmt: skip
-            assert 0 == done.returncode, f"{block}\n{done.stdout}\n{done.stderr}"
-            said.append(done.stdout)
-        return said
-
+    (folder := tmp_path / "reader").mkdir()
+    subprocess.run(["marketpulse", "ledger", "init", "--yes"], env=given, check=True, timeout=60, capture_output=True)
+    worker = subprocess.Popen(
+        ["marketpulse", "worker"], env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
+    )
     try:
-        yield run
+        with Terminal(given, folder) as opened:
+            yield opened
     finally:
         worker.terminate()
         worker.wait(20)
 
 
-def test_the_tutorial(run_blocks: Callable[[str], list[str]]) -> None:
-    """Own CSV in, alert out; then silence, floor and dead letter do what the page says."""
-    doctor, made, published, alerts, plan, mute, profiles, dead = run_blocks("tutorial.md")
-    assert "WRONG secrets" in doctor
-    assert "id,market,text,occurred_at,user,lang,rating" in made
-    assert "6000 records published" in published
-    assert "surge BR" in alerts
-    assert "1,500" in plan
-    assert "outage, being mended" in mute
-    assert "125" in profiles
-    assert "unknown_market" in dead
+@pytest.fixture(scope="module")
+def after_the_tutorial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """A terminal in which somebody has read the tutorial, with its own servers and worker running still."""
+    with Terminal(environment(), tmp_path_factory.mktemp("reader")) as opened:
+        opened.read(DOCS / "tutorial.md")
+        yield opened
 
 
-@pytest.mark.skipif(
-    not (shutil.which("kcat") and shutil.which("redis-cli")), reason="needs the Debian packages kcat and redis-tools"
-)
-def test_any_language(run_blocks: Callable[[str], list[str]]) -> None:
+def test_the_tutorial(after_the_tutorial: Terminal) -> None:
+    """Own CSV in, alert out; then silence, floor and dead letter do what the page says; its servers still run."""
+    assert "surge-BR" in after_the_tutorial.run("marketpulse alerts --muted")
+    assert 125.0 == json.loads(after_the_tutorial.run("marketpulse profiles ls --json"))["markets"]["BR"]["spend_low"]
+
+
+@pytest.mark.parametrize("page", ["how-to/alerts-at-a-webhook", "any-language"])
+def test_a_page_read_after_the_tutorial(page: str, after_the_tutorial: Terminal) -> None:
+    """In the same terminal: its jobs, variables, events, alerts and silences are there already."""
+    needs(page)
+    after_the_tutorial.read(DOCS / f"{page}.md")
+
+
+def test_any_language(terminal: Terminal) -> None:
     """With kcat and redis-cli alone: what was published is counted, rejected, classified and read."""
-    publish, event, wait, rejected, table, market, step, keys, changes, topics, profile = run_blocks("any-language.md")
-    assert "" == publish + event + wait + profile
+    needs("any-language")
+    publish, event, _, rejected, table, market, step, keys, changes, topics, profile = terminal.read_blocks(
+        DOCS / "any-language.md"
+    )
+    assert "" == publish + event + profile
     assert "code=unknown_market" in rejected
     assert "no such market" in rejected
     assert {"BR", "DE"} == set(table.split()[::2])
@@ -79,47 +100,38 @@ def test_any_language(run_blocks: Callable[[str], list[str]]) -> None:
     assert 3 == sum('"claim"' in line for line in topics.splitlines())
 
 
-HOW_TO = {
-    "feed-your-own-csv": ("0 lines skipped", "unknown_market", "1 records published"),
-    "publish-feedback": (
-        "p-1 stands at",
-        "p-3 is refused: unknown_market",
-        "acknowledged: 500",
-        "'FR': 500",
-        "missed something: False",
-    ),
-    "http-intake": (
-        "status 207",
-        "unknown_market",
-        '"id":"h-5"',
-        'marketpulse_intake_events_total{result="refused"} 1.0',
-    ),
-    "add-a-market": ("can be used: 11 markets", "NG", "removed: NG"),
-    "bring-your-own-model": ("negative", "macro-F1", "the model before again"),
-    "tune-alerts": ("outage, being mended", "ended", "can be used", "1 of 1 tests passed"),
-    "scale-out": (),
-    "alerts-at-a-webhook": ("desk (webhook): delivered", "401", "firing"),
-    "alerts-in-alertmanager": ("operations (alertmanager): delivered", "marketpulse_test", "/alerts"),
-    "alerts-in-chat-and-mail": ("chat (apprise): delivered", "Marketpulse: test firing in all markets"),
-    "secure": ("equal", "hashed with a key of your own", "**********"),
-    "back-up-and-restore": ("Background saving started", "rebuilt up to step", "equal"),
-}
-"""Page of docs/how-to -> what its blocks print, beside doing without an error what they say."""
-
-
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("page", HOW_TO)
-def test_how_to(page: str, run_blocks: Callable[[str], list[str]]) -> None:
-    """Every block does what it says; what people are to see is there."""
-    if page in ("secure", "back-up-and-restore") and not shutil.which("kcat"):
-        pytest.skip("needs the Debian packages kcat and redis-tools")
-    if page == "alerts-in-alertmanager" and not shutil.which("prometheus-alertmanager"):
-        pytest.skip("needs the Debian package prometheus-alertmanager")
-    said = "\n".join(run_blocks(f"how-to/{page}.md"))
-    assert [] == [words for words in HOW_TO[page] if words not in said], said
+def test_how_to(page: str, terminal: Terminal) -> None:
+    """Every block does without an error what it says, and prints what the page shows."""
+    needs(page)
+    terminal.read(DOCS / "how-to" / f"{page}.md")
+
+
+def test_a_page_that_shows_something_else_is_noticed(tmp_path: Path) -> None:
+    """Other output, a command that fails in the middle of a block, an unset variable, a hanging command: each fails."""
+    (folder := tmp_path / "reader").mkdir()
+    pages = {
+        "other": "```bash\necho 1 2\n```\n\n```text\n1 3\n```\n",
+        "failing": "```bash\nfalse\necho 1\n```\n",
+        "unset": "```bash\necho $NOT_SET\n```\n",
+        "hanging": "```bash\nsleep 60\n```\n",
+    }
+    for name, content in pages.items():
+        page = tmp_path / f"{name}.md"
+        page.write_text(content)
+        with Terminal(environment(), folder, 0.5) as opened, pytest.raises(AssertionError):
+            opened.read(page)
+    page.write_text(
+        "```bash\nx=1; sleep 50 &\necho $! > pid\n```\n```bash\necho $x 'a   b'\n```\n\n```text\n1 a ...\n```\n"
+    )
+    with Terminal(environment(), folder) as opened:
+        assert "1 a   b\n" in opened.read(page)
+    assert not Path(f"/proc/{(folder / 'pid').read_text().strip()}/exe").exists()
 
 
 def test_every_how_to_is_run() -> None:
-    """Each page with blocks is in the list."""
-    pages = {path.stem for path in (DOCS / "how-to").glob("*.md") if "```bash" in path.read_text("utf-8")}
-    assert pages == set(HOW_TO)
+    """Each page with commands is read above, and shows what at least one of them prints."""
+    with_commands = {path.stem for path in (DOCS / "how-to").glob("*.md") if "```bash" in path.read_text("utf-8")}
+    assert with_commands == set(HOW_TO)
+    silent = [page for page in HOW_TO if not any(one.shown for one in blocks_of(DOCS / "how-to" / f"{page}.md"))]
+    assert ["scale-out"] == silent
