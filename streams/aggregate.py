@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.batches import Delta, ScoredBatch
+from streams.batches import Delta
 from streams.contracts import Excerpt
 from streams.decode import Decoded
 from streams.redaction import excerpt
+from streams.scored_batches import ScoredBatch
 from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 

@@ -26,7 +26,7 @@ from streams.errors import Unavailable
 from streams.history import Moment, read_history
 from streams.lag import Lag, lag_of
 from streams.ledger import Keys
-from streams.metrics import MarketMetrics
+from streams.metric_types import MarketMetrics
 from streams.mutes import mute_of
 from streams.redis_connection import connect, translated_errors
 from streams.tables import RedisTable, TableKeys
