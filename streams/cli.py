@@ -321,7 +321,7 @@ def topics_create(
     as_json: Json = False,
 ) -> None:
     """Create every topic that is missing. Example: `marketpulse topics create --partitions 16 --replication 3`"""
-    from streams.topics import create_topics
+    from streams.topic_admin import create_topics
 
     settings = load_settings()
     created = asyncio.run(create_topics(settings.kafka_servers, settings.prefix, partitions, replication))
