@@ -20,11 +20,11 @@ from typing import Any, Literal
 import msgspec
 
 from strategy.portfolio import Portfolio
-from streams.aggregate import latency_of_bucket
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
 from streams.errors import Unavailable
 from streams.history import Moment, read_history
 from streams.lag import Lag, lag_of
+from streams.latency import latency_of_bucket
 from streams.ledger import Keys
 from streams.metric_types import MarketMetrics
 from streams.mutes import mute_of

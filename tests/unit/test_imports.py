@@ -32,7 +32,7 @@ PURE = {
     f"streams/{name}.py"
     for name in (
         "contracts", "country_codes", "decode", "dedupe", "batches", "scored_batches", "aggregate", "windows",
-        "metric_types", "metrics", "topics", "surge", "shift", "evidence",
+        "latency", "metric_types", "metrics", "topics", "surge", "shift", "evidence",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
         "redaction", "number_kinds", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record",
         "answer", "rules", "durations", "user_hashes", "recovery/chain", "recovery/fold", "recovery/side_by_side",
