@@ -27,8 +27,8 @@ from streams import (
     cli_rules,
 )
 from streams.cli_progress import progress, shown_events
+from streams.cli_settings import load_settings
 from streams.errors import BadInput, MarketpulseError
-from streams.settings import load_settings
 
 EXIT_CODES = "Exit codes: 0 done, 1 not complete, 2 bad input or settings, 75 start it again, 78 an operator is needed."
 
