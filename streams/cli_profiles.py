@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from strategy.portfolio import Market, Portfolio, load_portfolio
+from streams.batches import CompactedRecord
 from streams.cli_settings import load_settings
 from streams.contracts import MuteRecord, encode
 from streams.country_codes import ALIASES, MARKETS
@@ -23,7 +24,6 @@ from streams.profiles import PLAN_KEY, Profiles, profile_records
 from streams.topics import topic_name
 
 if TYPE_CHECKING:
-    from streams.batches import CompactedRecord
     from streams.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -197,7 +197,7 @@ def _active_mutes(settings: "Settings") -> list[MuteRecord]:
     return mutes.active(time.time_ns() // 1_000_000)
 
 
-def _read(settings: "Settings", topic: str) -> "list[CompactedRecord]":
+def _read(settings: "Settings", topic: str) -> list[CompactedRecord]:
     from streams.compacted import read_all
 
     return asyncio.run(read_all(settings.kafka_servers, topic_name(settings.prefix, topic)))
