@@ -7,7 +7,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from models.calibrate import primary_language
+from models.calibration import primary_language
 from models.classifier import Classifier, ModelInfo, Predictions
 
 Row = NDArray[np.float32]

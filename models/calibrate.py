@@ -1,31 +1,21 @@
-"""Per-language calibration: class biases that give labels their true shares, and a temperature for confidence."""
+"""Finding a calibration: class biases that give labels their true shares, and a temperature for confidence.
 
-from collections.abc import Mapping, Sequence
+Apart from `models/calibration.py`, which applies it: SciPy is for training, and no serving process has to load it.
+"""
 
-import msgspec
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from models.calibration import ANY_LANGUAGE, Calibration, log_probabilities, softmax
 from models.errors import BadArtifact
 
 ROUNDS = 200
 LEAST_ROWS = 100
 LARGEST_BIAS = 1.5
 TEMPERATURES = (0.4, 4.0)
-ANY_LANGUAGE = ""
-
-
-class Calibration(msgspec.Struct, frozen=True):
-    """p = softmax((log p + biases)/temperature): biases decide which label wins, the temperature how sure it is."""
-
-    biases: tuple[float, ...]
-    temperature: float = 1.0
-
-
-def primary_language(tag: str | None) -> str:
-    """The primary language of a BCP 47 tag in lower case; "" for none."""
-    return (tag or ANY_LANGUAGE).partition("-")[0].lower()
 
 
 def fit_calibration(
@@ -58,7 +48,7 @@ def fit_calibration(
 
 def _fit(probabilities: NDArray[np.float32], truth: NDArray[np.int64]) -> Calibration:
     classes = probabilities.shape[1]
-    logs = _logs(probabilities)
+    logs = log_probabilities(probabilities)
     wanted = (np.bincount(truth, minlength=classes) + 1) / (len(truth) + classes)
     bias = np.zeros(classes)
     for step in range(ROUNDS):
@@ -68,36 +58,7 @@ def _fit(probabilities: NDArray[np.float32], truth: NDArray[np.int64]) -> Calibr
     rows = np.arange(len(truth))
 
     def loss(temperature: float) -> float:
-        return -float(np.log(np.maximum(_softmax((logs + bias) / temperature)[rows, truth], 1e-12)).mean())
+        return -float(np.log(np.maximum(softmax((logs + bias) / temperature)[rows, truth], 1e-12)).mean())
 
     best = minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x
     return Calibration(tuple(round(float(one), 4) for one in bias), round(float(best), 4))
-
-
-def apply_calibration(
-    probabilities: NDArray[np.float32], languages: Sequence[str | None], calibration: Mapping[str, Calibration]
-) -> NDArray[np.float32]:
-    """Calibrated probabilities (n, classes), rows summing to 1; unknown languages take the common calibration.
-
-    Args:
-        probabilities: (n, classes) as the model gives them.
-        languages: (n,) BCP 47 tags or None.
-        calibration: by primary language; empty = nothing is changed.
-    """
-    if not calibration or not len(probabilities):
-        return probabilities
-    chosen = [calibration.get(primary_language(tag), calibration[ANY_LANGUAGE]) for tag in languages]
-    biases = np.array([one.biases for one in chosen])
-    temperatures = np.array([[one.temperature] for one in chosen])
-    return _softmax((_logs(probabilities) + biases) / temperatures).astype(np.float32)
-
-
-def _logs(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    logs: NDArray[np.float64] = np.log(np.maximum(probabilities.astype(np.float64), 1e-9))
-    return logs
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-    return result

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from models.calibrate import fit_calibration, primary_language
+from models.calibrate import fit_calibration
+from models.calibration import primary_language
 from models.card import CARD, SMALL, card_of
 from models.evaluate import Evaluation, evaluate, labelled, numbers
 from models.manifest import entry_of, load_manifest, write_manifest

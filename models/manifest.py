@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from models.calibrate import Calibration
+from models.calibration import Calibration
 from models.clean import clean_sha256
 from models.errors import BadArtifact
 from models.evaluate import Evaluation
@@ -26,7 +26,7 @@ class FileEntry(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """`files` by their name within the folder; `max_length` in tokens.
 
-    `calibration`: of the sentiments per language, "" for any other (see `models/calibrate.py`); empty = raw softmax.
+    `calibration`: of the sentiments per language, "" for any other (see `models/calibration.py`); empty = raw softmax.
     `evaluation`: on the development set, with one confusion matrix a language.
     """
 

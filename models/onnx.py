@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from models.batching import plan_batches
 from models.bound import BoundRunner
-from models.calibrate import apply_calibration
+from models.calibration import apply_calibration
 from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
 from models.errors import BadArtifact, BadOutput, DeviceFailed, DeviceMissing

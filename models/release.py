@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from models.calibrate import apply_calibration, fit_calibration
+from models.calibrate import fit_calibration
+from models.calibration import apply_calibration
 from models.characters import spellings
 from models.evaluate import FREQUENT_TOPIC, Evaluation
 from models.export import export

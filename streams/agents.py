@@ -5,11 +5,12 @@ from typing import Protocol
 
 import msgspec
 
-from streams.batches import DecodedBatch, ScoredBatch
+from streams.batches import DecodedBatch
 from streams.contracts import ShiftRecord
 from streams.errors import Unavailable
 from streams.leader import Leader
 from streams.logs import get_logger
+from streams.scored_batches import ScoredBatch
 from streams.worker import Committer, Reallocator, Scorer
 
 log = get_logger("agents")

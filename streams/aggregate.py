@@ -1,6 +1,5 @@
 """A scored batch in, its additive delta for the ledger out: counts, fixed-point sums, distinct users."""
 
-import math
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -8,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.batches import Delta, ScoredBatch
+from streams.batches import Delta
 from streams.contracts import Excerpt
 from streams.decode import Decoded
+from streams.latency import latency_bucket
 from streams.redaction import excerpt
+from streams.scored_batches import ScoredBatch
 from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 
@@ -23,16 +24,6 @@ SHADOW = "shadow:"
 EXCERPTS = 3  # per market and step
 AFTER_NEGATIVES = 1 << 32
 RATING_WEIGHT = 0.5  # k in e = (1-k)e + k(rating-1)/4
-
-
-def latency_bucket(latency_ms: int) -> int:
-    """Number of the histogram bucket, 10 % wide each; `latency_of_bucket` is its middle."""
-    return round(10 * math.log(max(latency_ms, 1)))
-
-
-def latency_of_bucket(bucket: int) -> float:
-    """Latency in ms at the middle of a bucket."""
-    return math.exp(bucket / 10)
 
 
 def ratings_of(events: Sequence[Decoded]) -> NDArray[np.float64]:

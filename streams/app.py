@@ -28,7 +28,8 @@ from streams.pump import Pump, Work
 from streams.rules_file import load_rules
 from streams.settings import Settings, load_settings
 from streams.source import KAFKA, Source
-from streams.topics import check_reading, kafka_answers, topic_name
+from streams.topic_admin import check_reading, kafka_answers
+from streams.topics import topic_name
 from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps, patiently
 
 log = get_logger("app")

@@ -1,10 +1,7 @@
-"""The batch types that travel from the source through the model to the ledger."""
+"""The batch types that travel from the source to the ledger; after the model: `streams/scored_batches.py`."""
 
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from streams.contracts import DeadLetterCode, Excerpt
 from streams.decode import Decoded
@@ -61,21 +58,6 @@ class DecodedBatch:
     last_checksum: int
     first_record_ms: int
     span: Any = None  # of OpenTelemetry, where there are traces
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredBatch:
-    """A decoded batch and what the model said: probabilities (n, 3) and (n, topics), rows as in `batch.events`.
-
-    `shadow` (n,) are label numbers that a candidate model gave the same events; None without one.
-    `unknown` (n,): share of pieces the model's vocabulary does not hold; None where it cannot tell.
-    """
-
-    batch: DecodedBatch
-    sentiment: NDArray[np.float32]
-    topic: NDArray[np.float32]
-    shadow: NDArray[np.int64] | None = None
-    unknown: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ from streams import (
     cli_rules,
 )
 from streams.cli_progress import progress, shown_events
+from streams.cli_settings import load_settings
 from streams.errors import BadInput, MarketpulseError
-from streams.settings import load_settings
 
 EXIT_CODES = "Exit codes: 0 done, 1 not complete, 2 bad input or settings, 75 start it again, 78 an operator is needed."
 
@@ -326,7 +326,7 @@ def topics_create(
     as_json: Json = False,
 ) -> None:
     """Create every topic that is missing. Example: `marketpulse topics create --partitions 16 --replication 3`"""
-    from streams.topics import create_topics
+    from streams.topic_admin import create_topics
 
     settings = load_settings()
     created = asyncio.run(create_topics(settings.kafka_servers, settings.prefix, partitions, replication))

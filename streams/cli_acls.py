@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.acls import ROLES, Role, kafka_commands, kafka_rules, principal, redis_rules, redis_users
+from streams.cli_settings import load_settings
 from streams.errors import BadInput
-from streams.settings import load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Principals = Annotated[

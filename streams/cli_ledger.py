@@ -9,8 +9,8 @@ import msgspec
 import typer
 
 from streams.cli_progress import Phases, progress
+from streams.cli_settings import load_settings
 from streams.errors import BadInput
-from streams.settings import load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

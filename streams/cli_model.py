@@ -2,22 +2,24 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.classifier import Classifier
-from models.compare import Comparison, compare
-from models.evaluate import Evaluation, evaluate, labelled, numbers
-from models.load import Device, load_classifier
-from models.rows import LabelledText
 from streams.cli_progress import progress
+from streams.cli_settings import load_settings
 from streams.errors import BadInput
-from streams.settings import load_settings
 
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+    from models.compare import Comparison
+    from models.evaluate import Evaluation
+    from models.rows import LabelledText
+
+Device = Literal["auto", "cpu", "cuda", "tensorrt"]  # as in models/load.py, which loads NumPy
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Rows = Annotated[Path, typer.Argument(help="JSONL(.gz) with text, lang, label, and if you like topic, source.")]
 OfDevice = Annotated[Device, typer.Option(help="Where the model runs.")]
@@ -45,6 +47,8 @@ def model_evaluate(
 
     Example: `marketpulse model evaluate feedback_test.jsonl.gz --baseline feedback_train.jsonl.gz`
     """
+    from models.evaluate import evaluate
+
     classifier = _load(folder, device)
     with progress("classifying"):
         found = evaluate(classifier, file)
@@ -61,13 +65,17 @@ def model_evaluate(
     _print_evaluation(found, against, classifier.info.sentiments)
 
 
-def _load(folder: Path | None, device: Device) -> Classifier:
+def _load(folder: Path | None, device: Device) -> "Classifier":
+    from models.load import load_classifier
+
     settings = load_settings()
     kind = settings.model if folder is None else "onnx"
     return load_classifier(kind, folder or settings.model_folder, device, settings.threads)
 
 
-def _against_baseline(classifier: Classifier, file: Path, baseline: Path) -> Comparison:
+def _against_baseline(classifier: "Classifier", file: Path, baseline: Path) -> "Comparison":
+    from models.evaluate import labelled
+
     try:
         from models.baseline import baseline_answers
     except ImportError as error:
@@ -78,17 +86,20 @@ def _against_baseline(classifier: Classifier, file: Path, baseline: Path) -> Com
     return _compared(classifier, rows, baseline_answers(labelled(baseline), rows))
 
 
-def _compared(classifier: Classifier, rows: list[LabelledText], second: Any) -> Comparison:
+def _compared(classifier: "Classifier", rows: "list[LabelledText]", second: Any) -> "Comparison":
+    from models.compare import compare
+    from models.evaluate import numbers
+
     truth = numbers([row.label for row in rows], classifier.info.sentiments)
     return compare(truth, _answers(classifier, rows), second, [row.lang for row in rows])
 
 
-def _answers(classifier: Classifier, rows: list[LabelledText]) -> Any:
+def _answers(classifier: "Classifier", rows: "list[LabelledText]") -> Any:
     answered = classifier.classify([row.text for row in rows], [row.lang for row in rows])
     return answered.sentiment.argmax(axis=1)
 
 
-def _print_evaluation(found: Evaluation, against: Comparison | None, sentiments: tuple[str, ...]) -> None:
+def _print_evaluation(found: "Evaluation", against: "Comparison | None", sentiments: tuple[str, ...]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     table = Table("language", "n", "accuracy", "macro-F1", "ECE", "Brier", *(f"true {one}" for one in sentiments))
     if against is not None:
@@ -120,7 +131,7 @@ def _print_evaluation(found: Evaluation, against: Comparison | None, sentiments:
     console.print(f"accuracy {steps}")
 
 
-def _gap(found: Comparison) -> str:
+def _gap(found: "Comparison") -> str:
     return f"{found.mean.difference:+.4f} ({found.mean.low:+.4f} to {found.mean.high:+.4f})"
 
 
@@ -136,6 +147,8 @@ def model_compare(
 
     Example: `marketpulse model compare build/new models/artifacts/marketpulse-small feedback_dev.jsonl.gz`
     """
+    from models.evaluate import labelled
+
     with progress("classifying"):
         rows = labelled(file)
         found = _compared(_load(first, device), rows, _answers(_load(second, device), rows))
@@ -175,6 +188,7 @@ def model_export(
         from models.checkpoint import export_checkpoint
     except ImportError as error:
         raise BadInput("exporting needs PyTorch. Operator action: install the extra `train`.") from error
+    from models.evaluate import labelled
     from models.finish import describe
     from streams.bench import bench_texts
 
@@ -245,6 +259,7 @@ def model_promote(
     detectors warm up for an hour. What stood there is kept: `model rollback`.
     Example: `marketpulse model promote build/new feedback_dev.jsonl.gz`
     """
+    from models.evaluate import labelled
     from models.promote import promote
 
     settings = load_settings()
@@ -299,7 +314,7 @@ def model_train(
     _answer(answer, as_json, f"{out}: mean macro-F1 {found.mean_macro_f1:.4f} on the development set")
 
 
-def explained(classifier: Classifier, text: str, lang: str | None) -> list[dict[str, object]]:
+def explained(classifier: "Classifier", text: str, lang: str | None) -> list[dict[str, object]]:
     """Words of a text with their weights, for `classify --explain`."""
     from models.explain import explain
 

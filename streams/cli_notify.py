@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from streams.settings import load_settings
+from streams.cli_settings import load_settings
 
 SinksPath = Annotated[
     Path | None, typer.Option("--sinks", help="TOML in the form of `deploy/sinks.toml`; default: MARKETPULSE_SINKS.")

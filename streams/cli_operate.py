@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -14,12 +14,13 @@ from rich.table import Table
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.portfolio import load_portfolio
 from streams.cli_progress import progress
-from streams.dead_letters import RejectedRecord, Selection, read_dead_letters, replay
+from streams.cli_settings import load_settings
 from streams.decode import utc
-from streams.doctor import examine
 from streams.errors import BadInput
-from streams.reader import MetricsReader
-from streams.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from streams.dead_letters import RejectedRecord, Selection
+    from streams.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Code = Annotated[str | None, typer.Option(help="Only this error code, `bad_time` say.")]
@@ -45,6 +46,8 @@ def doctor(as_json: Json = False) -> None:
 
     Example: `marketpulse doctor`
     """
+    from streams.doctor import examine
+
     findings = asyncio.run(examine(load_settings()))
     if as_json:
         _print_json(findings)
@@ -58,6 +61,8 @@ def doctor(as_json: Json = False) -> None:
 @config_app.command("show")
 def config_show(as_json: Json = False) -> None:
     """Every setting with its value (secrets hidden) and where it comes from. Example: `marketpulse config show`"""
+    from streams.settings import Settings
+
     settings = load_settings()
     rows = {
         name: {"value": str(getattr(settings, name)), "origin": _origin(settings, name)}
@@ -72,7 +77,7 @@ def config_show(as_json: Json = False) -> None:
     Console().print(table)
 
 
-def _origin(settings: Settings, name: str) -> str:
+def _origin(settings: "Settings", name: str) -> str:
     return "environment or .env" if name in settings.model_fields_set else "default"
 
 
@@ -82,6 +87,8 @@ def alerts(
     as_json: Json = False,
 ) -> None:
     """Alerts and their newest state. Example: `marketpulse alerts --follow --json`"""
+    from streams.reader import MetricsReader
+
     settings = load_settings()
     said: set[tuple[str, int]] = set()
     with MetricsReader(settings.redis, settings.prefix) as reader:
@@ -132,7 +139,7 @@ def dead_letters_ls(
 @dead_letters_app.command("show")
 def dead_letters_show(offset: Annotated[int, typer.Argument(help="As `ls` names it.")]) -> None:
     """One dead letter whole, its bytes escaped. Example: `marketpulse dead-letters show 12`"""
-    found = _collect(Selection(offset=offset))
+    found = _collect(_selection(None, None, None, offset))
     if not found:
         raise BadInput(f"there is no dead letter at offset {offset}. Operator action: `marketpulse dead-letters ls`.")
     _print_json(_public(found[0]) | {"value": repr(found[0].value), "key": repr(found[0].key)})
@@ -151,6 +158,8 @@ def dead_letters_replay(
 
     Example: `marketpulse dead-letters replay --code unknown_market --dry-run`
     """
+    from streams.dead_letters import replay
+
     settings = load_settings()
     selection = _selection(code, market, hours, offset)
     if dry_run:
@@ -166,15 +175,19 @@ def dead_letters_replay(
         sys.stdout.write(f"{count} dead letters {'would be sent' if dry_run else 'sent'} again\n")
 
 
-def _selection(code: str | None, market: str | None, hours: float | None, offset: int | None) -> Selection:
+def _selection(code: str | None, market: str | None, hours: float | None, offset: int | None) -> "Selection":
+    from streams.dead_letters import Selection
+
     since = None if hours is None else time.time_ns() // 1_000_000 - int(hours * 3_600_000)
     return Selection(code, market, since, offset)
 
 
-def _collect(selection: Selection) -> list[RejectedRecord]:
+def _collect(selection: "Selection") -> "list[RejectedRecord]":
+    from streams.dead_letters import read_dead_letters
+
     settings = load_settings()
 
-    async def read() -> list[RejectedRecord]:
+    async def read() -> "list[RejectedRecord]":
         found = []
         async for one in read_dead_letters(settings.kafka_servers, settings.prefix, selection):
             found.append(one)
@@ -185,7 +198,7 @@ def _collect(selection: Selection) -> list[RejectedRecord]:
         return asyncio.run(read())
 
 
-def _public(one: RejectedRecord) -> dict[str, Any]:
+def _public(one: "RejectedRecord") -> dict[str, Any]:
     return {
         "offset": one.offset, "code": one.code, "message": one.message, "market": one.market,
         "source": {"partition": one.source_partition, "offset": one.source_offset}, "at": utc(one.record_ms),
@@ -223,6 +236,8 @@ def markets_rank(
 
     Example: `marketpulse markets rank`
     """
+    from streams.reader import MetricsReader
+
     settings = load_settings()
     portfolio = load_portfolio(profiles or settings.portfolio)
     with MetricsReader(settings.redis, settings.prefix) as reader:

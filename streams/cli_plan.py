@@ -3,22 +3,23 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from strategy.learning import outcomes_of, propose
-from strategy.plans import Allocation
 from strategy.portfolio import load_portfolio
-from strategy.scenarios import Metrics, Overrides, PlanAnswer, Point, Question, curve, load_overrides
-from streams.compacted import read_all
+from streams.cli_settings import load_settings
 from streams.contracts import AllocationRecord
 from streams.errors import BadInput
-from streams.settings import Settings, load_settings
 from streams.topics import topic_name
+
+if TYPE_CHECKING:
+    from strategy.plans import Allocation
+    from strategy.scenarios import Point, Question
+    from streams.settings import Settings
 
 POINTS = 21
 
@@ -57,6 +58,8 @@ def plan(
     Example: `marketpulse plan --metrics m.json --budget 1500`, `marketpulse plan --metrics m.json --scenario s.toml
     --previous a.json`, `marketpulse plan --metrics m.json --budget 1000..3000 --picture curve.html`
     """
+    from strategy.scenarios import Overrides, PlanAnswer, Question, curve, load_overrides
+
     settings = load_settings()
     question = _question(settings, metrics, profiles, previous)
     name, values = _range(budget, vary)
@@ -98,6 +101,7 @@ def allocation(
     Example: `marketpulse allocation`, `marketpulse allocation --json > now.json; marketpulse plan --budget 1500
     --previous now.json`
     """
+    from strategy.plans import Allocation
     from streams.reader import MetricsReader
 
     settings = load_settings()
@@ -132,6 +136,9 @@ def learn(
 
     Example: `marketpulse learn`, then change d in your market table and `marketpulse profiles apply`
     """
+    from strategy.learning import outcomes_of, propose
+    from strategy.plans import Allocation
+
     settings = load_settings()
     portfolio = load_portfolio(profiles or settings.portfolio)
     answers = [(one.stream_time, msgspec.convert(one.allocation, Allocation)) for one in _kept(settings, allocations)]
@@ -149,9 +156,11 @@ def learn(
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
-def _kept(settings: Settings, file: Path | None) -> list[AllocationRecord]:
+def _kept(settings: "Settings", file: Path | None) -> list[AllocationRecord]:
     """Every answer that is kept, in order. Raises BadInput."""
     if file is None:
+        from streams.compacted import read_all
+
         topic = topic_name(settings.prefix, "market.allocations")
         lines = [one.value for one in asyncio.run(read_all(settings.kafka_servers, topic)) if one.value is not None]
     else:
@@ -162,9 +171,8 @@ def _kept(settings: Settings, file: Path | None) -> list[AllocationRecord]:
         raise BadInput(f"{file or 'market.allocations'}: {error}. Operator action: give allocation records.") from error
 
 
-def _question(settings: Settings, metrics: Path | None, profiles: Path | None, previous: Path | None) -> Question:
-    from streams.plan_question import metrics_of
-    from streams.reader import MetricsReader
+def _question(settings: "Settings", metrics: Path | None, profiles: Path | None, previous: Path | None) -> "Question":
+    from strategy.scenarios import Metrics, Question
 
     portfolio = load_portfolio(profiles or settings.portfolio)
     before = None if previous is None else _previous(previous).markets
@@ -175,14 +183,19 @@ def _question(settings: Settings, metrics: Path | None, profiles: Path | None, p
             raise BadInput(
                 f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
             ) from error
+    from streams.plan_question import metrics_of
+    from streams.reader import MetricsReader
+
     with MetricsReader(settings.redis, settings.prefix) as reader:
         portfolio = portfolio if profiles is not None else reader.portfolio() or portfolio
         metrics_now = metrics_of(reader.snapshot().metrics)
     return Question(portfolio, metrics_now, before)
 
 
-def _previous(file: Path) -> Allocation:
+def _previous(file: Path) -> "Allocation":
     """An allocation as `plan --json` prints it, or a record of `market.allocations`."""
+    from strategy.plans import Allocation
+
     try:
         content = msgspec.json.decode(file.read_bytes())
         return msgspec.convert(content.get("allocation", content), Allocation)
@@ -217,7 +230,7 @@ def _number(text: str, what: str) -> float:
     return value
 
 
-def _one(allocation: Allocation, unit: str) -> Table:
+def _one(allocation: "Allocation", unit: str) -> Table:
     table = Table("market", "spend", "promotion", "quality", "p", "q", "marginal return", title=allocation.why)
     for code, one in allocation.markets.items():
         table.add_row(
@@ -234,7 +247,7 @@ def _one(allocation: Allocation, unit: str) -> Table:
     return table
 
 
-def _side_by_side(scenarios: dict[str, Allocation], unit: str) -> Table:
+def _side_by_side(scenarios: "dict[str, Allocation]", unit: str) -> Table:
     table = Table("spend", *scenarios, title=f"Scenarios ({unit})")
     for code in sorted({code for one in scenarios.values() for code in one.markets}):
         spends = (one.markets.get(code) for one in scenarios.values())
@@ -247,7 +260,7 @@ def _side_by_side(scenarios: dict[str, Allocation], unit: str) -> Table:
     return table
 
 
-def _curve_table(name: str, points: list[Point]) -> Table:
+def _curve_table(name: str, points: "list[Point]") -> Table:
     table = Table(name, "gain", "marginal value of budget", "most spend", "status", title=f"The plan along {name}")
     for point in points:
         most = sorted(point.spend.items(), key=lambda pair: -pair[1])[:3]

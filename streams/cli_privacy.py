@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli_progress import Phases
+from streams.cli_settings import load_settings
 from streams.country_codes import ALIASES, MARKETS
 from streams.decode import utc
 from streams.errors import BadInput
-from streams.settings import load_settings
 
 privacy_app = typer.Typer(no_args_is_help=True, help="What is stored of one user.")
 

@@ -5,7 +5,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -13,15 +13,18 @@ from rich.console import Console
 from rich.table import Table
 
 from strategy.portfolio import Market, Portfolio, load_portfolio
-from streams.compacted import read_all, write_all
+from streams.batches import CompactedRecord
+from streams.cli_settings import load_settings
 from streams.contracts import MuteRecord, encode
 from streams.country_codes import ALIASES, MARKETS
 from streams.decode import utc
 from streams.errors import BadInput
 from streams.mutes import Mutes, new_mute
 from streams.profiles import PLAN_KEY, Profiles, profile_records
-from streams.settings import Settings, load_settings
 from streams.topics import topic_name
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ProfileFile = Annotated[Path, typer.Argument(help="TOML in the form of `strategy/markets.toml`.")]
@@ -80,7 +83,7 @@ def profiles_apply(
     records: list[tuple[str, bytes | None]] = [
         (key, value) for key, value in profile_records(portfolio) if key in wanted
     ]
-    asyncio.run(write_all(settings.kafka_servers, topic_name(settings.prefix, "market.profiles"), records))
+    _write(settings, "market.profiles", records)
     _say({"published": [key for key, _ in records]}, as_json, f"published: {', '.join(key for key, _ in records)}")
 
 
@@ -95,9 +98,7 @@ def profiles_rm(
     known = {ALIASES.get(name.upper(), name.upper()) if name != PLAN_KEY else name for name in names}
     if unknown := known - MARKETS - {PLAN_KEY}:
         raise BadInput(f"{', '.join(sorted(unknown))}: neither {PLAN_KEY} nor a market code. Operator action: mend it.")
-    settings = load_settings()
-    topic = topic_name(settings.prefix, "market.profiles")
-    asyncio.run(write_all(settings.kafka_servers, topic, [(name, None) for name in sorted(known)]))
+    _write(load_settings(), "market.profiles", [(name, None) for name in sorted(known)])
     _say({"removed": sorted(known)}, as_json, f"removed: {', '.join(sorted(known))}")
 
 
@@ -144,9 +145,9 @@ def _limits(market: Market) -> str:
     return ", ".join(words)
 
 
-def _read_profiles(settings: Settings) -> Profiles:
+def _read_profiles(settings: "Settings") -> Profiles:
     profiles = Profiles(load_portfolio(settings.portfolio))
-    for record in asyncio.run(read_all(settings.kafka_servers, topic_name(settings.prefix, "market.profiles"))):
+    for record in _read(settings, "market.profiles"):
         profiles.take(record)
     return profiles
 
@@ -163,10 +164,7 @@ def mute_add(
     """Silence alerts for some hours. Example: `marketpulse mute add --market BR --kind surge --hours 2`"""
     now_ms = time.time_ns() // 1_000_000
     mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment)
-    settings = load_settings()
-    asyncio.run(
-        write_all(settings.kafka_servers, topic_name(settings.prefix, "market.mutes"), [(mute.id, encode(mute))])
-    )
+    _write(load_settings(), "market.mutes", [(mute.id, encode(mute))])
     _say(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")
 
 
@@ -188,15 +186,27 @@ def mute_rm(mute: Annotated[str, typer.Argument(help="Id, as `ls` names it.")], 
     settings = load_settings()
     if mute not in {one.id for one in _active_mutes(settings)}:
         raise BadInput(f"no silence {mute} is in force. Operator action: `marketpulse mute ls`.")
-    asyncio.run(write_all(settings.kafka_servers, topic_name(settings.prefix, "market.mutes"), [(mute, None)]))
+    _write(settings, "market.mutes", [(mute, None)])
     _say({"removed": mute}, as_json, f"silence {mute} ended")
 
 
-def _active_mutes(settings: Settings) -> list[MuteRecord]:
+def _active_mutes(settings: "Settings") -> list[MuteRecord]:
     mutes = Mutes()
-    for record in asyncio.run(read_all(settings.kafka_servers, topic_name(settings.prefix, "market.mutes"))):
+    for record in _read(settings, "market.mutes"):
         mutes.take(record)
     return mutes.active(time.time_ns() // 1_000_000)
+
+
+def _read(settings: "Settings", topic: str) -> list[CompactedRecord]:
+    from streams.compacted import read_all
+
+    return asyncio.run(read_all(settings.kafka_servers, topic_name(settings.prefix, topic)))
+
+
+def _write(settings: "Settings", topic: str, records: list[tuple[str, bytes | None]]) -> None:
+    from streams.compacted import write_all
+
+    asyncio.run(write_all(settings.kafka_servers, topic_name(settings.prefix, topic), records))
 
 
 def _say(content: dict[str, Any], as_json: bool, plain: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -12,14 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli_progress import progress
+from streams.cli_settings import load_settings
 from streams.decode import utc
 from streams.errors import BadInput
 from streams.recovery.side_by_side import Answered, Episode
-from streams.recovery.what_if import WhatIf
-from streams.recovery.what_if import what_if as replay_with_rules
 from streams.rules import Rules
 from streams.rules_file import changes, load_rules
-from streams.settings import load_settings
+
+if TYPE_CHECKING:
+    from streams.recovery.what_if import WhatIf
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -89,6 +90,8 @@ def what_if(
 
     Reads only; nothing is put in force. Example: `marketpulse what-if --rules my_rules.toml --from 2026-11-20T00:00Z`
     """
+    from streams.recovery.what_if import what_if as replay_with_rules
+
     given, first, last = load_rules(rules), _time("--from", begin), _time("--to", end)
     with progress("replaying") as update:
         found = asyncio.run(replay_with_rules(load_settings(), given, first, last, update))
@@ -127,7 +130,7 @@ def _value(value: float | str | None) -> str:
     return "as for all markets" if value is None else str(value)
 
 
-def _alerts(found: WhatIf) -> Table:
+def _alerts(found: "WhatIf") -> Table:
     table = Table("alert", "topic", "in fact", "with the rules", "only", title="Alerts that fired, with their end")
     for row in found.alerts:
         only = "" if row.in_fact and row.with_rules else "in fact" if row.in_fact else "with the rules"
@@ -143,7 +146,7 @@ def _span(one: Episode | None) -> str:
     return f"{utc(one.fired_at)[5:16]} to {'...' if one.ended_at is None else utc(one.ended_at)[5:16]}"
 
 
-def _allocations(found: WhatIf) -> Table:
+def _allocations(found: "WhatIf") -> Table:
     table = Table("time", "cause", "in fact", "with the rules", title="Answers of the allocator, with the money moved")
     for row in found.allocations:
         cause = " ".join(filter(None, (row.cause, row.market)))

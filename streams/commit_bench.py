@@ -12,12 +12,13 @@ import msgspec
 from models.labels import SENTIMENTS, TOPICS
 from models.stub import StubClassifier
 from streams.aggregate import aggregate
-from streams.batches import DecodedBatch, Delta, Position, ScoredBatch
+from streams.batches import DecodedBatch, Delta, Position
 from streams.country_codes import MARKETS
 from streams.decode import Decoded
 from streams.embedded import EmbeddedRedis
 from streams.ledger import Ledger
 from streams.ledger_types import Claim, CutStep, Lease
+from streams.scored_batches import ScoredBatch
 from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 

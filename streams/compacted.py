@@ -8,7 +8,7 @@ from streams.batches import CompactedRecord
 from streams.errors import MarketpulseError
 from streams.kafka_connection import Servers, client_options
 from streams.kafka_errors import kafka_errors
-from streams.topics import close_consumer, topic_offsets
+from streams.topic_admin import close_consumer, topic_offsets
 
 
 class CompactedTopic:

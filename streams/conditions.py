@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from streams.metrics import WindowMetrics
+from streams.metric_types import WindowMetrics
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

@@ -9,7 +9,8 @@ from aiokafka.errors import KafkaError
 from streams.feed_files import parse_object
 from streams.kafka_connection import Servers, client_options
 from streams.kafka_errors import error_of
-from streams.topics import topic_name, topic_offsets
+from streams.topic_admin import topic_offsets
+from streams.topics import topic_name
 
 _HEADER = "__streams.errors."
 

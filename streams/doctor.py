@@ -17,7 +17,8 @@ from streams.reader import MetricsReader
 from streams.rules import Rules
 from streams.rules_file import changes, load_rules
 from streams.settings import Settings
-from streams.topics import TOPICS, topic_name, topic_offsets
+from streams.topic_admin import topic_offsets
+from streams.topics import TOPICS, topic_name
 
 KEY_BEFORE_LIVES = timedelta(days=8)
 """How long the key before a change is needed at least: events are taken up to 7 days late."""

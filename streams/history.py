@@ -8,7 +8,8 @@ import numpy as np
 
 from models.classifier import ModelInfo
 from streams.ledger import Keys
-from streams.metrics import PRIOR_EVENTS, Estimate, user_experience
+from streams.metric_types import Estimate
+from streams.metrics import PRIOR_EVENTS, user_experience
 from streams.redis_connection import translated_errors
 from streams.windows import CellLayout, Sums
 

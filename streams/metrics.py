@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
 from streams.correction import Array, corrected_score
+from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.user_hashes import Mixed, keys_in
 from streams.windows import WINDOWS, CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
 
@@ -18,46 +18,6 @@ HLL_ERROR = 0.0081  # standard error of a 16,384-register HyperLogLog
 BASELINE_HOURS = 168
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
-
-
-class Estimate(msgspec.Struct, frozen=True):
-    """A value with its 95 % interval; it covers sampling only."""
-
-    value: float
-    low: float
-    high: float
-    se: float
-
-
-class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One market over one window. `users` and `user_share` are None while no event names a user.
-
-    `users`, `r` and `trend` are None too where the window spans a change of the key of user hashes.
-
-    `u_corrected` has the classifier's bias taken out (None where its confusion is not known); decisions use u.
-    `confidence` is the mean of the largest probability.
-    """
-
-    n: int
-    labels: dict[str, int]
-    u: Estimate
-    u_corrected: Estimate | None = None
-    confidence: float | None = None
-    users: int | None = None
-    user_share: float | None = None
-    r: Estimate | None = None
-    trend: float | None = None
-    s: float | None = None
-
-
-class MarketMetrics(msgspec.Struct, frozen=True):
-    """All windows of one market at one step, t and F, 24 h by topic: (n, negative, u), and by language: share of n."""
-
-    windows: dict[str, WindowMetrics]
-    t: float | None
-    objective: float | None
-    topics: dict[str, tuple[int, int, float]]
-    languages: dict[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)

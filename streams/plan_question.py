@@ -8,7 +8,7 @@ from strategy.plans import Allocation
 from strategy.portfolio import Portfolio
 from strategy.scenarios import Metrics, Overrides, Question
 from strategy.uncertainty import Stance
-from streams.metrics import MarketMetrics
+from streams.metric_types import MarketMetrics
 from streams.reader import Snapshot
 
 

@@ -19,7 +19,8 @@ from streams.recovery.rebuild import Rebuild
 from streams.redaction import excerpt
 from streams.rollup import MarketState
 from streams.settings import Settings
-from streams.topics import delete_before, lives_of, topic_name
+from streams.topic_admin import delete_before, lives_of
+from streams.topics import topic_name
 
 DAY_MS = 86_400_000
 USERS_LIVE_MS = 17 * DAY_MS

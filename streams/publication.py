@@ -9,7 +9,8 @@ from strategy.portfolio import Portfolio
 from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord, encode
 from streams.ledger import Keys, Ledger
 from streams.ledger_types import Command, CutStep
-from streams.metrics import ActiveUsers, MarketMetrics, WindowMetrics, keys_of_windows
+from streams.metric_types import MarketMetrics, WindowMetrics
+from streams.metrics import ActiveUsers, keys_of_windows
 from streams.rollup import EXCERPTS_LIVE_MS, CommonState, MarketState, RollUp, StepOutcome
 from streams.step_record import outcome_digest
 from streams.tables import TableKeys

@@ -20,13 +20,13 @@ from typing import Any, Literal
 import msgspec
 
 from strategy.portfolio import Portfolio
-from streams.aggregate import latency_of_bucket
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
 from streams.errors import Unavailable
 from streams.history import Moment, read_history
 from streams.lag import Lag, lag_of
+from streams.latency import latency_of_bucket
 from streams.ledger import Keys
-from streams.metrics import MarketMetrics
+from streams.metric_types import MarketMetrics
 from streams.mutes import mute_of
 from streams.redis_connection import connect, translated_errors
 from streams.tables import RedisTable, TableKeys

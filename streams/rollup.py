@@ -15,7 +15,8 @@ from streams.correction import Array
 from streams.drift import Drift, drift_step
 from streams.evidence import newest_states, with_evidence
 from streams.ledger_types import CutStep
-from streams.metrics import ActiveUsers, Estimate, MarketMetrics, compute_metrics
+from streams.metric_types import Estimate, MarketMetrics
+from streams.metrics import ActiveUsers, compute_metrics
 from streams.rules import Rules
 from streams.shift import ShiftState, Standing, shift_step
 from streams.step_record import StepContext, fingerprint, step_record

@@ -19,7 +19,8 @@ from streams.reader import MetricsReader, Status
 from streams.report import RunReport, make_report
 from streams.settings import Settings
 from streams.supervisor import Report, Supervisor
-from streams.topics import create_topics, topic_name, topic_offsets
+from streams.topic_admin import create_topics, topic_offsets
+from streams.topics import topic_name
 
 _SECURED = {
     f"{server}_{name}" for server in ("kafka", "redis") for name in ("username", "password", "ca", "certificate", "key")

@@ -1,26 +1,17 @@
 """What is read at a scrape instead of being counted before: a worker's progress, its last step, the page."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from models.cache import CachedClassifier
 from models.classifier import Classifier
 from streams import telemetry
 from streams.progress import Progress
-from streams.telemetry import ALERT_KINDS, MOST_MARKETS, Declared, Telemetry
-
-
-def family(one: Declared, values: Mapping[tuple[str], float] | float | bool) -> Metric:
-    """One metric with its samples: a value, or values by their labels."""
-    kind = CounterMetricFamily if one.kind == "counter" else GaugeMetricFamily
-    made = kind(one.name, one.meaning, labels=one.labels)
-    samples = values.items() if isinstance(values, Mapping) else [((), values)]
-    for labels, value in samples:
-        made.add_metric(labels, float(value))
-    return made
+from streams.telemetry import ALERT_KINDS, MOST_MARKETS, family
+from streams.worker_telemetry import Telemetry
 
 
 class WorkerCollector(Collector):

@@ -31,7 +31,7 @@ from streams.ledger_types import Claim
 from streams.logs import get_logger
 from streams.progress import Progress
 from streams.settings import Settings
-from streams.telemetry import Telemetry
+from streams.worker_telemetry import Telemetry
 
 log = get_logger("source")
 

@@ -1,8 +1,7 @@
-"""Every metric that a process offers to Prometheus, and the hands that count; docs/metrics.md is made from here."""
+"""Every metric that a process offers to Prometheus, as it is declared; docs/metrics.md is made from here."""
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from prometheus_client import (
@@ -14,13 +13,8 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-
-from streams.batches import DecodedBatch
-from streams.contracts import AlertRecord, DeadLetterCode
-from streams.metrics import MarketMetrics
-from streams.rollup import StepOutcome
-from streams.tracing import Traces
 
 Stage = Literal[
     "decode",
@@ -41,9 +35,6 @@ Stage = Literal[
 Kind = Literal["counter", "gauge", "histogram", "info"]
 Process = Literal["worker", "lease holder", "page", "intake", "notifier"]
 
-ANSWERS = ("ok", "already", "fenced", "rewound", "ahead", "full", "not_held")
-STATUSES = ("optimal", "near_optimal", "within_dead_band", "infeasible", "failed")
-RESULTS = ("event", "duplicate", "dead_letter")
 ALERT_KINDS = ("surge", "drop", "recovery", "no_data", "bad_input", "model", "allocation")
 MOST_MARKETS = 300
 """Markets with series of their own, in the order of their codes; ISO 3166-1 has 249."""
@@ -177,19 +168,6 @@ NOTIFY_FAILING = Declared("marketpulse_notify_failing_seconds", "gauge", "second
 DECLARED = tuple(one for one in list(globals().values()) if isinstance(one, Declared))
 
 
-@dataclass
-class Held:
-    """What only the lease holder knows, at its last step; `until_ms` (epoch) = when the lease runs out."""
-
-    until_ms: int = 0
-    step: int = 0
-    published_ms: int | None = None
-    stream_ms: int | None = None
-    outbox: int = 0
-    metrics: dict[str, MarketMetrics] = field(default_factory=dict)
-    firing: dict[str, str] = field(default_factory=dict)  # alert id -> kind
-
-
 def new_registry() -> CollectorRegistry:
     """A registry with what the client library says of the process."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
@@ -212,113 +190,14 @@ def new_counter(registry: CollectorRegistry, one: Declared, values: Iterable[str
     return made
 
 
-class Telemetry:
-    """The instruments of one process. All is counted by batch, step or answer, never by event.
-
-    What can be read at a scrape is read then: see `streams.scrape`.
-    """
-
-    def __init__(self, traces: Traces | None = None) -> None:
-        self.registry = new_registry()
-        self.held = Held()
-        self.traces = traces or Traces()
-        stages = self._histogram(STAGE)
-        self._stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
-        self._batch = self._histogram(BATCH)
-        self._age = self._histogram(AGE)
-        self._counted = self._counter(COUNTED, RESULTS)
-        self._letters = self._counter(LETTERS, get_args(DeadLetterCode))
-        self._commits = self._counter(COMMITS, ANSWERS)
-        self._allocations = self._counter(ALLOCATIONS, STATUSES)
-        self._steps = self._counter(STEPS)
-        self._loads = self._counter(LOADS)
-        self._relayed = self._counter(RELAYED)
-        self._changes = self._counter(CHANGES)
-        self._shifts = self._counter(SHIFTS, ("initial", "shift", "profile"))
-
-    def _histogram(self, one: Declared) -> Histogram:
-        return new_histogram(self.registry, one)
-
-    def _counter(self, one: Declared, values: Iterable[str] = ()) -> Counter:
-        return new_counter(self.registry, one, values)
-
-    # --- the source's side --------------------------------------------------------------------------------------
-
-    def stage(self, name: Stage) -> AbstractContextManager[object]:
-        """Times what is done inside, also where it fails; a span where there are traces."""
-        if not self.traces.on:
-            return self._stages[name].time()
-        both = ExitStack()
-        both.enter_context(self.traces.stage(name))
-        both.enter_context(self._stages[name].time())
-        return both
-
-    def read(self, records: int) -> None:
-        """A partition batch was read."""
-        self._batch.observe(records)
-
-    def answered(self, answer: str) -> None:
-        """The ledger's answer to one batch."""
-        self._commits.labels(answer.lower()).inc()
-
-    def counted(self, batch: DecodedBatch, now_ms: int) -> None:
-        """The ledger has counted a batch."""
-        self._counted.labels("event").inc(len(batch.events))
-        self._counted.labels("duplicate").inc(batch.duplicates)
-        self._counted.labels("dead_letter").inc(len(batch.dead_letters))
-        for letter in batch.dead_letters:
-            self._letters.labels(letter.code).inc()
-        self._age.observe(max(0, now_ms - batch.first_record_ms) / 1_000)
-
-    def refused_profiles(self, count: int) -> None:
-        """So many profiles went to the dead letters."""
-        self._letters.labels("bad_profile").inc(count)
-
-    def allocated(self, status: str) -> None:
-        """An answer of the allocator was stored."""
-        self._allocations.labels(status).inc()
-
-    # --- the lease holder's side --------------------------------------------------------------------------------
-
-    def lease(self, until_ms: int) -> None:
-        """The lease is held until then; 0 = another worker has it."""
-        if until_ms == 0:
-            self.held = Held()
-        self.held.until_ms = until_ms
-
-    def loaded(self, alerts: Iterable[AlertRecord]) -> None:
-        """The roll-up was loaded: the alerts as the last published step left them."""
-        self.held = Held(until_ms=self.held.until_ms)
-        self._loads.inc()
-        self.alerts_are(alerts)
-
-    def published(self, outcome: StepOutcome, at_ms: int, seconds: float) -> None:
-        """A step was published, at a time of Redis's clock in epoch ms; how long it took since it was cut."""
-        held = self.held
-        held.step, held.published_ms, held.stream_ms = outcome.step, at_ms, outcome.stream_time_ms
-        held.metrics = outcome.metrics
-        self._steps.inc()
-        self._stages["step"].observe(seconds)
-        self.alerts_are(outcome.alerts)
-        for alert in outcome.alerts:
-            self._changes.labels(alert.kind, alert.state).inc()
-        for shift in outcome.shifts:
-            self._shifts.labels(shift.cause).inc()
-
-    def alerts_are(self, alerts: Iterable[AlertRecord]) -> None:
-        """Newest states of some alerts: what fires is kept in mind."""
-        for alert in alerts:
-            self.held.firing.pop(alert.id, None)
-            if alert.state == "firing":
-                self.held.firing[alert.id] = alert.kind
-
-    def outbox(self, records: int) -> None:
-        """So many records wait in the outbox."""
-        self.held.outbox = records
-
-    def relayed(self, records: int) -> None:
-        """Kafka has acknowledged so many records of the outbox."""
-        self._relayed.inc(records)
+def family(one: Declared, values: Mapping[tuple[str], float] | float | bool) -> Metric:
+    """One metric with its samples: a value, or values by their labels."""
+    kind = CounterMetricFamily if one.kind == "counter" else GaugeMetricFamily
+    made = kind(one.name, one.meaning, labels=one.labels)
+    samples = values.items() if isinstance(values, Mapping) else [((), values)]
+    for labels, value in samples:
+        made.add_metric(labels, float(value))
+    return made
 
 
 def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:

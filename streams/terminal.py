@@ -7,7 +7,7 @@ from rich.text import Text
 
 from streams.contracts import AlertRecord, AllocationRecord
 from streams.decode import utc
-from streams.metrics import Estimate, MarketMetrics
+from streams.metric_types import Estimate, MarketMetrics
 from streams.reader import Snapshot, latency_quantile
 from streams.words import evidence_words
 

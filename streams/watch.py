@@ -16,7 +16,7 @@ from streams.conditions import (
 )
 from streams.contracts import AlertRecord, RefusedAnswer
 from streams.drift import Drift, drifting, settled
-from streams.metrics import MarketMetrics
+from streams.metric_types import MarketMetrics
 from streams.rules import Rules
 
 EVERYWHERE = "*"

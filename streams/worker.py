@@ -18,7 +18,7 @@ from models.errors import BadOutput
 from strategy.portfolio import Portfolio
 from streams.aggregate import aggregate
 from streams.answer import answer_of
-from streams.batches import DeadLetter, DecodedBatch, Delta, ScoredBatch
+from streams.batches import DeadLetter, DecodedBatch, Delta
 from streams.classified import classified_records
 from streams.contracts import AllocationRecord, ShiftRecord
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
@@ -32,15 +32,16 @@ from streams.progress import Progress
 from streams.publication import allocation_writes
 from streams.rewind import FindUndone, find_undone
 from streams.rules import Rules
+from streams.scored_batches import ScoredBatch
 from streams.scrape import WorkerCollector
 from streams.settings import Settings
 from streams.source import Source, dead_letter
 from streams.tables import TableKeys
-from streams.telemetry import Telemetry
 from streams.topics import topic_name
 from streams.tracing import exported_traces
 from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
+from streams.worker_telemetry import Telemetry
 
 log = get_logger("worker")
 Result = TypeVar("Result")

@@ -21,7 +21,8 @@ from streams.dashboard.security import Attempts, Guard, Sessions
 from streams.reader import AsyncMetricsReader
 from streams.scrape import PageCollector
 from streams.settings import Settings
-from streams.telemetry import Telemetry, exposition
+from streams.telemetry import exposition
+from streams.worker_telemetry import Telemetry
 
 
 def create_page(settings: Settings, reader: AsyncMetricsReader | None = None, write: Write = write_all) -> Starlette:

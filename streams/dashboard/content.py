@@ -3,7 +3,7 @@
 from typing import Any
 
 from streams.contracts import AlertRecord
-from streams.metrics import Estimate, MarketMetrics
+from streams.metric_types import Estimate, MarketMetrics
 from streams.reader import Snapshot, latency_quantile
 
 RECENT_MS = 24 * 3_600_000

@@ -12,7 +12,7 @@ from streams.dashboard.parts import Rendered, ViewKey
 from streams.errors import MarketpulseError
 from streams.history import Moment
 from streams.logs import get_logger
-from streams.metrics import Estimate
+from streams.metric_types import Estimate
 from streams.reader import AsyncMetricsReader, Change, Snapshot
 
 log = get_logger("dashboard")

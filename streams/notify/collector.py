@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from streams import telemetry
 from streams.notify.courier import SinkStatus
-from streams.scrape import family
+from streams.telemetry import family
 
 
 class NotifyCollector(Collector):

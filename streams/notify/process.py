@@ -30,7 +30,8 @@ from streams.notify.sinks_file import SinksFile, SinkSpec, load_sinks
 from streams.notify.webhook import WebhookSink
 from streams.progress import LOOP, Progress
 from streams.settings import Settings
-from streams.topics import kafka_answers, topic_name
+from streams.topic_admin import kafka_answers
+from streams.topics import topic_name
 
 log = get_logger("notify")
 LEAST_STALL_S = 120.0

@@ -17,7 +17,8 @@ from streams.recovery.fold import Fold
 from streams.recovery.source_starts import PartitionStart
 from streams.recovery.succession import Beginning, Succession, alert_entry, resolved
 from streams.settings import Settings
-from streams.topics import topic_name, topic_offsets
+from streams.topic_admin import topic_offsets
+from streams.topics import topic_name
 
 HOLDER = "ledger reset"
 WHY = "the ledger was reset"

@@ -14,7 +14,7 @@ import yaml
 
 from streams.embedded_programs import java_executable, kafka_classpath
 from streams.errors import Unavailable
-from streams.topics import create_topics, kafka_answers
+from streams.topic_admin import create_topics, kafka_answers
 from tests.deploy.chart import HELM, ROOT, VALUES, containers, rendered, variables
 
 needs_helm = pytest.mark.skipif(HELM is None, reason="needs helm: `make helm` builds it where there is Go")

@@ -21,7 +21,8 @@ from streams.feed_files import Record
 from streams.publish import publish
 from streams.run import set_up, worker_environment
 from streams.settings import load_settings
-from streams.topics import topic_name, topic_offsets
+from streams.topic_admin import topic_offsets
+from streams.topics import topic_name
 from tests.faults.crew import Crew, Worker, until
 from tests.faults.feed import Feed, simulated
 from tests.faults.guard import Guard

@@ -14,7 +14,7 @@ import pytest
 from streams.errors import EXIT_OPERATOR, EXIT_RESTART
 from streams.ledger import Ledger
 from streams.simulate import Incident
-from streams.topics import create_topics
+from streams.topic_admin import create_topics
 from tests.faults.feed import simulated
 from tests.faults.job import Job
 from tests.faults.oracle import records

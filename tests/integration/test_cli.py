@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from streams.cli import app
 from streams.embedded import EmbeddedStack
 from streams.surge import SurgeRule
-from streams.topics import topic_offsets
+from streams.topic_admin import topic_offsets
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 

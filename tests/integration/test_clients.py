@@ -19,7 +19,8 @@ from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.feed_files import Record
 from streams.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
 from streams.publish import publish
-from streams.topics import create_topics, topic_name
+from streams.topic_admin import create_topics
+from streams.topics import topic_name
 from tests.integration.intakes import HEADERS, Running, intake, records_of, until
 
 pytestmark = pytest.mark.timeout(120)

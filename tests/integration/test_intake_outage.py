@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from streams.embedded import EmbeddedKafka
-from streams.topics import create_topics
+from streams.topic_admin import create_topics
 from tests.integration.intakes import HEADERS, Running, intake, records_of, until
 
 pytestmark = pytest.mark.timeout(120)

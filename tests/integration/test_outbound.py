@@ -6,7 +6,7 @@ from streams.batches import DeadLetter
 from streams.embedded import EmbeddedStack
 from streams.ledger_types import OutboxEntry
 from streams.outbound import Outbound
-from streams.topics import create_topics
+from streams.topic_admin import create_topics
 
 
 async def read(stack: EmbeddedStack, topic: str, count: int) -> list[object]:

@@ -12,7 +12,8 @@ import pytest
 from streams.compacted import read_all
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
-from streams.topics import DAY_MS, lives_of, topic_name
+from streams.topic_admin import DAY_MS, lives_of
+from streams.topics import topic_name
 from tests.integration.test_recovery import Job
 
 pytestmark = pytest.mark.timeout(200)

@@ -30,7 +30,8 @@ from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
 from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
-from streams.topics import create_topics, topic_name
+from streams.topic_admin import create_topics
+from streams.topics import topic_name
 from tests.faults.oracle import truth_of
 
 pytestmark = pytest.mark.timeout(200)

@@ -36,7 +36,8 @@ from streams.redis_connection import connect, translated_errors
 from streams.run import set_up
 from streams.settings import Settings
 from streams.simulate import FeedPlan, write_feed
-from streams.topics import create_topics, topic_name, topic_offsets
+from streams.topic_admin import create_topics, topic_offsets
+from streams.topics import topic_name
 from tests.integration.intakes import intake
 from tests.integration.notifiers import SECRET
 from tests.integration.receiver import Receiver, wait_for

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streams.batches import DecodedBatch, Delta, Position, ScoredBatch
+from streams.batches import DecodedBatch, Delta, Position
 from streams.errors import LedgerBroken, Unavailable
 from streams.leader import OUTBOX_SLICE, Leader
 from streams.ledger import Ledger
 from streams.ledger_types import Answer, Claim, CutStep, Lease
 from streams.redis_connection import translated_errors
+from streams.scored_batches import ScoredBatch
 from streams.source import Source
 from streams.worker import Committer
 from tests.simulation.fake_redis import FakeRedis

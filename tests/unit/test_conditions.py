@@ -12,7 +12,7 @@ from streams.conditions import (
     drop_condition,
     silence_condition,
 )
-from streams.metrics import Estimate, WindowMetrics
+from streams.metric_types import Estimate, WindowMetrics
 
 RULE = ConditionRule(for_ms=100, clear_ms=50)
 

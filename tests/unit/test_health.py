@@ -10,7 +10,7 @@ from streams.errors import OperatorNeeded
 from streams.health import HealthServer, Watchdog
 from streams.progress import Progress
 from streams.settings import Settings, load_settings
-from streams.telemetry import Telemetry
+from streams.worker_telemetry import Telemetry
 
 
 def settings(port: int | None) -> Settings:

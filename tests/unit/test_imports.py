@@ -14,7 +14,7 @@ ALLOWED = {
     "faust": {"streams/app.py", "streams/channels.py", "streams/pump.py"},
     "aiokafka": {
         "streams/source.py",
-        "streams/topics.py",
+        "streams/topic_admin.py",
         "streams/kafka_errors.py",
         "streams/kafka_acls.py",
         "streams/publish.py",
@@ -31,8 +31,8 @@ ALLOWED = {
 PURE = {
     f"streams/{name}.py"
     for name in (
-        "contracts", "country_codes", "decode", "dedupe", "batches", "aggregate", "windows", "metrics",
-        "surge", "shift", "evidence",
+        "contracts", "country_codes", "decode", "dedupe", "batches", "scored_batches", "aggregate", "windows",
+        "latency", "metric_types", "metrics", "topics", "surge", "shift", "evidence",
         "rollup", "watch", "conditions", "stream_time", "ledger_types", "errors", "simulated_texts",
         "redaction", "number_kinds", "correction", "profiles", "mutes", "drift", "progress", "lag", "step_record",
         "answer", "rules", "durations", "user_hashes", "recovery/chain", "recovery/fold", "recovery/side_by_side",

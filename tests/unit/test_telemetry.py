@@ -10,14 +10,15 @@ from streams.contracts import AlertRecord, StepRecord
 from streams.decode import Decoded
 from streams.errors import KafkaUnavailable, Unavailable
 from streams.intake.telemetry import IntakeTelemetry
-from streams.metrics import Estimate, MarketMetrics, WindowMetrics
+from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.notify.collector import NotifyCollector
 from streams.notify.courier import SinkStatus
 from streams.progress import Progress
 from streams.rollup import StepOutcome
 from streams.scrape import PageCollector, WorkerCollector
-from streams.telemetry import DECLARED, MOST_MARKETS, Telemetry, exposition
+from streams.telemetry import DECLARED, MOST_MARKETS, exposition
 from streams.telemetry_document import document
+from streams.worker_telemetry import Telemetry
 
 NOW_MS = 1_000_000_000
 Samples = dict[tuple[str, tuple[str, ...]], float]

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from models.stub import StubClassifier
-from streams.batches import ScoredBatch
 from streams.dedupe import SeenIds
 from streams.ledger_types import Claim
+from streams.scored_batches import ScoredBatch
 from streams.settings import Settings
 from streams.source import Assigned, decode_records
-from streams.telemetry import Telemetry
 from streams.tracing import Traces
 from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 from streams.worker import Committer, Deps, Scorer
+from streams.worker_telemetry import Telemetry
 
 trace_sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs the extra otel: make setup installs it")
 export = pytest.importorskip("opentelemetry.sdk.trace.export")

@@ -5,7 +5,7 @@ import msgspec
 from streams.conditions import Input
 from streams.contracts import AlertRecord, RefusedAnswer
 from streams.drift import Drift, Series
-from streams.metrics import Estimate, MarketMetrics, WindowMetrics
+from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.rules import Rules
 from streams.watch import EVERYWHERE, WatchState, watch_allocation, watch_input, watch_markets, watch_model
 

@@ -15,7 +15,7 @@ from streams.contracts import AlertRecord, AllocationRecord, Excerpt
 from streams.dashboard.app import create_page
 from streams.errors import Unavailable
 from streams.history import Moment
-from streams.metrics import Estimate, MarketMetrics, WindowMetrics
+from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.reader import Change, Snapshot, Status
 from streams.settings import load_settings
 

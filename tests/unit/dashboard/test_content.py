@@ -5,7 +5,7 @@ import msgspec
 from strategy.portfolio import load_portfolio
 from streams.contracts import AlertRecord, AllocationRecord, MuteRecord
 from streams.dashboard.content import content_of
-from streams.metrics import Estimate, MarketMetrics, WindowMetrics
+from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.reader import Snapshot, Status
 
 WINDOW = WindowMetrics(10, {"negative": 4, "neutral": 1, "positive": 5}, Estimate(0.5, 0.4, 0.6, 0.05))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.calibrate import LEAST_ROWS, Calibration, apply_calibration, fit_calibration
+from models.calibrate import LEAST_ROWS, fit_calibration
+from models.calibration import Calibration, apply_calibration
 from models.errors import BadArtifact
 from models.evaluate import evaluate
 from models.labels import SENTIMENTS, TOPICS

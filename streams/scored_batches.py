@@ -1,0 +1,23 @@
+"""The batch type between model and ledger; alone, so that processes without a model do not load NumPy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.batches import DecodedBatch
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBatch:
+    """A decoded batch and what the model said: probabilities (n, 3) and (n, topics), rows as in `batch.events`.
+
+    `shadow` (n,) are label numbers that a candidate model gave the same events; None without one.
+    `unknown` (n,): share of pieces the model's vocabulary does not hold; None where it cannot tell.
+    """
+
+    batch: DecodedBatch
+    sentiment: NDArray[np.float32]
+    topic: NDArray[np.float32]
+    shadow: NDArray[np.int64] | None = None
+    unknown: NDArray[np.float32] | None = None
