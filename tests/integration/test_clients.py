@@ -20,7 +20,7 @@ from streams.feed_files import Record
 from streams.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
 from streams.publish import publish
 from streams.topics import create_topics, topic_name
-from tests.integration.intakes import HEADERS, Running, intake, records_of, until
+from tests.support.intakes import HEADERS, Running, intake, records_of, until
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -21,8 +21,8 @@ from streams.run import set_up, worker_environment
 from streams.settings import load_settings
 from streams.simulate import FeedPlan, write_feed
 from streams.supervisor import Supervisor
-from tests.integration.intakes import intake
-from tests.integration.notifiers import HOOK, Shop
+from tests.support.intakes import intake
+from tests.support.notifiers import HOOK, Shop
 
 pytestmark = pytest.mark.timeout(150)
 

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.embedded import EmbeddedStack
 from streams.topics import topic_name
-from tests.integration.test_recovery import Job
 from tests.integration.test_worker_life import free_port
+from tests.support.job import Job
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -13,8 +13,8 @@ import pytest
 
 from streams.contracts import AlertRecord
 from streams.embedded import EmbeddedStack, die_with_parent, free_port
-from tests.integration.notifiers import HOOK, SECRET, Shop
-from tests.integration.receiver import Receiver, wait_for
+from tests.support.notifiers import HOOK, SECRET, Shop
+from tests.support.receiver import Receiver, wait_for
 
 CHAT = """
 [sink.chat]

@@ -13,7 +13,7 @@ from streams.compacted import read_all
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
 from streams.topics import DAY_MS, lives_of, topic_name
-from tests.integration.test_recovery import Job
+from tests.support.job import Job
 
 pytestmark = pytest.mark.timeout(200)
 

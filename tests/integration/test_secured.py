@@ -37,10 +37,10 @@ from streams.run import set_up
 from streams.settings import Settings
 from streams.simulate import FeedPlan, write_feed
 from streams.topics import create_topics, topic_name, topic_offsets
-from tests.integration.intakes import intake
-from tests.integration.notifiers import SECRET
-from tests.integration.receiver import Receiver, wait_for
-from tests.integration.secured import DEBIAN_REDIS, Secured
+from tests.support.intakes import intake
+from tests.support.notifiers import SECRET
+from tests.support.receiver import Receiver, wait_for
+from tests.support.secured import DEBIAN_REDIS, Secured
 
 pytestmark = [
     pytest.mark.timeout(240),

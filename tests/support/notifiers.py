@@ -13,7 +13,7 @@ from streams.compacted import write_all
 from streams.contracts import AlertRecord, encode
 from streams.embedded import EmbeddedStack, die_with_parent, free_port
 from streams.topics import topic_name
-from tests.integration.receiver import wait_for
+from tests.support.receiver import wait_for
 
 SECRET = "whsec_" + base64.b64encode(b"a key of this test alone, 32 b").decode()
 HOOK = """
