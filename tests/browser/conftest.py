@@ -1,13 +1,14 @@
 """A real worker with 60 simulated hours behind it, the page on top, and a headless Chromium in front."""
 
 import asyncio
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
 from streams.publish import publish
 from streams.simulate import FeedPlan, Incident, generate
+from tests.support.waiting import until
 
 PREFIX = "browser"
 TOPIC = f"{PREFIX}.feedback"
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script> broken "
 TOKEN = "the token of the browser tests"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+wait_for = functools.partial(until, seconds=60.0)
 MARKETPULSE = [sys.executable, "-m", "streams.cli"]
 
 
@@ -63,14 +66,6 @@ def history() -> list[Record]:
         incidents=(Incident("BR", 0.985, 1.0, share=0.85, volume=4.0),),
     )  # fmt: skip
     return [Record(line.user.encode() or None, line.value) for line in generate(plan)]
-
-
-def wait_for(reached: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
@@ -114,13 +109,13 @@ def url(environment: dict[str, str], stack: EmbeddedStack) -> Iterator[str]:
         def counted() -> bool:
             return bool((now := view()).get("allocation")) and now["lag"]["records"] == 0
 
-        wait_for(counted, 180)
+        wait_for(counted, seconds=180)
         # In two parts, so that stream time passes while u is low: a drop has to last before it fires.
         for begin, end in ((40, 25), (10, 0)):
             before = view()["accepted"]
             asyncio.run(publish(stack.endpoints.kafka, TOPIC, events(300, "BR", 60 * begin, 60 * end)))
-            wait_for(lambda before=before: view()["accepted"] >= before + 300, 90)
-        wait_for(lambda: any(one["code"] == "BR" and one["alerts"] for one in view()["markets"]), 180)
+            wait_for(lambda before=before: view()["accepted"] >= before + 300, seconds=90)
+        wait_for(lambda: any(one["code"] == "BR" and one["alerts"] for one in view()["markets"]), seconds=180)
         yield address
 
 

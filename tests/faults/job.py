@@ -22,7 +22,7 @@ from streams.publish import publish
 from streams.run import set_up, worker_environment
 from streams.settings import load_settings
 from streams.topics import topic_name, topic_offsets
-from tests.faults.crew import Crew, Worker, until
+from tests.faults.crew import Crew, Worker
 from tests.faults.feed import Feed, simulated
 from tests.faults.guard import Guard
 from tests.faults.oracle import Truth, truth_of
@@ -37,6 +37,7 @@ from tests.faults.shown import (
     shown_by,
     users_difference,
 )
+from tests.support.waiting import until
 
 SESSION_S = 6.0
 BATCH = 100
@@ -124,10 +125,11 @@ class Job:
 
     def until(self, reached: Callable[[], object], seconds: float = 40.0, what: str = "") -> float:
         """Wait, watching the workers; the seconds it took."""
-        try:
-            return until(reached, seconds, self.crew.watch, what)
-        except AssertionError as late:
-            raise AssertionError(f"{late}; ended {self.crew.ended}\n{self.crew.last_words()}") from None
+
+        def state() -> str:
+            return f"{what}; ended {self.crew.ended}\n{self.crew.last_words()}"
+
+        return until(reached, seconds, state, self.crew.watch, every_s=0.1)
 
     def pause(self, seconds: float) -> None:
         """Let a fault last, watching the workers."""

@@ -4,11 +4,10 @@ import asyncio
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -23,6 +22,7 @@ from streams.simulate import FeedPlan, write_feed
 from streams.supervisor import Supervisor
 from tests.support.intakes import intake
 from tests.support.notifiers import HOOK, Shop
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -46,21 +46,11 @@ def scrape(url: str) -> tuple[Samples, set[str]]:
     return samples, {family.name for family in families}
 
 
-def until(reached: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait for something, at most so long."""
-    ends = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < ends, "not reached in time"
-        time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
 def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
     """URLs of a worker that has counted a feed, of a page that has shown it, of an intake, of a notifier."""
     folder = tmp_path_factory.mktemp("metrics")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = load_settings(prefix=PREFIX, model="stub", health_port=port)
     asyncio.run(set_up(stack.endpoints, PREFIX, 2))
     environment = worker_environment(settings, stack.endpoints)
@@ -89,8 +79,8 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
             published = events == found["marketpulse_records_counted_total", ("event",)]
             return records == EVENTS and published and found["marketpulse_allocations_total", ("optimal",)] > 0
 
-        until(lambda: httpx.get(f"{page_url}/healthz", trust_env=False).status_code == 200)
-        until(lambda: reachable(worker_url) and settled())
+        until(lambda: httpx.get(f"{page_url}/healthz", trust_env=False).status_code == 200, 60)
+        until(lambda: reachable(worker_url) and settled(), 60)
         shop.start()
         with intake(stack.kafka.bootstrap, PREFIX) as taking:
             yield worker_url, page_url, taking.url.rstrip("/"), f"http://127.0.0.1:{shop.health}"

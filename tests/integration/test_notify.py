@@ -14,7 +14,8 @@ import pytest
 from streams.contracts import AlertRecord
 from streams.embedded import EmbeddedStack, die_with_parent, free_port
 from tests.support.notifiers import HOOK, SECRET, Shop
-from tests.support.receiver import Receiver, wait_for
+from tests.support.receiver import Receiver
+from tests.support.waiting import until
 
 CHAT = """
 [sink.chat]
@@ -62,23 +63,23 @@ def test_a_failing_receiver_loses_nothing_and_holds_nobody_up(shop: Shop) -> Non
         )
         shop.publish(alert("before", 1), alert("before", 2, "resolved"), alert("fires", 3))
         first = shop.start()
-        wait_for(lambda: states(hook) == [("fires", "firing")], what=lambda: (hook.got, shop.log.read_text()))
+        until(lambda: states(hook) == [("fires", "firing")], what=lambda: (hook.got, shop.log.read_text()))
         hook.script = [500, (429, {"Retry-After": "1"}), None, (302, {"Location": "/elsewhere"})]
         shop.publish(alert("a", 10), alert("b", 11, market="DE"), alert("p", 12, "pending"))
-        wait_for(lambda: len(chat.taken) >= 3, what=lambda: chat.got)
-        wait_for(lambda: ("b", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
+        until(lambda: len(chat.taken) >= 3, what=lambda: chat.got)
+        until(lambda: ("b", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
         assert 4 <= shop.metric("marketpulse_notify_retries_total", "desk")
         assert 0 == shop.metric("marketpulse_notify_failing_seconds", "desk")
         hook.close()
         shop.publish(alert("a", 20, "resolved"), alert("c", 21, market="FR"))
-        wait_for(lambda: len(chat.taken) >= 5, what=lambda: chat.got)
-        wait_for(lambda: shop.metric("marketpulse_notify_failing_seconds", "desk") > 0)
+        until(lambda: len(chat.taken) >= 5, what=lambda: chat.got)
+        until(lambda: shop.metric("marketpulse_notify_failing_seconds", "desk") > 0)
         assert shop.metric("marketpulse_notify_queue_alerts", "desk") >= 1
         first.kill()
         first.wait()
         hook.open()
         second = shop.start()
-        wait_for(lambda: ("c", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
+        until(lambda: ("c", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
         assert 0 == shop.stop(second)
         told = states(hook)
     assert [("fires", "firing"), ("a", "firing"), ("b", "firing"), ("a", "resolved"), ("c", "firing")] == list(
@@ -97,13 +98,13 @@ def test_a_second_notifier_stands_by_and_takes_over(shop: Shop) -> None:
         shop.write(HOOK.format(port=hook.port))
         first = shop.start()
         shop.publish(alert("a", 1))
-        wait_for(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)
+        until(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)
         shop.health = free_port()
         shop.environment["MARKETPULSE_HEALTH_PORT"] = str(shop.health)
         shop.start()
         assert 0 == shop.stop(first)
         shop.publish(alert("a", 2, "resolved"))
-        wait_for(lambda: ("a", "resolved") in states(hook), what=shop.log.read_text)
+        until(lambda: ("a", "resolved") in states(hook), what=shop.log.read_text)
     assert [("a", "firing"), ("a", "resolved")] == states(hook)
 
 
@@ -114,7 +115,7 @@ def test_a_webhook_can_be_verified_and_told_from_its_repetition(shop: Shop) -> N
         shop.write(HOOK.format(port=hook.port))
         shop.publish(alert("a", 1))
         shop.start()
-        wait_for(lambda: len(hook.got) == 2, what=shop.log.read_text)
+        until(lambda: len(hook.got) == 2, what=shop.log.read_text)
     failed, taken = hook.got
     assert failed.headers["webhook-id"] == taken.headers["webhook-id"] == taken.headers["ce-id"]
     assert ("1.0", "marketpulse.alert.firing") == (taken.headers["ce-specversion"], taken.headers["ce-type"])
@@ -129,9 +130,9 @@ def test_silences_are_honoured(shop: Shop) -> None:
         mute = json.loads(shop("mute", "add", "--market", "BR", "--hours", "1", "--json").stdout)["id"]
         shop.start()
         shop.publish(alert("silenced", 1), alert("heard", 2, market="DE"))
-        wait_for(lambda: states(hook) == [("heard", "firing")], what=shop.log.read_text)
+        until(lambda: states(hook) == [("heard", "firing")], what=shop.log.read_text)
         assert 0 == shop("mute", "rm", mute).returncode
-        wait_for(lambda: states(hook) == [("heard", "firing"), ("silenced", "firing")], what=shop.log.read_text)
+        until(lambda: states(hook) == [("heard", "firing"), ("silenced", "firing")], what=shop.log.read_text)
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
             return False
 
     try:
-        wait_for(answers, what=(tmp_path / "alertmanager.log").read_text)
+        until(answers, what=(tmp_path / "alertmanager.log").read_text)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
@@ -173,14 +174,14 @@ def test_alertmanager_has_what_fires_until_it_ends(shop: Shop, alertmanager: str
         found = httpx.get(f"{alertmanager}/api/v2/alerts", trust_env=False).json()
         return {one["labels"]["market"]: one["endsAt"] for one in found}
 
-    wait_for(lambda: {"BR", "DE"} == set(known()), what=shop.log.read_text)
+    until(lambda: {"BR", "DE"} == set(known()), what=shop.log.read_text)
     [br] = httpx.get(f"{alertmanager}/api/v2/alerts", params={"filter": "market=BR"}, trust_env=False).json()
     assert {"alertname": "marketpulse_surge", "severity": "critical", "kind": "surge"}.items() <= br["labels"].items()
     assert "surge firing in BR" in br["annotations"]["summary"]
     ends = known()["BR"]
-    wait_for(lambda: known()["BR"] > ends)
+    until(lambda: known()["BR"] > ends)
     shop.publish(alert("a", 3, "resolved"))
-    wait_for(lambda: {"DE"} == set(known()), what=lambda: (known(), shop.log.read_text()))
+    until(lambda: {"DE"} == set(known()), what=lambda: (known(), shop.log.read_text()))
 
 
 def test_a_test_alert_says_what_every_sink_did(shop: Shop) -> None:
@@ -222,4 +223,4 @@ def test_a_dry_run_tells_what_fires_and_remembers_nothing(shop: Shop) -> None:
         dry.stdout.close()
         assert [] == hook.got
         shop.start()
-        wait_for(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)
+        until(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)

@@ -17,6 +17,7 @@ from streams.compacted import write_all
 from streams.embedded import EmbeddedStack
 from streams.redis_keys import spec_of
 from streams.simulate import FeedPlan, write_feed
+from tests.support.waiting import until
 
 PREFIX = "operate"
 PLAN = FeedPlan(seed=4, events=600, end_ms=time.time_ns() // 1_000_000)
@@ -42,13 +43,11 @@ class Shop:
         return [json.loads(line) for line in self(*arguments, "--json").stdout.splitlines()]
 
     def until(self, reached: Callable[[dict[str, int]], bool]) -> None:
-        deadline = time.monotonic() + 40
-        while (
-            not reached((now := json.loads(self("status", "--json").stdout))["status"]["totals"])
-            or (now["status"]["open_cells"])
-        ):
-            assert time.monotonic() < deadline
-            time.sleep(0.3)
+        def settled() -> bool:
+            status = json.loads(self("status", "--json").stdout)["status"]
+            return reached(status["totals"]) and not status["open_cells"]
+
+        until(settled, 40)
 
 
 @pytest.fixture(scope="module")
@@ -146,13 +145,6 @@ def test_the_configuration_hides_secrets_and_tells_origins(shop: Shop) -> None:
     assert "MARKETPULSE_PREFIX" in shop("config", "show").stdout
 
 
-def wait_for(reached: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-
-
 def test_profiles_are_checked_published_in_force_and_taken_back(shop: Shop, tmp_path: Path) -> None:
     """A new market and another budget reach the portfolio that services read; `rm` gives them back to the file."""
     file = tmp_path / "markets.toml"
@@ -169,12 +161,12 @@ def test_profiles_are_checked_published_in_force_and_taken_back(shop: Shop, tmp_
         assert listed["markets"].keys() >= {"BR"}  # type: ignore[index]
         return portfolio["plan"]["budget"], "topic" if "NG" in portfolio["markets"] else "file"
 
-    wait_for(lambda: in_force() == (1900.0, "topic"))
+    until(lambda: in_force() == (1900.0, "topic"))
     assert "NG" in shop("profiles", "ls").stdout
     [ranked] = shop.json("markets", "rank")
     assert "NG" in ranked  # type: ignore[operator]
     shop("profiles", "rm", "NG", "_plan")
-    wait_for(lambda: in_force() == (2000.0, "file"))
+    until(lambda: in_force() == (2000.0, "file"))
 
 
 def test_a_bad_profile_is_refused_before_and_after_publishing(shop: Shop, tmp_path: Path) -> None:
@@ -186,7 +178,7 @@ def test_a_bad_profile_is_refused_before_and_after_publishing(shop: Shop, tmp_pa
         assert (2, True, True) == (done.returncode, "markets.BR" in done.stderr, "Operator action" in done.stderr)
     assert 2 == shop("profiles", "rm", "XX").returncode
     asyncio.run(write_all(shop.environment["MARKETPULSE_KAFKA"], f"{PREFIX}.market.profiles", [("BR", b"{}")]))
-    wait_for(lambda: bool(shop.json("dead-letters", "ls", "--code", "bad_profile")))
+    until(lambda: bool(shop.json("dead-letters", "ls", "--code", "bad_profile")))
     assert "refused" in shop("profiles", "ls").stdout
     assert "BR" in json.loads(shop("status", "--json").stdout)["portfolio"]["markets"]
 
@@ -199,10 +191,10 @@ def test_silences_are_set_listed_and_ended(shop: Shop) -> None:
     def seen() -> list[str]:
         return [one["id"] for one in json.loads(shop("status", "--json").stdout)["mutes"]]
 
-    wait_for(lambda: seen() == [identity])
+    until(lambda: seen() == [identity])
     assert "known outage" in shop("mute", "ls").stdout
     shop("mute", "rm", identity)
-    wait_for(lambda: seen() == [])
+    until(lambda: seen() == [])
     assert (0, "") == ((done := shop("mute", "ls")).returncode, done.stdout)
     assert 2 == shop("mute", "add", "--market", "XX", "--hours", "1").returncode
 
@@ -223,7 +215,7 @@ def page_url(shop: Shop) -> Iterator[str]:
 def test_the_page_serves_views_as_they_come(page_url: str) -> None:
     """Document, script, JSON, health; a stream whose first event is the newest view; nothing foreign may run."""
     with httpx.Client(base_url=page_url, timeout=10) as client:
-        wait_for(lambda: client.get("/healthz").status_code == 200)
+        until(lambda: client.get("/healthz").status_code == 200)
         document = client.get("/")
         assert "script-src 'self'" in document.headers["content-security-policy"]
         assert 200 == client.get("/static/page.js").status_code
@@ -244,7 +236,7 @@ def test_a_page_without_redis_says_so_and_waits() -> None:
     try:
         assert page.stdout is not None
         url = json.loads(page.stdout.readline())["url"]
-        wait_for(lambda: "does not answer" in httpx.get(f"{url}healthz").json()["error"])
+        until(lambda: "does not answer" in httpx.get(f"{url}healthz").json()["error"])
         assert 503 == httpx.get(f"{url}view.json").status_code
     finally:
         page.terminate()

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -23,6 +22,7 @@ from streams.settings import Settings
 from streams.topics import create_topics
 from tests.faults.oracle import truth_of
 from tests.support.job import Job
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -257,10 +257,11 @@ async def recreate(settings: Settings, topic: str) -> None:
     await admin.start()
     try:
         await admin.delete_topics([topic])
-        deadline = time.monotonic() + 20
-        while topic in await admin.list_topics():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.1)
+
+        async def gone() -> bool:
+            return topic not in await admin.list_topics()
+
+        await until_async(gone, 20, every_s=0.1)
     finally:
         await admin.close()
     await create_topics(settings.kafka, settings.prefix)

@@ -39,8 +39,9 @@ from streams.simulate import FeedPlan, write_feed
 from streams.topics import create_topics, topic_name, topic_offsets
 from tests.support.intakes import intake
 from tests.support.notifiers import SECRET
-from tests.support.receiver import Receiver, wait_for
+from tests.support.receiver import Receiver
 from tests.support.secured import DEBIAN_REDIS, Secured
+from tests.support.waiting import until, until_async
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -79,14 +80,17 @@ def admin_of(servers: Secured) -> Any:
 
 def counted(reader: MetricsReader, lines: int) -> Snapshot:
     """The snapshot once everything is counted, published, answered and relayed."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    seen = reader.snapshot()
+
+    def complete() -> bool:
+        nonlocal seen
         seen = reader.snapshot()
         done, status = sum(seen.status.partitions.values()), seen.status
-        if done >= lines and not status.open_cells and not status.outbox and status.shifts_answered and seen.allocation:
-            return seen
-        time.sleep(0.2)
-    raise AssertionError(f"{reader.snapshot().status} after 120 s")
+        quiet = not status.open_cells and not status.outbox and status.shifts_answered
+        return done >= lines and quiet and seen.allocation is not None
+
+    until(complete, 120, what=lambda: seen.status)
+    return seen
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +154,11 @@ async def test_the_page_shows_the_markets(job: Job) -> None:
         page.router.lifespan_context(page),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
     ):
-        async with asyncio.timeout(20):
-            while (await client.get("/view.json")).status_code != 200:  # noqa: ASYNC110 - another one's page
-                await asyncio.sleep(0.05)
+
+        async def ready() -> bool:
+            return (await client.get("/view.json")).status_code == 200
+
+        await until_async(ready, 20, every_s=0.05)
         for path, shown in (("/", "BR"), ("/market/BR", "BR"), ("/health", "cpu")):
             answer = await client.get(path)
             assert (200, True) == (answer.status_code, shown in answer.text), path
@@ -185,7 +191,7 @@ def test_the_notifier_tells_a_sink(job: Job, tmp_path: Path) -> None:
             [sys.executable, "-m", "streams.cli", "notify"], env=environment, stdout=log, stderr=log, cwd=tmp_path
         )
     try:
-        wait_for(lambda: receiver.got, what=(tmp_path / "log").read_text)
+        until(lambda: receiver.got, what=(tmp_path / "log").read_text)
     finally:
         notifier.terminate()
         assert 0 == notifier.wait(30), (tmp_path / "log").read_text()[-3_000:]

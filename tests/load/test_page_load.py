@@ -20,6 +20,7 @@ from streams.feed_files import Record
 from streams.publish import publish
 from streams.reader import MetricsReader
 from streams.redis_connection import connect
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.nemesis, pytest.mark.timeout(900)]
 
@@ -78,14 +79,6 @@ def crowd(url: httpx.URL, reading: int, silent: int, environment: dict[str, str]
         clients = Crowd(child)
         until(lambda: clients.seen["open"] == reading + silent and clients.seen["messages"] >= reading, 90)
         yield clients
-
-
-def until(reached, seconds: float) -> None:  # type: ignore[no-untyped-def]
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def records(number: int) -> list[Record]:

@@ -5,8 +5,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +13,10 @@ from typing import Any
 import httpx
 
 from streams.recovery.log_reader import LogReader
+from tests.support.waiting import until
 
 TOKEN = "a-token-of-an-intake"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-
-
-def until(reached: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for something, at most so long."""
-    ends = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < ends, "not reached in time"
-        time.sleep(0.05)
 
 
 @dataclass

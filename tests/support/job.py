@@ -26,6 +26,7 @@ from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
 from streams.topics import topic_name
 from tests.faults.oracle import truth_of
+from tests.support.waiting import until
 
 EVENTS = 3_000
 
@@ -69,11 +70,7 @@ class Job:
 
     def until(self, reached: Callable[[], bool]) -> None:
         """Wait, with dead workers started again."""
-        deadline = time.monotonic() + 60
-        while not reached():
-            self.supervisor.watch()
-            assert time.monotonic() < deadline, self.events
-            time.sleep(0.05)
+        until(reached, 60, what=lambda: self.events, meanwhile=self.supervisor.watch)
 
     def settled(self) -> bool:
         """Everything is counted, published, answered and relayed."""

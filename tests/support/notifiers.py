@@ -13,7 +13,7 @@ from streams.compacted import write_all
 from streams.contracts import AlertRecord, encode
 from streams.embedded import EmbeddedStack, die_with_parent, free_port
 from streams.topics import topic_name
-from tests.support.receiver import wait_for
+from tests.support.waiting import until
 
 SECRET = "whsec_" + base64.b64encode(b"a key of this test alone, 32 b").decode()
 HOOK = """
@@ -68,7 +68,7 @@ class Shop:
                 command, env=self.environment, stderr=log, stdout=log, preexec_fn=die_with_parent()
             )  # fmt: skip
         self.running.append(process)
-        wait_for(self.ready, what=self.log.read_text)
+        until(self.ready, what=self.log.read_text)
         return process
 
     def ready(self) -> bool:

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from streams.history import Moment
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
 from streams.reader import Change, Snapshot, Status
 from streams.settings import load_settings
+from tests.support.waiting import until_async
 
 TOKEN = "a token of the tests, long enough"
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -122,16 +122,6 @@ class Written:
         self.records += records
 
 
-async def until(reached: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for something that another task does."""
-    deadline = time.monotonic() + seconds
-    for _ in range(100_000):
-        if reached():
-            return
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
 @contextlib.asynccontextmanager
 async def page(
     reader: FakeReader,
@@ -147,8 +137,9 @@ async def page(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers={"Accept": "text/html"}) as browser,
     ):
-        deadline = asyncio.get_running_loop().time() + 10
-        while not reader.away and (await browser.get("/healthz")).status_code != 200:
-            assert asyncio.get_running_loop().time() < deadline
-            await asyncio.sleep(0.01)
+
+        async def ready() -> bool:
+            return reader.away or (await browser.get("/healthz")).status_code == 200
+
+        await until_async(ready, 10)
         yield browser
