@@ -13,6 +13,7 @@ import pytest
 
 from streams.contracts import AlertRecord
 from streams.embedded import EmbeddedStack, die_with_parent, free_port
+from tests.support.alerts import alert
 from tests.support.notifiers import HOOK, SECRET, Shop
 from tests.support.receiver import Receiver
 from tests.support.waiting import until
@@ -32,10 +33,11 @@ resend = "1s"
 """
 
 
-def alert(name: str, seq: int, state: str = "firing", market: str = "BR", kind: str = "surge") -> AlertRecord:
+def recent(name: str, seq: int, **fields: object) -> AlertRecord:
+    """An alert that began five seconds ago, and ends now if it is resolved."""
     now_ms = time.time_ns() // 1_000_000
-    ended = now_ms if state == "resolved" else None
-    return AlertRecord(name, seq, kind, market, state, now_ms - 5_000, now_ms - 5_000, ended)  # type: ignore[arg-type]
+    ended = now_ms if fields.get("state") == "resolved" else None
+    return alert(name, seq=seq, started_at=now_ms - 5_000, ended_at=ended, **fields)
 
 
 @pytest.fixture
@@ -61,17 +63,17 @@ def test_a_failing_receiver_loses_nothing_and_holds_nobody_up(shop: Shop) -> Non
         shop.write(
             HOOK.format(port=hook.port), CHAT.format(), CHAT_URL=f"json://127.0.0.1:{chat.port}/chat-token?rto=2&cto=2"
         )
-        shop.publish(alert("before", 1), alert("before", 2, "resolved"), alert("fires", 3))
+        shop.publish(recent("before", 1), recent("before", 2, state="resolved"), recent("fires", 3))
         first = shop.start()
         until(lambda: states(hook) == [("fires", "firing")], what=lambda: (hook.got, shop.log.read_text()))
         hook.script = [500, (429, {"Retry-After": "1"}), None, (302, {"Location": "/elsewhere"})]
-        shop.publish(alert("a", 10), alert("b", 11, market="DE"), alert("p", 12, "pending"))
+        shop.publish(recent("a", 10), recent("b", 11, market="DE"), recent("p", 12, state="pending"))
         until(lambda: len(chat.taken) >= 3, what=lambda: chat.got)
         until(lambda: ("b", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
         assert 4 <= shop.metric("marketpulse_notify_retries_total", "desk")
         assert 0 == shop.metric("marketpulse_notify_failing_seconds", "desk")
         hook.close()
-        shop.publish(alert("a", 20, "resolved"), alert("c", 21, market="FR"))
+        shop.publish(recent("a", 20, state="resolved"), recent("c", 21, market="FR"))
         until(lambda: len(chat.taken) >= 5, what=lambda: chat.got)
         until(lambda: shop.metric("marketpulse_notify_failing_seconds", "desk") > 0)
         assert shop.metric("marketpulse_notify_queue_alerts", "desk") >= 1
@@ -97,13 +99,13 @@ def test_a_second_notifier_stands_by_and_takes_over(shop: Shop) -> None:
     with Receiver() as hook:
         shop.write(HOOK.format(port=hook.port))
         first = shop.start()
-        shop.publish(alert("a", 1))
+        shop.publish(recent("a", 1))
         until(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)
         shop.health = free_port()
         shop.environment["MARKETPULSE_HEALTH_PORT"] = str(shop.health)
         shop.start()
         assert 0 == shop.stop(first)
-        shop.publish(alert("a", 2, "resolved"))
+        shop.publish(recent("a", 2, state="resolved"))
         until(lambda: ("a", "resolved") in states(hook), what=shop.log.read_text)
     assert [("a", "firing"), ("a", "resolved")] == states(hook)
 
@@ -113,7 +115,7 @@ def test_a_webhook_can_be_verified_and_told_from_its_repetition(shop: Shop) -> N
     with Receiver() as hook:
         hook.script = [503]
         shop.write(HOOK.format(port=hook.port))
-        shop.publish(alert("a", 1))
+        shop.publish(recent("a", 1))
         shop.start()
         until(lambda: len(hook.got) == 2, what=shop.log.read_text)
     failed, taken = hook.got
@@ -129,7 +131,7 @@ def test_silences_are_honoured(shop: Shop) -> None:
         shop.write(HOOK.format(port=hook.port))
         mute = json.loads(shop("mute", "add", "--market", "BR", "--hours", "1", "--json").stdout)["id"]
         shop.start()
-        shop.publish(alert("silenced", 1), alert("heard", 2, market="DE"))
+        shop.publish(recent("silenced", 1), recent("heard", 2, market="DE"))
         until(lambda: states(hook) == [("heard", "firing")], what=shop.log.read_text)
         assert 0 == shop("mute", "rm", mute).returncode
         until(lambda: states(hook) == [("heard", "firing"), ("silenced", "firing")], what=shop.log.read_text)
@@ -168,7 +170,7 @@ def test_alertmanager_has_what_fires_until_it_ends(shop: Shop, alertmanager: str
     """The real one takes the alert, has its end moved by reminders, and drops it when it is resolved."""
     shop.write(ALERTMANAGER.format(port=alertmanager.rpartition(":")[2]))
     shop.start()
-    shop.publish(alert("a", 1), alert("b", 2, market="DE"))
+    shop.publish(recent("a", 1), recent("b", 2, market="DE"))
 
     def known() -> dict[str, str]:
         found = httpx.get(f"{alertmanager}/api/v2/alerts", trust_env=False).json()
@@ -180,7 +182,7 @@ def test_alertmanager_has_what_fires_until_it_ends(shop: Shop, alertmanager: str
     assert "surge firing in BR" in br["annotations"]["summary"]
     ends = known()["BR"]
     until(lambda: known()["BR"] > ends)
-    shop.publish(alert("a", 3, "resolved"))
+    shop.publish(recent("a", 3, state="resolved"))
     until(lambda: {"DE"} == set(known()), what=lambda: (known(), shop.log.read_text()))
 
 
@@ -211,7 +213,7 @@ def test_a_dry_run_tells_what_fires_and_remembers_nothing(shop: Shop) -> None:
     """The sinks get nothing, and a real start afterwards tells all."""
     with Receiver() as hook:
         shop.write(HOOK.format(port=hook.port))
-        shop.publish(alert("a", 1))
+        shop.publish(recent("a", 1))
         command = [sys.executable, "-m", "streams.cli", "notify", "--dry-run", "--json"]
         dry = subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, stderr=-3, text=True)
         shop.running.append(dry)  # type: ignore[arg-type]

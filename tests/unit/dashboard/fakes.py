@@ -10,13 +10,14 @@ import msgspec
 
 from strategy.portfolio import load_portfolio
 from strategy.scenarios import Metrics, Question
-from streams.contracts import AlertRecord, AllocationRecord, Excerpt
+from streams.contracts import AllocationRecord, Excerpt
 from streams.dashboard.app import create_page
 from streams.errors import Unavailable
 from streams.history import Moment
 from streams.metrics import Estimate, MarketMetrics, WindowMetrics
 from streams.reader import Change, Snapshot, Status
 from streams.settings import load_settings
+from tests.support.alerts import alert
 from tests.support.waiting import until_async
 
 TOKEN = "a token of the tests, long enough"
@@ -35,12 +36,6 @@ def metrics(u: float = 0.5, n: int = 10) -> MarketMetrics:
     return MarketMetrics(windows, None, 0.3, {"app": (5, 1, 0.6), HOSTILE: (5, 3, 0.4)})
 
 
-def alert(kind: str, market: str, state: str = "firing", **fields: object) -> AlertRecord:
-    content = {"id": f"{kind}-{market}", "seq": 1, "kind": kind, "market": market, "state": state,
-               "started_at": NOW_MS, "fired_at": NOW_MS} | fields  # fmt: skip
-    return msgspec.convert(content, AlertRecord)
-
-
 def allocation(name: str, budget: float) -> AllocationRecord:
     portfolio = load_portfolio()
     answer = Question(portfolio, Metrics(dict.fromkeys(portfolio.markets, 0.6))).answer()
@@ -54,7 +49,10 @@ def snapshot(step: int = 7, **markets: MarketMetrics) -> Snapshot:
         step, NOW_MS, NOW_MS, "a model", "cpu", {"accepted": 10 * step, "dead_letter:bad_time": 2, "latency:50": 3},
         {0: 12}, 0, 0, True,
     )  # fmt: skip
-    alerts = [alert("surge", "BR", evidence={"excerpts": [HOSTILE], "expected_share": 0.2}), alert("model", "*")]
+    alerts = [
+        alert(started_at=NOW_MS, evidence={"excerpts": [HOSTILE], "expected_share": 0.2}),
+        alert(kind="model", market="*", started_at=NOW_MS),
+    ]
     return Snapshot(status, markets, alerts if markets else [], allocation("a-2", 2000.0), load_portfolio())
 
 
