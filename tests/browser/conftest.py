@@ -3,10 +3,8 @@
 import asyncio
 import functools
 import json
-import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +20,7 @@ from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
 from streams.publish import publish
 from streams.simulate import FeedPlan, Incident, generate
+from tests.support.processes import ending, marketpulse, served, start_marketpulse
 from tests.support.waiting import until
 
 PREFIX = "browser"
@@ -30,7 +29,6 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title=
 TOKEN = "the token of the browser tests"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 wait_for = functools.partial(until, seconds=60.0)
-MARKETPULSE = [sys.executable, "-m", "streams.cli"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,30 +69,22 @@ def history() -> list[Record]:
 @pytest.fixture(scope="session")
 def environment(stack: EmbeddedStack) -> Iterator[dict[str, str]]:
     """A worker that has counted the history; what a page needs to find it."""
-    settings = os.environ | {
+    settings = {
         "MARKETPULSE_KAFKA": stack.endpoints.kafka,
         "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
         "MARKETPULSE_PREFIX": PREFIX,
     }
-    subprocess.run([*MARKETPULSE, "ledger", "init", "--yes"], env=settings, check=True, timeout=60)
-    worker = subprocess.Popen([*MARKETPULSE, "worker"], env=settings, stderr=subprocess.DEVNULL)
-    try:
+    made = marketpulse("ledger", "init", "--yes", environment=settings)
+    assert 0 == made.returncode, made.stderr
+    with ending(start_marketpulse("worker", environment=settings, stderr=subprocess.DEVNULL)):
         asyncio.run(publish(stack.endpoints.kafka, TOPIC, history()))
         yield settings
-    finally:
-        worker.terminate()
-        worker.wait(30)
 
 
 def serve(environment: dict[str, str]) -> Iterator[str]:
     """A page process; its address."""
-    page = subprocess.Popen([*MARKETPULSE, "page", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert page.stdout is not None
-        yield json.loads(page.stdout.readline())["url"]
-    finally:
-        page.terminate()
-        page.communicate(timeout=20)
+    with served("page", "--port", "0", environment=environment) as page:
+        yield page.url
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +118,7 @@ def locked_url(environment: dict[str, str]) -> Iterator[str]:
 @pytest.fixture
 def lonely_url() -> Iterator[str]:
     """The address of a page whose Redis is away."""
-    yield from serve(os.environ | {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"})
+    yield from serve({"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"})
 
 
 @pytest.fixture(scope="session")

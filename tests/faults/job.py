@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import random
 import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
@@ -37,6 +35,7 @@ from tests.faults.shown import (
     shown_by,
     users_difference,
 )
+from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
 SESSION_S = 6.0
@@ -207,11 +206,8 @@ class Job:
 
     def marketpulse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of an operator on this job."""
-        environment = os.environ | worker_environment(self.settings, self.stack.endpoints)
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
-        )
+        environment = worker_environment(self.settings, self.stack.endpoints)
+        return marketpulse(*arguments, environment=environment, timeout=120)
 
     def stop(self) -> None:
         """End feed, guard and workers."""

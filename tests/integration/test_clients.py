@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -21,6 +18,7 @@ from streams.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
 from streams.publish import publish
 from streams.topics import create_topics, topic_name
 from tests.support.intakes import HEADERS, Running, intake, records_of
+from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -254,7 +252,5 @@ def refuses(port: int) -> bool:
 
 def test_beyond_this_machine_it_wants_tokens() -> None:
     """Exit code 2 and its error code."""
-
-    command = [sys.executable, "-m", "streams.cli", "intake", "--host", "0.0.0.0"]
-    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=60, check=False)
+    done = marketpulse("intake", "--host", "0.0.0.0")
     assert (2, True) == (done.returncode, "intake_unprotected" in done.stderr)

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from streams.contracts import AlertRecord
 from streams.embedded import EmbeddedStack, die_with_parent, free_port
 from tests.support.alerts import alert
 from tests.support.notifiers import HOOK, SECRET, Shop
+from tests.support.processes import start_marketpulse
 from tests.support.receiver import Receiver
 from tests.support.waiting import until
 
@@ -214,9 +214,10 @@ def test_a_dry_run_tells_what_fires_and_remembers_nothing(shop: Shop) -> None:
     with Receiver() as hook:
         shop.write(HOOK.format(port=hook.port))
         shop.publish(recent("a", 1))
-        command = [sys.executable, "-m", "streams.cli", "notify", "--dry-run", "--json"]
-        dry = subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, stderr=-3, text=True)
-        shop.running.append(dry)  # type: ignore[arg-type]
+        dry = start_marketpulse(
+            "notify", "--dry-run", "--json", environment=shop.environment, stderr=subprocess.DEVNULL
+        )
+        shop.running.append(dry)
         assert dry.stdout is not None
         said = json.loads(dry.stdout.readline())
         assert ("desk", "a") == (said["sink"], json.loads(said["message"])["id"])

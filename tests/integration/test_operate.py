@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from streams.compacted import write_all
 from streams.embedded import EmbeddedStack
 from streams.redis_keys import spec_of
 from streams.simulate import FeedPlan, write_feed
+from tests.support.processes import ending, marketpulse, served, start_marketpulse
 from tests.support.waiting import until
 
 PREFIX = "operate"
@@ -27,7 +26,7 @@ class Shop:
     """`marketpulse` with the settings of one stack and one worker."""
 
     def __init__(self, stack: EmbeddedStack) -> None:
-        self.environment = os.environ | {
+        self.environment = {
             "MARKETPULSE_KAFKA": stack.endpoints.kafka,
             "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
             "MARKETPULSE_PREFIX": PREFIX,
@@ -35,9 +34,7 @@ class Shop:
         }
 
     def __call__(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        environment = self.environment | changes
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+        return marketpulse(*arguments, environment=self.environment | changes)
 
     def json(self, *arguments: str) -> list[object]:
         return [json.loads(line) for line in self(*arguments, "--json").stdout.splitlines()]
@@ -57,14 +54,11 @@ def shop(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iter
     truth = write_feed(PLAN, feed)
     one = Shop(stack)
     one("ledger", "init", "--yes")
-    worker = subprocess.Popen([sys.executable, "-m", "streams.cli", "worker"], env=one.environment, stderr=-3)
-    try:
+    with ending(start_marketpulse("worker", environment=one.environment, stderr=subprocess.DEVNULL)) as worker:
         one("publish", str(feed), "--raw")
         one.until(lambda totals: totals.get("accepted", 0) == truth["accepted"])
         yield one
-    finally:
-        worker.terminate()
-        assert 0 == worker.wait(20)
+    assert 0 == worker.returncode
 
 
 def test_dead_letters_are_listed_shown_and_sent_back(shop: Shop) -> None:
@@ -202,14 +196,8 @@ def test_silences_are_set_listed_and_ended(shop: Shop) -> None:
 @pytest.fixture
 def page_url(shop: Shop) -> Iterator[str]:
     """A page process on a free port."""
-    command = [sys.executable, "-m", "streams.cli", "page", "--port", "0"]
-    page = subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert page.stdout is not None
-        yield json.loads(page.stdout.readline())["url"]
-    finally:
-        page.terminate()
-        page.communicate(timeout=20)
+    with served("page", "--port", "0", environment=shop.environment) as page:
+        yield page.url
 
 
 def test_the_page_serves_views_as_they_come(page_url: str) -> None:
@@ -230,14 +218,7 @@ def test_the_page_serves_views_as_they_come(page_url: str) -> None:
 
 def test_a_page_without_redis_says_so_and_waits() -> None:
     """Not ready, with the reason, instead of an end or an empty table."""
-    command = [sys.executable, "-m", "streams.cli", "page", "--port", "0"]
-    away = os.environ | {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"}
-    page = subprocess.Popen(command, env=away, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert page.stdout is not None
-        url = json.loads(page.stdout.readline())["url"]
-        until(lambda: "does not answer" in httpx.get(f"{url}healthz").json()["error"])
-        assert 503 == httpx.get(f"{url}view.json").status_code
-    finally:
-        page.terminate()
-        page.communicate(timeout=20)
+    away = {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"}
+    with served("page", "--port", "0", environment=away, stderr=subprocess.DEVNULL) as page:
+        until(lambda: "does not answer" in httpx.get(f"{page.url}healthz").json()["error"])
+        assert 503 == httpx.get(f"{page.url}view.json").status_code

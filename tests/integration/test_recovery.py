@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -22,6 +20,7 @@ from streams.settings import Settings
 from streams.topics import create_topics
 from tests.faults.oracle import truth_of
 from tests.support.job import Job
+from tests.support.processes import start_marketpulse
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.timeout(200)
@@ -157,7 +156,9 @@ def test_a_ledger_is_replaced_under_running_workers_and_readers(job: Job) -> Non
 
     with ThreadPoolExecutor(1) as beside:
         publishing = beside.submit(job.publish, job.feed[1_000:2_000], 150.0)
-        rebuilding = beside_cli(job, "ledger", "rebuild", "--whole", "--yes")
+        rebuilding = start_marketpulse(
+            "ledger", "rebuild", "--whole", "--yes", environment=job.environment, stderr=subprocess.STDOUT
+        )
         seen = []
         while rebuilding.poll() is None:
             snapshot = job.reader.snapshot()
@@ -170,13 +171,6 @@ def test_a_ledger_is_replaced_under_running_workers_and_readers(job: Job) -> Non
     job.until(job.settled)
     assert 75 in [event.get("exit_code") for event in job.events]
     job.check()
-
-
-def beside_cli(job: Job, *arguments: str) -> subprocess.Popen[str]:
-    """Begin to run `marketpulse` with a job's settings."""
-    command = [sys.executable, "-m", "streams.cli", *arguments]
-    environment = os.environ | job.environment
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 async def double_an_hour(settings: Settings) -> None:

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -37,6 +34,7 @@ from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
 from streams.surge import SurgeRule
 from streams.topics import topic_name
+from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(150)
@@ -232,10 +230,8 @@ def test_the_command_shows_both_columns(usual: Counted, tmp_path: Path) -> None:
     environment = worker_environment(usual.settings, Endpoints(usual.settings.kafka, usual.settings.redis))
 
     def asked(*more: str) -> str:
-        command = [sys.executable, "-m", "streams.cli", "what-if", "--rules", str(rules), *more]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=100, check=True, env=os.environ | environment
-        )
+        done = marketpulse("what-if", "--rules", str(rules), *more, environment=environment, timeout=100)
+        assert 0 == done.returncode, done.stderr
         return done.stdout
 
     table = asked()

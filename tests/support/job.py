@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +24,7 @@ from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
 from streams.topics import topic_name
 from tests.faults.oracle import truth_of
+from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
 EVENTS = 3_000
@@ -91,11 +90,7 @@ class Job:
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `marketpulse` with these settings."""
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        environment = os.environ | self.environment
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=90, check=False, env=environment, stdin=subprocess.DEVNULL
-        )
+        return marketpulse(*arguments, environment=self.environment, timeout=90)
 
     def done(self, *arguments: str) -> dict[str, Any]:
         """The answer of a command that must succeed."""
