@@ -157,9 +157,7 @@ def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, b
         try:
             started = time.monotonic()
             shifted = shift_to_now(records, time.time_ns() // 1_000_000)
-            published = asyncio.run(
-                publish(endpoints.kafka, topic_name(settings.prefix, "feedback"), shifted.records)
-            )
+            published = asyncio.run(publish(endpoints.kafka, topic_name(settings.prefix, "feedback"), shifted.records))
             report({"event": "published", "records": published})
             ends = asyncio.run(feedback_ends(endpoints.kafka, settings.prefix))
             with MetricsReader(endpoints.redis, settings.prefix) as reader:

@@ -11,6 +11,7 @@ from streams.embedded import EmbeddedStack
 # How fast a busy machine draws or runs an example is no property of the product.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+pytest.register_assert_rewrite("tests.support")  # their asserts show values, as those of tests do
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,12 @@
 """A real worker with 60 simulated hours behind it, the page on top, and a headless Chromium in front."""
 
 import asyncio
+import functools
 import json
-import os
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,15 @@ from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
 from streams.publish import publish
 from streams.simulate import FeedPlan, Incident, generate
+from tests.support.processes import ending, marketpulse, served, start_marketpulse
+from tests.support.waiting import until
 
 PREFIX = "browser"
 TOPIC = f"{PREFIX}.feedback"
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script> broken "
 TOKEN = "the token of the browser tests"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-MARKETPULSE = [sys.executable, "-m", "streams.cli"]
+wait_for = functools.partial(until, seconds=60.0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,41 +66,25 @@ def history() -> list[Record]:
     return [Record(line.user.encode() or None, line.value) for line in generate(plan)]
 
 
-def wait_for(reached: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 @pytest.fixture(scope="session")
 def environment(stack: EmbeddedStack) -> Iterator[dict[str, str]]:
     """A worker that has counted the history; what a page needs to find it."""
-    settings = os.environ | {
+    settings = {
         "MARKETPULSE_KAFKA": stack.endpoints.kafka,
         "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
         "MARKETPULSE_PREFIX": PREFIX,
     }
-    subprocess.run([*MARKETPULSE, "ledger", "init", "--yes"], env=settings, check=True, timeout=60)
-    worker = subprocess.Popen([*MARKETPULSE, "worker"], env=settings, stderr=subprocess.DEVNULL)
-    try:
+    made = marketpulse("ledger", "init", "--yes", environment=settings)
+    assert 0 == made.returncode, made.stderr
+    with ending(start_marketpulse("worker", environment=settings, stderr=subprocess.DEVNULL)):
         asyncio.run(publish(stack.endpoints.kafka, TOPIC, history()))
         yield settings
-    finally:
-        worker.terminate()
-        worker.wait(30)
 
 
 def serve(environment: dict[str, str]) -> Iterator[str]:
     """A page process; its address."""
-    page = subprocess.Popen([*MARKETPULSE, "page", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert page.stdout is not None
-        yield json.loads(page.stdout.readline())["url"]
-    finally:
-        page.terminate()
-        page.communicate(timeout=20)
+    with served("page", "--port", "0", environment=environment) as page:
+        yield page.url
 
 
 @pytest.fixture(scope="session")
@@ -114,13 +99,13 @@ def url(environment: dict[str, str], stack: EmbeddedStack) -> Iterator[str]:
         def counted() -> bool:
             return bool((now := view()).get("allocation")) and now["lag"]["records"] == 0
 
-        wait_for(counted, 180)
+        wait_for(counted, seconds=180)
         # In two parts, so that stream time passes while u is low: a drop has to last before it fires.
         for begin, end in ((40, 25), (10, 0)):
             before = view()["accepted"]
             asyncio.run(publish(stack.endpoints.kafka, TOPIC, events(300, "BR", 60 * begin, 60 * end)))
-            wait_for(lambda before=before: view()["accepted"] >= before + 300, 90)
-        wait_for(lambda: any(one["code"] == "BR" and one["alerts"] for one in view()["markets"]), 180)
+            wait_for(lambda before=before: view()["accepted"] >= before + 300, seconds=90)
+        wait_for(lambda: any(one["code"] == "BR" and one["alerts"] for one in view()["markets"]), seconds=180)
         yield address
 
 
@@ -133,7 +118,7 @@ def locked_url(environment: dict[str, str]) -> Iterator[str]:
 @pytest.fixture
 def lonely_url() -> Iterator[str]:
     """The address of a page whose Redis is away."""
-    yield from serve(os.environ | {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"})
+    yield from serve({"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"})
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,9 @@
 """The bundled broker's variables, turned into a configuration by the image's own program, start a broker."""
 
-import asyncio
 import contextlib
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from streams.embedded_programs import java_executable, kafka_classpath
 from streams.errors import Unavailable
 from streams.topic_admin import create_topics, kafka_answers
 from tests.deploy.chart import HELM, ROOT, VALUES, containers, rendered, variables
+from tests.support.waiting import until_async
 
 needs_helm = pytest.mark.skipif(HELM is None, reason="needs helm: `make helm` builds it where there is Go")
 Start = Callable[[dict[str, str], str], str]
@@ -72,7 +71,7 @@ async def test_the_chart_s_broker_starts(start: Start) -> None:
     [trial] = [path for path in VALUES if path.stem == "cpu-bundled"]
     [broker] = [one for name, one in containers(rendered(trial)) if name == "kafka"]
     address = start({name: one["value"] for name, one in variables(broker).items()}, "trial-marketpulse-kafka")
-    await answers(address)
+    await until_async(lambda: answers(address), 60, every_s=0.1)
     assert "trial.feedback" in await create_topics(address, "trial", 2, 1)
 
 
@@ -80,17 +79,13 @@ async def test_compose_s_broker_starts(start: Start) -> None:
     """Likewise, with a listener for the host."""
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     address = start({name: str(value) for name, value in compose["services"]["kafka"]["environment"].items()}, "kafka")
-    await answers(address)
+    await until_async(lambda: answers(address), 60, every_s=0.1)
 
 
-async def answers(address: str) -> None:
-    """Wait until the broker answers, at most a minute."""
-    ends = time.monotonic() + 60
-    while True:
-        try:
-            await kafka_answers(address)
-        except Unavailable:
-            assert time.monotonic() < ends, "the broker does not answer"
-            await asyncio.sleep(0.5)
-        else:
-            return
+async def answers(address: str) -> bool:
+    """Whether the broker answers."""
+    try:
+        await kafka_answers(address)
+    except Unavailable:
+        return False
+    return True

@@ -4,15 +4,13 @@ import contextlib
 import json
 import shutil
 import signal
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from streams.embedded import EmbeddedStack
+from streams.embedded import EmbeddedStack, free_port
 from tests.deploy.build_steps import (
     DEPLOY,
     ROOT,
@@ -24,6 +22,7 @@ from tests.deploy.build_steps import (
     size_mb,
     stages,
 )
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -58,14 +57,6 @@ def settings(image: dict[str, str], stack: EmbeddedStack, prefix: str) -> dict[s
     }
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
     """One command as the image runs it."""
     return subprocess.run(
@@ -73,17 +64,12 @@ def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProce
     )
 
 
-def answers(url: str, seconds: float) -> int:
-    """Status of an address as soon as it is 200, at most after so long; 0 where nobody listens."""
-    ends = time.monotonic() + seconds
-    status = 0
-    while status != 200 and time.monotonic() < ends:
-        try:
-            status = httpx.get(url, trust_env=False).status_code
-        except httpx.TransportError:
-            status = 0
-        time.sleep(0.1)
-    return status
+def status(url: str) -> int:
+    """What an address answers with; 0 where nobody listens."""
+    try:
+        return httpx.get(url, trust_env=False).status_code
+    except httpx.TransportError:
+        return 0
 
 
 def test_nothing_but_tmp_can_be_written(image: dict[str, str]) -> None:
@@ -120,7 +106,7 @@ def test_worker_and_page_live_on_a_read_only_file_system(settings: dict[str, str
         assert 0 == done.returncode, done.stderr
     port = settings["MARKETPULSE_HEALTH_PORT"]
     with started(settings, "marketpulse", "worker") as worker:
-        assert 200 == answers(f"http://127.0.0.1:{port}/readyz", 60)
+        until(lambda: 200 == status(f"http://127.0.0.1:{port}/readyz"), 60)
         assert 0 == run(settings, *health_check(port)).returncode
         feed = '{"id": "1", "market": "BR", "text": "péssimo", "occurred_at": "2026-11-20T10:00:00Z"}\n'
         published = subprocess.run(
@@ -128,12 +114,12 @@ def test_worker_and_page_live_on_a_read_only_file_system(settings: dict[str, str
             env=settings, input=feed, text=True, capture_output=True, timeout=60, check=False,
         )  # fmt: skip
         assert 0 == published.returncode, published.stderr
-        until(lambda: '"accepted":1' in run(settings, "marketpulse", "status", "--json").stdout.replace(" ", ""))
+        until(lambda: '"accepted":1' in run(settings, "marketpulse", "status", "--json").stdout.replace(" ", ""), 60)
         worker.send_signal(signal.SIGTERM)
         assert 0 == worker.wait(30)
     assert 0 != run(settings, *health_check(port)).returncode
     with started(settings, "marketpulse", "page", "--host", "0.0.0.0", "--port", port):
-        assert 200 == answers(f"http://127.0.0.1:{port}/healthz", 60)
+        until(lambda: 200 == status(f"http://127.0.0.1:{port}/healthz"), 60)
 
 
 def health_check(port: str) -> list[str]:
@@ -156,11 +142,3 @@ def started(environment: dict[str, str], *command: str) -> Iterator[subprocess.P
     finally:
         process.kill()
         process.wait()
-
-
-def until(reached: Callable[[], object]) -> None:
-    """Wait for something, at most a minute."""
-    ends = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < ends, "not reached in time"
-        time.sleep(0.5)

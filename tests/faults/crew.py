@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,13 +150,3 @@ class Crew:
 def _lasting(trouble: Mapping[str, str]) -> dict[str, str]:
     """What a worker's next life keeps: all but a deed that was done once."""
     return {name: value for name, value in trouble.items() if name != "FAULTS_FAILPOINT" or ":*:" in value}
-
-
-def until(reached: Callable[[], object], seconds: float, meanwhile: Callable[[], object], what: str = "") -> float:
-    """Wait for a condition; the seconds it took. Raises AssertionError after `seconds`."""
-    began = time.monotonic()
-    while not reached():
-        meanwhile()
-        assert time.monotonic() - began < seconds, f"not within {seconds} s: {what or reached}"
-        time.sleep(0.1)
-    return time.monotonic() - began

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import random
 import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
@@ -23,7 +21,7 @@ from streams.run import set_up, worker_environment
 from streams.settings import load_settings
 from streams.topic_admin import topic_offsets
 from streams.topics import topic_name
-from tests.faults.crew import Crew, Worker, until
+from tests.faults.crew import Crew, Worker
 from tests.faults.feed import Feed, simulated
 from tests.faults.guard import Guard
 from tests.faults.oracle import Truth, truth_of
@@ -38,6 +36,8 @@ from tests.faults.shown import (
     shown_by,
     users_difference,
 )
+from tests.support.processes import marketpulse
+from tests.support.waiting import until
 
 SESSION_S = 6.0
 BATCH = 100
@@ -125,10 +125,11 @@ class Job:
 
     def until(self, reached: Callable[[], object], seconds: float = 40.0, what: str = "") -> float:
         """Wait, watching the workers; the seconds it took."""
-        try:
-            return until(reached, seconds, self.crew.watch, what)
-        except AssertionError as late:
-            raise AssertionError(f"{late}; ended {self.crew.ended}\n{self.crew.last_words()}") from None
+
+        def state() -> str:
+            return f"{what}; ended {self.crew.ended}\n{self.crew.last_words()}"
+
+        return until(reached, seconds, state, self.crew.watch, every_s=0.1)
 
     def pause(self, seconds: float) -> None:
         """Let a fault last, watching the workers."""
@@ -206,11 +207,8 @@ class Job:
 
     def marketpulse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of an operator on this job."""
-        environment = os.environ | worker_environment(self.settings, self.stack.endpoints)
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
-        )
+        environment = worker_environment(self.settings, self.stack.endpoints)
+        return marketpulse(*arguments, environment=environment, timeout=120)
 
     def stop(self) -> None:
         """End feed, guard and workers."""

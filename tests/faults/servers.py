@@ -1,6 +1,5 @@
 """Servers of the fault tests: a broker with a second address for a proxy; what tests do to servers and undo."""
 
-import asyncio
 import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -13,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from streams.embedded import EmbeddedKafka, EmbeddedStack, Endpoints, Server, free_port
 from tests.faults.proxy import Proxy
 from tests.faults.shown import connect
+from tests.support.waiting import until_async
 
 
 class TwoDoorKafka(EmbeddedKafka):
@@ -116,8 +116,11 @@ async def remove_topics(bootstrap: str, prefix: str, *names: str) -> None:
         wanted = [one for one in await client.list_topics() if one in wanted or (not names and one.startswith(prefix))]
         if wanted:
             await client.delete_topics(wanted)
-        while set(wanted) & set(await client.list_topics()):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+
+        async def gone() -> bool:
+            return not set(wanted) & set(await client.list_topics())
+
+        await until_async(gone, 60, what=", ".join(wanted), every_s=0.1)
 
 
 async def delete_records(bootstrap: str, topic: str, before: Mapping[int, int]) -> None:

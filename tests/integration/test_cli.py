@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +15,7 @@ from streams.cli import app
 from streams.embedded import EmbeddedStack
 from streams.surge import SurgeRule
 from streams.topic_admin import topic_offsets
+from tests.support.processes import ending, marketpulse, start_marketpulse
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -24,25 +23,14 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def cli(stack: EmbeddedStack, prefix: str) -> Cli:
     """Runs `marketpulse` against the stack under the test's own prefix."""
-    environment = os.environ | {
+    environment = {
         "MARKETPULSE_KAFKA": stack.endpoints.kafka,
         "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
         "MARKETPULSE_PREFIX": prefix,
     }
 
-    def call(
-        *arguments: str, given: str | None = None, timeout: float = 60, **changes: str
-    ) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            input=given,
-            env=environment | changes,
-        )
+    def call(*arguments: str, given: str = "", timeout: float = 60, **changes: str) -> subprocess.CompletedProcess[str]:
+        return marketpulse(*arguments, environment=environment | changes, given=given, timeout=timeout)
 
     return call
 
@@ -301,15 +289,10 @@ def test_the_demo_ends_when_asked(cli: Cli) -> None:
 
 def test_up_runs_until_it_is_told_to_stop(cli: Cli) -> None:
     """It prints where the servers listen, and stops them on SIGTERM."""
-    command = [sys.executable, "-m", "streams.cli", "up", "--partitions", "2"]
-    running = subprocess.Popen(
-        command, env=os.environ | {"MARKETPULSE_MODEL": "stub"}, stdout=subprocess.PIPE, text=True
-    )
-    assert running.stdout is not None
-    ready = next(event for line in running.stdout if (event := json.loads(line))["event"] == "ready")
-    settings = {name: ready[name] for name in ("MARKETPULSE_KAFKA", "MARKETPULSE_REDIS_URL")}
-    assert 0 == cli("status", "--json", MARKETPULSE_PREFIX="marketpulse", **settings).returncode
-    running.terminate()
-    running.communicate(timeout=30)
+    with ending(start_marketpulse("up", "--partitions", "2", environment={"MARKETPULSE_MODEL": "stub"})) as running:
+        assert running.stdout is not None
+        ready = next(event for line in running.stdout if (event := json.loads(line))["event"] == "ready")
+        settings = {name: ready[name] for name in ("MARKETPULSE_KAFKA", "MARKETPULSE_REDIS_URL")}
+        assert 0 == cli("status", "--json", MARKETPULSE_PREFIX="marketpulse", **settings).returncode
     assert 0 == running.returncode
     assert 1 == cli("status", **settings).returncode

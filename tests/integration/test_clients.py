@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -21,7 +18,9 @@ from streams.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
 from streams.publish import publish
 from streams.topic_admin import create_topics
 from streams.topics import topic_name
-from tests.integration.intakes import HEADERS, Running, intake, records_of, until
+from tests.support.intakes import HEADERS, Running, intake, records_of
+from tests.support.processes import marketpulse
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -172,14 +171,15 @@ def test_slow_clients_lose_their_connection(running: Running) -> None:
     """Nothing sent, half a head, a head that dribbles, half a body: in some seconds all of them are gone."""
     slow = [raw(running, begin) for begin in (b"", b"POST /v1/fe", head(100) + b'{"id"')]
     dribbling = raw(running, b"POST /v1/feedback HTTP/1.1\r\n")
-    ends = time.monotonic() + 20
-    try:
-        while time.monotonic() < ends:
+
+    def lost() -> bool:
+        try:
             dribbling.sendall(b"X: y\r\n")
-            time.sleep(0.2)
-    except OSError:
-        pass
-    assert time.monotonic() < ends
+        except OSError:
+            return True
+        return False
+
+    until(lost, 20, every_s=0.2)
     said = [connection.makefile("rb").read() for connection in slow]
     assert [b"", b""] == said[:2]
     assert said[2].startswith(b"HTTP/1.1 408 ")
@@ -253,7 +253,5 @@ def refuses(port: int) -> bool:
 
 def test_beyond_this_machine_it_wants_tokens() -> None:
     """Exit code 2 and its error code."""
-
-    command = [sys.executable, "-m", "streams.cli", "intake", "--host", "0.0.0.0"]
-    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=60, check=False)
+    done = marketpulse("intake", "--host", "0.0.0.0")
     assert (2, True) == (done.returncode, "intake_unprotected" in done.stderr)

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from streams.embedded import EmbeddedRedis, EmbeddedStack
 from streams.errors import Unavailable
 from streams.redis_connection import connect
+from tests.support.waiting import until
 
 
 def ended(pid: int) -> bool:
@@ -25,14 +25,6 @@ def ended(pid: int) -> bool:
     except FileNotFoundError:
         return True
     return state == "Z"
-
-
-def wait_until_ended(pid: int, timeout_s: float = 10.0) -> None:
-    """Return once a process has ended; fail after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not ended(pid):
-        assert time.monotonic() < deadline, f"process {pid} still runs"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -131,7 +123,7 @@ def test_a_child_ends_when_its_parent_crashes(how: str) -> None:
         [sys.executable, "-c", PARENT, root, how], stdout=subprocess.PIPE, text=True, check=False, timeout=20
     )
     assert -signal.SIGKILL == done.returncode
-    wait_until_ended(int(done.stdout))
+    until(lambda: ended(int(done.stdout)), 10, f"process {done.stdout} still runs")
 
 
 @pytest.mark.timeout(60)

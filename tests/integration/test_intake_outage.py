@@ -13,7 +13,8 @@ import pytest
 
 from streams.embedded import EmbeddedKafka
 from streams.topic_admin import create_topics
-from tests.integration.intakes import HEADERS, Running, intake, records_of, until
+from tests.support.intakes import HEADERS, Running, intake, records_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -2,13 +2,9 @@
 
 import asyncio
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -21,8 +17,10 @@ from streams.run import set_up, worker_environment
 from streams.settings import load_settings
 from streams.simulate import FeedPlan, write_feed
 from streams.supervisor import Supervisor
-from tests.integration.intakes import intake
-from tests.integration.notifiers import HOOK, Shop
+from tests.support.intakes import intake
+from tests.support.notifiers import HOOK, Shop
+from tests.support.processes import marketpulse, served
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -46,21 +44,11 @@ def scrape(url: str) -> tuple[Samples, set[str]]:
     return samples, {family.name for family in families}
 
 
-def until(reached: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait for something, at most so long."""
-    ends = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < ends, "not reached in time"
-        time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
 def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
     """URLs of a worker that has counted a feed, of a page that has shown it, of an intake, of a notifier."""
     folder = tmp_path_factory.mktemp("metrics")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = load_settings(prefix=PREFIX, model="stub", health_port=port)
     asyncio.run(set_up(stack.endpoints, PREFIX, 2))
     environment = worker_environment(settings, stack.endpoints)
@@ -68,16 +56,10 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
     supervisor = Supervisor(1, environment, folder / "logs", lambda _: None)
     shop = Shop(stack, f"{PREFIX}-notify", folder)
     shop.write(HOOK.format(port=free_port()))
-    command = [sys.executable, "-m", "streams.cli"]
-    page = subprocess.Popen(
-        [*command, "page", "--port", "0"], env=os.environ | environment, stdout=subprocess.PIPE, text=True
-    )
     supervisor.start()
     try:
-        assert page.stdout is not None
-        page_url = json.loads(page.stdout.readline())["url"].rstrip("/")
-        publish = [*command, "publish", str(folder / "feed.jsonl"), "--raw"]
-        subprocess.run(publish, env=os.environ | environment, check=True, capture_output=True, timeout=60)
+        published = marketpulse("publish", str(folder / "feed.jsonl"), "--raw", environment=environment)
+        assert 0 == published.returncode, published.stderr
         worker_url = f"http://127.0.0.1:{port}"
 
         def settled() -> bool:
@@ -89,16 +71,16 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
             published = events == found["marketpulse_records_counted_total", ("event",)]
             return records == EVENTS and published and found["marketpulse_allocations_total", ("optimal",)] > 0
 
-        until(lambda: httpx.get(f"{page_url}/healthz", trust_env=False).status_code == 200)
-        until(lambda: reachable(worker_url) and settled())
-        shop.start()
-        with intake(stack.kafka.bootstrap, PREFIX) as taking:
-            yield worker_url, page_url, taking.url.rstrip("/"), f"http://127.0.0.1:{shop.health}"
+        with served("page", "--port", "0", environment=environment) as page:
+            until(lambda: httpx.get(f"{page.url}healthz", trust_env=False).status_code == 200, 60)
+            until(lambda: reachable(worker_url) and settled(), 60)
+            shop.start()
+            with intake(stack.kafka.bootstrap, PREFIX) as taking:
+                urls = worker_url, page.url, taking.url, f"http://127.0.0.1:{shop.health}"
+                yield tuple(url.rstrip("/") for url in urls)
     finally:
         shop.end()
         supervisor.stop()
-        page.terminate()
-        page.communicate(timeout=20)
 
 
 def reachable(url: str) -> bool:

@@ -11,10 +11,9 @@ import pytest
 import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from streams.embedded import EmbeddedStack
+from streams.embedded import EmbeddedStack, free_port
 from streams.topics import topic_name
-from tests.integration.test_recovery import Job
-from tests.integration.test_worker_life import free_port
+from tests.support.job import Job
 
 pytestmark = pytest.mark.timeout(120)
 

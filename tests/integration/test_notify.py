@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,11 @@ import pytest
 
 from streams.contracts import AlertRecord
 from streams.embedded import EmbeddedStack, die_with_parent, free_port
-from tests.integration.notifiers import HOOK, SECRET, Shop
-from tests.integration.receiver import Receiver, wait_for
+from tests.support.alerts import alert
+from tests.support.notifiers import HOOK, SECRET, Shop
+from tests.support.processes import start_marketpulse
+from tests.support.receiver import Receiver
+from tests.support.waiting import until
 
 CHAT = """
 [sink.chat]
@@ -31,10 +33,11 @@ resend = "1s"
 """
 
 
-def alert(name: str, seq: int, state: str = "firing", market: str = "BR", kind: str = "surge") -> AlertRecord:
+def recent(name: str, seq: int, **fields: object) -> AlertRecord:
+    """An alert that began five seconds ago, and ends now if it is resolved."""
     now_ms = time.time_ns() // 1_000_000
-    ended = now_ms if state == "resolved" else None
-    return AlertRecord(name, seq, kind, market, state, now_ms - 5_000, now_ms - 5_000, ended)  # type: ignore[arg-type]
+    ended = now_ms if fields.get("state") == "resolved" else None
+    return alert(name, seq=seq, started_at=now_ms - 5_000, ended_at=ended, **fields)
 
 
 @pytest.fixture
@@ -60,25 +63,25 @@ def test_a_failing_receiver_loses_nothing_and_holds_nobody_up(shop: Shop) -> Non
         shop.write(
             HOOK.format(port=hook.port), CHAT.format(), CHAT_URL=f"json://127.0.0.1:{chat.port}/chat-token?rto=2&cto=2"
         )
-        shop.publish(alert("before", 1), alert("before", 2, "resolved"), alert("fires", 3))
+        shop.publish(recent("before", 1), recent("before", 2, state="resolved"), recent("fires", 3))
         first = shop.start()
-        wait_for(lambda: states(hook) == [("fires", "firing")], what=lambda: (hook.got, shop.log.read_text()))
+        until(lambda: states(hook) == [("fires", "firing")], what=lambda: (hook.got, shop.log.read_text()))
         hook.script = [500, (429, {"Retry-After": "1"}), None, (302, {"Location": "/elsewhere"})]
-        shop.publish(alert("a", 10), alert("b", 11, market="DE"), alert("p", 12, "pending"))
-        wait_for(lambda: len(chat.taken) >= 3, what=lambda: chat.got)
-        wait_for(lambda: ("b", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
+        shop.publish(recent("a", 10), recent("b", 11, market="DE"), recent("p", 12, state="pending"))
+        until(lambda: len(chat.taken) >= 3, what=lambda: chat.got)
+        until(lambda: ("b", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
         assert 4 <= shop.metric("marketpulse_notify_retries_total", "desk")
         assert 0 == shop.metric("marketpulse_notify_failing_seconds", "desk")
         hook.close()
-        shop.publish(alert("a", 20, "resolved"), alert("c", 21, market="FR"))
-        wait_for(lambda: len(chat.taken) >= 5, what=lambda: chat.got)
-        wait_for(lambda: shop.metric("marketpulse_notify_failing_seconds", "desk") > 0)
+        shop.publish(recent("a", 20, state="resolved"), recent("c", 21, market="FR"))
+        until(lambda: len(chat.taken) >= 5, what=lambda: chat.got)
+        until(lambda: shop.metric("marketpulse_notify_failing_seconds", "desk") > 0)
         assert shop.metric("marketpulse_notify_queue_alerts", "desk") >= 1
         first.kill()
         first.wait()
         hook.open()
         second = shop.start()
-        wait_for(lambda: ("c", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
+        until(lambda: ("c", "firing") in states(hook), what=lambda: (hook.got, shop.log.read_text()))
         assert 0 == shop.stop(second)
         told = states(hook)
     assert [("fires", "firing"), ("a", "firing"), ("b", "firing"), ("a", "resolved"), ("c", "firing")] == list(
@@ -96,14 +99,14 @@ def test_a_second_notifier_stands_by_and_takes_over(shop: Shop) -> None:
     with Receiver() as hook:
         shop.write(HOOK.format(port=hook.port))
         first = shop.start()
-        shop.publish(alert("a", 1))
-        wait_for(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)
+        shop.publish(recent("a", 1))
+        until(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)
         shop.health = free_port()
         shop.environment["MARKETPULSE_HEALTH_PORT"] = str(shop.health)
         shop.start()
         assert 0 == shop.stop(first)
-        shop.publish(alert("a", 2, "resolved"))
-        wait_for(lambda: ("a", "resolved") in states(hook), what=shop.log.read_text)
+        shop.publish(recent("a", 2, state="resolved"))
+        until(lambda: ("a", "resolved") in states(hook), what=shop.log.read_text)
     assert [("a", "firing"), ("a", "resolved")] == states(hook)
 
 
@@ -112,9 +115,9 @@ def test_a_webhook_can_be_verified_and_told_from_its_repetition(shop: Shop) -> N
     with Receiver() as hook:
         hook.script = [503]
         shop.write(HOOK.format(port=hook.port))
-        shop.publish(alert("a", 1))
+        shop.publish(recent("a", 1))
         shop.start()
-        wait_for(lambda: len(hook.got) == 2, what=shop.log.read_text)
+        until(lambda: len(hook.got) == 2, what=shop.log.read_text)
     failed, taken = hook.got
     assert failed.headers["webhook-id"] == taken.headers["webhook-id"] == taken.headers["ce-id"]
     assert ("1.0", "marketpulse.alert.firing") == (taken.headers["ce-specversion"], taken.headers["ce-type"])
@@ -128,10 +131,10 @@ def test_silences_are_honoured(shop: Shop) -> None:
         shop.write(HOOK.format(port=hook.port))
         mute = json.loads(shop("mute", "add", "--market", "BR", "--hours", "1", "--json").stdout)["id"]
         shop.start()
-        shop.publish(alert("silenced", 1), alert("heard", 2, market="DE"))
-        wait_for(lambda: states(hook) == [("heard", "firing")], what=shop.log.read_text)
+        shop.publish(recent("silenced", 1), recent("heard", 2, market="DE"))
+        until(lambda: states(hook) == [("heard", "firing")], what=shop.log.read_text)
         assert 0 == shop("mute", "rm", mute).returncode
-        wait_for(lambda: states(hook) == [("heard", "firing"), ("silenced", "firing")], what=shop.log.read_text)
+        until(lambda: states(hook) == [("heard", "firing"), ("silenced", "firing")], what=shop.log.read_text)
 
 
 @pytest.fixture
@@ -156,7 +159,7 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
             return False
 
     try:
-        wait_for(answers, what=(tmp_path / "alertmanager.log").read_text)
+        until(answers, what=(tmp_path / "alertmanager.log").read_text)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
@@ -167,20 +170,20 @@ def test_alertmanager_has_what_fires_until_it_ends(shop: Shop, alertmanager: str
     """The real one takes the alert, has its end moved by reminders, and drops it when it is resolved."""
     shop.write(ALERTMANAGER.format(port=alertmanager.rpartition(":")[2]))
     shop.start()
-    shop.publish(alert("a", 1), alert("b", 2, market="DE"))
+    shop.publish(recent("a", 1), recent("b", 2, market="DE"))
 
     def known() -> dict[str, str]:
         found = httpx.get(f"{alertmanager}/api/v2/alerts", trust_env=False).json()
         return {one["labels"]["market"]: one["endsAt"] for one in found}
 
-    wait_for(lambda: {"BR", "DE"} == set(known()), what=shop.log.read_text)
+    until(lambda: {"BR", "DE"} == set(known()), what=shop.log.read_text)
     [br] = httpx.get(f"{alertmanager}/api/v2/alerts", params={"filter": "market=BR"}, trust_env=False).json()
     assert {"alertname": "marketpulse_surge", "severity": "critical", "kind": "surge"}.items() <= br["labels"].items()
     assert "surge firing in BR" in br["annotations"]["summary"]
     ends = known()["BR"]
-    wait_for(lambda: known()["BR"] > ends)
-    shop.publish(alert("a", 3, "resolved"))
-    wait_for(lambda: {"DE"} == set(known()), what=lambda: (known(), shop.log.read_text()))
+    until(lambda: known()["BR"] > ends)
+    shop.publish(recent("a", 3, state="resolved"))
+    until(lambda: {"DE"} == set(known()), what=lambda: (known(), shop.log.read_text()))
 
 
 def test_a_test_alert_says_what_every_sink_did(shop: Shop) -> None:
@@ -210,10 +213,11 @@ def test_a_dry_run_tells_what_fires_and_remembers_nothing(shop: Shop) -> None:
     """The sinks get nothing, and a real start afterwards tells all."""
     with Receiver() as hook:
         shop.write(HOOK.format(port=hook.port))
-        shop.publish(alert("a", 1))
-        command = [sys.executable, "-m", "streams.cli", "notify", "--dry-run", "--json"]
-        dry = subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, stderr=-3, text=True)
-        shop.running.append(dry)  # type: ignore[arg-type]
+        shop.publish(recent("a", 1))
+        dry = start_marketpulse(
+            "notify", "--dry-run", "--json", environment=shop.environment, stderr=subprocess.DEVNULL
+        )
+        shop.running.append(dry)
         assert dry.stdout is not None
         said = json.loads(dry.stdout.readline())
         assert ("desk", "a") == (said["sink"], json.loads(said["message"])["id"])
@@ -222,4 +226,4 @@ def test_a_dry_run_tells_what_fires_and_remembers_nothing(shop: Shop) -> None:
         dry.stdout.close()
         assert [] == hook.got
         shop.start()
-        wait_for(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)
+        until(lambda: states(hook) == [("a", "firing")], what=shop.log.read_text)

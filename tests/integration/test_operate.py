@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,8 @@ from streams.compacted import write_all
 from streams.embedded import EmbeddedStack
 from streams.redis_keys import spec_of
 from streams.simulate import FeedPlan, write_feed
+from tests.support.processes import ending, marketpulse, served, start_marketpulse
+from tests.support.waiting import until
 
 PREFIX = "operate"
 PLAN = FeedPlan(seed=4, events=600, end_ms=time.time_ns() // 1_000_000)
@@ -26,7 +26,7 @@ class Shop:
     """`marketpulse` with the settings of one stack and one worker."""
 
     def __init__(self, stack: EmbeddedStack) -> None:
-        self.environment = os.environ | {
+        self.environment = {
             "MARKETPULSE_KAFKA": stack.endpoints.kafka,
             "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
             "MARKETPULSE_PREFIX": PREFIX,
@@ -34,21 +34,17 @@ class Shop:
         }
 
     def __call__(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        environment = self.environment | changes
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+        return marketpulse(*arguments, environment=self.environment | changes)
 
     def json(self, *arguments: str) -> list[object]:
         return [json.loads(line) for line in self(*arguments, "--json").stdout.splitlines()]
 
     def until(self, reached: Callable[[dict[str, int]], bool]) -> None:
-        deadline = time.monotonic() + 40
-        while (
-            not reached((now := json.loads(self("status", "--json").stdout))["status"]["totals"])
-            or (now["status"]["open_cells"])
-        ):
-            assert time.monotonic() < deadline
-            time.sleep(0.3)
+        def settled() -> bool:
+            status = json.loads(self("status", "--json").stdout)["status"]
+            return reached(status["totals"]) and not status["open_cells"]
+
+        until(settled, 40)
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +54,11 @@ def shop(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iter
     truth = write_feed(PLAN, feed)
     one = Shop(stack)
     one("ledger", "init", "--yes")
-    worker = subprocess.Popen([sys.executable, "-m", "streams.cli", "worker"], env=one.environment, stderr=-3)
-    try:
+    with ending(start_marketpulse("worker", environment=one.environment, stderr=subprocess.DEVNULL)) as worker:
         one("publish", str(feed), "--raw")
         one.until(lambda totals: totals.get("accepted", 0) == truth["accepted"])
         yield one
-    finally:
-        worker.terminate()
-        assert 0 == worker.wait(20)
+    assert 0 == worker.returncode
 
 
 def test_dead_letters_are_listed_shown_and_sent_back(shop: Shop) -> None:
@@ -146,13 +139,6 @@ def test_the_configuration_hides_secrets_and_tells_origins(shop: Shop) -> None:
     assert "MARKETPULSE_PREFIX" in shop("config", "show").stdout
 
 
-def wait_for(reached: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-
-
 def test_profiles_are_checked_published_in_force_and_taken_back(shop: Shop, tmp_path: Path) -> None:
     """A new market and another budget reach the portfolio that services read; `rm` gives them back to the file."""
     file = tmp_path / "markets.toml"
@@ -169,12 +155,12 @@ def test_profiles_are_checked_published_in_force_and_taken_back(shop: Shop, tmp_
         assert listed["markets"].keys() >= {"BR"}  # type: ignore[index]
         return portfolio["plan"]["budget"], "topic" if "NG" in portfolio["markets"] else "file"
 
-    wait_for(lambda: in_force() == (1900.0, "topic"))
+    until(lambda: in_force() == (1900.0, "topic"))
     assert "NG" in shop("profiles", "ls").stdout
     [ranked] = shop.json("markets", "rank")
     assert "NG" in ranked  # type: ignore[operator]
     shop("profiles", "rm", "NG", "_plan")
-    wait_for(lambda: in_force() == (2000.0, "file"))
+    until(lambda: in_force() == (2000.0, "file"))
 
 
 def test_a_bad_profile_is_refused_before_and_after_publishing(shop: Shop, tmp_path: Path) -> None:
@@ -186,7 +172,7 @@ def test_a_bad_profile_is_refused_before_and_after_publishing(shop: Shop, tmp_pa
         assert (2, True, True) == (done.returncode, "markets.BR" in done.stderr, "Operator action" in done.stderr)
     assert 2 == shop("profiles", "rm", "XX").returncode
     asyncio.run(write_all(shop.environment["MARKETPULSE_KAFKA"], f"{PREFIX}.market.profiles", [("BR", b"{}")]))
-    wait_for(lambda: bool(shop.json("dead-letters", "ls", "--code", "bad_profile")))
+    until(lambda: bool(shop.json("dead-letters", "ls", "--code", "bad_profile")))
     assert "refused" in shop("profiles", "ls").stdout
     assert "BR" in json.loads(shop("status", "--json").stdout)["portfolio"]["markets"]
 
@@ -199,10 +185,10 @@ def test_silences_are_set_listed_and_ended(shop: Shop) -> None:
     def seen() -> list[str]:
         return [one["id"] for one in json.loads(shop("status", "--json").stdout)["mutes"]]
 
-    wait_for(lambda: seen() == [identity])
+    until(lambda: seen() == [identity])
     assert "known outage" in shop("mute", "ls").stdout
     shop("mute", "rm", identity)
-    wait_for(lambda: seen() == [])
+    until(lambda: seen() == [])
     assert (0, "") == ((done := shop("mute", "ls")).returncode, done.stdout)
     assert 2 == shop("mute", "add", "--market", "XX", "--hours", "1").returncode
 
@@ -210,20 +196,14 @@ def test_silences_are_set_listed_and_ended(shop: Shop) -> None:
 @pytest.fixture
 def page_url(shop: Shop) -> Iterator[str]:
     """A page process on a free port."""
-    command = [sys.executable, "-m", "streams.cli", "page", "--port", "0"]
-    page = subprocess.Popen(command, env=shop.environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert page.stdout is not None
-        yield json.loads(page.stdout.readline())["url"]
-    finally:
-        page.terminate()
-        page.communicate(timeout=20)
+    with served("page", "--port", "0", environment=shop.environment) as page:
+        yield page.url
 
 
 def test_the_page_serves_views_as_they_come(page_url: str) -> None:
     """Document, script, JSON, health; a stream whose first event is the newest view; nothing foreign may run."""
     with httpx.Client(base_url=page_url, timeout=10) as client:
-        wait_for(lambda: client.get("/healthz").status_code == 200)
+        until(lambda: client.get("/healthz").status_code == 200)
         document = client.get("/")
         assert "script-src 'self'" in document.headers["content-security-policy"]
         assert 200 == client.get("/static/page.js").status_code
@@ -238,14 +218,7 @@ def test_the_page_serves_views_as_they_come(page_url: str) -> None:
 
 def test_a_page_without_redis_says_so_and_waits() -> None:
     """Not ready, with the reason, instead of an end or an empty table."""
-    command = [sys.executable, "-m", "streams.cli", "page", "--port", "0"]
-    away = os.environ | {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"}
-    page = subprocess.Popen(command, env=away, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert page.stdout is not None
-        url = json.loads(page.stdout.readline())["url"]
-        wait_for(lambda: "does not answer" in httpx.get(f"{url}healthz").json()["error"])
-        assert 503 == httpx.get(f"{url}view.json").status_code
-    finally:
-        page.terminate()
-        page.communicate(timeout=20)
+    away = {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"}
+    with served("page", "--port", "0", environment=away, stderr=subprocess.DEVNULL) as page:
+        until(lambda: "does not answer" in httpx.get(f"{page.url}healthz").json()["error"])
+        assert 503 == httpx.get(f"{page.url}view.json").status_code

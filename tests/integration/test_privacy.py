@@ -14,7 +14,7 @@ from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
 from streams.topic_admin import DAY_MS, lives_of
 from streams.topics import topic_name
-from tests.integration.test_recovery import Job
+from tests.support.job import Job
 
 pytestmark = pytest.mark.timeout(200)
 

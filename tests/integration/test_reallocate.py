@@ -25,6 +25,7 @@ from streams.settings import Settings, load_settings
 from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
 from streams.topics import topic_name
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -88,12 +89,8 @@ class Company:
             return [record.value async for record in reader.records(*reader.offsets[0])]
 
     def until(self, reached: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
-        while not reached():
-            assert self._supervisor is not None
-            self._supervisor.watch()
-            assert time.monotonic() < deadline, "not reached in time"
-            time.sleep(0.1)
+        assert self._supervisor is not None
+        until(reached, 60, meanwhile=self._supervisor.watch)
 
     def settled(self) -> bool:
         status = self.reader.snapshot().status

@@ -2,145 +2,28 @@
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
-from pydantic import SecretStr
 
 from streams.embedded import EmbeddedStack
-from streams.errors import OperatorNeeded
-from streams.feed_files import Record, key_of, parse_object
 from streams.ledger import Ledger
-from streams.ledger_content import LedgerContent
-from streams.publish import publish
-from streams.reader import MetricsReader
 from streams.recovery.replay_report import replay_journal
-from streams.run import set_up, worker_environment
-from streams.settings import Settings, load_settings
-from streams.simulate import FeedPlan, generate
-from streams.supervisor import Supervisor
+from streams.settings import Settings
 from streams.topic_admin import create_topics
-from streams.topics import topic_name
 from tests.faults.oracle import truth_of
+from tests.support.job import Job
+from tests.support.processes import start_marketpulse
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.timeout(200)
-
-EVENTS = 3_000
-
-
-class Job:
-    """Workers with the stub classifier under a prefix of their own; a step every .3 s, a checkpoint every second."""
-
-    def __init__(self, stack: EmbeddedStack, prefix: str, logs: Path) -> None:
-        given = load_settings(
-            prefix=prefix,
-            model="stub",
-            dedupe_minutes=60.0,
-            step_seconds=0.3,
-            checkpoint_minutes=1 / 60,
-            session_timeout_seconds=6.0,
-        )
-        self.settings: Settings = given.model_copy(
-            update={"kafka": stack.endpoints.kafka, "redis_url": SecretStr(stack.endpoints.redis)}
-        )
-        self.topic = topic_name(prefix, "feedback")
-        self.published = 0
-        self.events: list[dict[str, object]] = []
-        self.environment = worker_environment(given, stack.endpoints)
-        self._logs = logs
-        plan = FeedPlan(seed=5, events=EVENTS, end_ms=time.time_ns() // 1_000_000)
-        self.feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(plan)]
-        asyncio.run(set_up(stack.endpoints, prefix, 8))
-        self.reader = MetricsReader(stack.endpoints.redis, prefix)
-        self.supervisor = self.workers(0)
-
-    def workers(self, number: int) -> Supervisor:
-        """Start so many workers."""
-        folder = self._logs / str(time.monotonic_ns())
-        self.supervisor = Supervisor(number, self.environment, folder, self.events.append)
-        self.supervisor.start()
-        return self.supervisor
-
-    def publish(self, records: list[Record], rate: float | None = None) -> None:
-        """Publish some of the feed."""
-        self.published += asyncio.run(publish(self.settings.kafka, self.topic, records, rate))
-
-    def until(self, reached: Callable[[], bool]) -> None:
-        """Wait, with dead workers started again."""
-        deadline = time.monotonic() + 60
-        while not reached():
-            self.supervisor.watch()
-            assert time.monotonic() < deadline, self.events
-            time.sleep(0.05)
-
-    def settled(self) -> bool:
-        """Everything is counted, published, answered and relayed."""
-        committed = self.reader.committed()  # before the rest: what is committed later is in no step yet
-        status = self.reader.snapshot().status
-        quiet = not status.open_cells and not status.outbox and status.shifts_answered
-        return committed == self.published and quiet
-
-    def ends_with(self, code: str) -> str:
-        """The reason that the last worker gave for its end with exit code 78."""
-        with pytest.raises(OperatorNeeded, match="exit code 78"):
-            self.until(lambda: False)
-        lines = [line for log in self.supervisor.logs() for line in log.read_text().splitlines()]
-        last = json.loads(next(line for line in lines if '"process_ends"' in line))
-        assert code == last["code"]
-        self.supervisor.stop()
-        return str(last["why"])
-
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `marketpulse` with these settings."""
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        environment = os.environ | self.environment
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=90, check=False, env=environment, stdin=subprocess.DEVNULL
-        )
-
-    def done(self, *arguments: str) -> dict[str, Any]:
-        """The answer of a command that must succeed."""
-        run = self.cli(*arguments, "--yes", "--json")
-        assert 0 == run.returncode, run.stderr
-        answer: dict[str, Any] = json.loads(run.stdout)
-        return answer
-
-    async def empty_redis(self) -> None:
-        """Remove every key of the prefix."""
-        ledger = Ledger(self.settings.redis, self.settings.prefix)
-        await LedgerContent(ledger).remove()
-        await ledger.close()
-
-    def check(self) -> None:
-        """Counts are those of the oracle, and `ledger verify` says so too."""
-        truth = asyncio.run(truth_of(self.settings.kafka, self.topic))
-        snapshot = self.reader.snapshot()
-        totals = snapshot.status.totals
-        dead = sum(n for name, n in totals.items() if name.startswith("dead_letter:"))
-        assert (truth.accepted, truth.duplicates, truth.dead_letters.total()) == (
-            totals["accepted"],
-            totals["duplicates"],
-            dead,
-        )
-        assert {market: one.labels for market, one in truth.markets.items()} == {
-            market: dict(one.windows["24h"].labels) for market, one in snapshot.metrics.items()
-        }
-        for market, one in truth.markets.items():
-            users = len(set[str]().union(*one.users.values()))
-            assert snapshot.metrics[market].windows["24h"].users == pytest.approx(users, rel=0.03, abs=2)
-        verified = self.cli("ledger", "verify", "--json")
-        assert (0, []) == (verified.returncode, json.loads(verified.stdout)["left_out"]), verified.stdout
 
 
 @pytest.fixture
@@ -273,7 +156,9 @@ def test_a_ledger_is_replaced_under_running_workers_and_readers(job: Job) -> Non
 
     with ThreadPoolExecutor(1) as beside:
         publishing = beside.submit(job.publish, job.feed[1_000:2_000], 150.0)
-        rebuilding = beside_cli(job, "ledger", "rebuild", "--whole", "--yes")
+        rebuilding = start_marketpulse(
+            "ledger", "rebuild", "--whole", "--yes", environment=job.environment, stderr=subprocess.STDOUT
+        )
         seen = []
         while rebuilding.poll() is None:
             snapshot = job.reader.snapshot()
@@ -286,13 +171,6 @@ def test_a_ledger_is_replaced_under_running_workers_and_readers(job: Job) -> Non
     job.until(job.settled)
     assert 75 in [event.get("exit_code") for event in job.events]
     job.check()
-
-
-def beside_cli(job: Job, *arguments: str) -> subprocess.Popen[str]:
-    """Begin to run `marketpulse` with a job's settings."""
-    command = [sys.executable, "-m", "streams.cli", *arguments]
-    environment = os.environ | job.environment
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 async def double_an_hour(settings: Settings) -> None:
@@ -373,10 +251,11 @@ async def recreate(settings: Settings, topic: str) -> None:
     await admin.start()
     try:
         await admin.delete_topics([topic])
-        deadline = time.monotonic() + 20
-        while topic in await admin.list_topics():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.1)
+
+        async def gone() -> bool:
+            return topic not in await admin.list_topics()
+
+        await until_async(gone, 20, every_s=0.1)
     finally:
         await admin.close()
     await create_topics(settings.kafka, settings.prefix)

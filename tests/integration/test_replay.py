@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -37,20 +34,14 @@ from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
 from streams.surge import SurgeRule
 from streams.topics import topic_name
+from tests.support.processes import marketpulse
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(150)
 
 PLAN = FeedPlan(seed=5, events=3_000, end_ms=time.time_ns() // 1_000_000)
 
 OFTEN = {"step_seconds": 0.3, "idle_step_seconds": 0.5, "checkpoint_minutes": 1 / 60}
-
-
-def until(reached: Callable[[], bool], supervisor: Supervisor) -> None:
-    deadline = time.monotonic() + 60
-    while not reached():
-        supervisor.watch()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def complaining(line: bytes) -> bytes:
@@ -96,20 +87,20 @@ class Counted:
         lines = [*lines[:2_000], *map(complaining, lines[2_000:])]
         feed = [Record(key_of(parse_object(line)), line) for line in lines]
         asyncio.run(publish(self.settings.kafka, self.topic, feed[:1_500], rate))
-        until(lambda: self._allocated(reader, "initial"), supervisor)
+        until(lambda: self._allocated(reader, "initial"), 60, meanwhile=supervisor.watch)
         profiles = topic_name(self.settings.prefix, "market.profiles")
         plan = msgspec.structs.replace(load_portfolio(None).plan, budget=1_500.0)
         asyncio.run(write_all(self.settings.kafka, profiles, [("_plan", msgspec.json.encode(plan))]))
-        until(lambda: self._allocated(reader, "profile"), supervisor)
+        until(lambda: self._allocated(reader, "profile"), 60, meanwhile=supervisor.watch)
         if rest is not supervisor:
             supervisor.stop()
             rest.start()
         asyncio.run(publish(self.settings.kafka, self.topic, feed[1_500:2_300], rate))
-        until(lambda: self._settled(reader, 2_300), rest)
+        until(lambda: self._settled(reader, 2_300), 60, meanwhile=rest.watch)
         at_ms = time.time_ns() // 1_000_000
-        until(lambda: not self._makes_checkpoints or self._checkpoint() > at_ms, rest)
+        until(lambda: not self._makes_checkpoints or self._checkpoint() > at_ms, 60, meanwhile=rest.watch)
         asyncio.run(publish(self.settings.kafka, self.topic, feed[2_300:], rate))
-        until(lambda: self._settled(reader, PLAN.events), rest)
+        until(lambda: self._settled(reader, PLAN.events), 60, meanwhile=rest.watch)
 
     def _allocated(self, reader: MetricsReader, cause: str) -> bool:
         return cause in [one.cause for one in reader.allocations()]
@@ -239,10 +230,8 @@ def test_the_command_shows_both_columns(usual: Counted, tmp_path: Path) -> None:
     environment = worker_environment(usual.settings, Endpoints(usual.settings.kafka, usual.settings.redis))
 
     def asked(*more: str) -> str:
-        command = [sys.executable, "-m", "streams.cli", "what-if", "--rules", str(rules), *more]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=100, check=True, env=os.environ | environment
-        )
+        done = marketpulse("what-if", "--rules", str(rules), *more, environment=environment, timeout=100)
+        assert 0 == done.returncode, done.stderr
         return done.stdout
 
     table = asked()

@@ -1,19 +1,13 @@
 """The whole job by its command line: a feed with known truth in, the right counts, alert and allocation out."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streams.simulate import FeedPlan, write_feed
-
-
-def marketpulse(*arguments: str, timeout: float = 100) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "streams.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+from tests.support.processes import marketpulse
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +17,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[
     truth = write_feed(FeedPlan(seed=11, events=6_000), folder / "feed.jsonl.gz")
     done = marketpulse(
         "run", str(folder / "feed.jsonl.gz"), "--embedded", "--workers", "2", "--report", str(folder / "r.json"),
-        "--timeout", "80",
+        "--timeout", "80", timeout=100,
     )  # fmt: skip
     assert (0, "") == (done.returncode, done.stderr)
     report = json.loads((folder / "r.json").read_text())
@@ -65,7 +59,8 @@ def test_a_run_out_of_time_exits_1_with_a_partial_report(tmp_path: Path) -> None
     """The report says how far it got."""
     write_feed(FeedPlan(events=100), tmp_path / "feed.jsonl")
     done = marketpulse(
-        "run", str(tmp_path / "feed.jsonl"), "--embedded", "--report", str(tmp_path / "r.json"), "--timeout", "0.1"
-    )
+        "run", str(tmp_path / "feed.jsonl"), "--embedded", "--report", str(tmp_path / "r.json"), "--timeout", "0.1",
+        timeout=100,
+    )  # fmt: skip
     assert 1 == done.returncode
     assert 100 == json.loads((tmp_path / "r.json").read_text())["published"]

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -38,10 +36,12 @@ from streams.settings import Settings
 from streams.simulate import FeedPlan, write_feed
 from streams.topic_admin import create_topics, topic_offsets
 from streams.topics import topic_name
-from tests.integration.intakes import intake
-from tests.integration.notifiers import SECRET
-from tests.integration.receiver import Receiver, wait_for
-from tests.integration.secured import DEBIAN_REDIS, Secured
+from tests.support.intakes import intake
+from tests.support.notifiers import SECRET
+from tests.support.processes import ending, marketpulse, start_marketpulse
+from tests.support.receiver import Receiver
+from tests.support.secured import DEBIAN_REDIS, Secured
+from tests.support.waiting import until, until_async
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -64,13 +64,11 @@ class Job:
     refused: list[Any]
 
 
-def worker(servers: Secured, folder: Path, **changes: str) -> subprocess.Popen[bytes]:
+def worker(servers: Secured, folder: Path, **changes: str) -> subprocess.Popen[str]:
     """A worker process; what it logs goes to `worker.log`."""
-    environment = os.environ | servers.environment("worker") | changes
+    environment = servers.environment("worker") | changes
     with (folder / "worker.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "worker"], env=environment, stdout=log, stderr=log, cwd=folder
-        )
+        return start_marketpulse("worker", environment=environment, stdout=log, stderr=log, cwd=folder)
 
 
 def admin_of(servers: Secured) -> Any:
@@ -80,14 +78,17 @@ def admin_of(servers: Secured) -> Any:
 
 def counted(reader: MetricsReader, lines: int) -> Snapshot:
     """The snapshot once everything is counted, published, answered and relayed."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    seen = reader.snapshot()
+
+    def complete() -> bool:
+        nonlocal seen
         seen = reader.snapshot()
         done, status = sum(seen.status.partitions.values()), seen.status
-        if done >= lines and not status.open_cells and not status.outbox and status.shifts_answered and seen.allocation:
-            return seen
-        time.sleep(0.2)
-    raise AssertionError(f"{reader.snapshot().status} after 120 s")
+        quiet = not status.open_cells and not status.outbox and status.shifts_answered
+        return done >= lines and quiet and seen.allocation is not None
+
+    until(complete, 120, what=lambda: seen.status)
+    return seen
 
 
 @pytest.fixture(scope="module")
@@ -100,15 +101,12 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         assert asyncio.run(set_up(Endpoints(operator.kafka_servers, operator.redis), PREFIX, 2))
         truth = write_feed(FeedPlan(seed=11, events=6_000), folder / "feed.jsonl")
         shifted = shift_to_now(read_records(str(folder / "feed.jsonl"), True, lambda *_: None), int(time.time() * 1e3))
-        working = worker(servers, folder)
-        try:
+        with ending(worker(servers, folder)) as working:
             feedback = topic_name(PREFIX, "feedback")
             asyncio.run(publish(servers.settings("producer").kafka_servers, feedback, shifted.records))
             with MetricsReader(servers.settings("reader").redis, PREFIX) as reader:
                 seen = counted(reader, truth["lines"])
-        finally:
-            working.terminate()
-            assert 0 == working.wait(30), (folder / "worker.log").read_text()[-3_000:]
+        assert 0 == working.returncode, (folder / "worker.log").read_text()[-3_000:]
         refused = [(one["username"], one["object"]) for one in admin_of(servers).acl_log()]
         yield Job(servers, truth, seen, [one for one in refused if one != (f"{PREFIX}-worker", "config|get")])
 
@@ -151,9 +149,11 @@ async def test_the_page_shows_the_markets(job: Job) -> None:
         page.router.lifespan_context(page),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
     ):
-        async with asyncio.timeout(20):
-            while (await client.get("/view.json")).status_code != 200:  # noqa: ASYNC110 - another one's page
-                await asyncio.sleep(0.05)
+
+        async def ready() -> bool:
+            return (await client.get("/view.json")).status_code == 200
+
+        await until_async(ready, 20, every_s=0.05)
         for path, shown in (("/", "BR"), ("/market/BR", "BR"), ("/health", "cpu")):
             answer = await client.get(path)
             assert (200, True) == (answer.status_code, shown in answer.text), path
@@ -171,26 +171,19 @@ def test_the_intake_takes_events_as_a_producer(job: Job) -> None:
 
 def test_the_notifier_tells_a_sink(job: Job, tmp_path: Path) -> None:
     """With a login that may read alerts and silences, and nothing of Redis: the alert that fires is sent."""
-    receiver = Receiver()
-    receiver.open()
-    sinks = tmp_path / "sinks.toml"
-    sinks.write_text(
-        f'private_hosts = ["127.0.0.1"]\n[sink.desk]\nkind = "webhook"\nurl = "http://127.0.0.1:{receiver.port}/"\n'
-        'secrets = ["${DESK_SECRET}"]\n',
-        "utf-8",
-    )
+    sinks, log = tmp_path / "sinks.toml", tmp_path / "log"
     own = {"MARKETPULSE_SINKS": str(sinks), "DESK_SECRET": SECRET}
-    environment = os.environ | job.servers.environment("notifier") | own
-    with (tmp_path / "log").open("wb") as log:
-        notifier = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "notify"], env=environment, stdout=log, stderr=log, cwd=tmp_path
+    environment = job.servers.environment("notifier") | own
+    with Receiver() as receiver, log.open("wb") as out:
+        sinks.write_text(
+            f'private_hosts = ["127.0.0.1"]\n[sink.desk]\nkind = "webhook"\nurl = "http://127.0.0.1:{receiver.port}/"\n'
+            'secrets = ["${DESK_SECRET}"]\n',
+            "utf-8",
         )
-    try:
-        wait_for(lambda: receiver.got, what=(tmp_path / "log").read_text)
-    finally:
-        notifier.terminate()
-        assert 0 == notifier.wait(30), (tmp_path / "log").read_text()[-3_000:]
-        receiver.close()
+        notifier = start_marketpulse("notify", environment=environment, stdout=out, stderr=out, cwd=tmp_path)
+        with ending(notifier):
+            until(lambda: receiver.got, what=log.read_text)
+    assert 0 == notifier.returncode, log.read_text()[-3_000:]
     assert any(b'"surge"' in one.body for one in receiver.got)
 
 
@@ -198,11 +191,7 @@ def test_rules_are_applied_by_command(job: Job, tmp_path: Path) -> None:
     """The administrator may, again and again; the operator may not, and is told so with exit code 78."""
 
     def said(role: Role | Literal["admin"], *arguments: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        environment = os.environ | job.servers.environment(role)
-        done = subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = marketpulse(*arguments, environment=job.servers.environment(role), cwd=tmp_path)
         return done.returncode, done.stdout + done.stderr
 
     code, shown = said("reader", "acls", "show", "--json")
@@ -349,11 +338,8 @@ def test_plain_connections_are_refused(job: Job) -> None:
 )
 def test_a_worker_with_a_wrong_password_stays_down(job: Job, tmp_path: Path, changes: dict[str, str]) -> None:
     """Exit code 78, an operator's action in the last line, no trace, no password."""
-    ending = worker(job.servers, tmp_path, MARKETPULSE_MODEL="stub", **changes)
-    try:
-        assert EXIT_OPERATOR == ending.wait(60)
-    finally:
-        ending.kill()
+    with ending(worker(job.servers, tmp_path, MARKETPULSE_MODEL="stub", **changes)) as refused:
+        assert EXIT_OPERATOR == refused.wait(60)
     log = (tmp_path / "worker.log").read_text()
     assert "Operator action: mend" in log.splitlines()[-1]
     assert "Traceback" not in log

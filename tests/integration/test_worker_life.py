@@ -3,39 +3,22 @@
 import asyncio
 import json
 import signal
-import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from streams.embedded import EmbeddedStack
+from streams.embedded import EmbeddedStack, free_port
 from streams.errors import OperatorNeeded
 from streams.run import set_up, worker_environment
 from streams.settings import load_settings
 from streams.supervisor import Supervisor
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(90)
 
 NOWHERE = {"MARKETPULSE_KAFKA": "127.0.0.1:1", "MARKETPULSE_MODEL": "stub"}
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def until(reached: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for something, at most so long."""
-    ends = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < ends, "not reached in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -96,14 +79,7 @@ def test_a_killed_worker_is_started_again(supervised: Callable[[dict[str, str]],
     for life in range(1, 3):
         supervisor.workers[0].kill()
         supervisor.workers[0].wait()
-        began = time.monotonic()
-
-        def again(life: int = life) -> bool:
-            supervisor.watch()
-            return supervisor.restarts == life
-
-        until(again)
-        pauses.append(time.monotonic() - began)
+        pauses.append(until(lambda life=life: supervisor.restarts == life, meanwhile=supervisor.watch))
     assert 1.0 <= pauses[0] < pauses[1]
     assert pauses[1] >= 2.0
 
@@ -132,12 +108,11 @@ def test_a_named_worker_keeps_its_partitions_over_a_restart(
     kept, others = sorted(claimed(first)[-2:]), claimed(second)
     first.workers[0].terminate()
     assert 0 == first.workers[0].wait(30)
-
-    def again() -> bool:
-        first.watch()
-        return first.restarts == 1 and len(first.logs()) == 2 and kept == sorted(claimed(first))
-
-    until(again, 40)
+    until(
+        lambda: first.restarts == 1 and len(first.logs()) == 2 and kept == sorted(claimed(first)),
+        40,
+        meanwhile=first.watch,
+    )
     assert others == claimed(second)
 
 

@@ -20,12 +20,13 @@ from streams.feed_files import Record
 from streams.publish import publish
 from streams.reader import MetricsReader
 from streams.redis_connection import connect
+from tests.support.processes import ending, marketpulse, served, start_marketpulse
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.nemesis, pytest.mark.timeout(900)]
 
 PREFIX = "load"
 CLIENTS, SILENT = 1_000, 50
-MARKETPULSE = [sys.executable, "-m", "streams.cli"]
 MOST_MB = 200.0
 """More than a page with 1,000 clients may take beyond one without any: 200 KB each."""
 ROUNDS, ROUND_EVENTS = 5, 60_000
@@ -43,19 +44,6 @@ def processor_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@contextmanager
-def process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A child process that is ended afterwards; what it says is read by whoever wants it."""
-    child = subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        yield child
-    finally:
-        child.terminate()
-        child.communicate(timeout=30)
-
-
 class Crowd:
     """Clients in a process of their own, and what they saw last."""
 
@@ -71,21 +59,16 @@ class Crowd:
 
 
 @contextmanager
-def crowd(url: httpx.URL, reading: int, silent: int, environment: dict[str, str]) -> Iterator[Crowd]:
+def crowd(url: httpx.URL, reading: int, silent: int) -> Iterator[Crowd]:
     """So many clients, open."""
     command = [sys.executable, "-m", "tests.load.clients", url.host, str(url.port), str(reading), str(silent)]
-    with process(command, environment) as child:
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    with ending(child):
         clients = Crowd(child)
         until(lambda: clients.seen["open"] == reading + silent and clients.seen["messages"] >= reading, 90)
         yield clients
-
-
-def until(reached, seconds: float) -> None:  # type: ignore[no-untyped-def]
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def records(number: int) -> list[Record]:
@@ -123,32 +106,32 @@ def descriptors(pid: int) -> int:
 
 def test_a_thousand_open_pages(stack: EmbeddedStack, capsys: pytest.CaptureFixture[str]) -> None:
     """Memory, commands to Redis, processor time and the worker's rate, without clients and with 1,000 of them."""
-    environment = os.environ | {
+    environment = {
         "MARKETPULSE_KAFKA": stack.endpoints.kafka, "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
         "MARKETPULSE_PREFIX": PREFIX, "MARKETPULSE_MODEL": "stub", "MARKETPULSE_CLASSIFIED": "false",
     }  # fmt: skip
-    subprocess.run([*MARKETPULSE, "ledger", "init", "--yes"], env=environment, check=True, timeout=60)
+    made = marketpulse("ledger", "init", "--yes", environment=environment)
+    assert 0 == made.returncode, made.stderr
     redis = connect(stack.endpoints.redis)
     found: dict[str, float] = {}
     with (
-        process([*MARKETPULSE, "worker"], environment),
-        process([*MARKETPULSE, "page", "--port", "0"], environment) as page,
+        ending(start_marketpulse("worker", environment=environment, stderr=subprocess.DEVNULL)),
+        served("page", "--port", "0", environment=environment, stderr=subprocess.DEVNULL) as page,
         MetricsReader(stack.endpoints.redis, PREFIX) as reader,
     ):
-        assert page.stdout is not None
-        url = httpx.URL(json.loads(page.stdout.readline())["url"])
+        url, pid = httpx.URL(page.url), page.process.pid
         counted_per_second(stack, reader, 0)
         until(lambda: httpx.get(url.join("/healthz")).status_code == 200, 30)
 
         def phase(name: str, number: int) -> None:
-            asked, spent = readings(redis), processor_s(page.pid)
+            asked, spent = readings(redis), processor_s(pid)
             steady(stack, 20, 500, number)
             found[f"{name}: readings of Redis in 20 s"] = readings(redis) - asked
-            found[f"{name}: processor seconds of the page in 20 s"] = round(processor_s(page.pid) - spent, 1)
-            found[f"{name}: page, MB"] = round(resident_mb(page.pid), 1)
+            found[f"{name}: processor seconds of the page in 20 s"] = round(processor_s(pid) - spent, 1)
+            found[f"{name}: page, MB"] = round(resident_mb(pid), 1)
 
         phase("no client", 1)
-        with crowd(url, CLIENTS, SILENT, environment) as clients:
+        with crowd(url, CLIENTS, SILENT) as clients:
             before = clients.seen
             phase("1,000 clients", 2)
             found["messages a second to 1,000 clients"] = round((clients.seen["messages"] - before["messages"]) / 20)
@@ -157,17 +140,17 @@ def test_a_thousand_open_pages(stack: EmbeddedStack, capsys: pytest.CaptureFixtu
             # Whoever takes nothing for half a minute is dropped, and nobody else.
             waited = time.monotonic()
             for later in range(4, 16):
-                if descriptors(page.pid) < CLIENTS + SILENT // 2:
+                if descriptors(pid) < CLIENTS + SILENT // 2:
                     break
                 steady(stack, 20, 500, later)
             found["silent clients dropped within s"] = round(time.monotonic() - waited + 40)
-            dropped = CLIENTS + SILENT - descriptors(page.pid)
+            dropped = CLIENTS + SILENT - descriptors(pid)
             still = clients.seen["open"]
         number = 20
         rates: dict[str, list[float]] = {"no client": [], "1,000 clients": []}
         for _ in range(ROUNDS):
             rates["no client"].append(round(counted_per_second(stack, reader, number)))
-            with crowd(url, CLIENTS, 0, environment):
+            with crowd(url, CLIENTS, 0):
                 rates["1,000 clients"].append(round(counted_per_second(stack, reader, number + 1)))
             number += 2
     with capsys.disabled():

@@ -15,8 +15,7 @@ from models.errors import BadArtifact
 from models.manifest import load_manifest
 from models.onnx import load_onnx_classifier
 from streams.cli import app
-from tests.unit.models.conftest import SHIPPED
-from tests.unit.models.test_onnx import TEXTS
+from tests.unit.models.conftest import SHIPPED, TEXTS
 
 pytestmark = pytest.mark.models
 

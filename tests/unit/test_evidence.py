@@ -2,9 +2,10 @@
 
 import msgspec
 
-from streams.contracts import AlertRecord, Excerpt
+from streams.contracts import Excerpt
 from streams.evidence import driving_topics, driving_words, repeated_texts, with_evidence
 from streams.windows import CellLayout, Windows
+from tests.support.alerts import alert
 
 LAYOUT = CellLayout(("app", "delivery", "price"))
 MINUTE = 60_000
@@ -62,10 +63,10 @@ def test_a_flood_of_one_text_is_told_by_its_share() -> None:
 def test_a_surge_shows_what_users_said() -> None:
     """Negative excerpts of its topic, the newest first, at most three."""
     kept = [Excerpt(at, f"text {at}", "positive" if at == 3 else "negative", "app", at) for at in range(6)]
-    alert = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app", evidence={"n": 9})
-    shown = with_evidence(alert, Windows(LAYOUT), kept).evidence
+    surge = alert(topic="app", started_at=1, evidence={"n": 9})
+    shown = with_evidence(surge, Windows(LAYOUT), kept).evidence
     assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]}.items() <= shown.items()
     assert {"share": 0.0, "of": 5} == shown["repeated"]
     assert ["text"] == shown["words"]
-    elsewhere = msgspec.structs.replace(alert, topic="price")
+    elsewhere = msgspec.structs.replace(surge, topic="price")
     assert [] == with_evidence(elsewhere, Windows(LAYOUT), kept).evidence["excerpts"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("streams", "models", "strategy")
+from tests.support.sources import PACKAGES, ROOT, imports, modules
+
 ALLOWED = {
     "faust": {"streams/app.py", "streams/channels.py", "streams/pump.py"},
     "aiokafka": {
@@ -45,22 +45,6 @@ IMPURE = {
 }  # fmt: skip
 LEAVES = ("models", "strategy")
 WRITING = ("ledger", "tables", "redis_connection", "publication", "leader", "worker", "app")  # the page only reads
-
-
-def modules() -> list[Path]:
-    """Every Python file of the project's packages."""
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-
-
-def imports(source: str) -> set[str]:
-    """Top-level names of the packages that a source imports anywhere in it; `.` for a relative import."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add("." if node.level else str(node.module).partition(".")[0])
-    return names
 
 
 def project_imports(source: str) -> set[str]:

@@ -4,11 +4,12 @@ import msgspec
 import pytest
 
 from streams.batches import CompactedRecord
-from streams.contracts import AlertRecord, MuteRecord
+from streams.contracts import MuteRecord
 from streams.errors import BadInput
 from streams.mutes import Mutes, mute_of, new_mute
+from tests.support.alerts import alert
 
-ALERT = AlertRecord("a", 1, "surge", "BR", "firing", 1, 1, topic="app")
+ALERT = alert(topic="app")
 
 
 @pytest.mark.parametrize(

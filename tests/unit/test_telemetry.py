@@ -1,6 +1,5 @@
 """What a scrape says: counted by batch, the last step only from the lease holder, no label without a bound."""
 
-import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.cache import CachedClassifier
@@ -19,6 +18,7 @@ from streams.scrape import PageCollector, WorkerCollector
 from streams.telemetry import DECLARED, MOST_MARKETS, exposition
 from streams.telemetry_document import document
 from streams.worker_telemetry import Telemetry
+from tests.support.alerts import alert
 
 NOW_MS = 1_000_000_000
 Samples = dict[tuple[str, tuple[str, ...]], float]
@@ -46,11 +46,6 @@ def outcome(markets: int, *alerts: AlertRecord) -> StepOutcome:
     one = MarketMetrics(dict.fromkeys(("5m", "1h", "24h", "7d"), day), None, None, {})
     metrics = {f"{number:03}": one for number in range(markets)}
     return StepOutcome(7, 7, NOW_MS - 5_000, metrics, [], [], list(alerts), [], StepRecord(7, None, {}, {}))
-
-
-def alert(name: str, kind: str, state: str = "firing") -> AlertRecord:
-    content = {"id": name, "seq": 1, "kind": kind, "market": "BR", "state": state, "started_at": 5, "fired_at": 5}
-    return msgspec.convert(content, AlertRecord)
 
 
 def test_a_counted_batch_adds_each_record_once() -> None:
@@ -111,8 +106,8 @@ def test_only_the_lease_holder_tells_of_the_last_step() -> None:
     """And no longer than its lease lasts, also where it never learns that it lost it."""
     telemetry = worker(Progress())
     telemetry.lease(NOW_MS + 1)
-    telemetry.loaded([alert("old", "surge"), alert("over", "drop", "resolved")])
-    telemetry.published(outcome(2, alert("old", "surge", "resolved"), alert("new", "drop")), NOW_MS - 2_000, 0.1)
+    telemetry.loaded([alert("old"), alert("over", kind="drop", state="resolved")])
+    telemetry.published(outcome(2, alert("old", state="resolved"), alert("new", kind="drop")), NOW_MS - 2_000, 0.1)
     telemetry.outbox(12)
     found = scraped(telemetry)
     assert (1, 7, 5, 12) == tuple(
@@ -134,7 +129,7 @@ def test_a_lease_that_was_lost_leaves_nothing_behind() -> None:
     """Alerts of then do not count when it is taken again."""
     telemetry = worker(Progress())
     telemetry.lease(NOW_MS + 1)
-    telemetry.loaded([alert("one", "surge")])
+    telemetry.loaded([alert("one")])
     telemetry.lease(0)
     telemetry.lease(NOW_MS + 1)
     assert 0 == scraped(telemetry)["marketpulse_alerts_firing", ("surge",)]

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -11,13 +10,15 @@ import msgspec
 
 from strategy.portfolio import load_portfolio
 from strategy.scenarios import Metrics, Question
-from streams.contracts import AlertRecord, AllocationRecord, Excerpt
+from streams.contracts import AllocationRecord, Excerpt
 from streams.dashboard.app import create_page
 from streams.errors import Unavailable
 from streams.history import Moment
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.reader import Change, Snapshot, Status
 from streams.settings import load_settings
+from tests.support.alerts import alert
+from tests.support.waiting import until_async
 
 TOKEN = "a token of the tests, long enough"
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -35,12 +36,6 @@ def metrics(u: float = 0.5, n: int = 10) -> MarketMetrics:
     return MarketMetrics(windows, None, 0.3, {"app": (5, 1, 0.6), HOSTILE: (5, 3, 0.4)})
 
 
-def alert(kind: str, market: str, state: str = "firing", **fields: object) -> AlertRecord:
-    content = {"id": f"{kind}-{market}", "seq": 1, "kind": kind, "market": market, "state": state,
-               "started_at": NOW_MS, "fired_at": NOW_MS} | fields  # fmt: skip
-    return msgspec.convert(content, AlertRecord)
-
-
 def allocation(name: str, budget: float) -> AllocationRecord:
     portfolio = load_portfolio()
     answer = Question(portfolio, Metrics(dict.fromkeys(portfolio.markets, 0.6))).answer()
@@ -54,7 +49,10 @@ def snapshot(step: int = 7, **markets: MarketMetrics) -> Snapshot:
         step, NOW_MS, NOW_MS, "a model", "cpu", {"accepted": 10 * step, "dead_letter:bad_time": 2, "latency:50": 3},
         {0: 12}, 0, 0, True,
     )  # fmt: skip
-    alerts = [alert("surge", "BR", evidence={"excerpts": [HOSTILE], "expected_share": 0.2}), alert("model", "*")]
+    alerts = [
+        alert(started_at=NOW_MS, evidence={"excerpts": [HOSTILE], "expected_share": 0.2}),
+        alert(kind="model", market="*", started_at=NOW_MS),
+    ]
     return Snapshot(status, markets, alerts if markets else [], allocation("a-2", 2000.0), load_portfolio())
 
 
@@ -122,16 +120,6 @@ class Written:
         self.records += records
 
 
-async def until(reached: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for something that another task does."""
-    deadline = time.monotonic() + seconds
-    for _ in range(100_000):
-        if reached():
-            return
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
 @contextlib.asynccontextmanager
 async def page(
     reader: FakeReader,
@@ -147,8 +135,9 @@ async def page(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers={"Accept": "text/html"}) as browser,
     ):
-        deadline = asyncio.get_running_loop().time() + 10
-        while not reader.away and (await browser.get("/healthz")).status_code != 200:
-            assert asyncio.get_running_loop().time() < deadline
-            await asyncio.sleep(0.01)
+
+        async def ready() -> bool:
+            return reader.away or (await browser.get("/healthz")).status_code == 200
+
+        await until_async(ready, 10)
         yield browser

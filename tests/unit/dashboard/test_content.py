@@ -3,10 +3,11 @@
 import msgspec
 
 from strategy.portfolio import load_portfolio
-from streams.contracts import AlertRecord, AllocationRecord, MuteRecord
+from streams.contracts import AllocationRecord, MuteRecord
 from streams.dashboard.content import content_of
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.reader import Snapshot, Status
+from tests.support.alerts import alert
 
 WINDOW = WindowMetrics(10, {"negative": 4, "neutral": 1, "positive": 5}, Estimate(0.5, 0.4, 0.6, 0.05))
 MARKET = MarketMetrics(
@@ -19,15 +20,9 @@ ALLOCATION = AllocationRecord(
 )
 
 
-def alert(kind: str, market: str, state: str = "firing", **fields: object) -> AlertRecord:
-    content = {"id": f"{kind}-{market}", "seq": 1, "kind": kind, "market": market, "state": state, "started_at": 5,
-               "fired_at": 5} | fields  # fmt: skip
-    return msgspec.convert(content, AlertRecord)
-
-
 def test_the_page_shows_markets_alerts_and_the_allocation_with_reasons() -> None:
     """One market observed, one with a profile; shares sum to 1; topics by complaints; no value is None."""
-    alerts = [alert("surge", "BR"), alert("surge", "BR", id="second", topic="app"), alert("bad_input", "*")]
+    alerts = [alert(), alert("second", topic="app"), alert(kind="bad_input", market="*")]
     snapshot = Snapshot(
         STATUS, {"BR": MARKET, "NG": MARKET}, alerts, ALLOCATION, load_portfolio(), flags={"BR": ("warming",)}
     )
@@ -50,7 +45,7 @@ def test_the_page_shows_markets_alerts_and_the_allocation_with_reasons() -> None
 def test_a_muted_alert_is_shown_but_alarms_nobody() -> None:
     """It stays in the list, with the silence; the market is not marked."""
     mutes = [MuteRecord("m", until=100, created_at=0, market="BR")]
-    view = content_of(Snapshot(STATUS, {"BR": MARKET}, [alert("surge", "BR")], None, mutes=mutes), 9)
+    view = content_of(Snapshot(STATUS, {"BR": MARKET}, [alert()], None, mutes=mutes), 9)
     assert ([], [True], None) == (
         view["markets"][0]["alerts"],
         [one["muted"] for one in view["alerts"]],
@@ -61,9 +56,9 @@ def test_a_muted_alert_is_shown_but_alarms_nobody() -> None:
 def test_old_news_goes_and_what_is_active_comes_first() -> None:
     """Resolved more than 24 h before stream time: gone."""
     alerts = [
-        alert("surge", "BR", "resolved", id="old", ended_at=STATUS.stream_time - 25 * 3_600_000),  # type: ignore[operator]
-        alert("surge", "BR", "resolved", id="recent", ended_at=STATUS.stream_time, started_at=90),
-        alert("drop", "BR", id="active"),
+        alert("old", state="resolved", ended_at=STATUS.stream_time - 25 * 3_600_000),
+        alert("recent", state="resolved", ended_at=STATUS.stream_time, started_at=90),
+        alert("active", kind="drop"),
     ]
     view = content_of(Snapshot(STATUS, {}, alerts, None), 9)
     assert ["active", "recent"] == [one["id"] for one in view["alerts"]]

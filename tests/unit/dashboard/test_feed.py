@@ -12,7 +12,8 @@ from streams.dashboard.parts import Rendered, ViewKey
 from streams.dashboard.render import Renderer
 from streams.dashboard.sse import messages
 from streams.reader import Change
-from tests.unit.dashboard.fakes import FakeReader, metrics, snapshot, until
+from tests.support.waiting import until_async
+from tests.unit.dashboard.fakes import FakeReader, metrics, snapshot
 
 MARKETS = ViewKey("markets")
 
@@ -27,7 +28,7 @@ async def feed(reader: FakeReader) -> AsyncIterator[Feed]:
     """A running feed that has read the first snapshot."""
     feed = Feed(reader, Renderer(reader))  # type: ignore[arg-type]
     await feed.start()
-    await until(lambda: feed.seen is not None)
+    await until_async(lambda: feed.seen is not None)
     yield feed
     await feed.stop()
 
@@ -86,7 +87,7 @@ async def test_a_slow_client_holds_nobody_up_and_gets_the_newest_whole(feed: Fee
 async def test_a_client_resumes_by_the_id_that_it_saw_last(feed: Feed, reader: FakeReader) -> None:
     """It is told what it missed, then gets the view."""
     reader.tell(snapshot(8, BR=metrics()), Change("1-3", step=8, markets=("BR",), alerts=1))
-    await until(lambda: feed.since("1-3") is not None)
+    await until_async(lambda: feed.since("1-3") is not None)
     stream = messages(feed, MARKETS, "1-2")
     kind, _, data = await following(stream)
     missed = {"id": "1-3", "step": 8, "markets": ["BR"], "alerts": 1, "allocation": None}
@@ -107,7 +108,7 @@ async def test_an_id_that_is_no_longer_kept_resets_the_client(feed: Feed, last: 
 async def test_nobody_resumes_across_a_gap(feed: Feed, reader: FakeReader) -> None:
     """Where the reader itself missed changes, ids of before are not known any more."""
     reader.tell(snapshot(9, BR=metrics()), Change("1-9", step=9, missed=True))
-    await until(lambda: feed.since("1-9") is not None)
+    await until_async(lambda: feed.since("1-9") is not None)
     assert (None, []) == (feed.since("1-2"), feed.since("1-9"))
 
 

@@ -1,11 +1,11 @@
 """The views' addresses: what they show, in which order, that all is escaped, and what they say while Redis is away."""
 
-import asyncio
 import re
 
 import pytest
 
 from streams.dashboard.static_files import PLOTLY_PATH
+from tests.support.waiting import until_async
 from tests.unit.dashboard.fakes import HOSTILE, FakeReader, metrics, page, snapshot
 
 NOW = snapshot(BR=metrics(0.3), CN=metrics(0.7), NG=metrics(0.5, 20))
@@ -121,10 +121,11 @@ async def test_while_redis_is_away_the_last_values_stay_and_say_how_old_they_are
     reader = FakeReader(NOW)
     async with page(reader) as browser:
         reader.away = True
-        for _ in range(1_000):
-            if (await browser.get("/healthz")).status_code == 503:
-                break
-            await asyncio.sleep(0.01)
+
+        async def away() -> bool:
+            return (await browser.get("/healthz")).status_code == 503
+
+        await until_async(away)
         for path in VIEWS:
             answer = await browser.get(path)
             assert (200, True, True) == (

@@ -1,4 +1,4 @@
-"""The shipped model, loaded once, and a copy of its folder to spoil."""
+"""The shipped model, loaded once, and a copy of its folder to spoil; texts of many kinds."""
 
 import shutil
 from pathlib import Path
@@ -9,6 +9,19 @@ import models
 from models.onnx import OnnxClassifier, load_onnx_classifier
 
 SHIPPED = Path(models.__file__).parent / "artifacts" / "marketpulse-small"
+LONG = "The update broke the login, support never answers and the price went up again. " * 20
+TEXTS = [
+    "ok",
+    "The app crashes every time I open it, terrible.",
+    "Sehr gut, schnelle Lieferung!",
+    "质量很好，物流也快。",
+    "Péssimo atendimento, nunca mais compro aqui.",
+    "配達が遅い",
+    "",
+    "👍👍👍",
+    LONG,
+    "Норм, ничего особенного",
+]
 
 
 @pytest.fixture(scope="session")

@@ -15,21 +15,8 @@ from models.errors import BadOutput, DeviceFailed, DeviceMissing
 from models.labels import SENTIMENTS, TOPICS
 from models.manifest import load_manifest
 from models.onnx import BATCH_LIMITS, MARKS, OnnxClassifier, load_onnx_classifier
-from tests.unit.models.conftest import SHIPPED
+from tests.unit.models.conftest import SHIPPED, TEXTS
 
-LONG = "The update broke the login, support never answers and the price went up again. " * 20
-TEXTS = [
-    "ok",
-    "The app crashes every time I open it, terrible.",
-    "Sehr gut, schnelle Lieferung!",
-    "质量很好，物流也快。",
-    "Péssimo atendimento, nunca mais compro aqui.",
-    "配達が遅い",
-    "",
-    "👍👍👍",
-    LONG,
-    "Норм, ничего особенного",
-]
 HOSTILE = [
     "x" * 1_000_000,
     "\x1b[2J\x1b[31m",

@@ -12,10 +12,6 @@ from streams.notify.sinks_file import SinkSpec
 from streams.progress import Progress
 
 
-def alert(name: str = "a", seq: int = 1, state: str = "firing", market: str = "BR") -> AlertRecord:
-    return AlertRecord(name, seq, "surge", market, state, 5, 5)  # type: ignore[arg-type]
-
-
 class HandClock(Clock):
     """A pause takes no time and moves the clock; when `end_ms` is reached the process stops."""
 

@@ -3,18 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.contracts import AlertRecord, MuteRecord
+from streams.contracts import MuteRecord
 from streams.notify.board import Board
+from tests.support.alerts import alert
 
 NOW_MS = 1_000_000
 OTHERS: tuple[MuteRecord, ...] = ()
 SILENCE = (MuteRecord("m", NOW_MS + 1, 500, market="BR"),)
-
-
-def alert(
-    name: str = "a", seq: int = 1, state: str = "firing", market: str = "BR", fired: int | None = 5
-) -> AlertRecord:
-    return AlertRecord(name, seq, "surge", market, state, 5, fired)  # type: ignore[arg-type]
 
 
 def told(board: Board, mutes: tuple[MuteRecord, ...] = OTHERS) -> list[tuple[str, str]]:
@@ -27,12 +22,12 @@ def told(board: Board, mutes: tuple[MuteRecord, ...] = OTHERS) -> list[tuple[str
 def test_a_state_is_told_once() -> None:
     """Also where its record comes again, or one with a lower seq after it."""
     board = Board()
-    board.take(0, alert(seq=3))
+    board.take(0, alert("a", seq=3))
     assert [("a", "firing")] == told(board)
-    board.take(1, alert(seq=3))
-    board.take(2, alert(seq=2, state="resolved"))
+    board.take(1, alert("a", seq=3))
+    board.take(2, alert("a", seq=2, state="resolved"))
     assert [] == told(board)
-    board.take(3, alert(seq=4, state="resolved"))
+    board.take(3, alert("a", seq=4, state="resolved"))
     assert [("a", "resolved")] == told(board)
     assert 4 == board.settled(OTHERS, NOW_MS)
 
@@ -40,8 +35,8 @@ def test_a_state_is_told_once() -> None:
 def test_what_is_pending_is_not_told() -> None:
     """Nor that it ended without having fired."""
     board = Board()
-    board.take(0, alert(state="pending", fired=None))
-    board.take(1, alert(seq=2, state="resolved", fired=None))
+    board.take(0, alert("a", state="pending", fired_at=None))
+    board.take(1, alert("a", seq=2, state="resolved", fired_at=None))
     assert [] == told(board)
 
 
@@ -144,7 +139,7 @@ STATES = {1: "pending", 2: "firing", 3: "resolved"}
 def test_a_restart_anywhere_tells_all_there_is(records: list[tuple[str, int]], dies: int, commits: int) -> None:
     """Whatever comes again or out of order: every alert's last state is told by one of two lives, none by the second
     that the first had told and committed."""
-    log = [alert(name, seq, STATES[seq]) for name, seq in records]
+    log = [alert(name, seq=seq, state=STATES[seq]) for name, seq in records]
     first = Board()
     known: list[tuple[str, str]] = []
     committed = 0

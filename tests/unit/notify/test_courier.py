@@ -8,18 +8,19 @@ from structlog.testing import capture_logs
 from streams.contracts import MuteRecord
 from streams.notify.courier import Stopped
 from streams.notify.errors import Away, Refused
-from tests.unit.notify.fakes import HandClock, LogFeed, ScriptedSink, alert, courier
+from tests.support.alerts import alert
+from tests.unit.notify.fakes import HandClock, LogFeed, ScriptedSink, courier
 
 
 async def test_what_comes_is_told_and_committed() -> None:
     """Once, in order; a second life says nothing again."""
     feed, sink = LogFeed(), ScriptedSink()
-    feed.put(alert("old"), alert("old", 2, "resolved"))
+    feed.put(alert("old"), alert("old", seq=2, state="resolved"))
     one = courier(feed, sink, HandClock())
     await one.turn()
     feed.put(alert("a"), alert("b", market="DE"))
     await one.turn()
-    feed.put(alert("a", 2, "resolved"))
+    feed.put(alert("a", seq=2, state="resolved"))
     await one.turn()
     assert [("a", "firing"), ("b", "firing"), ("a", "resolved")] == sink.told
     assert 5 == feed.commits[-1]
@@ -37,7 +38,7 @@ async def test_a_sink_that_is_away_is_tried_again() -> None:
     )
     one = courier(feed, sink, clock)
     await one.turn()
-    feed.put(alert())
+    feed.put(alert("a"))
     before = list(feed.commits)
     await one.turn()
     assert [("a", "firing")] == sink.told
@@ -53,7 +54,7 @@ async def test_what_was_tried_for_long_enough_is_on_record() -> None:
     feed, sink, clock = LogFeed(), ScriptedSink(*[error] * 200), HandClock()
     one = courier(feed, sink, clock, retry_for_s=600.0)
     await one.turn()
-    feed.put(alert())
+    feed.put(alert("a"))
     with capture_logs() as logs:
         await one.turn()
     assert (1, 0) == (one.status.undelivered, one.status.delivered)
@@ -74,7 +75,7 @@ async def test_a_refused_message_is_not_tried_again() -> None:
     feed, sink = LogFeed(), ScriptedSink(Refused("HTTP 400"))
     one = courier(feed, sink, HandClock())
     await one.turn()
-    feed.put(alert())
+    feed.put(alert("a"))
     await one.turn()
     assert (1, 1) == (sink.tries, one.status.undelivered)
 
@@ -84,7 +85,7 @@ async def test_a_process_that_ends_meanwhile_loses_nothing() -> None:
     feed, clock = LogFeed(), HandClock(end_ms=1_003_000)
     one = courier(feed, ScriptedSink(*[Away("no answer")] * 9), clock)
     await one.turn()
-    feed.put(alert())
+    feed.put(alert("a"))
     with pytest.raises(Stopped):
         await one.turn()
     sink = ScriptedSink()
@@ -102,7 +103,7 @@ async def test_what_is_over_the_limit_is_told_in_a_summary() -> None:
         feed.put(alert(f"a{at}", market=f"{at:02}"))
     await one.turn()
     assert 2 == len(sink.taken)
-    feed.put(alert("late"), alert("late", 2, "resolved"), alert("later"))
+    feed.put(alert("late"), alert("late", seq=2, state="resolved"), alert("later"))
     await one.turn()
     assert 2 == len(sink.taken)
     assert 9 == feed.commits[-1]
@@ -134,7 +135,7 @@ async def test_a_record_that_cannot_be_read_is_passed_over() -> None:
     one = courier(feed, sink, HandClock())
     await one.turn()
     feed.log += [b"{}", b"\xff", b'{"v":9}']
-    feed.put(alert())
+    feed.put(alert("a"))
     with capture_logs() as logs:
         await one.turn()
     assert 3 == sum(entry["event"] == "alert_unreadable" for entry in logs)

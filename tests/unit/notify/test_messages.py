@@ -1,33 +1,39 @@
 """Alerts in messages: urgency, grouping, limits, words."""
 
-from streams.contracts import AlertRecord
 from streams.notify.limit import Limit
 from streams.notify.messages import Message, grouped, severity, text, title, within, without_excerpts
-
-
-def alert(kind: str = "surge", market: str = "BR", topic: str | None = None, state: str = "firing") -> AlertRecord:
-    name = f"{kind}-{market}-{topic}"
-    return AlertRecord(name, 7, kind, market, state, 1_700_000_000_000, 1_700_000_000_000, None, topic)  # type: ignore[arg-type]
+from tests.support.alerts import alert
 
 
 def test_urgency_is_of_kind_and_reach() -> None:
     """A topic's surge is less than its market's; one silent market less than all of them."""
     found = [
         severity(one)
-        for one in (alert(), alert(topic="price"), alert("no_data", "*"), alert("no_data"), alert("recovery"))
+        for one in (
+            alert(),
+            alert(topic="price"),
+            alert(kind="no_data", market="*"),
+            alert(kind="no_data"),
+            alert(kind="recovery"),
+        )
     ]
     assert ["critical", "warning", "critical", "warning", "info"] == found
 
 
 def test_a_market_is_one_message() -> None:
     """Its surge with those of its topics; what ended apart from what fires."""
-    alerts = [alert(), alert(topic="price"), alert(topic="delivery"), alert("drop", "DE", state="resolved")]
+    alerts = [alert(), alert(topic="price"), alert(topic="delivery"), alert(kind="drop", market="DE", state="resolved")]
     assert [tuple(alerts[:3]), tuple(alerts[3:])] == [one.alerts for one in grouped(alerts)]
 
 
 def test_a_cause_in_many_markets_is_one_message() -> None:
     """And a market with another cause has its own."""
-    alerts = [alert("no_data", "BR"), alert("no_data", "DE"), alert("surge", "FR"), alert("no_data", "IN")]
+    alerts = [
+        alert(kind="no_data", market="BR"),
+        alert(kind="no_data", market="DE"),
+        alert(kind="surge", market="FR"),
+        alert(kind="no_data", market="IN"),
+    ]
     assert [["BR", "DE", "IN"], ["FR"]] == [[one.market for one in message.alerts] for message in grouped(alerts)]
 
 
@@ -52,8 +58,8 @@ def test_the_bucket_fills_with_time() -> None:
 def test_words_are_those_of_page_and_terminal() -> None:
     """State, kind, market, topic, since when, evidence; an excerpt only where it was left in; what the kind means."""
     evidence = {"share": 0.4217, "excerpts": ["a entrega atrasou"], "problems": ["cpu"]}
-    start = alert().started_at
-    one = AlertRecord("id", 7, "surge", "BR", "resolved", start, start, start + 600_000, "delivery", evidence)
+    start = 1_700_000_000_000
+    one = alert(state="resolved", started_at=start, ended_at=start + 600_000, topic="delivery", evidence=evidence)
     full = Message((one,))
     said = text(full, "https://page.example.com/")
     assert "Marketpulse: surge resolved in BR" == title(full)
@@ -66,6 +72,6 @@ def test_words_are_those_of_page_and_terminal() -> None:
 
 def test_a_long_message_counts_what_it_does_not_spell_out() -> None:
     """Twenty lines, then how many more."""
-    many = Message(tuple(alert("drop", f"{at:02}") for at in range(25)), summary=True)
+    many = Message(tuple(alert(kind="drop", market=f"{at:02}") for at in range(25)), summary=True)
     assert "and 5 more" in text(many)
     assert "Marketpulse: 25 changes of alerts at once" == title(many)

@@ -10,15 +10,16 @@ from streams.notify.http import Poster
 from streams.notify.messages import Message
 from streams.notify.sink import scrubbed
 from streams.notify.webhook import WebhookSink, message_id
+from tests.support.alerts import alert
 
 NOW_MS = 1_700_000_600_000
 STARTED_MS = NOW_MS - 600_000
 POSTER = Poster("https://hooks.example.com/token", Allowed(frozenset({"hooks.example.com"})), 5)
 
 
-def alert(state: str = "firing", ended_ms: int | None = None, topic: str | None = "price") -> AlertRecord:
+def surge(**fields: object) -> AlertRecord:
     evidence = {"share": 0.5, "excerpts": ["what somebody wrote"]}
-    return AlertRecord("id", 3, "surge", "BR", state, STARTED_MS, STARTED_MS, ended_ms, topic, evidence)  # type: ignore[arg-type]
+    return alert(started_at=STARTED_MS, topic="price", evidence=evidence, **fields)
 
 
 def postable(one: AlertRecord, page: str | None = "https://page.example.com/") -> dict[str, object]:
@@ -35,31 +36,31 @@ def postable(one: AlertRecord, page: str | None = "https://page.example.com/") -
 
 def test_a_firing_alert_ends_four_reminders_from_now() -> None:
     """Labels that name it, words without excerpts, and its market's page."""
-    found = postable(alert())
+    found = postable(surge())
     assert found["labels"] == {
         "alertname": "marketpulse_surge", "kind": "surge", "market": "BR", "topic": "price",
         "severity": "warning", "product": "shop",
     }  # fmt: skip
     assert (840.0, "https://page.example.com/market/BR") == (found["lasts_s"], found["generatorURL"])
     assert "somebody wrote" not in json.dumps(found)
-    assert "generatorURL" not in postable(alert(), None)
+    assert "generatorURL" not in postable(surge(), None)
 
 
 def test_a_resolved_alert_has_its_end() -> None:
     """Never before its start or after now, wherever stream time stood."""
-    assert 300.0 == postable(alert("resolved", STARTED_MS + 300_000))["lasts_s"]
-    assert 0.0 == postable(alert("resolved", STARTED_MS - 5_000))["lasts_s"]
-    assert 600.0 == postable(alert("resolved", NOW_MS + 5_000))["lasts_s"]
+    assert 300.0 == postable(surge(state="resolved", ended_at=STARTED_MS + 300_000))["lasts_s"]
+    assert 0.0 == postable(surge(state="resolved", ended_at=STARTED_MS - 5_000))["lasts_s"]
+    assert 600.0 == postable(surge(state="resolved", ended_at=NOW_MS + 5_000))["lasts_s"]
 
 
 def test_a_webhooks_body_is_the_record() -> None:
     """A summary holds them all; the id is that of the states, not of the moment."""
     sink = WebhookSink(POSTER, "shop", [b"k" * 24], excerpts=True)
-    one = Message((alert(),))
+    one = Message((surge(),))
     assert ["what somebody wrote"] == json.loads(sink.body(one))["evidence"]["excerpts"]
-    two = Message((alert(), alert("resolved", NOW_MS)), summary=True)
+    two = Message((surge(), surge(state="resolved", ended_at=NOW_MS)), summary=True)
     assert ["firing", "resolved"] == [each["state"] for each in json.loads(sink.body(two))["alerts"]]
-    assert message_id(one) == message_id(Message((alert(),)))
+    assert message_id(one) == message_id(Message((surge(),)))
     assert message_id(one) != message_id(two)
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.contracts import AlertRecord
 from streams.errors import BadInput
 from streams.notify.sinks_file import SinksFile, load_sinks
+from tests.support.alerts import alert
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRONMENT = {"DESK_SECRET": SECRET, "CHAT_URL": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"}
@@ -35,9 +35,9 @@ def test_the_shipped_example_can_be_used() -> None:
 def test_a_sink_is_told_of_what_its_table_asks_for() -> None:
     """By kind, market and least severity."""
     _, desk, chat = load_sinks(SHIPPED, ENVIRONMENT).sinks
-    surge = AlertRecord("a", 1, "surge", "BR", "firing", 5, 5)
-    elsewhere = AlertRecord("a", 1, "surge", "FR", "firing", 5, 5)
-    recovery = AlertRecord("a", 1, "recovery", "DE", "firing", 5, 5)
+    surge = alert()
+    elsewhere = alert(market="FR")
+    recovery = alert(kind="recovery", market="DE")
     assert [True, False, True] == [desk.wants(one) for one in (surge, elsewhere, recovery)]
     assert [True, True, False] == [chat.wants(one) for one in (surge, elsewhere, recovery)]
 

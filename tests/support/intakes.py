@@ -1,38 +1,22 @@
 """An intake as a process, and what stands on a topic: for tests of the clients."""
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from streams.recovery.log_reader import LogReader
+from tests.support.processes import Served, served
+from tests.support.waiting import until
 
 TOKEN = "a-token-of-an-intake"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def until(reached: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for something, at most so long."""
-    ends = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < ends, "not reached in time"
-        time.sleep(0.05)
-
-
-@dataclass
-class Running:
+class Running(Served):
     """An intake that listens on loopback."""
-
-    process: subprocess.Popen[str]
-    url: str
 
     @property
     def port(self) -> int:
@@ -65,18 +49,10 @@ def intake(servers: str, prefix: str, login: Mapping[str, str] | None = None, **
         "MARKETPULSE_INTAKE_TOKENS": f"another-one-in-rotation,{TOKEN}",
         **{f"MARKETPULSE_INTAKE_{name.upper()}": str(value) for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "streams.cli", "intake", "--port", "0"]
-    process = subprocess.Popen(
-        command, env=os.environ | environment, stdout=subprocess.PIPE, text=True
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        running = Running(process, json.loads(process.stdout.readline())["url"])
+    with served("intake", "--port", "0", environment=environment) as one:
+        running = Running(one.process, one.url)
         until(lambda: running.get("readyz").status_code == 200)
         yield running
-    finally:
-        process.terminate()
-        process.communicate(timeout=40)
 
 
 def records_of(servers: str, topic: str) -> list[Any]:

@@ -2,18 +2,17 @@
 
 import asyncio
 import base64
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 
 from streams.compacted import write_all
 from streams.contracts import AlertRecord, encode
-from streams.embedded import EmbeddedStack, die_with_parent, free_port
+from streams.embedded import EmbeddedStack, free_port
 from streams.topics import topic_name
-from tests.integration.receiver import wait_for
+from tests.support.processes import marketpulse, start_marketpulse
+from tests.support.waiting import until
 
 SECRET = "whsec_" + base64.b64encode(b"a key of this test alone, 32 b").decode()
 HOOK = """
@@ -36,8 +35,8 @@ class Shop:
         self.sinks = folder / "sinks.toml"
         self.log = folder / "notify.log"
         self.health = free_port()
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.environment = os.environ | {
+        self.running: list[subprocess.Popen[str]] = []
+        self.environment = {
             "MARKETPULSE_KAFKA": self._kafka,
             "MARKETPULSE_PREFIX": prefix,
             "MARKETPULSE_SINKS": str(self.sinks),
@@ -47,10 +46,7 @@ class Shop:
         assert 0 == self("topics", "create", "--partitions", "1").returncode
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=60, check=False
-        )  # fmt: skip
+        return marketpulse(*arguments, environment=self.environment)
 
     def write(self, *tables: str, **environment: str) -> None:
         self.sinks.write_text('private_hosts = ["127.0.0.1"]\n' + "".join(tables), "utf-8")
@@ -60,15 +56,12 @@ class Shop:
         records = [(one.id, encode(one)) for one in alerts]
         asyncio.run(write_all(self._kafka, topic_name(self._prefix, "market.alerts"), records))
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[str]:
         """A notifier, ready."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "streams.cli", "notify"]
-            process = subprocess.Popen(
-                command, env=self.environment, stderr=log, stdout=log, preexec_fn=die_with_parent()
-            )  # fmt: skip
+            process = start_marketpulse("notify", environment=self.environment, stdout=log, stderr=log)
         self.running.append(process)
-        wait_for(self.ready, what=self.log.read_text)
+        until(self.ready, what=self.log.read_text)
         return process
 
     def ready(self) -> bool:
@@ -81,7 +74,7 @@ class Shop:
         text = httpx.get(f"http://127.0.0.1:{self.health}/metrics", trust_env=False).text
         return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f'{name}{{sink="{sink}"}}'))
 
-    def stop(self, process: subprocess.Popen[bytes]) -> int:
+    def stop(self, process: subprocess.Popen[str]) -> int:
         process.terminate()
         return process.wait(20)
 

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import NamedTuple
@@ -79,11 +78,3 @@ class Receiver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def wait_for(reached: Callable[[], bool], seconds: float = 30.0, what: Callable[[], object] = str) -> None:
-    """Until a condition holds, for so long at most."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.1)
