@@ -36,7 +36,7 @@ from tests.faults.shown import (
     shown_by,
     users_difference,
 )
-from tests.support.processes import marketpulse
+from tests.support.processes import marketpulse_process
 from tests.support.waiting import until
 
 SESSION_S = 6.0
@@ -208,7 +208,7 @@ class Job:
     def marketpulse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of an operator on this job."""
         environment = worker_environment(self.settings, self.stack.endpoints)
-        return marketpulse(*arguments, environment=environment, timeout=120)
+        return marketpulse_process(*arguments, environment=environment, timeout=120)
 
     def stop(self) -> None:
         """End feed, guard and workers."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,22 +16,31 @@ from streams.cli import app
 from streams.embedded import EmbeddedStack
 from streams.surge import SurgeRule
 from streams.topic_admin import topic_offsets
-from tests.support.processes import ending, marketpulse, start_marketpulse
+from tests.support.processes import ending, marketpulse, marketpulse_process, start_marketpulse
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+PROCESSES = {"bench", "demo", "page", "run", "up", "worker"}
+"""What takes signals, or is measured: in this process it would not be what users run."""
 
 
 @pytest.fixture
-def cli(stack: EmbeddedStack, prefix: str) -> Cli:
-    """Runs `marketpulse` against the stack under the test's own prefix."""
-    environment = {
+def own(stack: EmbeddedStack, prefix: str) -> dict[str, str]:
+    """Settings of the stack under the test's own prefix."""
+    return {
         "MARKETPULSE_KAFKA": stack.endpoints.kafka,
         "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
         "MARKETPULSE_PREFIX": prefix,
     }
 
+
+@pytest.fixture
+def cli(own: dict[str, str]) -> Cli:
+    """Runs `marketpulse` against the stack under the test's own prefix; what serves or measures, as a process."""
+
     def call(*arguments: str, given: str = "", timeout: float = 60, **changes: str) -> subprocess.CompletedProcess[str]:
-        return marketpulse(*arguments, environment=environment | changes, given=given, timeout=timeout)
+        if arguments[0] in PROCESSES:
+            return marketpulse_process(*arguments, environment=own | changes, given=given, timeout=timeout)
+        return marketpulse(*arguments, environment=own | changes, given=given)
 
     return call
 
@@ -42,13 +52,27 @@ def test_a_ledger_is_created_once(cli: Cli) -> None:
     assert {"created": []} == json.loads(cli("topics", "create", "--json").stdout)
 
 
-def test_waiting_for_a_ledger_ends_when_there_is_one(cli: Cli) -> None:
+def test_waiting_for_a_ledger_ends_when_there_is_one(cli: Cli, own: dict[str, str]) -> None:
     """`ledger wait` begun before `ledger init` ends by itself, and at once after it."""
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(cli, "ledger", "wait", "--seconds", "50", "--json")
+        waiting = pool.submit(marketpulse_process, "ledger", "wait", "--seconds", "50", "--json", environment=own)
         cli("ledger", "init", "--yes")
         assert {"there": True} == json.loads(waiting.result().stdout)
     assert 0 == cli("ledger", "wait", "--seconds", "0").returncode
+
+
+def test_waiting_for_the_count_ends_when_all_is_counted_or_time_is_over(cli: Cli, own: dict[str, str]) -> None:
+    """Exit code 1 where no worker runs; 0 once one has counted what is there."""
+    cli("ledger", "init", "--yes", "--partitions", "2")
+    now = time.time_ns() // 1_000_000
+    cli("publish", "-", given=f'{{"id": "1", "market": "BR", "text": "bom", "occurred_at": {now}}}')
+    done = cli("ledger", "wait", "--counted", "--seconds", "0")
+    assert (1, True) == (done.returncode, "0 of 1 records are counted after 0 s" in done.stderr)
+    with ending(
+        start_marketpulse("worker", environment=own | {"MARKETPULSE_MODEL": "stub"}, stderr=subprocess.DEVNULL)
+    ):
+        assert {"there": True, "records": 1} == json.loads(cli("ledger", "wait", "--counted", "--json").stdout)
+    assert ["BR"] == list(json.loads(cli("status", "--json").stdout)["metrics"])
 
 
 def test_publish_takes_standard_input_and_counts_what_it_skips(cli: Cli, stack: EmbeddedStack, prefix: str) -> None:

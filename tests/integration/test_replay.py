@@ -230,7 +230,7 @@ def test_the_command_shows_both_columns(usual: Counted, tmp_path: Path) -> None:
     environment = worker_environment(usual.settings, Endpoints(usual.settings.kafka, usual.settings.redis))
 
     def asked(*more: str) -> str:
-        done = marketpulse("what-if", "--rules", str(rules), *more, environment=environment, timeout=100)
+        done = marketpulse("what-if", "--rules", str(rules), *more, environment=environment)
         assert 0 == done.returncode, done.stderr
         return done.stdout
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streams.simulate import FeedPlan, write_feed
-from tests.support.processes import marketpulse
+from tests.support.processes import marketpulse_process
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[
     """One run of 6,000 events with two workers and the shipped model: truth, report, printed lines."""
     folder = tmp_path_factory.mktemp("run")
     truth = write_feed(FeedPlan(seed=11, events=6_000), folder / "feed.jsonl.gz")
-    done = marketpulse(
+    done = marketpulse_process(
         "run", str(folder / "feed.jsonl.gz"), "--embedded", "--workers", "2", "--report", str(folder / "r.json"),
         "--timeout", "80", timeout=100,
     )  # fmt: skip
@@ -58,7 +58,7 @@ def test_progress_is_printed_as_json_lines(job: tuple[Any, Any, list[dict[str, A
 def test_a_run_out_of_time_exits_1_with_a_partial_report(tmp_path: Path) -> None:
     """The report says how far it got."""
     write_feed(FeedPlan(events=100), tmp_path / "feed.jsonl")
-    done = marketpulse(
+    done = marketpulse_process(
         "run", str(tmp_path / "feed.jsonl"), "--embedded", "--report", str(tmp_path / "r.json"), "--timeout", "0.1",
         timeout=100,
     )  # fmt: skip

@@ -38,7 +38,7 @@ from streams.topic_admin import create_topics, topic_offsets
 from streams.topics import topic_name
 from tests.support.intakes import intake
 from tests.support.notifiers import SECRET
-from tests.support.processes import ending, marketpulse, start_marketpulse
+from tests.support.processes import ending, marketpulse_process, start_marketpulse
 from tests.support.receiver import Receiver
 from tests.support.secured import DEBIAN_REDIS, Secured
 from tests.support.waiting import until, until_async
@@ -191,7 +191,7 @@ def test_rules_are_applied_by_command(job: Job, tmp_path: Path) -> None:
     """The administrator may, again and again; the operator may not, and is told so with exit code 78."""
 
     def said(role: Role | Literal["admin"], *arguments: str) -> tuple[int, str]:
-        done = marketpulse(*arguments, environment=job.servers.environment(role), cwd=tmp_path)
+        done = marketpulse_process(*arguments, environment=job.servers.environment(role), cwd=tmp_path)
         return done.returncode, done.stdout + done.stderr
 
     code, shown = said("reader", "acls", "show", "--json")

@@ -90,7 +90,7 @@ class Job:
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `marketpulse` with these settings."""
-        return marketpulse(*arguments, environment=self.environment, timeout=90)
+        return marketpulse(*arguments, environment=self.environment)
 
     def done(self, *arguments: str) -> dict[str, Any]:
         """The answer of a command that must succeed."""
