@@ -12,6 +12,8 @@ HELM_KUBERNETES := 37 # the minor version that a helm without a cluster takes fo
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or \
   sys.exit("Python 3.11 or later is needed; name one: make PYTHON=python3.11 ...")'
 
+unexport PYTHONDONTWRITEBYTECODE # where it is set, every process that a test starts compiles the project again
+
 BRIEF := three_faults or fault_1_ or fault_2_ or fault_4_ or fault_9_ or fault_24b_ or fault_16_ \
   or (fault_7_ and running) or (fault_12_ and lost)
 

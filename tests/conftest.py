@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from itertools import chain
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,14 @@ from streams.embedded import EmbeddedStack
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 pytest.register_assert_rewrite("tests.support")  # their asserts show values, as those of tests do
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what a fixture of their module made stay together where several processes run tests."""
+    for item in items:
+        definitions = chain.from_iterable(item._fixtureinfo.name2fixturedefs.values())  # type: ignore[attr-defined]
+        if any(one.scope == "module" for one in definitions):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")
