@@ -7,7 +7,6 @@ import signal
 import subprocess
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from streams.embedded import EmbeddedStack, free_port
@@ -22,6 +21,7 @@ from tests.deploy.build_steps import (
     size_mb,
     stages,
 )
+from tests.support.probes import status
 from tests.support.waiting import until
 
 pytestmark = [
@@ -62,14 +62,6 @@ def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProce
     return subprocess.run(
         confined(command, FOLDER), env=environment, capture_output=True, text=True, timeout=120, check=False
     )
-
-
-def status(url: str) -> int:
-    """What an address answers with; 0 where nobody listens."""
-    try:
-        return httpx.get(url, trust_env=False).status_code
-    except httpx.TransportError:
-        return 0
 
 
 def test_nothing_but_tmp_can_be_written(image: dict[str, str]) -> None:

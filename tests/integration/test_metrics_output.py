@@ -19,6 +19,7 @@ from streams.simulate import FeedPlan, write_feed
 from streams.supervisor import Supervisor
 from tests.support.intakes import intake
 from tests.support.notifiers import HOOK, Shop
+from tests.support.probes import status
 from tests.support.processes import marketpulse, served
 from tests.support.waiting import until
 
@@ -72,8 +73,8 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
             return records == EVENTS and published and found["marketpulse_allocations_total", ("optimal",)] > 0
 
         with served("page", "--port", "0", environment=environment) as page:
-            until(lambda: httpx.get(f"{page.url}healthz", trust_env=False).status_code == 200, 60)
-            until(lambda: reachable(worker_url) and settled(), 60)
+            until(lambda: 200 == status(f"{page.url}healthz"), 60)
+            until(lambda: 200 == status(f"{worker_url}/livez") and settled(), 60)
             shop.start()
             with intake(stack.kafka.bootstrap, PREFIX) as taking:
                 urls = worker_url, page.url, taking.url, f"http://127.0.0.1:{shop.health}"
@@ -81,14 +82,6 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
     finally:
         shop.end()
         supervisor.stop()
-
-
-def reachable(url: str) -> bool:
-    """Whether somebody listens."""
-    try:
-        return httpx.get(f"{url}/livez", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def asked_for() -> set[str]:

@@ -14,6 +14,7 @@ from streams.contracts import AlertRecord
 from streams.embedded import EmbeddedStack, die_with_parent, free_port
 from tests.support.alerts import alert
 from tests.support.notifiers import HOOK, SECRET, Shop
+from tests.support.probes import status
 from tests.support.processes import start_marketpulse
 from tests.support.receiver import Receiver
 from tests.support.waiting import until
@@ -151,15 +152,9 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
     ]  # fmt: skip
     with (tmp_path / "alertmanager.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=die_with_parent())
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/-/ready", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
-
     try:
-        until(answers, what=(tmp_path / "alertmanager.log").read_text)
+        ready = f"http://127.0.0.1:{port}/-/ready"
+        until(lambda: 200 == status(ready), what=(tmp_path / "alertmanager.log").read_text)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()

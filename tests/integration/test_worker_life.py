@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from streams.embedded import EmbeddedStack, free_port
@@ -14,6 +13,7 @@ from streams.errors import OperatorNeeded
 from streams.run import set_up, worker_environment
 from streams.settings import load_settings
 from streams.supervisor import Supervisor
+from tests.support.probes import status
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(90)
@@ -38,10 +38,7 @@ def supervised(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Supervisor
 
 def probe(port: int, path: str) -> int:
     """Status of a probe; 0 where nobody listens yet."""
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).status_code
-    except httpx.TransportError:
-        return 0
+    return status(f"http://127.0.0.1:{port}{path}")
 
 
 def test_a_worker_without_kafka_waits_and_says_so(supervised: Callable[[dict[str, str]], Supervisor]) -> None:

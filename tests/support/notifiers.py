@@ -11,6 +11,7 @@ from streams.compacted import write_all
 from streams.contracts import AlertRecord, encode
 from streams.embedded import EmbeddedStack, free_port
 from streams.topics import topic_name
+from tests.support.probes import status
 from tests.support.processes import marketpulse, start_marketpulse
 from tests.support.waiting import until
 
@@ -65,10 +66,7 @@ class Shop:
         return process
 
     def ready(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.health}/readyz", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
+        return 200 == status(f"http://127.0.0.1:{self.health}/readyz")
 
     def metric(self, name: str, sink: str) -> float:
         text = httpx.get(f"http://127.0.0.1:{self.health}/metrics", trust_env=False).text
