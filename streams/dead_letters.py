@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from streams.feed_files import parse_object
 from streams.kafka_connection import Servers, client_options
 from streams.kafka_errors import error_of
-from streams.topic_admin import topic_offsets
+from streams.topic_admin import close_consumer, topic_offsets
 from streams.topics import topic_name
 
 _HEADER = "__streams.errors."
@@ -78,7 +78,7 @@ async def read_dead_letters(
     except (KafkaError, OSError) as error:
         raise await error_of(error, servers, f"give records of {topic}") from error
     finally:
-        await consumer.stop()
+        await close_consumer(consumer)
 
 
 def parsed(

@@ -95,6 +95,14 @@ def test_status_of_an_empty_ledger_is_empty(cli: Cli) -> None:
     assert (2, True) == (done.returncode, "no allocation is in force yet" in done.stderr)
 
 
+def test_without_dead_letters_none_are_listed(cli: Cli) -> None:
+    """An empty topic is no error, for the list and for a replay."""
+    cli("topics", "create")
+    for arguments in (("ls",), ("replay", "--dry-run")):
+        done = cli("dead-letters", *arguments, "--json")
+        assert (0, "") == (done.returncode, done.stderr)
+
+
 def test_plan_solves_without_servers(cli: Cli, tmp_path: Path) -> None:
     """From a metrics file alone, with another budget."""
     metrics = tmp_path / "m.json"
