@@ -121,11 +121,11 @@ def test_a_page_that_shows_something_else_is_noticed(tmp_path: Path) -> None:
         page.write_text(content)
         with Terminal(environment(), folder, 0.5) as opened, pytest.raises(AssertionError):
             opened.read(page)
-    page.write_text(
-        "```bash\nx=1; sleep 50 &\necho $! > pid\n```\n```bash\necho $x 'a   b'\n```\n\n```text\n1 a ...\n```\n"
-    )
+    first = "```bash\nx=1; sleep 50 &\necho $! > pid\n```\n"
+    second = "```bash\necho $x 'a   b'; echo 2\n```\n\n```text\n...\n1 a ...\n...\n2\n...\n```\n"
+    page.write_text(first + second)
     with Terminal(environment(), folder) as opened:
-        assert "1 a   b\n" in opened.read(page)
+        assert "1 a   b\n2\n" in opened.read(page)
     assert not Path(f"/proc/{(folder / 'pid').read_text().strip()}/exe").exists()
 
 

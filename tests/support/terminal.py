@@ -15,6 +15,7 @@ from types import TracebackType
 from tests.support.waiting import until
 
 _BLOCK = re.compile(r"^( *)```bash\n(.*?)^ *```\n(?:\n? *```text\n(.*?)^ *```$)?", re.DOTALL | re.MULTILINE)
+_ANY_LINES = re.compile(r"(?m:^)\.\.\.\n(?!\Z)|\n\.\.\.\n\Z")
 _SHOWN = doctest.OutputChecker()
 _ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -28,8 +29,12 @@ class Block:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Every `bash` block of a page in order, each with the `text` block right below it."""
-    return [Block(commands, shown) for _, commands, shown in _BLOCK.findall(page.read_text("utf-8"))]
+    """Every `bash` block of a page in order, each with the `text` block right below it.
+
+    A line `...` in what is shown stands for any lines, none too; `...` within a line for any text.
+    """
+    found = _BLOCK.findall(page.read_text("utf-8"))
+    return [Block(commands, _ANY_LINES.sub("...", shown) or None) for _, commands, shown in found]
 
 
 class Terminal:
