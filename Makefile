@@ -25,8 +25,14 @@ setup: $(LIGHT) ## light extras into .venv (about 185 MB), command .venv/bin/mar
 demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis, then live; Ctrl-C ends it
 	$(BIN)/marketpulse demo
 
-test: $(LIGHT) ## unit, contract, agent and integration tests, 300 simulated seeds, three faults
-	$(BIN)/python -m pytest --ignore=tests/models --ignore=tests/browser --ignore=tests/deploy
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
+
+test: $(LIGHT) ## unit, contract, agent and integration tests, 300 simulated seeds (PROCESSES=2; 0 = in one process)
+	$(PYTEST) -m "not nemesis and not long and not faults" tests/unit tests/contract tests/agents tests/simulation tests/integration
+
+test-long: $(LIGHT) ## what starts many processes: documents read as a reader does, recovery, replay, erasure, benchmarks
+	$(PYTEST) -m long tests/integration
 
 faults: $(LIGHT) ## every fault scenario (40 min; SEED=1 replays one seed, SCENARIO=fault_9 some); report in build/faults
 	@rm -f build/faults/report.jsonl
@@ -140,5 +146,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test faults test-faults soak simulation test-models test-gpu test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
+.PHONY: help setup demo test test-long faults test-faults soak simulation test-models test-gpu test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
 .DEFAULT_GOAL := help

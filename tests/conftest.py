@@ -15,6 +15,7 @@ settings.load_profile("unhurried")
 pytest.register_assert_rewrite("tests.support")  # their asserts show values, as those of tests do
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share what a fixture of their module made stay together where several processes run tests."""
     for item in items:

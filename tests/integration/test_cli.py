@@ -287,6 +287,7 @@ def test_a_live_feed_is_published_for_as_long_as_asked(cli: Cli) -> None:
     assert 720 + 40 <= int(done.stdout.split()[0]) <= 720 + 60
 
 
+@pytest.mark.long
 @pytest.mark.timeout(200)
 def test_benchmarks_measure_against_a_baseline_in_the_same_run(cli: Cli) -> None:
     """Small ones, to see that they run: the figures of real ones stand in docs/benchmarks.md."""
@@ -298,6 +299,7 @@ def test_benchmarks_measure_against_a_baseline_in_the_same_run(cli: Cli) -> None
     assert 0 < json.loads(cli("bench", "pipeline", "--texts", "500", "--json", timeout=150).stdout)["ratio"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(200)
 def test_answers_and_detectors_are_measured(cli: Cli, tmp_path: Path) -> None:
     """Small ones again; the detectors' page keeps what stands around the measured part, and gets its picture."""

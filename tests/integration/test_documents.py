@@ -22,7 +22,7 @@ PROGRAMS = {
     "alerts-in-alertmanager": ("prometheus-alertmanager",),
 }
 """Debian packages (redis-tools has redis-cli) that pages use beside what every machine has."""
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
 
 
 def environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ from streams.topic_admin import create_topics
 from tests.support.intakes import HEADERS, Running, intake, records_of
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 PREFIX = "outage"
 CLIENTS = 12

@@ -64,6 +64,8 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
         worker_url = f"http://127.0.0.1:{port}"
 
         def settled() -> bool:
+            if status(f"{worker_url}/livez") != 200:
+                return False
             found, _ = scrape(worker_url)
             records, events = (
                 sum(n for (name, _), n in found.items() if name == f"marketpulse_{wanted}")
@@ -74,7 +76,7 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
 
         with served("page", "--port", "0", environment=environment) as page:
             until(lambda: 200 == status(f"{page.url}healthz"), 60)
-            until(lambda: 200 == status(f"{worker_url}/livez") and settled(), 60)
+            until(settled, 60, meanwhile=supervisor.watch)
             shop.start()
             with intake(stack.kafka.bootstrap, PREFIX) as taking:
                 urls = worker_url, page.url, taking.url, f"http://127.0.0.1:{shop.health}"

@@ -16,7 +16,7 @@ from streams.topic_admin import DAY_MS, lives_of
 from streams.topics import topic_name
 from tests.support.job import Job
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
 
 USER, OTHER = "anna-7", "bert-8"
 

@@ -23,7 +23,7 @@ from tests.support.job import Job
 from tests.support.processes import start_marketpulse
 from tests.support.waiting import until_async
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from streams.topics import topic_name
 from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(150)]
 
 PLAN = FeedPlan(seed=5, events=3_000, end_ms=time.time_ns() // 1_000_000)
 

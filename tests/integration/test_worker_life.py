@@ -16,7 +16,7 @@ from streams.supervisor import Supervisor
 from tests.support.probes import status
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(90)]
 
 NOWHERE = {"MARKETPULSE_KAFKA": "127.0.0.1:1", "MARKETPULSE_MODEL": "stub"}
 

@@ -226,7 +226,7 @@ class AnyNumber(int):
 MUTANTS = (
     Mutant("no claim check", make_store=with_scripts({"commit": commit_without_claim_check}), seed=3),
     Mutant("a claim raises no number", make_store=with_scripts({"claim": claim_that_raises_no_number})),
-    Mutant("no start check", make_store=with_scripts({"commit": commit_without_start_check}), seed=69),
+    Mutant("no start check", make_store=with_scripts({"commit": commit_without_start_check}), seed=3),
     Mutant(
         "a repeated batch counts again",
         make_store=with_scripts({"commit": commit_that_counts_a_repeated_batch}),
@@ -242,14 +242,14 @@ MUTANTS = (
         without=("redis restored",),
         seed=1500,
     ),
-    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=580),
+    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=244),
     Mutant("sent after the commit", Parts(committer=CommitsBeforeSending), seed=2),
     Mutant("a fetch's begin is trusted", Parts(source=TrustingSource), seed=1),
     Mutant("rewind not looked for", Parts(source=BlindSource), seed=190),
     Mutant(
         "published before it is cut", make_store=leases(cut_that_leaves_the_step_open, publish_of_an_open_step), seed=2
     ),
-    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check), seed=23),
+    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check), seed=11),
     Mutant(
         "zombie lease holder accepted",
         make_store=leases(under_any_lease(cut), under_any_lease(publish)),
@@ -258,8 +258,8 @@ MUTANTS = (
     Mutant(
         "lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored}), seed=3
     ),
-    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps), seed=3),
-    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory), seed=581),
+    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps), seed=6),
+    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory), seed=105),
     Mutant("users merged after the publish", Parts(ledger=UsersAfterPublish)),
     Mutant("outbox written apart from the step", Parts(ledger=PublishesInParts)),
     Mutant("trimmed before relayed", Parts(leader=TrimsFirst), seed=6),

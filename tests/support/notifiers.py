@@ -12,7 +12,7 @@ from streams.contracts import AlertRecord, encode
 from streams.embedded import EmbeddedStack, free_port
 from streams.topics import topic_name
 from tests.support.probes import status
-from tests.support.processes import marketpulse, start_marketpulse
+from tests.support.processes import marketpulse_process, start_marketpulse
 from tests.support.waiting import until
 
 SECRET = "whsec_" + base64.b64encode(b"a key of this test alone, 32 b").decode()
@@ -47,7 +47,7 @@ class Shop:
         assert 0 == self("topics", "create", "--partitions", "1").returncode
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return marketpulse(*arguments, environment=self.environment)
+        return marketpulse_process(*arguments, environment=self.environment)
 
     def write(self, *tables: str, **environment: str) -> None:
         self.sinks.write_text('private_hosts = ["127.0.0.1"]\n' + "".join(tables), "utf-8")
