@@ -29,7 +29,8 @@ PROCESSES ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 test: $(LIGHT) ## unit, contract, agent and integration tests, 300 simulated seeds (PROCESSES=2; 0 = in one process)
-	$(PYTEST) -m "not nemesis and not long and not faults" tests/unit tests/contract tests/agents tests/simulation tests/integration
+	$(PYTEST) -m "not nemesis and not long and not faults" \
+	  --ignore=tests/models --ignore=tests/browser --ignore=tests/deploy --ignore=tests/faults
 
 test-long: $(LIGHT) ## what starts many processes: documents read as a reader does, recovery, replay, erasure, benchmarks
 	$(PYTEST) -m long tests/integration
