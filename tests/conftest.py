@@ -15,13 +15,11 @@ settings.load_profile("unhurried")
 pytest.register_assert_rewrite("tests.support")  # their asserts show values, as those of tests do
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests that share what a fixture of their module made stay together where several processes run tests."""
-    for item in items:
-        definitions = chain.from_iterable(item._fixtureinfo.name2fixturedefs.values())  # type: ignore[attr-defined]
-        if any(one.scope == "module" for one in definitions):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    definitions = chain.from_iterable(item._fixtureinfo.name2fixturedefs.values())  # type: ignore[attr-defined]
+    if any(one.scope == "module" for one in definitions):
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")

@@ -64,9 +64,10 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
         worker_url = f"http://127.0.0.1:{port}"
 
         def settled() -> bool:
-            if status(f"{worker_url}/livez") != 200:
+            try:
+                found, _ = scrape(worker_url)
+            except httpx.TransportError:  # not there yet, or on the way from waiting for Kafka to work
                 return False
-            found, _ = scrape(worker_url)
             records, events = (
                 sum(n for (name, _), n in found.items() if name == f"marketpulse_{wanted}")
                 for wanted in ("records_counted_total", "market_events")
