@@ -314,6 +314,7 @@ def test_answers_and_detectors_are_measured(cli: Cli, tmp_path: Path) -> None:
     assert page.with_suffix(".svg").read_text().startswith("<svg")
 
 
+@pytest.mark.long
 def test_the_demo_ends_when_asked(cli: Cli) -> None:
     """0 = an alert fired and money moved; a demonstration of a few seconds has not come so far: 1."""
     done = cli("demo", "--seconds", "3")

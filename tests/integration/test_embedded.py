@@ -48,6 +48,7 @@ def test_redis_keeps_what_it_acknowledged_over_a_kill(redis: EmbeddedRedis) -> N
     client.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(90)
 async def test_kafka_keeps_its_log_over_a_kill_and_in_a_folder_used_again(tmp_path: Path) -> None:
     """A record is read back after SIGKILL of the broker, and by a later stack on the same data folder."""

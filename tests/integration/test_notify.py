@@ -58,6 +58,7 @@ def states(receiver: Receiver) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.long
 def test_a_failing_receiver_loses_nothing_and_holds_nobody_up(shop: Shop) -> None:
     """500, 429, silence, no listener, a killed notifier: each state is taken, in order, and one at most twice."""
     with Receiver() as hook, Receiver() as chat:
