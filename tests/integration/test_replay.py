@@ -34,6 +34,7 @@ from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
 from streams.surge import SurgeRule
 from streams.topics import topic_name
+from tests.support.job import counted_records
 from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
@@ -248,8 +249,7 @@ def test_the_same_file_gives_the_same_counts_through_one_two_and_three_workers(s
 
     def counts(workers: int) -> object:
         snapshot = Counted(stack, workers, None).snapshot
-        totals = {name: n for name, n in snapshot.status.totals.items() if not name.startswith("latency")}
-        return totals, {
+        return counted_records(snapshot.status.totals), {
             market: [(one.windows[name].n, one.windows[name].labels, one.windows[name].users) for name in ("24h", "7d")]
             for market, one in snapshot.metrics.items()
         }
