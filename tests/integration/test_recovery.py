@@ -53,7 +53,9 @@ def test_an_emptied_redis_is_rebuilt_and_goes_on_exactly(job: Job) -> None:
     assert (False, 0, None) == (report["live"], report["to_count"], report["first_differing_step"])
     after = job.reader.snapshot()
     assert (before.metrics, before.alerts, before.allocation) == (after.metrics, after.alerts, after.allocation)
-    totals = [one.status.totals | {"fenced_commits": 0} for one in (before, after)]  # of these the journal knows nothing
+    totals = [
+        one.status.totals | {"fenced_commits": 0} for one in (before, after)
+    ]  # of these the journal knows nothing
     assert (totals[0], before.status.partitions) == (totals[1], after.status.partitions)
     assert (before.status.digest, told) == (after.status.digest, job.reader.allocations())
 
