@@ -41,10 +41,10 @@ def test_u_is_the_prior_without_events_and_the_mean_with_many() -> None:
 
 
 def test_users_who_write_often_widen_the_interval() -> None:
-    """deff = 1 + .1 max(0, n/A - 1)."""
+    """deff = 1 + .1 max(0, n/A - 1), here 2.9 and 1; se grows with sqrt(m + n deff)."""
     scores = [0.0, 1.0] * 50
     few, many = user_experience(sums(scores), 5, 0.5), user_experience(sums(scores), 100, 0.5)
-    assert few.se > many.se
+    assert pytest.approx(math.sqrt((20 + 100 * 2.9) / (20 + 100))) == few.se / many.se
 
 
 @pytest.mark.parametrize(("now", "before"), [(100, 80), (0, 0), (7, 1_000)])

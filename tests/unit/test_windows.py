@@ -32,6 +32,16 @@ def test_window_sums_equal_brute_force(deltas: list[tuple[str, int, int]]) -> No
         assert expected == windows.window("BR", name, NOW)[0]
 
 
+def test_minutes_are_kept_three_hours_and_hours_eight_days() -> None:
+    """What is older is not taken in, and is forgotten as stream time moves; what is in no hour is counted as dropped."""
+    windows = filled([("BR", age, 1) for age in (0, 179, 180, 8 * 1_440 - 60, 8 * 1_440)])
+    one = LAYOUT.read(np.ones(LAYOUT.size, np.int64)).n
+    kept = windows.between_minutes("BR", 0, NOW + 1)[0], windows.between_hours("BR", 0, NOW // 60 + 1)[0]
+    assert (2, 4, one) == (*kept, windows.dropped_late)
+    windows.advance(NOW + 1)
+    assert 1 == windows.between_minutes("BR", 0, NOW + 1)[0]
+
+
 @given(DELTAS, st.randoms(use_true_random=False))
 def test_the_order_of_deltas_changes_nothing(deltas: list[tuple[str, int, int]], random: object) -> None:
     """Late or early, an event lands in the same buckets."""
