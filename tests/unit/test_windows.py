@@ -33,7 +33,7 @@ def test_window_sums_equal_brute_force(deltas: list[tuple[str, int, int]]) -> No
 
 
 def test_minutes_are_kept_three_hours_and_hours_eight_days() -> None:
-    """What is older is not taken in, and is forgotten as stream time moves; what no hour holds is counted as dropped."""
+    """What is older is not taken in, and is forgotten as stream time moves; what no hour holds is counted so."""
     windows = filled([("BR", age, 1) for age in (0, 179, 180, 8 * 1_440 - 60, 8 * 1_440)])
     one = LAYOUT.read(np.ones(LAYOUT.size, np.int64)).n
     kept = windows.between_minutes("BR", 0, NOW + 1)[0], windows.between_hours("BR", 0, NOW // 60 + 1)[0]
