@@ -109,9 +109,6 @@ monitoring: $(LIGHT) ## write deploy/monitoring and docs/metrics.md anew; promto
 	$(BIN)/python -m deploy.monitoring.build && $(BIN)/python -m streams.telemetry_document docs/metrics.md
 	$(BIN)/python -m pytest tests/unit/test_monitoring.py
 
-environments: $(TRAIN) $(GPU) ## the environments of test-models and test-gpu, and helm where Go is
-	@if command -v go > /dev/null; then $(MAKE) --no-print-directory helm; fi
-
 clean: ## remove both environments and caches
 	rm -rf .venv .venv-train .venv-gpu .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 
@@ -150,5 +147,5 @@ $(GPU): requirements/gpu.txt pyproject.toml
 	.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test test-long faults test-faults soak simulation test-models test-gpu test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring environments clean
+.PHONY: help setup demo test test-long faults test-faults soak simulation test-models test-gpu test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
 .DEFAULT_GOAL := help

@@ -16,7 +16,7 @@ from streams.topic_admin import create_topics
 from tests.support.intakes import HEADERS, Running, intake, records_of
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 PREFIX = "outage"
 CLIENTS = 12
@@ -82,7 +82,7 @@ def scenario(kafka: EmbeddedKafka, running: Running) -> Posted:
 
 def seen(posted: Posted, statuses: set[int], times: int) -> None:
     """Wait until each of the statuses was answered so often in this phase."""
-    until(lambda: all(posted.answers[posted.phase][status] >= times for status in statuses), 40)
+    until(lambda: all(posted.answers[posted.phase][status] >= times for status in statuses), 60)
 
 
 def event(name: str) -> dict[str, object]:
