@@ -136,7 +136,7 @@ async def topic_offsets(servers: Servers, topic: str, patience: int = 50) -> dic
 
 
 async def _partitions(admin: AIOKafkaAdminClient, topic: str, patience: int) -> list[int]:
-    """Numbers of a topic's partitions; none if it is not known after so many tenths of a second."""
+    """Numbers of a topic's partitions; none if it is not known within `patience` tenths of a second."""
     for _ in range(patience):
         found = (await admin.describe_topics([topic]))[0]
         if found["error_code"] == TopicAuthorizationFailedError.errno:  # a consumer would ask again for ever

@@ -138,5 +138,5 @@ class Telemetry:
         self.held.outbox = records
 
     def relayed(self, records: int) -> None:
-        """Kafka has acknowledged so many records of the outbox."""
+        """Kafka has acknowledged N records of the outbox."""
         self._relayed.inc(records)

@@ -89,7 +89,7 @@ cli          the command line
 """
 '''
 
-# Edits beside names of modules: folder -> (files, regular expression, replacement). A pattern that matches nothing is told.
+# Edits beside names of modules: folder -> (files, regular expression, replacement). A pattern that matches nothing is printed.
 EDITS = {
     "ledger": [
         (
@@ -823,11 +823,11 @@ def follow_splits(folder):
 def broken(touched, one):
     """Why a split cannot stay: undefined names, imports in a circle."""
     files = [path_of(name) for name in touched]
-    told = run(
+    complaints = run(
         BIN / "ruff", "check", "-q", "--select", "F821,F401,F811,E9", "--output-format", "concise", *files, check=False
     )
-    if told.strip():
-        return told.strip()
+    if complaints.strip():
+        return complaints.strip()
     everyone = sorted(
         module(str(path.relative_to(ROOT)))
         for package in PACKAGES

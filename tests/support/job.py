@@ -62,7 +62,7 @@ class Job:
         self.supervisor = self.workers(0)
 
     def workers(self, number: int) -> Supervisor:
-        """Start so many workers."""
+        """Start N workers."""
         folder = self._logs / str(time.monotonic_ns())
         self.supervisor = Supervisor(number, self.environment, folder, self.events.append)
         self.supervisor.start()
