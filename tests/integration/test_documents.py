@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from streams.embedded import EmbeddedStack
+from tests.support.processes import ending, marketpulse, start_marketpulse
 from tests.support.terminal import Terminal, blocks_of
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -47,16 +48,12 @@ def terminal(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Term
         "MARKETPULSE_PREFIX": prefix,
     }
     (folder := tmp_path / "reader").mkdir()
-    subprocess.run(["marketpulse", "ledger", "init", "--yes"], env=given, check=True, timeout=60, capture_output=True)
-    worker = subprocess.Popen(
-        ["marketpulse", "worker"], env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
+    assert 0 == marketpulse("ledger", "init", "--yes", environment=given).returncode
+    worker = start_marketpulse(
+        "worker", environment=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
     )
-    try:
-        with Terminal(given, folder) as opened:
-            yield opened
-    finally:
-        worker.terminate()
-        worker.wait(20)
+    with ending(worker), Terminal(given, folder) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
