@@ -1,6 +1,5 @@
 """The command line: every command's arguments and output; the work is elsewhere."""
 
-import asyncio
 import logging
 import sys
 import time
@@ -27,7 +26,7 @@ from streams import (
     cli_rules,
 )
 from streams.cli_progress import progress, shown_events
-from streams.cli_settings import load_settings
+from streams.cli_settings import load_settings, run_async
 from streams.errors import BadInput, MarketpulseError
 
 EXIT_CODES = "Exit codes: 0 done, 1 not complete, 2 bad input or settings, 75 start it again, 78 an operator is needed."
@@ -91,7 +90,7 @@ def up(
     settings = load_settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with servers(settings, embedded=True, data_folder=data) as endpoints, tempfile.TemporaryDirectory() as logs:
-        asyncio.run(set_up(endpoints, settings.prefix, partitions))
+        run_async(set_up(endpoints, settings.prefix, partitions))
         supervisor = Supervisor(workers, worker_environment(settings, endpoints), (data or Path(logs)) / "logs", _say)
         try:
             supervisor.start()
@@ -187,7 +186,7 @@ def publish(
         sys.stderr.write(f"{count} of {len(records)} will be dead letters, {reason}\n")
     topic = topic_name(settings.prefix, "feedback")
     with progress("publishing") as update:
-        done = asyncio.run(
+        done = run_async(
             send(settings.kafka_servers, topic, shifted.records, rate, lambda n: update(n, len(shifted.records)))
         )
     answer = {
@@ -329,7 +328,7 @@ def topics_create(
     from streams.topic_admin import create_topics
 
     settings = load_settings()
-    created = asyncio.run(create_topics(settings.kafka_servers, settings.prefix, partitions, replication))
+    created = run_async(create_topics(settings.kafka_servers, settings.prefix, partitions, replication))
     _answer({"created": created}, as_json, f"created: {', '.join(created) or 'nothing, all were there'}")
 
 

@@ -1,6 +1,5 @@
 """The commands `acls show` and `acls apply`: what each part may do in Kafka and Redis."""
 
-import asyncio
 import sys
 from typing import Annotated, Literal
 
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.acls import ROLES, Role, kafka_commands, kafka_rules, principal, redis_rules, redis_users
-from streams.cli_settings import load_settings
+from streams.cli_settings import load_settings, run_async
 from streams.errors import BadInput
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -62,7 +61,7 @@ def acls_apply(principals: Principals = None, as_json: Json = False) -> None:
     from streams.kafka_acls import create_acls
 
     settings = load_settings()
-    done = asyncio.run(create_acls(settings.kafka_servers, settings.prefix, _principals(settings.prefix, principals)))
+    done = run_async(create_acls(settings.kafka_servers, settings.prefix, _principals(settings.prefix, principals)))
     text = f"{done} rules in force for {settings.prefix}"
     sys.stdout.write((msgspec.json.encode({"rules": done}).decode() if as_json else text) + "\n")
 

@@ -1,6 +1,5 @@
 """Commands for the ledger and its journal: begin, verify, rebuild, reset, replay."""
 
-import asyncio
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -9,7 +8,7 @@ import msgspec
 import typer
 
 from streams.cli_progress import Phases, progress
-from streams.cli_settings import load_settings
+from streams.cli_settings import load_settings, run_async
 from streams.errors import BadInput
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -40,7 +39,7 @@ def ledger_init(
     from streams.run import has_ledger, set_up
 
     settings = load_settings()
-    if asyncio.run(has_ledger(settings.redis, settings.prefix)):
+    if run_async(has_ledger(settings.redis, settings.prefix)):
         answer({"created": False}, as_json, "there is a ledger already; nothing changed")
         return
     agree(
@@ -48,7 +47,7 @@ def ledger_init(
         f"and an empty ledger under {settings.prefix}: in Redis, which counts the feedback topic from its begin.",
         yes,
     )
-    created = asyncio.run(set_up(Endpoints(settings.kafka_servers, settings.redis), settings.prefix, partitions))
+    created = run_async(set_up(Endpoints(settings.kafka_servers, settings.redis), settings.prefix, partitions))
     answer({"created": created}, as_json, "ledger created" if created else "there is a ledger already; nothing changed")
 
 
@@ -70,11 +69,11 @@ def ledger_wait(
     from streams.run import feedback_ends, wait_for_ledger, wait_until_counted
 
     settings = load_settings()
-    asyncio.run(wait_for_ledger(settings.redis, settings.prefix, seconds))
+    run_async(wait_for_ledger(settings.redis, settings.prefix, seconds))
     if not counted:
         answer({"there": True}, as_json, "there is a ledger")
         return
-    ends = asyncio.run(feedback_ends(settings.kafka_servers, settings.prefix))
+    ends = run_async(feedback_ends(settings.kafka_servers, settings.prefix))
     with MetricsReader(settings.redis, settings.prefix) as reader:
         wait_until_counted(reader, ends, seconds)
     answer({"there": True, "records": sum(ends.values())}, as_json, f"{sum(ends.values())} records are counted")
@@ -90,7 +89,7 @@ def ledger_verify(as_json: Json = False) -> None:
     from streams.recovery.verify import verify
 
     with Phases() as say:
-        report = asyncio.run(verify(load_settings(), say))
+        report = run_async(verify(load_settings(), say))
     lines = [f"{report.records:,} records counted up to step {report.step}, {report.compared:,} keys compared"]
     lines += [f"not compared: {one}" for one in report.left_out]
     lines += [
@@ -147,7 +146,7 @@ def ledger_rebuild(
                 )
             return True
 
-        report = asyncio.run(Rebuild(settings, say, skip_lost, whole).run(agreed))
+        report = run_async(Rebuild(settings, say, skip_lost, whole).run(agreed))
     assert report is not None
     lines = [
         f"rebuilt up to step {report.last_step} in {report.seconds} s from {report.steps} steps with "
@@ -191,7 +190,7 @@ def ledger_reset(
         )
         return True
 
-    done = asyncio.run(reset(settings, "earliest" if begin == "earliest" else "latest", agreed))
+    done = run_async(reset(settings, "earliest" if begin == "earliest" else "latest", agreed))
     assert done is not None
     answer(done, as_json, f"reset; {done.to_count:,} records are to be counted, the next step is {done.next_step}")
 
@@ -208,7 +207,7 @@ def replay(
     from streams.recovery.replay_report import replay_journal
 
     with progress("replaying") as update:
-        report = asyncio.run(replay_journal(load_settings(), checkpoint, compare, update))
+        report = run_async(replay_journal(load_settings(), checkpoint, compare, update))
     lines = [
         f"steps {report.first_step} to {report.last_step}: {report.metrics} metrics records, "
         f"{len(report.alerts)} alert states, {len(report.shifts)} shifts, {len(report.allocations)} allocations",

@@ -1,6 +1,5 @@
 """Commands that carry alerts on: the notifier, and a test of its sinks."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from streams.cli_settings import load_settings
+from streams.cli_settings import load_settings, run_async
 
 SinksPath = Annotated[
     Path | None, typer.Option("--sinks", help="TOML in the form of `deploy/sinks.toml`; default: MARKETPULSE_SINKS.")
@@ -62,7 +61,7 @@ def notify_test(
 
     settings = load_settings()
     file = load_sinks(sinks or settings.sinks, os.environ)
-    tried = asyncio.run(try_sinks(settings, file, sink, _shown(as_json) if dry_run else None))
+    tried = run_async(try_sinks(settings, file, sink, _shown(as_json) if dry_run else None))
     for one in tried:
         if as_json:
             _print({**one._asdict(), "seconds": round(one.seconds, 3)})

@@ -1,6 +1,5 @@
 """Commands for operations people: doctor, configuration, alerts, dead letters, markets."""
 
-import asyncio
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.table import Table
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.portfolio import load_portfolio
 from streams.cli_progress import progress
-from streams.cli_settings import load_settings
+from streams.cli_settings import load_settings, run_async
 from streams.decode import utc
 from streams.errors import BadInput
 
@@ -48,7 +47,7 @@ def doctor(as_json: Json = False) -> None:
     """
     from streams.doctor import examine
 
-    findings = asyncio.run(examine(load_settings()))
+    findings = run_async(examine(load_settings()))
     if as_json:
         _print_json(findings)
     else:
@@ -166,7 +165,7 @@ def dead_letters_replay(
         count = len(_collect(selection))
     else:
         with progress("sending again") as update:
-            count = asyncio.run(
+            count = run_async(
                 replay(settings.kafka_servers, settings.prefix, selection, lambda done: update(done, None))
             )
     if as_json:
@@ -195,7 +194,7 @@ def _collect(selection: "Selection") -> "list[RejectedRecord]":
         return found
 
     with progress("reading dead letters") as update:
-        return asyncio.run(read())
+        return run_async(read())
 
 
 def _public(one: "RejectedRecord") -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The commands `plan` and `learn`: allocations, scenarios side by side, curves, and what earlier plans teach."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from strategy.portfolio import load_portfolio
-from streams.cli_settings import load_settings
+from streams.cli_settings import load_settings, run_async
 from streams.contracts import AllocationRecord
 from streams.errors import BadInput
 from streams.topics import topic_name
@@ -162,7 +161,7 @@ def _kept(settings: "Settings", file: Path | None) -> list[AllocationRecord]:
         from streams.compacted import read_all
 
         topic = topic_name(settings.prefix, "market.allocations")
-        lines = [one.value for one in asyncio.run(read_all(settings.kafka_servers, topic)) if one.value is not None]
+        lines = [one.value for one in run_async(read_all(settings.kafka_servers, topic)) if one.value is not None]
     else:
         lines = file.read_bytes().splitlines()
     try:

@@ -1,6 +1,5 @@
 """The command `privacy erase`: what is stored of one user, what of it can be erased, and when the rest goes."""
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli_progress import Phases
-from streams.cli_settings import load_settings
+from streams.cli_settings import load_settings, run_async
 from streams.country_codes import ALIASES, MARKETS
 from streams.decode import utc
 from streams.errors import BadInput
@@ -52,7 +51,7 @@ def privacy_erase(
     settings = load_settings()
     with Phases() as say:
         work = Erase(settings, name, code, say)
-        done = asyncio.run(work.erase(cut)) if yes else Erasure(work.user_hash, asyncio.run(work.find()), False)
+        done = run_async(work.erase(cut)) if yes else Erasure(work.user_hash, run_async(work.find()), False)
     if as_json:
         sys.stdout.write(msgspec.json.encode(done).decode() + "\n")
         return

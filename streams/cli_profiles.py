@@ -1,6 +1,5 @@
 """Commands that publish what operators decide: market profiles and silences."""
 
-import asyncio
 import sys
 import time
 import uuid
@@ -14,7 +13,7 @@ from rich.table import Table
 
 from strategy.portfolio import Market, Portfolio, load_portfolio
 from streams.batches import CompactedRecord
-from streams.cli_settings import load_settings
+from streams.cli_settings import load_settings, run_async
 from streams.contracts import MuteRecord, encode
 from streams.country_codes import ALIASES, MARKETS
 from streams.decode import utc
@@ -200,13 +199,13 @@ def _active_mutes(settings: "Settings") -> list[MuteRecord]:
 def _read(settings: "Settings", topic: str) -> list[CompactedRecord]:
     from streams.compacted import read_all
 
-    return asyncio.run(read_all(settings.kafka_servers, topic_name(settings.prefix, topic)))
+    return run_async(read_all(settings.kafka_servers, topic_name(settings.prefix, topic)))
 
 
 def _write(settings: "Settings", topic: str, records: list[tuple[str, bytes | None]]) -> None:
     from streams.compacted import write_all
 
-    asyncio.run(write_all(settings.kafka_servers, topic_name(settings.prefix, topic), records))
+    run_async(write_all(settings.kafka_servers, topic_name(settings.prefix, topic), records))
 
 
 def _say(content: dict[str, Any], as_json: bool, plain: str) -> None:

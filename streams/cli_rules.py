@@ -1,6 +1,5 @@
 """Commands on the detectors' rules: check a file, try it on made-up input, and on the past."""
 
-import asyncio
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli_progress import progress
-from streams.cli_settings import load_settings
+from streams.cli_settings import load_settings, run_async
 from streams.decode import utc
 from streams.errors import BadInput
 from streams.recovery.side_by_side import Answered, Episode
@@ -94,7 +93,7 @@ def what_if(
 
     given, first, last = load_rules(rules), _time("--from", begin), _time("--to", end)
     with progress("replaying") as update:
-        found = asyncio.run(replay_with_rules(load_settings(), given, first, last, update))
+        found = run_async(replay_with_rules(load_settings(), given, first, last, update))
     if as_json:
         _print({"same": found.same} | msgspec.structs.asdict(found))
         return

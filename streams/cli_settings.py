@@ -1,9 +1,12 @@
-"""Settings for commands: what parses them is loaded when a command asks for them, not when the program shows help."""
+"""What every command needs, loaded when a command asks for it: the program's help does without."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from streams.settings import Settings
+
+_Result = TypeVar("_Result")
 
 
 def load_settings() -> "Settings":
@@ -11,3 +14,10 @@ def load_settings() -> "Settings":
     from streams.settings import load_settings as load
 
     return load()
+
+
+def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """The result of a coroutine, awaited on an event loop of its own."""
+    import asyncio
+
+    return asyncio.run(work)
