@@ -73,7 +73,7 @@ def bench_classify(
 @bench_app.command("pipeline")
 def bench_pipeline(
     texts: Annotated[int, typer.Option(min=500, help="How many.")] = 8_000,
-    rounds: Annotated[int, typer.Option(min=5, help="Alternating rounds.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Alternating rounds; medians count.")] = 5,
     data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with real texts; default: composed ones.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -135,6 +135,9 @@ def bench_intake(
 def bench_watch(
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Markets of each condition that are reported on.")] = 100,
     days: Annotated[int, typer.Option(min=6, max=60, help="Of each simulated market.")] = 20,
+    language: Annotated[
+        list[str] | None, typer.Option(help="Only this one's noise beside that of all together; again for more.")
+    ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Markdown file whose marked part, and its picture, are written anew.")
     ] = None,
@@ -158,6 +161,10 @@ def bench_watch(
             "this model's confusion was not measured. Operator action: `marketpulse model export` with rows."
         )
     noise = confusions({name: one.confusion for name, one in evaluation.languages.items()})
+    if unknown := sorted(set(language or ()) - noise.keys()):
+        raise BadInput(f"--language {unknown[0]}: the model was measured in {', '.join(sorted(noise))}.")
+    if language:
+        noise = {name: one for name, one in noise.items() if name in {"all", *language}}
     with progress("simulating"):
         found = compare(noise, Rules().surge, TUNED_ON[:seeds], REPORTED_ON[:seeds], days)
     if write is not None:

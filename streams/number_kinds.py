@@ -55,6 +55,9 @@ NUMBERS = re.compile(
 )
 """Group `number`: six digits or more that are none of the others."""
 
+CARD = re.compile(r"(?<!\d)(?:\d{14,19}|\d{4}(?:[ -]\d{4}){3}|\d{4}[ -]\d{6}[ -]\d{4,5})(?!\d)")
+"""As a card's number is written: in one piece, or in its groups."""
+
 _SEPARATED = re.compile(r"\D+")
 _TAXPAYER = re.compile(r"\d{3}\.\d{3}\.\d{3}-\d{2}")
 _LONELY = re.compile(r"\d(?: \d){5,}")

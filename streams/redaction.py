@@ -4,7 +4,7 @@ import itertools
 import re
 import unicodedata
 
-from streams.number_kinds import ACCOUNT, NUMBERS, has_number, hidden_account, hidden_number, kind_of
+from streams.number_kinds import ACCOUNT, CARD, NUMBERS, has_number, hidden_account, hidden_number, kind_of
 
 EXCERPT_CHARACTERS = 160
 _READ = 2_000  # characters of a text that an excerpt is made of
@@ -130,12 +130,14 @@ def _mixed(found: "re.Match[str]") -> str:
 
 
 def _told(found: "re.Match[str]") -> str:
-    """Cards, and numbers that are written to be dialled from abroad, each on its own."""
+    """Cards, also with other numbers beside them, and numbers that are written to be dialled from abroad."""
     if found.lastgroup != "number":
         return found.group()
 
     def one(part: str) -> str:
         kind = kind_of(part)
-        return kind if kind == "[card]" or (kind == "[phone]" and part.startswith("+")) else part
+        if kind == "[card]" or (kind == "[phone]" and part.startswith("+")):
+            return kind
+        return CARD.sub(lambda card: "[card]" if kind_of(card.group()) == "[card]" else card.group(), part)
 
     return " ".join(map(one, _NEXT_NUMBER.split(found.group())))

@@ -192,7 +192,7 @@ def redaction(data: bytes) -> None:
     assert short.isprintable() or not text.isascii()
     for mark in PLANTED:
         assert mark not in redact(f"{text} ; {mark} ; {text}")
-        assert mark not in redact_log(f"{text} ; {mark} ; {text}")
+        assert mark in text or mark not in redact_log(f"{text} ; {mark} ; {text}")  # in a longer number it is none
 
 
 def readable(data: bytes) -> bool:

@@ -296,7 +296,10 @@ def test_benchmarks_measure_against_a_baseline_in_the_same_run(cli: Cli) -> None
     commit = json.loads(cli("bench", "commit", "--events", "10000", "--json").stdout)
     assert 0 < commit["4000 events, 10 markets"]["events_per_second"]
     assert 10_000 == json.loads(cli("bench", "engine", "--events", "10000", "--json").stdout)["accepted"]
-    assert 0 < json.loads(cli("bench", "pipeline", "--texts", "500", "--json", timeout=150).stdout)["ratio"]
+    assert (
+        0
+        < json.loads(cli("bench", "pipeline", "--texts", "500", "--rounds", "1", "--json", timeout=150).stdout)["ratio"]
+    )
 
 
 @pytest.mark.long
@@ -307,7 +310,8 @@ def test_answers_and_detectors_are_measured(cli: Cli, tmp_path: Path) -> None:
     assert 3 <= json.loads(cli("bench", "reallocate", "--rounds", "3", "--json").stdout)["shifts"]
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- measured: begin -->\nSTALE\n<!-- measured: end -->\nafter\n")
-    done = cli("bench", "watch", "--seeds", "1", "--days", "6", "--write", str(page), timeout=150)
+    assert 2 == cli("bench", "watch", "--language", "tlh").returncode
+    done = cli("bench", "watch", "--seeds", "1", "--days", "6", "--language", "ja", "--write", str(page), timeout=150)
     assert (0, True) == (done.returncode, "| surge |" in done.stdout), done.stderr
     assert "STALE" not in page.read_text()
     assert ("before", "after") == (page.read_text().splitlines()[0], page.read_text().splitlines()[-1])

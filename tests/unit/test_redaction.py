@@ -121,6 +121,8 @@ def test_what_is_cut_in_two_does_not_stay(ahead: int) -> None:
         ("redis://u:pw@cache:6379/0 went away", "redis://[login]@cache:6379/0 went away"),
         ("GET http://x.example/y?token=abc", "GET http://x.example/y?[query]"),
         ("of ana@example.org +49 30 23125123 4111111111111111", "of [email] [phone] [card]"),
+        ("4111111111111111 9, 7 4111111111111111", "[card] 9, 7 [card]"),
+        ("12 4111 1111 1111 1111 9 and 3782 822463 10005 1", "12 [card] 9 and [card] 1"),
         ("2026-11-26T08:39:31.123456Z 127.0.0.1:43817", "2026-11-26T08:39:31.123456Z 127.0.0.1:43817"),
         ("sha256 " + "ab12" * 16, "sha256 " + "ab12" * 16),
     ],
