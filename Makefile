@@ -29,6 +29,8 @@ help: ## this page
 
 setup: $(LIGHT) ## light extras into .venv (about 185 MB), command .venv/bin/marketpulse, Kafka's jars (45 MB)
 
+environments: $(LIGHT) $(TRAIN) $(GPU) $(DEPLOY) $(AUDIT) ## all that any suite needs (some 3 GB)
+
 demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis, then live; Ctrl-C ends it
 	$(BIN)/marketpulse demo
 
@@ -156,5 +158,5 @@ $(GPU): requirements/gpu.txt pyproject.toml $(LIGHT)
 	@.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup demo test test-long faults test-faults soak simulation test-models test-gpu test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
+.PHONY: help setup environments demo test test-long faults test-faults soak simulation test-models test-gpu test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
 .DEFAULT_GOAL := help
