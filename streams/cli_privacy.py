@@ -40,7 +40,7 @@ def privacy_erase(
     Excerpts are taken out of Redis at once by a rebuild: workers start anew (exit code 75). What Kafka holds goes with
     its retention, or now with --cut. Example: `marketpulse privacy erase --user u7 --market BR`
     """
-    from streams.privacy import Erase, Erasure
+    from streams.recovery.erase import Erase, Erasure
 
     code = None if market is None else ALIASES.get(market, market)
     if code is not None and code not in MARKETS:

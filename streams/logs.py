@@ -8,7 +8,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor
 
-from streams.redaction import redact_log
+from streams.privacy.redaction import redact_log
 from streams.settings import Settings
 
 FREE_TEXT = ("event", "error", "exception", "stack")

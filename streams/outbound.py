@@ -12,8 +12,8 @@ from streams.feed_files import Record
 from streams.kafka_connection import Servers, client_options
 from streams.kafka_errors import kafka_errors
 from streams.ledger_types import OutboxEntry
+from streams.privacy.redaction import redact_log
 from streams.publish import send_records
-from streams.redaction import redact_log
 from streams.topics import topic_name
 
 MESSAGE_CHARACTERS = 300

@@ -17,12 +17,12 @@ from streams.evidence import newest_states, with_evidence
 from streams.ledger_types import CutStep
 from streams.metric_types import Estimate, MarketMetrics
 from streams.metrics import ActiveUsers, compute_metrics
+from streams.privacy.user_hashes import Mixed, UserKey, mixed_after
 from streams.rules import Rules
 from streams.shift import ShiftState, Standing, shift_step
 from streams.step_record import StepContext, fingerprint, step_record
 from streams.stream_time import stream_time
 from streams.surge import AlertChange, Noise, Observation, SurgeState, surge_step
-from streams.user_hashes import Mixed, UserKey, mixed_after
 from streams.watch import EVERYWHERE, WatchState, watch_allocation, watch_input, watch_markets, watch_model
 from streams.windows import CellLayout, Cells, Windows
 

@@ -21,7 +21,7 @@ from streams.contracts import (
 from streams.errors import JournalIncomplete
 from streams.ledger_types import CutStep, PartitionCut
 from streams.metrics import Spending
-from streams.user_hashes import UserKey
+from streams.privacy.user_hashes import UserKey
 
 
 @dataclass(frozen=True, slots=True)

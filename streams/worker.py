@@ -27,6 +27,7 @@ from streams.ledger import Ledger
 from streams.logs import get_logger
 from streams.mutes import Mutes
 from streams.outbound import Outbound
+from streams.privacy.user_hashes import UserHashes
 from streams.profiles import Profiles
 from streams.progress import Progress
 from streams.publication import allocation_writes
@@ -39,7 +40,6 @@ from streams.source import Source, dead_letter
 from streams.tables import TableKeys
 from streams.topics import topic_name
 from streams.tracing import exported_traces
-from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 from streams.worker_telemetry import Telemetry
 

@@ -22,8 +22,8 @@ from streams.feed_files import parse_object
 from streams.kafka_connection import Servers
 from streams.mutes import MOST_HOURS, new_mute
 from streams.plan_question import answer_under
+from streams.privacy.redaction import redact
 from streams.reader import Snapshot
-from streams.redaction import redact
 from streams.settings import Settings
 from streams.topics import topic_name
 

@@ -12,6 +12,7 @@ from models.classifier import ModelInfo
 from streams.contracts import AlertRecord
 from streams.errors import LedgerLost, RetentionPassed, TopicRecreated, Unavailable
 from streams.ledger import Ledger, checksum
+from streams.privacy.user_hashes import Mixed, keys_in
 from streams.publication import MODEL_FIELD
 from streams.recovery.log_reader import LogReader
 from streams.recovery.recount import HOUR_MS, Recount, Recounter, Say, newest_alerts
@@ -19,7 +20,6 @@ from streams.redis_connection import translated_errors
 from streams.settings import Settings
 from streams.source import PASSED, RECREATED
 from streams.topics import topic_name
-from streams.user_hashes import Mixed, keys_in
 from streams.windows import CellLayout
 
 HOURS = 168

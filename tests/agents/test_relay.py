@@ -13,10 +13,10 @@ from streams.leader import Leader
 from streams.ledger import Ledger
 from streams.ledger_types import OutboxEntry
 from streams.mutes import Mutes
+from streams.privacy.user_hashes import UserHashes
 from streams.profiles import Profiles
 from streams.rewind import Undone
 from streams.settings import Settings
-from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 from streams.worker import Deps
 from tests.simulation.fake_redis import FakeRedis

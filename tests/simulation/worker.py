@@ -14,12 +14,12 @@ from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
 from streams.leader import RELAY_S, Leader
 from streams.ledger import Ledger
 from streams.mutes import Mutes
+from streams.privacy.user_hashes import UserHashes
 from streams.profiles import Profiles
 from streams.pump import LOOK_S, drain
 from streams.settings import Settings
 from streams.source import Source
 from streams.topics import topic_name
-from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 from streams.worker import Committer, Deps, Scorer
 from tests.simulation.clock import Process, VirtualLoop

@@ -8,11 +8,11 @@ import pytest
 from models.stub import StubClassifier
 from streams.dedupe import SeenIds
 from streams.ledger_types import Claim
+from streams.privacy.user_hashes import UserHashes
 from streams.scored_batches import ScoredBatch
 from streams.settings import Settings
 from streams.source import Assigned, decode_records
 from streams.tracing import Traces
-from streams.user_hashes import UserHashes
 from streams.windows import CellLayout
 from streams.worker import Committer, Deps, Scorer
 from streams.worker_telemetry import Telemetry

@@ -13,10 +13,10 @@ from streams.decode import Rejected, decode
 from streams.errors import LedgerLost
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent, common_names, market_names
+from streams.privacy.redaction import excerpt
 from streams.recovery.fold import Fold, folded
 from streams.recovery.log_reader import LogReader
 from streams.recovery.rebuild import Rebuild
-from streams.redaction import excerpt
 from streams.rollup import MarketState
 from streams.settings import Settings
 from streams.topic_admin import delete_before, lives_of

@@ -4,7 +4,7 @@ import itertools
 import re
 import unicodedata
 
-from streams.number_kinds import ACCOUNT, CARD, NUMBERS, has_number, hidden_account, hidden_number, kind_of
+from streams.privacy.numbers import ACCOUNT, CARD, NUMBERS, has_number, hidden_account, hidden_number, kind_of
 
 EXCERPT_CHARACTERS = 160
 _READ = 2_000  # characters of a text that an excerpt is made of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
+from streams.privacy.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
 from tests.redaction_texts import CARRIERS, KINDS, Labelled, made, measured, written
 
 
