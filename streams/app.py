@@ -17,18 +17,18 @@ from strategy.portfolio import load_portfolio
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.batches import DecodedBatch
 from streams.channels import SteadyChannel, acknowledging
-from streams.compacted import CompactedTopic
 from streams.ending import Ending
 from streams.failpoints import Failpoint, no_failpoint
 from streams.health import HealthServer
-from streams.kafka_connection import KafkaServers
+from streams.kafka.admin import check_reading, kafka_answers
+from streams.kafka.compacted import CompactedTopic
+from streams.kafka.connection import KafkaServers
 from streams.leader import Leader
 from streams.logs import configure_logs, get_logger
 from streams.pump import Pump, Work
 from streams.rules_file import load_rules
 from streams.settings import Settings, load_settings
 from streams.source import KAFKA, Source
-from streams.topic_admin import check_reading, kafka_answers
 from streams.topics import topic_name
 from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps, patiently
 

@@ -13,7 +13,7 @@ from streams.decode import utc
 from streams.embedded import Endpoints
 from streams.errors import BadInput
 from streams.feed_files import Record
-from streams.publish import publish
+from streams.kafka.publish import publish
 from streams.reader import MetricsReader
 from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings, load_settings

@@ -11,14 +11,14 @@ import msgspec
 
 from strategy.portfolio import load_portfolio
 from streams.bench import PARTITIONS, Say, plain_events
-from streams.compacted import write_all
 from streams.contracts import AllocationRecord
 from streams.embedded import Endpoints
 from streams.errors import Unavailable
+from streams.kafka.compacted import write_all
+from streams.kafka.log_reader import LogReader
+from streams.kafka.publish import publish
 from streams.profiles import PLAN_KEY
-from streams.publish import publish
 from streams.reader import Change, MetricsReader
-from streams.recovery.log_reader import LogReader
 from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings, load_settings
 from streams.supervisor import Supervisor

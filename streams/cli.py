@@ -170,7 +170,7 @@ def publish(
     `marketpulse publish reviews.csv --column id=review_id --column market=country --timezone Europe/Berlin`
     """
     from streams.feed_files import Shifted, csv_form, read_records, refusals, shift_to_now
-    from streams.publish import publish as send
+    from streams.kafka.publish import publish as send
     from streams.topics import topic_name
 
     settings = load_settings()
@@ -325,7 +325,7 @@ def topics_create(
     as_json: Json = False,
 ) -> None:
     """Create every topic that is missing. Example: `marketpulse topics create --partitions 16 --replication 3`"""
-    from streams.topic_admin import create_topics
+    from streams.kafka.admin import create_topics
 
     settings = load_settings()
     created = run_async(create_topics(settings.kafka_servers, settings.prefix, partitions, replication))

@@ -18,7 +18,7 @@ from streams.decode import utc
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
-    from streams.dead_letters import RejectedRecord, Selection
+    from streams.kafka.dead_letters import RejectedRecord, Selection
     from streams.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -157,7 +157,7 @@ def dead_letters_replay(
 
     Example: `marketpulse dead-letters replay --code unknown_market --dry-run`
     """
-    from streams.dead_letters import replay
+    from streams.kafka.dead_letters import replay
 
     settings = load_settings()
     selection = _selection(code, market, hours, offset)
@@ -175,14 +175,14 @@ def dead_letters_replay(
 
 
 def _selection(code: str | None, market: str | None, hours: float | None, offset: int | None) -> "Selection":
-    from streams.dead_letters import Selection
+    from streams.kafka.dead_letters import Selection
 
     since = None if hours is None else time.time_ns() // 1_000_000 - int(hours * 3_600_000)
     return Selection(code, market, since, offset)
 
 
 def _collect(selection: "Selection") -> "list[RejectedRecord]":
-    from streams.dead_letters import read_dead_letters
+    from streams.kafka.dead_letters import read_dead_letters
 
     settings = load_settings()
 

@@ -158,7 +158,7 @@ def learn(
 def _kept(settings: "Settings", file: Path | None) -> list[AllocationRecord]:
     """Every answer that is kept, in order. Raises BadInput."""
     if file is None:
-        from streams.compacted import read_all
+        from streams.kafka.compacted import read_all
 
         topic = topic_name(settings.prefix, "market.allocations")
         lines = [one.value for one in run_async(read_all(settings.kafka_servers, topic)) if one.value is not None]

@@ -197,13 +197,13 @@ def _active_mutes(settings: "Settings") -> list[MuteRecord]:
 
 
 def _read(settings: "Settings", topic: str) -> list[CompactedRecord]:
-    from streams.compacted import read_all
+    from streams.kafka.compacted import read_all
 
     return run_async(read_all(settings.kafka_servers, topic_name(settings.prefix, topic)))
 
 
 def _write(settings: "Settings", topic: str, records: list[tuple[str, bytes | None]]) -> None:
-    from streams.compacted import write_all
+    from streams.kafka.compacted import write_all
 
     run_async(write_all(settings.kafka_servers, topic_name(settings.prefix, topic), records))
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.live import Live
 
 from streams.feed_files import Record
+from streams.kafka.publish import publish
 from streams.live import live_records
-from streams.publish import publish
 from streams.reader import MetricsReader
 from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings

@@ -12,12 +12,12 @@ from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
 from streams.decode import utc
 from streams.errors import MarketpulseError
+from streams.kafka.admin import topic_offsets
 from streams.ledger import Ledger
 from streams.reader import MetricsReader
 from streams.rules import Rules
 from streams.rules_file import changes, load_rules
 from streams.settings import Settings
-from streams.topic_admin import topic_offsets
 from streams.topics import TOPICS, topic_name
 
 KEY_BEFORE_LIVES = timedelta(days=8)

@@ -21,7 +21,7 @@ from typing import IO
 
 from streams.embedded_programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
 from streams.errors import Unavailable
-from streams.kafka_connection import Servers
+from streams.kafka.connection import Servers
 
 _PORT_TRIES = 4
 

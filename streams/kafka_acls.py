@@ -7,8 +7,8 @@ from aiokafka.errors import for_code
 from aiokafka.protocol.admin import CreateAclsRequest
 
 from streams.acls import Role, kafka_rules
-from streams.kafka_connection import Servers, client_options
-from streams.kafka_errors import kafka_errors
+from streams.kafka.connection import Servers, client_options
+from streams.kafka.errors import kafka_errors
 
 # Numbers of Kafka's protocol (AclOperation, ResourceType, PatternType, AclPermissionType).
 _OPERATIONS = {"read": 3, "write": 4, "create": 5, "delete": 6, "describe_configs": 10}

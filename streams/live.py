@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from streams.errors import BadInput
 from streams.feed_files import Record
-from streams.publish import publish
+from streams.kafka.publish import publish
 from streams.settings import Settings
 from streams.simulate import MARKETS, FeedPlan, Incident, active, event, generate
 from streams.topics import topic_name

@@ -28,8 +28,8 @@ from streams.contracts import FeedbackEvent
 from streams.decode import Decoded, Headers, Rejected, decode
 from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.feed_files import key_of
-from streams.kafka_connection import Servers
-from streams.publish import idempotent_producer
+from streams.kafka.connection import Servers
+from streams.kafka.publish import idempotent_producer
 from streams.topics import topic_name
 
 Event = FeedbackEvent | Mapping[str, Any] | bytes

@@ -9,10 +9,10 @@ from functools import partial
 import faust
 
 from streams.agents import Channel
-from streams.compacted import CompactedTopic
 from streams.ending import Ending, end_process
 from streams.errors import EXIT_RESTART
 from streams.health import HealthServer, Watchdog
+from streams.kafka.compacted import CompactedTopic
 from streams.leader import RELAY_S, Leader
 from streams.logs import get_logger
 from streams.progress import LOOP, Progress

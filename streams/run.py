@@ -12,14 +12,14 @@ from pathlib import Path
 from streams.embedded import EmbeddedStack, Endpoints
 from streams.errors import BadInput, LedgerLost, Unavailable
 from streams.feed_files import is_csv, read_records, shift_to_now
-from streams.kafka_connection import Servers
+from streams.kafka.admin import create_topics, topic_offsets
+from streams.kafka.connection import Servers
+from streams.kafka.publish import publish
 from streams.ledger import Ledger
-from streams.publish import publish
 from streams.reader import MetricsReader, Status
 from streams.report import RunReport, make_report
 from streams.settings import Settings
 from streams.supervisor import Report, Supervisor
-from streams.topic_admin import create_topics, topic_offsets
 from streams.topics import topic_name
 
 _SECURED = {

@@ -8,8 +8,8 @@ from pydantic import AwareDatetime, Field, SecretStr, ValidationError, Validatio
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import SettingsError
-from streams.kafka_connection import KafkaServers, Mechanism, Protocol
-from streams.pem import check_ca, check_certificate, check_key
+from streams.kafka.connection import KafkaServers, Mechanism, Protocol
+from streams.kafka.pem import check_ca, check_certificate, check_key
 from streams.privacy.user_hashes import UserHashes
 from streams.redis_url import folded_url, has_login
 

@@ -24,8 +24,8 @@ from streams.errors import (
     TopicRecreated,
     Unavailable,
 )
-from streams.kafka_connection import client_options
-from streams.kafka_errors import Check, check_connection, error_of, refusal
+from streams.kafka.connection import client_options
+from streams.kafka.errors import Check, check_connection, error_of, refusal
 from streams.ledger import Ledger, checksum
 from streams.ledger_types import Claim
 from streams.logs import get_logger

@@ -23,10 +23,10 @@ from streams.classified import classified_records
 from streams.contracts import AllocationRecord, ShiftRecord
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
 from streams.failpoints import Failpoint, no_failpoint
+from streams.kafka.outbound import Outbound
 from streams.ledger import Ledger
 from streams.logs import get_logger
 from streams.mutes import Mutes
-from streams.outbound import Outbound
 from streams.privacy.user_hashes import UserHashes
 from streams.profiles import Profiles
 from streams.progress import Progress

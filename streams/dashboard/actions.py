@@ -13,13 +13,13 @@ from strategy.errors import StrategyError
 from strategy.plans import Allocation
 from strategy.portfolio import Portfolio, load_portfolio
 from strategy.uncertainty import Stance
-from streams.compacted import write_all
 from streams.contracts import encode
 from streams.dashboard.forms import number_of
-from streams.dead_letters import RejectedRecord, Selection, read_dead_letters
 from streams.errors import BadInput, Unavailable
 from streams.feed_files import parse_object
-from streams.kafka_connection import Servers
+from streams.kafka.compacted import write_all
+from streams.kafka.connection import Servers
+from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_letters
 from streams.mutes import MOST_HOURS, new_mute
 from streams.plan_question import answer_under
 from streams.privacy.redaction import redact

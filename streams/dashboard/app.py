@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streams.compacted import write_all
 from streams.dashboard import static_files
 from streams.dashboard.actions import Actions, Write
 from streams.dashboard.feed import Feed
@@ -18,6 +17,7 @@ from streams.dashboard.login import Doors
 from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
 from streams.dashboard.security import Attempts, Guard, Sessions
+from streams.kafka.compacted import write_all
 from streams.reader import AsyncMetricsReader
 from streams.scrape import PageCollector
 from streams.settings import Settings

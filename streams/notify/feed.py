@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from streams.errors import KafkaUnavailable
-from streams.kafka_connection import Servers, client_options
+from streams.kafka.admin import close_consumer, topic_offsets
+from streams.kafka.connection import Servers, client_options
 from streams.logs import get_logger
-from streams.topic_admin import close_consumer, topic_offsets
 
 log = get_logger("notify")
 MOST_RECORDS = 500

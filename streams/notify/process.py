@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from streams.compacted import CompactedTopic
 from streams.contracts import AlertRecord
 from streams.ending import Ending, end_process
 from streams.errors import EXIT_RESTART, BadInput, Unavailable
 from streams.health import HealthServer, Watchdog
+from streams.kafka.admin import kafka_answers
+from streams.kafka.compacted import CompactedTopic
 from streams.logs import configure_logs, get_logger
 from streams.mutes import Mutes
 from streams.notify.alertmanager import AlertmanagerSink
@@ -30,7 +31,6 @@ from streams.notify.sinks_file import SinksFile, SinkSpec, load_sinks
 from streams.notify.webhook import WebhookSink
 from streams.progress import LOOP, Progress
 from streams.settings import Settings
-from streams.topic_admin import kafka_answers
 from streams.topics import topic_name
 
 log = get_logger("notify")

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import msgspec
 
 from streams.contracts import AlertRecord
-from streams.kafka_connection import Servers
-from streams.recovery.log_reader import LogReader
+from streams.kafka.connection import Servers
+from streams.kafka.log_reader import LogReader
 from streams.topics import topic_name
 
 TOLD = ("market.alerts", "market.shifts", "market.allocations")

@@ -11,15 +11,15 @@ from streams.contracts import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, Exc
 from streams.country_codes import ALIASES
 from streams.decode import Rejected, decode
 from streams.errors import LedgerLost
+from streams.kafka.admin import delete_before, lives_of
+from streams.kafka.log_reader import LogReader
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent, common_names, market_names
 from streams.privacy.redaction import excerpt
 from streams.recovery.fold import Fold, folded
-from streams.recovery.log_reader import LogReader
 from streams.recovery.rebuild import Rebuild
 from streams.rollup import MarketState
 from streams.settings import Settings
-from streams.topic_admin import delete_before, lives_of
 from streams.topics import topic_name
 
 DAY_MS = 86_400_000

@@ -8,9 +8,9 @@ import msgspec
 
 from streams.contracts import CHECKPOINT_KEY, UNREADABLE, CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
+from streams.kafka.log_reader import LogReader
 from streams.privacy.redaction import redact_log
 from streams.recovery.chain import Chain, Mark, Place, Stretch
-from streams.recovery.log_reader import LogReader
 
 Progress = Callable[[int, int | None], object]
 

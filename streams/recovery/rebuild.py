@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from streams.compacted import read_all
 from streams.contracts import CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
+from streams.kafka.compacted import read_all
+from streams.kafka.log_reader import LogReader
+from streams.kafka.outbound import Outbound
 from streams.ledger import Ledger
 from streams.mutes import Mutes
-from streams.outbound import Outbound
 from streams.publication import allocation_writes
 from streams.recovery.aftermath import TOLD, look
 from streams.recovery.chain import Mark, Place, Stretch
 from streams.recovery.fold import Fold
 from streams.recovery.journal import Journal
-from streams.recovery.log_reader import LogReader
 from streams.recovery.replay import Replayed, Replayer
 from streams.recovery.source_starts import PartitionStart, SourceStarts
 from streams.recovery.succession import Beginning, Succession, alert_entry, resolved

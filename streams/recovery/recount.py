@@ -10,7 +10,7 @@ import msgspec
 
 from streams.contracts import AlertRecord, ClassifiedRecord
 from streams.decode import Decoded, Rejected, decode
-from streams.recovery.log_reader import LogReader
+from streams.kafka.log_reader import LogReader
 from streams.settings import Settings
 from streams.topics import topic_name
 

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from streams.errors import JournalIncomplete
+from streams.kafka.log_reader import LogReader
 from streams.ledger import Ledger
 from streams.recovery.journal import Journal, Progress, silent
-from streams.recovery.log_reader import LogReader
 from streams.recovery.replay import Replayed, Replayer
 from streams.settings import Settings
 from streams.topics import topic_name

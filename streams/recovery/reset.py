@@ -8,16 +8,16 @@ from typing import Literal
 import msgspec
 
 from streams.contracts import PartitionMark
+from streams.kafka.admin import topic_offsets
+from streams.kafka.outbound import Outbound
 from streams.ledger import Ledger
 from streams.ledger_content import LedgerContent, Name
 from streams.ledger_types import Entry
-from streams.outbound import Outbound
 from streams.recovery.aftermath import look
 from streams.recovery.fold import Fold
 from streams.recovery.source_starts import PartitionStart
 from streams.recovery.succession import Beginning, Succession, alert_entry, resolved
 from streams.settings import Settings
-from streams.topic_admin import topic_offsets
 from streams.topics import topic_name
 
 HOLDER = "ledger reset"

@@ -10,8 +10,8 @@ from streams.contracts import CheckpointRecord, PartitionMark, StepRecord
 from streams.decode import Rejected, decode
 from streams.dedupe import SeenIds
 from streams.errors import RetentionPassed, TopicRecreated
+from streams.kafka.log_reader import LogReader
 from streams.ledger import checksum
-from streams.recovery.log_reader import LogReader
 from streams.settings import Settings
 from streams.source import PASSED, RECREATED
 

@@ -8,10 +8,10 @@ import msgspec
 
 from streams.contracts import AlertRecord, AllocationRecord
 from streams.errors import BadInput, JournalIncomplete
+from streams.kafka.log_reader import LogReader
 from streams.ledger import Ledger
 from streams.recovery.chain import Stretch
 from streams.recovery.journal import Journal, Progress, silent
-from streams.recovery.log_reader import LogReader
 from streams.recovery.replay import Replayed, Replayer
 from streams.recovery.side_by_side import AlertRow, AllocationRow, answered, episodes, paired, spends
 from streams.rules import Rules

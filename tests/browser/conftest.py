@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By
 
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
-from streams.publish import publish
+from streams.kafka.publish import publish
 from streams.simulate import FeedPlan, Incident, generate
 from tests.support.processes import ending, marketpulse, served, start_marketpulse
 from tests.support.waiting import until

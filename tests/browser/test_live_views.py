@@ -8,7 +8,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from streams.embedded import EmbeddedStack
-from streams.publish import publish
+from streams.kafka.publish import publish
 from tests.browser.conftest import TOPIC, events, found, live, text, wait_for
 
 VIEWS = {

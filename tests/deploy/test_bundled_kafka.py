@@ -12,7 +12,7 @@ import yaml
 
 from streams.embedded_programs import java_executable, kafka_classpath
 from streams.errors import Unavailable
-from streams.topic_admin import create_topics, kafka_answers
+from streams.kafka.admin import create_topics, kafka_answers
 from tests.deploy.chart import HELM, ROOT, VALUES, containers, rendered, variables
 from tests.support.waiting import until_async
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from streams.errors import Unavailable
 from streams.feed_files import Record, key_of, parse_object
-from streams.publish import publish
+from streams.kafka.publish import publish
 from streams.simulate import FeedPlan, Incident, generate
 
 

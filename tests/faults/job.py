@@ -16,10 +16,10 @@ import redis
 from streams.embedded import EmbeddedStack, Endpoints
 from streams.errors import MarketpulseError
 from streams.feed_files import Record
-from streams.publish import publish
+from streams.kafka.admin import topic_offsets
+from streams.kafka.publish import publish
 from streams.run import set_up, worker_environment
 from streams.settings import load_settings
-from streams.topic_admin import topic_offsets
 from streams.topics import topic_name
 from tests.faults.crew import Crew, Worker
 from tests.faults.feed import Feed, simulated

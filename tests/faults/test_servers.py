@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from streams.errors import EXIT_OPERATOR, EXIT_RESTART
+from streams.kafka.admin import create_topics
 from streams.ledger import Ledger
 from streams.simulate import Incident
-from streams.topic_admin import create_topics
 from tests.faults.feed import simulated
 from tests.faults.job import Job
 from tests.faults.oracle import records

@@ -26,10 +26,10 @@ from streams.contracts import (
     encode,
 )
 from streams.country_codes import MARKETS
-from streams.dead_letters import parsed
 from streams.decode import Decoded, Rejected, decode
 from streams.errors import BadInput, JournalIncomplete
 from streams.feed_files import parse_object, read_records, shift_to_now
+from streams.kafka.dead_letters import parsed
 from streams.mutes import Mutes
 from streams.privacy.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
 from streams.profiles import Profiles, market_of, plan_of, profile_records

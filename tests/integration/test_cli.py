@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.embedded import EmbeddedStack
+from streams.kafka.admin import topic_offsets
 from streams.surge import SurgeRule
-from streams.topic_admin import topic_offsets
 from tests.support.processes import ending, marketpulse, marketpulse_process, start_marketpulse
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

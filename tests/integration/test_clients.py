@@ -14,9 +14,9 @@ from streams.decode import Rejected
 from streams.embedded import EmbeddedStack
 from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.feed_files import Record
+from streams.kafka.admin import create_topics
+from streams.kafka.publish import publish
 from streams.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
-from streams.publish import publish
-from streams.topic_admin import create_topics
 from streams.topics import topic_name
 from tests.support.intakes import HEADERS, Running, intake, records_of
 from tests.support.processes import marketpulse

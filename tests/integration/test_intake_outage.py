@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from streams.embedded import EmbeddedKafka
-from streams.topic_admin import create_topics
+from streams.kafka.admin import create_topics
 from tests.support.intakes import HEADERS, Running, intake, records_of
 from tests.support.waiting import until
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import redis
 
-from streams.compacted import write_all
 from streams.embedded import EmbeddedStack
+from streams.kafka.compacted import write_all
 from streams.redis_keys import spec_of
 from streams.simulate import FeedPlan, write_feed
 from tests.support.processes import ending, marketpulse, served, start_marketpulse

@@ -4,9 +4,9 @@ from aiokafka import AIOKafkaConsumer
 
 from streams.batches import DeadLetter
 from streams.embedded import EmbeddedStack
+from streams.kafka.admin import create_topics
+from streams.kafka.outbound import Outbound
 from streams.ledger_types import OutboxEntry
-from streams.outbound import Outbound
-from streams.topic_admin import create_topics
 
 
 async def read(stack: EmbeddedStack, topic: str, count: int) -> list[object]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from streams.compacted import read_all
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
-from streams.topic_admin import DAY_MS, lives_of
+from streams.kafka.admin import DAY_MS, lives_of
+from streams.kafka.compacted import read_all
 from streams.topics import topic_name
 from tests.support.job import Job, counted_records
 

@@ -11,14 +11,14 @@ import pytest
 from pydantic import SecretStr
 
 from strategy.portfolio import load_portfolio
-from streams.compacted import write_all
 from streams.contracts import AlertRecord, AllocationRecord
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record, key_of, parse_object
+from streams.kafka.compacted import write_all
+from streams.kafka.log_reader import LogReader
+from streams.kafka.publish import publish
 from streams.profiles import PLAN_KEY
-from streams.publish import publish
 from streams.reader import MetricsReader
-from streams.recovery.log_reader import LogReader
 from streams.recovery.replay_report import replay_journal
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings

@@ -14,10 +14,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from streams.embedded import EmbeddedStack
+from streams.kafka.admin import create_topics
 from streams.ledger import Ledger
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings
-from streams.topic_admin import create_topics
 from tests.faults.oracle import truth_of
 from tests.support.job import Job
 from tests.support.processes import start_marketpulse

@@ -15,15 +15,15 @@ import redis
 from pydantic import SecretStr
 
 from strategy.portfolio import load_portfolio
-from streams.compacted import write_all
 from streams.conditions import WatchRules
 from streams.embedded import EmbeddedStack, Endpoints
 from streams.errors import BadInput
 from streams.feed_files import Record, key_of, parse_object
-from streams.publish import publish
+from streams.kafka.compacted import write_all
+from streams.kafka.log_reader import LogReader
+from streams.kafka.publish import publish
 from streams.reader import MetricsReader, Snapshot
 from streams.recovery.journal import Journal
-from streams.recovery.log_reader import LogReader
 from streams.recovery.replay_report import replay_journal
 from streams.recovery.what_if import what_if
 from streams.rules import Rules

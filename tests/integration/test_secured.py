@@ -16,25 +16,25 @@ import redis
 from aiokafka import AIOKafkaConsumer
 
 from streams.acls import ROLES, Role
-from streams.compacted import read_all, write_all
 from streams.dashboard.app import create_page
 from streams.doctor import examine
 from streams.embedded import Endpoints
 from streams.embedded_programs import server_version
 from streams.errors import EXIT_OPERATOR, OperatorNeeded, Unavailable
 from streams.feed_files import read_records, shift_to_now
+from streams.kafka.admin import create_topics, topic_offsets
+from streams.kafka.compacted import read_all, write_all
+from streams.kafka.connection import client_options
+from streams.kafka.errors import kafka_errors
+from streams.kafka.publish import publish
 from streams.kafka_acls import create_acls
-from streams.kafka_connection import client_options
-from streams.kafka_errors import kafka_errors
 from streams.ledger import Ledger
-from streams.publish import publish
 from streams.reader import MetricsReader, Snapshot
 from streams.recovery.verify import verify
 from streams.redis_connection import connect, translated_errors
 from streams.run import set_up
 from streams.settings import Settings
 from streams.simulate import FeedPlan, write_feed
-from streams.topic_admin import create_topics, topic_offsets
 from streams.topics import topic_name
 from tests.support.intakes import intake
 from tests.support.notifiers import SECRET

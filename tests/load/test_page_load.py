@@ -17,7 +17,7 @@ import pytest
 from streams.bench import plain_events
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
-from streams.publish import publish
+from streams.kafka.publish import publish
 from streams.reader import MetricsReader
 from streams.redis_connection import connect
 from tests.support.processes import ending, marketpulse, served, start_marketpulse

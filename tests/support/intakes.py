@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from streams.recovery.log_reader import LogReader
+from streams.kafka.log_reader import LogReader
 from tests.support.processes import Served, served
 from tests.support.waiting import until
 

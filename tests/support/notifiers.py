@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from streams.compacted import write_all
 from streams.contracts import AlertRecord, encode
 from streams.embedded import EmbeddedStack, free_port
+from streams.kafka.compacted import write_all
 from streams.topics import topic_name
 from tests.support.probes import status
 from tests.support.processes import marketpulse_process, start_marketpulse

@@ -3,7 +3,7 @@
 import pytest
 
 from streams.dashboard.actions import redacted
-from streams.dead_letters import RejectedRecord
+from streams.kafka.dead_letters import RejectedRecord
 
 
 def letter(value: bytes | None) -> RejectedRecord:

@@ -6,9 +6,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.batches import CompactedRecord
 from streams.errors import MarketpulseError
-from streams.kafka_connection import Servers, client_options
-from streams.kafka_errors import kafka_errors
-from streams.topic_admin import close_consumer, topic_offsets
+from streams.kafka.admin import close_consumer, topic_offsets
+from streams.kafka.connection import Servers, client_options
+from streams.kafka.errors import kafka_errors
 
 
 class CompactedTopic:

@@ -11,7 +11,7 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.protocol.metadata import MetadataRequest
 
 from streams.errors import KafkaUnavailable, MarketpulseError, OperatorNeeded
-from streams.kafka_connection import KafkaServers, Servers, client_options
+from streams.kafka.connection import KafkaServers, Servers, client_options
 
 _PROBE_MS = 3_000
 _LOGIN = (kafka.SaslAuthenticationFailed, kafka.IllegalSaslStateError)

@@ -9,8 +9,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from streams.feed_files import Record
-from streams.kafka_connection import Servers, client_options
-from streams.kafka_errors import error_of
+from streams.kafka.connection import Servers, client_options
+from streams.kafka.errors import error_of
 
 SLICE = 2_000
 

@@ -9,8 +9,8 @@ import trustme
 from aiokafka import errors
 
 from streams.errors import KafkaUnavailable, OperatorNeeded
-from streams.kafka_connection import KafkaServers, client_options
-from streams.kafka_errors import check_connection, error_of, kafka_errors
+from streams.kafka.connection import KafkaServers, client_options
+from streams.kafka.errors import check_connection, error_of, kafka_errors
 
 SERVERS = KafkaServers("127.0.0.1:1", "SASL_PLAINTEXT", "SCRAM-SHA-256", "ann", "secret-word")
 

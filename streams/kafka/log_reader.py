@@ -7,9 +7,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka_connection import Servers, client_options
-from streams.kafka_errors import kafka_errors
-from streams.topic_admin import close_consumer, topic_offsets
+from streams.kafka.admin import close_consumer, topic_offsets
+from streams.kafka.connection import Servers, client_options
+from streams.kafka.errors import kafka_errors
 
 FETCH_BYTES = 8_388_608
 FETCH_WAIT_MS = 20  # a question about offsets waits behind a fetch that is under way

@@ -7,9 +7,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.feed_files import parse_object
-from streams.kafka_connection import Servers, client_options
-from streams.kafka_errors import error_of
-from streams.topic_admin import close_consumer, topic_offsets
+from streams.kafka.admin import close_consumer, topic_offsets
+from streams.kafka.connection import Servers, client_options
+from streams.kafka.errors import error_of
 from streams.topics import topic_name
 
 _HEADER = "__streams.errors."

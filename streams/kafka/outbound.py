@@ -9,11 +9,11 @@ from aiokafka import AIOKafkaProducer
 from streams.batches import DeadLetter
 from streams.errors import MarketpulseError
 from streams.feed_files import Record
-from streams.kafka_connection import Servers, client_options
-from streams.kafka_errors import kafka_errors
+from streams.kafka.connection import Servers, client_options
+from streams.kafka.errors import kafka_errors
+from streams.kafka.publish import send_records
 from streams.ledger_types import OutboxEntry
 from streams.privacy.redaction import redact_log
-from streams.publish import send_records
 from streams.topics import topic_name
 
 MESSAGE_CHARACTERS = 300

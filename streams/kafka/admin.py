@@ -10,8 +10,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from streams.errors import KafkaUnavailable
-from streams.kafka_connection import Servers, client_options
-from streams.kafka_errors import kafka_errors
+from streams.kafka.connection import Servers, client_options
+from streams.kafka.errors import kafka_errors
 from streams.topics import TOPICS, TopicSpec, topic_name
 
 DAY_MS = 86_400_000
