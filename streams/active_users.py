@@ -1,7 +1,7 @@
 """Distinct users of each market: which HyperLogLogs are merged for each window, counted by Redis."""
 
-from streams.ledger import Ledger
-from streams.ledger_types import CutStep
+from streams.ledger.commit import Ledger
+from streams.ledger.types import CutStep
 from streams.metrics import ActiveUsers
 from streams.rollup import RollUp
 

@@ -10,9 +10,9 @@ import msgspec
 
 from streams.contracts import CHECKPOINT_KEY, CheckpointRecord, StepRecord, encode
 from streams.kafka.outbound import Outbound
-from streams.ledger import Ledger
-from streams.ledger_content import LedgerContent, common_names, market_names
-from streams.ledger_types import Entry, Lease, OutboxEntry
+from streams.ledger.commit import Ledger
+from streams.ledger.content import LedgerContent, common_names, market_names
+from streams.ledger.types import Entry, Lease, OutboxEntry
 from streams.logs import get_logger
 from streams.topics import topic_name
 

@@ -16,8 +16,8 @@ from streams.batches import DecodedBatch, Delta, Position
 from streams.country_codes import MARKETS
 from streams.decode import Decoded
 from streams.embedded import EmbeddedRedis
-from streams.ledger import Ledger
-from streams.ledger_types import Claim, CutStep, Lease
+from streams.ledger.commit import Ledger
+from streams.ledger.types import Claim, CutStep, Lease
 from streams.privacy.user_hashes import UserHashes
 from streams.scored_batches import ScoredBatch
 from streams.windows import CellLayout

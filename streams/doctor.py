@@ -13,7 +13,7 @@ from strategy.portfolio import load_portfolio
 from streams.decode import utc
 from streams.errors import MarketpulseError
 from streams.kafka.admin import topic_offsets
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
 from streams.reader import MetricsReader
 from streams.rules import Rules
 from streams.rules_file import changes, load_rules

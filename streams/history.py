@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 
 from models.classifier import ModelInfo
-from streams.ledger import Keys
+from streams.ledger.commit import Keys
+from streams.ledger.connection import translated_errors
 from streams.metric_types import Estimate
 from streams.metrics import PRIOR_EVENTS, user_experience
-from streams.redis_connection import translated_errors
 from streams.windows import CellLayout, Sums
 
 MINUTE_MS = 60_000

@@ -14,7 +14,7 @@ from streams.contracts import AlertRecord, AllocationRecord, PartitionState, Ref
 from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
-from streams.ledger_types import Command, CutStep, Lease
+from streams.ledger.types import Command, CutStep, Lease
 from streams.logs import get_logger
 from streams.progress import ROLL_UP
 from streams.publication import alert_writes, load_rollup, operator_writes, step_writes

@@ -7,8 +7,8 @@ import msgspec
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
 from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord, encode
-from streams.ledger import Keys, Ledger
-from streams.ledger_types import Command, CutStep
+from streams.ledger.commit import Keys, Ledger
+from streams.ledger.types import Command, CutStep
 from streams.metric_types import MarketMetrics, WindowMetrics
 from streams.metrics import ActiveUsers, keys_of_windows
 from streams.rollup import EXCERPTS_LIVE_MS, CommonState, MarketState, RollUp, StepOutcome

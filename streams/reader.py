@@ -25,10 +25,10 @@ from streams.errors import Unavailable
 from streams.history import Moment, read_history
 from streams.lag import Lag, lag_of
 from streams.latency import latency_of_bucket
-from streams.ledger import Keys
+from streams.ledger.commit import Keys
+from streams.ledger.connection import connect, translated_errors
 from streams.metric_types import MarketMetrics
 from streams.mutes import mute_of
-from streams.redis_connection import connect, translated_errors
 from streams.tables import RedisTable, TableKeys
 
 

@@ -14,7 +14,7 @@ from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecor
 from streams.correction import Array
 from streams.drift import Drift, drift_step
 from streams.evidence import newest_states, with_evidence
-from streams.ledger_types import CutStep
+from streams.ledger.types import CutStep
 from streams.metric_types import Estimate, MarketMetrics
 from streams.metrics import ActiveUsers, compute_metrics
 from streams.privacy.user_hashes import Mixed, UserKey, mixed_after

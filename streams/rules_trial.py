@@ -14,7 +14,7 @@ from streams.contracts import AlertRecord
 from streams.country_codes import MARKETS
 from streams.durations import duration_ms, duration_text
 from streams.errors import BadInput
-from streams.ledger_types import CutStep, PartitionCut
+from streams.ledger.types import CutStep, PartitionCut
 from streams.metrics import Spending
 from streams.rollup import RollUp, StepOutcome
 from streams.rules import Rules

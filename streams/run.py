@@ -15,7 +15,7 @@ from streams.feed_files import is_csv, read_records, shift_to_now
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.connection import Servers
 from streams.kafka.publish import publish
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
 from streams.reader import MetricsReader, Status
 from streams.report import RunReport, make_report
 from streams.settings import Settings

@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streams.errors import SettingsError
 from streams.kafka.connection import KafkaServers, Mechanism, Protocol
 from streams.kafka.pem import check_ca, check_certificate, check_key
+from streams.ledger.url import folded_url, has_login
 from streams.privacy.user_hashes import UserHashes
-from streams.redis_url import folded_url, has_login
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
 

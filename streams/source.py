@@ -26,8 +26,8 @@ from streams.errors import (
 )
 from streams.kafka.connection import client_options
 from streams.kafka.errors import Check, check_connection, error_of, refusal
-from streams.ledger import Ledger, checksum
-from streams.ledger_types import Claim
+from streams.ledger.commit import Ledger, checksum
+from streams.ledger.types import Claim
 from streams.logs import get_logger
 from streams.progress import Progress
 from streams.settings import Settings

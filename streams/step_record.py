@@ -19,7 +19,7 @@ from streams.contracts import (
     encode,
 )
 from streams.errors import JournalIncomplete
-from streams.ledger_types import CutStep, PartitionCut
+from streams.ledger.types import CutStep, PartitionCut
 from streams.metrics import Spending
 from streams.privacy.user_hashes import UserKey
 

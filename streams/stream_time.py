@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streams.ledger_types import PartitionCut
+from streams.ledger.types import PartitionCut
 
 
 def stream_time(

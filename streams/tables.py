@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from streams.redis_connection import translated_errors
+from streams.ledger.connection import translated_errors
 from streams.windows import WINDOWS
 
 

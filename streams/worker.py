@@ -24,7 +24,7 @@ from streams.contracts import AllocationRecord, ShiftRecord
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
 from streams.failpoints import Failpoint, no_failpoint
 from streams.kafka.outbound import Outbound
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
 from streams.logs import get_logger
 from streams.mutes import Mutes
 from streams.privacy.user_hashes import UserHashes

@@ -12,7 +12,7 @@ from streams.feed_files import Record
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
 from streams.kafka.publish import send_records
-from streams.ledger_types import OutboxEntry
+from streams.ledger.types import OutboxEntry
 from streams.privacy.redaction import redact_log
 from streams.topics import topic_name
 

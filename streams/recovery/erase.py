@@ -13,8 +13,8 @@ from streams.decode import Rejected, decode
 from streams.errors import LedgerLost
 from streams.kafka.admin import delete_before, lives_of
 from streams.kafka.log_reader import LogReader
-from streams.ledger import Ledger
-from streams.ledger_content import LedgerContent, common_names, market_names
+from streams.ledger.commit import Ledger
+from streams.ledger.content import LedgerContent, common_names, market_names
 from streams.privacy.redaction import excerpt
 from streams.recovery.fold import Fold, folded
 from streams.recovery.rebuild import Rebuild

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from streams.ledger_types import Command, Entry
+from streams.ledger.types import Command, Entry
 
 
 class Fold:

@@ -12,7 +12,7 @@ from streams.errors import JournalIncomplete
 from streams.kafka.compacted import read_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.outbound import Outbound
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
 from streams.mutes import Mutes
 from streams.publication import allocation_writes
 from streams.recovery.aftermath import TOLD, look

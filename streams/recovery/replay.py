@@ -13,9 +13,9 @@ from streams.checkpoint import unpacked
 from streams.contracts import AllocationRecord, StepRecord, encode
 from streams.errors import JournalIncomplete
 from streams.leader import measured_confusion
-from streams.ledger import Ledger
-from streams.ledger_content import LedgerContent
-from streams.ledger_types import Command
+from streams.ledger.commit import Ledger
+from streams.ledger.content import LedgerContent
+from streams.ledger.types import Command
 from streams.publication import MODEL_FIELD, load_rollup, operator_writes, step_writes
 from streams.recovery.chain import Mark, Stretch
 from streams.recovery.fold import Fold

@@ -9,7 +9,7 @@ import msgspec
 
 from streams.errors import JournalIncomplete
 from streams.kafka.log_reader import LogReader
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
 from streams.recovery.journal import Journal, Progress, silent
 from streams.recovery.replay import Replayed, Replayer
 from streams.settings import Settings

@@ -10,9 +10,9 @@ import msgspec
 from streams.contracts import PartitionMark
 from streams.kafka.admin import topic_offsets
 from streams.kafka.outbound import Outbound
-from streams.ledger import Ledger
-from streams.ledger_content import LedgerContent, Name
-from streams.ledger_types import Entry
+from streams.ledger.commit import Ledger
+from streams.ledger.content import LedgerContent, Name
+from streams.ledger.types import Entry
 from streams.recovery.aftermath import look
 from streams.recovery.fold import Fold
 from streams.recovery.source_starts import PartitionStart

@@ -11,7 +11,7 @@ from streams.decode import Rejected, decode
 from streams.dedupe import SeenIds
 from streams.errors import RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
-from streams.ledger import checksum
+from streams.ledger.commit import checksum
 from streams.settings import Settings
 from streams.source import PASSED, RECREATED
 

@@ -10,9 +10,9 @@ from streams.checkpoint import packed, parts_of, read_ledger
 from streams.contracts import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, encode
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
-from streams.ledger import Ledger
-from streams.ledger_content import LedgerContent
-from streams.ledger_types import Command, Entry, OutboxEntry
+from streams.ledger.commit import Ledger
+from streams.ledger.content import LedgerContent
+from streams.ledger.types import Command, Entry, OutboxEntry
 from streams.recovery.fold import Fold
 from streams.recovery.source_starts import PartitionStart
 from streams.topics import topic_name

@@ -12,11 +12,11 @@ from models.classifier import ModelInfo
 from streams.contracts import AlertRecord
 from streams.errors import LedgerLost, RetentionPassed, TopicRecreated, Unavailable
 from streams.kafka.log_reader import LogReader
-from streams.ledger import Ledger, checksum
+from streams.ledger.commit import Ledger, checksum
+from streams.ledger.connection import translated_errors
 from streams.privacy.user_hashes import Mixed, keys_in
 from streams.publication import MODEL_FIELD
 from streams.recovery.recount import HOUR_MS, Recount, Recounter, Say, newest_alerts
-from streams.redis_connection import translated_errors
 from streams.settings import Settings
 from streams.source import PASSED, RECREATED
 from streams.topics import topic_name

@@ -9,7 +9,7 @@ import msgspec
 from streams.contracts import AlertRecord, AllocationRecord
 from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.log_reader import LogReader
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
 from streams.recovery.chain import Stretch
 from streams.recovery.journal import Journal, Progress, silent
 from streams.recovery.replay import Replayed, Replayer

@@ -10,8 +10,8 @@ from models.stub import StubClassifier
 from strategy.portfolio import Market, Plan, Portfolio
 from streams.errors import Unavailable
 from streams.leader import Leader
-from streams.ledger import Ledger
-from streams.ledger_types import OutboxEntry
+from streams.ledger.commit import Ledger
+from streams.ledger.types import OutboxEntry
 from streams.mutes import Mutes
 from streams.privacy.user_hashes import UserHashes
 from streams.profiles import Profiles

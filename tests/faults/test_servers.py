@@ -13,7 +13,7 @@ import pytest
 
 from streams.errors import EXIT_OPERATOR, EXIT_RESTART
 from streams.kafka.admin import create_topics
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
 from streams.simulate import Incident
 from tests.faults.feed import simulated
 from tests.faults.job import Job

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from streams.cli import app
 from streams.embedded import EmbeddedStack
-from streams.redis_connection import connect
+from streams.ledger.connection import connect
 from streams.settings import SHIPPED_MODEL
 
 ROWS = [

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.embedded import EmbeddedRedis, EmbeddedStack
 from streams.errors import Unavailable
-from streams.redis_connection import connect
+from streams.ledger.connection import connect
 from tests.support.waiting import until
 
 

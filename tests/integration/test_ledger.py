@@ -10,8 +10,8 @@ import pytest
 from streams.batches import DecodedBatch, Delta, Position
 from streams.embedded import EmbeddedStack
 from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced, Unavailable
-from streams.ledger import Ledger
-from streams.ledger_types import Claim, CutStep, Lease
+from streams.ledger.commit import Ledger
+from streams.ledger.types import Claim, CutStep, Lease
 
 
 @pytest.fixture

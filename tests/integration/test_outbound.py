@@ -6,7 +6,7 @@ from streams.batches import DeadLetter
 from streams.embedded import EmbeddedStack
 from streams.kafka.admin import create_topics
 from streams.kafka.outbound import Outbound
-from streams.ledger_types import OutboxEntry
+from streams.ledger.types import OutboxEntry
 
 
 async def read(stack: EmbeddedStack, topic: str, count: int) -> list[object]:

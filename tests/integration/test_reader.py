@@ -10,9 +10,9 @@ import pytest
 from models.classifier import ModelInfo
 from streams.embedded import EmbeddedStack
 from streams.errors import Unavailable
-from streams.ledger import Keys
+from streams.ledger.commit import Keys
+from streams.ledger.connection import connect
 from streams.reader import AsyncMetricsReader, Change, MetricsReader
-from streams.redis_connection import connect
 from streams.windows import CellLayout
 
 

@@ -15,7 +15,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.embedded import EmbeddedStack
 from streams.kafka.admin import create_topics
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings
 from tests.faults.oracle import truth_of

@@ -28,10 +28,10 @@ from streams.kafka.connection import client_options
 from streams.kafka.errors import kafka_errors
 from streams.kafka.publish import publish
 from streams.kafka_acls import create_acls
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
+from streams.ledger.connection import connect, translated_errors
 from streams.reader import MetricsReader, Snapshot
 from streams.recovery.verify import verify
-from streams.redis_connection import connect, translated_errors
 from streams.run import set_up
 from streams.settings import Settings
 from streams.simulate import FeedPlan, write_feed

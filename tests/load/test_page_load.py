@@ -18,8 +18,8 @@ from streams.bench import plain_events
 from streams.embedded import EmbeddedStack
 from streams.feed_files import Record
 from streams.kafka.publish import publish
+from streams.ledger.connection import connect
 from streams.reader import MetricsReader
-from streams.redis_connection import connect
 from tests.support.processes import ending, marketpulse, served, start_marketpulse
 from tests.support.waiting import until
 

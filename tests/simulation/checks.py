@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from streams.contracts import StepRecord
-from streams.ledger import Keys
+from streams.ledger.commit import Keys
 from streams.windows import CellLayout
 from tests.simulation.kafka import Kafka
 from tests.simulation.network import Store

@@ -14,7 +14,7 @@ from aiokafka.errors import IllegalStateError, KafkaTimeoutError, NoOffsetForPar
 from streams.batches import DeadLetter
 from streams.errors import KafkaUnavailable, Unavailable
 from streams.kafka.connection import Servers
-from streams.ledger_types import OutboxEntry
+from streams.ledger.types import OutboxEntry
 from streams.rewind import Undone, seq_of, undone_of
 from tests.simulation.clock import VirtualLoop
 

@@ -7,9 +7,9 @@ from typing import Any
 from streams.batches import DecodedBatch, Delta, Position
 from streams.errors import LedgerBroken, Unavailable
 from streams.leader import OUTBOX_SLICE, Leader
-from streams.ledger import Ledger
-from streams.ledger_types import Answer, Claim, CutStep, Lease
-from streams.redis_connection import translated_errors
+from streams.ledger.commit import Ledger
+from streams.ledger.connection import translated_errors
+from streams.ledger.types import Answer, Claim, CutStep, Lease
 from streams.scored_batches import ScoredBatch
 from streams.source import Source
 from streams.worker import Committer

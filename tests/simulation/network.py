@@ -147,7 +147,7 @@ def settle(reply: "asyncio.Future[Any]", answer: Any) -> None:
         reply.set_result(answer)
 
 
-_NAMES = {(files("streams") / "lua" / f"{name}.lua").read_text("utf-8"): name for name in SCRIPTS}
+_NAMES = {(files("streams.ledger") / "lua" / f"{name}.lua").read_text("utf-8"): name for name in SCRIPTS}
 
 
 class Connection:

@@ -11,8 +11,8 @@ from redis.exceptions import ResponseError
 from streams.batches import DecodedBatch, Delta, Position
 from streams.contracts import Excerpt
 from streams.errors import MarketpulseError
-from streams.ledger import Ledger
-from streams.ledger_types import Claim, CutStep, Lease, OutboxEntry
+from streams.ledger.commit import Ledger
+from streams.ledger.types import Claim, CutStep, Lease, OutboxEntry
 from tests.simulation.network import Connection, Rates, Run, Store
 
 PREFIX = "contract"

@@ -21,7 +21,7 @@ class RealRedis:
         self._client: Any = redis.Redis.from_url(url)
         self._client.flushdb()
         self._now_ms = now_ms
-        folder = files("streams") / "lua"
+        folder = files("streams.ledger") / "lua"
         self._scripts = {
             name: self._client.script_load(
                 texts.get(name, (folder / f"{name}.lua").read_text("utf-8")).replace(

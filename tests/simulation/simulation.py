@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from streams.errors import EXIT_OPERATOR
-from streams.ledger import Keys
+from streams.ledger.commit import Keys
 from streams.topics import topic_name
 from tests.simulation.checks import Checks
 from tests.simulation.clock import Process, VirtualLoop

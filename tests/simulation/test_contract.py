@@ -61,7 +61,7 @@ async def test_fake_and_real_answer_alike(redis_url: str) -> None:
 @pytest.mark.parametrize("script", CHANGED)
 async def test_a_changed_script_is_seen(redis_url: str, script: str) -> None:
     """The suite can fail: a script with one check changed differs from its fake."""
-    text = (files("streams") / "lua" / f"{script}.lua").read_text("utf-8")
+    text = (files("streams.ledger") / "lua" / f"{script}.lua").read_text("utf-8")
     changed = text.replace(*CHANGED[script])
     assert text != changed
     for seed in range(PROGRAMS):

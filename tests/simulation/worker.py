@@ -12,7 +12,7 @@ from strategy.portfolio import Market, Plan, Portfolio
 from streams.agents import make_classify, make_commit, make_roll_up
 from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
 from streams.leader import RELAY_S, Leader
-from streams.ledger import Ledger
+from streams.ledger.commit import Ledger
 from streams.mutes import Mutes
 from streams.privacy.user_hashes import UserHashes
 from streams.profiles import Profiles

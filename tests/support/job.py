@@ -15,8 +15,8 @@ from streams.embedded import EmbeddedStack
 from streams.errors import OperatorNeeded
 from streams.feed_files import Record, key_of, parse_object
 from streams.kafka.publish import publish
-from streams.ledger import Ledger
-from streams.ledger_content import LedgerContent
+from streams.ledger.commit import Ledger
+from streams.ledger.content import LedgerContent
 from streams.reader import MetricsReader
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings

@@ -6,7 +6,7 @@ import pytest
 
 from streams.checkpoint import PART_BYTES, first_part, packed, size_of, unpacked
 from streams.contracts import CheckpointRecord
-from streams.ledger_types import Entry
+from streams.ledger.types import Entry
 from streams.recovery.chain import Chain
 from streams.recovery.fold import Fold
 

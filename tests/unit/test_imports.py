@@ -26,7 +26,7 @@ ALLOWED = {
         "streams/rewind.py",
         "streams/kafka/log_reader.py",
     },
-    "redis": {"streams/ledger.py", "streams/tables.py", "streams/reader.py", "streams/redis_connection.py"},
+    "redis": {"streams/ledger/commit.py", "streams/tables.py", "streams/reader.py", "streams/ledger/connection.py"},
 }
 PURE = {
     "streams/aggregate.py",
@@ -44,7 +44,7 @@ PURE = {
     "streams/evidence.py",
     "streams/lag.py",
     "streams/latency.py",
-    "streams/ledger_types.py",
+    "streams/ledger/types.py",
     "streams/metric_types.py",
     "streams/metrics.py",
     "streams/mutes.py",
@@ -80,9 +80,9 @@ IMPURE = {
 }  # fmt: skip
 LEAVES = ("models", "strategy")
 WRITING = {
-    "streams/ledger.py",
+    "streams/ledger/commit.py",
     "streams/tables.py",
-    "streams/redis_connection.py",
+    "streams/ledger/connection.py",
     "streams/publication.py",
     "streams/leader.py",
     "streams/worker.py",
@@ -131,10 +131,10 @@ def test_imports_point_inwards(path: Path) -> None:
         ("strategy/costs.py", "from streams.errors import BadInput", {"streams"}),
         ("strategy/costs.py", "def f():\n    import redis.asyncio", {"redis"}),
         ("streams/rollup.py", "import time", {"time"}),
-        ("streams/metrics.py", "from streams.ledger import Ledger", {"streams/ledger.py"}),
+        ("streams/metrics.py", "from streams.ledger.commit import Ledger", {"streams/ledger/commit.py"}),
         ("streams/cli.py", "from aiokafka import AIOKafkaConsumer", {"aiokafka"}),
         ("streams/cli.py", "from .app import create_app", {"."}),
-        ("streams/dashboard/feed.py", "from streams.ledger import Ledger", {"streams/ledger.py"}),
+        ("streams/dashboard/feed.py", "from streams.ledger.commit import Ledger", {"streams/ledger/commit.py"}),
     ],
 )
 def test_the_rules_find_what_breaks_them(name: str, source: str, wrong: set[str]) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from streams.command_documents import every_command, said
 from streams.contracts import DeadLetterCode
-from streams.ledger import Keys
-from streams.ledger_content import common_names, market_names
+from streams.ledger.commit import Keys
+from streams.ledger.content import common_names, market_names
 from streams.redis_keys import KEYS, spec_of
 from streams.reference_documents import ALERTS, DEAD_LETTERS, alert_kinds, documents
 from streams.rollup import EXCERPTS_KEPT

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.contracts import Excerpt, RefusedAnswer
-from streams.ledger_types import CutStep, PartitionCut
+from streams.ledger.types import CutStep, PartitionCut
 from streams.metrics import Spending
 from streams.rollup import CommonState, RollUp, StepContext, StepOutcome
 from streams.rules import MarketRules, Rules

@@ -7,7 +7,7 @@ import pytest
 
 from models.stub import StubClassifier
 from streams.dedupe import SeenIds
-from streams.ledger_types import Claim
+from streams.ledger.types import Claim
 from streams.privacy.user_hashes import UserHashes
 from streams.scored_batches import ScoredBatch
 from streams.settings import Settings

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from streams.errors import LedgerFull, OperatorNeeded, Unavailable
-from streams.redis_url import shown_url
+from streams.ledger.url import shown_url
 
 
 def connect_async(url: str, timeout_s: float = 10.0) -> Any:

@@ -12,8 +12,8 @@ import redis.asyncio
 from streams.batches import DecodedBatch, Delta
 from streams.contracts import Excerpt
 from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced
-from streams.ledger_types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
-from streams.redis_connection import connect_async, refused_before_writing, translated_errors
+from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
+from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
 
 _SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap")
 
@@ -87,7 +87,7 @@ class Ledger:
         self._max_open_cells = max_open_cells
         self._generation: str | None = None
         self.redis = connect(url)
-        folder = files("streams") / "lua"
+        folder = files("streams.ledger") / "lua"
         self._scripts = {
             name: self.redis.register_script((folder / f"{name}.lua").read_text("utf-8")) for name in _SCRIPTS
         }

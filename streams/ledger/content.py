@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 
-from streams.ledger import Ledger
-from streams.ledger_types import Command, CutStep, Entry, Kind
+from streams.ledger.commit import Ledger
+from streams.ledger.connection import translated_errors
+from streams.ledger.types import Command, CutStep, Entry, Kind
 from streams.publication import EXCERPTS_LIVE_S
-from streams.redis_connection import translated_errors
 from streams.windows import WINDOWS
 
 SLICE = 500

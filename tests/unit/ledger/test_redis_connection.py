@@ -4,7 +4,7 @@ import pytest
 from redis import exceptions
 
 from streams.errors import LedgerFull, OperatorNeeded, Unavailable
-from streams.redis_connection import refused_before_writing, translated_errors
+from streams.ledger.connection import refused_before_writing, translated_errors
 
 BUSY = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 

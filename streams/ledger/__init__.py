@@ -1,0 +1,1 @@
+"""Where counts are kept: Redis, its keys and the scripts that change it."""
