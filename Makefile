@@ -100,7 +100,7 @@ check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 
 reference: $(LIGHT) ## write the generated pages of docs/ and deploy/security anew: contracts, configuration, commands, ACLs ...
 	$(BIN)/python -m streams.contract_documents docs/contracts && $(BIN)/python -m streams.reference_documents docs
-	$(BIN)/python -m streams.acls deploy/security
+	$(BIN)/python -m streams.access.rights deploy/security
 
 bench-watch: $(LIGHT) ## the surge detector beside others on simulated markets, into docs/detectors.md
 	$(BIN)/marketpulse bench watch --write docs/detectors.md

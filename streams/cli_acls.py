@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streams.acls import ROLES, Role, kafka_commands, kafka_rules, principal, redis_rules, redis_users
+from streams.access.rights import ROLES, Role, kafka_commands, kafka_rules, principal, redis_rules, redis_users
 from streams.cli_settings import load_settings, run_async
 from streams.errors import BadInput
 
@@ -58,7 +58,7 @@ def acls_apply(principals: Principals = None, as_json: Json = False) -> None:
 
     Redis takes its users from a file: `acls show redis`. Example: `marketpulse acls apply --principal page=User:web`
     """
-    from streams.kafka_acls import create_acls
+    from streams.access.kafka_acls import create_acls
 
     settings = load_settings()
     done = run_async(create_acls(settings.kafka_servers, settings.prefix, _principals(settings.prefix, principals)))

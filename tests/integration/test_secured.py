@@ -15,7 +15,8 @@ import pytest
 import redis
 from aiokafka import AIOKafkaConsumer
 
-from streams.acls import ROLES, Role
+from streams.access.kafka_acls import create_acls
+from streams.access.rights import ROLES, Role
 from streams.dashboard.app import create_page
 from streams.doctor import examine
 from streams.embedded import Endpoints
@@ -27,7 +28,6 @@ from streams.kafka.compacted import read_all, write_all
 from streams.kafka.connection import client_options
 from streams.kafka.errors import kafka_errors
 from streams.kafka.publish import publish
-from streams.kafka_acls import create_acls
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import connect, translated_errors
 from streams.reader import MetricsReader, Snapshot

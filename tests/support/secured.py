@@ -10,7 +10,7 @@ import redis
 import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from streams.acls import ROLES, Role, principal, redis_users
+from streams.access.rights import ROLES, Role, principal, redis_users
 from streams.embedded import EmbeddedKafka, EmbeddedRedis, free_port
 from streams.settings import Settings, load_settings
 

@@ -16,7 +16,7 @@ ALLOWED = {
         "streams/source.py",
         "streams/kafka/admin.py",
         "streams/kafka/errors.py",
-        "streams/kafka_acls.py",
+        "streams/access/kafka_acls.py",
         "streams/kafka/publish.py",
         "streams/producer.py",
         "streams/kafka/outbound.py",

@@ -6,7 +6,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import CreateAclsRequest
 
-from streams.acls import Role, kafka_rules
+from streams.access.rights import Role, kafka_rules
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.acls import files, kafka_rules, redis_rules
+from streams.access.rights import files, kafka_rules, redis_rules
 from streams.topics import TOPICS
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "security"
+FOLDER = Path(__file__).parents[3] / "deploy" / "security"
 
 
 def test_the_files_are_those_of_the_table() -> None:

@@ -1,0 +1,1 @@
+"""Who may do what in Kafka and Redis."""
