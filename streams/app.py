@@ -24,11 +24,11 @@ from streams.kafka.admin import check_reading, kafka_answers
 from streams.kafka.compacted import CompactedTopic
 from streams.kafka.connection import KafkaServers
 from streams.leader import Leader
-from streams.logs import configure_logs, get_logger
 from streams.pump import Pump, Work
 from streams.rules_file import load_rules
 from streams.settings import Settings, load_settings
 from streams.source import KAFKA, Source
+from streams.telemetry.logs import configure_logs, get_logger
 from streams.topics import topic_name
 from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps, patiently
 

@@ -13,7 +13,7 @@ from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names
 from streams.ledger.types import Entry, Lease, OutboxEntry
-from streams.logs import get_logger
+from streams.telemetry.logs import get_logger
 from streams.topics import topic_name
 
 log = get_logger("checkpoint")

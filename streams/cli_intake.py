@@ -24,7 +24,7 @@ def intake(
     Example: `MARKETPULSE_INTAKE_TOKENS=$(openssl rand -hex 16) marketpulse intake --host 0.0.0.0 --port 8081`
     """
     from streams.intake.serve import serve
-    from streams.logs import configure_logs
+    from streams.telemetry.logs import configure_logs
 
     settings = load_settings()
     configure_logs(settings)

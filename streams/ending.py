@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
 from streams.errors import EXIT_RESTART, MarketpulseError
-from streams.logs import get_logger
+from streams.telemetry.logs import get_logger
 
 log = get_logger("ending")
 

@@ -11,10 +11,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from streams.errors import OperatorNeeded
-from streams.logs import get_logger
-from streams.progress import Progress
 from streams.settings import Settings
-from streams.telemetry import exposition
+from streams.telemetry.instruments import exposition
+from streams.telemetry.logs import get_logger
+from streams.telemetry.progress import Progress
 
 log = get_logger("health")
 

@@ -15,13 +15,13 @@ from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
 from streams.ledger.types import Command, CutStep, Lease
-from streams.logs import get_logger
-from streams.progress import ROLL_UP
 from streams.publication import alert_writes, load_rollup, operator_writes, step_writes
 from streams.rewind import Undone, corrections
 from streams.rollup import RollUp, StepOutcome
 from streams.step_record import StepContext, spending_of
 from streams.tables import TableKeys
+from streams.telemetry.logs import get_logger
+from streams.telemetry.progress import ROLL_UP
 from streams.worker import Deps, patiently
 
 log = get_logger("leader")

@@ -8,10 +8,10 @@ from prometheus_client.registry import Collector
 
 from models.cache import CachedClassifier
 from models.classifier import Classifier
-from streams import telemetry
-from streams.progress import Progress
-from streams.telemetry import ALERT_KINDS, MOST_MARKETS, family
-from streams.worker_telemetry import Telemetry
+from streams.telemetry import instruments as telemetry
+from streams.telemetry.instruments import ALERT_KINDS, MOST_MARKETS, family
+from streams.telemetry.progress import Progress
+from streams.telemetry.worker import Telemetry
 
 
 class WorkerCollector(Collector):

@@ -28,10 +28,10 @@ from streams.kafka.connection import client_options
 from streams.kafka.errors import Check, check_connection, error_of, refusal
 from streams.ledger.commit import Ledger, checksum
 from streams.ledger.types import Claim
-from streams.logs import get_logger
-from streams.progress import Progress
 from streams.settings import Settings
-from streams.worker_telemetry import Telemetry
+from streams.telemetry.logs import get_logger
+from streams.telemetry.progress import Progress
+from streams.telemetry.worker import Telemetry
 
 log = get_logger("source")
 

@@ -6,11 +6,11 @@
 import sys
 from pathlib import Path
 
-from streams.telemetry import DECLARED, MOST_MARKETS, Declared
+from streams.telemetry.instruments import DECLARED, MOST_MARKETS, Declared
 
 HEAD = f"""# Metrics for Prometheus
 
-Written by `python -m streams.telemetry_document docs/metrics.md` from `streams/telemetry.py`.
+Written by `python -m streams.telemetry_document docs/metrics.md` from `streams/telemetry/instruments.py`.
 
 `GET /metrics` on the port of the probes of a worker or notifier (`MARKETPULSE_HEALTH_PORT`) and on the ports of page
 and intake, in Prometheus's text format or OpenMetrics. Each process has its own; sums over workers are PromQL's work.

@@ -25,11 +25,9 @@ from streams.errors import LedgerFull, LedgerRewound, Unavailable
 from streams.failpoints import Failpoint, no_failpoint
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
-from streams.logs import get_logger
 from streams.mutes import Mutes
 from streams.privacy.user_hashes import UserHashes
 from streams.profiles import Profiles
-from streams.progress import Progress
 from streams.publication import allocation_writes
 from streams.rewind import FindUndone, find_undone
 from streams.rules import Rules
@@ -38,10 +36,12 @@ from streams.scrape import WorkerCollector
 from streams.settings import Settings
 from streams.source import Source, dead_letter
 from streams.tables import TableKeys
+from streams.telemetry.logs import get_logger
+from streams.telemetry.progress import Progress
+from streams.telemetry.tracing import exported_traces
+from streams.telemetry.worker import Telemetry
 from streams.topics import topic_name
-from streams.tracing import exported_traces
 from streams.windows import CellLayout
-from streams.worker_telemetry import Telemetry
 
 log = get_logger("worker")
 Result = TypeVar("Result")

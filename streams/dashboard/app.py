@@ -21,8 +21,8 @@ from streams.kafka.compacted import write_all
 from streams.reader import AsyncMetricsReader
 from streams.scrape import PageCollector
 from streams.settings import Settings
-from streams.telemetry import exposition
-from streams.worker_telemetry import Telemetry
+from streams.telemetry.instruments import exposition
+from streams.telemetry.worker import Telemetry
 
 
 def create_page(settings: Settings, reader: AsyncMetricsReader | None = None, write: Write = write_all) -> Starlette:

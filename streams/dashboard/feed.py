@@ -11,9 +11,9 @@ from streams.contracts import AllocationRecord
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.errors import MarketpulseError
 from streams.history import Moment
-from streams.logs import get_logger
 from streams.metric_types import Estimate
 from streams.reader import AsyncMetricsReader, Change, Snapshot
+from streams.telemetry.logs import get_logger
 
 log = get_logger("dashboard")
 

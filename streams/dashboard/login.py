@@ -12,7 +12,7 @@ from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
 from streams.dashboard.security import COOKIE, SESSION_S, Attempts, Sessions, address_of, bearer_of, too_many
 from streams.errors import BadInput, MarketpulseError
-from streams.logs import get_logger
+from streams.telemetry.logs import get_logger
 
 log = get_logger("dashboard")
 

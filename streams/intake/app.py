@@ -20,7 +20,7 @@ from streams.intake.kafka_watch import KafkaWatch
 from streams.intake.telemetry import IntakeTelemetry
 from streams.producer import MOST_PENDING_BYTES, FeedbackProducer
 from streams.settings import Settings
-from streams.telemetry import exposition
+from streams.telemetry.instruments import exposition
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
 

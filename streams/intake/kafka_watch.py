@@ -3,8 +3,8 @@
 import asyncio
 
 from streams.errors import KafkaUnavailable
-from streams.logs import get_logger
 from streams.producer import FeedbackProducer
+from streams.telemetry.logs import get_logger
 
 log = get_logger("intake")
 

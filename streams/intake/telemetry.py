@@ -6,11 +6,11 @@ from typing import Protocol, get_args
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from streams import telemetry
 from streams.contracts import DeadLetterCode
 from streams.decode import Rejected
 from streams.producer import Delivery, Outcome
-from streams.telemetry import family, new_counter, new_histogram, new_registry
+from streams.telemetry import instruments as telemetry
+from streams.telemetry.instruments import family, new_counter, new_histogram, new_registry
 
 STATUSES = (200, 207, 400, 401, 408, 413, 415, 422, 429, 431, 503)
 """What a request with events is answered with."""

@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from streams import telemetry
 from streams.notify.courier import SinkStatus
-from streams.telemetry import family
+from streams.telemetry import instruments as telemetry
+from streams.telemetry.instruments import family
 
 
 class NotifyCollector(Collector):

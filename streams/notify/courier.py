@@ -10,7 +10,6 @@ import tenacity
 
 from streams.contracts import CONTRACT_VERSION, AlertRecord, MuteRecord
 from streams.errors import Unavailable
-from streams.logs import get_logger
 from streams.notify.board import Board
 from streams.notify.errors import Undelivered
 from streams.notify.feed import AlertFeed, Arrivals
@@ -18,7 +17,8 @@ from streams.notify.limit import Limit
 from streams.notify.messages import Message, within
 from streams.notify.sink import Sink, scrubbed
 from streams.notify.sinks_file import SinkSpec
-from streams.progress import Progress
+from streams.telemetry.logs import get_logger
+from streams.telemetry.progress import Progress
 
 log = get_logger("notify")
 

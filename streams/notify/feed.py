@@ -10,7 +10,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from streams.errors import KafkaUnavailable
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
-from streams.logs import get_logger
+from streams.telemetry.logs import get_logger
 
 log = get_logger("notify")
 MOST_RECORDS = 500

@@ -8,9 +8,9 @@ import pytest
 
 from streams.errors import OperatorNeeded
 from streams.health import HealthServer, Watchdog
-from streams.progress import Progress
 from streams.settings import Settings, load_settings
-from streams.worker_telemetry import Telemetry
+from streams.telemetry.progress import Progress
+from streams.telemetry.worker import Telemetry
 
 
 def settings(port: int | None) -> Settings:

@@ -55,7 +55,7 @@ PURE = {
     "streams/notify/signature.py",
     "streams/privacy/numbers.py",
     "streams/profiles.py",
-    "streams/progress.py",
+    "streams/telemetry/progress.py",
     "streams/recovery/chain.py",
     "streams/recovery/fold.py",
     "streams/recovery/side_by_side.py",

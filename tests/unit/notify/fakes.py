@@ -9,7 +9,7 @@ from streams.notify.courier import Clock, Courier, Stopped
 from streams.notify.feed import Arrivals, Arrived
 from streams.notify.messages import Message, grouped
 from streams.notify.sinks_file import SinkSpec
-from streams.progress import Progress
+from streams.telemetry.progress import Progress
 
 
 class HandClock(Clock):

@@ -1,7 +1,7 @@
 """A worker's progress: what counts as a stall, as readiness and as lag."""
 
 from streams.batches import Position
-from streams.progress import LOOP, ROLL_UP, Progress
+from streams.telemetry.progress import LOOP, ROLL_UP, Progress
 
 STALL_S = 60.0
 

@@ -1,4 +1,4 @@
-"""The hands of a worker that count, by batch, step or answer; what they count is declared in `streams/telemetry.py`."""
+"""The hands of a worker that count, by batch, step or answer; what they count is declared in `instruments.py`."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
@@ -7,13 +7,13 @@ from typing import get_args
 
 from prometheus_client import Counter, Histogram
 
-from streams import telemetry
 from streams.batches import DecodedBatch
 from streams.contracts import AlertRecord, DeadLetterCode
 from streams.metric_types import MarketMetrics
 from streams.rollup import StepOutcome
-from streams.telemetry import Declared, Stage, new_counter, new_histogram, new_registry
-from streams.tracing import Traces
+from streams.telemetry import instruments as telemetry
+from streams.telemetry.instruments import Declared, Stage, new_counter, new_histogram, new_registry
+from streams.telemetry.tracing import Traces
 
 ANSWERS = ("ok", "already", "fenced", "rewound", "ahead", "full", "not_held")
 STATUSES = ("optimal", "near_optimal", "within_dead_band", "infeasible", "failed")

@@ -12,10 +12,10 @@ from streams.privacy.user_hashes import UserHashes
 from streams.scored_batches import ScoredBatch
 from streams.settings import Settings
 from streams.source import Assigned, decode_records
-from streams.tracing import Traces
+from streams.telemetry.tracing import Traces
+from streams.telemetry.worker import Telemetry
 from streams.windows import CellLayout
 from streams.worker import Committer, Deps, Scorer
-from streams.worker_telemetry import Telemetry
 
 trace_sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs the extra otel: make setup installs it")
 export = pytest.importorskip("opentelemetry.sdk.trace.export")

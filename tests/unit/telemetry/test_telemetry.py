@@ -12,12 +12,12 @@ from streams.intake.telemetry import IntakeTelemetry
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.notify.collector import NotifyCollector
 from streams.notify.courier import SinkStatus
-from streams.progress import Progress
 from streams.rollup import StepOutcome
 from streams.scrape import PageCollector, WorkerCollector
-from streams.telemetry import DECLARED, MOST_MARKETS, exposition
+from streams.telemetry.instruments import DECLARED, MOST_MARKETS, exposition
+from streams.telemetry.progress import Progress
+from streams.telemetry.worker import Telemetry
 from streams.telemetry_document import document
-from streams.worker_telemetry import Telemetry
 from tests.support.alerts import alert
 
 NOW_MS = 1_000_000_000
