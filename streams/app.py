@@ -18,14 +18,14 @@ from streams.agents import make_classify, make_commit, make_reallocate, make_rol
 from streams.batches import DecodedBatch
 from streams.channels import SteadyChannel, acknowledging
 from streams.ending import Ending
-from streams.failpoints import Failpoint, no_failpoint
 from streams.health import HealthServer
 from streams.kafka.admin import check_reading, kafka_answers
 from streams.kafka.compacted import CompactedTopic
 from streams.kafka.connection import KafkaServers
 from streams.leader import Leader
+from streams.pipeline.failpoints import Failpoint, no_failpoint
+from streams.pipeline.operators.rules_file import load_rules
 from streams.pump import Pump, Work
-from streams.rules_file import load_rules
 from streams.settings import Settings, load_settings
 from streams.source import KAFKA, Source
 from streams.telemetry.logs import configure_logs, get_logger

@@ -17,7 +17,7 @@ from streams.errors import Unavailable
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
-from streams.profiles import PLAN_KEY
+from streams.pipeline.operators.profiles import PLAN_KEY
 from streams.reader import Change, MetricsReader
 from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings, load_settings

@@ -18,8 +18,8 @@ from streams.contracts import MuteRecord, encode
 from streams.country_codes import ALIASES, MARKETS
 from streams.decode import utc
 from streams.errors import BadInput
-from streams.mutes import Mutes, new_mute
-from streams.profiles import PLAN_KEY, Profiles, profile_records
+from streams.pipeline.operators.mutes import Mutes, new_mute
+from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, profile_records
 from streams.topics import topic_name
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from streams.cli_progress import progress
 from streams.cli_settings import load_settings, run_async
 from streams.decode import utc
 from streams.errors import BadInput
+from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.recovery.side_by_side import Answered, Episode
 from streams.rules import Rules
-from streams.rules_file import changes, load_rules
 
 if TYPE_CHECKING:
     from streams.recovery.what_if import WhatIf

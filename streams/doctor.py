@@ -14,9 +14,9 @@ from streams.decode import utc
 from streams.errors import MarketpulseError
 from streams.kafka.admin import topic_offsets
 from streams.ledger.commit import Ledger
+from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.reader import MetricsReader
 from streams.rules import Rules
-from streams.rules_file import changes, load_rules
 from streams.settings import Settings
 from streams.topics import TOPICS, topic_name
 

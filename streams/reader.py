@@ -28,7 +28,7 @@ from streams.latency import latency_of_bucket
 from streams.ledger.commit import Keys
 from streams.ledger.connection import connect, translated_errors
 from streams.metric_types import MarketMetrics
-from streams.mutes import mute_of
+from streams.pipeline.operators.mutes import mute_of
 from streams.tables import RedisTable, TableKeys
 
 

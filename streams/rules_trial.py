@@ -16,9 +16,9 @@ from streams.durations import duration_ms, duration_text
 from streams.errors import BadInput
 from streams.ledger.types import CutStep, PartitionCut
 from streams.metrics import Spending
+from streams.pipeline.operators.rules_file import load_rules
 from streams.rollup import RollUp, StepOutcome
 from streams.rules import Rules
-from streams.rules_file import load_rules
 from streams.series import spread, values_of
 from streams.step_record import StepContext
 from streams.windows import MICRO, CellLayout

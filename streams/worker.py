@@ -22,12 +22,12 @@ from streams.batches import DeadLetter, DecodedBatch, Delta
 from streams.classified import classified_records
 from streams.contracts import AllocationRecord, ShiftRecord
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
-from streams.failpoints import Failpoint, no_failpoint
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
-from streams.mutes import Mutes
+from streams.pipeline.failpoints import Failpoint, no_failpoint
+from streams.pipeline.operators.mutes import Mutes
+from streams.pipeline.operators.profiles import Profiles
 from streams.privacy.user_hashes import UserHashes
-from streams.profiles import Profiles
 from streams.publication import allocation_writes
 from streams.rewind import FindUndone, find_undone
 from streams.rules import Rules

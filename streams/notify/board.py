@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from streams.contracts import AlertRecord, MuteRecord
-from streams.mutes import mute_of
+from streams.pipeline.operators.mutes import mute_of
 
 MOST_KNOWN = 50_000
 """Alerts that are over and whose `seq` is remembered; the oldest go."""

@@ -15,7 +15,6 @@ from streams.errors import EXIT_RESTART, BadInput, Unavailable
 from streams.health import HealthServer, Watchdog
 from streams.kafka.admin import kafka_answers
 from streams.kafka.compacted import CompactedTopic
-from streams.mutes import Mutes
 from streams.notify.alertmanager import AlertmanagerSink
 from streams.notify.apprise_target import AppriseSink, apprise_target
 from streams.notify.collector import NotifyTelemetry
@@ -28,6 +27,7 @@ from streams.notify.signature import key_of
 from streams.notify.sink import Sink, scrubbed
 from streams.notify.sinks_file import SinksFile, SinkSpec, load_sinks
 from streams.notify.webhook import WebhookSink
+from streams.pipeline.operators.mutes import Mutes
 from streams.settings import Settings
 from streams.telemetry.logs import configure_logs, get_logger
 from streams.telemetry.progress import LOOP, Progress

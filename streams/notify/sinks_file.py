@@ -17,7 +17,7 @@ from streams.errors import BadInput
 from streams.notify.addresses import Allowed
 from streams.notify.messages import SEVERITIES, Severity, severity
 from streams.notify.signature import key_of
-from streams.rules_file import near_and_known
+from streams.pipeline.operators.rules_file import near_and_known
 from streams.words import ALERTS
 
 Kind = Literal["alertmanager", "apprise", "webhook"]

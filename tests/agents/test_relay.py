@@ -12,9 +12,9 @@ from streams.errors import Unavailable
 from streams.leader import Leader
 from streams.ledger.commit import Ledger
 from streams.ledger.types import OutboxEntry
-from streams.mutes import Mutes
+from streams.pipeline.operators.mutes import Mutes
+from streams.pipeline.operators.profiles import Profiles
 from streams.privacy.user_hashes import UserHashes
-from streams.profiles import Profiles
 from streams.rewind import Undone
 from streams.settings import Settings
 from streams.windows import CellLayout

@@ -16,7 +16,7 @@ from streams.errors import EXIT_OPERATOR
 from streams.feed_files import Record
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import write_all
-from streams.profiles import PLAN_KEY, profile_records
+from streams.pipeline.operators.profiles import PLAN_KEY, profile_records
 from tests.faults.feed import simulated
 from tests.faults.job import PARTITIONS, Job
 from tests.faults.oracle import DAY_MS, HOUR_MS, MINUTE_MS, records

@@ -30,12 +30,12 @@ from streams.decode import Decoded, Rejected, decode
 from streams.errors import BadInput, JournalIncomplete
 from streams.feed_files import parse_object, read_records, shift_to_now
 from streams.kafka.dead_letters import parsed
-from streams.mutes import Mutes
+from streams.pipeline.operators.mutes import Mutes
+from streams.pipeline.operators.profiles import Profiles, market_of, plan_of, profile_records
+from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.privacy.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
-from streams.profiles import Profiles, market_of, plan_of, profile_records
 from streams.recovery.journal import step_of
 from streams.rules import Rules
-from streams.rules_file import changes, load_rules
 from streams.step_record import cut_of
 
 RECORD_MS = 1_767_225_600_000  # the records' own time: the begin of 2026

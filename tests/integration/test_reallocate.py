@@ -17,7 +17,7 @@ from streams.feed_files import Record, key_of, parse_object
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
-from streams.profiles import PLAN_KEY
+from streams.pipeline.operators.profiles import PLAN_KEY
 from streams.reader import MetricsReader
 from streams.recovery.replay_report import replay_journal
 from streams.run import set_up, worker_environment

@@ -10,8 +10,8 @@ import pytest
 from streams import durations, rules, series
 from streams.conditions import ConditionRule, WatchRules
 from streams.errors import BadInput
+from streams.pipeline.operators.rules_file import KEYS, changes, load_rules, values_of
 from streams.rules import Rules
-from streams.rules_file import KEYS, changes, load_rules, values_of
 from streams.shift import ShiftRule
 from streams.surge import SurgeRule
 

@@ -6,7 +6,7 @@ import pytest
 from streams.batches import CompactedRecord
 from streams.contracts import MuteRecord
 from streams.errors import BadInput
-from streams.mutes import Mutes, mute_of, new_mute
+from streams.pipeline.operators.mutes import Mutes, mute_of, new_mute
 from tests.support.alerts import alert
 
 ALERT = alert(topic="app")

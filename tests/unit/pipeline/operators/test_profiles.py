@@ -5,7 +5,7 @@ import pytest
 
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
-from streams.profiles import PLAN_KEY, Profiles, profile_records
+from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, profile_records
 
 BASE = load_portfolio()
 RECORDS = dict(profile_records(BASE))

@@ -1,0 +1,1 @@
+"""The data's way, stage by stage: ingest, classify, count, detect, rollup, reallocate."""

@@ -1,0 +1,1 @@
+"""What people put in: profiles of markets, mutes, rules."""
