@@ -24,10 +24,10 @@ from streams.kafka.compacted import CompactedTopic
 from streams.kafka.connection import KafkaServers
 from streams.leader import Leader
 from streams.pipeline.failpoints import Failpoint, no_failpoint
+from streams.pipeline.ingest.source import KAFKA, Source
 from streams.pipeline.operators.rules_file import load_rules
 from streams.pump import Pump, Work
 from streams.settings import Settings, load_settings
-from streams.source import KAFKA, Source
 from streams.telemetry.logs import configure_logs, get_logger
 from streams.topics import topic_name
 from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps, patiently

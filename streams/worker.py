@@ -25,6 +25,7 @@ from streams.errors import LedgerFull, LedgerRewound, Unavailable
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.pipeline.failpoints import Failpoint, no_failpoint
+from streams.pipeline.ingest.source import Source, dead_letter
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
 from streams.privacy.user_hashes import UserHashes
@@ -34,7 +35,6 @@ from streams.rules import Rules
 from streams.scored_batches import ScoredBatch
 from streams.scrape import WorkerCollector
 from streams.settings import Settings
-from streams.source import Source, dead_letter
 from streams.tables import TableKeys
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import Progress

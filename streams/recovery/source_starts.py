@@ -8,12 +8,12 @@ import msgspec
 
 from streams.contracts import CheckpointRecord, PartitionMark, StepRecord
 from streams.decode import Rejected, decode
-from streams.dedupe import SeenIds
 from streams.errors import RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import checksum
+from streams.pipeline.ingest.dedupe import SeenIds
+from streams.pipeline.ingest.source import PASSED, RECREATED
 from streams.settings import Settings
-from streams.source import PASSED, RECREATED
 
 CHUNK_RECORDS = 500
 

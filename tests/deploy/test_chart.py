@@ -14,8 +14,8 @@ from cloudcoil.models.prometheus_operator import v1 as prometheus
 from pydantic import SecretStr
 
 from streams.command_documents import every_command
+from streams.pipeline.ingest.source import group_consumer
 from streams.settings import Settings
-from streams.source import group_consumer
 from streams.topics import topic_name
 from tests.deploy.chart import (
     CHART,

@@ -13,7 +13,7 @@ from tests.support.sources import PACKAGES, ROOT, imports, modules
 ALLOWED = {
     "faust": {"streams/app.py", "streams/channels.py", "streams/pump.py"},
     "aiokafka": {
-        "streams/source.py",
+        "streams/pipeline/ingest/source.py",
         "streams/kafka/admin.py",
         "streams/kafka/errors.py",
         "streams/access/kafka_acls.py",
@@ -37,7 +37,7 @@ PURE = {
     "streams/correction.py",
     "streams/country_codes.py",
     "streams/decode.py",
-    "streams/dedupe.py",
+    "streams/pipeline/ingest/dedupe.py",
     "streams/drift.py",
     "streams/durations.py",
     "streams/errors.py",

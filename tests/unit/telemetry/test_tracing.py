@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from models.stub import StubClassifier
-from streams.dedupe import SeenIds
 from streams.ledger.types import Claim
+from streams.pipeline.ingest.dedupe import SeenIds
+from streams.pipeline.ingest.source import Assigned, decode_records
 from streams.privacy.user_hashes import UserHashes
 from streams.scored_batches import ScoredBatch
 from streams.settings import Settings
-from streams.source import Assigned, decode_records
 from streams.telemetry.tracing import Traces
 from streams.telemetry.worker import Telemetry
 from streams.windows import CellLayout

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.dedupe import SeenIds
+from streams.pipeline.ingest.dedupe import SeenIds
 
 BATCHES = st.lists(st.lists(st.integers(0, 30), max_size=8), max_size=12)
 

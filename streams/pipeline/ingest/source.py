@@ -13,7 +13,6 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from streams.batches import DeadLetter, DecodedBatch, Position
 from streams.contracts import DeadLetterCode
 from streams.decode import Decoded, Rejected, decode
-from streams.dedupe import SeenIds
 from streams.errors import (
     ClaimTimeout,
     KafkaUnavailable,
@@ -28,6 +27,7 @@ from streams.kafka.connection import client_options
 from streams.kafka.errors import Check, check_connection, error_of, refusal
 from streams.ledger.commit import Ledger, checksum
 from streams.ledger.types import Claim
+from streams.pipeline.ingest.dedupe import SeenIds
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import Progress

@@ -1,0 +1,1 @@
+"""Stage 1: records of Kafka to decoded batches."""
