@@ -11,9 +11,9 @@ from streams.batches import Delta
 from streams.contracts import Excerpt
 from streams.decode import Decoded
 from streams.latency import latency_bucket
+from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.privacy.redaction import excerpt
 from streams.privacy.user_hashes import UserHashes
-from streams.scored_batches import ScoredBatch
 from streams.windows import CellLayout
 
 MINUTE_MS = 60_000

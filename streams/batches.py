@@ -1,4 +1,4 @@
-"""The batch types that travel from the source to the ledger; after the model: `streams/scored_batches.py`."""
+"""The batch types that travel from the source to the ledger; after the model: `pipeline/classify/scored_batches.py`."""
 
 from dataclasses import dataclass, field
 from typing import Any

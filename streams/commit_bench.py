@@ -18,8 +18,8 @@ from streams.decode import Decoded
 from streams.embedded import EmbeddedRedis
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease
+from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.privacy.user_hashes import UserHashes
-from streams.scored_batches import ScoredBatch
 from streams.windows import CellLayout
 
 SIZES = (100, 1_000, 4_000)

@@ -19,11 +19,12 @@ from strategy.portfolio import Portfolio
 from streams.aggregate import aggregate
 from streams.answer import answer_of
 from streams.batches import DeadLetter, DecodedBatch, Delta
-from streams.classified import classified_records
 from streams.contracts import AllocationRecord, ShiftRecord
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
+from streams.pipeline.classify.classified import classified_records
+from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.ingest.source import Source, dead_letter
 from streams.pipeline.operators.mutes import Mutes
@@ -32,7 +33,6 @@ from streams.privacy.user_hashes import UserHashes
 from streams.publication import allocation_writes
 from streams.rewind import FindUndone, find_undone
 from streams.rules import Rules
-from streams.scored_batches import ScoredBatch
 from streams.scrape import WorkerCollector
 from streams.settings import Settings
 from streams.tables import TableKeys

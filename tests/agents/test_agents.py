@@ -16,7 +16,7 @@ from streams.channels import acknowledging
 from streams.contracts import ShiftRecord, encode
 from streams.decode import Decoded
 from streams.errors import Unavailable
-from streams.scored_batches import ScoredBatch
+from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.settings import Settings
 from streams.worker import Deps, Scorer
 

@@ -11,7 +11,6 @@ from models.clean import MAX_CHARACTERS, clean
 from strategy.errors import BadPortfolio
 from strategy.portfolio import Market, Plan, load_portfolio
 from streams.batches import CompactedRecord
-from streams.classified import known_form
 from streams.contracts import (
     UNREADABLE,
     AlertRecord,
@@ -30,6 +29,7 @@ from streams.decode import Decoded, Rejected, decode
 from streams.errors import BadInput, JournalIncomplete
 from streams.feed_files import parse_object, read_records, shift_to_now
 from streams.kafka.dead_letters import parsed
+from streams.pipeline.classify.classified import known_form
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles, market_of, plan_of, profile_records
 from streams.pipeline.operators.rules_file import changes, load_rules

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from streams.aggregate import aggregate, scores_micro
 from streams.batches import DecodedBatch, Position
 from streams.decode import Decoded
+from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.privacy.user_hashes import UserHashes
-from streams.scored_batches import ScoredBatch
 from streams.windows import CellLayout
 
 TOPICS = ("price", "app")

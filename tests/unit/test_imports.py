@@ -62,7 +62,7 @@ PURE = {
     "streams/privacy/redaction.py",
     "streams/rollup.py",
     "streams/rules.py",
-    "streams/scored_batches.py",
+    "streams/pipeline/classify/scored_batches.py",
     "streams/shift.py",
     "streams/simulated_texts.py",
     "streams/step_record.py",

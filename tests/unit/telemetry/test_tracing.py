@@ -7,10 +7,10 @@ import pytest
 
 from models.stub import StubClassifier
 from streams.ledger.types import Claim
+from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.pipeline.ingest.source import Assigned, decode_records
 from streams.privacy.user_hashes import UserHashes
-from streams.scored_batches import ScoredBatch
 from streams.settings import Settings
 from streams.telemetry.tracing import Traces
 from streams.telemetry.worker import Telemetry

@@ -5,8 +5,8 @@ import re
 from models.classifier import ModelInfo
 from streams.aggregate import ratings_of, scores
 from streams.contracts import ClassifiedRecord, encode
+from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.privacy.user_hashes import UserHashes
-from streams.scored_batches import ScoredBatch
 
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?")
 
