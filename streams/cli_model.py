@@ -230,7 +230,7 @@ def model_shadow(as_json: Json = False) -> None:
 
     Example: `marketpulse model shadow`
     """
-    from streams.aggregate import SHADOW
+    from streams.pipeline.count.aggregate import SHADOW
     from streams.reader import MetricsReader
 
     settings = load_settings()

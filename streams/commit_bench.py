@@ -11,7 +11,6 @@ import msgspec
 
 from models.labels import SENTIMENTS, TOPICS
 from models.stub import StubClassifier
-from streams.aggregate import aggregate
 from streams.batches import DecodedBatch, Delta, Position
 from streams.country_codes import MARKETS
 from streams.decode import Decoded
@@ -19,8 +18,9 @@ from streams.embedded import EmbeddedRedis
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.count.aggregate import aggregate
+from streams.pipeline.count.windows import CellLayout
 from streams.privacy.user_hashes import UserHashes
-from streams.windows import CellLayout
 
 SIZES = (100, 1_000, 4_000)
 MARKET_COUNTS = (10, 249)

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from streams.contracts import AlertRecord, Excerpt
-from streams.windows import MINUTES_KEPT, Windows
+from streams.pipeline.count.windows import MINUTES_KEPT, Windows
 
 MINUTE_MS = 60_000
 EXCERPTS_SHOWN = 3

@@ -11,7 +11,7 @@ from streams.ledger.commit import Keys
 from streams.ledger.connection import translated_errors
 from streams.metric_types import Estimate
 from streams.metrics import PRIOR_EVENTS, user_experience
-from streams.windows import CellLayout, Sums
+from streams.pipeline.count.windows import CellLayout, Sums
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

@@ -8,8 +8,8 @@ import numpy as np
 
 from streams.correction import Array, corrected_score
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
+from streams.pipeline.count.windows import WINDOWS, CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
 from streams.privacy.user_hashes import Mixed, keys_in
-from streams.windows import WINDOWS, CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
 
 PRIOR_EVENTS = 20.0  # m: weight of the prior u0 and of the pooled share s0
 ACTIVE_OFFSET = 5.0  # a: keeps r finite for few users

@@ -9,19 +9,19 @@ from typing import Annotated, Literal
 import msgspec
 
 from models.labels import SENTIMENTS, TOPICS
-from streams.aggregate import DEAD_LETTERS
 from streams.contracts import AlertRecord
 from streams.country_codes import MARKETS
 from streams.durations import duration_ms, duration_text
 from streams.errors import BadInput
 from streams.ledger.types import CutStep, PartitionCut
 from streams.metrics import Spending
+from streams.pipeline.count.aggregate import DEAD_LETTERS
+from streams.pipeline.count.windows import MICRO, CellLayout
 from streams.pipeline.operators.rules_file import load_rules
 from streams.rollup import RollUp, StepOutcome
 from streams.rules import Rules
 from streams.series import spread, values_of
 from streams.step_record import StepContext
-from streams.windows import MICRO, CellLayout
 
 MINUTE_MS = 60_000
 CONFIDENCE = "0.9"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from streams.ledger.connection import translated_errors
-from streams.windows import WINDOWS
+from streams.pipeline.count.windows import WINDOWS
 
 
 class TableKeys:

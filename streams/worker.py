@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
 from strategy.portfolio import Portfolio
-from streams.aggregate import aggregate
 from streams.answer import answer_of
 from streams.batches import DeadLetter, DecodedBatch, Delta
 from streams.contracts import AllocationRecord, ShiftRecord
@@ -25,6 +24,8 @@ from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.pipeline.classify.classified import classified_records
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.count.aggregate import aggregate
+from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.ingest.source import Source, dead_letter
 from streams.pipeline.operators.mutes import Mutes
@@ -41,7 +42,6 @@ from streams.telemetry.progress import Progress
 from streams.telemetry.tracing import exported_traces
 from streams.telemetry.worker import Telemetry
 from streams.topics import topic_name
-from streams.windows import CellLayout
 
 log = get_logger("worker")
 Result = TypeVar("Result")

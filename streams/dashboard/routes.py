@@ -21,8 +21,8 @@ from streams.dashboard.security import COOKIE, Sessions
 from streams.dashboard.sse import stream_of
 from streams.dashboard.static_files import PLOTLY_PATH
 from streams.errors import BadInput, MarketpulseError
+from streams.pipeline.count.windows import WINDOWS
 from streams.reader import Snapshot, Status
-from streams.windows import WINDOWS
 
 SORTS = {"market": "market", "alerts": "alerts", "u": "user experience u", "r": "growth r", "n": "events",
          "newest": "newest event", "spend": "spend"}  # fmt: skip

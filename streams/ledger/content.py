@@ -6,8 +6,8 @@ from itertools import islice
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import translated_errors
 from streams.ledger.types import Command, CutStep, Entry, Kind
+from streams.pipeline.count.windows import WINDOWS
 from streams.publication import EXCERPTS_LIVE_S
-from streams.windows import WINDOWS
 
 SLICE = 500
 SCRATCH_S = 86_400  # what a broken-off replay left behind goes by itself

@@ -16,6 +16,7 @@ from streams.leader import measured_confusion
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
 from streams.ledger.types import Command
+from streams.pipeline.count.windows import CellLayout
 from streams.publication import MODEL_FIELD, load_rollup, operator_writes, step_writes
 from streams.recovery.chain import Mark, Stretch
 from streams.recovery.fold import Fold
@@ -23,7 +24,6 @@ from streams.recovery.journal import Journal
 from streams.rollup import RollUp, StepOutcome
 from streams.rules import Rules
 from streams.step_record import StepContext, cut_of, spending_of
-from streams.windows import CellLayout
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from streams.errors import LedgerLost, RetentionPassed, TopicRecreated, Unavaila
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger, checksum
 from streams.ledger.connection import translated_errors
+from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.ingest.source import PASSED, RECREATED
 from streams.privacy.user_hashes import Mixed, keys_in
 from streams.publication import MODEL_FIELD
 from streams.recovery.recount import HOUR_MS, Recount, Recounter, Say, newest_alerts
 from streams.settings import Settings
 from streams.topics import topic_name
-from streams.windows import CellLayout
 
 HOURS = 168
 DAYS = 7

@@ -12,12 +12,12 @@ from streams.errors import Unavailable
 from streams.leader import Leader
 from streams.ledger.commit import Ledger
 from streams.ledger.types import OutboxEntry
+from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
 from streams.privacy.user_hashes import UserHashes
 from streams.rewind import Undone
 from streams.settings import Settings
-from streams.windows import CellLayout
 from streams.worker import Deps
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.programs import Direct

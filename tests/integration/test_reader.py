@@ -12,8 +12,8 @@ from streams.embedded import EmbeddedStack
 from streams.errors import Unavailable
 from streams.ledger.commit import Keys
 from streams.ledger.connection import connect
+from streams.pipeline.count.windows import CellLayout
 from streams.reader import AsyncMetricsReader, Change, MetricsReader
-from streams.windows import CellLayout
 
 
 def write(client: object, prefix: str, step: int) -> None:

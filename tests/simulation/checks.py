@@ -11,7 +11,7 @@ import numpy as np
 
 from streams.contracts import StepRecord
 from streams.ledger.commit import Keys
-from streams.windows import CellLayout
+from streams.pipeline.count.windows import CellLayout
 from tests.simulation.kafka import Kafka
 from tests.simulation.network import Store
 from tests.simulation.oracle import DEAD_LETTERS, DUPLICATES, HOUR_MS, Counts, Recount, counted, users

@@ -13,6 +13,7 @@ from streams.agents import make_classify, make_commit, make_roll_up
 from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
 from streams.leader import RELAY_S, Leader
 from streams.ledger.commit import Ledger
+from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.ingest.source import Source
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
@@ -20,7 +21,6 @@ from streams.privacy.user_hashes import UserHashes
 from streams.pump import LOOK_S, drain
 from streams.settings import Settings
 from streams.topics import topic_name
-from streams.windows import CellLayout
 from streams.worker import Committer, Deps, Scorer
 from tests.simulation.clock import Process, VirtualLoop
 from tests.simulation.kafka import Consumer, Kafka, Outbound

@@ -4,7 +4,7 @@ import msgspec
 
 from streams.contracts import Excerpt
 from streams.evidence import driving_topics, driving_words, repeated_texts, with_evidence
-from streams.windows import CellLayout, Windows
+from streams.pipeline.count.windows import CellLayout, Windows
 from tests.support.alerts import alert
 
 LAYOUT = CellLayout(("app", "delivery", "price"))

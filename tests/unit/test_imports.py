@@ -29,7 +29,7 @@ ALLOWED = {
     "redis": {"streams/ledger/commit.py", "streams/tables.py", "streams/reader.py", "streams/ledger/connection.py"},
 }
 PURE = {
-    "streams/aggregate.py",
+    "streams/pipeline/count/aggregate.py",
     "streams/answer.py",
     "streams/batches.py",
     "streams/conditions.py",
@@ -71,7 +71,7 @@ PURE = {
     "streams/topics.py",
     "streams/privacy/user_hashes.py",
     "streams/watch.py",
-    "streams/windows.py",
+    "streams/pipeline/count/windows.py",
     "streams/words.py",
 }
 IMPURE = {

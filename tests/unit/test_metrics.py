@@ -17,7 +17,7 @@ from streams.metrics import (
     optimisation_effect,
     user_experience,
 )
-from streams.windows import CellLayout, Sums, Windows
+from streams.pipeline.count.windows import CellLayout, Sums, Windows
 
 SHARES = st.floats(0, 1)
 

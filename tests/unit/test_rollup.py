@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from streams.contracts import Excerpt, RefusedAnswer
 from streams.ledger.types import CutStep, PartitionCut
 from streams.metrics import Spending
+from streams.pipeline.count.windows import CellLayout
 from streams.rollup import CommonState, RollUp, StepContext, StepOutcome
 from streams.rules import MarketRules, Rules
 from streams.shift import ShiftRule
 from streams.stream_time import stream_time
 from streams.surge import SurgeRule
-from streams.windows import CellLayout
 
 LAYOUT = CellLayout(("app", "price"))
 START = 29_880_000  # a minute, at a full hour

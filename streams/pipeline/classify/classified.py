@@ -3,9 +3,9 @@
 import re
 
 from models.classifier import ModelInfo
-from streams.aggregate import ratings_of, scores
 from streams.contracts import ClassifiedRecord, encode
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.count.aggregate import ratings_of, scores
 from streams.privacy.user_hashes import UserHashes
 
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?")

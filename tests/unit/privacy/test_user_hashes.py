@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from streams.errors import SettingsError
 from streams.metrics import ActiveUsers, Spending, compute_metrics
+from streams.pipeline.count.windows import CellLayout, Windows
 from streams.privacy.user_hashes import HOUR_MS, LATE_MS, Mixed, UserHashes, UserKey, key_id, keys_in, mixed_after
 from streams.recovery.erase import Erase
 from streams.settings import load_settings
-from streams.windows import CellLayout, Windows
 
 OLD, NEW = UserKey("old"), UserKey("new")
 HOUR = 490_000  # an hour of 2025

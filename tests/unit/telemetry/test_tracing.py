@@ -8,13 +8,13 @@ import pytest
 from models.stub import StubClassifier
 from streams.ledger.types import Claim
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.pipeline.ingest.source import Assigned, decode_records
 from streams.privacy.user_hashes import UserHashes
 from streams.settings import Settings
 from streams.telemetry.tracing import Traces
 from streams.telemetry.worker import Telemetry
-from streams.windows import CellLayout
 from streams.worker import Committer, Deps, Scorer
 
 trace_sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs the extra otel: make setup installs it")

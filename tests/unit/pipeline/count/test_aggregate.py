@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.aggregate import aggregate, scores_micro
 from streams.batches import DecodedBatch, Position
 from streams.decode import Decoded
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.count.aggregate import aggregate, scores_micro
+from streams.pipeline.count.windows import CellLayout
 from streams.privacy.user_hashes import UserHashes
-from streams.windows import CellLayout
 
 TOPICS = ("price", "app")
 LAYOUT = CellLayout(TOPICS, languages=("pt", "zh"))

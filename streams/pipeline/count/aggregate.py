@@ -12,9 +12,9 @@ from streams.contracts import Excerpt
 from streams.decode import Decoded
 from streams.latency import latency_bucket
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.count.windows import CellLayout
 from streams.privacy.redaction import excerpt
 from streams.privacy.user_hashes import UserHashes
-from streams.windows import CellLayout
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

@@ -1,0 +1,1 @@
+"""Stage 3: scored batches to counts in the ledger."""
