@@ -16,9 +16,9 @@ from pydantic.fields import FieldInfo
 
 from streams import errors
 from streams.command_documents import commands
-from streams.conditions import ConditionRule, WatchRules
 from streams.contract_documents import CONTRACTS
 from streams.contracts import CONTRACT_VERSION, MAX_TEXT_CHARACTERS, MAX_VALUE_BYTES, DeadLetterCode
+from streams.pipeline.detect.conditions import ConditionRule, WatchRules
 from streams.redis_keys import FOR_READERS, OF_THE_LEDGER, KeySpec
 from streams.settings import Settings
 from streams.topics import TOPICS, TopicSpec

@@ -8,23 +8,30 @@ import numpy as np
 from msgspec.structs import replace
 
 from strategy.portfolio import Portfolio
-from streams.conditions import Input
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
 from streams.correction import Array
-from streams.drift import Drift, drift_step
-from streams.evidence import newest_states, with_evidence
 from streams.ledger.types import CutStep
 from streams.metric_types import Estimate, MarketMetrics
 from streams.metrics import ActiveUsers, compute_metrics
 from streams.pipeline.count.aggregate import DEAD_LETTERS
 from streams.pipeline.count.windows import CellLayout, Cells, Windows
+from streams.pipeline.detect.conditions import Input
+from streams.pipeline.detect.drift import Drift, drift_step
+from streams.pipeline.detect.evidence import newest_states, with_evidence
+from streams.pipeline.detect.shift import ShiftState, Standing, shift_step
+from streams.pipeline.detect.surge import AlertChange, Noise, Observation, SurgeState, surge_step
+from streams.pipeline.detect.watch import (
+    EVERYWHERE,
+    WatchState,
+    watch_allocation,
+    watch_input,
+    watch_markets,
+    watch_model,
+)
 from streams.privacy.user_hashes import Mixed, UserKey, mixed_after
 from streams.rules import Rules
-from streams.shift import ShiftState, Standing, shift_step
 from streams.step_record import StepContext, fingerprint, step_record
 from streams.stream_time import stream_time
-from streams.surge import AlertChange, Noise, Observation, SurgeState, surge_step
-from streams.watch import EVERYWHERE, WatchState, watch_allocation, watch_input, watch_markets, watch_model
 
 MINUTE_MS = 60_000
 ALL_TOPICS = ""

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from streams.conditions import WatchRules
-from streams.shift import ShiftRule
-from streams.surge import SurgeRule
+from streams.pipeline.detect.conditions import WatchRules
+from streams.pipeline.detect.shift import ShiftRule
+from streams.pipeline.detect.surge import SurgeRule
 
 
 class MarketRules(msgspec.Struct, frozen=True):

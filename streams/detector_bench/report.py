@@ -24,7 +24,7 @@ from streams.detector_bench.markets import (
 )
 from streams.detector_bench.rivals import Clairvoyant, Ewma, FixedThreshold, Surge, ZScore
 from streams.detector_bench.study import Maker, Trace, delays, false_alarms, fired, flaps, plant, threshold_for, trace
-from streams.surge import SurgeRule
+from streams.pipeline.detect.surge import SurgeRule
 
 TUNED_ON = range(1, 21)
 REPORTED_ON = range(101, 201)

@@ -5,7 +5,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from streams.detector_bench.markets import DAY, INCIDENT, USUAL_SHARE, Array, Counts, Markets, logistic, logit
-from streams.surge import (
+from streams.pipeline.detect.surge import (
     FIRST_VARIANCE,
     LARGEST_MOVE,
     LARGEST_RHO,
@@ -55,7 +55,7 @@ class Clairvoyant(Columns):
 
 
 class Surge(Columns):
-    """`streams.surge.surge_step` on arrays; a test holds that both come to the same."""
+    """`streams.pipeline.detect.surge.surge_step` on arrays; a test holds that both come to the same."""
 
     def __init__(self, markets: Markets, rule: SurgeRule = SurgeRule()) -> None:
         size = len(markets.rho)

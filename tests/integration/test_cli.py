@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from streams.cli import app
 from streams.embedded import EmbeddedStack
 from streams.kafka.admin import topic_offsets
-from streams.surge import SurgeRule
+from streams.pipeline.detect.surge import SurgeRule
 from tests.support.processes import ending, marketpulse, marketpulse_process, start_marketpulse
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

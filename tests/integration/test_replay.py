@@ -15,13 +15,15 @@ import redis
 from pydantic import SecretStr
 
 from strategy.portfolio import load_portfolio
-from streams.conditions import WatchRules
 from streams.embedded import EmbeddedStack, Endpoints
 from streams.errors import BadInput
 from streams.feed_files import Record, key_of, parse_object
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
+from streams.pipeline.detect.conditions import WatchRules
+from streams.pipeline.detect.shift import ShiftRule
+from streams.pipeline.detect.surge import SurgeRule
 from streams.reader import MetricsReader, Snapshot
 from streams.recovery.journal import Journal
 from streams.recovery.replay_report import replay_journal
@@ -29,10 +31,8 @@ from streams.recovery.what_if import what_if
 from streams.rules import Rules
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
-from streams.shift import ShiftRule
 from streams.simulate import FeedPlan, generate
 from streams.supervisor import Supervisor
-from streams.surge import SurgeRule
 from streams.topics import topic_name
 from tests.support.job import counted_records
 from tests.support.processes import marketpulse

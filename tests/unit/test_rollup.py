@@ -11,11 +11,11 @@ from streams.contracts import Excerpt, RefusedAnswer
 from streams.ledger.types import CutStep, PartitionCut
 from streams.metrics import Spending
 from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.detect.shift import ShiftRule
+from streams.pipeline.detect.surge import SurgeRule
 from streams.rollup import CommonState, RollUp, StepContext, StepOutcome
 from streams.rules import MarketRules, Rules
-from streams.shift import ShiftRule
 from streams.stream_time import stream_time
-from streams.surge import SurgeRule
 
 LAYOUT = CellLayout(("app", "price"))
 START = 29_880_000  # a minute, at a full hour

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from streams import durations, rules, series
-from streams.conditions import ConditionRule, WatchRules
 from streams.errors import BadInput
+from streams.pipeline.detect.conditions import ConditionRule, WatchRules
+from streams.pipeline.detect.shift import ShiftRule
+from streams.pipeline.detect.surge import SurgeRule
 from streams.pipeline.operators.rules_file import KEYS, changes, load_rules, values_of
 from streams.rules import Rules
-from streams.shift import ShiftRule
-from streams.surge import SurgeRule
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "rules.toml"
 PROBLEMS = """

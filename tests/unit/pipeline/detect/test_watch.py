@@ -2,12 +2,19 @@
 
 import msgspec
 
-from streams.conditions import Input
 from streams.contracts import AlertRecord, RefusedAnswer
-from streams.drift import Drift, Series
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
+from streams.pipeline.detect.conditions import Input
+from streams.pipeline.detect.drift import Drift, Series
+from streams.pipeline.detect.watch import (
+    EVERYWHERE,
+    WatchState,
+    watch_allocation,
+    watch_input,
+    watch_markets,
+    watch_model,
+)
 from streams.rules import Rules
-from streams.watch import EVERYWHERE, WatchState, watch_allocation, watch_input, watch_markets, watch_model
 
 RULES = Rules()
 HOUR = 3_600_000

@@ -7,7 +7,7 @@ import pytest
 
 from streams.detector_bench.markets import Condition, simulate
 from streams.detector_bench.rivals import Surge
-from streams.surge import AlertChange, Noise, Observation, SurgeRule, SurgeState, surge_step
+from streams.pipeline.detect.surge import AlertChange, Noise, Observation, SurgeRule, SurgeState, surge_step
 
 DAY = 24 * 60
 

@@ -2,7 +2,7 @@
 
 import random
 
-from streams.drift import BLOCK_EVENTS, Drift, drift_step, drifting, settled
+from streams.pipeline.detect.drift import BLOCK_EVENTS, Drift, drift_step, drifting, settled
 
 HOUR = 3_600_000
 

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.conditions import (
+from streams.metric_types import Estimate, WindowMetrics
+from streams.pipeline.detect.conditions import (
     ConditionRule,
     ConditionState,
     Input,
@@ -12,7 +13,6 @@ from streams.conditions import (
     drop_condition,
     silence_condition,
 )
-from streams.metric_types import Estimate, WindowMetrics
 
 RULE = ConditionRule(for_ms=100, clear_ms=50)
 

@@ -3,8 +3,8 @@
 import msgspec
 
 from streams.contracts import Excerpt
-from streams.evidence import driving_topics, driving_words, repeated_texts, with_evidence
 from streams.pipeline.count.windows import CellLayout, Windows
+from streams.pipeline.detect.evidence import driving_topics, driving_words, repeated_texts, with_evidence
 from tests.support.alerts import alert
 
 LAYOUT = CellLayout(("app", "delivery", "price"))

@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 
-from streams.conditions import (
+from streams.contracts import AlertRecord, RefusedAnswer
+from streams.metric_types import MarketMetrics
+from streams.pipeline.detect.conditions import (
     ConditionChange,
     ConditionState,
     Input,
@@ -14,9 +16,7 @@ from streams.conditions import (
     drop_condition,
     silence_condition,
 )
-from streams.contracts import AlertRecord, RefusedAnswer
-from streams.drift import Drift, drifting, settled
-from streams.metric_types import MarketMetrics
+from streams.pipeline.detect.drift import Drift, drifting, settled
 from streams.rules import Rules
 
 EVERYWHERE = "*"

@@ -1,6 +1,6 @@
 """Shift: far enough, surely enough, not too soon after the last one."""
 
-from streams.shift import ShiftState, Standing, shift_step
+from streams.pipeline.detect.shift import ShiftState, Standing, shift_step
 
 
 def test_a_shift_needs_distance_and_significance() -> None:

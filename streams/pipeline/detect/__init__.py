@@ -1,0 +1,1 @@
+"""Stage 4: counts to alerts and shifts; pure."""
