@@ -8,8 +8,8 @@ import msgspec
 from streams.batches import DecodedBatch
 from streams.contracts import ShiftRecord
 from streams.errors import Unavailable
-from streams.leader import Leader
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.rollup.leader import Leader
 from streams.telemetry.logs import get_logger
 from streams.worker import Committer, Reallocator, Scorer
 

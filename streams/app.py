@@ -22,10 +22,10 @@ from streams.health import HealthServer
 from streams.kafka.admin import check_reading, kafka_answers
 from streams.kafka.compacted import CompactedTopic
 from streams.kafka.connection import KafkaServers
-from streams.leader import Leader
 from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.ingest.source import KAFKA, Source
 from streams.pipeline.operators.rules_file import load_rules
+from streams.pipeline.rollup.leader import Leader
 from streams.pump import Pump, Work
 from streams.settings import Settings, load_settings
 from streams.telemetry.logs import configure_logs, get_logger

@@ -10,8 +10,8 @@ from models.classifier import ModelInfo
 from streams.ledger.commit import Keys
 from streams.ledger.connection import translated_errors
 from streams.metric_types import Estimate
-from streams.metrics import PRIOR_EVENTS, user_experience
 from streams.pipeline.count.windows import CellLayout, Sums
+from streams.pipeline.rollup.metrics import PRIOR_EVENTS, user_experience
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

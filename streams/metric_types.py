@@ -1,4 +1,4 @@
-"""What a step says of each market, as rules, readers and records have it; `streams/metrics.py` computes it."""
+"""What a step says of each market, as rules, readers and records have it; `pipeline/rollup/metrics.py` computes it."""
 
 import msgspec
 

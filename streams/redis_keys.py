@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from streams.rollup import EXCERPTS_KEPT
+from streams.pipeline.rollup.step import EXCERPTS_KEPT
 
 KeyType = Literal["string", "hash", "set", "list", "stream"]
 

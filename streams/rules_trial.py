@@ -14,14 +14,14 @@ from streams.country_codes import MARKETS
 from streams.durations import duration_ms, duration_text
 from streams.errors import BadInput
 from streams.ledger.types import CutStep, PartitionCut
-from streams.metrics import Spending
 from streams.pipeline.count.aggregate import DEAD_LETTERS
 from streams.pipeline.count.windows import MICRO, CellLayout
 from streams.pipeline.operators.rules_file import load_rules
-from streams.rollup import RollUp, StepOutcome
+from streams.pipeline.rollup.metrics import Spending
+from streams.pipeline.rollup.step import RollUp, StepOutcome
+from streams.pipeline.rollup.step_record import StepContext
 from streams.rules import Rules
 from streams.series import spread, values_of
-from streams.step_record import StepContext
 
 MINUTE_MS = 60_000
 CONFIDENCE = "0.9"

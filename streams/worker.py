@@ -30,9 +30,9 @@ from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.ingest.source import Source, dead_letter
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
+from streams.pipeline.rollup.rewind import FindUndone, find_undone
+from streams.pipeline.rollup.step_writes import allocation_writes
 from streams.privacy.user_hashes import UserHashes
-from streams.publication import allocation_writes
-from streams.rewind import FindUndone, find_undone
 from streams.rules import Rules
 from streams.scrape import WorkerCollector
 from streams.settings import Settings

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from streams.checkpoint import unpacked
 from streams.contracts import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, Excerpt
 from streams.country_codes import ALIASES
 from streams.decode import Rejected, decode
@@ -15,10 +14,11 @@ from streams.kafka.admin import delete_before, lives_of
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names
+from streams.pipeline.rollup.checkpoint import unpacked
+from streams.pipeline.rollup.step import MarketState
 from streams.privacy.redaction import excerpt
 from streams.recovery.fold import Fold, folded
 from streams.recovery.rebuild import Rebuild
-from streams.rollup import MarketState
 from streams.settings import Settings
 from streams.topics import topic_name
 

@@ -14,7 +14,7 @@ from streams.kafka.log_reader import LogReader
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.pipeline.operators.mutes import Mutes
-from streams.publication import allocation_writes
+from streams.pipeline.rollup.step_writes import allocation_writes
 from streams.recovery.aftermath import TOLD, look
 from streams.recovery.chain import Mark, Place, Stretch
 from streams.recovery.fold import Fold

@@ -7,23 +7,23 @@ import msgspec
 
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
-from streams.active_users import count_users
 from streams.answer import answer_of
-from streams.checkpoint import unpacked
 from streams.contracts import AllocationRecord, StepRecord, encode
 from streams.errors import JournalIncomplete
-from streams.leader import measured_confusion
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
 from streams.ledger.types import Command
 from streams.pipeline.count.windows import CellLayout
-from streams.publication import MODEL_FIELD, load_rollup, operator_writes, step_writes
+from streams.pipeline.rollup.active_users import count_users
+from streams.pipeline.rollup.checkpoint import unpacked
+from streams.pipeline.rollup.leader import measured_confusion
+from streams.pipeline.rollup.step import RollUp, StepOutcome
+from streams.pipeline.rollup.step_record import StepContext, cut_of, spending_of
+from streams.pipeline.rollup.step_writes import MODEL_FIELD, load_rollup, operator_writes, step_writes
 from streams.recovery.chain import Mark, Stretch
 from streams.recovery.fold import Fold
 from streams.recovery.journal import Journal
-from streams.rollup import RollUp, StepOutcome
 from streams.rules import Rules
-from streams.step_record import StepContext, cut_of, spending_of
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from typing import Literal
 
 import msgspec
 
-from streams.checkpoint import packed, parts_of, read_ledger
 from streams.contracts import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, encode
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
 from streams.ledger.types import Command, Entry, OutboxEntry
+from streams.pipeline.rollup.checkpoint import packed, parts_of, read_ledger
 from streams.recovery.fold import Fold
 from streams.recovery.source_starts import PartitionStart
 from streams.topics import topic_name

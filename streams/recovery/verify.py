@@ -16,8 +16,8 @@ from streams.ledger.commit import Ledger, checksum
 from streams.ledger.connection import translated_errors
 from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.ingest.source import PASSED, RECREATED
+from streams.pipeline.rollup.step_writes import MODEL_FIELD
 from streams.privacy.user_hashes import Mixed, keys_in
-from streams.publication import MODEL_FIELD
 from streams.recovery.recount import HOUR_MS, Recount, Recounter, Say, newest_alerts
 from streams.settings import Settings
 from streams.topics import topic_name

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 from streams.batches import DecodedBatch
 from streams.contracts import AlertRecord, DeadLetterCode
 from streams.metric_types import MarketMetrics
-from streams.rollup import StepOutcome
+from streams.pipeline.rollup.step import StepOutcome
 from streams.telemetry import instruments as telemetry
 from streams.telemetry.instruments import Declared, Stage, new_counter, new_histogram, new_registry
 from streams.telemetry.tracing import Traces

@@ -9,14 +9,14 @@ import pytest
 from models.stub import StubClassifier
 from strategy.portfolio import Market, Plan, Portfolio
 from streams.errors import Unavailable
-from streams.leader import Leader
 from streams.ledger.commit import Ledger
 from streams.ledger.types import OutboxEntry
 from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
+from streams.pipeline.rollup.leader import Leader
+from streams.pipeline.rollup.rewind import Undone
 from streams.privacy.user_hashes import UserHashes
-from streams.rewind import Undone
 from streams.settings import Settings
 from streams.worker import Deps
 from tests.simulation.fake_redis import FakeRedis

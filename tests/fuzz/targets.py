@@ -33,10 +33,10 @@ from streams.pipeline.classify.classified import known_form
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles, market_of, plan_of, profile_records
 from streams.pipeline.operators.rules_file import changes, load_rules
+from streams.pipeline.rollup.step_record import cut_of
 from streams.privacy.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
 from streams.recovery.journal import step_of
 from streams.rules import Rules
-from streams.step_record import cut_of
 
 RECORD_MS = 1_767_225_600_000  # the records' own time: the begin of 2026
 PLANTED = ("ana@example.org", "4111111111111111", "DE02120300000000202051", "https://a.example/?t=s3cr3t")

@@ -15,7 +15,7 @@ from streams.batches import DeadLetter
 from streams.errors import KafkaUnavailable, Unavailable
 from streams.kafka.connection import Servers
 from streams.ledger.types import OutboxEntry
-from streams.rewind import Undone, seq_of, undone_of
+from streams.pipeline.rollup.rewind import Undone, seq_of, undone_of
 from tests.simulation.clock import VirtualLoop
 
 REBALANCE_TIMEOUT_S = 10.0
@@ -81,7 +81,7 @@ class Kafka:
             raise KafkaTimeoutError
 
     async def find_undone(self, bootstrap: str, prefix: str, seq: int) -> Undone:
-        """`streams.rewind.find_undone`, of this broker's topics."""
+        """`streams.pipeline.rollup.rewind.find_undone`, of this broker's topics."""
         try:
             await self.answer()
         except KafkaTimeoutError as error:

@@ -6,12 +6,12 @@ from typing import Any
 
 from streams.batches import DecodedBatch, Delta, Position
 from streams.errors import LedgerBroken, Unavailable
-from streams.leader import OUTBOX_SLICE, Leader
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import translated_errors
 from streams.ledger.types import Answer, Claim, CutStep, Lease
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.ingest.source import Source
+from streams.pipeline.rollup.leader import OUTBOX_SLICE, Leader
 from streams.worker import Committer
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.fake_scripts import cut, publish

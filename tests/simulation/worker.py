@@ -11,12 +11,12 @@ from models.stub import StubClassifier
 from strategy.portfolio import Market, Plan, Portfolio
 from streams.agents import make_classify, make_commit, make_roll_up
 from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
-from streams.leader import RELAY_S, Leader
 from streams.ledger.commit import Ledger
 from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.ingest.source import Source
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
+from streams.pipeline.rollup.leader import RELAY_S, Leader
 from streams.privacy.user_hashes import UserHashes
 from streams.pump import LOOK_S, drain
 from streams.settings import Settings

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from streams.checkpoint import PART_BYTES, first_part, packed, size_of, unpacked
 from streams.contracts import CheckpointRecord
 from streams.ledger.types import Entry
+from streams.pipeline.rollup.checkpoint import PART_BYTES, first_part, packed, size_of, unpacked
 from streams.recovery.chain import Chain
 from streams.recovery.fold import Fold
 

@@ -43,8 +43,12 @@ def ended(program: str) -> tuple[int, frozenset[str]]:
         pytest.param(HELP, TRAINING | MODEL | SERVERS | {"pydantic", "streams.settings"}, id="help"),
         pytest.param(SHOW, TRAINING | MODEL | SERVERS, id="config show"),
         pytest.param(COSTS, TRAINING | MODEL | SERVERS, id="markets costs"),
-        pytest.param(INTAKE, TRAINING | MODEL | {"models", "redis", "faust", "streams.rollup"}, id="intake"),
-        pytest.param(NOTIFIER, TRAINING | MODEL | {"models", "redis", "faust", "streams.rollup"}, id="notifier"),
+        pytest.param(
+            INTAKE, TRAINING | MODEL | {"models", "redis", "faust", "streams.pipeline.rollup.step"}, id="intake"
+        ),
+        pytest.param(
+            NOTIFIER, TRAINING | MODEL | {"models", "redis", "faust", "streams.pipeline.rollup.step"}, id="notifier"
+        ),
         pytest.param(WORKER, TRAINING | {"streams.cli", "starlette"}, id="worker"),
         pytest.param(PAGE, TRAINING | {"onnxruntime", "tokenizers", "faust"}, id="page"),
     ],

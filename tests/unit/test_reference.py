@@ -10,9 +10,9 @@ from streams.command_documents import every_command, said
 from streams.contracts import DeadLetterCode
 from streams.ledger.commit import Keys
 from streams.ledger.content import common_names, market_names
+from streams.pipeline.rollup.step import EXCERPTS_KEPT
 from streams.redis_keys import KEYS, spec_of
 from streams.reference_documents import ALERTS, DEAD_LETTERS, alert_kinds, documents
-from streams.rollup import EXCERPTS_KEPT
 from streams.tables import TableKeys
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -12,7 +12,7 @@ from streams.intake.telemetry import IntakeTelemetry
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.notify.collector import NotifyCollector
 from streams.notify.courier import SinkStatus
-from streams.rollup import StepOutcome
+from streams.pipeline.rollup.step import StepOutcome
 from streams.scrape import PageCollector, WorkerCollector
 from streams.telemetry.instruments import DECLARED, MOST_MARKETS, exposition
 from streams.telemetry.progress import Progress

@@ -2,8 +2,8 @@
 
 from streams.ledger.commit import Ledger
 from streams.ledger.types import CutStep
-from streams.metrics import ActiveUsers
-from streams.rollup import RollUp
+from streams.pipeline.rollup.metrics import ActiveUsers
+from streams.pipeline.rollup.step import RollUp
 
 
 async def count_users(ledger: Ledger, rollup: RollUp, step: CutStep) -> None:

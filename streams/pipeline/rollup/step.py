@@ -9,10 +9,8 @@ from msgspec.structs import replace
 
 from strategy.portfolio import Portfolio
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
-from streams.correction import Array
 from streams.ledger.types import CutStep
 from streams.metric_types import Estimate, MarketMetrics
-from streams.metrics import ActiveUsers, compute_metrics
 from streams.pipeline.count.aggregate import DEAD_LETTERS
 from streams.pipeline.count.windows import CellLayout, Cells, Windows
 from streams.pipeline.detect.conditions import Input
@@ -28,10 +26,12 @@ from streams.pipeline.detect.watch import (
     watch_markets,
     watch_model,
 )
+from streams.pipeline.rollup.correction import Array
+from streams.pipeline.rollup.metrics import ActiveUsers, compute_metrics
+from streams.pipeline.rollup.step_record import StepContext, fingerprint, step_record
+from streams.pipeline.rollup.stream_time import stream_time
 from streams.privacy.user_hashes import Mixed, UserKey, mixed_after
 from streams.rules import Rules
-from streams.step_record import StepContext, fingerprint, step_record
-from streams.stream_time import stream_time
 
 MINUTE_MS = 60_000
 ALL_TOPICS = ""

@@ -10,10 +10,10 @@ from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord, Mute
 from streams.ledger.commit import Keys, Ledger
 from streams.ledger.types import Command, CutStep
 from streams.metric_types import MarketMetrics, WindowMetrics
-from streams.metrics import ActiveUsers, keys_of_windows
 from streams.pipeline.count.windows import WINDOWS
-from streams.rollup import EXCERPTS_LIVE_MS, CommonState, MarketState, RollUp, StepOutcome
-from streams.step_record import outcome_digest
+from streams.pipeline.rollup.metrics import ActiveUsers, keys_of_windows
+from streams.pipeline.rollup.step import EXCERPTS_LIVE_MS, CommonState, MarketState, RollUp, StepOutcome
+from streams.pipeline.rollup.step_record import outcome_digest
 from streams.tables import TableKeys
 from streams.topics import topic_name
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.correction import Array, corrected_score
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.pipeline.count.windows import WINDOWS, CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
+from streams.pipeline.rollup.correction import Array, corrected_score
 from streams.privacy.user_hashes import Mixed, keys_in
 
 PRIOR_EVENTS = 20.0  # m: weight of the prior u0 and of the pooled share s0

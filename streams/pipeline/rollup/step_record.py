@@ -20,7 +20,7 @@ from streams.contracts import (
 )
 from streams.errors import JournalIncomplete
 from streams.ledger.types import CutStep, PartitionCut
-from streams.metrics import Spending
+from streams.pipeline.rollup.metrics import Spending
 from streams.privacy.user_hashes import UserKey
 
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from streams.contracts import Excerpt, RefusedAnswer
 from streams.ledger.types import CutStep, PartitionCut
-from streams.metrics import Spending
 from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.detect.shift import ShiftRule
 from streams.pipeline.detect.surge import SurgeRule
-from streams.rollup import CommonState, RollUp, StepContext, StepOutcome
+from streams.pipeline.rollup.metrics import Spending
+from streams.pipeline.rollup.step import CommonState, RollUp, StepContext, StepOutcome
+from streams.pipeline.rollup.stream_time import stream_time
 from streams.rules import MarketRules, Rules
-from streams.stream_time import stream_time
 
 LAYOUT = CellLayout(("app", "price"))
 START = 29_880_000  # a minute, at a full hour

@@ -3,7 +3,7 @@
 import msgspec
 
 from streams.contracts import encode
-from streams.rewind import WHY, corrections
+from streams.pipeline.rollup.rewind import WHY, corrections
 from tests.support.alerts import alert
 
 

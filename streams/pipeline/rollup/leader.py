@@ -7,18 +7,18 @@ import socket
 import msgspec
 
 from models.classifier import ModelInfo
-from streams.active_users import count_users
 from streams.answer import refused_of
-from streams.checkpoint import Checkpointer
 from streams.contracts import AlertRecord, AllocationRecord, PartitionState, RefusedAnswer, StepRecord, WorkerState
-from streams.correction import Array, confusion_of
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
 from streams.ledger.types import Command, CutStep, Lease
-from streams.publication import alert_writes, load_rollup, operator_writes, step_writes
-from streams.rewind import Undone, corrections
-from streams.rollup import RollUp, StepOutcome
-from streams.step_record import StepContext, spending_of
+from streams.pipeline.rollup.active_users import count_users
+from streams.pipeline.rollup.checkpoint import Checkpointer
+from streams.pipeline.rollup.correction import Array, confusion_of
+from streams.pipeline.rollup.rewind import Undone, corrections
+from streams.pipeline.rollup.step import RollUp, StepOutcome
+from streams.pipeline.rollup.step_record import StepContext, spending_of
+from streams.pipeline.rollup.step_writes import alert_writes, load_rollup, operator_writes, step_writes
 from streams.tables import TableKeys
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import ROLL_UP

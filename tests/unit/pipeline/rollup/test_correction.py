@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize
 
-from streams.correction import PRIOR_EVENTS, SCORE, confusion_of, corrected_score
+from streams.pipeline.rollup.correction import PRIOR_EVENTS, SCORE, confusion_of, corrected_score
 
 BIASED = {"hi": [[60, 20, 20], [20, 60, 20], [25, 15, 60]]}
 FLAT = np.full((1, 3), 1 / 3)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.metrics import (
+from streams.pipeline.count.windows import CellLayout, Sums, Windows
+from streams.pipeline.rollup.metrics import (
     ActiveUsers,
     Spending,
     brand_influence,
@@ -17,7 +18,6 @@ from streams.metrics import (
     optimisation_effect,
     user_experience,
 )
-from streams.pipeline.count.windows import CellLayout, Sums, Windows
 
 SHARES = st.floats(0, 1)
 
