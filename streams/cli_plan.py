@@ -182,7 +182,7 @@ def _question(settings: "Settings", metrics: Path | None, profiles: Path | None,
             raise BadInput(
                 f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
             ) from error
-    from streams.plan_question import metrics_of
+    from streams.pipeline.reallocate.question import metrics_of
     from streams.reader import MetricsReader
 
     with MetricsReader(settings.redis, settings.prefix) as reader:

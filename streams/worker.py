@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
 from strategy.portfolio import Portfolio
-from streams.answer import answer_of
 from streams.batches import DeadLetter, DecodedBatch, Delta
 from streams.contracts import AllocationRecord, ShiftRecord
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
@@ -30,6 +29,7 @@ from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.ingest.source import Source, dead_letter
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
+from streams.pipeline.reallocate.answer import answer_of
 from streams.pipeline.rollup.rewind import FindUndone, find_undone
 from streams.pipeline.rollup.step_writes import allocation_writes
 from streams.privacy.user_hashes import UserHashes

@@ -21,7 +21,7 @@ from streams.kafka.compacted import write_all
 from streams.kafka.connection import Servers
 from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_letters
 from streams.pipeline.operators.mutes import MOST_HOURS, new_mute
-from streams.plan_question import answer_under
+from streams.pipeline.reallocate.question import answer_under
 from streams.privacy.redaction import redact
 from streams.reader import Snapshot
 from streams.settings import Settings

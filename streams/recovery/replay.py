@@ -7,13 +7,13 @@ import msgspec
 
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
-from streams.answer import answer_of
 from streams.contracts import AllocationRecord, StepRecord, encode
 from streams.errors import JournalIncomplete
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
 from streams.ledger.types import Command
 from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.reallocate.answer import answer_of
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import unpacked
 from streams.pipeline.rollup.leader import measured_confusion

@@ -30,7 +30,7 @@ ALLOWED = {
 }
 PURE = {
     "streams/pipeline/count/aggregate.py",
-    "streams/answer.py",
+    "streams/pipeline/reallocate/answer.py",
     "streams/batches.py",
     "streams/pipeline/detect/conditions.py",
     "streams/contracts.py",

@@ -7,11 +7,11 @@ import socket
 import msgspec
 
 from models.classifier import ModelInfo
-from streams.answer import refused_of
 from streams.contracts import AlertRecord, AllocationRecord, PartitionState, RefusedAnswer, StepRecord, WorkerState
 from streams.errors import Unavailable
 from streams.lag import LIVING_MS
 from streams.ledger.types import Command, CutStep, Lease
+from streams.pipeline.reallocate.answer import refused_of
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import Checkpointer
 from streams.pipeline.rollup.correction import Array, confusion_of

@@ -3,8 +3,8 @@
 import msgspec
 
 from strategy.portfolio import Portfolio, load_portfolio
-from streams.answer import answer_of, refused_of
 from streams.contracts import AllocationRecord, RefusedAnswer, ShiftRecord, encode
+from streams.pipeline.reallocate.answer import answer_of, refused_of
 
 PORTFOLIO = load_portfolio(None)
 U = dict.fromkeys(PORTFOLIO.markets, 0.6)

@@ -1,0 +1,1 @@
+"""Stage 6: a shift to an allocation of the budget."""
