@@ -9,12 +9,12 @@ from functools import partial
 import faust
 
 from streams.agents import Channel
-from streams.ending import Ending, end_process
 from streams.errors import EXIT_RESTART
-from streams.health import HealthServer, Watchdog
 from streams.kafka.compacted import CompactedTopic
 from streams.pipeline.ingest.source import Source
 from streams.pipeline.rollup.leader import RELAY_S, Leader
+from streams.serving.ending import Ending, end_process
+from streams.serving.probes import HealthServer, Watchdog
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import LOOP, Progress

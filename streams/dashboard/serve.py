@@ -7,7 +7,7 @@ import uvicorn
 from streams.dashboard.app import create_page
 from streams.dashboard.feed import MOST_CLIENTS
 from streams.dashboard.security import check_address
-from streams.listening import address_shown, allow_descriptors, listen_on
+from streams.serving.listening import address_shown, allow_descriptors, listen_on
 from streams.settings import Settings
 
 

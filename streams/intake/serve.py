@@ -9,7 +9,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from streams.intake.app import create_intake
 from streams.intake.gate import check_address
-from streams.listening import address_shown, allow_descriptors, listen_on
+from streams.serving.listening import address_shown, allow_descriptors, listen_on
 from streams.settings import Settings
 
 MOST_CONNECTIONS = 1_000

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streams.contracts import AlertRecord
-from streams.ending import Ending, end_process
 from streams.errors import EXIT_RESTART, BadInput, Unavailable
-from streams.health import HealthServer, Watchdog
 from streams.kafka.admin import kafka_answers
 from streams.kafka.compacted import CompactedTopic
 from streams.notify.alertmanager import AlertmanagerSink
@@ -28,6 +26,8 @@ from streams.notify.sink import Sink, scrubbed
 from streams.notify.sinks_file import SinksFile, SinkSpec, load_sinks
 from streams.notify.webhook import WebhookSink
 from streams.pipeline.operators.mutes import Mutes
+from streams.serving.ending import Ending, end_process
+from streams.serving.probes import HealthServer, Watchdog
 from streams.settings import Settings
 from streams.telemetry.logs import configure_logs, get_logger
 from streams.telemetry.progress import LOOP, Progress

@@ -6,7 +6,7 @@ import pytest
 
 from streams.dashboard.serve import serve
 from streams.errors import BadInput, Unprotected
-from streams.listening import SILENT_MS, listen_on
+from streams.serving.listening import SILENT_MS, listen_on
 from streams.settings import load_settings
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from streams.errors import OperatorNeeded
-from streams.health import HealthServer, Watchdog
+from streams.serving.probes import HealthServer, Watchdog
 from streams.settings import Settings, load_settings
 from streams.telemetry.progress import Progress
 from streams.telemetry.worker import Telemetry

@@ -1,0 +1,1 @@
+"""What processes that answer HTTP share: sockets, probes, how they end."""
