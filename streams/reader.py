@@ -21,8 +21,8 @@ import msgspec
 
 from strategy.portfolio import Portfolio
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
+from streams.dashboard.history import Moment, read_history
 from streams.errors import Unavailable
-from streams.history import Moment, read_history
 from streams.lag import Lag, lag_of
 from streams.latency import latency_of_bucket
 from streams.ledger.commit import Keys

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from streams.contracts import AllocationRecord
 from streams.dashboard.feed import Running
-from streams.history import Moment
+from streams.dashboard.history import Moment
 
 BLUE, VERMILLION, GREEN, GREY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#8a939c", "#e69f00"
 """Okabe and Ito's palette, told apart by colour-blind eyes too, with a grey between."""

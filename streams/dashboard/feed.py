@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from streams.contracts import AllocationRecord
+from streams.dashboard.history import Moment
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.errors import MarketpulseError
-from streams.history import Moment
 from streams.metric_types import Estimate
 from streams.reader import AsyncMetricsReader, Change, Snapshot
 from streams.telemetry.logs import get_logger

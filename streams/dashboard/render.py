@@ -10,9 +10,9 @@ from streams.contracts import AllocationRecord
 from streams.dashboard import pictures
 from streams.dashboard.content import alert_of, content_of
 from streams.dashboard.feed import Seen
+from streams.dashboard.history import Moment
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.dashboard.static_files import plotly_styles
-from streams.history import Moment
 from streams.reader import AsyncMetricsReader
 from streams.words import clock, evidence_words, number, signed
 

@@ -12,8 +12,8 @@ from strategy.portfolio import load_portfolio
 from strategy.scenarios import Metrics, Question
 from streams.contracts import AllocationRecord, Excerpt
 from streams.dashboard.app import create_page
+from streams.dashboard.history import Moment
 from streams.errors import Unavailable
-from streams.history import Moment
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.reader import Change, Snapshot, Status
 from streams.settings import load_settings
