@@ -10,16 +10,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from streams.backtest.side_by_side import Answered, Episode
 from streams.cli_progress import progress
 from streams.cli_settings import load_settings, run_async
 from streams.decode import utc
 from streams.errors import BadInput
 from streams.pipeline.operators.rules_file import changes, load_rules
-from streams.recovery.side_by_side import Answered, Episode
 from streams.rules import Rules
 
 if TYPE_CHECKING:
-    from streams.recovery.what_if import WhatIf
+    from streams.backtest.journal import WhatIf
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -59,7 +59,7 @@ def rules_test(
 
     Example: `marketpulse rules test deploy/rules_test.toml --rules my_rules.toml`
     """
-    from streams.rules_trial import run_trials
+    from streams.backtest.made_up import run_trials
 
     results = run_trials(file, rules)
     if as_json:
@@ -89,7 +89,7 @@ def what_if(
 
     Reads only; nothing is put in force. Example: `marketpulse what-if --rules my_rules.toml --from 2026-11-20T00:00Z`
     """
-    from streams.recovery.what_if import what_if as replay_with_rules
+    from streams.backtest.journal import what_if as replay_with_rules
 
     given, first, last = load_rules(rules), _time("--from", begin), _time("--to", end)
     with progress("replaying") as update:

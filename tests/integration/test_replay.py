@@ -15,6 +15,7 @@ import redis
 from pydantic import SecretStr
 
 from strategy.portfolio import load_portfolio
+from streams.backtest.journal import what_if
 from streams.embedded import EmbeddedStack, Endpoints
 from streams.errors import BadInput
 from streams.feed_files import Record, key_of, parse_object
@@ -27,7 +28,6 @@ from streams.pipeline.detect.surge import SurgeRule
 from streams.reader import MetricsReader, Snapshot
 from streams.recovery.journal import Journal
 from streams.recovery.replay_report import replay_journal
-from streams.recovery.what_if import what_if
 from streams.rules import Rules
 from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings

@@ -58,7 +58,7 @@ PURE = {
     "streams/telemetry/progress.py",
     "streams/recovery/chain.py",
     "streams/recovery/fold.py",
-    "streams/recovery/side_by_side.py",
+    "streams/backtest/side_by_side.py",
     "streams/privacy/redaction.py",
     "streams/pipeline/rollup/step.py",
     "streams/rules.py",

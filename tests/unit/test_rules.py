@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams import durations, rules, series
+from streams import durations, rules
+from streams.backtest import series
 from streams.errors import BadInput
 from streams.pipeline.detect.conditions import ConditionRule, WatchRules
 from streams.pipeline.detect.shift import ShiftRule

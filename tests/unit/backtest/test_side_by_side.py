@@ -1,7 +1,7 @@
 """Alerts in fact and with other rules, side by side."""
 
+from streams.backtest.side_by_side import AlertRow, Episode, episodes, paired
 from streams.contracts import AlertRecord
-from streams.recovery.side_by_side import AlertRow, Episode, episodes, paired
 
 
 def episode(fired: int, ended: int | None, market: str = "BR", topic: str | None = None) -> Episode:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.backtest.made_up import TrialResult, run_trials
 from streams.errors import BadInput
-from streams.rules_trial import TrialResult, run_trials
 
-SHIPPED = Path(__file__).parents[2] / "deploy" / "rules_test.toml"
+SHIPPED = Path(__file__).parents[3] / "deploy" / "rules_test.toml"
 JUMP = """
 interval = "INTERVAL"
 [[test]]

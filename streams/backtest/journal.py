@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from streams.backtest.side_by_side import AlertRow, AllocationRow, answered, episodes, paired, spends
 from streams.contracts import AlertRecord, AllocationRecord
 from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.log_reader import LogReader
@@ -14,7 +15,6 @@ from streams.pipeline.operators.rules_file import changes
 from streams.recovery.chain import Stretch
 from streams.recovery.journal import Journal, Progress, silent
 from streams.recovery.replay import Replayed, Replayer
-from streams.recovery.side_by_side import AlertRow, AllocationRow, answered, episodes, paired, spends
 from streams.rules import Rules
 from streams.settings import Settings
 from streams.topics import topic_name

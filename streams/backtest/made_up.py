@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from models.labels import SENTIMENTS, TOPICS
+from streams.backtest.series import spread, values_of
 from streams.contracts import AlertRecord
 from streams.country_codes import MARKETS
 from streams.durations import duration_ms, duration_text
@@ -21,7 +22,6 @@ from streams.pipeline.rollup.metrics import Spending
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext
 from streams.rules import Rules
-from streams.series import spread, values_of
 
 MINUTE_MS = 60_000
 CONFIDENCE = "0.9"

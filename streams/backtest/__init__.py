@@ -1,0 +1,1 @@
+"""Rules tried on made-up input and on the past."""
