@@ -45,7 +45,7 @@ def doctor(as_json: Json = False) -> None:
 
     Example: `marketpulse doctor`
     """
-    from streams.doctor import examine
+    from streams.recovery.doctor import examine
 
     findings = run_async(examine(load_settings()))
     if as_json:

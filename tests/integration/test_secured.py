@@ -18,7 +18,6 @@ from aiokafka import AIOKafkaConsumer
 from streams.access.kafka_acls import create_acls
 from streams.access.rights import ROLES, Role
 from streams.dashboard.app import create_page
-from streams.doctor import examine
 from streams.embedded import Endpoints
 from streams.embedded_programs import server_version
 from streams.errors import EXIT_OPERATOR, OperatorNeeded, Unavailable
@@ -31,6 +30,7 @@ from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import connect, translated_errors
 from streams.reader import MetricsReader, Snapshot
+from streams.recovery.doctor import examine
 from streams.recovery.verify import verify
 from streams.run import set_up
 from streams.settings import Settings
