@@ -11,7 +11,7 @@ from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.rollup.leader import Leader
 from streams.telemetry.logs import get_logger
-from streams.worker import Committer, Reallocator, Scorer
+from streams.worker.deps import Committer, Reallocator, Scorer
 
 log = get_logger("agents")
 

@@ -16,7 +16,6 @@ from models.load import load_classifier
 from strategy.portfolio import load_portfolio
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.batches import DecodedBatch
-from streams.channels import SteadyChannel, acknowledging
 from streams.kafka.admin import check_reading, kafka_answers
 from streams.kafka.compacted import CompactedTopic
 from streams.kafka.connection import KafkaServers
@@ -24,13 +23,14 @@ from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.ingest.source import KAFKA, Source
 from streams.pipeline.operators.rules_file import load_rules
 from streams.pipeline.rollup.leader import Leader
-from streams.pump import Pump, Work
 from streams.serving.ending import Ending
 from streams.serving.probes import HealthServer
 from streams.settings import Settings, load_settings
 from streams.telemetry.logs import configure_logs, get_logger
 from streams.topics import topic_name
-from streams.worker import Committer, Deps, Reallocator, Scorer, make_deps, patiently
+from streams.worker.channels import SteadyChannel, acknowledging
+from streams.worker.deps import Committer, Deps, Reallocator, Scorer, make_deps, patiently
+from streams.worker.pump import Pump, Work
 
 log = get_logger("app")
 

@@ -19,10 +19,10 @@ from streams.dashboard.routes import Views
 from streams.dashboard.security import Attempts, Guard, Sessions
 from streams.kafka.compacted import write_all
 from streams.reader import AsyncMetricsReader
-from streams.scrape import PageCollector
 from streams.settings import Settings
 from streams.telemetry.instruments import exposition
 from streams.telemetry.worker import Telemetry
+from streams.worker.collector import PageCollector
 
 
 def create_page(settings: Settings, reader: AsyncMetricsReader | None = None, write: Write = write_all) -> Starlette:

@@ -36,7 +36,7 @@ class Held:
 class Telemetry:
     """The instruments of one process. All is counted by batch, step or answer, never by event.
 
-    What can be read at a scrape is read then: see `streams.scrape`.
+    What can be read at a scrape is read then: see `streams.worker.collector`.
     """
 
     def __init__(self, traces: Traces | None = None) -> None:

@@ -12,13 +12,13 @@ from models.errors import BadOutput
 from models.stub import StubClassifier
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.batches import DecodedBatch, Position
-from streams.channels import acknowledging
 from streams.contracts import ShiftRecord, encode
 from streams.decode import Decoded
 from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.settings import Settings
-from streams.worker import Deps, Scorer
+from streams.worker.channels import acknowledging
+from streams.worker.deps import Deps, Scorer
 
 
 async def stream(*values: Any) -> AsyncIterator[Any]:

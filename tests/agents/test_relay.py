@@ -18,7 +18,7 @@ from streams.pipeline.rollup.leader import Leader
 from streams.pipeline.rollup.rewind import Undone
 from streams.privacy.user_hashes import UserHashes
 from streams.settings import Settings
-from streams.worker import Deps
+from streams.worker.deps import Deps
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.programs import Direct
 

@@ -18,10 +18,10 @@ from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.rollup.leader import RELAY_S, Leader
 from streams.privacy.user_hashes import UserHashes
-from streams.pump import LOOK_S, drain
 from streams.settings import Settings
 from streams.topics import topic_name
-from streams.worker import Committer, Deps, Scorer
+from streams.worker.deps import Committer, Deps, Scorer
+from streams.worker.pump import LOOK_S, drain
 from tests.simulation.clock import Process, VirtualLoop
 from tests.simulation.kafka import Consumer, Kafka, Outbound
 from tests.simulation.network import Network

@@ -11,7 +11,7 @@ import pytest
 from tests.support.sources import PACKAGES, ROOT, imports, modules
 
 ALLOWED = {
-    "faust": {"streams/app.py", "streams/channels.py", "streams/pump.py"},
+    "faust": {"streams/app.py", "streams/worker/channels.py", "streams/worker/pump.py"},
     "aiokafka": {
         "streams/pipeline/ingest/source.py",
         "streams/kafka/admin.py",
@@ -85,7 +85,7 @@ WRITING = {
     "streams/ledger/connection.py",
     "streams/pipeline/rollup/step_writes.py",
     "streams/pipeline/rollup/leader.py",
-    "streams/worker.py",
+    "streams/worker/deps.py",
     "streams/app.py",
 }  # the page only reads
 

@@ -22,7 +22,7 @@ from streams.pipeline.rollup.step_writes import alert_writes, load_rollup, opera
 from streams.tables import TableKeys
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import ROLL_UP
-from streams.worker import Deps, patiently
+from streams.worker.deps import Deps, patiently
 
 log = get_logger("leader")
 

@@ -13,11 +13,11 @@ from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.notify.collector import NotifyCollector
 from streams.notify.courier import SinkStatus
 from streams.pipeline.rollup.step import StepOutcome
-from streams.scrape import PageCollector, WorkerCollector
 from streams.telemetry.instruments import DECLARED, MOST_MARKETS, exposition
 from streams.telemetry.progress import Progress
 from streams.telemetry.worker import Telemetry
 from streams.telemetry_document import document
+from streams.worker.collector import PageCollector, WorkerCollector
 from tests.support.alerts import alert
 
 NOW_MS = 1_000_000_000

@@ -15,7 +15,7 @@ from streams.privacy.user_hashes import UserHashes
 from streams.settings import Settings
 from streams.telemetry.tracing import Traces
 from streams.telemetry.worker import Telemetry
-from streams.worker import Committer, Deps, Scorer
+from streams.worker.deps import Committer, Deps, Scorer
 
 trace_sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs the extra otel: make setup installs it")
 export = pytest.importorskip("opentelemetry.sdk.trace.export")

@@ -18,7 +18,7 @@ from streams.serving.probes import HealthServer, Watchdog
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import LOOP, Progress
-from streams.worker import Deps, patiently
+from streams.worker.deps import Deps, patiently
 
 log = get_logger("pump")
 

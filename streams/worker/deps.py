@@ -34,7 +34,6 @@ from streams.pipeline.rollup.rewind import FindUndone, find_undone
 from streams.pipeline.rollup.step_writes import allocation_writes
 from streams.privacy.user_hashes import UserHashes
 from streams.rules import Rules
-from streams.scrape import WorkerCollector
 from streams.settings import Settings
 from streams.tables import TableKeys
 from streams.telemetry.logs import get_logger
@@ -42,6 +41,7 @@ from streams.telemetry.progress import Progress
 from streams.telemetry.tracing import exported_traces
 from streams.telemetry.worker import Telemetry
 from streams.topics import topic_name
+from streams.worker.collector import WorkerCollector
 
 log = get_logger("worker")
 Result = TypeVar("Result")

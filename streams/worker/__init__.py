@@ -1,0 +1,1 @@
+"""The worker process: what drives it and what its agents share."""
