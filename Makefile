@@ -129,7 +129,7 @@ $(LIGHT): requirements/light.txt pyproject.toml
 	@$(BIN)/python -m pip install -q --require-hashes -r build/uv.txt
 	@$(call install,.venv,light) && $(BIN)/python -m compileall -q -j 0 .venv/lib
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m streams.embedded
+	@$(BIN)/python -m streams.dev.embedded.servers
 	@touch $@
 
 $(DEPLOY): requirements/deploy.txt $(LIGHT)

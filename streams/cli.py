@@ -84,8 +84,8 @@ def up(
     import signal
     import tempfile
 
-    from streams.run import servers, set_up, worker_environment
-    from streams.supervisor import Supervisor
+    from streams.dev.embedded.supervisor import Supervisor
+    from streams.dev.run import servers, set_up, worker_environment
 
     settings = load_settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -133,8 +133,8 @@ def run(
 
     Example: `marketpulse run feed.jsonl.gz --embedded --workers 2 --report r.json`
     """
-    from streams.run import RunPlan
-    from streams.run import run as run_job
+    from streams.dev.run import RunPlan
+    from streams.dev.run import run as run_job
 
     plan = RunPlan(file, workers, timeout, embedded, data_folder=data)
     with shown_events("counting", _say) as say:
@@ -169,7 +169,7 @@ def publish(
     Example: `marketpulse publish feedback.csv --shift-to-now`, `zcat f.gz | marketpulse publish - --rate 100`,
     `marketpulse publish reviews.csv --column id=review_id --column market=country --timezone Europe/Berlin`
     """
-    from streams.feed_files import Shifted, csv_form, read_records, refusals, shift_to_now
+    from streams.dev.feeds.files import Shifted, csv_form, read_records, refusals, shift_to_now
     from streams.kafka.publish import publish as send
     from streams.topics import topic_name
 
@@ -222,10 +222,10 @@ def simulate(
     Example: `marketpulse simulate --seed 7 --events 5000 --out feed.jsonl --expected truth.json`,
     `marketpulse simulate --live --rate 50 --incident outage:FR:30:200`
     """
-    from streams.simulate import FeedPlan, write_feed
+    from streams.dev.feeds.simulate import FeedPlan, write_feed
 
     if live:
-        from streams.live import SCRIPT, parse_incident, simulate_live
+        from streams.dev.feeds.live import SCRIPT, parse_incident, simulate_live
 
         incidents = [parse_incident(text) for text in incident or SCRIPT]
         try:

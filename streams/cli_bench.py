@@ -29,7 +29,7 @@ def bench_engine(
 
     Example: `marketpulse bench engine --events 500000`
     """
-    from streams.bench import bench_engine as measure
+    from streams.dev.bench.engine import bench_engine as measure
 
     with shown_events("counting", _progress) as say:
         _bench(measure(load_settings(), events, say), as_json)
@@ -43,7 +43,7 @@ def bench_commit(
 
     Example: `marketpulse bench commit --events 100000`
     """
-    from streams.commit_bench import bench_commit as measure
+    from streams.dev.bench.commit import bench_commit as measure
 
     _bench(measure(events, _progress), as_json)
 
@@ -62,7 +62,7 @@ def bench_classify(
     """
     from models.bench import bench_classify as measure
     from models.onnx import load_onnx_classifier
-    from streams.bench import TEXTS_PER_BATCH, bench_texts
+    from streams.dev.bench.engine import TEXTS_PER_BATCH, bench_texts
 
     settings = load_settings()
     classifier = load_onnx_classifier(settings.model_folder, device, settings.threads)
@@ -81,8 +81,8 @@ def bench_pipeline(
 
     Example: `marketpulse bench pipeline --rounds 7 --json`
     """
-    from streams.bench import bench_pipeline as measure
-    from streams.bench import bench_texts
+    from streams.dev.bench.engine import bench_pipeline as measure
+    from streams.dev.bench.engine import bench_texts
 
     with shown_events("counting", _progress) as say:
         _bench(measure(load_settings(), bench_texts(texts, data), rounds, say), as_json)
@@ -109,7 +109,7 @@ def bench_reallocate(
 
     Example: `marketpulse bench reallocate --rounds 100 --json`
     """
-    from streams.bench_reallocate import bench_reallocate as measure
+    from streams.dev.bench.reallocate import bench_reallocate as measure
 
     with shown_events("answering", _progress) as say:
         _bench(measure(load_settings(), rounds, say), as_json)
@@ -125,7 +125,7 @@ def bench_intake(
 
     Example: `marketpulse bench intake --rounds 3 --json`
     """
-    from streams.bench_intake import bench_intake as measure
+    from streams.dev.bench.intake import bench_intake as measure
 
     with shown_events("posting", _progress) as say:
         _bench(measure(load_settings(), events, rounds, say), as_json)
@@ -148,10 +148,10 @@ def bench_watch(
     Example: `marketpulse bench watch --write docs/detectors.md`
     """
     from models.manifest import load_manifest
-    from streams.detector_bench.markets import confusions
-    from streams.detector_bench.page import markdown, written
-    from streams.detector_bench.picture import svg
-    from streams.detector_bench.report import REPORTED_ON, TUNED_ON, compare
+    from streams.dev.bench.detectors.markets import confusions
+    from streams.dev.bench.detectors.page import markdown, written
+    from streams.dev.bench.detectors.picture import svg
+    from streams.dev.bench.detectors.report import REPORTED_ON, TUNED_ON, compare
     from streams.rules import Rules
 
     settings = load_settings()

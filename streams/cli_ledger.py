@@ -35,8 +35,8 @@ def ledger_init(
     Refused (exit code 78) where the journal shows that there was a ledger: that is a loss.
     Example: `marketpulse ledger init --partitions 16 --yes`
     """
-    from streams.embedded import Endpoints
-    from streams.run import has_ledger, set_up
+    from streams.dev.embedded.servers import Endpoints
+    from streams.dev.run import has_ledger, set_up
 
     settings = load_settings()
     if run_async(has_ledger(settings.redis, settings.prefix)):
@@ -65,8 +65,8 @@ def ledger_wait(
     until metrics, alerts and the allocation that follow from it are published.
     Example: `marketpulse ledger wait --seconds 900`, `marketpulse ledger wait --counted`
     """
+    from streams.dev.run import feedback_ends, wait_for_ledger, wait_until_counted
     from streams.reader import MetricsReader
-    from streams.run import feedback_ends, wait_for_ledger, wait_until_counted
 
     settings = load_settings()
     run_async(wait_for_ledger(settings.redis, settings.prefix, seconds))

@@ -190,7 +190,7 @@ def model_export(
         raise BadInput("exporting needs PyTorch. Operator action: install the extra `train`.") from error
     from models.evaluate import labelled
     from models.finish import describe
-    from streams.bench import bench_texts
+    from streams.dev.bench.engine import bench_texts
 
     real = [row.text for row in labelled(texts)[:1_200]] if texts else bench_texts(300, None)
     named = None if labels is None else tuple(label.strip() for label in labels.split(","))

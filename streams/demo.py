@@ -12,14 +12,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from streams.feed_files import Record
+from streams.dev.embedded.supervisor import Supervisor
+from streams.dev.feeds.files import Record
+from streams.dev.feeds.live import live_records
+from streams.dev.feeds.simulate import FeedPlan, Incident, generate
+from streams.dev.run import servers, set_up, worker_environment
 from streams.kafka.publish import publish
-from streams.live import live_records
 from streams.reader import MetricsReader
-from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings
-from streams.simulate import FeedPlan, Incident, generate
-from streams.supervisor import Supervisor
 from streams.terminal import render
 from streams.topics import topic_name
 

@@ -26,8 +26,8 @@ from aiokafka.structs import RecordMetadata
 
 from streams.contracts import FeedbackEvent
 from streams.decode import Decoded, Headers, Rejected, decode
+from streams.dev.feeds.files import key_of
 from streams.errors import KafkaUnavailable, NotAcknowledged
-from streams.feed_files import key_of
 from streams.kafka.connection import Servers
 from streams.kafka.publish import idempotent_producer
 from streams.topics import topic_name

@@ -7,7 +7,7 @@ from itertools import chain
 import pytest
 from hypothesis import HealthCheck, settings
 
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
 
 # How fast a busy machine draws or runs an example is no property of the product.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

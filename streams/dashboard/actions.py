@@ -15,8 +15,8 @@ from strategy.portfolio import Portfolio, load_portfolio
 from strategy.uncertainty import Stance
 from streams.contracts import encode
 from streams.dashboard.forms import number_of
+from streams.dev.feeds.files import parse_object
 from streams.errors import BadInput, Unavailable
-from streams.feed_files import parse_object
 from streams.kafka.compacted import write_all
 from streams.kafka.connection import Servers
 from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_letters

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaProducer
 
 from streams.batches import DeadLetter
+from streams.dev.feeds.files import Record
 from streams.errors import MarketpulseError
-from streams.feed_files import Record
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
 from streams.kafka.publish import send_records

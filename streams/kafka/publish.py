@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from streams.feed_files import Record
+from streams.dev.feeds.files import Record
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import error_of
 

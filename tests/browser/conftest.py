@@ -16,10 +16,10 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from streams.embedded import EmbeddedStack
-from streams.feed_files import Record
+from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.feeds.files import Record
+from streams.dev.feeds.simulate import FeedPlan, Incident, generate
 from streams.kafka.publish import publish
-from streams.simulate import FeedPlan, Incident, generate
 from tests.support.processes import ending, marketpulse, served, start_marketpulse
 from tests.support.waiting import until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from streams.embedded_programs import java_executable, kafka_classpath
+from streams.dev.embedded.programs import java_executable, kafka_classpath
 from streams.errors import Unavailable
 from streams.kafka.admin import create_topics, kafka_answers
 from tests.deploy.chart import HELM, ROOT, VALUES, containers, rendered, variables

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.embedded import EmbeddedStack, free_port
+from streams.dev.embedded.servers import EmbeddedStack, free_port
 from tests.deploy.build_steps import (
     DEPLOY,
     ROOT,

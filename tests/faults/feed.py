@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
+from streams.dev.feeds.files import Record, key_of, parse_object
+from streams.dev.feeds.simulate import FeedPlan, Incident, generate
 from streams.errors import Unavailable
-from streams.feed_files import Record, key_of, parse_object
 from streams.kafka.publish import publish
-from streams.simulate import FeedPlan, Incident, generate
 
 
 def simulated(seed: int, events: int, span_hours: float = 12.0, *incidents: Incident) -> list[Record]:

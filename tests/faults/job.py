@@ -13,12 +13,12 @@ from typing import Any
 
 import redis
 
-from streams.embedded import EmbeddedStack, Endpoints
+from streams.dev.embedded.servers import EmbeddedStack, Endpoints
+from streams.dev.feeds.files import Record
+from streams.dev.run import set_up, worker_environment
 from streams.errors import MarketpulseError
-from streams.feed_files import Record
 from streams.kafka.admin import topic_offsets
 from streams.kafka.publish import publish
-from streams.run import set_up, worker_environment
 from streams.settings import load_settings
 from streams.topics import topic_name
 from tests.faults.crew import Crew, Worker

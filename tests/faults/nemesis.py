@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams.embedded import Server
+from streams.dev.embedded.servers import Server
 from tests.faults.crew import Worker
 from tests.faults.job import Job
 from tests.faults.servers import revive

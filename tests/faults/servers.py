@@ -9,7 +9,7 @@ from pathlib import Path
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from streams.embedded import EmbeddedKafka, EmbeddedStack, Endpoints, Server, free_port
+from streams.dev.embedded.servers import EmbeddedKafka, EmbeddedStack, Endpoints, Server, free_port
 from tests.faults.proxy import Proxy
 from tests.faults.shown import connect
 from tests.support.waiting import until_async

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from strategy.portfolio import load_portfolio
+from streams.dev.feeds.files import Record
 from streams.errors import EXIT_OPERATOR
-from streams.feed_files import Record
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import write_all
 from streams.pipeline.operators.profiles import PLAN_KEY, profile_records

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from streams.dev.feeds.simulate import Incident
 from streams.errors import EXIT_OPERATOR, EXIT_RESTART
 from streams.kafka.admin import create_topics
 from streams.ledger.commit import Ledger
-from streams.simulate import Incident
 from tests.faults.feed import simulated
 from tests.faults.job import Job
 from tests.faults.oracle import records

@@ -26,8 +26,8 @@ from streams.contracts import (
 )
 from streams.country_codes import MARKETS
 from streams.decode import Decoded, Rejected, decode
+from streams.dev.feeds.files import parse_object, read_records, shift_to_now
 from streams.errors import BadInput, JournalIncomplete
-from streams.feed_files import parse_object, read_records, shift_to_now
 from streams.kafka.dead_letters import parsed
 from streams.pipeline.classify.classified import known_form
 from streams.pipeline.operators.mutes import Mutes

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import topic_offsets
 from streams.pipeline.detect.surge import SurgeRule
 from tests.support.processes import ending, marketpulse, marketpulse_process, start_marketpulse

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streams.cli import app
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
 from streams.ledger.connection import connect
 from streams.settings import SHIPPED_MODEL
 

@@ -11,9 +11,9 @@ import pytest
 
 from streams.contracts import FeedbackEvent
 from streams.decode import Rejected
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.feeds.files import Record
 from streams.errors import KafkaUnavailable, NotAcknowledged
-from streams.feed_files import Record
 from streams.kafka.admin import create_topics
 from streams.kafka.publish import publish
 from streams.producer import Delivery, FeedbackProducer, SyncFeedbackProducer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
 from tests.support.processes import ending, marketpulse, start_marketpulse
 from tests.support.terminal import Terminal, blocks_of
 

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streams.embedded import EmbeddedRedis, EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedRedis, EmbeddedStack
 from streams.errors import Unavailable
 from streams.ledger.connection import connect
 from tests.support.waiting import until
@@ -105,7 +105,7 @@ def test_a_start_that_fails_shows_the_end_of_the_log(redis: EmbeddedRedis, monke
 PARENT = """
 import os, signal, subprocess, sys
 sys.path.insert(0, sys.argv[1])
-import streams.embedded as embedded
+import streams.dev.embedded.servers as embedded
 if sys.argv[2] == "shell":
     tie = lambda parent=os.getpid(): embedded.watched(parent)
 else:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from streams.embedded import EmbeddedKafka
+from streams.dev.embedded.servers import EmbeddedKafka
 from streams.kafka.admin import create_topics
 from tests.support.intakes import HEADERS, Running, intake, records_of
 from tests.support.waiting import until

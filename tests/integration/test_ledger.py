@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streams.batches import DecodedBatch, Delta, Position
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
 from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced, Unavailable
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.embedded import EmbeddedStack, free_port
-from streams.run import set_up, worker_environment
+from streams.dev.embedded.servers import EmbeddedStack, free_port
+from streams.dev.embedded.supervisor import Supervisor
+from streams.dev.feeds.simulate import FeedPlan, write_feed
+from streams.dev.run import set_up, worker_environment
 from streams.settings import load_settings
-from streams.simulate import FeedPlan, write_feed
-from streams.supervisor import Supervisor
 from tests.support.intakes import intake
 from tests.support.notifiers import HOOK, Shop
 from tests.support.probes import status

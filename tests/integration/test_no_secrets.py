@@ -11,7 +11,7 @@ import pytest
 import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from streams.embedded import EmbeddedStack, free_port
+from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.topics import topic_name
 from tests.support.job import Job
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from streams.contracts import AlertRecord
-from streams.embedded import EmbeddedStack, die_with_parent, free_port
+from streams.dev.embedded.servers import EmbeddedStack, die_with_parent, free_port
 from tests.support.alerts import alert
 from tests.support.notifiers import HOOK, SECRET, Shop
 from tests.support.probes import status

@@ -3,7 +3,7 @@
 from aiokafka import AIOKafkaConsumer
 
 from streams.batches import DeadLetter
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import create_topics
 from streams.kafka.outbound import Outbound
 from streams.ledger.types import OutboxEntry

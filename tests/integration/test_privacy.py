@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from streams.embedded import EmbeddedStack
-from streams.feed_files import Record
+from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.feeds.files import Record
 from streams.kafka.admin import DAY_MS, lives_of
 from streams.kafka.compacted import read_all
 from streams.topics import topic_name

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from models.classifier import ModelInfo
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
 from streams.errors import Unavailable
 from streams.ledger.commit import Keys
 from streams.ledger.connection import connect

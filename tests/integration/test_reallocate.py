@@ -12,18 +12,18 @@ from pydantic import SecretStr
 
 from strategy.portfolio import load_portfolio
 from streams.contracts import AlertRecord, AllocationRecord
-from streams.embedded import EmbeddedStack
-from streams.feed_files import Record, key_of, parse_object
+from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.embedded.supervisor import Supervisor
+from streams.dev.feeds.files import Record, key_of, parse_object
+from streams.dev.feeds.simulate import FeedPlan, generate
+from streams.dev.run import set_up, worker_environment
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
 from streams.pipeline.operators.profiles import PLAN_KEY
 from streams.reader import MetricsReader
 from streams.recovery.replay_report import replay_journal
-from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
-from streams.simulate import FeedPlan, generate
-from streams.supervisor import Supervisor
 from streams.topics import topic_name
 from tests.support.waiting import until
 

@@ -13,7 +13,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import create_topics
 from streams.ledger.commit import Ledger
 from streams.recovery.replay_report import replay_journal

@@ -16,9 +16,12 @@ from pydantic import SecretStr
 
 from strategy.portfolio import load_portfolio
 from streams.backtest.journal import what_if
-from streams.embedded import EmbeddedStack, Endpoints
+from streams.dev.embedded.servers import EmbeddedStack, Endpoints
+from streams.dev.embedded.supervisor import Supervisor
+from streams.dev.feeds.files import Record, key_of, parse_object
+from streams.dev.feeds.simulate import FeedPlan, generate
+from streams.dev.run import set_up, worker_environment
 from streams.errors import BadInput
-from streams.feed_files import Record, key_of, parse_object
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
@@ -29,10 +32,7 @@ from streams.reader import MetricsReader, Snapshot
 from streams.recovery.journal import Journal
 from streams.recovery.replay_report import replay_journal
 from streams.rules import Rules
-from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
-from streams.simulate import FeedPlan, generate
-from streams.supervisor import Supervisor
 from streams.topics import topic_name
 from tests.support.job import counted_records
 from tests.support.processes import marketpulse

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.simulate import FeedPlan, write_feed
+from streams.dev.feeds.simulate import FeedPlan, write_feed
 from tests.support.processes import marketpulse_process
 
 

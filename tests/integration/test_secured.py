@@ -18,10 +18,12 @@ from aiokafka import AIOKafkaConsumer
 from streams.access.kafka_acls import create_acls
 from streams.access.rights import ROLES, Role
 from streams.dashboard.app import create_page
-from streams.embedded import Endpoints
-from streams.embedded_programs import server_version
+from streams.dev.embedded.programs import server_version
+from streams.dev.embedded.servers import Endpoints
+from streams.dev.feeds.files import read_records, shift_to_now
+from streams.dev.feeds.simulate import FeedPlan, write_feed
+from streams.dev.run import set_up
 from streams.errors import EXIT_OPERATOR, OperatorNeeded, Unavailable
-from streams.feed_files import read_records, shift_to_now
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import read_all, write_all
 from streams.kafka.connection import client_options
@@ -32,9 +34,7 @@ from streams.ledger.connection import connect, translated_errors
 from streams.reader import MetricsReader, Snapshot
 from streams.recovery.doctor import examine
 from streams.recovery.verify import verify
-from streams.run import set_up
 from streams.settings import Settings
-from streams.simulate import FeedPlan, write_feed
 from streams.topics import topic_name
 from tests.support.intakes import intake
 from tests.support.notifiers import SECRET

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streams.embedded import EmbeddedStack
-from streams.run import set_up, worker_environment
+from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.embedded.supervisor import Supervisor
+from streams.dev.run import set_up, worker_environment
 from streams.settings import load_settings
-from streams.supervisor import Supervisor
 from tests.support.waiting import until
 
 service = pytest.importorskip(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import EmbeddedStack, free_port
+from streams.dev.embedded.servers import EmbeddedStack, free_port
+from streams.dev.embedded.supervisor import Supervisor
+from streams.dev.run import set_up, worker_environment
 from streams.errors import OperatorNeeded
-from streams.run import set_up, worker_environment
 from streams.settings import load_settings
-from streams.supervisor import Supervisor
 from tests.support.probes import status
 from tests.support.waiting import until
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from streams.bench import plain_events
-from streams.embedded import EmbeddedStack
-from streams.feed_files import Record
+from streams.dev.bench.engine import plain_events
+from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.feeds.files import Record
 from streams.kafka.publish import publish
 from streams.ledger.connection import connect
 from streams.reader import MetricsReader

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import EmbeddedRedis
+from streams.dev.embedded.servers import EmbeddedRedis
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from streams.embedded import EmbeddedRedis
+from streams.dev.embedded.servers import EmbeddedRedis
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.real_redis import RealRedis

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from streams.embedded import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.embedded.supervisor import Supervisor
+from streams.dev.feeds.files import Record, key_of, parse_object
+from streams.dev.feeds.simulate import FeedPlan, generate
+from streams.dev.run import set_up, worker_environment
 from streams.errors import OperatorNeeded
-from streams.feed_files import Record, key_of, parse_object
 from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
 from streams.reader import MetricsReader
-from streams.run import set_up, worker_environment
 from streams.settings import Settings, load_settings
-from streams.simulate import FeedPlan, generate
-from streams.supervisor import Supervisor
 from streams.topics import topic_name
 from tests.faults.oracle import truth_of
 from tests.support.processes import marketpulse

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from streams.contracts import AlertRecord, encode
-from streams.embedded import EmbeddedStack, free_port
+from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.kafka.compacted import write_all
 from streams.topics import topic_name
 from tests.support.probes import status

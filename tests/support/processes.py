@@ -14,7 +14,7 @@ from typing import IO, Any
 from unittest import mock
 
 from streams.cli import main
-from streams.embedded import die_with_parent
+from streams.dev.embedded.servers import die_with_parent
 
 COMMAND = (sys.executable, "-m", "streams.cli")
 

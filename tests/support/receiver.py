@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import NamedTuple
 
-from streams.embedded import free_port
+from streams.dev.embedded.servers import free_port
 
 
 class Got(NamedTuple):

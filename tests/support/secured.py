@@ -11,7 +11,7 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from streams.access.rights import ROLES, Role, principal, redis_users
-from streams.embedded import EmbeddedKafka, EmbeddedRedis, free_port
+from streams.dev.embedded.servers import EmbeddedKafka, EmbeddedRedis, free_port
 from streams.settings import Settings, load_settings
 
 DEBIAN_REDIS = "/usr/bin/redis-server"

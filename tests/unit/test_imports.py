@@ -64,7 +64,7 @@ PURE = {
     "streams/rules.py",
     "streams/pipeline/classify/scored_batches.py",
     "streams/pipeline/detect/shift.py",
-    "streams/simulated_texts.py",
+    "streams/dev/feeds/phrases.py",
     "streams/pipeline/rollup/step_record.py",
     "streams/pipeline/rollup/stream_time.py",
     "streams/pipeline/detect/surge.py",

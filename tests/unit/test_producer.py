@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from streams.contracts import FeedbackEvent
 from streams.decode import Decoded, Rejected, decode
-from streams.embedded import free_port
+from streams.dev.embedded.servers import free_port
+from streams.dev.feeds.files import key_of
 from streams.errors import KafkaUnavailable, NotAcknowledged
-from streams.feed_files import key_of
 from streams.producer import Event, FeedbackProducer, SyncFeedbackProducer, checked
 
 NOW = 1_790_000_000_000

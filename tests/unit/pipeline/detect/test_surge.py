@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from streams.detector_bench.markets import Condition, simulate
-from streams.detector_bench.rivals import Surge
+from streams.dev.bench.detectors.markets import Condition, simulate
+from streams.dev.bench.detectors.rivals import Surge
 from streams.pipeline.detect.surge import AlertChange, Noise, Observation, SurgeRule, SurgeState, surge_step
 
 DAY = 24 * 60

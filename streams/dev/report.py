@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from streams.feed_files import Shifted
+from streams.dev.feeds.files import Shifted
 from streams.reader import MetricsReader, Snapshot, latency_quantile
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streams.detector_bench.report import Report
+from streams.dev.bench.detectors.report import Report
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 

@@ -6,8 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.detector_bench.markets import BURST_TIMES, DAY, INCIDENT, Array, Counts, Markets, answered, logistic, logit
-from streams.detector_bench.rivals import Detector
+from streams.dev.bench.detectors.markets import (
+    BURST_TIMES,
+    DAY,
+    INCIDENT,
+    Array,
+    Counts,
+    Markets,
+    answered,
+    logistic,
+    logit,
+)
+from streams.dev.bench.detectors.rivals import Detector
 
 BLOCK = 60  # minutes: hits with less than one whole quiet block between them are one alarm
 HORIZON = DAY  # after so many minutes an incident counts as missed

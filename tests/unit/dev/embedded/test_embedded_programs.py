@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded_programs import redis_executable, require_platform, server_version
+from streams.dev.embedded.programs import redis_executable, require_platform, server_version
 from streams.errors import BadInput
 
 

@@ -4,7 +4,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from streams.detector_bench.markets import DAY, INCIDENT, USUAL_SHARE, Array, Counts, Markets, logistic, logit
+from streams.dev.bench.detectors.markets import DAY, INCIDENT, USUAL_SHARE, Array, Counts, Markets, logistic, logit
 from streams.pipeline.detect.surge import (
     FIRST_VARIANCE,
     LARGEST_MOVE,

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.dev.feeds.files import Record, csv_form, read_records, refusals, shift_to_now
 from streams.errors import BadInput
-from streams.feed_files import Record, csv_form, read_records, refusals, shift_to_now
 
 NOW = 1_790_000_000_000
 

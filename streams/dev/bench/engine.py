@@ -10,15 +10,15 @@ from pathlib import Path
 from models.bench import bare_loop, sliced, summary
 from models.onnx import load_onnx_classifier
 from streams.decode import utc
-from streams.embedded import Endpoints
+from streams.dev.embedded.servers import Endpoints
+from streams.dev.embedded.supervisor import Supervisor
+from streams.dev.feeds.files import Record
+from streams.dev.feeds.simulate import MARKETS, compose
+from streams.dev.run import servers, set_up, worker_environment
 from streams.errors import BadInput
-from streams.feed_files import Record
 from streams.kafka.publish import publish
 from streams.reader import MetricsReader
-from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings, load_settings
-from streams.simulate import MARKETS, compose
-from streams.supervisor import Supervisor
 from streams.topics import topic_name
 
 PARTITIONS = 4

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from scipy.stats import chi2
 
-from streams.detector_bench.markets import (
+from streams.dev.bench.detectors.markets import (
     DAY,
     GRID,
     INCIDENT,
@@ -22,8 +22,18 @@ from streams.detector_bench.markets import (
     logit,
     simulate,
 )
-from streams.detector_bench.rivals import Clairvoyant, Ewma, FixedThreshold, Surge, ZScore
-from streams.detector_bench.study import Maker, Trace, delays, false_alarms, fired, flaps, plant, threshold_for, trace
+from streams.dev.bench.detectors.rivals import Clairvoyant, Ewma, FixedThreshold, Surge, ZScore
+from streams.dev.bench.detectors.study import (
+    Maker,
+    Trace,
+    delays,
+    false_alarms,
+    fired,
+    flaps,
+    plant,
+    threshold_for,
+    trace,
+)
 from streams.pipeline.detect.surge import SurgeRule
 
 TUNED_ON = range(1, 21)

@@ -14,7 +14,7 @@ from models.stub import StubClassifier
 from streams.batches import DecodedBatch, Delta, Position
 from streams.country_codes import MARKETS
 from streams.decode import Decoded
-from streams.embedded import EmbeddedRedis
+from streams.dev.embedded.servers import EmbeddedRedis
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease
 from streams.pipeline.classify.scored_batches import ScoredBatch

@@ -137,7 +137,7 @@ def _resolve(coordinates: str) -> Path:
 
 
 def _pins() -> dict[str, dict[str, str]]:
-    return tomllib.loads((files("streams") / "embedded_pins.toml").read_text("utf-8"))
+    return tomllib.loads((files("streams.dev.embedded") / "pins.toml").read_text("utf-8"))
 
 
 def _sha256(path: Path) -> str:

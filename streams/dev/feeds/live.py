@@ -5,11 +5,11 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
+from streams.dev.feeds.files import Record
+from streams.dev.feeds.simulate import MARKETS, FeedPlan, Incident, active, event, generate
 from streams.errors import BadInput
-from streams.feed_files import Record
 from streams.kafka.publish import publish
 from streams.settings import Settings
-from streams.simulate import MARKETS, FeedPlan, Incident, active, event, generate
 from streams.topics import topic_name
 
 KINDS: dict[str, Incident] = {

@@ -10,18 +10,18 @@ from pathlib import Path
 import msgspec
 
 from strategy.portfolio import load_portfolio
-from streams.bench import PARTITIONS, Say, plain_events
 from streams.contracts import AllocationRecord
-from streams.embedded import Endpoints
+from streams.dev.bench.engine import PARTITIONS, Say, plain_events
+from streams.dev.embedded.servers import Endpoints
+from streams.dev.embedded.supervisor import Supervisor
+from streams.dev.run import servers, set_up, worker_environment
 from streams.errors import Unavailable
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
 from streams.pipeline.operators.profiles import PLAN_KEY
 from streams.reader import Change, MetricsReader
-from streams.run import servers, set_up, worker_environment
 from streams.settings import Settings, load_settings
-from streams.supervisor import Supervisor
 from streams.topics import topic_name
 
 EVENTS = 20_000

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.decode import utc
-from streams.simulated_texts import PHRASES, TAILS
+from streams.dev.feeds.phrases import PHRASES, TAILS
 
 DAY_MS = 86_400_000
 

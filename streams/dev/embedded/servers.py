@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from streams.embedded_programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
+from streams.dev.embedded.programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
 from streams.errors import Unavailable
 from streams.kafka.connection import Servers
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from streams.decode import Decoded, Rejected, decode
+from streams.dev.feeds.files import read_records
+from streams.dev.feeds.live import KINDS, live_records, parse_incident
+from streams.dev.feeds.simulate import FeedPlan, Incident, active, expected_of, generate, write_feed
 from streams.errors import BadInput
-from streams.feed_files import read_records
-from streams.live import KINDS, live_records, parse_incident
-from streams.simulate import FeedPlan, Incident, active, expected_of, generate, write_feed
 
 PLAN = FeedPlan(seed=3, events=2_000)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from streams.embedded import die_with_parent
+from streams.dev.embedded.servers import die_with_parent
 from streams.errors import EXIT_RESTART, OperatorNeeded
 
 Report = Callable[[dict[str, object]], object]

@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.embedded import EmbeddedStack, Endpoints
+from streams.dev.embedded.servers import EmbeddedStack, Endpoints
+from streams.dev.embedded.supervisor import Report, Supervisor
+from streams.dev.feeds.files import is_csv, read_records, shift_to_now
+from streams.dev.report import RunReport, make_report
 from streams.errors import BadInput, LedgerLost, Unavailable
-from streams.feed_files import is_csv, read_records, shift_to_now
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.connection import Servers
 from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
 from streams.reader import MetricsReader, Status
-from streams.report import RunReport, make_report
 from streams.settings import Settings
-from streams.supervisor import Report, Supervisor
 from streams.topics import topic_name
 
 _SECURED = {

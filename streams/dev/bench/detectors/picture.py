@@ -3,7 +3,7 @@
 import math
 from html import escape
 
-from streams.detector_bench.report import Report
+from streams.dev.bench.detectors.report import Report
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 860, 250, 30, 56, 26
 TICKS = (1, 3, 10, 30, 100, 300, 1_000)

@@ -1,0 +1,1 @@
+"""Servers, feeds and runs for development, demonstrations and benchmarks."""

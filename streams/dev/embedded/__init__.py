@@ -1,0 +1,1 @@
+"""A real Kafka and Redis as child processes, and workers beside them."""

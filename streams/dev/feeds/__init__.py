@@ -1,0 +1,1 @@
+"""Feeds: files, simulated events with scripted incidents."""
