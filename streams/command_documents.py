@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import typer
 
-from streams.cli import EXIT_CODES, app
+from streams.cli.main import EXIT_CODES, app
 
 _TYPES = {int: "integer", float: "number", str: "text", Path: "path", bool: ""}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from streams.cli import app
+from streams.cli.main import app
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import topic_offsets
 from streams.pipeline.detect.surge import SurgeRule

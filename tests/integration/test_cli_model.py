@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from streams.cli import app
+from streams.cli.main import app
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.ledger.connection import connect
 from streams.settings import SHIPPED_MODEL

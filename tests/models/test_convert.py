@@ -14,7 +14,7 @@ from models.convert import convert
 from models.errors import BadArtifact
 from models.manifest import load_manifest
 from models.onnx import load_onnx_classifier
-from streams.cli import app
+from streams.cli.main import app
 from tests.unit.models.conftest import SHIPPED, TEXTS
 
 pytestmark = pytest.mark.models

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 from unittest import mock
 
-from streams.cli import main
+from streams.cli.main import main
 from streams.dev.embedded.servers import die_with_parent
 
 COMMAND = (sys.executable, "-m", "streams.cli")

@@ -136,8 +136,8 @@ def test_imports_point_inwards(path: Path) -> None:
             "from streams.ledger.commit import Ledger",
             {"streams/ledger/commit.py"},
         ),
-        ("streams/cli.py", "from aiokafka import AIOKafkaConsumer", {"aiokafka"}),
-        ("streams/cli.py", "from .app import create_app", {"."}),
+        ("streams/cli/main.py", "from aiokafka import AIOKafkaConsumer", {"aiokafka"}),
+        ("streams/cli/main.py", "from .app import create_app", {"."}),
         ("streams/dashboard/feed.py", "from streams.ledger.commit import Ledger", {"streams/ledger/commit.py"}),
     ],
 )

@@ -21,7 +21,7 @@ def report():
     sys.stderr.write("\\n" + " ".join([resident, *sys.modules]))
 
 """
-HELP = "import sys\nsys.argv = ['marketpulse', '--help']\nfrom streams.cli import main\nmain()"
+HELP = "import sys\nsys.argv = ['marketpulse', '--help']\nfrom streams.cli.main import main\nmain()"
 SHOW = HELP.replace("'--help'", "'config', 'show'")
 COSTS = HELP.replace("'--help'", "'markets', 'costs'")
 INTAKE, NOTIFIER = "import streams.intake.serve", "import streams.notify.process"
@@ -49,7 +49,7 @@ def ended(program: str) -> tuple[int, frozenset[str]]:
         pytest.param(
             NOTIFIER, TRAINING | MODEL | {"models", "redis", "faust", "streams.pipeline.rollup.step"}, id="notifier"
         ),
-        pytest.param(WORKER, TRAINING | {"streams.cli", "starlette"}, id="worker"),
+        pytest.param(WORKER, TRAINING | {"streams.cli.main", "starlette"}, id="worker"),
         pytest.param(PAGE, TRAINING | {"onnxruntime", "tokenizers", "faust"}, id="page"),
     ],
 )

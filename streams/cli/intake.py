@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from streams.cli_settings import load_settings
+from streams.cli.settings import load_settings
 
 
 def add_commands(app: typer.Typer) -> None:

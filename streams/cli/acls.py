@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.access.rights import ROLES, Role, kafka_commands, kafka_rules, principal, redis_rules, redis_users
-from streams.cli_settings import load_settings, run_async
+from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

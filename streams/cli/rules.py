@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.backtest.side_by_side import Answered, Episode
-from streams.cli_progress import progress
-from streams.cli_settings import load_settings, run_async
+from streams.cli.progress import progress
+from streams.cli.settings import load_settings, run_async
 from streams.decode import utc
 from streams.errors import BadInput
 from streams.pipeline.operators.rules_file import changes, load_rules

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from streams.cli_settings import load_settings, run_async
+from streams.cli.settings import load_settings, run_async
 
 SinksPath = Annotated[
     Path | None, typer.Option("--sinks", help="TOML in the form of `deploy/sinks.toml`; default: MARKETPULSE_SINKS.")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from strategy.portfolio import load_portfolio
-from streams.cli_settings import load_settings, run_async
+from streams.cli.settings import load_settings, run_async
 from streams.contracts import AllocationRecord
 from streams.errors import BadInput
 from streams.topics import topic_name
@@ -72,7 +72,7 @@ def plan(
     points = curve(question, name, values) if name is not None else []
     unit = question.portfolio.plan.currency
     if picture is not None:
-        from streams.charts import allocation_bars, curve_lines
+        from streams.cli.charts import allocation_bars, curve_lines
 
         page = curve_lines(name, points, unit) if name is not None else allocation_bars(scenarios, unit)
         picture.write_text(page, "utf-8")

@@ -12,21 +12,19 @@ from rich.console import Console
 
 from models.errors import ModelError
 from strategy.errors import StrategyError
-from streams import (
-    cli_acls,
-    cli_bench,
-    cli_intake,
-    cli_ledger,
-    cli_model,
-    cli_notify,
-    cli_operate,
-    cli_plan,
-    cli_privacy,
-    cli_profiles,
-    cli_rules,
-)
-from streams.cli_progress import progress, shown_events
-from streams.cli_settings import load_settings, run_async
+from streams.cli import acls as cli_acls
+from streams.cli import bench as cli_bench
+from streams.cli import intake as cli_intake
+from streams.cli import ledger as cli_ledger
+from streams.cli import model as cli_model
+from streams.cli import notify as cli_notify
+from streams.cli import operate as cli_operate
+from streams.cli import plan as cli_plan
+from streams.cli import privacy as cli_privacy
+from streams.cli import profiles as cli_profiles
+from streams.cli import rules as cli_rules
+from streams.cli.progress import progress, shown_events
+from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput, MarketpulseError
 
 EXIT_CODES = "Exit codes: 0 done, 1 not complete, 2 bad input or settings, 75 start it again, 78 an operator is needed."
@@ -64,7 +62,7 @@ def demo(
 
     Starts a real Kafka and a real Redis of its own. Example: `marketpulse demo --seconds 60`
     """
-    from streams.demo import demo as run_demo
+    from streams.cli.demo import demo as run_demo
 
     console = Console(width=None if sys.stdout.isatty() else 110)
     complete = run_demo(load_settings(), console, seconds, lambda text: console.print(f"[dim]{text}[/dim]"))
@@ -248,8 +246,8 @@ def status(
     """Markets, alerts and allocation as they are now. Example: `marketpulse status --watch`"""
     from rich.live import Live
 
+    from streams.cli.terminal import render
     from streams.reader import MetricsReader
-    from streams.terminal import render
 
     settings = load_settings()
     with MetricsReader(settings.redis, settings.prefix) as reader:
@@ -361,7 +359,3 @@ def main() -> None:
     except (ModelError, StrategyError) as error:
         sys.stderr.write(f"marketpulse: {error}\n")
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from streams.cli_progress import Phases, progress
-from streams.cli_settings import load_settings, run_async
+from streams.cli.progress import Phases, progress
+from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

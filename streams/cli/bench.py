@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from streams.cli_progress import progress, shown_events
-from streams.cli_settings import load_settings
+from streams.cli.progress import progress, shown_events
+from streams.cli.settings import load_settings
 from streams.errors import BadInput
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streams.cli_progress import progress
-from streams.cli_settings import load_settings
+from streams.cli.progress import progress
+from streams.cli.settings import load_settings
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def model_evaluate(
         found = evaluate(classifier, file)
         against = None if baseline is None else _against_baseline(classifier, file, baseline)
     if picture is not None:
-        from streams.charts import macro_f1_bars
+        from streams.cli.charts import macro_f1_bars
 
         second = {} if against is None else {name: one.second for name, one in against.languages.items()}
         picture.write_text(macro_f1_bars({name: one.macro_f1 for name, one in found.languages.items()}, second))

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from strategy.portfolio import Market, Portfolio, load_portfolio
 from streams.batches import CompactedRecord
-from streams.cli_settings import load_settings, run_async
+from streams.cli.settings import load_settings, run_async
 from streams.contracts import MuteRecord, encode
 from streams.country_codes import ALIASES, MARKETS
 from streams.decode import utc

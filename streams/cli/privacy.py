@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streams.cli_progress import Phases
-from streams.cli_settings import load_settings, run_async
+from streams.cli.progress import Phases
+from streams.cli.settings import load_settings, run_async
 from streams.country_codes import ALIASES, MARKETS
 from streams.decode import utc
 from streams.errors import BadInput

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.portfolio import load_portfolio
-from streams.cli_progress import progress
-from streams.cli_settings import load_settings, run_async
+from streams.cli.progress import progress
+from streams.cli.settings import load_settings, run_async
 from streams.decode import utc
 from streams.errors import BadInput
 
@@ -221,7 +221,7 @@ def markets_costs(
         for code, market in portfolio.markets.items()
     }
     if picture is not None:
-        from streams.charts import stacked_costs
+        from streams.cli.charts import stacked_costs
 
         picture.write_text(stacked_costs(rows, portfolio.plan.currency))
     _print_rows(rows, as_json, f"costs in {portfolio.plan.currency}; J weighs rows and only ranks")
