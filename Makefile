@@ -99,7 +99,7 @@ check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
 
 reference: $(LIGHT) ## write the generated pages of docs/ and deploy/security anew: contracts, configuration, commands, ACLs ...
-	$(BIN)/python -m streams.contract_documents docs/contracts && $(BIN)/python -m streams.reference_documents docs
+	$(BIN)/python -m docs.generate.contracts docs/contracts && $(BIN)/python -m docs.generate.pages docs
 	$(BIN)/python -m streams.access.rights deploy/security
 
 bench-watch: $(LIGHT) ## the surge detector beside others on simulated markets, into docs/detectors.md
@@ -115,7 +115,7 @@ lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at o
 	    || exit 1; done
 
 monitoring: $(LIGHT) ## write deploy/monitoring and docs/metrics.md anew; promtool (Debian package prometheus) checks them
-	$(BIN)/python -m deploy.monitoring.build && $(BIN)/python -m streams.telemetry_document docs/metrics.md
+	$(BIN)/python -m deploy.monitoring.build && $(BIN)/python -m docs.generate.metrics docs/metrics.md
 	$(BIN)/python -m pytest tests/unit/test_monitoring.py
 
 clean: ## remove both environments and caches

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the intake; `streams.contract_documents` writes it."""
+"""The OpenAPI 3.1 document of the intake; `docs.generate.contracts` writes it."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.contract_documents import CONTRACTS, asyncapi, documents
+from docs.generate.contracts import CONTRACTS, asyncapi, documents
 from streams.contracts import AlertRecord, MetricsRecord
 from streams.topics import TOPICS
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "contracts"
 
 
 def test_the_documents_are_up_to_date() -> None:
-    """`python -m streams.contract_documents docs/contracts` changes nothing."""
+    """`python -m docs.generate.contracts docs/contracts` changes nothing."""
     assert {path.name: path.read_bytes() for path in FOLDER.iterdir()} == documents()
 
 

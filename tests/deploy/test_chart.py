@@ -13,7 +13,7 @@ from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as prometheus
 from pydantic import SecretStr
 
-from streams.command_documents import every_command
+from docs.generate.commands import every_command
 from streams.pipeline.ingest.source import group_consumer
 from streams.settings import Settings
 from streams.topics import topic_name

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from streams.command_documents import every_command
+from docs.generate.commands import every_command
 from streams.settings import Settings
 from tests.deploy.build_steps import DEPLOY, ROOT, UID, stages
 

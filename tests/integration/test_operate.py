@@ -11,10 +11,10 @@ import httpx
 import pytest
 import redis
 
+from docs.generate.redis_keys import spec_of
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.feeds.simulate import FeedPlan, write_feed
 from streams.kafka.compacted import write_all
-from streams.redis_keys import spec_of
 from tests.support.processes import ending, marketpulse, served, start_marketpulse
 from tests.support.waiting import until
 

@@ -9,7 +9,7 @@ PACKAGES = ("streams", "models", "strategy")
 
 def modules() -> list[Path]:
     """Every Python file of the project's packages."""
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return sorted(path for package in (*PACKAGES, "docs/generate") for path in (ROOT / package).rglob("*.py"))
 
 
 def imports(source: str) -> set[str]:

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from docs.generate.pages import DEAD_LETTERS, EXITS, alert_kinds
 from streams import errors
-from streams.reference_documents import DEAD_LETTERS, EXITS, alert_kinds
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import yaml
 
 from deploy.monitoring.alerts import ALARMS, RUNBOOK
 from deploy.monitoring.build import files
-from streams.telemetry_document import document
+from docs.generate.metrics import document
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"
@@ -43,7 +43,7 @@ def test_files_are_what_the_code_writes() -> None:
 
 
 def test_the_page_of_metrics_is_up_to_date() -> None:
-    """`python -m streams.telemetry_document docs/metrics.md` changes nothing."""
+    """`python -m docs.generate.metrics docs/metrics.md` changes nothing."""
     assert document() == (ROOT / "docs" / "metrics.md").read_text("utf-8")
 
 

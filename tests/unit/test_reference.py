@@ -6,13 +6,13 @@ from typing import get_args
 
 import pytest
 
-from streams.command_documents import every_command, said
+from docs.generate.commands import every_command, said
+from docs.generate.pages import ALERTS, DEAD_LETTERS, alert_kinds, documents
+from docs.generate.redis_keys import KEYS, spec_of
 from streams.contracts import DeadLetterCode
 from streams.ledger.commit import Keys
 from streams.ledger.content import common_names, market_names
 from streams.pipeline.rollup.step import EXCERPTS_KEPT
-from streams.redis_keys import KEYS, spec_of
-from streams.reference_documents import ALERTS, DEAD_LETTERS, alert_kinds, documents
 from streams.tables import TableKeys
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -2,6 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from docs.generate.metrics import document
 from models.cache import CachedClassifier
 from models.stub import StubClassifier
 from streams.batches import DeadLetter, DecodedBatch, Position
@@ -16,7 +17,6 @@ from streams.pipeline.rollup.step import StepOutcome
 from streams.telemetry.instruments import DECLARED, MOST_MARKETS, exposition
 from streams.telemetry.progress import Progress
 from streams.telemetry.worker import Telemetry
-from streams.telemetry_document import document
 from streams.worker.collector import PageCollector, WorkerCollector
 from tests.support.alerts import alert
 

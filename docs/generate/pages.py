@@ -1,6 +1,6 @@
 """The reference pages: configuration, Redis keys, topics, codes; generated from the code.
 
-`python -m streams.reference_documents docs` writes them, with the page of commands; a test holds them against the code.
+`python -m docs.generate.pages docs` writes them, with the page of commands; a test holds them against the code.
 """
 
 import inspect
@@ -14,12 +14,12 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AwareDatetime, SecretStr
 from pydantic.fields import FieldInfo
 
+from docs.generate.commands import commands
+from docs.generate.contracts import CONTRACTS
+from docs.generate.redis_keys import FOR_READERS, OF_THE_LEDGER, KeySpec
 from streams import errors
-from streams.command_documents import commands
-from streams.contract_documents import CONTRACTS
 from streams.contracts import CONTRACT_VERSION, MAX_TEXT_CHARACTERS, MAX_VALUE_BYTES, DeadLetterCode
 from streams.pipeline.detect.conditions import ConditionRule, WatchRules
-from streams.redis_keys import FOR_READERS, OF_THE_LEDGER, KeySpec
 from streams.settings import Settings
 from streams.topics import TOPICS, TopicSpec
 from streams.words import ALERTS

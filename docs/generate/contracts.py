@@ -1,6 +1,6 @@
 """JSON Schemas and the AsyncAPI 3 document of every topic, generated from the wire types.
 
-`python -m streams.contract_documents docs/contracts` writes them; a test holds them against the code.
+`python -m docs.generate.contracts docs/contracts` writes them; a test holds them against the code.
 """
 
 import sys

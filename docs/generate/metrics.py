@@ -1,6 +1,6 @@
 """The page of all metrics, generated from their declarations.
 
-`python -m streams.telemetry_document docs/metrics.md` writes it; a test holds it against the code.
+`python -m docs.generate.metrics docs/metrics.md` writes it; a test holds it against the code.
 """
 
 import sys
@@ -10,7 +10,7 @@ from streams.telemetry.instruments import DECLARED, MOST_MARKETS, Declared
 
 HEAD = f"""# Metrics for Prometheus
 
-Written by `python -m streams.telemetry_document docs/metrics.md` from `streams/telemetry/instruments.py`.
+Written by `python -m docs.generate.metrics docs/metrics.md` from `streams/telemetry/instruments.py`.
 
 `GET /metrics` on the port of the probes of a worker or notifier (`MARKETPULSE_HEALTH_PORT`) and on the ports of page
 and intake, in Prometheus's text format or OpenMetrics. Each process has its own; sums over workers are PromQL's work.
