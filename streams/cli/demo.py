@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from marketpulse.client.reader import MetricsReader
 from streams.cli.terminal import render
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.files import Record
@@ -19,7 +20,6 @@ from streams.dev.feeds.live import live_records
 from streams.dev.feeds.simulate import FeedPlan, Incident, generate
 from streams.dev.run import servers, set_up, worker_environment
 from streams.kafka.publish import publish
-from streams.reader import MetricsReader
 from streams.settings import Settings
 from streams.topics import topic_name
 

@@ -65,8 +65,8 @@ def ledger_wait(
     until metrics, alerts and the allocation that follow from it are published.
     Example: `marketpulse ledger wait --seconds 900`, `marketpulse ledger wait --counted`
     """
+    from marketpulse.client.reader import MetricsReader
     from streams.dev.run import feedback_ends, wait_for_ledger, wait_until_counted
-    from streams.reader import MetricsReader
 
     settings = load_settings()
     run_async(wait_for_ledger(settings.redis, settings.prefix, seconds))

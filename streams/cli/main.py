@@ -246,8 +246,8 @@ def status(
     """Markets, alerts and allocation as they are now. Example: `marketpulse status --watch`"""
     from rich.live import Live
 
+    from marketpulse.client.reader import MetricsReader
     from streams.cli.terminal import render
-    from streams.reader import MetricsReader
 
     settings = load_settings()
     with MetricsReader(settings.redis, settings.prefix) as reader:

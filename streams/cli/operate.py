@@ -86,7 +86,7 @@ def alerts(
     as_json: Json = False,
 ) -> None:
     """Alerts and their newest state. Example: `marketpulse alerts --follow --json`"""
-    from streams.reader import MetricsReader
+    from marketpulse.client.reader import MetricsReader
 
     settings = load_settings()
     said: set[tuple[str, int]] = set()
@@ -235,7 +235,7 @@ def markets_rank(
 
     Example: `marketpulse markets rank`
     """
-    from streams.reader import MetricsReader
+    from marketpulse.client.reader import MetricsReader
 
     settings = load_settings()
     portfolio = load_portfolio(profiles or settings.portfolio)

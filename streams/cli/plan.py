@@ -100,8 +100,8 @@ def allocation(
     Example: `marketpulse allocation`, `marketpulse allocation --json > now.json; marketpulse plan --budget 1500
     --previous now.json`
     """
+    from marketpulse.client.reader import MetricsReader
     from strategy.plans import Allocation
-    from streams.reader import MetricsReader
 
     settings = load_settings()
     with MetricsReader(settings.redis, settings.prefix) as reader:
@@ -182,8 +182,8 @@ def _question(settings: "Settings", metrics: Path | None, profiles: Path | None,
             raise BadInput(
                 f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
             ) from error
+    from marketpulse.client.reader import MetricsReader
     from streams.pipeline.reallocate.question import metrics_of
-    from streams.reader import MetricsReader
 
     with MetricsReader(settings.redis, settings.prefix) as reader:
         portfolio = portfolio if profiles is not None else reader.portfolio() or portfolio

@@ -5,10 +5,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from marketpulse.client.reader import Snapshot, latency_quantile
 from streams.contracts import AlertRecord, AllocationRecord
 from streams.decode import utc
 from streams.metric_types import Estimate, MarketMetrics
-from streams.reader import Snapshot, latency_quantile
 from streams.words import evidence_words
 
 BAR = 20

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from marketpulse.client.reader import Snapshot
 from strategy.errors import StrategyError
 from strategy.plans import Allocation
 from strategy.portfolio import Portfolio, load_portfolio
@@ -23,7 +24,6 @@ from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_lett
 from streams.pipeline.operators.mutes import MOST_HOURS, new_mute
 from streams.pipeline.reallocate.question import answer_under
 from streams.privacy.redaction import redact
-from streams.reader import Snapshot
 from streams.settings import Settings
 from streams.topics import topic_name
 

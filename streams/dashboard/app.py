@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from marketpulse.client.reader import AsyncMetricsReader
 from streams.dashboard import static_files
 from streams.dashboard.actions import Actions, Write
 from streams.dashboard.feed import Feed
@@ -18,7 +19,6 @@ from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
 from streams.dashboard.security import Attempts, Guard, Sessions
 from streams.kafka.compacted import write_all
-from streams.reader import AsyncMetricsReader
 from streams.settings import Settings
 from streams.telemetry.instruments import exposition
 from streams.telemetry.worker import Telemetry

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from marketpulse.client.reader import Snapshot, latency_quantile
 from streams.contracts import AlertRecord
 from streams.metric_types import Estimate, MarketMetrics
-from streams.reader import Snapshot, latency_quantile
 
 RECENT_MS = 24 * 3_600_000
 MOST_ALERTS = 50

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
+from marketpulse.client.reader import AsyncMetricsReader, Change, Snapshot
 from streams.contracts import AllocationRecord
 from streams.dashboard.history import Moment
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.errors import MarketpulseError
 from streams.metric_types import Estimate
-from streams.reader import AsyncMetricsReader, Change, Snapshot
 from streams.telemetry.logs import get_logger
 
 log = get_logger("dashboard")

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from marketpulse.client.reader import Snapshot, Status
 from streams.country_codes import ALIASES, MARKETS
 from streams.dashboard.actions import Actions
 from streams.dashboard.content import content_of
@@ -22,7 +23,6 @@ from streams.dashboard.sse import stream_of
 from streams.dashboard.static_files import PLOTLY_PATH
 from streams.errors import BadInput, MarketpulseError
 from streams.pipeline.count.windows import WINDOWS
-from streams.reader import Snapshot, Status
 
 SORTS = {"market": "market", "alerts": "alerts", "u": "user experience u", "r": "growth r", "n": "events",
          "newest": "newest event", "spend": "spend"}  # fmt: skip

@@ -8,9 +8,9 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from marketpulse.client.reader import Change
 from streams.dashboard.feed import MOST_CLIENTS, Feed
 from streams.dashboard.parts import ViewKey
-from streams.reader import Change
 
 PING_S = 10.0
 SEND_TIMEOUT_S = 60.0

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
+from marketpulse.client.reader import MetricsReader, Snapshot, latency_quantile
 from streams.dev.feeds.files import Shifted
-from streams.reader import MetricsReader, Snapshot, latency_quantile
 
 
 class RunReport(msgspec.Struct, frozen=True):

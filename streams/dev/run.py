@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from marketpulse.client.reader import MetricsReader, Status
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Report, Supervisor
 from streams.dev.feeds.files import is_csv, read_records, shift_to_now
@@ -18,7 +19,6 @@ from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.connection import Servers
 from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
-from streams.reader import MetricsReader, Status
 from streams.settings import Settings
 from streams.topics import topic_name
 

@@ -6,10 +6,10 @@ from typing import Literal
 import msgspec
 from starlette.responses import Response
 
+from marketpulse.client.producer import Delivery, Outcome
 from streams.decode import Rejected
 from streams.intake.bodies import Refusal
 from streams.intake.telemetry import ACCEPTED, REFUSED, UNACKNOWLEDGED
-from streams.producer import Delivery, Outcome
 
 RETRY_AFTER_S = 1
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -13,12 +13,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from marketpulse.client.producer import MOST_PENDING_BYTES, FeedbackProducer
 from streams.intake.answers import answer_of, problem, response
 from streams.intake.bodies import Refusal, kind_of, record_headers, values_of
 from streams.intake.gate import Gate, tokens_of
 from streams.intake.kafka_watch import KafkaWatch
 from streams.intake.telemetry import IntakeTelemetry
-from streams.producer import MOST_PENDING_BYTES, FeedbackProducer
 from streams.settings import Settings
 from streams.telemetry.instruments import exposition
 

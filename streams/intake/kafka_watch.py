@@ -2,8 +2,8 @@
 
 import asyncio
 
+from marketpulse.client.producer import FeedbackProducer
 from streams.errors import KafkaUnavailable
-from streams.producer import FeedbackProducer
 from streams.telemetry.logs import get_logger
 
 log = get_logger("intake")

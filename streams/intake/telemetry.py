@@ -6,9 +6,9 @@ from typing import Protocol, get_args
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from marketpulse.client.producer import Delivery, Outcome
 from streams.contracts import DeadLetterCode
 from streams.decode import Rejected
-from streams.producer import Delivery, Outcome
 from streams.telemetry import instruments as telemetry
 from streams.telemetry.instruments import family, new_counter, new_histogram, new_registry
 

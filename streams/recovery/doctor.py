@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from marketpulse.client.reader import MetricsReader
 from models.errors import ModelError
 from models.load import load_classifier
 from strategy.errors import StrategyError
@@ -15,7 +16,6 @@ from streams.errors import MarketpulseError
 from streams.kafka.admin import topic_offsets
 from streams.ledger.commit import Ledger
 from streams.pipeline.operators.rules_file import changes, load_rules
-from streams.reader import MetricsReader
 from streams.rules import Rules
 from streams.settings import Settings
 from streams.topics import TOPICS, topic_name

@@ -13,6 +13,7 @@ import numpy as np
 import tenacity
 from numpy.typing import NDArray
 
+from marketpulse.client.tables import TableKeys
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
 from strategy.portfolio import Portfolio
@@ -35,7 +36,6 @@ from streams.pipeline.rollup.step_writes import allocation_writes
 from streams.privacy.user_hashes import UserHashes
 from streams.rules import Rules
 from streams.settings import Settings
-from streams.tables import TableKeys
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import Progress
 from streams.telemetry.tracing import exported_traces

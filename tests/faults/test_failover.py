@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from marketpulse.client.reader import MetricsReader
 from streams.errors import MarketpulseError
-from streams.reader import MetricsReader
 from streams.settings import Settings
 from tests.faults.crew import Worker
 from tests.faults.job import Job

@@ -22,7 +22,7 @@ def one(target: str, arguments: list[str]) -> None:
     """Fuzz one target in this process until libFuzzer ends it."""
     import atheris
 
-    with atheris.instrument_imports(include=["streams", "models.clean", "strategy", "tests.fuzz"]):
+    with atheris.instrument_imports(include=["marketpulse", "streams", "models.clean", "strategy", "tests.fuzz"]):
         from tests.fuzz.targets import TARGETS
     atheris.Setup([sys.argv[0], *arguments], TARGETS[target])
     atheris.Fuzz()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from marketpulse.client.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
 from streams.contracts import FeedbackEvent
 from streams.decode import Rejected
 from streams.dev.embedded.servers import EmbeddedStack
@@ -16,7 +17,6 @@ from streams.dev.feeds.files import Record
 from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.kafka.admin import create_topics
 from streams.kafka.publish import publish
-from streams.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
 from streams.topics import topic_name
 from tests.support.intakes import HEADERS, Running, intake, records_of
 from tests.support.processes import marketpulse

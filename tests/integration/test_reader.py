@@ -7,13 +7,13 @@ import time
 import msgspec
 import pytest
 
+from marketpulse.client.reader import AsyncMetricsReader, Change, MetricsReader
 from models.classifier import ModelInfo
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.errors import Unavailable
 from streams.ledger.commit import Keys
 from streams.ledger.connection import connect
 from streams.pipeline.count.windows import CellLayout
-from streams.reader import AsyncMetricsReader, Change, MetricsReader
 
 
 def write(client: object, prefix: str, step: int) -> None:

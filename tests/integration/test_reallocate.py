@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
+from marketpulse.client.reader import MetricsReader
 from strategy.portfolio import load_portfolio
 from streams.contracts import AlertRecord, AllocationRecord
 from streams.dev.embedded.servers import EmbeddedStack
@@ -21,7 +22,6 @@ from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
 from streams.pipeline.operators.profiles import PLAN_KEY
-from streams.reader import MetricsReader
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings, load_settings
 from streams.topics import topic_name

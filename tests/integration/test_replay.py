@@ -14,6 +14,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from marketpulse.client.reader import MetricsReader, Snapshot
 from strategy.portfolio import load_portfolio
 from streams.backtest.journal import what_if
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
@@ -28,7 +29,6 @@ from streams.kafka.publish import publish
 from streams.pipeline.detect.conditions import WatchRules
 from streams.pipeline.detect.shift import ShiftRule
 from streams.pipeline.detect.surge import SurgeRule
-from streams.reader import MetricsReader, Snapshot
 from streams.recovery.journal import Journal
 from streams.recovery.replay_report import replay_journal
 from streams.rules import Rules

@@ -15,6 +15,7 @@ import pytest
 import redis
 from aiokafka import AIOKafkaConsumer
 
+from marketpulse.client.reader import MetricsReader, Snapshot
 from streams.access.kafka_acls import create_acls
 from streams.access.rights import ROLES, Role
 from streams.dashboard.app import create_page
@@ -31,7 +32,6 @@ from streams.kafka.errors import kafka_errors
 from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import connect, translated_errors
-from streams.reader import MetricsReader, Snapshot
 from streams.recovery.doctor import examine
 from streams.recovery.verify import verify
 from streams.settings import Settings

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from marketpulse.client.reader import MetricsReader
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.files import Record, key_of, parse_object
@@ -20,7 +21,6 @@ from streams.errors import OperatorNeeded
 from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
-from streams.reader import MetricsReader
 from streams.settings import Settings, load_settings
 from streams.topics import topic_name
 from tests.faults.oracle import truth_of

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("streams", "models", "strategy")
+PACKAGES = ("marketpulse", "streams", "models", "strategy")
 
 
 def modules() -> list[Path]:

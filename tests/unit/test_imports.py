@@ -18,7 +18,7 @@ ALLOWED = {
         "streams/kafka/errors.py",
         "streams/access/kafka_acls.py",
         "streams/kafka/publish.py",
-        "streams/producer.py",
+        "marketpulse/client/producer.py",
         "streams/kafka/outbound.py",
         "streams/kafka/dead_letters.py",
         "streams/kafka/compacted.py",
@@ -26,7 +26,12 @@ ALLOWED = {
         "streams/pipeline/rollup/rewind.py",
         "streams/kafka/log_reader.py",
     },
-    "redis": {"streams/ledger/commit.py", "streams/tables.py", "streams/reader.py", "streams/ledger/connection.py"},
+    "redis": {
+        "streams/ledger/commit.py",
+        "marketpulse/client/tables.py",
+        "marketpulse/client/reader.py",
+        "streams/ledger/connection.py",
+    },
 }
 PURE = {
     "streams/pipeline/count/aggregate.py",
@@ -81,7 +86,7 @@ IMPURE = {
 LEAVES = ("models", "strategy")
 WRITING = {
     "streams/ledger/commit.py",
-    "streams/tables.py",
+    "marketpulse/client/tables.py",
     "streams/ledger/connection.py",
     "streams/pipeline/rollup/step_writes.py",
     "streams/pipeline/rollup/leader.py",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from marketpulse.client.reader import MetricsReader
 from models.bench import bare_loop, sliced, summary
 from models.onnx import load_onnx_classifier
 from streams.decode import utc
@@ -17,7 +18,6 @@ from streams.dev.feeds.simulate import MARKETS, compose
 from streams.dev.run import servers, set_up, worker_environment
 from streams.errors import BadInput
 from streams.kafka.publish import publish
-from streams.reader import MetricsReader
 from streams.settings import Settings, load_settings
 from streams.topics import topic_name
 

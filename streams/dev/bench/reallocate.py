@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from marketpulse.client.reader import Change, MetricsReader
 from strategy.portfolio import load_portfolio
 from streams.contracts import AllocationRecord
 from streams.dev.bench.engine import PARTITIONS, Say, plain_events
@@ -20,7 +21,6 @@ from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
 from streams.pipeline.operators.profiles import PLAN_KEY
-from streams.reader import Change, MetricsReader
 from streams.settings import Settings, load_settings
 from streams.topics import topic_name
 

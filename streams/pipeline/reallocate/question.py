@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from marketpulse.client.reader import Snapshot
 from strategy.plans import Allocation
 from strategy.portfolio import Portfolio
 from strategy.scenarios import Metrics, Overrides, Question
 from strategy.uncertainty import Stance
 from streams.metric_types import MarketMetrics
-from streams.reader import Snapshot
 
 
 def metrics_of(markets: Mapping[str, MarketMetrics]) -> Metrics:

@@ -6,6 +6,7 @@ import socket
 
 import msgspec
 
+from marketpulse.client.tables import TableKeys
 from models.classifier import ModelInfo
 from streams.contracts import AlertRecord, AllocationRecord, PartitionState, RefusedAnswer, StepRecord, WorkerState
 from streams.errors import Unavailable
@@ -19,7 +20,6 @@ from streams.pipeline.rollup.rewind import Undone, corrections
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, spending_of
 from streams.pipeline.rollup.step_writes import alert_writes, load_rollup, operator_writes, step_writes
-from streams.tables import TableKeys
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import ROLL_UP
 from streams.worker.deps import Deps, patiently

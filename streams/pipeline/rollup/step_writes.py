@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from marketpulse.client.tables import TableKeys
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
 from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord, encode
@@ -14,7 +15,6 @@ from streams.pipeline.count.windows import WINDOWS
 from streams.pipeline.rollup.metrics import ActiveUsers, keys_of_windows
 from streams.pipeline.rollup.step import EXCERPTS_LIVE_MS, CommonState, MarketState, RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import outcome_digest
-from streams.tables import TableKeys
 from streams.topics import topic_name
 
 CHANGES_KEPT = 10_000

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from marketpulse.client.reader import Change, Snapshot, Status
 from strategy.portfolio import load_portfolio
 from strategy.scenarios import Metrics, Question
 from streams.contracts import AllocationRecord, Excerpt
@@ -15,7 +16,6 @@ from streams.dashboard.app import create_page
 from streams.dashboard.history import Moment
 from streams.errors import Unavailable
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
-from streams.reader import Change, Snapshot, Status
 from streams.settings import load_settings
 from tests.support.alerts import alert
 from tests.support.waiting import until_async

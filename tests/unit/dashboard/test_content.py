@@ -2,11 +2,11 @@
 
 import msgspec
 
+from marketpulse.client.reader import Snapshot, Status
 from strategy.portfolio import load_portfolio
 from streams.contracts import AllocationRecord, MuteRecord
 from streams.dashboard.content import content_of
 from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
-from streams.reader import Snapshot, Status
 from tests.support.alerts import alert
 
 WINDOW = WindowMetrics(10, {"negative": 4, "neutral": 1, "positive": 5}, Estimate(0.5, 0.4, 0.6, 0.05))

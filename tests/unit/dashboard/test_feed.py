@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from marketpulse.client.reader import Change
 from streams.dashboard.feed import Feed
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.dashboard.render import Renderer
 from streams.dashboard.sse import messages
-from streams.reader import Change
 from tests.support.waiting import until_async
 from tests.unit.dashboard.fakes import FakeReader, metrics, snapshot
 

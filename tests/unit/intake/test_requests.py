@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers as HttpHeaders
 
+from marketpulse.client.producer import MOST_PENDING_BYTES, Delivery, Event, FeedbackProducer, Outcome, checked
 from streams.decode import Headers, Rejected
 from streams.errors import IntakeUnprotected, NotAcknowledged, SettingsError
 from streams.intake.answers import Answer, answer_of
@@ -21,7 +22,6 @@ from streams.intake.bodies import BATCH, JSON, LINES, SINGLE, Refusal, kind_of, 
 from streams.intake.gate import Gate, check_address
 from streams.intake.openapi import openapi
 from streams.intake.telemetry import STATUSES
-from streams.producer import MOST_PENDING_BYTES, Delivery, Event, FeedbackProducer, Outcome, checked
 from streams.settings import Settings, load_settings
 
 NOW = 1_790_000_000_000

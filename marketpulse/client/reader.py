@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from marketpulse.client.tables import RedisTable, TableKeys
 from strategy.portfolio import Portfolio
 from streams.contracts import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
 from streams.dashboard.history import Moment, read_history
@@ -29,7 +30,6 @@ from streams.ledger.commit import Keys
 from streams.ledger.connection import connect, translated_errors
 from streams.metric_types import MarketMetrics
 from streams.pipeline.operators.mutes import mute_of
-from streams.tables import RedisTable, TableKeys
 
 
 class Status(msgspec.Struct, frozen=True):

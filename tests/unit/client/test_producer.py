@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketpulse.client.producer import Event, FeedbackProducer, SyncFeedbackProducer, checked
 from streams.contracts import FeedbackEvent
 from streams.decode import Decoded, Rejected, decode
 from streams.dev.embedded.servers import free_port
 from streams.dev.feeds.files import key_of
 from streams.errors import KafkaUnavailable, NotAcknowledged
-from streams.producer import Event, FeedbackProducer, SyncFeedbackProducer, checked
 
 NOW = 1_790_000_000_000
 GOOD: dict[str, object] = {"id": "1", "market": "BR", "text": " bom ", "occurred_at": "2026-09-21T14:13:20Z"}

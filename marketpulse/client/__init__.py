@@ -1,0 +1,1 @@
+"""Clients: what reads the tables and what publishes feedback."""
