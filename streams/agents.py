@@ -5,8 +5,8 @@ from typing import Protocol
 
 import msgspec
 
+from marketpulse.contract.records import ShiftRecord
 from streams.batches import DecodedBatch
-from streams.contracts import ShiftRecord
 from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.rollup.leader import Leader

@@ -10,6 +10,7 @@ from pathlib import Path
 import faust
 import faust.auth
 
+from marketpulse.contract.topics import topic_name
 from models.cache import CachedClassifier
 from models.classifier import Classifier
 from models.load import load_classifier
@@ -27,7 +28,6 @@ from streams.serving.ending import Ending
 from streams.serving.probes import HealthServer
 from streams.settings import Settings, load_settings
 from streams.telemetry.logs import configure_logs, get_logger
-from streams.topics import topic_name
 from streams.worker.channels import SteadyChannel, acknowledging
 from streams.worker.deps import Committer, Deps, Reallocator, Scorer, make_deps, patiently
 from streams.worker.pump import Pump, Work

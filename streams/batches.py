@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.contracts import DeadLetterCode, Excerpt
-from streams.decode import Decoded
+from marketpulse.contract.decode import Decoded
+from marketpulse.contract.records import DeadLetterCode, Excerpt
 
 
 @dataclass(frozen=True, slots=True)

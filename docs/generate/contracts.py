@@ -9,9 +9,7 @@ from typing import Any
 
 import msgspec
 
-from strategy.plans import Allocation
-from strategy.scenarios import Metrics, PlanAnswer
-from streams.contracts import (
+from marketpulse.contract.records import (
     AlertRecord,
     AllocationRecord,
     CheckpointRecord,
@@ -24,6 +22,8 @@ from streams.contracts import (
     ShiftRecord,
     StepRecord,
 )
+from strategy.plans import Allocation
+from strategy.scenarios import Metrics, PlanAnswer
 from streams.intake.openapi import openapi
 
 CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {

@@ -24,13 +24,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from streams.contracts import FeedbackEvent
-from streams.decode import Decoded, Headers, Rejected, decode
+from marketpulse.contract.decode import Decoded, Headers, Rejected, decode
+from marketpulse.contract.records import FeedbackEvent
+from marketpulse.contract.topics import topic_name
 from streams.dev.feeds.files import key_of
 from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.kafka.connection import Servers
 from streams.kafka.publish import idempotent_producer
-from streams.topics import topic_name
 
 Event = FeedbackEvent | Mapping[str, Any] | bytes
 """The contract's type, a mapping with its fields, or the JSON itself, which is sent as it is."""

@@ -20,15 +20,15 @@ from typing import Any, Literal
 import msgspec
 
 from marketpulse.client.tables import RedisTable, TableKeys
+from marketpulse.contract.metrics import MarketMetrics
+from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
+from marketpulse.contract.totals import latency_of_bucket
+from marketpulse.contract.workers import Lag, lag_of
 from strategy.portfolio import Portfolio
-from streams.contracts import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
 from streams.dashboard.history import Moment, read_history
 from streams.errors import Unavailable
-from streams.lag import Lag, lag_of
-from streams.latency import latency_of_bucket
 from streams.ledger.commit import Keys
 from streams.ledger.connection import connect, translated_errors
-from streams.metric_types import MarketMetrics
 from streams.pipeline.operators.mutes import mute_of
 
 

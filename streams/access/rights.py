@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from streams.topics import TOPICS, topic_name
+from marketpulse.contract.topics import TOPICS, topic_name
 
 Role = Literal["worker", "producer", "reader", "page", "notifier", "operator"]
 Operation = Literal["read", "write", "create", "delete", "describe_configs"]

@@ -6,8 +6,10 @@ from typing import TypeVar
 
 import msgspec
 
+from marketpulse.contract.records import AlertRecord, AllocationRecord
+from marketpulse.contract.topics import topic_name
 from streams.backtest.side_by_side import AlertRow, AllocationRow, answered, episodes, paired, spends
-from streams.contracts import AlertRecord, AllocationRecord
+from streams.contract.rules import Rules
 from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
@@ -15,9 +17,7 @@ from streams.pipeline.operators.rules_file import changes
 from streams.recovery.chain import Stretch
 from streams.recovery.journal import Journal, Progress, silent
 from streams.recovery.replay import Replayed, Replayer
-from streams.rules import Rules
 from streams.settings import Settings
-from streams.topics import topic_name
 
 Record = TypeVar("Record", AlertRecord, AllocationRecord)
 

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from marketpulse.contract.durations import duration_ms, duration_text
+from marketpulse.contract.markets import MARKETS
+from marketpulse.contract.records import AlertRecord
 from models.labels import SENTIMENTS, TOPICS
 from streams.backtest.series import spread, values_of
-from streams.contracts import AlertRecord
-from streams.country_codes import MARKETS
-from streams.durations import duration_ms, duration_text
+from streams.contract.rules import Rules
 from streams.errors import BadInput
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.count.aggregate import DEAD_LETTERS
@@ -21,7 +22,6 @@ from streams.pipeline.operators.rules_file import load_rules
 from streams.pipeline.rollup.metrics import Spending
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext
-from streams.rules import Rules
 
 MINUTE_MS = 60_000
 CONFIDENCE = "0.9"

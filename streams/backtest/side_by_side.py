@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from streams.contracts import AlertRecord, AllocationRecord
+from marketpulse.contract.records import AlertRecord, AllocationRecord
 
 
 class Episode(msgspec.Struct, frozen=True):

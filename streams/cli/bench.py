@@ -148,11 +148,11 @@ def bench_watch(
     Example: `marketpulse bench watch --write docs/detectors.md`
     """
     from models.manifest import load_manifest
+    from streams.contract.rules import Rules
     from streams.dev.bench.detectors.markets import confusions
     from streams.dev.bench.detectors.page import markdown, written
     from streams.dev.bench.detectors.picture import svg
     from streams.dev.bench.detectors.report import REPORTED_ON, TUNED_ON, compare
-    from streams.rules import Rules
 
     settings = load_settings()
     evaluation = load_manifest(settings.model_folder).evaluation

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from marketpulse.client.reader import MetricsReader
+from marketpulse.contract.topics import topic_name
 from streams.cli.terminal import render
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.files import Record
@@ -21,7 +22,6 @@ from streams.dev.feeds.simulate import FeedPlan, Incident, generate
 from streams.dev.run import servers, set_up, worker_environment
 from streams.kafka.publish import publish
 from streams.settings import Settings
-from streams.topics import topic_name
 
 HOURS = 50
 EVENTS = 16_000

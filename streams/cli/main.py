@@ -167,9 +167,9 @@ def publish(
     Example: `marketpulse publish feedback.csv --shift-to-now`, `zcat f.gz | marketpulse publish - --rate 100`,
     `marketpulse publish reviews.csv --column id=review_id --column market=country --timezone Europe/Berlin`
     """
+    from marketpulse.contract.topics import topic_name
     from streams.dev.feeds.files import Shifted, csv_form, read_records, refusals, shift_to_now
     from streams.kafka.publish import publish as send
-    from streams.topics import topic_name
 
     settings = load_settings()
     broken: list[tuple[int, str]] = []

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from marketpulse.contract.decode import utc
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.portfolio import load_portfolio
 from streams.cli.progress import progress
 from streams.cli.settings import load_settings, run_async
-from streams.decode import utc
 from streams.errors import BadInput
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from marketpulse.contract.records import AllocationRecord
+from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
 from streams.cli.settings import load_settings, run_async
-from streams.contracts import AllocationRecord
 from streams.errors import BadInput
-from streams.topics import topic_name
 
 if TYPE_CHECKING:
     from strategy.plans import Allocation

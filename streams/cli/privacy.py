@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from marketpulse.contract.decode import utc
+from marketpulse.contract.markets import ALIASES, MARKETS
 from streams.cli.progress import Phases
 from streams.cli.settings import load_settings, run_async
-from streams.country_codes import ALIASES, MARKETS
-from streams.decode import utc
 from streams.errors import BadInput
 
 privacy_app = typer.Typer(no_args_is_help=True, help="What is stored of one user.")

@@ -11,16 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from marketpulse.contract.decode import utc
+from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.records import MuteRecord, encode
+from marketpulse.contract.topics import topic_name
 from strategy.portfolio import Market, Portfolio, load_portfolio
 from streams.batches import CompactedRecord
 from streams.cli.settings import load_settings, run_async
-from streams.contracts import MuteRecord, encode
-from streams.country_codes import ALIASES, MARKETS
-from streams.decode import utc
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, new_mute
 from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, profile_records
-from streams.topics import topic_name
 
 if TYPE_CHECKING:
     from streams.settings import Settings

@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from marketpulse.contract.decode import utc
 from streams.backtest.side_by_side import Answered, Episode
 from streams.cli.progress import progress
 from streams.cli.settings import load_settings, run_async
-from streams.decode import utc
+from streams.contract.rules import Rules
 from streams.errors import BadInput
 from streams.pipeline.operators.rules_file import changes, load_rules
-from streams.rules import Rules
 
 if TYPE_CHECKING:
     from streams.backtest.journal import WhatIf

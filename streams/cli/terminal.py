@@ -6,10 +6,10 @@ from rich.table import Table
 from rich.text import Text
 
 from marketpulse.client.reader import Snapshot, latency_quantile
-from streams.contracts import AlertRecord, AllocationRecord
-from streams.decode import utc
-from streams.metric_types import Estimate, MarketMetrics
-from streams.words import evidence_words
+from marketpulse.contract.decode import utc
+from marketpulse.contract.metrics import Estimate, MarketMetrics
+from marketpulse.contract.records import AlertRecord, AllocationRecord
+from marketpulse.contract.words import evidence_words
 
 BAR = 20
 MOST_ALERTS = 6

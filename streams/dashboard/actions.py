@@ -10,11 +10,12 @@ from typing import TypeVar
 import msgspec
 
 from marketpulse.client.reader import Snapshot
+from marketpulse.contract.records import encode
+from marketpulse.contract.topics import topic_name
 from strategy.errors import StrategyError
 from strategy.plans import Allocation
 from strategy.portfolio import Portfolio, load_portfolio
 from strategy.uncertainty import Stance
-from streams.contracts import encode
 from streams.dashboard.forms import number_of
 from streams.dev.feeds.files import parse_object
 from streams.errors import BadInput, Unavailable
@@ -25,7 +26,6 @@ from streams.pipeline.operators.mutes import MOST_HOURS, new_mute
 from streams.pipeline.reallocate.question import answer_under
 from streams.privacy.redaction import redact
 from streams.settings import Settings
-from streams.topics import topic_name
 
 AT_ONCE = 2
 ANSWER_WITHIN_S = 5.0

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as plotly
 from plotly.subplots import make_subplots
 
-from streams.contracts import AllocationRecord
+from marketpulse.contract.records import AllocationRecord
 from streams.dashboard.feed import Running
 from streams.dashboard.history import Moment
 

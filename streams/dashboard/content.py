@@ -3,8 +3,8 @@
 from typing import Any
 
 from marketpulse.client.reader import Snapshot, latency_quantile
-from streams.contracts import AlertRecord
-from streams.metric_types import Estimate, MarketMetrics
+from marketpulse.contract.metrics import Estimate, MarketMetrics
+from marketpulse.contract.records import AlertRecord
 
 RECENT_MS = 24 * 3_600_000
 MOST_ALERTS = 50

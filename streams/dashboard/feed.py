@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from marketpulse.client.reader import AsyncMetricsReader, Change, Snapshot
-from streams.contracts import AllocationRecord
+from marketpulse.contract.metrics import Estimate
+from marketpulse.contract.records import AllocationRecord
 from streams.dashboard.history import Moment
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.errors import MarketpulseError
-from streams.metric_types import Estimate
 from streams.telemetry.logs import get_logger
 
 log = get_logger("dashboard")

@@ -6,10 +6,10 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from marketpulse.contract.metrics import Estimate
 from models.classifier import ModelInfo
 from streams.ledger.commit import Keys
 from streams.ledger.connection import translated_errors
-from streams.metric_types import Estimate
 from streams.pipeline.count.windows import CellLayout, Sums
 from streams.pipeline.rollup.metrics import PRIOR_EVENTS, user_experience
 

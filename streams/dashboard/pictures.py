@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup, escape
 
-from streams.metric_types import Estimate
+from marketpulse.contract.metrics import Estimate
 
 LABELS = ("negative", "neutral", "positive")
 WIDTH, HEIGHT = 120.0, 26.0

@@ -7,14 +7,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from marketpulse.client.reader import AsyncMetricsReader
-from streams.contracts import AllocationRecord
+from marketpulse.contract.records import AllocationRecord
+from marketpulse.contract.words import clock, evidence_words, number, signed
 from streams.dashboard import pictures
 from streams.dashboard.content import alert_of, content_of
 from streams.dashboard.feed import Seen
 from streams.dashboard.history import Moment
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.dashboard.static_files import plotly_styles
-from streams.words import clock, evidence_words, number, signed
 
 MOST_ALERTS = 200
 MOST_EXCERPTS = 12

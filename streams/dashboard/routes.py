@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from marketpulse.client.reader import Snapshot, Status
-from streams.country_codes import ALIASES, MARKETS
+from marketpulse.contract.markets import ALIASES, MARKETS
 from streams.dashboard.actions import Actions
 from streams.dashboard.content import content_of
 from streams.dashboard.feed import Feed, Seen

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from marketpulse.client.reader import MetricsReader, Status
+from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Report, Supervisor
 from streams.dev.feeds.files import is_csv, read_records, shift_to_now
@@ -20,7 +21,6 @@ from streams.kafka.connection import Servers
 from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
 from streams.settings import Settings
-from streams.topics import topic_name
 
 _SECURED = {
     f"{server}_{name}" for server in ("kafka", "redis") for name in ("username", "password", "ca", "certificate", "key")

@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from marketpulse.client.producer import Delivery, Outcome
-from streams.decode import Rejected
+from marketpulse.contract.decode import Rejected
 from streams.intake.bodies import Refusal
 from streams.intake.telemetry import ACCEPTED, REFUSED, UNACKNOWLEDGED
 

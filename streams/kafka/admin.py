@@ -9,10 +9,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
+from marketpulse.contract.topics import TOPICS, TopicSpec, topic_name
 from streams.errors import KafkaUnavailable
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
-from streams.topics import TOPICS, TopicSpec, topic_name
 
 DAY_MS = 86_400_000
 

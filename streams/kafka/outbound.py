@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
 
+from marketpulse.contract.topics import topic_name
 from streams.batches import DeadLetter
 from streams.dev.feeds.files import Record
 from streams.errors import MarketpulseError
@@ -14,7 +15,6 @@ from streams.kafka.errors import kafka_errors
 from streams.kafka.publish import send_records
 from streams.ledger.types import OutboxEntry
 from streams.privacy.redaction import redact_log
-from streams.topics import topic_name
 
 MESSAGE_CHARACTERS = 300
 _HEADER = "__streams.errors."

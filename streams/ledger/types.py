@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from streams.contracts import Excerpt
+from marketpulse.contract.records import Excerpt
 
 Answer = Literal["OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL"]
 Command = list[str | int | float | bytes]

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from streams.contracts import AlertRecord
+from marketpulse.contract.records import AlertRecord
 from streams.notify.http import Poster
 from streams.notify.messages import Message, severity, text, title, without_excerpts
 

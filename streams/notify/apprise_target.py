@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from streams.contracts import AlertRecord
+from marketpulse.contract.records import AlertRecord
 from streams.errors import OperatorNeeded
 from streams.notify.addresses import Allowed, guarded_thread
 from streams.notify.errors import Away, Refused

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from streams.contracts import AlertRecord, MuteRecord
+from marketpulse.contract.records import AlertRecord, MuteRecord
 from streams.pipeline.operators.mutes import mute_of
 
 MOST_KNOWN = 50_000

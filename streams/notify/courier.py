@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import tenacity
 
-from streams.contracts import CONTRACT_VERSION, AlertRecord, MuteRecord
+from marketpulse.contract.records import CONTRACT_VERSION, AlertRecord, MuteRecord
 from streams.errors import Unavailable
 from streams.notify.board import Board
 from streams.notify.errors import Undelivered

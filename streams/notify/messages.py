@@ -5,8 +5,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from msgspec.structs import replace
 
-from streams.contracts import AlertRecord
-from streams.words import ALERTS, clock, evidence_words
+from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.words import ALERTS, clock, evidence_words
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from streams.contracts import AlertRecord
+from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.topics import topic_name
 from streams.errors import EXIT_RESTART, BadInput, Unavailable
 from streams.kafka.admin import kafka_answers
 from streams.kafka.compacted import CompactedTopic
@@ -31,7 +32,6 @@ from streams.serving.probes import HealthServer, Watchdog
 from streams.settings import Settings
 from streams.telemetry.logs import configure_logs, get_logger
 from streams.telemetry.progress import LOOP, Progress
-from streams.topics import topic_name
 
 log = get_logger("notify")
 LEAST_STALL_S = 120.0

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from streams.contracts import AlertRecord
+from marketpulse.contract.records import AlertRecord
 from streams.notify.messages import Message
 
 

@@ -10,15 +10,15 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from yarl import URL
 
-from streams.contracts import AlertRecord
-from streams.country_codes import ALIASES, MARKETS
-from streams.durations import duration_ms, duration_text
+from marketpulse.contract.durations import duration_ms, duration_text
+from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.words import ALERTS
 from streams.errors import BadInput
 from streams.notify.addresses import Allowed
 from streams.notify.messages import SEVERITIES, Severity, severity
 from streams.notify.signature import key_of
 from streams.pipeline.operators.rules_file import near_and_known
-from streams.words import ALERTS
 
 Kind = Literal["alertmanager", "apprise", "webhook"]
 MOST_SINKS = 50

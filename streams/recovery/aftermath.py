@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from streams.contracts import AlertRecord
+from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.topics import topic_name
 from streams.kafka.connection import Servers
 from streams.kafka.log_reader import LogReader
-from streams.topics import topic_name
 
 TOLD = ("market.alerts", "market.shifts", "market.allocations")
 MARGIN_MS = 600_000

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streams.contracts import CheckpointRecord
+from marketpulse.contract.records import CheckpointRecord
 
 
 @dataclass(frozen=True, slots=True)

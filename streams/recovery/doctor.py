@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from marketpulse.client.reader import MetricsReader
+from marketpulse.contract.decode import utc
+from marketpulse.contract.topics import TOPICS, topic_name
 from models.errors import ModelError
 from models.load import load_classifier
 from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
-from streams.decode import utc
+from streams.contract.rules import Rules
 from streams.errors import MarketpulseError
 from streams.kafka.admin import topic_offsets
 from streams.ledger.commit import Ledger
 from streams.pipeline.operators.rules_file import changes, load_rules
-from streams.rules import Rules
 from streams.settings import Settings
-from streams.topics import TOPICS, topic_name
 
 KEY_BEFORE_LIVES = timedelta(days=8)
 """How long the key before a change is needed at least: events are taken up to 7 days late."""

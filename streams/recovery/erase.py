@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from streams.contracts import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, Excerpt
-from streams.country_codes import ALIASES
-from streams.decode import Rejected, decode
+from marketpulse.contract.decode import Rejected, decode
+from marketpulse.contract.markets import ALIASES
+from marketpulse.contract.records import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, Excerpt
+from marketpulse.contract.topics import topic_name
 from streams.errors import LedgerLost
 from streams.kafka.admin import delete_before, lives_of
 from streams.kafka.log_reader import LogReader
@@ -20,7 +21,6 @@ from streams.privacy.redaction import excerpt
 from streams.recovery.fold import Fold, folded
 from streams.recovery.rebuild import Rebuild
 from streams.settings import Settings
-from streams.topics import topic_name
 
 DAY_MS = 86_400_000
 USERS_LIVE_MS = 17 * DAY_MS

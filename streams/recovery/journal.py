@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from streams.contracts import CHECKPOINT_KEY, UNREADABLE, CheckpointRecord, StepRecord
+from marketpulse.contract.records import CHECKPOINT_KEY, UNREADABLE, CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
 from streams.kafka.log_reader import LogReader
 from streams.privacy.redaction import redact_log

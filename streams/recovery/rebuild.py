@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from streams.contracts import CheckpointRecord, StepRecord
+from marketpulse.contract.records import CheckpointRecord, StepRecord
+from marketpulse.contract.topics import topic_name
 from streams.errors import JournalIncomplete
 from streams.kafka.compacted import read_all
 from streams.kafka.log_reader import LogReader
@@ -23,7 +24,6 @@ from streams.recovery.replay import Replayed, Replayer
 from streams.recovery.source_starts import PartitionStart, SourceStarts
 from streams.recovery.succession import Beginning, Succession, alert_entry, resolved
 from streams.settings import Settings
-from streams.topics import topic_name
 
 Say = Callable[[str, int, int | None], object]
 REBUILT = "the ledger was rebuilt"

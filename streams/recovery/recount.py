@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from streams.contracts import AlertRecord, ClassifiedRecord
-from streams.decode import Decoded, Rejected, decode
+from marketpulse.contract.decode import Decoded, Rejected, decode
+from marketpulse.contract.records import AlertRecord, ClassifiedRecord
+from marketpulse.contract.topics import topic_name
 from streams.kafka.log_reader import LogReader
 from streams.settings import Settings
-from streams.topics import topic_name
 
 HOUR_MS = 3_600_000
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from marketpulse.contract.records import AllocationRecord, StepRecord, encode
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
-from streams.contracts import AllocationRecord, StepRecord, encode
+from streams.contract.rules import Rules
 from streams.errors import JournalIncomplete
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
@@ -23,7 +24,6 @@ from streams.pipeline.rollup.step_writes import MODEL_FIELD, load_rollup, operat
 from streams.recovery.chain import Mark, Stretch
 from streams.recovery.fold import Fold
 from streams.recovery.journal import Journal
-from streams.rules import Rules
 
 
 @dataclass(frozen=True)

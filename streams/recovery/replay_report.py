@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
+from marketpulse.contract.topics import topic_name
 from streams.errors import JournalIncomplete
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.recovery.journal import Journal, Progress, silent
 from streams.recovery.replay import Replayed, Replayer
 from streams.settings import Settings
-from streams.topics import topic_name
 
 COMPARED = ("market.metrics", "market.alerts", "market.shifts", "market.allocations")
 Identity = tuple[str, str, int]  # topic without the prefix, market or id, step or seq

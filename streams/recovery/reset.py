@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from streams.contracts import PartitionMark
+from marketpulse.contract.records import PartitionMark
+from marketpulse.contract.topics import topic_name
 from streams.kafka.admin import topic_offsets
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
@@ -18,7 +19,6 @@ from streams.recovery.fold import Fold
 from streams.recovery.source_starts import PartitionStart
 from streams.recovery.succession import Beginning, Succession, alert_entry, resolved
 from streams.settings import Settings
-from streams.topics import topic_name
 
 HOLDER = "ledger reset"
 WHY = "the ledger was reset"

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from streams.contracts import CheckpointRecord, PartitionMark, StepRecord
-from streams.decode import Rejected, decode
+from marketpulse.contract.decode import Rejected, decode
+from marketpulse.contract.records import CheckpointRecord, PartitionMark, StepRecord
 from streams.errors import RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import checksum

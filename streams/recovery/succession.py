@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from streams.contracts import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, encode
+from marketpulse.contract.records import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, encode
+from marketpulse.contract.topics import topic_name
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
@@ -15,7 +16,6 @@ from streams.ledger.types import Command, Entry, OutboxEntry
 from streams.pipeline.rollup.checkpoint import packed, parts_of, read_ledger
 from streams.recovery.fold import Fold
 from streams.recovery.source_starts import PartitionStart
-from streams.topics import topic_name
 
 KEPT = ("changes", "workers", "outbox", "ledger")  # readers resume by the first; the last is written over
 SEIZED_MS = 120_000

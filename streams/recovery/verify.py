@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.topics import topic_name
 from models.classifier import ModelInfo
-from streams.contracts import AlertRecord
 from streams.errors import LedgerLost, RetentionPassed, TopicRecreated, Unavailable
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger, checksum
@@ -20,7 +21,6 @@ from streams.pipeline.rollup.step_writes import MODEL_FIELD
 from streams.privacy.user_hashes import Mixed, keys_in
 from streams.recovery.recount import HOUR_MS, Recount, Recounter, Say, newest_alerts
 from streams.settings import Settings
-from streams.topics import topic_name
 
 HOURS = 168
 DAYS = 7

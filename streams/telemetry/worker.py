@@ -7,9 +7,9 @@ from typing import get_args
 
 from prometheus_client import Counter, Histogram
 
+from marketpulse.contract.metrics import MarketMetrics
+from marketpulse.contract.records import AlertRecord, DeadLetterCode
 from streams.batches import DecodedBatch
-from streams.contracts import AlertRecord, DeadLetterCode
-from streams.metric_types import MarketMetrics
 from streams.pipeline.rollup.step import StepOutcome
 from streams.telemetry import instruments as telemetry
 from streams.telemetry.instruments import Declared, Stage, new_counter, new_histogram, new_registry

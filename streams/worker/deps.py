@@ -14,11 +14,13 @@ import tenacity
 from numpy.typing import NDArray
 
 from marketpulse.client.tables import TableKeys
+from marketpulse.contract.records import AllocationRecord, ShiftRecord
+from marketpulse.contract.topics import topic_name
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
 from strategy.portfolio import Portfolio
 from streams.batches import DeadLetter, DecodedBatch, Delta
-from streams.contracts import AllocationRecord, ShiftRecord
+from streams.contract.rules import Rules
 from streams.errors import LedgerFull, LedgerRewound, Unavailable
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
@@ -34,13 +36,11 @@ from streams.pipeline.reallocate.answer import answer_of
 from streams.pipeline.rollup.rewind import FindUndone, find_undone
 from streams.pipeline.rollup.step_writes import allocation_writes
 from streams.privacy.user_hashes import UserHashes
-from streams.rules import Rules
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import Progress
 from streams.telemetry.tracing import exported_traces
 from streams.telemetry.worker import Telemetry
-from streams.topics import topic_name
 from streams.worker.collector import WorkerCollector
 
 log = get_logger("worker")

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from marketpulse.contract.decode import Decoded
+from marketpulse.contract.records import ShiftRecord, encode
 from models.classifier import Predictions
 from models.errors import BadOutput
 from models.stub import StubClassifier
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.batches import DecodedBatch, Position
-from streams.contracts import ShiftRecord, encode
-from streams.decode import Decoded
 from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.settings import Settings

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from docs.generate.contracts import CONTRACTS, asyncapi, documents
-from streams.contracts import AlertRecord, MetricsRecord
-from streams.topics import TOPICS
+from marketpulse.contract.records import AlertRecord, MetricsRecord
+from marketpulse.contract.topics import TOPICS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "contracts"
 

@@ -14,9 +14,9 @@ from cloudcoil.models.prometheus_operator import v1 as prometheus
 from pydantic import SecretStr
 
 from docs.generate.commands import every_command
+from marketpulse.contract.topics import topic_name
 from streams.pipeline.ingest.source import group_consumer
 from streams.settings import Settings
-from streams.topics import topic_name
 from tests.deploy.chart import (
     CHART,
     HELM,

@@ -13,6 +13,7 @@ from typing import Any
 
 import redis
 
+from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.feeds.files import Record
 from streams.dev.run import set_up, worker_environment
@@ -20,7 +21,6 @@ from streams.errors import MarketpulseError
 from streams.kafka.admin import topic_offsets
 from streams.kafka.publish import publish
 from streams.settings import load_settings
-from streams.topics import topic_name
 from tests.faults.crew import Crew, Worker
 from tests.faults.feed import Feed, simulated
 from tests.faults.guard import Guard

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from models.clean import MAX_CHARACTERS, clean
-from strategy.errors import BadPortfolio
-from strategy.portfolio import Market, Plan, load_portfolio
-from streams.batches import CompactedRecord
-from streams.contracts import (
+from marketpulse.contract.decode import Decoded, Rejected, decode
+from marketpulse.contract.markets import MARKETS
+from marketpulse.contract.records import (
     UNREADABLE,
     AlertRecord,
     AllocationRecord,
@@ -24,8 +22,11 @@ from streams.contracts import (
     WorkerState,
     encode,
 )
-from streams.country_codes import MARKETS
-from streams.decode import Decoded, Rejected, decode
+from models.clean import MAX_CHARACTERS, clean
+from strategy.errors import BadPortfolio
+from strategy.portfolio import Market, Plan, load_portfolio
+from streams.batches import CompactedRecord
+from streams.contract.rules import Rules
 from streams.dev.feeds.files import parse_object, read_records, shift_to_now
 from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.dead_letters import parsed
@@ -36,7 +37,6 @@ from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.pipeline.rollup.step_record import cut_of
 from streams.privacy.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
 from streams.recovery.journal import step_of
-from streams.rules import Rules
 
 RECORD_MS = 1_767_225_600_000  # the records' own time: the begin of 2026
 PLANTED = ("ana@example.org", "4111111111111111", "DE02120300000000202051", "https://a.example/?t=s3cr3t")

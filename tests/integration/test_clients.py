@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from marketpulse.client.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
-from streams.contracts import FeedbackEvent
-from streams.decode import Rejected
+from marketpulse.contract.decode import Rejected
+from marketpulse.contract.records import FeedbackEvent
+from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.feeds.files import Record
 from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.kafka.admin import create_topics
 from streams.kafka.publish import publish
-from streams.topics import topic_name
 from tests.support.intakes import HEADERS, Running, intake, records_of
 from tests.support.processes import marketpulse
 from tests.support.waiting import until

@@ -11,8 +11,8 @@ import pytest
 import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack, free_port
-from streams.topics import topic_name
 from tests.support.job import Job
 
 pytestmark = pytest.mark.timeout(120)

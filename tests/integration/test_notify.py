@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from streams.contracts import AlertRecord
+from marketpulse.contract.records import AlertRecord
 from streams.dev.embedded.servers import EmbeddedStack, die_with_parent, free_port
 from tests.support.alerts import alert
 from tests.support.notifiers import HOOK, SECRET, Shop

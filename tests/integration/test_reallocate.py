@@ -11,8 +11,9 @@ import pytest
 from pydantic import SecretStr
 
 from marketpulse.client.reader import MetricsReader
+from marketpulse.contract.records import AlertRecord, AllocationRecord
+from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
-from streams.contracts import AlertRecord, AllocationRecord
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.files import Record, key_of, parse_object
@@ -24,7 +25,6 @@ from streams.kafka.publish import publish
 from streams.pipeline.operators.profiles import PLAN_KEY
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings, load_settings
-from streams.topics import topic_name
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(150)

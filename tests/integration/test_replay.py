@@ -15,8 +15,10 @@ import redis
 from pydantic import SecretStr
 
 from marketpulse.client.reader import MetricsReader, Snapshot
+from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
 from streams.backtest.journal import what_if
+from streams.contract.rules import Rules
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.files import Record, key_of, parse_object
@@ -31,9 +33,7 @@ from streams.pipeline.detect.shift import ShiftRule
 from streams.pipeline.detect.surge import SurgeRule
 from streams.recovery.journal import Journal
 from streams.recovery.replay_report import replay_journal
-from streams.rules import Rules
 from streams.settings import Settings, load_settings
-from streams.topics import topic_name
 from tests.support.job import counted_records
 from tests.support.processes import marketpulse
 from tests.support.waiting import until

@@ -16,6 +16,7 @@ import redis
 from aiokafka import AIOKafkaConsumer
 
 from marketpulse.client.reader import MetricsReader, Snapshot
+from marketpulse.contract.topics import topic_name
 from streams.access.kafka_acls import create_acls
 from streams.access.rights import ROLES, Role
 from streams.dashboard.app import create_page
@@ -35,7 +36,6 @@ from streams.ledger.connection import connect, translated_errors
 from streams.recovery.doctor import examine
 from streams.recovery.verify import verify
 from streams.settings import Settings
-from streams.topics import topic_name
 from tests.support.intakes import intake
 from tests.support.notifiers import SECRET
 from tests.support.processes import ending, marketpulse_process, start_marketpulse

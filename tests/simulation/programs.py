@@ -8,8 +8,8 @@ from typing import Any
 import msgpack
 from redis.exceptions import ResponseError
 
+from marketpulse.contract.records import Excerpt
 from streams.batches import DecodedBatch, Delta, Position
-from streams.contracts import Excerpt
 from streams.errors import MarketpulseError
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease, OutboxEntry

@@ -11,9 +11,9 @@ from typing import Any
 
 import structlog
 
+from marketpulse.contract.topics import topic_name
 from streams.errors import EXIT_OPERATOR
 from streams.ledger.commit import Keys
-from streams.topics import topic_name
 from tests.simulation.checks import Checks
 from tests.simulation.clock import Process, VirtualLoop
 from tests.simulation.fake_redis import FakeRedis

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from marketpulse.contract.topics import topic_name
 from models.classifier import ModelInfo
 from models.stub import StubClassifier
 from strategy.portfolio import Market, Plan, Portfolio
@@ -19,7 +20,6 @@ from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.rollup.leader import RELAY_S, Leader
 from streams.privacy.user_hashes import UserHashes
 from streams.settings import Settings
-from streams.topics import topic_name
 from streams.worker.deps import Committer, Deps, Scorer
 from streams.worker.pump import LOOK_S, drain
 from tests.simulation.clock import Process, VirtualLoop

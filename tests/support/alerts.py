@@ -2,7 +2,7 @@
 
 import msgspec
 
-from streams.contracts import AlertRecord
+from marketpulse.contract.records import AlertRecord
 
 
 def alert(name: str | None = None, **fields: object) -> AlertRecord:

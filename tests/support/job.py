@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from marketpulse.client.reader import MetricsReader
+from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.files import Record, key_of, parse_object
@@ -22,7 +23,6 @@ from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
 from streams.settings import Settings, load_settings
-from streams.topics import topic_name
 from tests.faults.oracle import truth_of
 from tests.support.processes import marketpulse
 from tests.support.waiting import until

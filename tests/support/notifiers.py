@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 
-from streams.contracts import AlertRecord, encode
+from marketpulse.contract.records import AlertRecord, encode
+from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.kafka.compacted import write_all
-from streams.topics import topic_name
 from tests.support.probes import status
 from tests.support.processes import marketpulse_process, start_marketpulse
 from tests.support.waiting import until

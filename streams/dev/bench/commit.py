@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from marketpulse.contract.decode import Decoded
+from marketpulse.contract.markets import MARKETS
 from models.labels import SENTIMENTS, TOPICS
 from models.stub import StubClassifier
 from streams.batches import DecodedBatch, Delta, Position
-from streams.country_codes import MARKETS
-from streams.decode import Decoded
 from streams.dev.embedded.servers import EmbeddedRedis
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from marketpulse.client.reader import MetricsReader
+from marketpulse.contract.decode import utc
+from marketpulse.contract.topics import topic_name
 from models.bench import bare_loop, sliced, summary
 from models.onnx import load_onnx_classifier
-from streams.decode import utc
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.files import Record
@@ -19,7 +20,6 @@ from streams.dev.run import servers, set_up, worker_environment
 from streams.errors import BadInput
 from streams.kafka.publish import publish
 from streams.settings import Settings, load_settings
-from streams.topics import topic_name
 
 PARTITIONS = 4
 TEXTS_PER_BATCH = {"cpu": 400, "cuda": 4_000, "tensorrt": 4_000}

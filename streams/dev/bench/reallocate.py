@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 
 from marketpulse.client.reader import Change, MetricsReader
+from marketpulse.contract.records import AllocationRecord
+from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
-from streams.contracts import AllocationRecord
 from streams.dev.bench.engine import PARTITIONS, Say, plain_events
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.embedded.supervisor import Supervisor
@@ -22,7 +23,6 @@ from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
 from streams.pipeline.operators.profiles import PLAN_KEY
 from streams.settings import Settings, load_settings
-from streams.topics import topic_name
 
 EVENTS = 20_000
 PATIENCE_S = 60.0

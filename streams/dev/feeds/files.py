@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from streams.decode import Rejected, decode, utc
+from marketpulse.contract.decode import Rejected, decode, utc
 from streams.errors import BadInput
 
 DAY_MS = 86_400_000

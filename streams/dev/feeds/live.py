@@ -5,12 +5,12 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
+from marketpulse.contract.topics import topic_name
 from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import MARKETS, FeedPlan, Incident, active, event, generate
 from streams.errors import BadInput
 from streams.kafka.publish import publish
 from streams.settings import Settings
-from streams.topics import topic_name
 
 KINDS: dict[str, Incident] = {
     "outage": Incident("", 0, 0, share=0.8, volume=3.0, topic="app"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from streams.decode import utc
+from marketpulse.contract.decode import utc
 from streams.dev.feeds.phrases import PHRASES, TAILS
 
 DAY_MS = 86_400_000

@@ -2,8 +2,8 @@
 
 import re
 
+from marketpulse.contract.records import ClassifiedRecord, encode
 from models.classifier import ModelInfo
-from streams.contracts import ClassifiedRecord, encode
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.aggregate import ratings_of, scores
 from streams.privacy.user_hashes import UserHashes

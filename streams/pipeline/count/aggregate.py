@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from marketpulse.contract.decode import Decoded
+from marketpulse.contract.records import Excerpt
+from marketpulse.contract.totals import latency_bucket
 from streams.batches import Delta
-from streams.contracts import Excerpt
-from streams.decode import Decoded
-from streams.latency import latency_bucket
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.windows import CellLayout
 from streams.privacy.redaction import excerpt

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from streams.metric_types import WindowMetrics
+from marketpulse.contract.metrics import WindowMetrics
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

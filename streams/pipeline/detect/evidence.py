@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.contracts import AlertRecord, Excerpt
+from marketpulse.contract.records import AlertRecord, Excerpt
 from streams.pipeline.count.windows import MINUTES_KEPT, Windows
 
 MINUTE_MS = 60_000

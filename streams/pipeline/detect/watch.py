@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from streams.contracts import AlertRecord, RefusedAnswer
-from streams.metric_types import MarketMetrics
+from marketpulse.contract.metrics import MarketMetrics
+from marketpulse.contract.records import AlertRecord, RefusedAnswer
+from streams.contract.rules import Rules
 from streams.pipeline.detect.conditions import (
     ConditionChange,
     ConditionState,
@@ -17,7 +18,6 @@ from streams.pipeline.detect.conditions import (
     silence_condition,
 )
 from streams.pipeline.detect.drift import Drift, drifting, settled
-from streams.rules import Rules
 
 EVERYWHERE = "*"
 

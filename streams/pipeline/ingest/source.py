@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
+from marketpulse.contract.decode import Decoded, Rejected, decode
+from marketpulse.contract.records import DeadLetterCode
 from streams.batches import DeadLetter, DecodedBatch, Position
-from streams.contracts import DeadLetterCode
-from streams.decode import Decoded, Rejected, decode
 from streams.errors import (
     ClaimTimeout,
     KafkaUnavailable,

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.records import CONTRACT_VERSION, UNREADABLE, AlertRecord, MuteRecord
+from marketpulse.contract.words import ALERTS
 from streams.batches import CompactedRecord
-from streams.contracts import CONTRACT_VERSION, UNREADABLE, AlertRecord, MuteRecord
-from streams.country_codes import ALIASES, MARKETS
 from streams.errors import BadInput
-from streams.words import ALERTS
 
 MOST_HOURS = 24 * 90
 

@@ -5,11 +5,11 @@ from typing import Literal
 
 import msgspec
 
+from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.records import CONTRACT_VERSION, UNREADABLE, MarketProfile, PlanProfile
 from strategy.errors import BadPortfolio
 from strategy.portfolio import Market, Plan, Portfolio, checked_market, checked_plan
 from streams.batches import CompactedRecord, DeadLetter
-from streams.contracts import CONTRACT_VERSION, UNREADABLE, MarketProfile, PlanProfile
-from streams.country_codes import ALIASES, MARKETS
 
 PLAN_KEY = "_plan"
 HISTORY = 1_000

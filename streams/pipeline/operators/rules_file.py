@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from streams.country_codes import ALIASES, MARKETS
-from streams.durations import duration_ms, duration_text
+from marketpulse.contract.durations import duration_ms, duration_text
+from marketpulse.contract.markets import ALIASES, MARKETS
+from streams.contract.rules import MarketRules, Rules
 from streams.errors import BadInput
-from streams.rules import MarketRules, Rules
 
 MINUTE = 60_000
 WEEK = 7 * 86_400_000

@@ -2,12 +2,12 @@
 
 import msgspec
 
+from marketpulse.contract.records import AllocationRecord, RefusedAnswer, ShiftRecord
 from strategy.allocate import allocate
 from strategy.errors import StrategyError
 from strategy.plans import Allocation, MarketPlan
 from strategy.portfolio import Portfolio
 from strategy.uncertainty import Precision
-from streams.contracts import AllocationRecord, RefusedAnswer, ShiftRecord
 
 PREFIX = "allocation-"  # of an answer's id; the shift's id follows
 

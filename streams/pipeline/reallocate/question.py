@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import msgspec
 
 from marketpulse.client.reader import Snapshot
+from marketpulse.contract.metrics import MarketMetrics
 from strategy.plans import Allocation
 from strategy.portfolio import Portfolio
 from strategy.scenarios import Metrics, Overrides, Question
 from strategy.uncertainty import Stance
-from streams.metric_types import MarketMetrics
 
 
 def metrics_of(markets: Mapping[str, MarketMetrics]) -> Metrics:

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import msgpack
 import msgspec
 
-from streams.contracts import CHECKPOINT_KEY, CheckpointRecord, StepRecord, encode
+from marketpulse.contract.records import CHECKPOINT_KEY, CheckpointRecord, StepRecord, encode
+from marketpulse.contract.topics import topic_name
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names
 from streams.ledger.types import Entry, Lease, OutboxEntry
 from streams.telemetry.logs import get_logger
-from streams.topics import topic_name
 
 log = get_logger("checkpoint")
 

@@ -7,10 +7,17 @@ import socket
 import msgspec
 
 from marketpulse.client.tables import TableKeys
+from marketpulse.contract.records import (
+    AlertRecord,
+    AllocationRecord,
+    PartitionState,
+    RefusedAnswer,
+    StepRecord,
+    WorkerState,
+)
+from marketpulse.contract.workers import LIVING_MS
 from models.classifier import ModelInfo
-from streams.contracts import AlertRecord, AllocationRecord, PartitionState, RefusedAnswer, StepRecord, WorkerState
 from streams.errors import Unavailable
-from streams.lag import LIVING_MS
 from streams.ledger.types import Command, CutStep, Lease
 from streams.pipeline.reallocate.answer import refused_of
 from streams.pipeline.rollup.active_users import count_users

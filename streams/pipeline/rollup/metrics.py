@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
+from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from streams.pipeline.count.windows import WINDOWS, CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
 from streams.pipeline.rollup.correction import Array, corrected_score
 from streams.privacy.user_hashes import Mixed, keys_in

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.contracts import AlertRecord, StepRecord
+from marketpulse.contract.records import AlertRecord, StepRecord
+from marketpulse.contract.topics import topic_name
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.compacted import read_all
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
-from streams.topics import topic_name
 
 WHY = "Redis went back in time to before this alert; it fires again if it still holds"
 

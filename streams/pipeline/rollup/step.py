@@ -7,10 +7,11 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from marketpulse.contract.metrics import Estimate, MarketMetrics
+from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
 from strategy.portfolio import Portfolio
-from streams.contracts import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
+from streams.contract.rules import Rules
 from streams.ledger.types import CutStep
-from streams.metric_types import Estimate, MarketMetrics
 from streams.pipeline.count.aggregate import DEAD_LETTERS
 from streams.pipeline.count.windows import CellLayout, Cells, Windows
 from streams.pipeline.detect.conditions import Input
@@ -31,7 +32,6 @@ from streams.pipeline.rollup.metrics import ActiveUsers, compute_metrics
 from streams.pipeline.rollup.step_record import StepContext, fingerprint, step_record
 from streams.pipeline.rollup.stream_time import stream_time
 from streams.privacy.user_hashes import Mixed, UserKey, mixed_after
-from streams.rules import Rules
 
 MINUTE_MS = 60_000
 ALL_TOPICS = ""

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from strategy.portfolio import Portfolio, actual_spend
-from streams.contracts import (
+from marketpulse.contract.records import (
     AlertRecord,
     AllocationRecord,
     PartitionMark,
@@ -18,6 +17,7 @@ from streams.contracts import (
     StepRecord,
     encode,
 )
+from strategy.portfolio import Portfolio, actual_spend
 from streams.errors import JournalIncomplete
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.rollup.metrics import Spending

@@ -5,17 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from marketpulse.client.tables import TableKeys
+from marketpulse.contract.metrics import MarketMetrics, WindowMetrics
+from marketpulse.contract.records import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord, encode
+from marketpulse.contract.topics import topic_name
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
-from streams.contracts import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord, encode
 from streams.ledger.commit import Keys, Ledger
 from streams.ledger.types import Command, CutStep
-from streams.metric_types import MarketMetrics, WindowMetrics
 from streams.pipeline.count.windows import WINDOWS
 from streams.pipeline.rollup.metrics import ActiveUsers, keys_of_windows
 from streams.pipeline.rollup.step import EXCERPTS_LIVE_MS, CommonState, MarketState, RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import outcome_digest
-from streams.topics import topic_name
 
 CHANGES_KEPT = 10_000
 MOST_FIELDS = 1_000

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from marketpulse.contract.topics import TOPICS
 from streams.access.rights import files, kafka_rules, redis_rules
-from streams.topics import TOPICS
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "security"
 

@@ -1,7 +1,7 @@
 """Alerts in fact and with other rules, side by side."""
 
+from marketpulse.contract.records import AlertRecord
 from streams.backtest.side_by_side import AlertRow, Episode, episodes, paired
-from streams.contracts import AlertRecord
 
 
 def episode(fired: int, ended: int | None, market: str = "BR", topic: str | None = None) -> Episode:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketpulse.client.producer import Event, FeedbackProducer, SyncFeedbackProducer, checked
-from streams.contracts import FeedbackEvent
-from streams.decode import Decoded, Rejected, decode
+from marketpulse.contract.decode import Decoded, Rejected, decode
+from marketpulse.contract.records import FeedbackEvent
 from streams.dev.embedded.servers import free_port
 from streams.dev.feeds.files import key_of
 from streams.errors import KafkaUnavailable, NotAcknowledged

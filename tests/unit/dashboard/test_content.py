@@ -3,10 +3,10 @@
 import msgspec
 
 from marketpulse.client.reader import Snapshot, Status
+from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
+from marketpulse.contract.records import AllocationRecord, MuteRecord
 from strategy.portfolio import load_portfolio
-from streams.contracts import AllocationRecord, MuteRecord
 from streams.dashboard.content import content_of
-from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from tests.support.alerts import alert
 
 WINDOW = WindowMetrics(10, {"negative": 4, "neutral": 1, "positive": 5}, Estimate(0.5, 0.4, 0.6, 0.05))

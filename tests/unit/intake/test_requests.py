@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers as HttpHeaders
 
 from marketpulse.client.producer import MOST_PENDING_BYTES, Delivery, Event, FeedbackProducer, Outcome, checked
-from streams.decode import Headers, Rejected
+from marketpulse.contract.decode import Headers, Rejected
 from streams.errors import IntakeUnprotected, NotAcknowledged, SettingsError
 from streams.intake.answers import Answer, answer_of
 from streams.intake.app import create_intake

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Iterable, Sequence
 
-from streams.contracts import AlertRecord, MuteRecord, encode
+from marketpulse.contract.records import AlertRecord, MuteRecord, encode
 from streams.notify.courier import Clock, Courier, Stopped
 from streams.notify.feed import Arrivals, Arrived
 from streams.notify.messages import Message, grouped

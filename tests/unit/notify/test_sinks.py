@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 
-from streams.contracts import AlertRecord
+from marketpulse.contract.records import AlertRecord
 from streams.notify.addresses import Allowed
 from streams.notify.alertmanager import AlertmanagerSink
 from streams.notify.http import Poster

@@ -3,14 +3,14 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from docs.generate.metrics import document
+from marketpulse.contract.decode import Decoded
+from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
+from marketpulse.contract.records import AlertRecord, StepRecord
 from models.cache import CachedClassifier
 from models.stub import StubClassifier
 from streams.batches import DeadLetter, DecodedBatch, Position
-from streams.contracts import AlertRecord, StepRecord
-from streams.decode import Decoded
 from streams.errors import KafkaUnavailable, Unavailable
 from streams.intake.telemetry import IntakeTelemetry
-from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
 from streams.notify.collector import NotifyCollector
 from streams.notify.courier import SinkStatus
 from streams.pipeline.rollup.step import StepOutcome

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.decode import Decoded, Rejected, decode
+from marketpulse.contract.decode import Decoded, Rejected, decode
 from streams.dev.feeds.files import read_records
 from streams.dev.feeds.live import KINDS, live_records, parse_incident
 from streams.dev.feeds.simulate import FeedPlan, Incident, active, expected_of, generate, write_feed

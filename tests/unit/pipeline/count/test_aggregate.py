@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketpulse.contract.decode import Decoded
 from streams.batches import DecodedBatch, Position
-from streams.decode import Decoded
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.aggregate import aggregate, scores_micro
 from streams.pipeline.count.windows import CellLayout

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.metric_types import Estimate, WindowMetrics
+from marketpulse.contract.metrics import Estimate, WindowMetrics
 from streams.pipeline.detect.conditions import (
     ConditionRule,
     ConditionState,

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from streams.contracts import Excerpt
+from marketpulse.contract.records import Excerpt
 from streams.pipeline.count.windows import CellLayout, Windows
 from streams.pipeline.detect.evidence import driving_topics, driving_words, repeated_texts, with_evidence
 from tests.support.alerts import alert

@@ -2,8 +2,9 @@
 
 import msgspec
 
-from streams.contracts import AlertRecord, RefusedAnswer
-from streams.metric_types import Estimate, MarketMetrics, WindowMetrics
+from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
+from marketpulse.contract.records import AlertRecord, RefusedAnswer
+from streams.contract.rules import Rules
 from streams.pipeline.detect.conditions import Input
 from streams.pipeline.detect.drift import Drift, Series
 from streams.pipeline.detect.watch import (
@@ -14,7 +15,6 @@ from streams.pipeline.detect.watch import (
     watch_markets,
     watch_model,
 )
-from streams.rules import Rules
 
 RULES = Rules()
 HOUR = 3_600_000

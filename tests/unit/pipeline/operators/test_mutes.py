@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from marketpulse.contract.records import MuteRecord
 from streams.batches import CompactedRecord
-from streams.contracts import MuteRecord
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, mute_of, new_mute
 from tests.support.alerts import alert

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from marketpulse.contract.records import AllocationRecord, RefusedAnswer, ShiftRecord, encode
 from strategy.portfolio import Portfolio, load_portfolio
-from streams.contracts import AllocationRecord, RefusedAnswer, ShiftRecord, encode
 from streams.pipeline.reallocate.answer import answer_of, refused_of
 
 PORTFOLIO = load_portfolio(None)

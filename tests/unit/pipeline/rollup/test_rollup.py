@@ -7,7 +7,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.contracts import Excerpt, RefusedAnswer
+from marketpulse.contract.records import Excerpt, RefusedAnswer
+from streams.contract.rules import MarketRules, Rules
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.detect.shift import ShiftRule
@@ -15,7 +16,6 @@ from streams.pipeline.detect.surge import SurgeRule
 from streams.pipeline.rollup.metrics import Spending
 from streams.pipeline.rollup.step import CommonState, RollUp, StepContext, StepOutcome
 from streams.pipeline.rollup.stream_time import stream_time
-from streams.rules import MarketRules, Rules
 
 LAYOUT = CellLayout(("app", "price"))
 START = 29_880_000  # a minute, at a full hour

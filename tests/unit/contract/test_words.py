@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.words import evidence_words
+from marketpulse.contract.words import evidence_words
 
 
 @pytest.mark.parametrize(

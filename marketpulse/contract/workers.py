@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from streams.contracts import WorkerState
+from marketpulse.contract.records import WorkerState
 
 LIVING_MS = 15_000
 """A worker whose last word is older does not count any more; it gives one every second or so."""

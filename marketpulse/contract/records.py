@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from strategy.portfolio import Market, Plan, Portfolio
+from streams.contract.rules import Rules
 from streams.privacy.user_hashes import UserKey
-from streams.rules import Rules
 
 CONTRACT_VERSION = 1
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)

@@ -1,7 +1,7 @@
 """Lag in records and seconds, from workers' last words."""
 
-from streams.contracts import PartitionState, WorkerState
-from streams.lag import LIVING_MS, Lag, lag_of
+from marketpulse.contract.records import PartitionState, WorkerState
+from marketpulse.contract.workers import LIVING_MS, Lag, lag_of
 
 NOW = 1_000_000
 

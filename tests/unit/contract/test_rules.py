@@ -7,16 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams import durations, rules
+from marketpulse.contract import durations
 from streams.backtest import series
+from streams.contract import rules
+from streams.contract.rules import Rules
 from streams.errors import BadInput
 from streams.pipeline.detect.conditions import ConditionRule, WatchRules
 from streams.pipeline.detect.shift import ShiftRule
 from streams.pipeline.detect.surge import SurgeRule
 from streams.pipeline.operators.rules_file import KEYS, changes, load_rules, values_of
-from streams.rules import Rules
 
-SHIPPED = Path(__file__).parents[2] / "deploy" / "rules.toml"
+SHIPPED = Path(__file__).parents[3] / "deploy" / "rules.toml"
 PROBLEMS = """
 [surge]
 treshold = 3

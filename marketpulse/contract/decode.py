@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.contracts import (
+from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.records import (
     CONTRACT_VERSION,
     MAX_ATTRIBUTES,
     MAX_TEXT_CHARACTERS,
@@ -14,7 +15,6 @@ from streams.contracts import (
     DeadLetterCode,
     FeedbackEvent,
 )
-from streams.country_codes import ALIASES, MARKETS
 
 TOO_LATE_MS = 7 * 24 * 3_600_000
 FROM_THE_FUTURE_MS = 5 * 60_000

@@ -1,0 +1,1 @@
+"""Types of the journal: internal, what the wire has is in `marketpulse.contract`."""
