@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from marketpulse.contract.decode import Decoded
-from marketpulse.contract.records import DeadLetterCode, Excerpt
+from marketpulse.contract.feedback import DeadLetterCode
+from marketpulse.contract.records import Excerpt
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
+from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.records import (
     AlertRecord,
     AllocationRecord,
     CheckpointRecord,
     ClassifiedRecord,
-    FeedbackEvent,
     MarketProfile,
     MetricsRecord,
     MuteRecord,

@@ -24,10 +24,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from marketpulse.contract.decode import Decoded, Headers, Rejected, decode
-from marketpulse.contract.records import FeedbackEvent
+from marketpulse.contract.decode import Decoded, Headers, Rejected, decode, key_of
+from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.topics import topic_name
-from streams.dev.feeds.files import key_of
 from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.kafka.connection import Servers
 from streams.kafka.publish import idempotent_producer

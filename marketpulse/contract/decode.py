@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from marketpulse.contract.markets import ALIASES, MARKETS
-from marketpulse.contract.records import (
-    CONTRACT_VERSION,
+from marketpulse.contract.feedback import (
     MAX_ATTRIBUTES,
     MAX_TEXT_CHARACTERS,
     MAX_VALUE_BYTES,
     DeadLetterCode,
     FeedbackEvent,
 )
+from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.wire import CONTRACT_VERSION
 
 TOO_LATE_MS = 7 * 24 * 3_600_000
 FROM_THE_FUTURE_MS = 5 * 60_000
@@ -187,3 +187,24 @@ def _path_of(error: Exception) -> str:
 def utc(epoch_ms: int) -> str:
     """RFC 3339 text of epoch milliseconds, in UTC with milliseconds."""
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_json = msgspec.json.Decoder()
+
+
+def parse_object(line: bytes) -> dict[str, Any] | None:
+    """The line as a JSON object, or None."""
+    try:
+        content = _json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def key_of(fields: dict[str, Any] | None) -> bytes | None:
+    """Kafka key of an event: its user, else its id, where that is a string."""
+    for name in ("user", "id"):
+        value = (fields or {}).get(name)
+        if isinstance(value, str) and value:
+            return value.encode("utf-8", "replace")
+    return None

@@ -1,58 +1,13 @@
 """Wire types of every topic on the main path: the only place that knows field names."""
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from marketpulse.contract.wire import CONTRACT_VERSION, Identifier, ShortText
 from strategy.portfolio import Market, Plan, Portfolio
 from streams.contract.rules import Rules
 from streams.privacy.user_hashes import UserKey
-
-CONTRACT_VERSION = 1
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
-"""What decoding bytes can raise, whoever wrote them: not UTF-8, too deep, too large, or against the contract."""
-MAX_VALUE_BYTES = 262_144
-MAX_ID_CHARACTERS = 128
-MAX_TEXT_CHARACTERS = 8_192
-MAX_ATTRIBUTES = 32
-
-DeadLetterCode = Literal[
-    "not_json",
-    "not_an_object",
-    "empty_value",
-    "too_large",
-    "unknown_version",
-    "missing_field",
-    "bad_type",
-    "bad_value",
-    "unknown_market",
-    "text_empty",
-    "text_too_long",
-    "bad_time",
-    "too_late",
-    "from_the_future",
-    "model_failed",
-    "bad_profile",
-]
-
-Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
-ShortText = Annotated[str, msgspec.Meta(max_length=256)]
-
-
-class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
-    """One message of a user, as producers publish it to `feedback` (unknown fields are ignored)."""
-
-    id: Identifier
-    market: str
-    text: str
-    occurred_at: datetime | int
-    v: int = CONTRACT_VERSION
-    user: Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARACTERS)] | None = None
-    lang: Annotated[str, msgspec.Meta(max_length=35)] | None = None
-    rating: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
-    channel: Annotated[str, msgspec.Meta(max_length=64)] | None = None
-    attributes: dict[ShortText, ShortText] | None = None
 
 
 class ClassifiedRecord(msgspec.Struct, frozen=True):
@@ -301,8 +256,3 @@ class WorkerState(msgspec.Struct, frozen=True):
     partitions: dict[str, PartitionState] = {}
     user_key: str = ""
     v: int = CONTRACT_VERSION
-
-
-def encode(record: msgspec.Struct) -> bytes:
-    """The record as compact UTF-8 JSON with a stable order of fields."""
-    return msgspec.json.encode(record)

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from marketpulse.contract.decode import utc
 from marketpulse.contract.markets import ALIASES, MARKETS
-from marketpulse.contract.records import MuteRecord, encode
+from marketpulse.contract.records import MuteRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.wire import encode
 from strategy.portfolio import Market, Portfolio, load_portfolio
 from streams.batches import CompactedRecord
 from streams.cli.settings import load_settings, run_async

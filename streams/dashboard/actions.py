@@ -10,14 +10,14 @@ from typing import TypeVar
 import msgspec
 
 from marketpulse.client.reader import Snapshot
-from marketpulse.contract.records import encode
+from marketpulse.contract.decode import parse_object
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.wire import encode
 from strategy.errors import StrategyError
 from strategy.plans import Allocation
 from strategy.portfolio import Portfolio, load_portfolio
 from strategy.uncertainty import Stance
 from streams.dashboard.forms import number_of
-from streams.dev.feeds.files import parse_object
 from streams.errors import BadInput, Unavailable
 from streams.kafka.compacted import write_all
 from streams.kafka.connection import Servers

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from marketpulse.client.producer import Delivery, Outcome
 from marketpulse.contract.decode import Rejected
-from marketpulse.contract.records import DeadLetterCode
+from marketpulse.contract.feedback import DeadLetterCode
 from streams.telemetry import instruments as telemetry
 from streams.telemetry.instruments import family, new_counter, new_histogram, new_registry
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from marketpulse.contract.decode import parse_object
 from marketpulse.contract.topics import topic_name
-from streams.dev.feeds.files import parse_object
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import error_of

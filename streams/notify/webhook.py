@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from marketpulse.contract.records import AlertRecord, encode
+from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.wire import encode
 from streams.notify.http import Poster
 from streams.notify.messages import Message, without_excerpts
 from streams.notify.signature import signed_headers

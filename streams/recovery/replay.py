@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from marketpulse.contract.records import AllocationRecord, StepRecord, encode
+from marketpulse.contract.records import AllocationRecord, StepRecord
+from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
 from strategy.portfolio import Portfolio
 from streams.contract.rules import Rules

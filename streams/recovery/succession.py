@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from marketpulse.contract.records import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, encode
+from marketpulse.contract.records import CHECKPOINT_KEY, AlertRecord, CheckpointRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.wire import encode
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger

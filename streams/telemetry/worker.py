@@ -7,8 +7,9 @@ from typing import get_args
 
 from prometheus_client import Counter, Histogram
 
+from marketpulse.contract.feedback import DeadLetterCode
 from marketpulse.contract.metrics import MarketMetrics
-from marketpulse.contract.records import AlertRecord, DeadLetterCode
+from marketpulse.contract.records import AlertRecord
 from streams.batches import DecodedBatch
 from streams.pipeline.rollup.step import StepOutcome
 from streams.telemetry import instruments as telemetry

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from marketpulse.contract.decode import Decoded
-from marketpulse.contract.records import ShiftRecord, encode
+from marketpulse.contract.records import ShiftRecord
+from marketpulse.contract.wire import encode
 from models.classifier import Predictions
 from models.errors import BadOutput
 from models.stub import StubClassifier

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from streams.dev.feeds.files import Record, key_of, parse_object
+from marketpulse.contract.decode import key_of, parse_object
+from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import FeedPlan, Incident, generate
 from streams.errors import Unavailable
 from streams.kafka.publish import publish

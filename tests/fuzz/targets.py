@@ -7,27 +7,26 @@ from pathlib import Path
 
 import msgspec
 
-from marketpulse.contract.decode import Decoded, Rejected, decode
+from marketpulse.contract.decode import Decoded, Rejected, decode, parse_object
+from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.records import (
-    UNREADABLE,
     AlertRecord,
     AllocationRecord,
     CheckpointRecord,
     ClassifiedRecord,
-    FeedbackEvent,
     MetricsRecord,
     ShiftRecord,
     StepRecord,
     WorkerState,
-    encode,
 )
+from marketpulse.contract.wire import UNREADABLE, encode
 from models.clean import MAX_CHARACTERS, clean
 from strategy.errors import BadPortfolio
 from strategy.portfolio import Market, Plan, load_portfolio
 from streams.batches import CompactedRecord
 from streams.contract.rules import Rules
-from streams.dev.feeds.files import parse_object, read_records, shift_to_now
+from streams.dev.feeds.files import read_records, shift_to_now
 from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.dead_letters import parsed
 from streams.pipeline.classify.classified import known_form

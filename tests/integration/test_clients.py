@@ -11,7 +11,7 @@ import pytest
 
 from marketpulse.client.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
 from marketpulse.contract.decode import Rejected
-from marketpulse.contract.records import FeedbackEvent
+from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.feeds.files import Record

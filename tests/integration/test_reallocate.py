@@ -11,12 +11,13 @@ import pytest
 from pydantic import SecretStr
 
 from marketpulse.client.reader import MetricsReader
+from marketpulse.contract.decode import key_of, parse_object
 from marketpulse.contract.records import AlertRecord, AllocationRecord
 from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
-from streams.dev.feeds.files import Record, key_of, parse_object
+from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import FeedPlan, generate
 from streams.dev.run import set_up, worker_environment
 from streams.kafka.compacted import write_all

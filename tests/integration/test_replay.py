@@ -15,13 +15,14 @@ import redis
 from pydantic import SecretStr
 
 from marketpulse.client.reader import MetricsReader, Snapshot
+from marketpulse.contract.decode import key_of, parse_object
 from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
 from streams.backtest.journal import what_if
 from streams.contract.rules import Rules
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Supervisor
-from streams.dev.feeds.files import Record, key_of, parse_object
+from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import FeedPlan, generate
 from streams.dev.run import set_up, worker_environment
 from streams.errors import BadInput

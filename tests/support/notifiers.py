@@ -7,8 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from marketpulse.contract.records import AlertRecord, encode
+from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.wire import encode
 from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.kafka.compacted import write_all
 from tests.support.probes import status

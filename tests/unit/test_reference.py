@@ -10,7 +10,7 @@ from docs.generate.commands import every_command, said
 from docs.generate.pages import ALERTS, DEAD_LETTERS, alert_kinds, documents
 from docs.generate.redis_keys import KEYS, spec_of
 from marketpulse.client.tables import TableKeys
-from marketpulse.contract.records import DeadLetterCode
+from marketpulse.contract.feedback import DeadLetterCode
 from streams.ledger.commit import Keys
 from streams.ledger.content import common_names, market_names
 from streams.pipeline.rollup.step import EXCERPTS_KEPT

@@ -16,12 +16,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from marketpulse.contract.decode import Rejected, decode, utc
+from marketpulse.contract.decode import Rejected, decode, key_of, parse_object, utc
 from streams.errors import BadInput
 
 DAY_MS = 86_400_000
 _FIELDS = {"v", "id", "market", "text", "occurred_at", "user", "lang", "rating", "channel"}
-_json = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True)
@@ -152,24 +151,6 @@ def _time_in(text: str, zone: ZoneInfo | None) -> str | int:
     except ValueError:
         return text
     return at.replace(tzinfo=zone).isoformat() if zone is not None and at.tzinfo is None else text
-
-
-def parse_object(line: bytes) -> dict[str, Any] | None:
-    """The line as a JSON object, or None."""
-    try:
-        content = _json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def key_of(fields: dict[str, Any] | None) -> bytes | None:
-    """Kafka key of an event: its user, else its id, where that is a string."""
-    for name in ("user", "id"):
-        value = (fields or {}).get(name)
-        if isinstance(value, str) and value:
-            return value.encode("utf-8", "replace")
-    return None
 
 
 def refusals(records: list[Record], now_ms: int) -> Counter[str]:

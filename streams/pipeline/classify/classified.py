@@ -2,7 +2,8 @@
 
 import re
 
-from marketpulse.contract.records import ClassifiedRecord, encode
+from marketpulse.contract.records import ClassifiedRecord
+from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.aggregate import ratings_of, scores

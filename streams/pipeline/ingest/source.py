@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from marketpulse.contract.decode import Decoded, Rejected, decode
-from marketpulse.contract.records import DeadLetterCode
+from marketpulse.contract.feedback import DeadLetterCode
 from streams.batches import DeadLetter, DecodedBatch, Position
 from streams.errors import (
     ClaimTimeout,

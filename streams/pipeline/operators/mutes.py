@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import msgspec
 
 from marketpulse.contract.markets import ALIASES, MARKETS
-from marketpulse.contract.records import CONTRACT_VERSION, UNREADABLE, AlertRecord, MuteRecord
+from marketpulse.contract.records import AlertRecord, MuteRecord
+from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
 from marketpulse.contract.words import ALERTS
 from streams.batches import CompactedRecord
 from streams.errors import BadInput

@@ -15,8 +15,8 @@ from marketpulse.contract.records import (
     RefusedAnswer,
     ShiftRecord,
     StepRecord,
-    encode,
 )
+from marketpulse.contract.wire import encode
 from strategy.portfolio import Portfolio, actual_spend
 from streams.errors import JournalIncomplete
 from streams.ledger.types import CutStep, PartitionCut

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketpulse.client.producer import Event, FeedbackProducer, SyncFeedbackProducer, checked
-from marketpulse.contract.decode import Decoded, Rejected, decode
-from marketpulse.contract.records import FeedbackEvent
+from marketpulse.contract.decode import Decoded, Rejected, decode, key_of
+from marketpulse.contract.feedback import FeedbackEvent
 from streams.dev.embedded.servers import free_port
-from streams.dev.feeds.files import key_of
 from streams.errors import KafkaUnavailable, NotAcknowledged
 
 NOW = 1_790_000_000_000

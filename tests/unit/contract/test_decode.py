@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketpulse.contract.decode import Rejected, decode
-from marketpulse.contract.records import DeadLetterCode
+from marketpulse.contract.feedback import DeadLetterCode
 
 NOW = 1_790_000_000_000
 GOOD = {"id": "1", "market": "BR", "text": " bom ", "occurred_at": "2026-09-21T14:13:20Z"}

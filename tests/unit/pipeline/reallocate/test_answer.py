@@ -2,7 +2,8 @@
 
 import msgspec
 
-from marketpulse.contract.records import AllocationRecord, RefusedAnswer, ShiftRecord, encode
+from marketpulse.contract.records import AllocationRecord, RefusedAnswer, ShiftRecord
+from marketpulse.contract.wire import encode
 from strategy.portfolio import Portfolio, load_portfolio
 from streams.pipeline.reallocate.answer import answer_of, refused_of
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from marketpulse.contract.records import encode
+from marketpulse.contract.wire import encode
 from streams.pipeline.rollup.rewind import WHY, corrections
 from tests.support.alerts import alert
 
