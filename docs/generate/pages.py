@@ -22,7 +22,7 @@ from marketpulse.contract.topics import TOPICS, TopicSpec
 from marketpulse.contract.wire import CONTRACT_VERSION
 from marketpulse.contract.words import ALERTS
 from streams import errors
-from streams.pipeline.detect.conditions import ConditionRule, WatchRules
+from streams.contract.rules import ConditionRule, WatchRules
 from streams.settings import Settings
 
 GENERATED = "Generated from the code by `make reference`; a test holds it."

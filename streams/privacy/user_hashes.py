@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import msgspec
 
-HOUR_MS = 3_600_000
+from marketpulse.contract.units import HOUR_MS
+
 LATE_MS = 7 * 24 * HOUR_MS  # how long after the fact an event is still taken
 KEPT_MS = 16 * 24 * HOUR_MS  # r over 7 d looks back 14 days and a part of one
 REMEMBERED = 131_072

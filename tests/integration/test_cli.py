@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli.main import app
+from streams.contract.rules import SurgeRule
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import topic_offsets
-from streams.pipeline.detect.surge import SurgeRule
 from tests.support.processes import ending, marketpulse, marketpulse_process, start_marketpulse
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

@@ -19,7 +19,7 @@ from marketpulse.contract.decode import key_of, parse_object
 from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
 from streams.backtest.journal import what_if
-from streams.contract.rules import Rules
+from streams.contract.rules import Rules, ShiftRule, SurgeRule, WatchRules
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.files import Record
@@ -29,9 +29,6 @@ from streams.errors import BadInput
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
-from streams.pipeline.detect.conditions import WatchRules
-from streams.pipeline.detect.shift import ShiftRule
-from streams.pipeline.detect.surge import SurgeRule
 from streams.recovery.journal import Journal
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings, load_settings

@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from marketpulse.contract.decode import Decoded
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.totals import latency_bucket
+from marketpulse.contract.units import HOUR_MS, MICRO, MINUTE_MS
 from streams.batches import Delta
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.windows import CellLayout
 from streams.privacy.redaction import excerpt
 from streams.privacy.user_hashes import UserHashes
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-MICRO = 1_000_000
 DEAD_LETTERS = ":dead_letter"  # of all markets, under `*` and the minute of the records' own time
 SHADOW = "shadow:"
 EXCERPTS = 3  # per market and step

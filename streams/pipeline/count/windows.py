@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from marketpulse.contract.units import MICRO
+
 Cells = NDArray[np.int64]
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
 MINUTES_KEPT = 180
 HOURS_KEPT = 192
-MICRO = 1_000_000
 OTHER_LANGUAGE = "other"
 
 WINDOWS: dict[str, tuple[str, int]] = {

@@ -5,16 +5,8 @@ from typing import Any, Literal
 import msgspec
 
 from marketpulse.contract.metrics import WindowMetrics
-
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-
-
-class ConditionRule(msgspec.Struct, frozen=True):
-    """How long a condition must hold before it fires, and how long it must be gone before it is resolved."""
-
-    for_ms: int
-    clear_ms: int = 0
+from marketpulse.contract.units import HOUR_MS, MINUTE_MS
+from streams.contract.rules import ConditionRule, WatchRules
 
 
 class ConditionState(msgspec.Struct):
@@ -59,30 +51,6 @@ def condition_step(
         state.fired_ms = at_ms
         return ConditionChange("firing", state.since_ms, at_ms, at_ms)
     return None
-
-
-class WatchRules(msgspec.Struct, frozen=True):
-    """Thresholds of the conditions; times are stream time."""
-
-    drop_below: float = 0.40
-    drop_resolved_above: float = 0.45
-    drop_events: int = 30
-    drop: ConditionRule = ConditionRule(for_ms=10 * MINUTE_MS)
-    recovery: ConditionRule = ConditionRule(for_ms=0, clear_ms=0)
-    recovery_shown_ms: int = HOUR_MS
-    no_data_events: int = 100
-    no_data_silence_ms: int = 30 * MINUTE_MS
-    no_data_expected: float = 20.0
-    no_data: ConditionRule = ConditionRule(for_ms=0)
-    bad_input_share: float = 0.10
-    bad_input_cleared: float = 0.05
-    bad_input_records: float = 50.0
-    bad_input_half_life_ms: int = 5 * MINUTE_MS
-    bad_input: ConditionRule = ConditionRule(for_ms=2 * MINUTE_MS)
-    model_confidence_fall: float = 0.10
-    model_events: int = 200
-    model: ConditionRule = ConditionRule(for_ms=0, clear_ms=MINUTE_MS)
-    allocation: ConditionRule = ConditionRule(for_ms=0)
 
 
 class Input(msgspec.Struct):

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-MINUTE_MS = 60_000
+from streams.contract.rules import ShiftRule
 
 
 class ShiftState(msgspec.Struct):
@@ -14,16 +14,6 @@ class ShiftState(msgspec.Struct):
     u: tuple[float, float] | None = None
     r: tuple[float, float] | None = None
     at_ms: int = 0
-
-
-class ShiftRule(msgspec.Struct, frozen=True):
-    """Thresholds of a shift; the reference is set once a market has `ready_events` events in 24 h."""
-
-    u_threshold: float = 0.03
-    r_threshold: float = 0.03
-    sigmas: float = 3.0
-    cool_down_ms: int = 10 * MINUTE_MS
-    ready_events: int = 100
 
 
 class Standing(msgspec.Struct, frozen=True):

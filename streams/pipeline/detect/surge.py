@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 import msgspec
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
+from marketpulse.contract.units import HOUR_MS, MINUTE_MS
+from streams.contract.rules import SurgeRule
+
 LARGEST_RHO = 0.05
 LARGEST_MOVE = 0.5  # of the level within one minute, in logits
 FIRST_VARIANCE = 0.3  # of the level of a series that is not known yet, in squared logits
@@ -28,30 +29,6 @@ LEAST_SHARE, MOST_SHARE = 0.02, 0.9  # of true negatives that a season is believ
 RESIDUALS_KEPT = 0.999  # per minute
 STARTS_KEPT = 24
 STARTS_NATS = 6.0  # a start so much less likely than the likeliest is forgotten
-
-
-class SurgeRule(msgspec.Struct, frozen=True):
-    """When the share of negatives is a surge.
-
-    `threshold` in nats; a surge is resolved at `resolve_at` of it. `odds_ratio`: how much worse the odds of a true
-    negative are in a surge, `large_odds_ratio` in a large one. `drift_sd` (logits) and `drift_minutes`: how the usual
-    level wanders. `follow`, in [0, 1]: how much of the tracked level enters p0 while S is above 0. `season_events`:
-    what an hour of day leans on the whole day with; `season_minutes`: half-life of the season. A surge that lasts
-    `adopt_minutes` is usual from then on.
-    """
-
-    threshold: float = 12.0
-    odds_ratio: float = 2.5
-    large_odds_ratio: float = 10.0
-    drift_sd: float = 0.2
-    drift_minutes: float = 360.0
-    follow: float = 0.25
-    season_events: float = 200.0
-    season_minutes: float = 10_080.0
-    adopt_minutes: float = 720.0
-    resolve_at: float = 0.0
-    armed_events: int = 100
-    armed_minutes: float = 30.0
 
 
 class Noise(msgspec.Struct, frozen=True):

@@ -7,12 +7,11 @@ import msgspec
 
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.records import AlertRecord, RefusedAnswer
-from streams.contract.rules import Rules
+from streams.contract.rules import Rules, WatchRules
 from streams.pipeline.detect.conditions import (
     ConditionChange,
     ConditionState,
     Input,
-    WatchRules,
     condition_step,
     drop_condition,
     silence_condition,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
+from marketpulse.contract.units import DAY_MS, HOUR_MS
 from streams.pipeline.count.windows import WINDOWS, CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
 from streams.pipeline.rollup.correction import Array, corrected_score
 from streams.privacy.user_hashes import Mixed, keys_in
@@ -16,8 +17,6 @@ ACTIVE_OFFSET = 5.0  # a: keeps r finite for few users
 Z95 = 1.96
 HLL_ERROR = 0.0081  # standard error of a 16,384-register HyperLogLog
 BASELINE_HOURS = 168
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
+from marketpulse.contract.units import MINUTE_MS
 from strategy.portfolio import Portfolio
 from streams.contract.rules import Rules
 from streams.ledger.types import CutStep
@@ -33,7 +34,6 @@ from streams.pipeline.rollup.step_record import StepContext, fingerprint, step_r
 from streams.pipeline.rollup.stream_time import stream_time
 from streams.privacy.user_hashes import Mixed, UserKey, mixed_after
 
-MINUTE_MS = 60_000
 ALL_TOPICS = ""
 WARMING_MS = 60 * MINUTE_MS
 WARMING_EVENTS = 500

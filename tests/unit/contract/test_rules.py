@@ -10,11 +10,8 @@ import pytest
 from marketpulse.contract import durations
 from streams.backtest import series
 from streams.contract import rules
-from streams.contract.rules import Rules
+from streams.contract.rules import ConditionRule, Rules, ShiftRule, SurgeRule, WatchRules
 from streams.errors import BadInput
-from streams.pipeline.detect.conditions import ConditionRule, WatchRules
-from streams.pipeline.detect.shift import ShiftRule
-from streams.pipeline.detect.surge import SurgeRule
 from streams.pipeline.operators.rules_file import KEYS, changes, load_rules, values_of
 
 SHIPPED = Path(__file__).parents[3] / "deploy" / "rules.toml"

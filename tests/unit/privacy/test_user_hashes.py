@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketpulse.contract.units import HOUR_MS
 from streams.errors import SettingsError
 from streams.pipeline.count.windows import CellLayout, Windows
 from streams.pipeline.rollup.metrics import ActiveUsers, Spending, compute_metrics
-from streams.privacy.user_hashes import HOUR_MS, LATE_MS, Mixed, UserHashes, UserKey, key_id, keys_in, mixed_after
+from streams.privacy.user_hashes import LATE_MS, Mixed, UserHashes, UserKey, key_id, keys_in, mixed_after
 from streams.recovery.erase import Erase
 from streams.settings import load_settings
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from scipy.stats import chi2
 
+from streams.contract.rules import SurgeRule
 from streams.dev.bench.detectors.markets import (
     DAY,
     GRID,
@@ -34,7 +35,6 @@ from streams.dev.bench.detectors.study import (
     threshold_for,
     trace,
 )
-from streams.pipeline.detect.surge import SurgeRule
 
 TUNED_ON = range(1, 21)
 REPORTED_ON = range(101, 201)

@@ -4,6 +4,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from streams.contract.rules import SurgeRule
 from streams.dev.bench.detectors.markets import DAY, INCIDENT, USUAL_SHARE, Array, Counts, Markets, logistic, logit
 from streams.pipeline.detect.surge import (
     FIRST_VARIANCE,
@@ -13,7 +14,6 @@ from streams.pipeline.detect.surge import (
     MOST_FALSE,
     MOST_SHARE,
     RESIDUALS_KEPT,
-    SurgeRule,
 )
 
 

@@ -4,15 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketpulse.contract.metrics import Estimate, WindowMetrics
-from streams.pipeline.detect.conditions import (
-    ConditionRule,
-    ConditionState,
-    Input,
-    WatchRules,
-    condition_step,
-    drop_condition,
-    silence_condition,
-)
+from streams.contract.rules import ConditionRule, WatchRules
+from streams.pipeline.detect.conditions import ConditionState, Input, condition_step, drop_condition, silence_condition
 
 RULE = ConditionRule(for_ms=100, clear_ms=50)
 

@@ -5,9 +5,10 @@ import random
 import numpy as np
 import pytest
 
+from streams.contract.rules import SurgeRule
 from streams.dev.bench.detectors.markets import Condition, simulate
 from streams.dev.bench.detectors.rivals import Surge
-from streams.pipeline.detect.surge import AlertChange, Noise, Observation, SurgeRule, SurgeState, surge_step
+from streams.pipeline.detect.surge import AlertChange, Noise, Observation, SurgeState, surge_step
 
 DAY = 24 * 60
 
