@@ -13,17 +13,16 @@ from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.records import (
     AlertRecord,
     AllocationRecord,
-    CheckpointRecord,
     ClassifiedRecord,
     MarketProfile,
     MetricsRecord,
     MuteRecord,
     PlanProfile,
     ShiftRecord,
-    StepRecord,
 )
 from strategy.plans import Allocation
 from strategy.scenarios import Metrics, PlanAnswer
+from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.intake.openapi import openapi
 
 CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {

@@ -5,9 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from marketpulse.contract.wire import CONTRACT_VERSION, Identifier, ShortText
-from strategy.portfolio import Market, Plan, Portfolio
-from streams.contract.rules import Rules
-from streams.privacy.user_hashes import UserKey
+from strategy.portfolio import Market, Plan
 
 
 class ClassifiedRecord(msgspec.Struct, frozen=True):
@@ -42,87 +40,12 @@ class Excerpt(msgspec.Struct, frozen=True):
     occurred_at: int
 
 
-class PartitionMark(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a source partition stood at a cut, beside its offset; times in epoch ms, absent = nothing was committed.
-
-    `last_timestamp` and `last_checksum` (CRC-32) are those of the record before the offset: they tell whether the topic
-    still is the one that was counted.
-    """
-
-    newest: int | None = None
-    committed: int | None = None
-    last_timestamp: int | None = None
-    last_checksum: int | None = None
-    began: int = (
-        0  # first offset that was ever counted; -1: what was counted first is another topic's, or a gap follows
-    )
-
-
 class RefusedAnswer(msgspec.Struct, frozen=True):
     """The allocator's newest answer where it is no plan: status `failed` or `infeasible`, and why; to which shift."""
 
     shift: str
     status: str
     why: str
-
-
-class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One roll-up step in `market.steps`: with the steps before it, all that its outcome depends on.
-
-    `portfolio`, `rules`, `user_key` and `model_info` are there when they differ from those of the step before.
-    `allocation` is the id of the allocation in force, `refused` the allocator's newest answer where it failed or is
-    infeasible, `totals` the ledger's totals at the cut. `digest` is the SHA-256 of all outcomes so far: that of the
-    step before with this step's metrics, alerts and shifts and the allocation in force.
-    """
-
-    step: int
-    stream_time: int | None
-    cut: dict[str, int]
-    deltas: dict[str, dict[str, dict[str, int]]]  # market -> minute -> cell -> count or micro-units
-    users: dict[str, str] = {}  # "market:hour" -> base64 of the step's HyperLogLog
-    excerpts: dict[str, list["Excerpt"]] = {}  # market -> what some of its users said, redacted
-    now: int = 0  # Redis's clock at the cut
-    profiles: int = 0  # offset in market.profiles up to which profiles were in force
-    model: str = ""
-    ahead: int = 0  # `seq` of what this step publishes is `step + ahead`: more than 0 after Redis went back in time
-    partitions: dict[str, PartitionMark] = {}
-    totals: dict[str, int] = {}
-    allocation: str = ""
-    refused: RefusedAnswer | None = None
-    problems: tuple[str, ...] = ()
-    mutes: int = 0  # offset in market.mutes up to which silences were in force
-    portfolio: Portfolio | None = None
-    rules: Rules | None = None
-    model_info: dict[str, Any] | None = None
-    user_key: UserKey | None = None
-    digest: str = ""
-    v: int = CONTRACT_VERSION
-
-
-CHECKPOINT_KEY = b"checkpoint"
-"""Kafka key of checkpoints in `market.steps`; that of a step is its number."""
-
-
-class CheckpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A piece of a checkpoint in `market.steps`, key `checkpoint`: the ledger as step `step` left it.
-
-    A checkpoint is complete, and counts, once the record with `part == parts` is there; `id` tells attempts at the same
-    step apart. `content` is base64 of zlib of MessagePack: Redis keys with their content. The last record has none; it
-    says where the source stood and what was counted (`now`, `cut`, `partitions`, `totals`: as in a step's record).
-    `cause` is `reset` or `rebuild` where the ledger began anew from this state, and steps go on after `step`.
-    """
-
-    id: str
-    step: int
-    part: int
-    parts: int
-    cause: Literal["hourly", "rebuild", "reset"] = "hourly"
-    content: str = ""
-    now: int = 0
-    cut: dict[str, int] = {}
-    partitions: dict[str, PartitionMark] = {}
-    totals: dict[str, int] = {}
-    v: int = CONTRACT_VERSION
 
 
 class AlertRecord(msgspec.Struct, frozen=True):

@@ -4,9 +4,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-import msgspec
-
 from marketpulse.contract.units import HOUR_MS
+from streams.contract.journal import UserKey
 
 LATE_MS = 7 * 24 * HOUR_MS  # how long after the fact an event is still taken
 KEPT_MS = 16 * 24 * HOUR_MS  # r over 7 d looks back 14 days and a part of one
@@ -18,17 +17,6 @@ Mixed = tuple[int, int]
 A window that begins and ends on one side of it counts every user once; where both ends are the same, that is the hour
 in which one key follows another.
 """
-
-
-class UserKey(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which key user ids are hashed with: `id` tells it from others, `since` (epoch ms of event time, 0 = always).
-
-    `differ`: a worker that lives uses another.
-    """
-
-    id: str
-    since: int = 0
-    differ: bool = False
 
 
 class UserHashes:

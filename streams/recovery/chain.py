@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from marketpulse.contract.records import CheckpointRecord
+from streams.contract.journal import CheckpointRecord
 
 
 @dataclass(frozen=True, slots=True)

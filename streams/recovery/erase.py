@@ -8,8 +8,9 @@ import msgspec
 
 from marketpulse.contract.decode import Rejected, decode
 from marketpulse.contract.markets import ALIASES
-from marketpulse.contract.records import CHECKPOINT_KEY, AlertRecord, CheckpointRecord, Excerpt
+from marketpulse.contract.records import AlertRecord, Excerpt
 from marketpulse.contract.topics import topic_name
+from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
 from streams.errors import LedgerLost
 from streams.kafka.admin import delete_before, lives_of
 from streams.kafka.log_reader import LogReader

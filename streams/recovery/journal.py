@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from marketpulse.contract.records import CHECKPOINT_KEY, CheckpointRecord, StepRecord
 from marketpulse.contract.wire import UNREADABLE
+from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
 from streams.kafka.log_reader import LogReader
 from streams.privacy.redaction import redact_log

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from marketpulse.contract.records import CheckpointRecord, StepRecord
 from marketpulse.contract.topics import topic_name
+from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
 from streams.kafka.compacted import read_all
 from streams.kafka.log_reader import LogReader

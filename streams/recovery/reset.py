@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from marketpulse.contract.records import PartitionMark
 from marketpulse.contract.topics import topic_name
+from streams.contract.journal import PartitionMark
 from streams.kafka.admin import topic_offsets
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from marketpulse.contract.decode import Rejected, decode
-from marketpulse.contract.records import CheckpointRecord, PartitionMark, StepRecord
+from streams.contract.journal import CheckpointRecord, PartitionMark, StepRecord
 from streams.errors import RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import checksum

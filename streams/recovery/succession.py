@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from marketpulse.contract.records import CHECKPOINT_KEY, AlertRecord, CheckpointRecord
+from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
+from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger

@@ -13,11 +13,9 @@ from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.records import (
     AlertRecord,
     AllocationRecord,
-    CheckpointRecord,
     ClassifiedRecord,
     MetricsRecord,
     ShiftRecord,
-    StepRecord,
     WorkerState,
 )
 from marketpulse.contract.wire import UNREADABLE, encode
@@ -25,6 +23,7 @@ from models.clean import MAX_CHARACTERS, clean
 from strategy.errors import BadPortfolio
 from strategy.portfolio import Market, Plan, load_portfolio
 from streams.batches import CompactedRecord
+from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.contract.rules import Rules
 from streams.dev.feeds.files import read_records, shift_to_now
 from streams.errors import BadInput, JournalIncomplete

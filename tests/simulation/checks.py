@@ -9,7 +9,7 @@ import msgpack
 import msgspec
 import numpy as np
 
-from marketpulse.contract.records import StepRecord
+from streams.contract.journal import StepRecord
 from streams.ledger.commit import Keys
 from streams.pipeline.count.windows import CellLayout
 from tests.simulation.kafka import Kafka

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import msgpack
 import msgspec
 
-from marketpulse.contract.records import CHECKPOINT_KEY, CheckpointRecord, StepRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
+from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord, StepRecord
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names

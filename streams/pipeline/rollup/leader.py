@@ -7,16 +7,10 @@ import socket
 import msgspec
 
 from marketpulse.client.tables import TableKeys
-from marketpulse.contract.records import (
-    AlertRecord,
-    AllocationRecord,
-    PartitionState,
-    RefusedAnswer,
-    StepRecord,
-    WorkerState,
-)
+from marketpulse.contract.records import AlertRecord, AllocationRecord, PartitionState, RefusedAnswer, WorkerState
 from marketpulse.contract.workers import LIVING_MS
 from models.classifier import ModelInfo
+from streams.contract.journal import StepRecord
 from streams.errors import Unavailable
 from streams.ledger.types import Command, CutStep, Lease
 from streams.pipeline.reallocate.answer import refused_of

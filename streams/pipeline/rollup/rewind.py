@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from marketpulse.contract.records import AlertRecord, StepRecord
+from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
+from streams.contract.journal import StepRecord
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.compacted import read_all
 from streams.kafka.connection import Servers, client_options

@@ -8,9 +8,10 @@ import numpy as np
 from msgspec.structs import replace
 
 from marketpulse.contract.metrics import Estimate, MarketMetrics
-from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, ShiftRecord, StepRecord
+from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, ShiftRecord
 from marketpulse.contract.units import MINUTE_MS
 from strategy.portfolio import Portfolio
+from streams.contract.journal import StepRecord, UserKey
 from streams.contract.rules import Rules
 from streams.ledger.types import CutStep
 from streams.pipeline.count.aggregate import DEAD_LETTERS
@@ -32,7 +33,7 @@ from streams.pipeline.rollup.correction import Array
 from streams.pipeline.rollup.metrics import ActiveUsers, compute_metrics
 from streams.pipeline.rollup.step_record import StepContext, fingerprint, step_record
 from streams.pipeline.rollup.stream_time import stream_time
-from streams.privacy.user_hashes import Mixed, UserKey, mixed_after
+from streams.privacy.user_hashes import Mixed, mixed_after
 
 ALL_TOPICS = ""
 WARMING_MS = 60 * MINUTE_MS

@@ -8,20 +8,13 @@ from typing import Any
 
 import msgspec
 
-from marketpulse.contract.records import (
-    AlertRecord,
-    AllocationRecord,
-    PartitionMark,
-    RefusedAnswer,
-    ShiftRecord,
-    StepRecord,
-)
+from marketpulse.contract.records import AlertRecord, AllocationRecord, RefusedAnswer, ShiftRecord
 from marketpulse.contract.wire import encode
 from strategy.portfolio import Portfolio, actual_spend
+from streams.contract.journal import PartitionMark, StepRecord, UserKey
 from streams.errors import JournalIncomplete
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.rollup.metrics import Spending
-from streams.privacy.user_hashes import UserKey
 
 
 @dataclass(frozen=True, slots=True)

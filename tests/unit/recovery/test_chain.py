@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from marketpulse.contract.records import CheckpointRecord
+from streams.contract.journal import CheckpointRecord
 from streams.ledger.types import Entry
 from streams.pipeline.rollup.checkpoint import PART_BYTES, first_part, packed, size_of, unpacked
 from streams.recovery.chain import Chain

@@ -5,10 +5,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from docs.generate.metrics import document
 from marketpulse.contract.decode import Decoded
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
-from marketpulse.contract.records import AlertRecord, StepRecord
+from marketpulse.contract.records import AlertRecord
 from models.cache import CachedClassifier
 from models.stub import StubClassifier
 from streams.batches import DeadLetter, DecodedBatch, Position
+from streams.contract.journal import StepRecord
 from streams.errors import KafkaUnavailable, Unavailable
 from streams.intake.telemetry import IntakeTelemetry
 from streams.notify.collector import NotifyCollector
