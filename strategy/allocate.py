@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
+from marketpulse.contract.allocation import Allocation, Certificate, MarketPlan, Uncertainty
+from marketpulse.contract.portfolio import Portfolio
 from strategy.bounds import Bounds, clash, keeps_limits, markets_in, problem_of
-from strategy.certificate import Certificate, certify
+from strategy.certificate import certify
 from strategy.entry import choose
 from strategy.explain import sentence
 from strategy.objective import DEFAULT_U, Terms, Vector, terms_of
-from strategy.plans import Allocation, MarketPlan, Uncertainty
-from strategy.portfolio import Portfolio, in_plan_currency
+from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
 from strategy.uncertainty import (
     DRAWS,

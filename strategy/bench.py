@@ -10,10 +10,12 @@ import msgspec
 import numpy as np
 from scipy.optimize import Bounds, NonlinearConstraint, minimize
 
+from marketpulse.contract.allocation import Certificate
+from marketpulse.contract.portfolio import Portfolio
 from strategy.allocate import allocate
-from strategy.certificate import Certificate, certify
+from strategy.certificate import certify
 from strategy.objective import LEAST_LEFT, Terms, Vector
-from strategy.portfolio import Portfolio, load_portfolio
+from strategy.portfolio import load_portfolio
 from strategy.problem import Problem
 from strategy.water_filling import fill
 

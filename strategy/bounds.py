@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from marketpulse.contract.allocation import MarketPlan
+from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from strategy.costs import entry_money
 from strategy.objective import Terms, Vector
-from strategy.plans import MarketPlan
-from strategy.portfolio import Market, Plan, Portfolio
 from strategy.problem import Problem
 
 TOLERANCE = 1e-6  # of money

@@ -1,26 +1,11 @@
 """Proof beside the answer: feasibility, the conditions of optimality, the duality gap."""
 
-import msgspec
 import numpy as np
 
+from marketpulse.contract.allocation import Certificate
 from strategy.objective import LEAST_LEFT, Vector
 from strategy.problem import Problem
 from strategy.water_filling import Filled
-
-
-class Certificate(msgspec.Struct, frozen=True):
-    """A sound answer has every number near 0.
-
-    overspent: money beyond the budget, a market's bounds, a region's cap, or what z and y cost, whichever is most.
-    kkt_residual: largest relative amount by which a market's next unit of money is worth more than its price although
-    no bound holds it, or its last one less. duality_gap: distance of the gain to an upper bound of every possible
-    gain with these markets on, relative. entry_gap: part of the gain that another choice of markets may have more.
-    """
-
-    overspent: float
-    kkt_residual: float
-    duality_gap: float
-    entry_gap: float = 0.0
 
 
 def certify(problem: Problem, filled: Filled) -> Certificate:

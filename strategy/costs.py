@@ -1,6 +1,6 @@
 """The five costs of a market: the founding documents' ranking J, and the money to enter."""
 
-from strategy.portfolio import Market
+from marketpulse.contract.portfolio import Market
 
 
 def entry_ranking_cost(market: Market) -> float:

@@ -1,6 +1,6 @@
 """One sentence per market: how its spend moved, what in its metrics did it, what it returns, what holds it."""
 
-from strategy.plans import MarketPlan
+from marketpulse.contract.allocation import MarketPlan
 
 SEEN = 0.005  # smaller changes of u and r are not worth a word
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
+from marketpulse.contract.allocation import Allocation
+from marketpulse.contract.portfolio import Portfolio
 from strategy.objective import Y_CAP, Vector
-from strategy.plans import Allocation
-from strategy.portfolio import Portfolio, in_plan_currency
+from strategy.portfolio import in_plan_currency
 
 SPREAD = 0.5
 DRIFT = 0.03

@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from marketpulse.contract.portfolio import Portfolio
 from strategy.errors import BadMetrics
-from strategy.portfolio import Portfolio
 
 Vector = NDArray[np.float64]
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from marketpulse.contract.allocation import Allocation, MarketPlan
+from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from strategy.allocate import allocate
 from strategy.errors import BadMetrics, BadPortfolio
-from strategy.plans import Allocation, MarketPlan
-from strategy.portfolio import Market, Plan, Portfolio, checked_market, checked_plan
+from strategy.portfolio import checked_market, checked_plan
 from strategy.uncertainty import Precision, Stance
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from marketpulse.contract.portfolio import Plan
 from strategy.objective import Terms, Vector, multiplier
-from strategy.portfolio import Plan
 
 DRAWS = 1_000
 SEED = 20_260_101

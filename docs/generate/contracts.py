@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.records import (
     AlertRecord,
@@ -20,7 +21,6 @@ from marketpulse.contract.records import (
     PlanProfile,
     ShiftRecord,
 )
-from strategy.plans import Allocation
 from strategy.scenarios import Metrics, PlanAnswer
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.intake.openapi import openapi

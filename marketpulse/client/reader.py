@@ -21,10 +21,10 @@ import msgspec
 
 from marketpulse.client.tables import RedisTable, TableKeys
 from marketpulse.contract.metrics import MarketMetrics
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
 from marketpulse.contract.totals import latency_of_bucket
 from marketpulse.contract.workers import Lag, lag_of
-from strategy.portfolio import Portfolio
 from streams.dashboard.history import Moment, read_history
 from streams.errors import Unavailable
 from streams.ledger.commit import Keys

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from marketpulse.contract.portfolio import Market, Plan
 from marketpulse.contract.wire import CONTRACT_VERSION, Identifier, ShortText
-from strategy.portfolio import Market, Plan
 
 
 class ClassifiedRecord(msgspec.Struct, frozen=True):

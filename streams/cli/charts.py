@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as plotly
 
-from strategy.plans import Allocation
+from marketpulse.contract.allocation import Allocation
 from strategy.scenarios import Point
 
 COSTS = {

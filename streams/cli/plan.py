@@ -16,7 +16,7 @@ from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
-    from strategy.plans import Allocation
+    from marketpulse.contract.allocation import Allocation
     from strategy.scenarios import Point, Question
     from streams.settings import Settings
 
@@ -101,7 +101,7 @@ def allocation(
     --previous now.json`
     """
     from marketpulse.client.reader import MetricsReader
-    from strategy.plans import Allocation
+    from marketpulse.contract.allocation import Allocation
 
     settings = load_settings()
     with MetricsReader(settings.redis, settings.prefix) as reader:
@@ -135,8 +135,8 @@ def learn(
 
     Example: `marketpulse learn`, then change d in your market table and `marketpulse profiles apply`
     """
+    from marketpulse.contract.allocation import Allocation
     from strategy.learning import outcomes_of, propose
-    from strategy.plans import Allocation
 
     settings = load_settings()
     portfolio = load_portfolio(profiles or settings.portfolio)
@@ -193,7 +193,7 @@ def _question(settings: "Settings", metrics: Path | None, profiles: Path | None,
 
 def _previous(file: Path) -> "Allocation":
     """An allocation as `plan --json` prints it, or a record of `market.allocations`."""
-    from strategy.plans import Allocation
+    from marketpulse.contract.allocation import Allocation
 
     try:
         content = msgspec.json.decode(file.read_bytes())

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from marketpulse.contract.decode import utc
 from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.portfolio import Market, Portfolio
 from marketpulse.contract.records import MuteRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
-from strategy.portfolio import Market, Portfolio, load_portfolio
+from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput

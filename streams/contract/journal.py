@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import Excerpt, RefusedAnswer
 from marketpulse.contract.wire import CONTRACT_VERSION
-from strategy.portfolio import Portfolio
 from streams.contract.rules import Rules
 
 

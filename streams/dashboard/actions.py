@@ -10,12 +10,13 @@ from typing import TypeVar
 import msgspec
 
 from marketpulse.client.reader import Snapshot
+from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.decode import parse_object
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from strategy.errors import StrategyError
-from strategy.plans import Allocation
-from strategy.portfolio import Portfolio, load_portfolio
+from strategy.portfolio import load_portfolio
 from strategy.uncertainty import Stance
 from streams.dashboard.forms import number_of
 from streams.errors import BadInput, Unavailable

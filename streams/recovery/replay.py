@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
-from strategy.portfolio import Portfolio
 from streams.contract.journal import StepRecord
 from streams.contract.rules import Rules
 from streams.errors import JournalIncomplete

@@ -14,11 +14,11 @@ import tenacity
 from numpy.typing import NDArray
 
 from marketpulse.client.tables import TableKeys
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord, ShiftRecord
 from marketpulse.contract.topics import topic_name
 from models.classifier import Classifier, Predictions
 from models.errors import BadOutput
-from strategy.portfolio import Portfolio
 from streams.batches import DeadLetter, DecodedBatch, Delta
 from streams.contract.rules import Rules
 from streams.errors import LedgerFull, LedgerRewound, Unavailable

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from models.stub import StubClassifier
-from strategy.portfolio import Market, Plan, Portfolio
 from streams.errors import Unavailable
 from streams.ledger.commit import Ledger
 from streams.ledger.types import OutboxEntry

@@ -10,6 +10,7 @@ import msgspec
 from marketpulse.contract.decode import Decoded, Rejected, decode, parse_object
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.markets import MARKETS
+from marketpulse.contract.portfolio import Market, Plan
 from marketpulse.contract.records import (
     AlertRecord,
     AllocationRecord,
@@ -21,7 +22,7 @@ from marketpulse.contract.records import (
 from marketpulse.contract.wire import UNREADABLE, encode
 from models.clean import MAX_CHARACTERS, clean
 from strategy.errors import BadPortfolio
-from strategy.portfolio import Market, Plan, load_portfolio
+from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.contract.rules import Rules

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from marketpulse.contract.topics import topic_name
 from models.classifier import ModelInfo
 from models.stub import StubClassifier
-from strategy.portfolio import Market, Plan, Portfolio
 from streams.agents import make_classify, make_commit, make_roll_up
 from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
 from streams.ledger.commit import Ledger

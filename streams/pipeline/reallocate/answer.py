@@ -2,11 +2,11 @@
 
 import msgspec
 
+from marketpulse.contract.allocation import Allocation, MarketPlan
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord, RefusedAnswer, ShiftRecord
 from strategy.allocate import allocate
 from strategy.errors import StrategyError
-from strategy.plans import Allocation, MarketPlan
-from strategy.portfolio import Portfolio
 from strategy.uncertainty import Precision
 
 PREFIX = "allocation-"  # of an answer's id; the shift's id follows

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import msgspec
 
 from marketpulse.client.reader import Snapshot
+from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.metrics import MarketMetrics
-from strategy.plans import Allocation
-from strategy.portfolio import Portfolio
+from marketpulse.contract.portfolio import Portfolio
 from strategy.scenarios import Metrics, Overrides, Question
 from strategy.uncertainty import Stance
 

@@ -8,9 +8,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from marketpulse.contract.metrics import Estimate, MarketMetrics
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, ShiftRecord
 from marketpulse.contract.units import MINUTE_MS
-from strategy.portfolio import Portfolio
 from streams.contract.journal import StepRecord, UserKey
 from streams.contract.rules import Rules
 from streams.ledger.types import CutStep

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, RefusedAnswer, ShiftRecord
 from marketpulse.contract.wire import encode
-from strategy.portfolio import Portfolio, actual_spend
+from strategy.portfolio import actual_spend
 from streams.contract.journal import PartitionMark, StepRecord, UserKey
 from streams.errors import JournalIncomplete
 from streams.ledger.types import CutStep, PartitionCut

@@ -6,11 +6,11 @@ import msgspec
 
 from marketpulse.client.tables import TableKeys
 from marketpulse.contract.metrics import MarketMetrics, WindowMetrics
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
-from strategy.portfolio import Portfolio
 from streams.ledger.commit import Keys, Ledger
 from streams.ledger.types import Command, CutStep
 from streams.pipeline.count.windows import WINDOWS

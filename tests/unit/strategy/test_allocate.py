@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marketpulse.contract.allocation import Allocation
+from marketpulse.contract.portfolio import Portfolio
 from strategy.allocate import allocate
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.errors import BadMetrics, BadPortfolio
-from strategy.plans import Allocation
-from strategy.portfolio import MONEY, Portfolio, load_portfolio, portfolio_of
+from strategy.portfolio import MONEY, load_portfolio, portfolio_of
 from strategy.uncertainty import Precision
 
 PORTFOLIO = load_portfolio()

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marketpulse.contract.allocation import Allocation
+from marketpulse.contract.portfolio import Market, Portfolio
 from strategy.allocate import allocate
-from strategy.plans import Allocation
-from strategy.portfolio import Market, Portfolio, checked_market, load_portfolio
+from strategy.portfolio import checked_market, load_portfolio
 from strategy.uncertainty import Precision
 
 SHIPPED = load_portfolio()

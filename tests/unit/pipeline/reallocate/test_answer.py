@@ -2,9 +2,10 @@
 
 import msgspec
 
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord, RefusedAnswer, ShiftRecord
 from marketpulse.contract.wire import encode
-from strategy.portfolio import Portfolio, load_portfolio
+from strategy.portfolio import load_portfolio
 from streams.pipeline.reallocate.answer import answer_of, refused_of
 
 PORTFOLIO = load_portfolio(None)
