@@ -11,16 +11,8 @@ import msgspec
 
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.feedback import FeedbackEvent
-from marketpulse.contract.records import (
-    AlertRecord,
-    AllocationRecord,
-    ClassifiedRecord,
-    MarketProfile,
-    MetricsRecord,
-    MuteRecord,
-    PlanProfile,
-    ShiftRecord,
-)
+from marketpulse.contract.operators import MarketProfile, MuteRecord, PlanProfile
+from marketpulse.contract.records import AlertRecord, AllocationRecord, ClassifiedRecord, MetricsRecord, ShiftRecord
 from strategy.scenarios import Metrics, PlanAnswer
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.intake.openapi import openapi

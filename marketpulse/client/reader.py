@@ -21,15 +21,16 @@ import msgspec
 
 from marketpulse.client.tables import RedisTable, TableKeys
 from marketpulse.contract.metrics import MarketMetrics
+from marketpulse.contract.mutes import mute_of
+from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
-from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, MetricsRecord, MuteRecord, WorkerState
+from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, MetricsRecord
 from marketpulse.contract.totals import latency_of_bucket
-from marketpulse.contract.workers import Lag, lag_of
+from marketpulse.contract.workers import Lag, WorkerState, lag_of
 from streams.dashboard.history import Moment, read_history
 from streams.errors import Unavailable
 from streams.ledger.commit import Keys
 from streams.ledger.connection import connect, translated_errors
-from streams.pipeline.operators.mutes import mute_of
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -4,8 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from marketpulse.contract.portfolio import Market, Plan
-from marketpulse.contract.wire import CONTRACT_VERSION, Identifier, ShortText
+from marketpulse.contract.wire import CONTRACT_VERSION
 
 
 class ClassifiedRecord(msgspec.Struct, frozen=True):
@@ -125,57 +124,18 @@ class MetricsRecord(msgspec.Struct, frozen=True):
     v: int = CONTRACT_VERSION
 
 
-class MarketProfile(Market, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """One market in `market.profiles`, key = its code; stands in for the file's entry, a tombstone takes it away."""
-
-    v: int = CONTRACT_VERSION
+PREFIX = "allocation-"  # of an answer's id; the shift's id follows
 
 
-class PlanProfile(Plan, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """What holds for all markets together in `market.profiles`, key `_plan`; a tombstone takes it away."""
-
-    v: int = CONTRACT_VERSION
-
-
-class MuteRecord(msgspec.Struct, frozen=True):
-    """A silence in `market.mutes`, key = its id; a tombstone ends it. None stands for any; times in epoch ms."""
-
-    id: Identifier
-    until: int
-    created_at: int
-    kind: str | None = None
-    market: str | None = None
-    topic: str | None = None
-    comment: ShortText = ""
-    v: int = CONTRACT_VERSION
+class _Head(msgspec.Struct):
+    id: str
+    status: str
+    why: str
 
 
-class PartitionState(msgspec.Struct, frozen=True):
-    """How far a worker is in one source partition: offset counted up to, records behind, record time there (epoch ms).
-
-    `newest_record` is null where nothing is behind.
-    """
-
-    counted: int
-    lag: int
-    newest_record: int | None = None
-
-
-class WorkerState(msgspec.Struct, frozen=True):
-    """A worker's last word in Redis, renewed every second or so; `at` in epoch ms of its own clock.
-
-    `user_key` tells which key it hashes user ids with.
-    """
-
-    holder: str
-    at: int
-    model: str
-    model_sha256: str
-    device: str
-    provider: str
-    fell_back: bool = False
-    ready: bool = True
-    waiting: tuple[str, ...] = ()
-    partitions: dict[str, PartitionState] = {}
-    user_key: str = ""
-    v: int = CONTRACT_VERSION
+def refused_of(content: bytes) -> RefusedAnswer | None:
+    """What an answer (JSON of an AllocationRecord) refused; None where it is a plan or says that too little moves."""
+    head = msgspec.json.decode(content, type=_Head)
+    if head.status not in ("failed", "infeasible"):
+        return None
+    return RefusedAnswer(head.id.removeprefix(PREFIX), head.status, head.why)

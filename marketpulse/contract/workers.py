@@ -4,7 +4,39 @@ from collections.abc import Iterable
 
 import msgspec
 
-from marketpulse.contract.records import WorkerState
+from marketpulse.contract.wire import CONTRACT_VERSION
+
+
+class PartitionState(msgspec.Struct, frozen=True):
+    """How far a worker is in one source partition: offset counted up to, records behind, record time there (epoch ms).
+
+    `newest_record` is null where nothing is behind.
+    """
+
+    counted: int
+    lag: int
+    newest_record: int | None = None
+
+
+class WorkerState(msgspec.Struct, frozen=True):
+    """A worker's last word in Redis, renewed every second or so; `at` in epoch ms of its own clock.
+
+    `user_key` tells which key it hashes user ids with.
+    """
+
+    holder: str
+    at: int
+    model: str
+    model_sha256: str
+    device: str
+    provider: str
+    fell_back: bool = False
+    ready: bool = True
+    waiting: tuple[str, ...] = ()
+    partitions: dict[str, PartitionState] = {}
+    user_key: str = ""
+    v: int = CONTRACT_VERSION
+
 
 LIVING_MS = 15_000
 """A worker whose last word is older does not count any more; it gives one every second or so."""

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from marketpulse.contract.decode import utc
 from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Market, Portfolio
-from marketpulse.contract.records import MuteRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from strategy.portfolio import load_portfolio

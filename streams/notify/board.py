@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from marketpulse.contract.records import AlertRecord, MuteRecord
-from streams.pipeline.operators.mutes import mute_of
+from marketpulse.contract.mutes import mute_of
+from marketpulse.contract.operators import MuteRecord
+from marketpulse.contract.records import AlertRecord
 
 MOST_KNOWN = 50_000
 """Alerts that are over and whose `seq` is remembered; the oldest go."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import msgspec
 import tenacity
 
-from marketpulse.contract.records import AlertRecord, MuteRecord
+from marketpulse.contract.operators import MuteRecord
+from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.wire import CONTRACT_VERSION
 from streams.errors import Unavailable
 from streams.notify.board import Board

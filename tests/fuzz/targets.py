@@ -11,15 +11,9 @@ from marketpulse.contract.decode import Decoded, Rejected, decode, parse_object
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.portfolio import Market, Plan
-from marketpulse.contract.records import (
-    AlertRecord,
-    AllocationRecord,
-    ClassifiedRecord,
-    MetricsRecord,
-    ShiftRecord,
-    WorkerState,
-)
+from marketpulse.contract.records import AlertRecord, AllocationRecord, ClassifiedRecord, MetricsRecord, ShiftRecord
 from marketpulse.contract.wire import UNREADABLE, encode
+from marketpulse.contract.workers import WorkerState
 from models.clean import MAX_CHARACTERS, clean
 from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio

@@ -1,11 +1,9 @@
 """Silences of alerts: which are in force, and which alerts they cover."""
 
-from collections.abc import Iterable
-
 import msgspec
 
 from marketpulse.contract.markets import ALIASES, MARKETS
-from marketpulse.contract.records import AlertRecord, MuteRecord
+from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
 from marketpulse.contract.words import ALERTS
 from streams.batches import CompactedRecord
@@ -63,16 +61,3 @@ def new_mute(
         raise BadInput("a kind or topic is too long. Operator action: give at most 256 characters.")
     until = now_ms + int(hours * 3_600_000)
     return MuteRecord(name, until, now_ms, kind or None, code, topic or None, comment[:256])
-
-
-def mute_of(alert: AlertRecord, mutes: Iterable[MuteRecord], now_ms: int) -> MuteRecord | None:
-    """The first silence that covers an alert now, or None."""
-    for mute in mutes:
-        if (
-            mute.until > now_ms
-            and mute.kind in (None, alert.kind)
-            and mute.market in (None, alert.market)
-            and mute.topic in (None, alert.topic)
-        ):
-            return mute
-    return None

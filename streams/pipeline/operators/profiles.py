@@ -6,8 +6,8 @@ from typing import Literal
 import msgspec
 
 from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.operators import MarketProfile, PlanProfile
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
-from marketpulse.contract.records import MarketProfile, PlanProfile
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
 from strategy.errors import BadPortfolio
 from strategy.portfolio import checked_market, checked_plan

@@ -4,12 +4,10 @@ import msgspec
 
 from marketpulse.contract.allocation import Allocation, MarketPlan
 from marketpulse.contract.portfolio import Portfolio
-from marketpulse.contract.records import AllocationRecord, RefusedAnswer, ShiftRecord
+from marketpulse.contract.records import PREFIX, AllocationRecord, ShiftRecord
 from strategy.allocate import allocate
 from strategy.errors import StrategyError
 from strategy.uncertainty import Precision
-
-PREFIX = "allocation-"  # of an answer's id; the shift's id follows
 
 
 def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationRecord | None) -> AllocationRecord:
@@ -36,17 +34,3 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
         allocation=msgspec.to_builtins(answer),
         why=answer.why,
     )
-
-
-class _Head(msgspec.Struct):
-    id: str
-    status: str
-    why: str
-
-
-def refused_of(content: bytes) -> RefusedAnswer | None:
-    """What an answer (JSON of an AllocationRecord) refused; None where it is a plan or says that too little moves."""
-    head = msgspec.json.decode(content, type=_Head)
-    if head.status not in ("failed", "infeasible"):
-        return None
-    return RefusedAnswer(head.id.removeprefix(PREFIX), head.status, head.why)

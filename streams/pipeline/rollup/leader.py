@@ -7,13 +7,12 @@ import socket
 import msgspec
 
 from marketpulse.client.tables import TableKeys
-from marketpulse.contract.records import AlertRecord, AllocationRecord, PartitionState, RefusedAnswer, WorkerState
-from marketpulse.contract.workers import LIVING_MS
+from marketpulse.contract.records import AlertRecord, AllocationRecord, RefusedAnswer, refused_of
+from marketpulse.contract.workers import LIVING_MS, PartitionState, WorkerState
 from models.classifier import ModelInfo
 from streams.contract.journal import StepRecord
 from streams.errors import Unavailable
 from streams.ledger.types import Command, CutStep, Lease
-from streams.pipeline.reallocate.answer import refused_of
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import Checkpointer
 from streams.pipeline.rollup.correction import Array, confusion_of

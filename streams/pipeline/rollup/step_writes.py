@@ -6,8 +6,9 @@ import msgspec
 
 from marketpulse.client.tables import TableKeys
 from marketpulse.contract.metrics import MarketMetrics, WindowMetrics
+from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
-from marketpulse.contract.records import AlertRecord, AllocationRecord, MetricsRecord, MuteRecord
+from marketpulse.contract.records import AlertRecord, AllocationRecord, MetricsRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo

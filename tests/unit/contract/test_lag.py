@@ -1,7 +1,6 @@
 """Lag in records and seconds, from workers' last words."""
 
-from marketpulse.contract.records import PartitionState, WorkerState
-from marketpulse.contract.workers import LIVING_MS, Lag, lag_of
+from marketpulse.contract.workers import LIVING_MS, Lag, PartitionState, WorkerState, lag_of
 
 NOW = 1_000_000
 

@@ -4,7 +4,8 @@ import msgspec
 
 from marketpulse.client.reader import Snapshot, Status
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
-from marketpulse.contract.records import AllocationRecord, MuteRecord
+from marketpulse.contract.operators import MuteRecord
+from marketpulse.contract.records import AllocationRecord
 from strategy.portfolio import load_portfolio
 from streams.dashboard.content import content_of
 from tests.support.alerts import alert

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 
-from marketpulse.contract.records import MuteRecord
+from marketpulse.contract.operators import MuteRecord
 from streams.dashboard.security import COOKIE, FAILURES, SESSION_S, Attempts, Sessions, check_address
 from streams.errors import Unprotected
 from tests.unit.dashboard.fakes import TOKEN, FakeReader, Written, metrics, page, snapshot

@@ -4,7 +4,8 @@ import asyncio
 import math
 from collections.abc import Iterable, Sequence
 
-from marketpulse.contract.records import AlertRecord, MuteRecord
+from marketpulse.contract.operators import MuteRecord
+from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.wire import encode
 from streams.notify.courier import Clock, Courier, Stopped
 from streams.notify.feed import Arrivals, Arrived

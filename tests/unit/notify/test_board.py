@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketpulse.contract.records import MuteRecord
+from marketpulse.contract.operators import MuteRecord
 from streams.notify.board import Board
 from tests.support.alerts import alert
 

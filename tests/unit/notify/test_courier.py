@@ -5,7 +5,7 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
-from marketpulse.contract.records import MuteRecord
+from marketpulse.contract.operators import MuteRecord
 from streams.notify.courier import Stopped
 from streams.notify.errors import Away, Refused
 from tests.support.alerts import alert

@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
-from marketpulse.contract.records import MuteRecord
+from marketpulse.contract.mutes import mute_of
+from marketpulse.contract.operators import MuteRecord
 from streams.batches import CompactedRecord
 from streams.errors import BadInput
-from streams.pipeline.operators.mutes import Mutes, mute_of, new_mute
+from streams.pipeline.operators.mutes import Mutes, new_mute
 from tests.support.alerts import alert
 
 ALERT = alert(topic="app")

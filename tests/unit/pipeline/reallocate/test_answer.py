@@ -3,10 +3,10 @@
 import msgspec
 
 from marketpulse.contract.portfolio import Portfolio
-from marketpulse.contract.records import AllocationRecord, RefusedAnswer, ShiftRecord
+from marketpulse.contract.records import AllocationRecord, RefusedAnswer, ShiftRecord, refused_of
 from marketpulse.contract.wire import encode
 from strategy.portfolio import load_portfolio
-from streams.pipeline.reallocate.answer import answer_of, refused_of
+from streams.pipeline.reallocate.answer import answer_of
 
 PORTFOLIO = load_portfolio(None)
 U = dict.fromkeys(PORTFOLIO.markets, 0.6)
