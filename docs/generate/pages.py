@@ -17,10 +17,10 @@ from pydantic.fields import FieldInfo
 from docs.generate.commands import commands
 from docs.generate.contracts import CONTRACTS
 from docs.generate.redis_keys import FOR_READERS, OF_THE_LEDGER, KeySpec
+from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.feedback import MAX_TEXT_CHARACTERS, MAX_VALUE_BYTES, DeadLetterCode
 from marketpulse.contract.topics import TOPICS, TopicSpec
 from marketpulse.contract.wire import CONTRACT_VERSION
-from marketpulse.contract.words import ALERTS
 from streams import errors
 from streams.contract.rules import ConditionRule, WatchRules
 from streams.settings import Settings

@@ -19,13 +19,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from marketpulse.client.tables import RedisTable, TableKeys
+from marketpulse.client.tables import RedisTable
+from marketpulse.contract.keys import TableKeys
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.mutes import mute_of
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, MetricsRecord
-from marketpulse.contract.totals import latency_of_bucket
 from marketpulse.contract.workers import Lag, WorkerState, lag_of
 from streams.dashboard.history import Moment, read_history
 from streams.errors import Unavailable
@@ -335,14 +335,3 @@ class AsyncMetricsReader:
         found = self.reader.changes(after, block_s=0.5, patience_s=patience_s)
         while (change := await asyncio.to_thread(next, found, None)) is not None:
             yield change
-
-
-def latency_quantile(totals: dict[str, int], share: float) -> float | None:
-    """Latency in ms below which the given share of events lies; None before any event."""
-    buckets = sorted((int(name.partition(":")[2]), n) for name, n in totals.items() if name.startswith("latency:"))
-    wanted = share * sum(n for _, n in buckets)
-    for bucket, n in buckets:
-        wanted -= n
-        if wanted <= 0:
-            return latency_of_bucket(bucket)
-    return None

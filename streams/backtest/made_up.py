@@ -11,13 +11,13 @@ import msgspec
 from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.totals import DEAD_LETTERS
 from marketpulse.contract.units import MICRO
 from models.labels import SENTIMENTS, TOPICS
 from streams.backtest.series import spread, values_of
 from streams.contract.rules import Rules
 from streams.errors import BadInput
 from streams.ledger.types import CutStep, PartitionCut
-from streams.pipeline.count.aggregate import DEAD_LETTERS
 from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.operators.rules_file import load_rules
 from streams.pipeline.rollup.metrics import Spending

@@ -231,7 +231,7 @@ def model_shadow(as_json: Json = False) -> None:
     Example: `marketpulse model shadow`
     """
     from marketpulse.client.reader import MetricsReader
-    from streams.pipeline.count.aggregate import SHADOW
+    from marketpulse.contract.totals import SHADOW
 
     settings = load_settings()
     with MetricsReader(settings.redis, settings.prefix) as reader:

@@ -5,10 +5,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from marketpulse.client.reader import Snapshot, latency_quantile
+from marketpulse.client.reader import Snapshot
 from marketpulse.contract.decode import utc
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord, AllocationRecord
+from marketpulse.contract.totals import latency_quantile
 from marketpulse.contract.words import evidence_words
 
 BAR = 20

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from marketpulse.client.reader import Snapshot, latency_quantile
+from marketpulse.client.reader import Snapshot
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.totals import latency_quantile
 
 RECENT_MS = 24 * 3_600_000
 MOST_ALERTS = 50

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from marketpulse.client.reader import Snapshot, Status
 from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.windows import WINDOWS
 from streams.dashboard.actions import Actions
 from streams.dashboard.content import content_of
 from streams.dashboard.feed import Feed, Seen
@@ -22,7 +23,6 @@ from streams.dashboard.security import COOKIE, Sessions
 from streams.dashboard.sse import stream_of
 from streams.dashboard.static_files import PLOTLY_PATH
 from streams.errors import BadInput, MarketpulseError
-from streams.pipeline.count.windows import WINDOWS
 
 SORTS = {"market": "market", "alerts": "alerts", "u": "user experience u", "r": "growth r", "n": "events",
          "newest": "newest event", "spend": "spend"}  # fmt: skip

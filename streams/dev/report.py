@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from marketpulse.client.reader import MetricsReader, Snapshot, latency_quantile
+from marketpulse.client.reader import MetricsReader, Snapshot
+from marketpulse.contract.totals import latency_quantile
 from streams.dev.feeds.files import Shifted
 
 

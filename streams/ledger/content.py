@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 
+from marketpulse.contract.keys import EXCERPTS_LIVE_S
+from marketpulse.contract.windows import WINDOWS
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import translated_errors
 from streams.ledger.types import Command, CutStep, Entry, Kind
-from streams.pipeline.count.windows import WINDOWS
-from streams.pipeline.rollup.step_writes import EXCERPTS_LIVE_S
 
 SLICE = 500
 SCRATCH_S = 86_400  # what a broken-off replay left behind goes by itself

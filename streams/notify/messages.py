@@ -5,8 +5,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from msgspec.structs import replace
 
+from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.records import AlertRecord
-from marketpulse.contract.words import ALERTS, clock, evidence_words
+from marketpulse.contract.words import clock, evidence_words
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)

@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from yarl import URL
 
+from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import ALIASES, MARKETS
 from marketpulse.contract.records import AlertRecord
-from marketpulse.contract.words import ALERTS
 from streams.errors import BadInput
 from streams.notify.addresses import Allowed
 from streams.notify.messages import SEVERITIES, Severity, severity

@@ -13,7 +13,7 @@ import numpy as np
 import tenacity
 from numpy.typing import NDArray
 
-from marketpulse.client.tables import TableKeys
+from marketpulse.contract.keys import TableKeys
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord, ShiftRecord
 from marketpulse.contract.topics import topic_name

@@ -9,8 +9,8 @@ import pytest
 from docs.generate.commands import every_command, said
 from docs.generate.pages import ALERTS, DEAD_LETTERS, alert_kinds, documents
 from docs.generate.redis_keys import KEYS, spec_of
-from marketpulse.client.tables import TableKeys
 from marketpulse.contract.feedback import DeadLetterCode
+from marketpulse.contract.keys import TableKeys
 from streams.ledger.commit import Keys
 from streams.ledger.content import common_names, market_names
 from streams.pipeline.rollup.step import EXCERPTS_KEPT

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from marketpulse.contract.decode import Decoded
 from marketpulse.contract.records import Excerpt
-from marketpulse.contract.totals import latency_bucket
+from marketpulse.contract.totals import DEAD_LETTERS, SHADOW, latency_bucket
 from marketpulse.contract.units import HOUR_MS, MICRO, MINUTE_MS
 from streams.batches import Delta
 from streams.pipeline.classify.scored_batches import ScoredBatch
@@ -17,8 +17,6 @@ from streams.pipeline.count.windows import CellLayout
 from streams.privacy.redaction import excerpt
 from streams.privacy.user_hashes import UserHashes
 
-DEAD_LETTERS = ":dead_letter"  # of all markets, under `*` and the minute of the records' own time
-SHADOW = "shadow:"
 EXCERPTS = 3  # per market and step
 AFTER_NEGATIVES = 1 << 32
 RATING_WEIGHT = 0.5  # k in e = (1-k)e + k(rating-1)/4

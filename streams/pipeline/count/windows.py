@@ -7,20 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketpulse.contract.units import MICRO
+from marketpulse.contract.windows import WINDOWS
 
 Cells = NDArray[np.int64]
 
 MINUTES_KEPT = 180
 HOURS_KEPT = 192
 OTHER_LANGUAGE = "other"
-
-WINDOWS: dict[str, tuple[str, int]] = {
-    "5m": ("minute", 5),
-    "1h": ("minute", 60),
-    "24h": ("hour", 24),
-    "7d": ("hour", 168),
-}
-"""Window -> (unit of its buckets, how many: the current one included)."""
 
 
 class CellLayout:

@@ -2,10 +2,10 @@
 
 import msgspec
 
+from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.markets import ALIASES, MARKETS
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
-from marketpulse.contract.words import ALERTS
 from streams.batches import CompactedRecord
 from streams.errors import BadInput
 

@@ -6,7 +6,7 @@ import socket
 
 import msgspec
 
-from marketpulse.client.tables import TableKeys
+from marketpulse.contract.keys import TableKeys
 from marketpulse.contract.records import AlertRecord, AllocationRecord, RefusedAnswer, refused_of
 from marketpulse.contract.workers import LIVING_MS, PartitionState, WorkerState
 from models.classifier import ModelInfo

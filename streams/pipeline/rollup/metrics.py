@@ -8,7 +8,8 @@ import numpy as np
 
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.units import DAY_MS, HOUR_MS
-from streams.pipeline.count.windows import WINDOWS, CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
+from marketpulse.contract.windows import WINDOWS
+from streams.pipeline.count.windows import CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
 from streams.pipeline.rollup.correction import Array, corrected_score
 from streams.privacy.user_hashes import Mixed, keys_in
 

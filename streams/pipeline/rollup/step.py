@@ -7,14 +7,15 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from marketpulse.contract.keys import EXCERPTS_LIVE_MS
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, ShiftRecord
+from marketpulse.contract.totals import DEAD_LETTERS
 from marketpulse.contract.units import MINUTE_MS
 from streams.contract.journal import StepRecord, UserKey
 from streams.contract.rules import Rules
 from streams.ledger.types import CutStep
-from streams.pipeline.count.aggregate import DEAD_LETTERS
 from streams.pipeline.count.windows import CellLayout, Cells, Windows
 from streams.pipeline.detect.conditions import Input
 from streams.pipeline.detect.drift import Drift, drift_step
@@ -39,7 +40,6 @@ ALL_TOPICS = ""
 WARMING_MS = 60 * MINUTE_MS
 WARMING_EVENTS = 500
 EXCERPTS_KEPT = 40
-EXCERPTS_LIVE_MS = 8 * 86_400_000
 POOLED_HALF_LIFE_EVENTS = 20_000.0
 
 SPOKEN_HALF_LIFE_EVENTS = 2_000.0

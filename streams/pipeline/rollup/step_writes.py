@@ -4,19 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from marketpulse.client.tables import TableKeys
+from marketpulse.contract.keys import EXCERPTS_LIVE_S, TableKeys
 from marketpulse.contract.metrics import MarketMetrics, WindowMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, MetricsRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.windows import WINDOWS
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
 from streams.ledger.commit import Keys, Ledger
 from streams.ledger.types import Command, CutStep
-from streams.pipeline.count.windows import WINDOWS
 from streams.pipeline.rollup.metrics import ActiveUsers, keys_of_windows
-from streams.pipeline.rollup.step import EXCERPTS_LIVE_MS, CommonState, MarketState, RollUp, StepOutcome
+from streams.pipeline.rollup.step import CommonState, MarketState, RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import outcome_digest
 
 CHANGES_KEPT = 10_000
@@ -24,7 +24,6 @@ MOST_FIELDS = 1_000
 WARM_EVENTS = 100
 ONCE = ActiveUsers(1, 1, 1, 1, 1, 1, 1)  # every user under one key in every window
 MODEL_FIELD = "model_info"
-EXCERPTS_LIVE_S = EXCERPTS_LIVE_MS // 1_000
 
 
 def step_writes(

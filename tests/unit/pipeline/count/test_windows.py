@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.pipeline.count.windows import WINDOWS, CellLayout, Windows, first_bucket
+from marketpulse.contract.windows import WINDOWS
+from streams.pipeline.count.windows import CellLayout, Windows, first_bucket
 
 LAYOUT = CellLayout(("price", "app"))
 NOW = 30_000_000  # a minute

@@ -1,0 +1,12 @@
+"""Every kind of alert, in words."""
+
+ALERTS = {
+    "surge": "the share of negatives of a market, or of one topic of it, rose by more than chance",
+    "drop": "user experience over the last hour is surely low",
+    "recovery": "a drop is over",
+    "no_data": "a market that used to speak is silent; market `*`: most of them",
+    "bad_input": "too many records are dead letters",
+    "model": "a worker's device or model is not what it should be, or its input drifts",
+    "allocation": "the allocator's newest answer failed or is infeasible: the plan of before stays in force",
+}
+"""Kind of alert -> what it means."""
