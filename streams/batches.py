@@ -70,3 +70,13 @@ class Delta:
     totals: dict[str, int]
     newest_ms: int
     excerpts: dict[str, list[Excerpt]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One record on its way to Kafka."""
+
+    id: bytes
+    topic: str
+    key: bytes
+    value: bytes

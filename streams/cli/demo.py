@@ -16,11 +16,10 @@ from marketpulse.client.reader import MetricsReader
 from marketpulse.contract.topics import topic_name
 from streams.cli.terminal import render
 from streams.dev.embedded.supervisor import Supervisor
-from streams.dev.feeds.files import Record
 from streams.dev.feeds.live import live_records
 from streams.dev.feeds.simulate import FeedPlan, Incident, generate
 from streams.dev.run import servers, set_up, worker_environment
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 from streams.settings import Settings
 
 HOURS = 50

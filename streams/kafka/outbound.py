@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaProducer
 
 from marketpulse.contract.topics import topic_name
-from streams.batches import DeadLetter
-from streams.dev.feeds.files import Record
+from streams.batches import DeadLetter, OutboxEntry
 from streams.errors import MarketpulseError
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
-from streams.kafka.publish import send_records
-from streams.ledger.types import OutboxEntry
+from streams.kafka.publish import Record, send_records
 from streams.privacy.redaction import redact_log
 
 MESSAGE_CHARACTERS = 300

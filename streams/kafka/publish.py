@@ -3,14 +3,23 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from streams.dev.feeds.files import Record
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import error_of
+
+
+@dataclass(frozen=True)
+class Record:
+    """One Kafka record to publish: key = `user`, else `id`, of what can be parsed."""
+
+    key: bytes | None
+    value: bytes
+
 
 SLICE = 2_000
 

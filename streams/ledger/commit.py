@@ -10,10 +10,10 @@ import msgspec
 import redis.asyncio
 
 from marketpulse.contract.records import Excerpt
-from streams.batches import DecodedBatch, Delta
+from streams.batches import DecodedBatch, Delta, OutboxEntry
 from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced
 from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
-from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, OutboxEntry, PartitionCut
+from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut
 
 _SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap")
 

@@ -58,16 +58,6 @@ class Lease:
     published: int
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """One record on its way to Kafka."""
-
-    id: bytes
-    topic: str
-    key: bytes
-    value: bytes
-
-
 class Entry(msgspec.Struct, frozen=True):
     """One Redis key with its content (or a part of it): `name` without the prefix, `rows` as its kind has them."""
 

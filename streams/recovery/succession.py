@@ -9,12 +9,13 @@ import msgspec
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
+from streams.batches import OutboxEntry
 from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
-from streams.ledger.types import Command, Entry, OutboxEntry
+from streams.ledger.types import Command, Entry
 from streams.pipeline.rollup.checkpoint import packed, parts_of, read_ledger
 from streams.recovery.fold import Fold
 from streams.recovery.source_starts import PartitionStart

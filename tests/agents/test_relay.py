@@ -8,9 +8,9 @@ import pytest
 
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from models.stub import StubClassifier
+from streams.batches import OutboxEntry
 from streams.errors import Unavailable
 from streams.ledger.commit import Ledger
-from streams.ledger.types import OutboxEntry
 from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles

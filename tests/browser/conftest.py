@@ -17,9 +17,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import FeedPlan, Incident, generate
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 from tests.support.processes import ending, marketpulse, served, start_marketpulse
 from tests.support.waiting import until
 

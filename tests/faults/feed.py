@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from marketpulse.contract.decode import key_of, parse_object
-from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import FeedPlan, Incident, generate
 from streams.errors import Unavailable
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 
 
 def simulated(seed: int, events: int, span_hours: float = 12.0, *incidents: Incident) -> list[Record]:

@@ -15,11 +15,10 @@ import redis
 
 from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
-from streams.dev.feeds.files import Record
 from streams.dev.run import set_up, worker_environment
 from streams.errors import MarketpulseError
 from streams.kafka.admin import topic_offsets
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 from streams.settings import load_settings
 from tests.faults.crew import Crew, Worker
 from tests.faults.feed import Feed, simulated

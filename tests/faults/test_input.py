@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from strategy.portfolio import load_portfolio
-from streams.dev.feeds.files import Record
 from streams.errors import EXIT_OPERATOR
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import write_all
+from streams.kafka.publish import Record
 from streams.pipeline.operators.profiles import PLAN_KEY, profile_records
 from tests.faults.feed import simulated
 from tests.faults.job import PARTITIONS, Job

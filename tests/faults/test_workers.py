@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from streams.dev.feeds.files import Record
+from streams.kafka.publish import Record
 from tests.faults.crew import Worker
 from tests.faults.feed import simulated
 from tests.faults.job import BATCH, PARTITIONS, SESSION_S, Job

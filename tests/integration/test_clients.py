@@ -14,10 +14,9 @@ from marketpulse.contract.decode import Rejected
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.dev.feeds.files import Record
 from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.kafka.admin import create_topics
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 from tests.support.intakes import HEADERS, Running, intake, records_of
 from tests.support.processes import marketpulse
 from tests.support.waiting import until

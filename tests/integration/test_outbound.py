@@ -2,11 +2,10 @@
 
 from aiokafka import AIOKafkaConsumer
 
-from streams.batches import DeadLetter
+from streams.batches import DeadLetter, OutboxEntry
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import create_topics
 from streams.kafka.outbound import Outbound
-from streams.ledger.types import OutboxEntry
 
 
 async def read(stack: EmbeddedStack, topic: str, count: int) -> list[object]:

@@ -11,9 +11,9 @@ import pytest
 
 from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.dev.feeds.files import Record
 from streams.kafka.admin import DAY_MS, lives_of
 from streams.kafka.compacted import read_all
+from streams.kafka.publish import Record
 from tests.support.job import Job, counted_records
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]

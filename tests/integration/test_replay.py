@@ -22,13 +22,12 @@ from streams.backtest.journal import what_if
 from streams.contract.rules import Rules, ShiftRule, SurgeRule, WatchRules
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Supervisor
-from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import FeedPlan, generate
 from streams.dev.run import set_up, worker_environment
 from streams.errors import BadInput
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 from streams.recovery.journal import Journal
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings, load_settings

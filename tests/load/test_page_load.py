@@ -17,8 +17,7 @@ import pytest
 from marketpulse.client.reader import MetricsReader
 from streams.dev.bench.engine import plain_events
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.dev.feeds.files import Record
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 from streams.ledger.connection import connect
 from tests.support.processes import ending, marketpulse, served, start_marketpulse
 from tests.support.waiting import until

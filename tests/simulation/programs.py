@@ -9,10 +9,10 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from marketpulse.contract.records import Excerpt
-from streams.batches import DecodedBatch, Delta, Position
+from streams.batches import DecodedBatch, Delta, OutboxEntry, Position
 from streams.errors import MarketpulseError
 from streams.ledger.commit import Ledger
-from streams.ledger.types import Claim, CutStep, Lease, OutboxEntry
+from streams.ledger.types import Claim, CutStep, Lease
 from tests.simulation.network import Connection, Rates, Run, Store
 
 PREFIX = "contract"

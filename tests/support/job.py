@@ -16,11 +16,10 @@ from marketpulse.contract.decode import key_of, parse_object
 from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
-from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import FeedPlan, generate
 from streams.dev.run import set_up, worker_environment
 from streams.errors import OperatorNeeded
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
 from streams.settings import Settings, load_settings

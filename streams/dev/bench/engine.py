@@ -14,11 +14,10 @@ from models.bench import bare_loop, sliced, summary
 from models.onnx import load_onnx_classifier
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.embedded.supervisor import Supervisor
-from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import MARKETS, compose
 from streams.dev.run import servers, set_up, worker_environment
 from streams.errors import BadInput
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 from streams.settings import Settings, load_settings
 
 PARTITIONS = 4

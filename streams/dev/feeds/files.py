@@ -18,17 +18,10 @@ import msgspec
 
 from marketpulse.contract.decode import Rejected, decode, key_of, parse_object, utc
 from streams.errors import BadInput
+from streams.kafka.publish import Record
 
 DAY_MS = 86_400_000
 _FIELDS = {"v", "id", "market", "text", "occurred_at", "user", "lang", "rating", "channel"}
-
-
-@dataclass(frozen=True)
-class Record:
-    """One Kafka record to publish: key = `user`, else `id`, of what can be parsed."""
-
-    key: bytes | None
-    value: bytes
 
 
 @dataclass(frozen=True)

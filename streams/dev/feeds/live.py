@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from marketpulse.contract.topics import topic_name
-from streams.dev.feeds.files import Record
 from streams.dev.feeds.simulate import MARKETS, FeedPlan, Incident, active, event, generate
 from streams.errors import BadInput
-from streams.kafka.publish import publish
+from streams.kafka.publish import Record, publish
 from streams.settings import Settings
 
 KINDS: dict[str, Incident] = {

@@ -10,11 +10,12 @@ import msgspec
 
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
+from streams.batches import OutboxEntry
 from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord, StepRecord
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names
-from streams.ledger.types import Entry, Lease, OutboxEntry
+from streams.ledger.types import Entry, Lease
 from streams.telemetry.logs import get_logger
 
 log = get_logger("checkpoint")

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.dev.feeds.files import Record, csv_form, read_records, refusals, shift_to_now
+from streams.dev.feeds.files import csv_form, read_records, refusals, shift_to_now
 from streams.errors import BadInput
+from streams.kafka.publish import Record
 
 NOW = 1_790_000_000_000
 
