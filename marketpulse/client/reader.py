@@ -29,8 +29,8 @@ from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt,
 from marketpulse.contract.workers import Lag, WorkerState, lag_of
 from streams.dashboard.history import Moment, read_history
 from streams.errors import Unavailable
-from streams.ledger.commit import Keys
 from streams.ledger.connection import connect, translated_errors
+from streams.ledger.keys import Keys
 
 
 class Status(msgspec.Struct, frozen=True):

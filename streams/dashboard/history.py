@@ -8,8 +8,8 @@ import numpy as np
 
 from marketpulse.contract.metrics import Estimate
 from models.classifier import ModelInfo
-from streams.ledger.commit import Keys
 from streams.ledger.connection import translated_errors
+from streams.ledger.keys import Keys
 from streams.pipeline.count.windows import CellLayout, Sums
 from streams.pipeline.rollup.metrics import PRIOR_EVENTS, user_experience
 

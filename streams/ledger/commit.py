@@ -1,6 +1,5 @@
 """The atomic commit in Redis: claims, offsets, deltas, steps, outbox; the owner of all internal key names."""
 
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal
@@ -13,63 +12,16 @@ from marketpulse.contract.records import Excerpt
 from streams.batches import DecodedBatch, Delta, OutboxEntry
 from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced
 from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
+from streams.ledger.keys import Keys
 from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut
 
 _SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap")
-
-
-class Keys:
-    """Every internal key of one prefix. What readers use is named in `tables.py`."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = f"{prefix}:"
-        self.ledger = f"{prefix}:ledger"
-        self.totals = f"{prefix}:totals"
-        self.state = f"{prefix}:state"
-        self.outbox = f"{prefix}:outbox"
-        self.workers = f"{prefix}:workers"
-        self.shift_seq = f"{prefix}:shift:seq"
-        self.allocation_seq = f"{prefix}:allocation:seq"
-        self.checkpoint = f"{prefix}:checkpoint"
-
-    def partition(self, number: int) -> str:
-        """Hash: claim, next offset, newest event time, last record of a source partition."""
-        return f"{self.prefix}partition:{number}"
-
-    def ids(self, number: int) -> str:
-        """List: chunks of id digests within the de-duplication horizon."""
-        return f"{self.prefix}ids:{number}"
-
-    def step_users(self, step: int, bucket: str) -> str:
-        """HyperLogLog: users of one step's `market:hour`."""
-        return f"{self.prefix}step:{step}:users:{bucket}"
-
-    def users_of_hour(self, market: str, hour: int) -> str:
-        """HyperLogLog: users of a market in an hour."""
-        return f"{self.prefix}users:hour:{market}:{hour}"
-
-    def users_of_day(self, market: str, day: int) -> str:
-        """HyperLogLog: users of a market on a day."""
-        return f"{self.prefix}users:day:{market}:{day}"
-
-    def minutes(self, market: str) -> str:
-        """Hash: minute -> cells of a market's bucket."""
-        return f"{self.prefix}buckets:minute:{market}"
-
-    def hours(self, market: str) -> str:
-        """Hash: hour -> cells of a market's bucket."""
-        return f"{self.prefix}buckets:hour:{market}"
 
 
 def _packed(content: object) -> bytes:
     """MessagePack as Redis's Lua reads it: it knows strings, but not the newer binary type."""
     packed: bytes = msgpack.packb(content, use_bin_type=False)
     return packed
-
-
-def checksum(value: bytes | None) -> int:
-    """CRC-32 of a record's value: tells a recreated topic from the one that was counted."""
-    return zlib.crc32(value or b"")
 
 
 class Ledger:

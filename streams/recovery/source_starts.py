@@ -10,7 +10,7 @@ from marketpulse.contract.decode import Rejected, decode
 from streams.contract.journal import CheckpointRecord, PartitionMark, StepRecord
 from streams.errors import RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
-from streams.ledger.commit import checksum
+from streams.ledger.types import checksum
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.pipeline.ingest.source import PASSED, RECREATED
 from streams.settings import Settings

@@ -13,8 +13,9 @@ from marketpulse.contract.topics import topic_name
 from models.classifier import ModelInfo
 from streams.errors import LedgerLost, RetentionPassed, TopicRecreated, Unavailable
 from streams.kafka.log_reader import LogReader
-from streams.ledger.commit import Ledger, checksum
+from streams.ledger.commit import Ledger
 from streams.ledger.connection import translated_errors
+from streams.ledger.types import checksum
 from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.ingest.source import PASSED, RECREATED
 from streams.pipeline.rollup.step_writes import MODEL_FIELD

@@ -11,8 +11,8 @@ from marketpulse.client.reader import AsyncMetricsReader, Change, MetricsReader
 from models.classifier import ModelInfo
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.errors import Unavailable
-from streams.ledger.commit import Keys
 from streams.ledger.connection import connect
+from streams.ledger.keys import Keys
 from streams.pipeline.count.windows import CellLayout
 
 

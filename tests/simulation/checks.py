@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from streams.contract.journal import StepRecord
-from streams.ledger.commit import Keys
+from streams.ledger.keys import Keys
 from streams.pipeline.count.windows import CellLayout
 from tests.simulation.kafka import Kafka
 from tests.simulation.network import Store

@@ -99,8 +99,8 @@ KNOWN: dict[str, set[str]] = {
     "marketpulse/client/reader.py": {
         "streams/dashboard/history.py",
         "streams/errors.py",
-        "streams/ledger/commit.py",
         "streams/ledger/connection.py",
+        "streams/ledger/keys.py",
     },
     "marketpulse/client/tables.py": {
         "streams/ledger/connection.py",
@@ -112,8 +112,8 @@ KNOWN: dict[str, set[str]] = {
         "streams/worker/collector.py",
     },
     "streams/dashboard/history.py": {
-        "streams/ledger/commit.py",
         "streams/ledger/connection.py",
+        "streams/ledger/keys.py",
     },
     "streams/intake/gate.py": {
         "streams/dashboard/security.py",

@@ -11,8 +11,8 @@ from docs.generate.pages import ALERTS, DEAD_LETTERS, alert_kinds, documents
 from docs.generate.redis_keys import KEYS, spec_of
 from marketpulse.contract.feedback import DeadLetterCode
 from marketpulse.contract.keys import TableKeys
-from streams.ledger.commit import Keys
 from streams.ledger.content import common_names, market_names
+from streams.ledger.keys import Keys
 from streams.pipeline.rollup.step import EXCERPTS_KEPT
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -25,8 +25,8 @@ from streams.errors import (
 )
 from streams.kafka.connection import client_options
 from streams.kafka.errors import Check, check_connection, error_of, refusal
-from streams.ledger.commit import Ledger, checksum
-from streams.ledger.types import Claim
+from streams.ledger.commit import Ledger
+from streams.ledger.types import Claim, checksum
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger

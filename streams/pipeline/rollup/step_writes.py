@@ -13,7 +13,8 @@ from marketpulse.contract.topics import topic_name
 from marketpulse.contract.windows import WINDOWS
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
-from streams.ledger.commit import Keys, Ledger
+from streams.ledger.commit import Ledger
+from streams.ledger.keys import Keys
 from streams.ledger.types import Command, CutStep
 from streams.pipeline.rollup.metrics import ActiveUsers, keys_of_windows
 from streams.pipeline.rollup.step import CommonState, MarketState, RollUp, StepOutcome

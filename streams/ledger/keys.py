@@ -1,0 +1,44 @@
+"""Every key of the ledger in Redis, by prefix."""
+
+
+class Keys:
+    """Every internal key of one prefix. What readers use is named in `tables.py`."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = f"{prefix}:"
+        self.ledger = f"{prefix}:ledger"
+        self.totals = f"{prefix}:totals"
+        self.state = f"{prefix}:state"
+        self.outbox = f"{prefix}:outbox"
+        self.workers = f"{prefix}:workers"
+        self.shift_seq = f"{prefix}:shift:seq"
+        self.allocation_seq = f"{prefix}:allocation:seq"
+        self.checkpoint = f"{prefix}:checkpoint"
+
+    def partition(self, number: int) -> str:
+        """Hash: claim, next offset, newest event time, last record of a source partition."""
+        return f"{self.prefix}partition:{number}"
+
+    def ids(self, number: int) -> str:
+        """List: chunks of id digests within the de-duplication horizon."""
+        return f"{self.prefix}ids:{number}"
+
+    def step_users(self, step: int, bucket: str) -> str:
+        """HyperLogLog: users of one step's `market:hour`."""
+        return f"{self.prefix}step:{step}:users:{bucket}"
+
+    def users_of_hour(self, market: str, hour: int) -> str:
+        """HyperLogLog: users of a market in an hour."""
+        return f"{self.prefix}users:hour:{market}:{hour}"
+
+    def users_of_day(self, market: str, day: int) -> str:
+        """HyperLogLog: users of a market on a day."""
+        return f"{self.prefix}users:day:{market}:{day}"
+
+    def minutes(self, market: str) -> str:
+        """Hash: minute -> cells of a market's bucket."""
+        return f"{self.prefix}buckets:minute:{market}"
+
+    def hours(self, market: str) -> str:
+        """Hash: hour -> cells of a market's bucket."""
+        return f"{self.prefix}buckets:hour:{market}"
