@@ -11,8 +11,8 @@ from streams.contract.journal import CheckpointRecord, PartitionMark, StepRecord
 from streams.errors import RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
 from streams.ledger.types import checksum
+from streams.pipeline.ingest.claims import PASSED, RECREATED
 from streams.pipeline.ingest.dedupe import SeenIds
-from streams.pipeline.ingest.source import PASSED, RECREATED
 from streams.settings import Settings
 
 CHUNK_RECORDS = 500

@@ -29,7 +29,8 @@ from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.aggregate import aggregate
 from streams.pipeline.count.windows import CellLayout
 from streams.pipeline.failpoints import Failpoint, no_failpoint
-from streams.pipeline.ingest.source import Source, dead_letter
+from streams.pipeline.ingest.batching import dead_letter
+from streams.pipeline.ingest.source import Source
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.reallocate.answer import answer_of

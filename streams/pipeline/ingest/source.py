@@ -3,16 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 
 import tenacity
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
-from marketpulse.contract.decode import Decoded, Rejected, decode
-from marketpulse.contract.feedback import DeadLetterCode
-from streams.batches import DeadLetter, DecodedBatch, Position
+from streams.batches import DecodedBatch, Position
 from streams.errors import (
     ClaimTimeout,
     KafkaUnavailable,
@@ -27,6 +24,8 @@ from streams.kafka.connection import client_options
 from streams.kafka.errors import Check, check_connection, error_of, refusal
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, checksum
+from streams.pipeline.ingest.batching import decode_records
+from streams.pipeline.ingest.claims import PASSED, RECREATED, Assigned
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
@@ -36,25 +35,6 @@ from streams.telemetry.worker import Telemetry
 log = get_logger("source")
 
 KAFKA = "Kafka"
-RECREATED = (
-    "Operator action: restore the topic; or keep what was counted and go on with the new topic from its begin: "
-    "`marketpulse ledger rebuild --skip-lost`."
-)
-PASSED = (
-    "Operator action: raise the topic's retention; restore the records, or go on without them: "
-    "`marketpulse ledger rebuild --skip-lost`."
-)
-
-
-@dataclass(slots=True)
-class Assigned:
-    """A partition under our claim: `next` is where the next batch starts."""
-
-    claim: Claim
-    next: int
-    seen: SeenIds
-    verify: bool  # the first record fetched is the last one counted: compare, then drop it
-    sought_again: int = -1  # offset that was sought twice because the first answer began behind it
 
 
 def group_consumer(settings: Settings) -> AIOKafkaConsumer:
@@ -371,56 +351,3 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                     f"partition {number}: the ledger stands at {position}, but this process counted up to "
                     f"{counted[number]}: Redis went back in time. The process starts anew from there."
                 )
-
-
-def decode_records(state: Assigned, records: list[ConsumerRecord], telemetry: Telemetry) -> DecodedBatch:
-    """Decode and de-duplicate one partition batch; a broken record costs only itself."""
-    span = telemetry.traces.batch(records)
-    with telemetry.traces.inside(span), telemetry.stage("decode"):
-        decoded, dead_letters = _decoded(records)
-    last = records[-1]
-    with telemetry.traces.inside(span), telemetry.stage("deduplicate"):
-        first_seen = state.seen.first_seen
-        digests = [first_seen(event.id) for event, _ in decoded]
-        fresh = [pair for pair, digest in zip(decoded, digests, strict=True) if digest is not None]
-        new = [digest for digest in digests if digest is not None]
-        id_chunk, forget = state.seen.close_chunk(new, last.timestamp)
-    position = Position(state.claim.partition, state.claim.number, state.claim.generation, state.next, last.offset + 1)
-    return DecodedBatch(
-        position=position,
-        events=[event for event, _ in fresh],
-        records=[record for _, record in fresh],
-        dead_letters=dead_letters,
-        duplicates=len(decoded) - len(fresh),
-        id_chunk=id_chunk,
-        forget_chunks=forget,
-        last_record_ms=last.timestamp,
-        last_checksum=checksum(last.value),
-        first_record_ms=records[0].timestamp,
-        span=span,
-    )
-
-
-def _decoded(records: list[ConsumerRecord]) -> tuple[list[tuple[Decoded, ConsumerRecord]], list[DeadLetter]]:
-    decoded: list[tuple[Decoded, ConsumerRecord]] = []
-    dead_letters: list[DeadLetter] = []
-    for record in records:
-        try:
-            decoded.append((decode(record.value, record.timestamp, record.headers), record))
-        except Rejected as rejected:
-            dead_letters.append(dead_letter(record, rejected.code, str(rejected)))
-    return decoded, dead_letters
-
-
-def dead_letter(record: ConsumerRecord, code: DeadLetterCode, message: str) -> DeadLetter:
-    """A record on its way to the dead-letter topic, untouched."""
-    return DeadLetter(
-        code=code,
-        message=message,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers=tuple(record.headers),
-        record_ms=record.timestamp,
-    )

@@ -9,8 +9,9 @@ from models.stub import StubClassifier
 from streams.ledger.types import Claim
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.ingest.batching import decode_records
+from streams.pipeline.ingest.claims import Assigned
 from streams.pipeline.ingest.dedupe import SeenIds
-from streams.pipeline.ingest.source import Assigned, decode_records
 from streams.privacy.user_hashes import UserHashes
 from streams.settings import Settings
 from streams.telemetry.tracing import Traces
