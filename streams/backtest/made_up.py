@@ -18,7 +18,7 @@ from streams.backtest.series import spread, values_of
 from streams.contract.rules import Rules
 from streams.errors import BadInput
 from streams.ledger.types import CutStep, PartitionCut
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.operators.rules_file import load_rules
 from streams.pipeline.rollup.metrics import Spending
 from streams.pipeline.rollup.step import RollUp, StepOutcome

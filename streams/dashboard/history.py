@@ -10,7 +10,7 @@ from marketpulse.contract.metrics import Estimate
 from models.classifier import ModelInfo
 from streams.ledger.connection import translated_errors
 from streams.ledger.keys import Keys
-from streams.pipeline.count.windows import CellLayout, Sums
+from streams.pipeline.count.cells import CellLayout, Sums
 from streams.pipeline.rollup.metrics import PRIOR_EVENTS, user_experience
 
 MINUTE_MS = 60_000

@@ -15,7 +15,7 @@ from streams.errors import JournalIncomplete
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
 from streams.ledger.types import Command
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.reallocate.answer import answer_of
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import unpacked

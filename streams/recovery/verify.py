@@ -16,7 +16,7 @@ from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import translated_errors
 from streams.ledger.types import checksum
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.ingest.claims import PASSED, RECREATED
 from streams.pipeline.rollup.step_writes import MODEL_FIELD
 from streams.privacy.user_hashes import Mixed, keys_in

@@ -27,7 +27,7 @@ from streams.ledger.commit import Ledger
 from streams.pipeline.classify.classified import classified_records
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.aggregate import aggregate
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.ingest.batching import dead_letter
 from streams.pipeline.ingest.source import Source

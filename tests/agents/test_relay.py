@@ -11,7 +11,7 @@ from models.stub import StubClassifier
 from streams.batches import OutboxEntry
 from streams.errors import Unavailable
 from streams.ledger.commit import Ledger
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.rollup.leader import Leader

@@ -13,7 +13,7 @@ from streams.dev.embedded.servers import EmbeddedStack
 from streams.errors import Unavailable
 from streams.ledger.connection import connect
 from streams.ledger.keys import Keys
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 
 
 def write(client: object, prefix: str, step: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from streams.contract.journal import StepRecord
 from streams.ledger.keys import Keys
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from tests.simulation.kafka import Kafka
 from tests.simulation.network import Store
 from tests.simulation.oracle import DEAD_LETTERS, DUPLICATES, HOUR_MS, Counts, Recount, counted, users

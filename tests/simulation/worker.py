@@ -13,7 +13,7 @@ from models.stub import StubClassifier
 from streams.agents import make_classify, make_commit, make_roll_up
 from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
 from streams.ledger.commit import Ledger
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.ingest.source import Source
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles

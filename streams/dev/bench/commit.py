@@ -19,7 +19,7 @@ from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.aggregate import aggregate
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from streams.privacy.user_hashes import UserHashes
 
 SIZES = (100, 1_000, 4_000)

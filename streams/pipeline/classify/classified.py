@@ -6,7 +6,7 @@ from marketpulse.contract.records import ClassifiedRecord
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
 from streams.pipeline.classify.scored_batches import ScoredBatch
-from streams.pipeline.count.aggregate import ratings_of, scores
+from streams.pipeline.classify.scores import ratings_of, scores
 from streams.privacy.user_hashes import UserHashes
 
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?")

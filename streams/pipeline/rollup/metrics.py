@@ -9,7 +9,8 @@ import numpy as np
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.units import DAY_MS, HOUR_MS
 from marketpulse.contract.windows import WINDOWS
-from streams.pipeline.count.windows import CellLayout, Cells, Sums, TopicSums, Windows, first_bucket
+from streams.pipeline.count.cells import CellLayout, Cells, Sums, TopicSums
+from streams.pipeline.count.windows import Windows, first_bucket
 from streams.pipeline.rollup.correction import Array, corrected_score
 from streams.privacy.user_hashes import Mixed, keys_in
 

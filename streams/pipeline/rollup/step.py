@@ -16,7 +16,8 @@ from marketpulse.contract.units import MINUTE_MS
 from streams.contract.journal import StepRecord, UserKey
 from streams.contract.rules import Rules
 from streams.ledger.types import CutStep
-from streams.pipeline.count.windows import CellLayout, Cells, Windows
+from streams.pipeline.count.cells import CellLayout, Cells
+from streams.pipeline.count.windows import Windows
 from streams.pipeline.detect.conditions import Input
 from streams.pipeline.detect.drift import Drift, drift_step
 from streams.pipeline.detect.evidence import newest_states, with_evidence

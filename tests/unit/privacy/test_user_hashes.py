@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from marketpulse.contract.units import HOUR_MS
 from streams.contract.journal import UserKey
 from streams.errors import SettingsError
-from streams.pipeline.count.windows import CellLayout, Windows
+from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.windows import Windows
 from streams.pipeline.rollup.metrics import ActiveUsers, Spending, compute_metrics
 from streams.privacy.user_hashes import LATE_MS, Mixed, UserHashes, key_id, keys_in, mixed_after
 from streams.recovery.erase import Erase

@@ -8,7 +8,7 @@ import pytest
 from models.stub import StubClassifier
 from streams.ledger.types import Claim
 from streams.pipeline.classify.scored_batches import ScoredBatch
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.ingest.batching import decode_records
 from streams.pipeline.ingest.claims import Assigned
 from streams.pipeline.ingest.dedupe import SeenIds

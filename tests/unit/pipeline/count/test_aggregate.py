@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from marketpulse.contract.decode import Decoded
 from streams.batches import DecodedBatch, Position
 from streams.pipeline.classify.scored_batches import ScoredBatch
-from streams.pipeline.count.aggregate import aggregate, scores_micro
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.classify.scores import scores_micro
+from streams.pipeline.count.aggregate import aggregate
+from streams.pipeline.count.cells import CellLayout
 from streams.privacy.user_hashes import UserHashes
 
 TOPICS = ("price", "app")

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketpulse.contract.windows import WINDOWS
-from streams.pipeline.count.windows import CellLayout, Windows, first_bucket
+from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.windows import Windows, first_bucket
 
 LAYOUT = CellLayout(("price", "app"))
 NOW = 30_000_000  # a minute

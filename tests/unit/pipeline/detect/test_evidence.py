@@ -3,7 +3,8 @@
 import msgspec
 
 from marketpulse.contract.records import Excerpt
-from streams.pipeline.count.windows import CellLayout, Windows
+from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.windows import Windows
 from streams.pipeline.detect.evidence import driving_topics, driving_words, repeated_texts, with_evidence
 from tests.support.alerts import alert
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.pipeline.count.windows import CellLayout, Sums, Windows
+from streams.pipeline.count.cells import CellLayout, Sums
+from streams.pipeline.count.windows import Windows
 from streams.pipeline.rollup.metrics import (
     ActiveUsers,
     Spending,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from marketpulse.contract.records import Excerpt, RefusedAnswer
 from streams.contract.rules import MarketRules, Rules, ShiftRule, SurgeRule
 from streams.ledger.types import CutStep, PartitionCut
-from streams.pipeline.count.windows import CellLayout
+from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.rollup.metrics import Spending
 from streams.pipeline.rollup.step import CommonState, RollUp, StepContext, StepOutcome
 from streams.pipeline.rollup.stream_time import stream_time
