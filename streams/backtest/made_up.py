@@ -20,9 +20,8 @@ from streams.errors import BadInput
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.operators.rules_file import load_rules
-from streams.pipeline.rollup.metrics import Spending
 from streams.pipeline.rollup.step import RollUp, StepOutcome
-from streams.pipeline.rollup.step_record import StepContext
+from streams.pipeline.rollup.step_record import Spending, StepContext
 
 MINUTE_MS = 60_000
 CONFIDENCE = "0.9"

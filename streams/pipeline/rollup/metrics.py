@@ -12,6 +12,7 @@ from marketpulse.contract.windows import WINDOWS
 from streams.pipeline.count.cells import CellLayout, Cells, Sums, TopicSums
 from streams.pipeline.count.windows import Windows, first_bucket
 from streams.pipeline.rollup.correction import Array, corrected_score
+from streams.pipeline.rollup.step_record import Spending
 from streams.privacy.user_hashes import Mixed, keys_in
 
 PRIOR_EVENTS = 20.0  # m: weight of the prior u0 and of the pooled share s0
@@ -96,16 +97,6 @@ def expansion_objective(
     present = [(o, term) for o, term in zip(weights, (growth, s, t, u), strict=True) if term is not None]
     total = sum(o for o, _ in present)
     return sum(o * term for o, term in present) / total if total else None
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """What t and F need of the allocation: actual and planned spend per market, budget, weights o1..o4."""
-
-    actual: Mapping[str, float | None]
-    planned: Mapping[str, float]
-    budget: float
-    weights: tuple[float, float, float, float]
 
 
 def keys_of_windows(stream_time_ms: int, mixed: Sequence[Mixed]) -> ActiveUsers:

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,16 @@ from strategy.portfolio import actual_spend
 from streams.contract.journal import PartitionMark, StepRecord, UserKey
 from streams.errors import JournalIncomplete
 from streams.ledger.types import CutStep, PartitionCut
-from streams.pipeline.rollup.metrics import Spending
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What t and F need of the allocation: actual and planned spend per market, budget, weights o1..o4."""
+
+    actual: Mapping[str, float | None]
+    planned: Mapping[str, float]
+    budget: float
+    weights: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)

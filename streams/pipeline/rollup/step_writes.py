@@ -17,7 +17,8 @@ from streams.ledger.commit import Ledger
 from streams.ledger.keys import Keys
 from streams.ledger.types import Command, CutStep
 from streams.pipeline.rollup.metrics import ActiveUsers, keys_of_windows
-from streams.pipeline.rollup.step import CommonState, MarketState, RollUp, StepOutcome
+from streams.pipeline.rollup.state import CommonState, MarketState
+from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import outcome_digest
 
 CHANGES_KEPT = 10_000

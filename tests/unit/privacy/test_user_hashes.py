@@ -9,7 +9,8 @@ from streams.contract.journal import UserKey
 from streams.errors import SettingsError
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.windows import Windows
-from streams.pipeline.rollup.metrics import ActiveUsers, Spending, compute_metrics
+from streams.pipeline.rollup.metrics import ActiveUsers, compute_metrics
+from streams.pipeline.rollup.step_record import Spending
 from streams.privacy.user_hashes import LATE_MS, Mixed, UserHashes, key_id, keys_in, mixed_after
 from streams.recovery.erase import Erase
 from streams.settings import load_settings

@@ -11,7 +11,6 @@ from streams.pipeline.count.cells import CellLayout, Sums
 from streams.pipeline.count.windows import Windows
 from streams.pipeline.rollup.metrics import (
     ActiveUsers,
-    Spending,
     brand_influence,
     compute_metrics,
     expansion_objective,
@@ -19,6 +18,7 @@ from streams.pipeline.rollup.metrics import (
     optimisation_effect,
     user_experience,
 )
+from streams.pipeline.rollup.step_record import Spending
 
 SHARES = st.floats(0, 1)
 

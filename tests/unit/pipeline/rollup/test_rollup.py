@@ -11,8 +11,9 @@ from marketpulse.contract.records import Excerpt, RefusedAnswer
 from streams.contract.rules import MarketRules, Rules, ShiftRule, SurgeRule
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.count.cells import CellLayout
-from streams.pipeline.rollup.metrics import Spending
-from streams.pipeline.rollup.step import CommonState, RollUp, StepContext, StepOutcome
+from streams.pipeline.rollup.state import CommonState
+from streams.pipeline.rollup.step import RollUp, StepContext, StepOutcome
+from streams.pipeline.rollup.step_record import Spending
 from streams.pipeline.rollup.stream_time import stream_time
 
 LAYOUT = CellLayout(("app", "price"))
