@@ -9,9 +9,11 @@ from marketpulse.contract.records import ShiftRecord
 from streams.batches import DecodedBatch
 from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.classify.scorer import Scorer
+from streams.pipeline.count.committer import Committer
+from streams.pipeline.reallocate.reallocator import Reallocator
 from streams.pipeline.rollup.leader import Leader
 from streams.telemetry.logs import get_logger
-from streams.worker.deps import Committer, Reallocator, Scorer
 
 log = get_logger("agents")
 

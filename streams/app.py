@@ -20,16 +20,20 @@ from streams.batches import DecodedBatch
 from streams.kafka.admin import check_reading, kafka_answers
 from streams.kafka.compacted import CompactedTopic
 from streams.kafka.connection import KafkaServers
+from streams.pipeline.classify.scorer import Scorer
+from streams.pipeline.count.committer import Committer
 from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.ingest.source import KAFKA, Source
 from streams.pipeline.operators.rules_file import load_rules
+from streams.pipeline.reallocate.reallocator import Reallocator
+from streams.pipeline.retry import patiently
 from streams.pipeline.rollup.leader import Leader
 from streams.serving.ending import Ending
 from streams.serving.probes import HealthServer
 from streams.settings import Settings, load_settings
 from streams.telemetry.logs import configure_logs, get_logger
 from streams.worker.channels import SteadyChannel, acknowledging
-from streams.worker.deps import Committer, Deps, Reallocator, Scorer, make_deps, patiently
+from streams.worker.deps import Deps, make_deps
 from streams.worker.pump import Pump, Work
 
 log = get_logger("app")

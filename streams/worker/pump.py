@@ -12,13 +12,14 @@ from streams.agents import Channel
 from streams.errors import EXIT_RESTART
 from streams.kafka.compacted import CompactedTopic
 from streams.pipeline.ingest.source import Source
+from streams.pipeline.retry import patiently
 from streams.pipeline.rollup.leader import RELAY_S, Leader
 from streams.serving.ending import Ending, end_process
 from streams.serving.probes import HealthServer, Watchdog
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import LOOP, Progress
-from streams.worker.deps import Deps, patiently
+from streams.worker.deps import Deps
 
 log = get_logger("pump")
 

@@ -17,9 +17,10 @@ from streams.agents import make_classify, make_commit, make_reallocate, make_rol
 from streams.batches import DecodedBatch, Position
 from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.classify.scorer import Scorer
 from streams.settings import Settings
 from streams.worker.channels import acknowledging
-from streams.worker.deps import Deps, Scorer
+from streams.worker.deps import Deps
 
 
 async def stream(*values: Any) -> AsyncIterator[Any]:

@@ -10,9 +10,9 @@ from streams.ledger.commit import Ledger
 from streams.ledger.connection import translated_errors
 from streams.ledger.types import Answer, Claim, CutStep, Lease
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.count.committer import Committer
 from streams.pipeline.ingest.source import Source
 from streams.pipeline.rollup.leader import OUTBOX_SLICE, Leader
-from streams.worker.deps import Committer
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.fake_scripts import cut, publish
 from tests.simulation.mutant_scripts import (

@@ -13,14 +13,16 @@ from models.stub import StubClassifier
 from streams.agents import make_classify, make_commit, make_roll_up
 from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
 from streams.ledger.commit import Ledger
+from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.committer import Committer
 from streams.pipeline.ingest.source import Source
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.rollup.leader import RELAY_S, Leader
 from streams.privacy.user_hashes import UserHashes
 from streams.settings import Settings
-from streams.worker.deps import Committer, Deps, Scorer
+from streams.worker.deps import Deps
 from streams.worker.pump import LOOK_S, drain
 from tests.simulation.clock import Process, VirtualLoop
 from tests.simulation.kafka import Consumer, Kafka, Outbound

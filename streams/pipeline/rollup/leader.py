@@ -13,6 +13,7 @@ from models.classifier import ModelInfo
 from streams.contract.journal import StepRecord
 from streams.errors import Unavailable
 from streams.ledger.types import Command, CutStep, Lease
+from streams.pipeline.retry import patiently
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import Checkpointer
 from streams.pipeline.rollup.correction import Array, confusion_of
@@ -22,7 +23,7 @@ from streams.pipeline.rollup.step_record import StepContext, spending_of
 from streams.pipeline.rollup.step_writes import alert_writes, load_rollup, operator_writes, step_writes
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import ROLL_UP
-from streams.worker.deps import Deps, patiently
+from streams.worker.deps import Deps
 
 log = get_logger("leader")
 

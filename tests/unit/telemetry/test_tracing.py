@@ -8,7 +8,9 @@ import pytest
 from models.stub import StubClassifier
 from streams.ledger.types import Claim
 from streams.pipeline.classify.scored_batches import ScoredBatch
+from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.committer import Committer
 from streams.pipeline.ingest.batching import decode_records
 from streams.pipeline.ingest.claims import Assigned
 from streams.pipeline.ingest.dedupe import SeenIds
@@ -16,7 +18,7 @@ from streams.privacy.user_hashes import UserHashes
 from streams.settings import Settings
 from streams.telemetry.tracing import Traces
 from streams.telemetry.worker import Telemetry
-from streams.worker.deps import Committer, Deps, Scorer
+from streams.worker.deps import Deps
 
 trace_sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs the extra otel: make setup installs it")
 export = pytest.importorskip("opentelemetry.sdk.trace.export")

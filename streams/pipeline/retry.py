@@ -1,0 +1,44 @@
+"""Work that is tried again until a server answers."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import tenacity
+
+from streams.errors import Unavailable
+from streams.telemetry.logs import get_logger
+from streams.telemetry.progress import Progress
+
+log = get_logger("worker")
+Result = TypeVar("Result")
+
+
+def epoch_ms() -> int:
+    """The clock of this machine."""
+    return time.time_ns() // 1_000_000
+
+
+async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: Progress) -> Result:
+    """Try retriable work until it is done, with growing pauses; whoever cancels the task ends the trying."""
+
+    def say(state: tenacity.RetryCallState) -> None:
+        progress.waits(what)
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, Unavailable):
+            progress.failed(error.server)
+        if state.attempt_number in (1, 5) or state.attempt_number % 30 == 0:
+            log.warning("waiting", what=what, attempt=state.attempt_number, error=str(error))
+
+    retrying = tenacity.AsyncRetrying(
+        wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=2.0),
+        retry=tenacity.retry_if_exception_type(Unavailable),
+        before_sleep=say,
+    )
+    try:
+        async for attempt in retrying:
+            with attempt:
+                return await work()
+    finally:
+        progress.goes_on(what)
+    raise AssertionError("retries never end")
