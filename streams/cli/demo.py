@@ -18,8 +18,9 @@ from streams.cli.terminal import render
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.live import live_records
 from streams.dev.feeds.simulate import FeedPlan, Incident, generate
-from streams.dev.run import servers, set_up, worker_environment
+from streams.dev.run import servers, worker_environment
 from streams.kafka.publish import Record, publish
+from streams.recovery.first_start import set_up
 from streams.settings import Settings
 
 HOURS = 50

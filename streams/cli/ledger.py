@@ -36,7 +36,7 @@ def ledger_init(
     Example: `marketpulse ledger init --partitions 16 --yes`
     """
     from streams.dev.embedded.servers import Endpoints
-    from streams.dev.run import has_ledger, set_up
+    from streams.recovery.first_start import has_ledger, set_up
 
     settings = load_settings()
     if run_async(has_ledger(settings.redis, settings.prefix)):
@@ -66,7 +66,8 @@ def ledger_wait(
     Example: `marketpulse ledger wait --seconds 900`, `marketpulse ledger wait --counted`
     """
     from marketpulse.client.reader import MetricsReader
-    from streams.dev.run import feedback_ends, wait_for_ledger, wait_until_counted
+    from streams.dev.run import feedback_ends, wait_until_counted
+    from streams.recovery.first_start import wait_for_ledger
 
     settings = load_settings()
     run_async(wait_for_ledger(settings.redis, settings.prefix, seconds))

@@ -83,7 +83,8 @@ def up(
     import tempfile
 
     from streams.dev.embedded.supervisor import Supervisor
-    from streams.dev.run import servers, set_up, worker_environment
+    from streams.dev.run import servers, worker_environment
+    from streams.recovery.first_start import set_up
 
     settings = load_settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from marketpulse.client.reader import AsyncMetricsReader
 from streams.dashboard import static_files
 from streams.dashboard.actions import Actions, Write
+from streams.dashboard.collector import PageCollector
 from streams.dashboard.feed import Feed
 from streams.dashboard.login import Doors
 from streams.dashboard.render import Renderer
@@ -22,7 +23,6 @@ from streams.kafka.compacted import write_all
 from streams.settings import Settings
 from streams.telemetry.instruments import exposition
 from streams.telemetry.worker import Telemetry
-from streams.worker.collector import PageCollector
 
 
 def create_page(settings: Settings, reader: AsyncMetricsReader | None = None, write: Write = write_all) -> Starlette:

@@ -10,8 +10,9 @@ from streams.dashboard.actions import Actions
 from streams.dashboard.forms import form_of
 from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
-from streams.dashboard.security import COOKIE, SESSION_S, Attempts, Sessions, address_of, bearer_of, too_many
+from streams.dashboard.security import COOKIE, SESSION_S, Attempts, Sessions, address_of, too_many
 from streams.errors import BadInput, MarketpulseError
+from streams.serving.access import bearer_of
 from streams.telemetry.logs import get_logger
 
 log = get_logger("dashboard")

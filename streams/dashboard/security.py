@@ -2,19 +2,19 @@
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from urllib.parse import quote
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.errors import Unprotected
+from streams.serving.access import bearer_of, is_loopback
 
 COOKIE = "marketpulse_page"
 SESSION_S = 12 * 3600
@@ -33,14 +33,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or name means this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_address(host: str, token: str | None) -> None:
@@ -124,12 +116,6 @@ class Attempts:
     def forget(self, address: str) -> None:
         """A login that worked."""
         self._failed.pop(address, None)
-
-
-def bearer_of(headers: Headers) -> str | None:
-    """The token of `Authorization: Bearer`, or None."""
-    kind, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else None
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,11 @@ from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Report, Supervisor
 from streams.dev.feeds.files import is_csv, read_records, shift_to_now
 from streams.dev.report import RunReport, make_report
-from streams.errors import BadInput, LedgerLost, Unavailable
-from streams.kafka.admin import create_topics, topic_offsets
+from streams.errors import BadInput, Unavailable
+from streams.kafka.admin import topic_offsets
 from streams.kafka.connection import Servers
 from streams.kafka.publish import publish
-from streams.ledger.commit import Ledger
+from streams.recovery.first_start import set_up
 from streams.settings import Settings
 
 _SECURED = {
@@ -65,32 +64,6 @@ def worker_environment(settings: Settings, endpoints: Endpoints) -> dict[str, st
     return environment | {"MARKETPULSE_KAFKA": str(endpoints.kafka), "MARKETPULSE_REDIS_URL": endpoints.redis}
 
 
-async def has_ledger(redis: str, prefix: str) -> bool:
-    """Whether there is a ledger. Raises Unavailable."""
-    ledger = Ledger(redis, prefix)
-    try:
-        return await ledger.standing() is not None
-    finally:
-        await ledger.close()
-
-
-async def wait_for_ledger(redis: str, prefix: str, seconds: float) -> None:
-    """Wait for Redis and for a ledger, at most so long. Raises Unavailable."""
-    deadline = time.monotonic() + seconds
-    while True:
-        away = ""
-        try:
-            if await has_ledger(redis, prefix):
-                return
-        except Unavailable as error:
-            away = f" {error}"
-        if time.monotonic() >= deadline:
-            raise Unavailable(
-                f"no ledger under {prefix}: after {seconds:g} s. Operator action: `marketpulse ledger init`.{away}"
-            )
-        await asyncio.sleep(1)
-
-
 def is_settled(status: Status, ends: Mapping[int, int]) -> bool:
     """Whether all up to these offsets of the feedback topic is counted, published, answered and relayed."""
     counted = all(status.partitions.get(number, 0) >= end for number, end in ends.items())
@@ -113,31 +86,6 @@ def wait_until_counted(reader: MetricsReader, ends: Mapping[int, int], seconds: 
                 "Operator action: see with `marketpulse status` whether a worker runs; wait longer with --seconds."
             )
         time.sleep(0.2)
-
-
-async def set_up(endpoints: Endpoints, prefix: str, partitions: int) -> bool:
-    """Create topics and, for a first start, the ledger; whether a ledger was made.
-
-    Raises:
-        Unavailable: a server does not answer. BadInput: this Redis may forget keys.
-        LedgerLost: there is none although the journal holds steps of one.
-    """
-    await create_topics(endpoints.kafka, prefix, partitions)
-    offsets = await topic_offsets(endpoints.kafka, topic_name(prefix, "feedback"))
-    ledger = Ledger(endpoints.redis, prefix)
-    try:
-        if problem := await ledger.check_redis():
-            raise BadInput(problem)
-        [(first, end)] = (await topic_offsets(endpoints.kafka, topic_name(prefix, "market.steps"))).values()
-        if end > first and await ledger.standing() is None:
-            raise LedgerLost(
-                f"the journal {prefix}.market.steps holds steps, but Redis no ledger under prefix {prefix!r}: it was "
-                "lost, and an empty one would count everything again. Operator action: `marketpulse ledger rebuild`; "
-                "or begin anew on purpose: `marketpulse ledger reset`."
-            )
-        return await ledger.init(uuid.uuid4().hex, {number: first for number, (first, _) in offsets.items()})
-    finally:
-        await ledger.close()
 
 
 def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, bool]:

@@ -5,9 +5,9 @@ import hmac
 
 from starlette.datastructures import Headers
 
-from streams.dashboard.security import bearer_of, is_loopback
 from streams.errors import IntakeUnprotected
 from streams.intake.bodies import Refusal
+from streams.serving.access import bearer_of, is_loopback
 from streams.settings import Settings
 
 

@@ -1,7 +1,6 @@
 """What is read at a scrape instead of being counted before: a worker's progress, its last step, the page."""
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -91,22 +90,3 @@ class WorkerCollector(Collector):
         yield family(telemetry.EXPERIENCE, {market: day.u.value for market, day in days.items()})
         yield family(telemetry.SPEED, {market: day.r.value for market, day in days.items() if day.r is not None})
         yield family(telemetry.EVENTS, {market: day.n for market, day in days.items()})
-
-
-class Follower(Protocol):
-    """What the page's collector asks of its hub."""
-
-    number: int
-    error: str | None
-
-
-class PageCollector(Collector):
-    """The page: whether it can read, and how many views it has made."""
-
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
-
-    def collect(self) -> Iterable[Metric]:
-        """All that can be read now."""
-        yield family(telemetry.PAGE_READY, self._follower.error is None)
-        yield family(telemetry.PAGE_VIEWS, self._follower.number)

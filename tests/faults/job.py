@@ -15,10 +15,11 @@ import redis
 
 from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
-from streams.dev.run import set_up, worker_environment
+from streams.dev.run import worker_environment
 from streams.errors import MarketpulseError
 from streams.kafka.admin import topic_offsets
 from streams.kafka.publish import Record, publish
+from streams.recovery.first_start import set_up
 from streams.settings import load_settings
 from tests.faults.crew import Crew, Worker
 from tests.faults.feed import Feed, simulated

@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.simulate import FeedPlan, write_feed
-from streams.dev.run import set_up, worker_environment
+from streams.dev.run import worker_environment
+from streams.recovery.first_start import set_up
 from streams.settings import load_settings
 from tests.support.intakes import intake
 from tests.support.notifiers import HOOK, Shop

@@ -18,11 +18,12 @@ from strategy.portfolio import load_portfolio
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.simulate import FeedPlan, generate
-from streams.dev.run import set_up, worker_environment
+from streams.dev.run import worker_environment
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import Record, publish
 from streams.pipeline.operators.profiles import PLAN_KEY
+from streams.recovery.first_start import set_up
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings, load_settings
 from tests.support.waiting import until

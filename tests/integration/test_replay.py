@@ -23,11 +23,12 @@ from streams.contract.rules import Rules, ShiftRule, SurgeRule, WatchRules
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.simulate import FeedPlan, generate
-from streams.dev.run import set_up, worker_environment
+from streams.dev.run import worker_environment
 from streams.errors import BadInput
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import Record, publish
+from streams.recovery.first_start import set_up
 from streams.recovery.journal import Journal
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings, load_settings

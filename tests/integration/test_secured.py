@@ -24,7 +24,6 @@ from streams.dev.embedded.programs import server_version
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.feeds.files import read_records, shift_to_now
 from streams.dev.feeds.simulate import FeedPlan, write_feed
-from streams.dev.run import set_up
 from streams.errors import EXIT_OPERATOR, OperatorNeeded, Unavailable
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import read_all, write_all
@@ -34,6 +33,7 @@ from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import connect, translated_errors
 from streams.recovery.doctor import examine
+from streams.recovery.first_start import set_up
 from streams.recovery.verify import verify
 from streams.settings import Settings
 from tests.support.intakes import intake

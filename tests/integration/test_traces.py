@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaProducer
 
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
-from streams.dev.run import set_up, worker_environment
+from streams.dev.run import worker_environment
+from streams.recovery.first_start import set_up
 from streams.settings import load_settings
 from tests.support.waiting import until
 

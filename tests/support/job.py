@@ -17,11 +17,12 @@ from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.simulate import FeedPlan, generate
-from streams.dev.run import set_up, worker_environment
+from streams.dev.run import worker_environment
 from streams.errors import OperatorNeeded
 from streams.kafka.publish import Record, publish
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
+from streams.recovery.first_start import set_up
 from streams.settings import Settings, load_settings
 from tests.faults.oracle import truth_of
 from tests.support.processes import marketpulse

@@ -15,9 +15,10 @@ from models.onnx import load_onnx_classifier
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.simulate import MARKETS, compose
-from streams.dev.run import servers, set_up, worker_environment
+from streams.dev.run import servers, worker_environment
 from streams.errors import BadInput
 from streams.kafka.publish import Record, publish
+from streams.recovery.first_start import set_up
 from streams.settings import Settings, load_settings
 
 PARTITIONS = 4

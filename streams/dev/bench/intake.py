@@ -14,10 +14,11 @@ import aiohttp
 
 from marketpulse.client.producer import Delivery, FeedbackProducer
 from streams.dev.bench.engine import PARTITIONS, Say, plain_events
-from streams.dev.run import servers, set_up, worker_environment
+from streams.dev.run import servers, worker_environment
 from streams.errors import Unavailable
 from streams.intake.gate import tokens_of
 from streams.kafka.connection import Servers
+from streams.recovery.first_start import set_up
 from streams.settings import Settings, load_settings
 
 CLIENTS = 16

@@ -16,12 +16,13 @@ from strategy.portfolio import load_portfolio
 from streams.dev.bench.engine import PARTITIONS, Say, plain_events
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.embedded.supervisor import Supervisor
-from streams.dev.run import servers, set_up, worker_environment
+from streams.dev.run import servers, worker_environment
 from streams.errors import Unavailable
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
 from streams.pipeline.operators.profiles import PLAN_KEY
+from streams.recovery.first_start import set_up
 from streams.settings import Settings, load_settings
 
 EVENTS = 20_000

@@ -10,6 +10,7 @@ from models.cache import CachedClassifier
 from models.stub import StubClassifier
 from streams.batches import DeadLetter, DecodedBatch, Position
 from streams.contract.journal import StepRecord
+from streams.dashboard.collector import PageCollector
 from streams.errors import KafkaUnavailable, Unavailable
 from streams.intake.telemetry import IntakeTelemetry
 from streams.notify.collector import NotifyCollector
@@ -18,7 +19,7 @@ from streams.pipeline.rollup.step import StepOutcome
 from streams.telemetry.instruments import DECLARED, MOST_MARKETS, exposition
 from streams.telemetry.progress import Progress
 from streams.telemetry.worker import Telemetry
-from streams.worker.collector import PageCollector, WorkerCollector
+from streams.worker.collector import WorkerCollector
 from tests.support.alerts import alert
 
 NOW_MS = 1_000_000_000
