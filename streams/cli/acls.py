@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from streams.access.rights import ROLES, Role, kafka_commands, kafka_rules, principal, redis_rules, redis_users
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Principals = Annotated[
     list[str] | None,
     typer.Option("--principal", help="role=User:name, where Kafka's user is not <prefix>-<role>; may be repeated."),
@@ -23,7 +23,7 @@ acls_app = typer.Typer(no_args_is_help=True, help="What each part may do in Kafk
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.add_typer(acls_app, name="acls")
+    app.add_typer(acls_app, name="acls", rich_help_panel=output.START)
 
 
 @acls_app.command("show")
@@ -44,7 +44,7 @@ def acls_show(
     if as_json:
         kafka = [{"principal": named[rule.role]} | msgspec.to_builtins(rule) for rule in kafka_rules(prefix)]
         redis = {principal(prefix, role): rules for role, rules in redis_rules(prefix).items()}
-        sys.stdout.write(msgspec.json.encode({"kafka": kafka, "redis": redis}).decode() + "\n")
+        output.print_json({"kafka": kafka, "redis": redis})
     elif form == "table":
         _print_table(prefix, named)
     else:
@@ -63,7 +63,7 @@ def acls_apply(principals: Principals = None, as_json: Json = False) -> None:
     settings = load_settings()
     done = run_async(create_acls(settings.kafka_servers, settings.prefix, _principals(settings.prefix, principals)))
     text = f"{done} rules in force for {settings.prefix}"
-    sys.stdout.write((msgspec.json.encode({"rules": done}).decode() if as_json else text) + "\n")
+    output.answer({"rules": done}, as_json, text)
 
 
 def _principals(prefix: str, given: list[str] | None) -> dict[Role, str]:
@@ -85,7 +85,7 @@ def _print_table(prefix: str, named: dict[Role, str]) -> None:
     table = Table("who", "what in Kafka", "may")
     for (who, name), operations in allowed.items():
         table.add_row(who, name, ", ".join(operations))
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = output.console()
     console.print(table)
     users = Table("who", "what in Redis", caption="Kafka's rules: `marketpulse acls apply`. Redis's: `acls show redis`")
     for role, rules in redis_rules(prefix).items():

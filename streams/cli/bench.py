@@ -1,24 +1,23 @@
 """Commands that measure: engine, commit, classifier, pipeline, allocator, answers, intake, detectors."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import typer
 
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.progress import progress, shown_events
 from streams.cli.settings import load_settings
 from streams.errors import BadInput
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks on an embedded stack; ratios within one run.")
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.add_typer(bench_app, name="bench")
+    app.add_typer(bench_app, name="bench", rich_help_panel=output.DEVELOP)
 
 
 @bench_app.command("engine")
@@ -31,7 +30,7 @@ def bench_engine(
     """
     from streams.dev.bench.engine import bench_engine as measure
 
-    with shown_events("counting", _progress) as say:
+    with shown_events("counting", output.note_json) as say:
         _bench(measure(load_settings(), events, say), as_json)
 
 
@@ -45,7 +44,7 @@ def bench_commit(
     """
     from streams.dev.bench.commit import bench_commit as measure
 
-    _bench(measure(events, _progress), as_json)
+    _bench(measure(events, output.note_json), as_json)
 
 
 @bench_app.command("classify")
@@ -84,7 +83,7 @@ def bench_pipeline(
     from streams.dev.bench.engine import bench_pipeline as measure
     from streams.dev.bench.engine import bench_texts
 
-    with shown_events("counting", _progress) as say:
+    with shown_events("counting", output.note_json) as say:
         _bench(measure(load_settings(), bench_texts(texts, data), rounds, say), as_json)
 
 
@@ -111,7 +110,7 @@ def bench_reallocate(
     """
     from streams.dev.bench.reallocate import bench_reallocate as measure
 
-    with shown_events("answering", _progress) as say:
+    with shown_events("answering", output.note_json) as say:
         _bench(measure(load_settings(), rounds, say), as_json)
 
 
@@ -127,7 +126,7 @@ def bench_intake(
     """
     from streams.dev.bench.intake import bench_intake as measure
 
-    with shown_events("posting", _progress) as say:
+    with shown_events("posting", output.note_json) as say:
         _bench(measure(load_settings(), events, rounds, say), as_json)
 
 
@@ -170,17 +169,8 @@ def bench_watch(
     if write is not None:
         write.write_text(written(write.read_text("utf-8"), found), "utf-8")
         write.with_suffix(".svg").write_text(svg(found), "utf-8")
-    _answer(msgspec.to_builtins(found), as_json, markdown(found))
+    output.answer(msgspec.to_builtins(found), as_json, markdown(found))
 
 
 def _bench(result: dict[str, object], as_json: bool) -> None:
-    _answer(result, as_json, "\n".join(f"{name}: {value}" for name, value in result.items()))
-
-
-def _answer(content: object, as_json: bool, text: str) -> None:
-    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
-
-
-def _progress(event: dict[str, object]) -> None:
-    """One JSON line on standard error."""
-    sys.stderr.write(msgspec.json.encode(event).decode() + "\n")
+    output.answer(result, as_json, "\n".join(f"{name}: {value}" for name, value in result.items()))

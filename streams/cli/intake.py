@@ -1,18 +1,17 @@
 """The command that serves the intake."""
 
 import logging
-import sys
 from typing import Annotated
 
-import msgspec
 import typer
 
+from streams.cli import output
 from streams.cli.settings import load_settings
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command to the program."""
-    app.command()(intake)
+    app.command(rich_help_panel=output.FEED)(intake)
 
 
 def intake(
@@ -34,5 +33,4 @@ def intake(
 
 
 def _say(url: str) -> None:
-    sys.stdout.write(msgspec.json.encode({"event": "intake", "url": url}).decode() + "\n")
-    sys.stdout.flush()
+    output.print_json({"event": "intake", "url": url})

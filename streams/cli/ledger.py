@@ -7,11 +7,12 @@ from typing import Annotated
 import msgspec
 import typer
 
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.progress import Phases, progress
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DECLINED = 1
 
@@ -20,8 +21,8 @@ ledger_app = typer.Typer(no_args_is_help=True, help="The ledger in Redis: begin,
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.add_typer(ledger_app, name="ledger")
-    app.command()(replay)
+    app.add_typer(ledger_app, name="ledger", rich_help_panel=output.REPAIR)
+    app.command(rich_help_panel=output.REPAIR)(replay)
 
 
 @ledger_app.command("init")
@@ -40,7 +41,7 @@ def ledger_init(
 
     settings = load_settings()
     if run_async(has_ledger(settings.redis, settings.prefix)):
-        answer({"created": False}, as_json, "there is a ledger already; nothing changed")
+        output.answer({"created": False}, as_json, "there is a ledger already; nothing changed")
         return
     agree(
         f"Creates the missing topics {settings.prefix}.* on {settings.kafka} (feedback with {partitions} partitions) "
@@ -48,7 +49,9 @@ def ledger_init(
         yes,
     )
     created = run_async(set_up(Endpoints(settings.kafka_servers, settings.redis), settings.prefix, partitions))
-    answer({"created": created}, as_json, "ledger created" if created else "there is a ledger already; nothing changed")
+    output.answer(
+        {"created": created}, as_json, "ledger created" if created else "there is a ledger already; nothing changed"
+    )
 
 
 @ledger_app.command("wait")
@@ -72,12 +75,12 @@ def ledger_wait(
     settings = load_settings()
     run_async(wait_for_ledger(settings.redis, settings.prefix, seconds))
     if not counted:
-        answer({"there": True}, as_json, "there is a ledger")
+        output.answer({"there": True}, as_json, "there is a ledger")
         return
     ends = run_async(feedback_ends(settings.kafka_servers, settings.prefix))
     with MetricsReader(settings.redis, settings.prefix) as reader:
         wait_until_counted(reader, ends, seconds)
-    answer({"there": True, "records": sum(ends.values())}, as_json, f"{sum(ends.values())} records are counted")
+    output.answer({"there": True, "records": sum(ends.values())}, as_json, f"{sum(ends.values())} records are counted")
 
 
 @ledger_app.command("verify")
@@ -102,7 +105,7 @@ def ledger_verify(as_json: Json = False) -> None:
         if report.equal
         else f"{report.different} keys differ: `marketpulse ledger rebuild --whole` counts them again"
     )
-    answer(report, as_json, "\n".join(lines))
+    output.answer(report, as_json, "\n".join(lines))
     raise typer.Exit(0 if report.equal else 1)
 
 
@@ -160,7 +163,7 @@ def ledger_rebuild(
         lines.append(f"left out: {report.lost} records that are gone; begun anew: partitions {report.anew}")
     if report.first_differing_step is not None:
         lines.append(f"the outcomes differ from step {report.first_differing_step} on from those published then")
-    answer(report, as_json, "\n".join(lines))
+    output.answer(report, as_json, "\n".join(lines))
 
 
 @ledger_app.command("reset")
@@ -193,7 +196,9 @@ def ledger_reset(
 
     done = run_async(reset(settings, "earliest" if begin == "earliest" else "latest", agreed))
     assert done is not None
-    answer(done, as_json, f"reset; {done.to_count:,} records are to be counted, the next step is {done.next_step}")
+    output.answer(
+        done, as_json, f"reset; {done.to_count:,} records are to be counted, the next step is {done.next_step}"
+    )
 
 
 def replay(
@@ -223,25 +228,20 @@ def replay(
             f"replayed {_short(one.replayed)}"
             for one in report.differences
         ]
-    answer(report, as_json, "\n".join(lines))
+    output.answer(report, as_json, "\n".join(lines))
     raise typer.Exit(0 if report.same else 1)
 
 
 def agree(plan: str, yes: bool, ask: Callable[[str], bool] = typer.confirm) -> None:
     """Say what will be done, and ask. Raises BadInput without a terminal and `--yes`, typer.Exit(1) for a no."""
-    sys.stderr.write(plan + "\n")
+    output.note(plan)
     if yes:
         return
     if not sys.stdin.isatty():
         raise BadInput("nobody is there to be asked; nothing was changed. Operator action: give --yes.")
     if not ask("Go on?"):
-        sys.stderr.write("nothing was changed\n")
+        output.note("nothing was changed")
         raise typer.Exit(DECLINED)
-
-
-def answer(content: object, as_json: bool, text: str) -> None:
-    """One answer on standard output."""
-    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
 
 
 def _short(content: object) -> str:

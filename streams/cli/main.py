@@ -19,10 +19,12 @@ from streams.cli import ledger as cli_ledger
 from streams.cli import model as cli_model
 from streams.cli import notify as cli_notify
 from streams.cli import operate as cli_operate
+from streams.cli import output
 from streams.cli import plan as cli_plan
 from streams.cli import privacy as cli_privacy
 from streams.cli import profiles as cli_profiles
 from streams.cli import rules as cli_rules
+from streams.cli.output import Json
 from streams.cli.progress import progress, shown_events
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput, MarketpulseError
@@ -37,24 +39,29 @@ app = typer.Typer(
     help=f"Watch what users in every market say, and keep the market budget where it does most good. {EXIT_CODES}",
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
-app.add_typer(topics_app, name="topics")
-cli_operate.add_commands(app)
-cli_intake.add_commands(app)
-cli_plan.add_commands(app)
-cli_profiles.add_commands(app)
-cli_model.add_commands(app)
-cli_ledger.add_commands(app)
-cli_privacy.add_commands(app)
-cli_rules.add_commands(app)
-cli_acls.add_commands(app)
-cli_notify.add_commands(app)
-cli_bench.add_commands(app)
+app.add_typer(topics_app, name="topics", rich_help_panel=output.START)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
 
 
-@app.command()
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"marketpulse {version('marketpulse')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command(rich_help_panel=output.START)
 def demo(
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds (default: at Ctrl-C).")] = None,
 ) -> None:
@@ -64,12 +71,12 @@ def demo(
     """
     from streams.cli.demo import demo as run_demo
 
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    console = output.console(110)
     complete = run_demo(load_settings(), console, seconds, lambda text: console.print(f"[dim]{text}[/dim]"))
     raise typer.Exit(0 if complete or seconds is None else 1)
 
 
-@app.command()
+@app.command(rich_help_panel=output.START)
 def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Folder for the servers' data; temporary when not given.")] = None,
@@ -90,7 +97,9 @@ def up(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with servers(settings, embedded=True, data_folder=data) as endpoints, tempfile.TemporaryDirectory() as logs:
         run_async(set_up(endpoints, settings.prefix, partitions))
-        supervisor = Supervisor(workers, worker_environment(settings, endpoints), (data or Path(logs)) / "logs", _say)
+        supervisor = Supervisor(
+            workers, worker_environment(settings, endpoints), (data or Path(logs)) / "logs", output.print_json
+        )
         try:
             supervisor.start()
             environment = {
@@ -98,17 +107,17 @@ def up(
                 "MARKETPULSE_REDIS_URL": endpoints.redis,
                 "MARKETPULSE_PREFIX": settings.prefix,
             }
-            _say({"event": "ready", **environment})
+            output.print_json({"event": "ready", **environment})
             while True:
                 supervisor.watch()
                 time.sleep(1)
         except KeyboardInterrupt:
-            _say({"event": "stopping"})
+            output.print_json({"event": "stopping"})
         finally:
             supervisor.stop()
 
 
-@app.command()
+@app.command(rich_help_panel=output.START)
 def worker() -> None:
     """Run one worker until SIGTERM. Exit codes: 0 stopped, 75 start it again, 78 an operator is needed.
 
@@ -119,7 +128,7 @@ def worker() -> None:
     run_worker(load_settings())
 
 
-@app.command()
+@app.command(rich_help_panel=output.FEED)
 def run(
     file: File,
     embedded: Annotated[bool, typer.Option("--embedded", help="Start a Kafka and a Redis of its own.")] = False,
@@ -136,15 +145,17 @@ def run(
     from streams.dev.run import run as run_job
 
     plan = RunPlan(file, workers, timeout, embedded, data_folder=data)
-    with shown_events("counting", _say) as say:
+    with shown_events("counting", output.print_json) as say:
         result, complete = run_job(load_settings(), plan, say)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
-    _say({"event": "finished", "complete": complete, "accepted": result.accepted, "seconds": result.seconds})
+    output.print_json(
+        {"event": "finished", "complete": complete, "accepted": result.accepted, "seconds": result.seconds}
+    )
     raise typer.Exit(0 if complete else 1)
 
 
-@app.command()
+@app.command(rich_help_panel=output.FEED)
 def publish(
     file: File,
     raw: Annotated[bool, typer.Option("--raw", help="Send each line's bytes as they are, broken ones too.")] = False,
@@ -196,10 +207,10 @@ def publish(
         "topic": topic,
     }
     said = f"{done} records published to {topic}, {len(broken)} lines skipped, {refused.total()} will be dead letters"
-    _answer(answer, as_json, said)
+    output.answer(answer, as_json, said)
 
 
-@app.command()
+@app.command(rich_help_panel=output.FEED)
 def simulate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same feed.")] = 1,
     events: Annotated[int, typer.Option(min=10, max=5_000_000, help="How many.")] = 20_000,
@@ -229,17 +240,19 @@ def simulate(
         incidents = [parse_incident(text) for text in incident or SCRIPT]
         try:
             with progress("history") as update:
-                settings, say = load_settings(), _note
+                settings, say = load_settings(), output.note
                 published = simulate_live(settings, incidents, rate, history, seconds, seed, say, update)
         except KeyboardInterrupt:
             return
-        _answer({"published": published}, as_json, f"{published} events published")
+        output.answer({"published": published}, as_json, f"{published} events published")
         return
     truth = write_feed(FeedPlan(seed=seed, events=events), out, expected)
-    _answer(truth, as_json, f"{truth['lines']} lines in {out}: {truth['accepted']} good, {truth['dead_letter']} broken")
+    output.answer(
+        truth, as_json, f"{truth['lines']} lines in {out}: {truth['accepted']} good, {truth['dead_letter']} broken"
+    )
 
 
-@app.command()
+@app.command(rich_help_panel=output.WATCH)
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Redraw every second until Ctrl-C.")] = False,
     as_json: Json = False,
@@ -253,9 +266,9 @@ def status(
     settings = load_settings()
     with MetricsReader(settings.redis, settings.prefix) as reader:
         if as_json:
-            sys.stdout.write(msgspec.json.encode(reader.snapshot()).decode() + "\n")
+            output.print_json(reader.snapshot())
             return
-        console = Console(width=None if sys.stdout.isatty() else 110)
+        console = output.console(110)
         if not watch:
             console.print(render(reader.snapshot()))
             return
@@ -268,7 +281,7 @@ def status(
                 return
 
 
-@app.command()
+@app.command(rich_help_panel=output.WATCH)
 def page(
     host: Annotated[str, typer.Option(help="Address to listen on; loopback unless you mean it.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one; the address is printed.")] = 8080,
@@ -279,10 +292,9 @@ def page(
     """
     from streams.dashboard.serve import serve
 
-    serve(load_settings(), host, port, lambda url: _say({"event": "page", "url": url}))
+    serve(load_settings(), host, port, lambda url: output.print_json({"event": "page", "url": url}))
 
 
-@app.command()
 def classify(
     text: Annotated[str, typer.Argument(help="Any text.")],
     lang: Annotated[str | None, typer.Option(help="BCP 47 tag, for the language's calibration.")] = None,
@@ -306,7 +318,7 @@ def classify(
         "model": classifier.info.id, "device": classifier.info.device,
     }  # fmt: skip
     words = cli_model.explained(classifier, text, lang) if explain else []
-    _answer(
+    output.answer(
         answer | ({"words": words} if explain else {}),
         as_json,
         f"{best} ({sentiment[best]:.0%}), topic {topic} ({topics[topic]:.0%})",
@@ -328,22 +340,22 @@ def topics_create(
 
     settings = load_settings()
     created = run_async(create_topics(settings.kafka_servers, settings.prefix, partitions, replication))
-    _answer({"created": created}, as_json, f"created: {', '.join(created) or 'nothing, all were there'}")
+    output.answer({"created": created}, as_json, f"created: {', '.join(created) or 'nothing, all were there'}")
 
 
-def _answer(content: object, as_json: bool, text: str) -> None:
-    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
-
-
-def _say(event: dict[str, object]) -> None:
-    """One JSON line on standard output."""
-    sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
-    sys.stdout.flush()
-
-
-def _note(text: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(text + "\n")
+# In the order of the help's groups.
+cli_operate.add_commands(app)
+cli_intake.add_commands(app)
+cli_plan.add_commands(app)
+cli_profiles.add_commands(app)
+cli_ledger.add_commands(app)
+cli_privacy.add_commands(app)
+cli_rules.add_commands(app)
+cli_acls.add_commands(app)
+cli_notify.add_commands(app)
+app.command(rich_help_panel=output.DEVELOP)(classify)
+cli_model.add_commands(app)
+cli_bench.add_commands(app)
 
 
 def main() -> None:

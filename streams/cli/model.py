@@ -1,14 +1,14 @@
 """Commands around the model: train, evaluate, export, compare."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.progress import progress
 from streams.cli.settings import load_settings
 from streams.errors import BadInput
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from models.rows import LabelledText
 
 Device = Literal["auto", "cpu", "cuda", "tensorrt"]  # as in models/load.py, which loads NumPy
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Rows = Annotated[Path, typer.Argument(help="JSONL(.gz) with text, lang, label, and if you like topic, source.")]
 OfDevice = Annotated[Device, typer.Option(help="Where the model runs.")]
 
@@ -29,7 +28,7 @@ model_app = typer.Typer(no_args_is_help=True, help="The classifier: train, evalu
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.add_typer(model_app, name="model")
+    app.add_typer(model_app, name="model", rich_help_panel=output.DEVELOP)
 
 
 @model_app.command("evaluate")
@@ -60,7 +59,7 @@ def model_evaluate(
         picture.write_text(macro_f1_bars({name: one.macro_f1 for name, one in found.languages.items()}, second))
     if as_json:
         content = msgspec.to_builtins(found) | {"model": classifier.info.id, "device": classifier.info.device}
-        _print_json(content if against is None else content | {"baseline": msgspec.to_builtins(against)})
+        output.print_json(content if against is None else content | {"baseline": msgspec.to_builtins(against)})
         return
     _print_evaluation(found, against, classifier.info.sentiments)
 
@@ -100,7 +99,7 @@ def _answers(classifier: "Classifier", rows: "list[LabelledText]") -> Any:
 
 
 def _print_evaluation(found: "Evaluation", against: "Comparison | None", sentiments: tuple[str, ...]) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = output.console()
     table = Table("language", "n", "accuracy", "macro-F1", "ECE", "Brier", *(f"true {one}" for one in sentiments))
     if against is not None:
         table.add_column("baseline")
@@ -153,14 +152,14 @@ def model_compare(
         rows = labelled(file)
         found = _compared(_load(first, device), rows, _answers(_load(second, device), rows))
     if as_json:
-        _print_json(msgspec.to_builtins(found) | {"verdict": found.mean.verdict})
+        output.print_json(msgspec.to_builtins(found) | {"verdict": found.mean.verdict})
         return
     table = Table("language", "n", "first", "second", "difference", "95 % from", "to", "verdict")
     for language, one in [*found.languages.items(), ("mean", found.mean)]:
         scores = (f"{value:.4f}" for value in (one.first, one.second))
         gaps = (f"{value:+.4f}" for value in (one.difference, one.low, one.high))
         table.add_row(language, f"{one.n:,}", *scores, *gaps, one.verdict)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    output.console().print(table)
 
 
 @model_app.command("export")
@@ -195,12 +194,12 @@ def model_export(
     real = [row.text for row in labelled(texts)[:1_200]] if texts else bench_texts(300, None)
     named = None if labels is None else tuple(label.strip() for label in labels.split(","))
     with progress("exporting"):
-        made = export_checkpoint(source, out, real, precision, named, max_length, report=_note)
+        made = export_checkpoint(source, out, real, precision, named, max_length, report=output.note)
         found = None if development is None else describe(out, development, source)
     answer = {"folder": str(out), "id": made.info.id, "sha256": made.info.sha256, "precision": precision}
     if found is not None:
         answer["mean_macro_f1"] = f"{found.mean_macro_f1:.4f}"
-    _answer(answer, as_json, f"{out}: {made.info.id}, {precision}. Use it with MARKETPULSE_MODEL_FOLDER={out}")
+    output.answer(answer, as_json, f"{out}: {made.info.id}, {precision}. Use it with MARKETPULSE_MODEL_FOLDER={out}")
 
 
 @model_app.command("convert")
@@ -221,7 +220,7 @@ def model_convert(
     with progress("converting"):
         made = convert(folder or load_settings().model_folder, out, precision)
     answer = {"folder": str(out), "id": made.info.id, "sha256": made.info.sha256, "precision": precision}
-    _answer(answer, as_json, f"{out}: {made.info.id}, {precision}. Use it with MARKETPULSE_MODEL_FOLDER={out}")
+    output.answer(answer, as_json, f"{out}: {made.info.id}, {precision}. Use it with MARKETPULSE_MODEL_FOLDER={out}")
 
 
 @model_app.command("shadow")
@@ -243,7 +242,7 @@ def model_shadow(as_json: Json = False) -> None:
     agreed = sum(n for pair, n in pairs.items() if len(set(pair.split(">"))) == 1) / events
     content = {"events": events, "agreement": round(agreed, 4), "pairs": pairs}
     lines = [f"{pair.replace('>', ' -> '):24} {n:10,} {n / events:6.1%}" for pair, n in sorted(pairs.items())]
-    _answer(content, as_json, "\n".join([f"agreement {agreed:.1%} on {events:,} events", *lines]))
+    output.answer(content, as_json, "\n".join([f"agreement {agreed:.1%} on {events:,} events", *lines]))
 
 
 @model_app.command("promote")
@@ -273,7 +272,7 @@ def model_promote(
         )
     kept = promote(candidate, settings.model_folder)
     content = {"folder": str(settings.model_folder), "kept": str(kept), "difference": found.mean.difference}
-    _answer(content, as_json, f"{settings.model_folder} is now {candidate} ({_gap(found)}); kept: {kept}")
+    output.answer(content, as_json, f"{settings.model_folder} is now {candidate} ({_gap(found)}); kept: {kept}")
 
 
 @model_app.command("rollback")
@@ -283,7 +282,7 @@ def model_rollback(as_json: Json = False) -> None:
 
     settings = load_settings()
     roll_back(settings.model_folder)
-    _answer({"folder": str(settings.model_folder)}, as_json, f"{settings.model_folder} is the model before again")
+    output.answer({"folder": str(settings.model_folder)}, as_json, f"{settings.model_folder} is the model before again")
 
 
 @model_app.command("train")
@@ -309,9 +308,9 @@ def model_train(
     for name in ("train", "dev", "test"):
         if not (data / f"feedback_{name}.jsonl.gz").exists():
             raise BadInput(f"{data} holds no feedback_{name}.jsonl.gz. Operator action: name the folder with --data.")
-    found = release(data, work, out, init, report=_note)
+    found = release(data, work, out, init, report=output.note)
     answer = {"folder": str(out), "mean_macro_f1": found.mean_macro_f1, "topic_macro_f1": found.topic_macro_f1}
-    _answer(answer, as_json, f"{out}: mean macro-F1 {found.mean_macro_f1:.4f} on the development set")
+    output.answer(answer, as_json, f"{out}: mean macro-F1 {found.mean_macro_f1:.4f} on the development set")
 
 
 def explained(classifier: "Classifier", text: str, lang: str | None) -> list[dict[str, object]]:
@@ -331,15 +330,3 @@ def shaded(words: list[dict[str, object]]) -> str:
         word = str(one["word"]).replace("[", "\\[")
         shown.append(f"[{style}]{word}[/]" if style else word)
     return " ".join(shown)
-
-
-def _note(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-
-
-def _answer(content: dict[str, Any], as_json: bool, text: str) -> None:
-    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
-
-
-def _print_json(content: object) -> None:
-    sys.stdout.write(msgspec.json.encode(content).decode() + "\n")

@@ -6,23 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
 
 SinksPath = Annotated[
     Path | None, typer.Option("--sinks", help="TOML in the form of `deploy/sinks.toml`; default: MARKETPULSE_SINKS.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be sent; send and remember nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 notify_app = typer.Typer(invoke_without_command=True)
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.add_typer(notify_app, name="notify")
+    app.add_typer(notify_app, name="notify", rich_help_panel=output.WATCH)
 
 
 @notify_app.callback()
@@ -64,7 +64,7 @@ def notify_test(
     tried = run_async(try_sinks(settings, file, sink, _shown(as_json) if dry_run else None))
     for one in tried:
         if as_json:
-            _print({**one._asdict(), "seconds": round(one.seconds, 3)})
+            output.print_json({**one._asdict(), "seconds": round(one.seconds, 3)})
         elif not dry_run:
             said = "delivered" if one.delivered else f"NOT delivered: {one.why}"
             sys.stdout.write(f"{one.sink} ({one.kind}): {said}, {one.seconds:.1f} s\n")
@@ -76,13 +76,9 @@ def _shown(as_json: bool) -> Callable[[dict[str, object]], None]:
 
     def show(event: dict[str, object]) -> None:
         if as_json:
-            _print(event)
+            output.print_json(event)
         else:
             sys.stdout.write(f"to {event['sink']}:\n{event['message']}\n\n")
         sys.stdout.flush()
 
     return show
-
-
-def _print(content: object) -> None:
-    sys.stdout.write(msgspec.json.encode(content).decode() + "\n")

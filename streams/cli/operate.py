@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +12,8 @@ from rich.table import Table
 from marketpulse.contract.decode import utc
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.portfolio import load_portfolio
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.progress import progress
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from streams.kafka.dead_letters import RejectedRecord, Selection
     from streams.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Code = Annotated[str | None, typer.Option(help="Only this error code, `bad_time` say.")]
 OfMarket = Annotated[str | None, typer.Option(help="Only this market.")]
 Since = Annotated[float | None, typer.Option(help="Only those of the last so many hours.")]
@@ -33,11 +33,11 @@ config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.command()(doctor)
-    app.command()(alerts)
-    app.add_typer(dead_letters_app, name="dead-letters")
-    app.add_typer(markets_app, name="markets")
-    app.add_typer(config_app, name="config")
+    app.command(rich_help_panel=output.WATCH)(doctor)
+    app.command(rich_help_panel=output.WATCH)(alerts)
+    app.add_typer(dead_letters_app, name="dead-letters", rich_help_panel=output.REPAIR)
+    app.add_typer(markets_app, name="markets", rich_help_panel=output.DECIDE)
+    app.add_typer(config_app, name="config", rich_help_panel=output.START)
 
 
 def doctor(as_json: Json = False) -> None:
@@ -49,7 +49,7 @@ def doctor(as_json: Json = False) -> None:
 
     findings = run_async(examine(load_settings()))
     if as_json:
-        _print_json(findings)
+        output.print_json(findings)
     else:
         for one in findings:
             do = f"\n  do: {one.do}" if one.do else ""
@@ -68,7 +68,7 @@ def config_show(as_json: Json = False) -> None:
         for name in Settings.model_fields
     }
     if as_json:
-        _print_json(rows)
+        output.print_json(rows)
         return
     table = Table("setting", "value", "origin")
     for name, row in rows.items():
@@ -100,7 +100,7 @@ def alerts(
                         continue
                     said.add((alert.id, alert.seq))
                     if as_json:
-                        _print_json(alert)
+                        output.print_json(alert)
                     else:
                         where = f"{alert.market}/{alert.topic}" if alert.topic else alert.market
                         sys.stdout.write(f"{utc(alert.started_at)} {alert.state:8} {alert.kind} {where} {alert.id}\n")
@@ -125,14 +125,14 @@ def dead_letters_ls(
     found = every[-limit:]
     if as_json:
         for one in found:
-            _print_json(_public(one))
+            output.print_json(_public(one))
         return
     table = Table("offset", "code", "market", "from", "message")
     for one in found:
         source = f"{one.source_partition}@{one.source_offset}"
         table.add_row(str(one.offset), one.code, one.market or "-", source, one.message)
     table.caption = f"{len(every)} dead letters" + (f", the newest {limit}" if len(found) < len(every) else "")
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    output.console().print(table)
 
 
 @dead_letters_app.command("show")
@@ -141,7 +141,7 @@ def dead_letters_show(offset: Annotated[int, typer.Argument(help="As `ls` names 
     found = _collect(_selection(None, None, None, offset))
     if not found:
         raise BadInput(f"there is no dead letter at offset {offset}. Operator action: `marketpulse dead-letters ls`.")
-    _print_json(_public(found[0]) | {"value": repr(found[0].value), "key": repr(found[0].key)})
+    output.print_json(_public(found[0]) | {"value": repr(found[0].value), "key": repr(found[0].key)})
 
 
 @dead_letters_app.command("replay")
@@ -169,7 +169,7 @@ def dead_letters_replay(
                 replay(settings.kafka_servers, settings.prefix, selection, lambda done: update(done, None))
             )
     if as_json:
-        _print_json({"replayed": 0 if dry_run else count, "selected": count})
+        output.print_json({"replayed": 0 if dry_run else count, "selected": count})
     else:
         sys.stdout.write(f"{count} dead letters {'would be sent' if dry_run else 'sent'} again\n")
 
@@ -261,7 +261,7 @@ def markets_rank(
 
 def _print_rows(rows: dict[str, dict[str, Any]], as_json: bool, caption: str) -> None:
     if as_json:
-        _print_json(rows)
+        output.print_json(rows)
         return
     table = Table("market", *next(iter(rows.values())), caption=caption)
     for code, row in rows.items():
@@ -275,7 +275,3 @@ def _print_rows(rows: dict[str, dict[str, Any]], as_json: bool, caption: str) ->
 
 def _plain(value: Any) -> str:
     return f"{value:,.0f}" if isinstance(value, float | int) else str(value)
-
-
-def _print_json(content: object) -> None:
-    sys.stdout.write(msgspec.json.encode(content).decode() + "\n")

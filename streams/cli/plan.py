@@ -1,17 +1,17 @@
 """The commands `plan` and `learn`: allocations, scenarios side by side, curves, and what earlier plans teach."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
 
@@ -25,9 +25,9 @@ POINTS = 21
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.command()(plan)
-    app.command()(allocation)
-    app.command()(learn)
+    app.command(rich_help_panel=output.DECIDE)(plan)
+    app.command(rich_help_panel=output.DECIDE)(allocation)
+    app.command(rich_help_panel=output.DECIDE)(learn)
 
 
 def plan(
@@ -50,7 +50,7 @@ def plan(
         typer.Option(help="What uncertain worth counts as: as measured, its mean, the worst 5 %."),
     ] = "point",
     picture: Annotated[Path | None, typer.Option(help="Where a chart goes, as an HTML page.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Solve for the best allocation; writes nothing, needs no Kafka or Redis with --metrics.
 
@@ -79,9 +79,9 @@ def plan(
     if as_json:
         plain = len(scenarios) == 1 and not points
         answer = scenarios["now"] if plain else PlanAnswer(scenarios, name, points)
-        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+        output.print_json(answer)
         return
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = output.console()
     if name is not None:
         console.print(_curve_table(name, points))
     elif len(scenarios) > 1:
@@ -109,10 +109,10 @@ def allocation(
     if record is None:
         raise BadInput("no allocation is in force yet. Operator action: let a worker count events first.")
     if as_json:
-        sys.stdout.write(msgspec.json.encode(record).decode() + "\n")
+        output.print_json(record)
         return
     unit = (portfolio or load_portfolio(settings.portfolio)).plan.currency
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = output.console()
     plans = msgspec.convert(record.allocation, Allocation)
     console.print(_one(plans, unit))
     for market in plans.markets.values():
@@ -129,7 +129,7 @@ def learn(
     profiles: Annotated[
         Path | None, typer.Option(help="Markets and budget (TOML); default: the shipped table.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Estimate each market's cost of satisfaction (d) anew from what followed earlier plans. Proposes, adopts nothing.
 
@@ -143,7 +143,7 @@ def learn(
     answers = [(one.stream_time, msgspec.convert(one.allocation, Allocation)) for one in _kept(settings, allocations)]
     proposals = propose(portfolio, outcomes_of(answers, portfolio.plan.period_days))
     if as_json:
-        sys.stdout.write(msgspec.json.encode(proposals).decode() + "\n")
+        output.print_json(proposals)
         return
     table = Table(
         "market", "d", "proposed", "95 %", "outcomes", "", title=f"Cost of satisfaction ({len(answers)} plans)"
@@ -152,7 +152,7 @@ def learn(
         interval = f"{one.low:,.1f} to {one.high:,.1f}"
         verdict = "differs" if one.clear else "fits"
         table.add_row(one.market, f"{one.d:,.1f}", f"{one.proposed:,.1f}", interval, str(one.outcomes), verdict)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    output.console().print(table)
 
 
 def _kept(settings: "Settings", file: Path | None) -> list[AllocationRecord]:

@@ -3,13 +3,13 @@
 import sys
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from marketpulse.contract.decode import utc
 from marketpulse.contract.markets import ALIASES, MARKETS
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.progress import Phases
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
@@ -19,7 +19,7 @@ privacy_app = typer.Typer(no_args_is_help=True, help="What is stored of one user
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.add_typer(privacy_app, name="privacy")
+    app.add_typer(privacy_app, name="privacy", rich_help_panel=output.REPAIR)
 
 
 @privacy_app.command("erase")
@@ -33,7 +33,7 @@ def privacy_erase(
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it; without, only what would be done is said.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Find what is stored of a user; with --yes erase what can be. Counts do not change.
 
@@ -53,7 +53,7 @@ def privacy_erase(
         work = Erase(settings, name, code, say)
         done = run_async(work.erase(cut)) if yes else Erasure(work.user_hash, run_async(work.find()), False)
     if as_json:
-        sys.stdout.write(msgspec.json.encode(done).decode() + "\n")
+        output.print_json(done)
         return
     table = Table("where", "found", "erased", "the rest is gone by", title=f"User {done.user_hash}")
     for place in done.places:
@@ -62,4 +62,4 @@ def privacy_erase(
         ends = "-" if not left else "never" if place.gone_by is None else utc(place.gone_by)[:16].replace("T", " ")
         table.add_row(place.where, found, str(place.erased) if yes else "-", ends)
     table.caption = "workers start anew" if done.rebuilt else "" if yes else "nothing was changed; --yes erases"
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    output.console().print(table)

@@ -4,11 +4,10 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from marketpulse.contract.decode import utc
@@ -19,6 +18,8 @@ from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, new_mute
@@ -27,7 +28,6 @@ from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, profile_reco
 if TYPE_CHECKING:
     from streams.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ProfileFile = Annotated[Path, typer.Argument(help="TOML in the form of `strategy/markets.toml`.")]
 
 profiles_app = typer.Typer(no_args_is_help=True, help="Markets, costs, bounds and budget in force.")
@@ -36,8 +36,8 @@ mute_app = typer.Typer(no_args_is_help=True, help="Silences of alerts: while one
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.add_typer(profiles_app, name="profiles")
-    app.add_typer(mute_app, name="mute")
+    app.add_typer(profiles_app, name="profiles", rich_help_panel=output.DECIDE)
+    app.add_typer(mute_app, name="mute", rich_help_panel=output.WATCH)
 
 
 @profiles_app.command("validate")
@@ -47,7 +47,7 @@ def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
     Example: `marketpulse profiles validate markets.toml`
     """
     portfolio = _checked(file)
-    _say(
+    output.answer(
         {"markets": sorted(portfolio.markets), "budget": portfolio.plan.budget},
         as_json,
         f"{file} can be used: {len(portfolio.markets)} markets, budget {portfolio.plan.budget:,.0f}",
@@ -85,7 +85,9 @@ def profiles_apply(
         (key, value) for key, value in profile_records(portfolio) if key in wanted
     ]
     _write(settings, "market.profiles", records)
-    _say({"published": [key for key, _ in records]}, as_json, f"published: {', '.join(key for key, _ in records)}")
+    output.answer(
+        {"published": [key for key, _ in records]}, as_json, f"published: {', '.join(key for key, _ in records)}"
+    )
 
 
 @profiles_app.command("rm")
@@ -100,7 +102,7 @@ def profiles_rm(
     if unknown := known - MARKETS - {PLAN_KEY}:
         raise BadInput(f"{', '.join(sorted(unknown))}: neither {PLAN_KEY} nor a market code. Operator action: mend it.")
     _write(load_settings(), "market.profiles", [(name, None) for name in sorted(known)])
-    _say({"removed": sorted(known)}, as_json, f"removed: {', '.join(sorted(known))}")
+    output.answer({"removed": sorted(known)}, as_json, f"removed: {', '.join(sorted(known))}")
 
 
 @profiles_app.command("ls")
@@ -120,7 +122,7 @@ def profiles_ls(as_json: Json = False) -> None:
             },
             "refused": [{"offset": letter.offset, "why": letter.message} for letter in profiles.bad],
         }
-        sys.stdout.write(msgspec.json.encode(content).decode() + "\n")
+        output.print_json(content)
         return
     table = Table("market", "origin", "status", "spend low", "high", "now", "p0", "p max", "costs c d l f o", "limits")
     for code, one in now.markets.items():
@@ -130,7 +132,7 @@ def profiles_ls(as_json: Json = False) -> None:
             code, profiles.origin(code), one.status, *bounds, f"{one.p0:.2f}", f"{one.p_max:.2f}", costs, _limits(one)
         )
     table.caption = f"plan from {profiles.origin(PLAN_KEY)}: budget {now.plan.budget:,.0f} ({now.plan.currency})"
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    output.console().print(table)
     for letter in profiles.bad:
         sys.stdout.write(f"refused at offset {letter.offset}: {letter.message}\n")
 
@@ -166,7 +168,7 @@ def mute_add(
     now_ms = time.time_ns() // 1_000_000
     mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment)
     _write(load_settings(), "market.mutes", [(mute.id, encode(mute))])
-    _say(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")
+    output.answer(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")
 
 
 @mute_app.command("ls")
@@ -174,7 +176,7 @@ def mute_ls(as_json: Json = False) -> None:
     """Silences in force. Example: `marketpulse mute ls`"""
     for mute in _active_mutes(load_settings()):
         what = " ".join(f"{name}={getattr(mute, name)}" for name in ("kind", "market", "topic") if getattr(mute, name))
-        _say(
+        output.answer(
             msgspec.to_builtins(mute),
             as_json,
             f"{mute.id} until {utc(mute.until)} {what or 'everything'} {mute.comment}".rstrip(),
@@ -188,7 +190,7 @@ def mute_rm(mute: Annotated[str, typer.Argument(help="Id, as `ls` names it.")], 
     if mute not in {one.id for one in _active_mutes(settings)}:
         raise BadInput(f"no silence {mute} is in force. Operator action: `marketpulse mute ls`.")
     _write(settings, "market.mutes", [(mute, None)])
-    _say({"removed": mute}, as_json, f"silence {mute} ended")
+    output.answer({"removed": mute}, as_json, f"silence {mute} ended")
 
 
 def _active_mutes(settings: "Settings") -> list[MuteRecord]:
@@ -208,7 +210,3 @@ def _write(settings: "Settings", topic: str, records: list[tuple[str, bytes | No
     from streams.kafka.compacted import write_all
 
     run_async(write_all(settings.kafka_servers, topic_name(settings.prefix, topic), records))
-
-
-def _say(content: dict[str, Any], as_json: bool, plain: str) -> None:
-    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else plain) + "\n")

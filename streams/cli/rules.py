@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from marketpulse.contract.decode import utc
 from streams.backtest.side_by_side import Answered, Episode
+from streams.cli import output
+from streams.cli.output import Json
 from streams.cli.progress import progress
 from streams.cli.settings import load_settings, run_async
 from streams.contract.rules import Rules
@@ -21,15 +22,14 @@ from streams.pipeline.operators.rules_file import changes, load_rules
 if TYPE_CHECKING:
     from streams.backtest.journal import WhatIf
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 rules_app = typer.Typer(no_args_is_help=True, help="The detectors' rules: check a file, test it on made-up input.")
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.add_typer(rules_app, name="rules")
-    app.command("what-if")(what_if)
+    app.add_typer(rules_app, name="rules", rich_help_panel=output.WATCH)
+    app.command("what-if", rich_help_panel=output.DECIDE)(what_if)
 
 
 @rules_app.command("check")
@@ -42,7 +42,7 @@ def rules_check(
     """
     changed = changes(Rules(), load_rules(file))
     if as_json:
-        _print({"changed": {name: {"default": was, "file": now} for name, (was, now) in changed.items()}})
+        output.print_json({"changed": {name: {"default": was, "file": now} for name, (was, now) in changed.items()}})
         return
     sys.stdout.write(f"{file} can be used; values that are not the default: {len(changed)}\n")
     for name, (was, now) in changed.items():
@@ -63,7 +63,7 @@ def rules_test(
 
     results = run_trials(file, rules)
     if as_json:
-        _print({"ok": all(one.ok for one in results), "tests": results})
+        output.print_json({"ok": all(one.ok for one in results), "tests": results})
     else:
         for one in results:
             sys.stdout.write(f"{'ok    ' if one.ok else 'failed'} {one.name}\n")
@@ -95,9 +95,9 @@ def what_if(
     with progress("replaying") as update:
         found = run_async(replay_with_rules(load_settings(), given, first, last, update))
     if as_json:
-        _print({"same": found.same} | msgspec.structs.asdict(found))
+        output.print_json({"same": found.same} | msgspec.structs.asdict(found))
         return
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = output.console()
     console.print(
         f"steps {found.first_step} to {found.last_step}, {utc(found.begin)[:16]} to {utc(found.end)[:16]}; rules that "
         f"differ from those in force at the end: {len(found.changed)}",
@@ -155,7 +155,3 @@ def _allocations(found: "WhatIf") -> Table:
 
 def _answer(one: Answered | None) -> str:
     return "-" if one is None else f"{one.status}, {one.moved:,.1f}"
-
-
-def _print(content: object) -> None:
-    sys.stdout.write(msgspec.json.encode(content).decode() + "\n")

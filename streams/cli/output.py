@@ -1,0 +1,51 @@
+"""How commands print: answers on standard output, remarks on standard error."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COLUMNS = 120  # of tables where no terminal says how wide it is
+
+START, FEED, WATCH, DECIDE, REPAIR, DEVELOP = (
+    "Start",
+    "Feed",
+    "Watch",
+    "Decide",
+    "Repair",
+    "Develop",
+)  # groups of the help
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def answer(content: object, as_json: bool, text: str) -> None:
+    """The content as one line of JSON, or a text for people."""
+    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
+
+
+def print_json(content: object) -> None:
+    """One line of JSON, at once, also where it goes to another program."""
+    sys.stdout.write(msgspec.json.encode(content).decode() + "\n")
+    sys.stdout.flush()
+
+
+def note_json(event: dict[str, object]) -> None:
+    """One line of JSON on standard error."""
+    note(msgspec.json.encode(event).decode())
+
+
+def note(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(text + "\n")
+
+
+def console(columns: int = COLUMNS) -> "Console":
+    """Standard output for tables: as wide as the terminal, or so many columns where there is none."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else columns)
