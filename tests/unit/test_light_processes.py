@@ -40,7 +40,7 @@ def ended(program: str) -> tuple[int, frozenset[str]]:
 @pytest.mark.parametrize(
     ("program", "unwanted"),
     [
-        pytest.param(HELP, TRAINING | MODEL | SERVERS | {"pydantic", "streams.settings"}, id="help"),
+        pytest.param(HELP, TRAINING | MODEL | SERVERS | {"asyncio", "pydantic", "streams.settings"}, id="help"),
         pytest.param(SHOW, TRAINING | MODEL | SERVERS, id="config show"),
         pytest.param(COSTS, TRAINING | MODEL | SERVERS, id="markets costs"),
         pytest.param(
