@@ -59,7 +59,7 @@ simulation: $(LIGHT) ## the ledger under faults on a virtual clock: SEEDS=10000,
 	$(BIN)/python -m tests.simulation.many --redis $(or $(REDIS),fake) \
 	  $(if $(MUTANTS),--mutants,$(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)))
 
-test-models: $(TRAIN) ## training and export with PyTorch (loads some 3 GB into .venv-train)
+test-models: $(TRAIN) ## training and export with PyTorch (downloads about 3 GB into .venv-train)
 	.venv-train/bin/python -m pytest -n $(PROCESSES) --dist loadgroup tests/models
 
 test-gpu: $(GPU) ## the classifier on the onnxruntime-gpu wheel (its CPU provider where there is no GPU)
@@ -124,7 +124,7 @@ clean: ## remove both environments and caches
 $(LIGHT): requirements/light.txt pyproject.toml
 	@$(NEW_ENOUGH)
 	@$(PYTHON) -m venv .venv
-	@echo "loading about 185 MB of packages, then 45 MB of Kafka's jars"
+	@echo "downloading about 185 MB of packages, then 45 MB of Kafka's jars"
 	@mkdir -p build && sed -n '/^uv==/,/[^\\]$$/p' requirements/light.txt > build/uv.txt
 	@$(BIN)/python -m pip install -q --require-hashes -r build/uv.txt
 	@$(call install,.venv,light) && $(BIN)/python -m compileall -q -j 0 .venv/lib

@@ -13,7 +13,7 @@ intake       events by HTTP
 dashboard    the live page
 notify       alerts to where people are
 recovery     first start, verify, replay, rebuild, reset, erase
-backtest     rules tried on made-up input and on the past
+backtest     rules tried on synthetic input and on the past
 dev          embedded servers, feeds, runs, benchmarks
 cli          the command line
 """

@@ -28,11 +28,11 @@ class Settings(BaseSettings):
     kafka: str = "127.0.0.1:9092"
     """Kafka's bootstrap servers, `host:port,host:port`."""
     kafka_security_protocol: Protocol = "PLAINTEXT"
-    """How Kafka's listener is spoken to: SSL is TLS, SASL a login."""
+    """Security protocol of the Kafka listener: SSL means TLS, SASL_* adds authentication."""
     kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
     """How a login is proved, with a protocol that begins with SASL."""
     kafka_username: str | None = None
-    """Whose login, with a protocol that begins with SASL."""
+    """User name for SASL authentication."""
     kafka_password: SecretStr | None = Field(None, validate_default=True)
     """Its password."""
     kafka_ca: Path | None = None
@@ -107,9 +107,9 @@ class Settings(BaseSettings):
     health_host: str = "127.0.0.1"
     """Address the probes listen on; `0.0.0.0` in a container."""
     stall_seconds: float = Field(120.0, ge=5, le=3600)
-    """A worker in which something stands still for so long, while Kafka and Redis answer, ends with exit code 75."""
+    """Watchdog timeout: a worker without progress for this long, while Kafka and Redis respond, exits with code 75."""
     drain_seconds: float = Field(10.0, ge=0, le=300)
-    """How long a worker that is asked to stop finishes the batches it holds; what is left, others read again."""
+    """Grace period after SIGTERM for in-flight batches; the rest is read again by other workers."""
     page_token: SecretStr | None = Field(None, min_length=16)
     """What opens the live page, in its login form or as `Authorization: Bearer`; none = it listens on loopback only."""
     intake_tokens: SecretStr | None = None

@@ -95,7 +95,7 @@ ALARMS = (
         "critical",
         "The ledger is at a bound",
         "Commits wait: no step is published, or steps are too slow for what comes in.",
-        "the-roll-up-stands",
+        "roll-up-stalled",
     ),
     Alarm(
         "MarketpulseNoLeaseHolder",
@@ -104,7 +104,7 @@ ALARMS = (
         "critical",
         "Nobody rolls up",
         "No worker holds the roll-up lease: tables, alerts and allocations stay as they are.",
-        "the-roll-up-stands",
+        "roll-up-stalled",
     ),
     Alarm(
         "MarketpulseStepsOld",
@@ -113,7 +113,7 @@ ALARMS = (
         "critical",
         "The last step is {{ $value | humanizeDuration }} old",
         "A step is published every 10 s at least, also where nothing comes in.",
-        "the-roll-up-stands",
+        "roll-up-stalled",
     ),
     Alarm(
         "MarketpulseStreamTimeBehind",

@@ -1,1 +1,1 @@
-"""Rules tried on made-up input and on the past."""
+"""Rules tried on synthetic input and on the past."""

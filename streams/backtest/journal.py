@@ -40,7 +40,7 @@ class WhatIf(msgspec.Struct, frozen=True):
 
     @property
     def same(self) -> bool:
-        """Whether nothing would have been otherwise."""
+        """Whether the outcome is identical."""
         alerts = all(row.in_fact == row.with_rules for row in self.alerts)
         return alerts and all(row.in_fact == row.with_rules for row in self.allocations)
 

@@ -1,4 +1,4 @@
-"""Rules tried on made-up input: a test file in; through the real roll-up; what was expected beside what came."""
+"""Rules tried on synthetic input: a test file in; through the real roll-up; what was expected beside what came."""
 
 import tomllib
 from collections.abc import Iterator

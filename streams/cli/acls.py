@@ -18,7 +18,9 @@ Principals = Annotated[
     typer.Option("--principal", help="role=User:name, where Kafka's user is not <prefix>-<role>; may be repeated."),
 ]
 
-acls_app = typer.Typer(no_args_is_help=True, help="What each part may do in Kafka and Redis, and nothing more.")
+acls_app = typer.Typer(
+    no_args_is_help=True, help="Show and apply the least rights of each component in Kafka and Redis."
+)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -54,7 +56,7 @@ def acls_show(
 
 @acls_app.command("apply")
 def acls_apply(principals: Principals = None, as_json: Json = False) -> None:
-    """Create Kafka's ACLs of this prefix. Needs a login that may alter the cluster; what is allowed already stays so.
+    """Create Kafka's ACLs of this prefix. Requires ALTER on the cluster. Existing ACLs are kept.
 
     Redis takes its users from a file: `acls show redis`. Example: `marketpulse acls apply --principal page=User:web`
     """

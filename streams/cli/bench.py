@@ -138,7 +138,7 @@ def bench_watch(
         list[str] | None, typer.Option(help="Only this one's noise beside that of all together; again for more.")
     ] = None,
     write: Annotated[
-        Path | None, typer.Option(help="Markdown file whose marked part, and its picture, are written anew.")
+        Path | None, typer.Option(help="Markdown file to update in place (its marked section) together with the chart.")
     ] = None,
     as_json: Json = False,
 ) -> None:

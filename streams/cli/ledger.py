@@ -16,7 +16,7 @@ from streams.errors import BadInput
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DECLINED = 1
 
-ledger_app = typer.Typer(no_args_is_help=True, help="The ledger in Redis: begin, verify, rebuild, reset.")
+ledger_app = typer.Typer(no_args_is_help=True, help="Initialize, verify, rebuild or reset the ledger in Redis.")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def ledger_init(
 ) -> None:
     """Create topics and an empty ledger for a first start; an existing ledger is left as it is.
 
-    Refused (exit code 78) where the journal shows that there was a ledger: that is a loss.
+    Refuses (exit code 78) if the journal shows that a ledger existed: use `ledger rebuild`.
     Example: `marketpulse ledger init --partitions 16 --yes`
     """
     from streams.dev.embedded.servers import Endpoints
@@ -138,7 +138,7 @@ def ledger_rebuild(
                 "the begin of the journal" if plan.checkpoint is None else f"the checkpoint of step {plan.checkpoint}"
             )
             there = (
-                "The ledger that is there is replaced; workers start anew (exit code 75)."
+                "The ledger that is there is replaced; workers restart (exit code 75)."
                 if plan.live
                 else "There is no ledger now."
             )
@@ -238,8 +238,10 @@ def agree(plan: str, yes: bool, ask: Callable[[str], bool] = typer.confirm) -> N
     if yes:
         return
     if not sys.stdin.isatty():
-        raise BadInput("nobody is there to be asked; nothing was changed. Operator action: give --yes.")
-    if not ask("Go on?"):
+        raise BadInput(
+            "Confirmation required, but stdin is not a terminal; nothing was changed. Operator action: pass --yes."
+        )
+    if not ask("Continue?"):
         output.note("nothing was changed")
         raise typer.Exit(DECLINED)
 

@@ -29,7 +29,9 @@ from streams.cli.progress import progress, shown_events
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput, MarketpulseError
 
-EXIT_CODES = "Exit codes: 0 done, 1 not complete, 2 bad input or settings, 75 start it again, 78 an operator is needed."
+EXIT_CODES = (
+    "Exit codes: 0 success, 1 incomplete, 2 invalid input or configuration, 75 restart me, 78 operator action required."
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help=f"Watch what users in every market say, and keep the market budget where it does most good. {EXIT_CODES}",
 )
-topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
+topics_app = typer.Typer(no_args_is_help=True, help="Create the Kafka topics.")
 app.add_typer(topics_app, name="topics", rich_help_panel=output.START)
 
 File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
@@ -63,7 +65,7 @@ def program(
 
 @app.command(rich_help_panel=output.START)
 def demo(
-    seconds: Annotated[float | None, typer.Option(help="End after so many seconds (default: at Ctrl-C).")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after N seconds (default: run until Ctrl-C).")] = None,
 ) -> None:
     """Replay 50 simulated hours in half a minute, with an incident, then go on live.
 
@@ -137,7 +139,7 @@ def run(
     timeout: Annotated[float, typer.Option(help="Seconds until it gives up with a partial report.")] = 600,
     data: Annotated[Path | None, typer.Option(help="Folder for the servers' data; temporary when not given.")] = None,
 ) -> None:
-    """Publish FILE as it is, shifted to now, wait until all of it is counted and answered, report, stop.
+    """Publish FILE with timestamps shifted to now, wait until it is fully processed, write a report and exit.
 
     Example: `marketpulse run feed.jsonl.gz --embedded --workers 2 --report r.json`
     """
@@ -340,7 +342,7 @@ def topics_create(
 
     settings = load_settings()
     created = run_async(create_topics(settings.kafka_servers, settings.prefix, partitions, replication))
-    output.answer({"created": created}, as_json, f"created: {', '.join(created) or 'nothing, all were there'}")
+    output.answer({"created": created}, as_json, f"created: {', '.join(created) or 'nothing, all topics exist'}")
 
 
 # In the order of the help's groups.

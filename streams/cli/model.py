@@ -282,14 +282,16 @@ def model_rollback(as_json: Json = False) -> None:
 
     settings = load_settings()
     roll_back(settings.model_folder)
-    output.answer({"folder": str(settings.model_folder)}, as_json, f"{settings.model_folder} is the model before again")
+    output.answer(
+        {"folder": str(settings.model_folder)}, as_json, f"{settings.model_folder} rolled back to the previous model"
+    )
 
 
 @model_app.command("train")
 def model_train(
     data: Annotated[Path, typer.Option(help="Folder with feedback_train, _dev and _test (.jsonl.gz).")],
     out: Annotated[Path, typer.Option(help="Model folder to make.")],
-    work: Annotated[Path, typer.Option(help="Folder for what is made on the way; training resumes from it.")] = Path(
+    work: Annotated[Path, typer.Option(help="Working directory for checkpoints; training resumes from it.")] = Path(
         "build/model"
     ),
     init: Annotated[

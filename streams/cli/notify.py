@@ -52,7 +52,7 @@ def notify_test(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Send a test alert to every sink, once, and say what happened. Exit code 1 if one did not take it.
+    """Send a test alert to every sink, once, and say what happened. Exit code 1 if any sink failed.
 
     Example: `marketpulse notify test --sinks deploy/sinks.toml --sink chat`
     """

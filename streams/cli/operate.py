@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from streams.kafka.dead_letters import RejectedRecord, Selection
     from streams.settings import Settings
 
-Code = Annotated[str | None, typer.Option(help="Only this error code, `bad_time` say.")]
+Code = Annotated[str | None, typer.Option(help="Only this error code, as `bad_time`.")]
 OfMarket = Annotated[str | None, typer.Option(help="Only this market.")]
-Since = Annotated[float | None, typer.Option(help="Only those of the last so many hours.")]
+Since = Annotated[float | None, typer.Option(help="Only those from the last N hours.")]
 
-dead_letters_app = typer.Typer(no_args_is_help=True, help="What broke the contract: look at it, send it back.")
+dead_letters_app = typer.Typer(no_args_is_help=True, help="Inspect and replay rejected events.")
 markets_app = typer.Typer(no_args_is_help=True, help="Markets: what they cost and how they rank.")
-config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
+config_app = typer.Typer(no_args_is_help=True, help="Show the settings in force.")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -81,11 +81,11 @@ def _origin(settings: "Settings", name: str) -> str:
 
 
 def alerts(
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
-    muted: Annotated[bool, typer.Option("--muted", help="Silenced ones too.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Keep printing new states until Ctrl-C.")] = False,
+    muted: Annotated[bool, typer.Option("--muted", help="Include silenced alerts.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Alerts and their newest state. Example: `marketpulse alerts --follow --json`"""
+    """List alerts with their current state. Example: `marketpulse alerts --follow --json`"""
     from marketpulse.client.reader import MetricsReader
 
     settings = load_settings()
@@ -117,7 +117,7 @@ def dead_letters_ls(
     code: Code = None,
     market: OfMarket = None,
     hours: Since = None,
-    limit: Annotated[int, typer.Option(min=0, help="Only the newest so many; 0 = all.")] = 100,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most N, newest first; 0 = no limit.")] = 100,
     as_json: Json = False,
 ) -> None:
     """List dead letters, the newest last. Example: `marketpulse dead-letters ls --code bad_time`"""
@@ -153,7 +153,7 @@ def dead_letters_replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Send dead letters to `feedback` again, key and bytes untouched, once their cause is mended.
+    """Re-publish dead letters to `feedback`, byte for byte, after the cause has been fixed.
 
     Example: `marketpulse dead-letters replay --code unknown_market --dry-run`
     """

@@ -14,7 +14,7 @@ from streams.cli.progress import Phases
 from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
 
-privacy_app = typer.Typer(no_args_is_help=True, help="What is stored of one user.")
+privacy_app = typer.Typer(no_args_is_help=True, help="Find and erase what is stored about one user.")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -32,12 +32,12 @@ def privacy_erase(
             "--cut", help="Also delete the topics' records up to the user's newest one, older ones of others with them."
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it; without, only what would be done is said.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Apply the changes. Without it: dry run.")] = False,
     as_json: Json = False,
 ) -> None:
     """Find what is stored of a user; with --yes erase what can be. Counts do not change.
 
-    Excerpts are taken out of Redis at once by a rebuild: workers start anew (exit code 75). What Kafka holds goes with
+    Excerpts are taken out of Redis at once by a rebuild: workers restart (exit code 75). What Kafka holds goes with
     its retention, or now with --cut. Example: `marketpulse privacy erase --user u7 --market BR`
     """
     from streams.recovery.erase import Erase, Erasure

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ProfileFile = Annotated[Path, typer.Argument(help="TOML in the form of `strategy/markets.toml`.")]
 
 profiles_app = typer.Typer(no_args_is_help=True, help="Markets, costs, bounds and budget in force.")
-mute_app = typer.Typer(no_args_is_help=True, help="Silences of alerts: while one holds, nobody is notified.")
+mute_app = typer.Typer(no_args_is_help=True, help="Silence alerts: while a silence is active, nobody is notified.")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -94,7 +94,7 @@ def profiles_apply(
 def profiles_rm(
     names: Annotated[list[str], typer.Argument(help="Market codes, or _plan.")], as_json: Json = False
 ) -> None:
-    """Take published profiles away: the file's entries stand again; markets not in the file are observed.
+    """Delete published profiles; the file's entries apply again; markets not in the file are observed.
 
     Example: `marketpulse profiles rm NG _plan`
     """

@@ -1,4 +1,4 @@
-"""Commands on the detectors' rules: check a file, try it on made-up input, and on the past."""
+"""Commands on the detectors' rules: check a file, try it on synthetic input, and on the past."""
 
 import sys
 from datetime import datetime
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streams.backtest.journal import WhatIf
 
 
-rules_app = typer.Typer(no_args_is_help=True, help="The detectors' rules: check a file, test it on made-up input.")
+rules_app = typer.Typer(no_args_is_help=True, help="The detectors' rules: check a file, test it on synthetic input.")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -55,7 +55,7 @@ def rules_test(
     rules: Annotated[Path | None, typer.Option(help="Other rules than the file names.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Run made-up input through the real detectors: what fires when, against what is expected. Exit code 1 on failure.
+    """Run synthetic input through the real detectors: what fires when, against what is expected. Exit code 1 on failure.
 
     Example: `marketpulse rules test deploy/rules_test.toml --rules my_rules.toml`
     """
@@ -110,7 +110,7 @@ def what_if(
     for market, (was, now) in found.spend.items():
         if abs(now - was) > 0.05:
             console.print(f"spend {market}: {was:,.1f} in fact, {now:,.1f} with the rules", highlight=False)
-    console.print("nothing would have been otherwise" if found.same else "some of it would have been otherwise")
+    console.print("identical outcome" if found.same else "the outcome would have differed")
 
 
 def _time(name: str, text: str | None) -> int | None:

@@ -79,7 +79,7 @@ class Actions:
             "satisfaction_weight": number_of(fields, "satisfaction_weight", 0.0, 1_000.0),
         }
         if (stance := STANCES.get(fields.get("stance", "point"))) is None:
-            raise BadInput("that is no stance. Operator action: give point, sampled or robust.")
+            raise BadInput("Unknown stance. Operator action: choose point, sampled or robust.")
         if self._asking >= AT_ONCE:
             raise BadInput("other questions are being answered. Operator action: ask again in a moment.")
         portfolio = self.portfolio(snapshot)

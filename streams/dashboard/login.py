@@ -104,7 +104,10 @@ class Doors:
         if self._sessions.needed and bearer_of(request.headers) is not None:
             return fields  # no browser sends this header by itself
         if not self._sessions.form_fits(request.cookies.get(COOKIE), fields.get("csrf", "")):
-            raise BadInput("this form is not of your session. Operator action: load the page again, then send it.")
+            raise BadInput(
+                "Your session has expired or the form came from another site. Operator action: reload the page and"
+                " try again."
+            )
         return fields
 
     def _form(self, wanted: str, wrong: str = "", status: int = 200) -> Response:

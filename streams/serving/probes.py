@@ -28,7 +28,7 @@ class Measured(Protocol):
 
 
 class HealthServer:
-    """Answers probes from the worker's own event loop: a loop that is blocked does not answer, which says it all."""
+    """Answers probes from the worker's own event loop: so a blocked loop fails the probe."""
 
     def __init__(self, progress: Progress, settings: Settings, telemetry: Measured) -> None:
         self._progress = progress

@@ -66,7 +66,7 @@ BATCH = Declared("marketpulse_batch_records", "histogram", "records", "Records o
 AGE = Declared("marketpulse_record_age_seconds", "histogram", "seconds",
     "Age of a batch's oldest record when the batch was counted: from Kafka's clock to the worker's.", buckets=AGES)
 COUNTED = Declared("marketpulse_records_counted_total", "counter", "records",
-    "Records that this worker's commits have counted, by what they were.", ("result",))
+    "Records committed by this worker, by result.", ("result",))
 LETTERS = Declared("marketpulse_dead_letters_total", "counter", "records",
     "Records that went to the dead letters, by code.", ("code",))
 COMMITS = Declared("marketpulse_commits_total", "counter", "batches",
@@ -99,7 +99,7 @@ HORIZON = Declared("marketpulse_dedupe_horizon_seconds", "gauge", "seconds",
     "Record time over which ids of a partition are remembered: less than asked for where the capacity is reached.",
     ("partition",))
 IN_FLIGHT = Declared("marketpulse_batches_in_flight", "gauge", "batches", "Batches read and not committed yet.")
-READY = Declared("marketpulse_ready", "gauge", "0 or 1", "What /readyz says.")
+READY = Declared("marketpulse_ready", "gauge", "0 or 1", "1 if ready, as /readyz reports.")
 STALLED = Declared("marketpulse_stalled_parts", "gauge", "parts", "What stands still although nothing is waited for.")
 MODEL = Declared("marketpulse_model_info", "info", "", "1, with the model in use and where it runs.",
     ("id", "sha256", "device", "provider"))
@@ -111,7 +111,7 @@ LEASE = Declared("marketpulse_lease_held", "gauge", "0 or 1", "1 on the worker t
 
 STEP = Declared("marketpulse_step_number", "gauge", "steps", "Number of the step published last.", of="lease holder")
 PUBLISHED = Declared("marketpulse_step_published_timestamp_seconds", "gauge", "seconds since 1970",
-    "When that was, on Redis's clock.", of="lease holder")
+    "Time the last step was published (Redis clock).", of="lease holder")
 DELAY = Declared("marketpulse_stream_time_delay_seconds", "gauge", "seconds",
     "Now minus stream time T: how old the moment is that the metrics describe.", of="lease holder")
 OUTBOX = Declared("marketpulse_outbox_records", "gauge", "records",

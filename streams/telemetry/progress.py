@@ -51,7 +51,7 @@ class Progress:
     # --- what the worker tells ----------------------------------------------------------------------------------
 
     def beat(self, part: str) -> None:
-        """A part that must never be silent is alive."""
+        """Record a heartbeat of a component."""
         self._beats[part] = self.clock
 
     def claimed(self, partition: int, position: int) -> None:
@@ -91,7 +91,7 @@ class Progress:
                 one.end = end
 
     def waits(self, what: str) -> None:
-        """The worker begins to wait, or waits still, for something outside: that is no stall."""
+        """Mark the worker as blocked on an external dependency; that is not a stall."""
         self._waiting.setdefault(what, self.clock)
 
     def failed(self, server: str) -> None:

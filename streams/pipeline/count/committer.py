@@ -68,7 +68,7 @@ class Committer:
             await self._deps.ledger.count("rewinds")
             raise LedgerRewound(
                 f"partition {position.partition}: the ledger stands at {detail}, before this batch's start "
-                f"{position.start}: Redis went back in time. The process starts anew from there."
+                f"{position.start}: Redis was restored to an older state; restarting from the ledger's offset."
             )
         else:
             log.warning("commit_refused", answer=answer, partition=position.partition, start=position.start)

@@ -162,7 +162,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         except tenacity.RetryError as error:
             raise ClaimTimeout(
                 f"partition {number} could not be claimed within {self._settings.claim_timeout_seconds} s: "
-                f"{error.last_attempt.exception()}. The process ends to start anew."
+                f"{error.last_attempt.exception()}. Exiting, so that the supervisor restarts this worker."
             ) from error
         self._check_log(number, claim, earliest, newest)
         verify = claim.next - 1 >= earliest and claim.last_checksum is not None
@@ -349,5 +349,5 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 await self._ledger.count("rewinds")
                 raise LedgerRewound(
                     f"partition {number}: the ledger stands at {position}, but this process counted up to "
-                    f"{counted[number]}: Redis went back in time. The process starts anew from there."
+                    f"{counted[number]}: Redis was restored to an older state; restarting from the ledger's offset."
                 )

@@ -1,4 +1,4 @@
-"""Tests of rules on made-up input go through the real roll-up, and can fail."""
+"""Tests of rules on synthetic input go through the real roll-up, and can fail."""
 
 from pathlib import Path
 
