@@ -55,7 +55,7 @@ def rules_test(
     rules: Annotated[Path | None, typer.Option(help="Other rules than the file names.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Run synthetic input through the real detectors: what fires when, against what is expected. Exit code 1 on failure.
+    """Run the detectors on synthetic input and compare with what is expected. Exit code 1 on failure.
 
     Example: `marketpulse rules test deploy/rules_test.toml --rules my_rules.toml`
     """
