@@ -95,8 +95,8 @@ picture: $(LIGHT) ## the page's pictures in build/screenshots, and the ones that
 page-load: $(LIGHT) ## 1,000 open pages on one page process: memory, Redis, the worker's rate (6 min)
 	$(BIN)/python -m pytest tests/load -m nemesis -s -p no:randomly
 
-check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py
+check: $(LIGHT) ## lint, format, types (mypy strict), direction of imports, plain words
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/unit/test_imports.py tests/unit/test_prose.py
 
 reference: $(LIGHT) ## write the generated pages of docs/ and deploy/security anew: contracts, configuration, commands, ACLs ...
 	$(BIN)/python -m docs.generate.contracts docs/contracts && $(BIN)/python -m docs.generate.pages docs
