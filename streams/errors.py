@@ -9,6 +9,7 @@ MarketpulseError
 ├── Overtaken                somebody else repaired the same ledger meanwhile (exit 1)
 ├── Unavailable              Kafka or Redis does not answer; retriable
 │   ├── KafkaUnavailable     it is Kafka; retriable
+│   │   ├── TopicMissing     a topic does not exist, or not yet; retriable
 │   │   └── NotAcknowledged  Kafka did not acknowledge a record in time: it may or may not be there; retriable
 │   └── LedgerFull           Redis is at a bound: wait, then the same commit again; retriable
 ├── Restart                  this process must start anew, the data is safe (exit 75)
@@ -87,6 +88,12 @@ class KafkaUnavailable(Unavailable):
     server = "kafka"
 
 
+class TopicMissing(KafkaUnavailable):
+    """A topic does not exist, or not yet. Operator action: `marketpulse topics create`."""
+
+    code = "topic_missing"
+
+
 class NotAcknowledged(KafkaUnavailable):
     """Kafka did not acknowledge a record in time. Operator action: send it again; a copy counts once by its id."""
 
@@ -153,3 +160,9 @@ class LedgerBroken(OperatorNeeded):
     """A ledger script failed after its first write. Operator action: keep Redis as it is and rebuild the ledger."""
 
     code = "ledger_broken"
+
+
+def what_and_action(message: str) -> tuple[str, str]:
+    """What happened, and what an operator can do: empty where the message does not say."""
+    what, _, action = message.partition("Operator action: ")
+    return what.strip(), action.strip()

@@ -15,6 +15,7 @@ from rich.live import Live
 from marketpulse.client.reader import MetricsReader
 from marketpulse.contract.topics import topic_name
 from streams.cli.terminal import render
+from streams.clock import epoch_ms
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.live import live_records
 from streams.dev.feeds.simulate import FeedPlan, Incident, generate
@@ -53,7 +54,7 @@ def demo(settings: Settings, console: Console, seconds: float | None, say: Calla
 
 def _feed(kafka: str, prefix: str, stop: threading.Event) -> None:
     """Publish the replay, then live events, until told to stop."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = epoch_ms()
     plan = FeedPlan(
         seed=now_ms % 1_000,
         events=EVENTS,

@@ -27,6 +27,7 @@ from streams.cli import rules as cli_rules
 from streams.cli.output import Json
 from streams.cli.progress import progress, shown_events
 from streams.cli.settings import load_settings, run_async
+from streams.clock import epoch_ms
 from streams.errors import BadInput, MarketpulseError
 
 EXIT_CODES = (
@@ -189,7 +190,7 @@ def publish(
     broken: list[tuple[int, str]] = []
     form = csv_form(column, delimiter, timezone)
     records = read_records(file, raw, lambda number, why: broken.append((number, why)), form)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = epoch_ms()
     shifted = shift_to_now(records, now_ms) if shift else Shifted(records, 0, None)
     for number, why in broken[:10]:
         sys.stderr.write(f"line {number} skipped: {why}\n")

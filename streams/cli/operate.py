@@ -16,6 +16,7 @@ from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import progress
 from streams.cli.settings import load_settings, run_async
+from streams.clock import epoch_ms
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def alerts(
         try:
             while True:
                 snapshot = reader.snapshot()
-                now_ms = time.time_ns() // 1_000_000
+                now_ms = epoch_ms()
                 for alert in snapshot.alerts:
                     if (alert.id, alert.seq) in said or (snapshot.muted(alert, now_ms) and not muted):
                         continue
@@ -177,7 +178,7 @@ def dead_letters_replay(
 def _selection(code: str | None, market: str | None, hours: float | None, offset: int | None) -> "Selection":
     from streams.kafka.dead_letters import Selection
 
-    since = None if hours is None else time.time_ns() // 1_000_000 - int(hours * 3_600_000)
+    since = None if hours is None else epoch_ms() - int(hours * 3_600_000)
     return Selection(code, market, since, offset)
 
 

@@ -1,7 +1,6 @@
 """Commands that publish what operators decide: market profiles and silences."""
 
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +20,7 @@ from streams.batches import CompactedRecord
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
+from streams.clock import epoch_ms
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, new_mute
 from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, profile_records
@@ -165,7 +165,7 @@ def mute_add(
     as_json: Json = False,
 ) -> None:
     """Silence alerts for some hours. Example: `marketpulse mute add --market BR --kind surge --hours 2`"""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = epoch_ms()
     mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment)
     _write(load_settings(), "market.mutes", [(mute.id, encode(mute))])
     output.answer(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")
@@ -197,7 +197,7 @@ def _active_mutes(settings: "Settings") -> list[MuteRecord]:
     mutes = Mutes()
     for record in _read(settings, "market.mutes"):
         mutes.take(record)
-    return mutes.active(time.time_ns() // 1_000_000)
+    return mutes.active(epoch_ms())
 
 
 def _read(settings: "Settings", topic: str) -> list[CompactedRecord]:

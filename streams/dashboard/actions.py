@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -18,6 +17,7 @@ from marketpulse.contract.wire import encode
 from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
 from strategy.uncertainty import Stance
+from streams.clock import epoch_ms
 from streams.dashboard.forms import number_of
 from streams.errors import BadInput, Unavailable
 from streams.kafka.compacted import write_all
@@ -105,7 +105,7 @@ class Actions:
         """Write a silence; its id. Raises BadInput, Unavailable."""
         hours = number_of(fields, "hours", 0.01, MOST_HOURS)
         chosen = [fields.get(name, "").strip() for name in ("kind", "market", "topic", "comment")]
-        mute = new_mute(uuid.uuid4().hex[:12], time.time_ns() // 1_000_000, hours, *chosen)
+        mute = new_mute(uuid.uuid4().hex[:12], epoch_ms(), hours, *chosen)
         await self._write_mute(mute.id, encode(mute))
         return mute.id
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from marketpulse.client.reader import AsyncMetricsReader, Change, Snapshot
 from marketpulse.contract.metrics import Estimate
 from marketpulse.contract.records import AllocationRecord
+from streams.clock import epoch_ms
 from streams.dashboard.history import Moment
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.errors import MarketpulseError
@@ -205,7 +206,7 @@ class Feed:
             self._count(snapshot, now)
             self._refreshed_at, self.error = now, None
             newest = self._changes[-1].id if self._changes else "0-0"
-            at = time.time_ns() // 1_000_000
+            at = epoch_ms()
             seen = Seen(snapshot, at, newest, self._hours, self._answers, self._running, self._rate())
             await self._show(seen)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from marketpulse.client.reader import MetricsReader, Status
 from marketpulse.contract.topics import topic_name
+from streams.clock import epoch_ms
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Report, Supervisor
 from streams.dev.feeds.files import is_csv, read_records, shift_to_now
@@ -104,7 +105,7 @@ def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, b
         supervisor.start()
         try:
             started = time.monotonic()
-            shifted = shift_to_now(records, time.time_ns() // 1_000_000)
+            shifted = shift_to_now(records, epoch_ms())
             published = asyncio.run(publish(endpoints.kafka, topic_name(settings.prefix, "feedback"), shifted.records))
             report({"event": "published", "records": published})
             ends = asyncio.run(feedback_ends(endpoints.kafka, settings.prefix))

@@ -10,7 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from marketpulse.contract.topics import TOPICS, TopicSpec, topic_name
-from streams.errors import KafkaUnavailable
+from streams.errors import TopicMissing
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
 
@@ -118,7 +118,7 @@ async def topic_offsets(servers: Servers, topic: str, patience: int = 50) -> dic
         patience: tenths of a second for which a topic just created may not be known yet.
 
     Raises:
-        Unavailable: Kafka does not answer, or the topic does not exist.
+        Unavailable: Kafka does not answer; TopicMissing: or the topic does not exist.
         OperatorNeeded: Kafka refuses this client.
     """
     async with _admin(servers, f"tell the offsets of {topic}") as admin:
@@ -127,7 +127,7 @@ async def topic_offsets(servers: Servers, topic: str, patience: int = 50) -> dic
             await consumer.start()
             partitions = [TopicPartition(topic, number) for number in await _partitions(admin, topic, patience)]
             if not partitions:
-                raise KafkaUnavailable(f"topic {topic} does not exist. Operator action: `marketpulse topics create`.")
+                raise TopicMissing(f"topic {topic} does not exist. Operator action: `marketpulse topics create`.")
             first = await consumer.beginning_offsets(partitions)
             end = await consumer.end_offsets(partitions)
         finally:

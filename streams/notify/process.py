@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
+from streams.clock import epoch_ms
 from streams.errors import EXIT_RESTART, BadInput, Unavailable
 from streams.kafka.admin import kafka_answers
 from streams.kafka.compacted import CompactedTopic
@@ -37,11 +38,6 @@ log = get_logger("notify")
 LEAST_STALL_S = 120.0
 KAFKA_EVERY_S = 10.0
 Say = Callable[[dict[str, object]], object]
-
-
-def epoch_ms() -> int:
-    """The clock of this machine."""
-    return time.time_ns() // 1_000_000
 
 
 def make_sink(spec: SinkSpec, file: SinksFile, product: str) -> Sink:

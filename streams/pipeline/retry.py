@@ -1,6 +1,5 @@
 """Work that is tried again until a server answers."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -12,11 +11,6 @@ from streams.telemetry.progress import Progress
 
 log = get_logger("worker")
 Result = TypeVar("Result")
-
-
-def epoch_ms() -> int:
-    """The clock of this machine."""
-    return time.time_ns() // 1_000_000
 
 
 async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: Progress) -> Result:

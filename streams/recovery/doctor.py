@@ -14,7 +14,7 @@ from models.load import load_classifier
 from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
 from streams.contract.rules import Rules
-from streams.errors import MarketpulseError
+from streams.errors import MarketpulseError, TopicMissing, what_and_action
 from streams.kafka.admin import topic_offsets
 from streams.ledger.commit import Ledger
 from streams.pipeline.operators.rules_file import changes, load_rules
@@ -50,8 +50,8 @@ async def _checked(part: str, work: Callable[[], Awaitable[Finding | str]]) -> F
     try:
         found = await work()
     except (MarketpulseError, ModelError, StrategyError) as error:
-        what, _, do = str(error).partition("Operator action: ")
-        return Finding(part, False, what.strip(), do.strip() or "see the logs")
+        what, action = what_and_action(str(error))
+        return Finding(part, False, what, action or "see the logs")
     return found if isinstance(found, Finding) else Finding(part, True, found)
 
 
@@ -60,9 +60,7 @@ async def _topics(settings: Settings) -> Finding | str:
     for spec in TOPICS:
         try:
             await topic_offsets(settings.kafka_servers, topic_name(settings.prefix, spec.name), patience=1)
-        except MarketpulseError as error:
-            if "does not exist" not in str(error):
-                raise
+        except TopicMissing:
             missing.append(spec.name)
     if missing:
         return Finding("kafka and topics", False, f"missing: {', '.join(missing)}", "marketpulse topics create")
@@ -76,8 +74,7 @@ async def _redis(settings: Settings) -> Finding | str:
     finally:
         await ledger.close()
     if problem:
-        what, _, do = problem.partition("Operator action: ")
-        return Finding("redis", False, what.strip(), do.strip())
+        return Finding("redis", False, *what_and_action(problem))
     return "answers, does not evict"
 
 

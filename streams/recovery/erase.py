@@ -1,6 +1,5 @@
 """What is stored of one user, and what of it can be erased: found by raw id, by keyed hash, and by text."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from marketpulse.contract.decode import Rejected, decode
 from marketpulse.contract.markets import ALIASES
 from marketpulse.contract.records import AlertRecord, Excerpt
 from marketpulse.contract.topics import topic_name
+from streams.clock import epoch_ms
 from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
 from streams.errors import LedgerLost
 from streams.kafka.admin import delete_before, lives_of
@@ -224,7 +224,7 @@ class Erase:
                 counted = await ledger.positions(sorted(ends))
             finally:
                 await ledger.close()
-            known_ms = time.time_ns() // 1_000_000 - int(2 * self._settings.dedupe_minutes * 60_000)
+            known_ms = epoch_ms() - int(2 * self._settings.dedupe_minutes * 60_000)
             async with LogReader(self._settings.kafka_servers, self._topic(name)) as reader:
                 for partition, end in ends.items():
                     ends[partition] = min(end, counted[partition], await reader.offset_at(known_ms, partition))

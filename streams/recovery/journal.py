@@ -1,12 +1,12 @@
 """The journal `market.steps` as it stands: its history, found once, then read step by step; its checkpoints."""
 
-import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
 from marketpulse.contract.wire import UNREADABLE
+from streams.clock import epoch_ms
 from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
 from streams.kafka.log_reader import LogReader
@@ -53,7 +53,7 @@ class Journal:
         Args:
             interval_ms: time between checkpoints: twice as much is read at first.
         """
-        begin, now_ms = self._reader.offsets[0][0], time.time_ns() // 1_000_000
+        begin, now_ms = self._reader.offsets[0][0], epoch_ms()
         back_ms = 2 * interval_ms
         while not self.chain.marks:
             first = max(begin, await self._reader.offset_at(now_ms - back_ms))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from marketpulse.contract.topics import topic_name
+from streams.clock import epoch_ms
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
 from streams.kafka.compacted import read_all
@@ -233,7 +234,7 @@ class Rebuild:
         self, replayer: Replayer, starts: dict[int, PartitionStart], lease_number: int | None
     ) -> tuple[int, int, int]:
         """Put the successor in place; its first step, how many records are sent again, alerts that were ended."""
-        stands, clock_ms = self._standing_point(), time.time_ns() // 1_000_000
+        stands, clock_ms = self._standing_point(), epoch_ms()
         after = await look(self._settings.kafka_servers, self._settings.prefix, self._began_ms or None)
         orphans = after.orphans(stands.step + replayer.rollup.common.ahead)
         step = max(stands.step, after.highest) + (1 if orphans else 0)

@@ -1,6 +1,5 @@
 """The feedback counted again from the topics alone, with arithmetic of its own: what the ledger must hold."""
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import msgspec
 from marketpulse.contract.decode import Decoded, Rejected, decode
 from marketpulse.contract.records import AlertRecord, ClassifiedRecord
 from marketpulse.contract.topics import topic_name
+from streams.clock import epoch_ms
 from streams.kafka.log_reader import LogReader
 from streams.settings import Settings
 
@@ -57,7 +57,7 @@ class Recounter:
             first, first_ms = feedback.offsets[number][0], 0
             gone = not 0 <= first <= began[number]
             if gone and first >= end:
-                found.begins_ms = time.time_ns() // 1_000_000  # nothing at all is there
+                found.begins_ms = epoch_ms()  # nothing at all is there
             async for record in feedback.records(first, end, number):
                 if gone and not first_ms:
                     first_ms = record.timestamp

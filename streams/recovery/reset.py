@@ -1,6 +1,5 @@
 """`ledger reset`: an empty ledger in the place of the one that is there or was lost; step numbers go on."""
 
-import time
 import uuid
 from collections.abc import Callable
 from typing import Literal
@@ -8,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from marketpulse.contract.topics import topic_name
+from streams.clock import epoch_ms
 from streams.contract.journal import PartitionMark
 from streams.kafka.admin import topic_offsets
 from streams.kafka.outbound import Outbound
@@ -84,7 +84,7 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
         for entry in [standing_step, *await LedgerContent(live).read(KEPT_ENTRIES), *map(alert_entry, ends)]:
             fold.take(entry)
         starts = {number: PartitionStart(at, PartitionMark(began=at)) for number, at in first.items()}
-        begins = Beginning(step, starts, {}, time.time_ns() // 1_000_000)
+        begins = Beginning(step, starts, {}, epoch_ms())
         await succession.stage(begins, fold)
         await succession.announce(begins, "reset", ends)
         await succession.swap(lease_number, step)

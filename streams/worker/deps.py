@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from marketpulse.contract.portfolio import Portfolio
 from models.classifier import Classifier
+from streams.clock import epoch_ms
 from streams.contract.rules import Rules
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
@@ -12,7 +13,6 @@ from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
-from streams.pipeline.retry import epoch_ms
 from streams.pipeline.rollup.rewind import FindUndone, find_undone
 from streams.privacy.user_hashes import UserHashes
 from streams.settings import Settings

@@ -12,7 +12,7 @@ from tests.support.sources import PACKAGES, ROOT, imports, modules
 
 LEVELS = (
     ("marketpulse/contract",),
-    ("marketpulse/client", "models", "strategy", "streams/errors.py"),
+    ("marketpulse/client", "models", "strategy", "streams/errors.py", "streams/clock.py"),
     ("marketpulse", "streams/contract"),
     ("streams/privacy", "streams/batches.py"),
     ("streams/kafka", "streams/ledger"),

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from marketpulse.contract.markets import MARKETS
 from models.labels import SENTIMENTS, TOPICS
 from models.stub import StubClassifier
 from streams.batches import DecodedBatch, Delta, Position
+from streams.clock import epoch_ms
 from streams.dev.embedded.servers import EmbeddedRedis
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease
@@ -82,7 +82,7 @@ def delta_of(size: int, markets: int, seed: int) -> Delta:
     """What a batch adds: each event of a random market, text and user, at the same moment."""
     rng = random.Random(seed)
     codes = sorted(MARKETS)[:markets]
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = epoch_ms()
     events = []
     for number in range(size):
         at = rng.randrange(markets)

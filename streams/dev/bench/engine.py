@@ -12,6 +12,7 @@ from marketpulse.contract.decode import utc
 from marketpulse.contract.topics import topic_name
 from models.bench import bare_loop, sliced, summary
 from models.onnx import load_onnx_classifier
+from streams.clock import epoch_ms
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.simulate import MARKETS, compose
@@ -85,7 +86,7 @@ def _round(
 ) -> float:
     """Seconds the worker takes for the texts, from the first batch counted to the last, scaled to all texts."""
     before = sum(reader.snapshot().status.partitions.values())
-    now = utc(time.time_ns() // 1_000_000)
+    now = utc(epoch_ms())
     records = [
         Record(f"u{number}".encode(), _value(f"{name}-{number}", "US", text, now, f"u{number % 500}", "en"))
         for number, text in enumerate(texts)
@@ -115,7 +116,7 @@ def _measure(reader: MetricsReader, supervisor: Supervisor, end: int, say: Say, 
 def plain_events(count: int) -> Iterator[Record]:
     """Small valid events of ten markets with distinct ids; each user about twenty times."""
     rng = random.Random(0)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = epoch_ms()
     times = [utc(now_ms - at * 1_000) for at in range(600)]
     markets = [(market, feed.languages[0]) for market, feed in MARKETS.items()]
     texts = [compose(rng, rng.choice(markets)[1], "positive") for _ in range(2_000)]

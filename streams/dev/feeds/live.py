@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Iterator
 
 from marketpulse.contract.topics import topic_name
+from streams.clock import epoch_ms
 from streams.dev.feeds.simulate import MARKETS, FeedPlan, Incident, active, event, generate
 from streams.errors import BadInput
 from streams.kafka.publish import Record, publish
@@ -41,9 +41,9 @@ def parse_incident(text: str) -> tuple[str, Incident]:
 def live_records(plan: FeedPlan, incidents: tuple[Incident, ...], ended: Callable[[float], bool]) -> Iterator[Record]:
     """Events of the moment they are asked for, until `ended`, which is given the seconds since the first one."""
     rng = random.Random(plan.seed)
-    began_ms = time.time_ns() // 1_000_000
+    began_ms = epoch_ms()
     number = 0
-    while not ended(at := (time.time_ns() // 1_000_000 - began_ms) / 1000):
+    while not ended(at := (epoch_ms() - began_ms) / 1000):
         now_ms = began_ms + int(at * 1000)
         number += 1
         line = event(plan, rng, f"live-{began_ms}-{number}", now_ms, active(incidents, at))
@@ -73,7 +73,7 @@ def simulate_live(
         on_progress: told how many of how many history events are out.
     """
     topic = topic_name(settings.prefix, "feedback")
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = epoch_ms()
     events = max(10, min(50_000, int(history_hours * 3_600 * rate / 100)))
     span_ms = max(1, int(history_hours * 3_600_000))
     plan = FeedPlan(seed=seed, events=events, span_ms=span_ms, end_ms=now_ms, incidents=(), duplicates=0.0, broken=0.0)
