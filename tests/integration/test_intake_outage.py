@@ -35,7 +35,9 @@ class Posted:
 
 
 def test_nothing_acknowledged_is_lost_over_a_killed_broker(tmp_path: Path) -> None:
-    """Twelve clients post all the time and never again what they posted: 503 and 429 meanwhile, then 200 again.
+    """Twelve clients post all the time and never again what they posted: 503 meanwhile, then 200 again.
+
+    Up to when the intake notices, requests wait, and what is over its limit is answered 429; that moment may be short.
 
     Every acknowledged id stands on the topic, none of them twice.
     """
@@ -53,7 +55,7 @@ def test_nothing_acknowledged_is_lost_over_a_killed_broker(tmp_path: Path) -> No
         kafka.stop()
     assert posted.answers["before"][200] > 0
     assert posted.answers["after"][200] > 0
-    assert {429, 503} <= set(posted.answers["away"])
+    assert posted.answers["away"][503] >= 10
     assert {200, 429, 503} >= set().union(*posted.answers.values())
     accepted = posted.told["accepted"]
     assert len(accepted) > 100
@@ -62,7 +64,7 @@ def test_nothing_acknowledged_is_lost_over_a_killed_broker(tmp_path: Path) -> No
 
 
 def scenario(kafka: EmbeddedKafka, running: Running) -> Posted:
-    """Post; kill the broker; go on until both answers of an outage were seen; start it; go on until it works again."""
+    """Post; kill the broker; go on until the answer of an outage was seen; start it; go on until it works again."""
     posted = Posted()
     with ThreadPoolExecutor(1) as beside:  # servers are started from the main thread
         clients = beside.submit(asyncio.run, crowd(f"{running.url}v1/feedback", posted))
@@ -70,7 +72,7 @@ def scenario(kafka: EmbeddedKafka, running: Running) -> Posted:
             seen(posted, {200}, 100)
             posted.phase = "away"
             kafka.kill()
-            seen(posted, {503, 429}, 10)
+            seen(posted, {503}, 10)
             kafka.start()
             posted.phase = "after"
             seen(posted, {200}, 20)
