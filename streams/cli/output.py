@@ -11,14 +11,9 @@ if TYPE_CHECKING:
 
 COLUMNS = 120  # of tables where no terminal says how wide it is
 
-START, FEED, WATCH, DECIDE, REPAIR, DEVELOP = (
-    "Start",
-    "Feed",
-    "Watch",
-    "Decide",
-    "Repair",
-    "Develop",
-)  # groups of the help
+START, FEED, WATCH = "Start", "Feed", "Watch"
+DECIDE, REPAIR, DEVELOP = "Decide", "Repair", "Develop"
+"""Groups of the program's help, with the three above."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -45,7 +40,7 @@ def note(text: str) -> None:
 
 
 def console(columns: int = COLUMNS) -> "Console":
-    """Standard output for tables: as wide as the terminal, or so many columns where there is none."""
+    """Standard output for tables: as wide as the terminal, or `columns` wide without one."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else columns)
