@@ -1,8 +1,8 @@
 """The reference page of the command line: every command, argument, option and example, from the program itself."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Literal, get_args, get_origin
 
 import typer
@@ -40,15 +40,15 @@ def _section(name: str, command: Any) -> str:
     text, examples = said(command)
     arguments = " ".join(one.name.upper() for one in command.params if one.param_type_name == "argument")
     title = f"## {name}\n\n`marketpulse {' '.join(filter(None, (name, arguments)))}`: {text}\n"
-    shown = "".join(f"    {example}\n" for example in examples)
+    shown = indent(examples, "    ")
     rows = "".join(f"| {' | '.join(_row(one))} |\n" for one in command.params)
     return title + f"\n{shown}" + (f"\n| option | takes | default | what |\n|---|---|---|---|\n{rows}" if rows else "")
 
 
-def said(command: Any) -> tuple[str, list[str]]:
-    """What a command's help says, and its examples."""
-    text, _, example = " ".join((command.help or "").split()).partition("Example: ")
-    return text.strip(), re.findall(r"`([^`]+)`", example)
+def said(command: Any) -> tuple[str, str]:
+    """What a command's help says, and its examples, a line each."""
+    text, _, examples = (command.help or "").partition("```\n")
+    return " ".join(text.split()), examples.removesuffix("```")
 
 
 def _row(parameter: Any) -> tuple[str, str, str, str]:

@@ -39,7 +39,9 @@ def acls_show(
 ) -> None:
     """The rules of this prefix for worker, producer, reader, page and operator. Connects to nothing.
 
-    Example: `marketpulse acls show redis`
+    ```
+    marketpulse acls show redis
+    ```
     """
     prefix = load_settings().prefix
     named = _principals(prefix, principals)
@@ -58,7 +60,11 @@ def acls_show(
 def acls_apply(principals: Principals = None, as_json: Json = False) -> None:
     """Create Kafka's ACLs of this prefix. Requires ALTER on the cluster. Existing ACLs are kept.
 
-    Redis takes its users from a file: `acls show redis`. Example: `marketpulse acls apply --principal page=User:web`
+    Redis takes its users from a file: `acls show redis`.
+
+    ```
+    marketpulse acls apply --principal page=User:web
+    ```
     """
     from streams.access.kafka_acls import create_acls
 

@@ -26,7 +26,9 @@ def bench_engine(
 ) -> None:
     """Everything but the model, in one worker process: Kafka, decode, de-duplicate, windows, users, commit.
 
-    Example: `marketpulse bench engine --events 500000`
+    ```
+    marketpulse bench engine --events 500000
+    ```
     """
     from streams.dev.bench.engine import bench_engine as measure
 
@@ -40,7 +42,9 @@ def bench_commit(
 ) -> None:
     """What a commit costs Redis: its own processor time per event, by size of batch and number of markets.
 
-    Example: `marketpulse bench commit --events 100000`
+    ```
+    marketpulse bench commit --events 100000
+    ```
     """
     from streams.dev.bench.commit import bench_commit as measure
 
@@ -57,7 +61,9 @@ def bench_classify(
 ) -> None:
     """The classifier against a bare ONNX Runtime loop over the same texts, in turn.
 
-    Example: `marketpulse bench classify --device cuda --texts 20000`
+    ```
+    marketpulse bench classify --device cuda --texts 20000
+    ```
     """
     from models.bench import bench_classify as measure
     from models.onnx import load_onnx_classifier
@@ -78,7 +84,9 @@ def bench_pipeline(
 ) -> None:
     """The whole worker with the real model against a bare ONNX Runtime loop over the same texts, in turn.
 
-    Example: `marketpulse bench pipeline --rounds 7 --json`
+    ```
+    marketpulse bench pipeline --rounds 7 --json
+    ```
     """
     from streams.dev.bench.engine import bench_pipeline as measure
     from streams.dev.bench.engine import bench_texts
@@ -93,7 +101,9 @@ def bench_allocate(
 ) -> None:
     """The allocator by number of markets, and against SciPy's SLSQP on the same decisions. Needs no servers.
 
-    Example: `marketpulse bench allocate --json`
+    ```
+    marketpulse bench allocate --json
+    ```
     """
     from strategy.bench import bench_allocate as measure
 
@@ -106,7 +116,9 @@ def bench_reallocate(
 ) -> None:
     """From a shift's step to its allocation on the topic, through an embedded Kafka and Redis with one worker.
 
-    Example: `marketpulse bench reallocate --rounds 100 --json`
+    ```
+    marketpulse bench reallocate --rounds 100 --json
+    ```
     """
     from streams.dev.bench.reallocate import bench_reallocate as measure
 
@@ -122,7 +134,9 @@ def bench_intake(
 ) -> None:
     """The HTTP intake in batches of 100 and one by one, against the bare producer, on an embedded Kafka.
 
-    Example: `marketpulse bench intake --rounds 3 --json`
+    ```
+    marketpulse bench intake --rounds 3 --json
+    ```
     """
     from streams.dev.bench.intake import bench_intake as measure
 
@@ -144,7 +158,9 @@ def bench_watch(
 ) -> None:
     """False alarms and delays of the surge detector and others on simulated markets. Needs no servers; some minutes.
 
-    Example: `marketpulse bench watch --write docs/detectors.md`
+    ```
+    marketpulse bench watch --write docs/detectors.md
+    ```
     """
     from models.manifest import load_manifest
     from streams.contract.rules import Rules

@@ -20,7 +20,10 @@ def intake(
 ) -> None:
     """Take events over HTTP: POST /v1/feedback, answered once Kafka has them. Beyond loopback only with tokens.
 
-    Example: `MARKETPULSE_INTAKE_TOKENS=$(openssl rand -hex 16) marketpulse intake --host 0.0.0.0 --port 8081`
+    ```
+    MARKETPULSE_INTAKE_TOKENS=$(openssl rand -hex 16) marketpulse intake \\
+      --host 0.0.0.0 --port 8081
+    ```
     """
     from streams.intake.serve import serve
     from streams.telemetry.logs import configure_logs

@@ -34,7 +34,10 @@ def ledger_init(
     """Create topics and an empty ledger for a first start; an existing ledger is left as it is.
 
     Refuses (exit code 78) if the journal shows that a ledger existed: use `ledger rebuild`.
-    Example: `marketpulse ledger init --partitions 16 --yes`
+
+    ```
+    marketpulse ledger init --partitions 16 --yes
+    ```
     """
     from streams.dev.embedded.servers import Endpoints
     from streams.recovery.first_start import has_ledger, set_up
@@ -66,7 +69,11 @@ def ledger_wait(
 
     Waits for Redis too. Without --counted: for a worker whose ledger another process makes. With it: after `publish`,
     until metrics, alerts and the allocation that follow from it are published.
-    Example: `marketpulse ledger wait --seconds 900`, `marketpulse ledger wait --counted`
+
+    ```
+    marketpulse ledger wait --seconds 900
+    marketpulse ledger wait --counted
+    ```
     """
     from marketpulse.client.reader import MetricsReader
     from streams.dev.run import feedback_ends, wait_until_counted
@@ -88,7 +95,11 @@ def ledger_verify(as_json: Json = False) -> None:
     """Count the feedback topic again, independently, and compare with Redis: exit code 0 equal, 1 different.
 
     Totals, labels per market and hour of the last 7 days (as `feedback.classified` has them), distinct users (within
-    3 %), alerts, offsets. Changes nothing; workers may go on. Example: `marketpulse ledger verify --json`
+    3 %), alerts, offsets. Changes nothing; workers may go on.
+
+    ```
+    marketpulse ledger verify --json
+    ```
     """
     from streams.recovery.verify import verify
 
@@ -126,7 +137,11 @@ def ledger_rebuild(
     """Make the ledger again from the journal and the feedback topic, after Redis was emptied or damaged.
 
     Replays the steps since the newest checkpoint beside what is there, and puts the result in place at once; workers
-    then count the feedback after the last step. Exit code 0 done, 1 declined. Example: `marketpulse ledger rebuild`
+    then count the feedback after the last step. Exit code 0 done, 1 declined.
+
+    ```
+    marketpulse ledger rebuild
+    ```
     """
     from streams.recovery.rebuild import Rebuild, RebuildPlan
 
@@ -177,7 +192,11 @@ def ledger_reset(
 ) -> None:
     """Begin anew with an empty ledger: windows, detectors and totals are forgotten, open alerts end.
 
-    The allocation in force stays and step numbers go on. Example: `marketpulse ledger reset --from latest`
+    The allocation in force stays and step numbers go on.
+
+    ```
+    marketpulse ledger reset --from latest
+    ```
     """
     from streams.recovery.reset import ResetPlan, reset
 
@@ -208,7 +227,11 @@ def replay(
 ) -> None:
     """Replay the journal: the same metrics, alerts and allocations, and their hash. Exit code 1 where one differs.
 
-    Writes to no topic and no table. Example: `marketpulse replay --compare`
+    Writes to no topic and no table.
+
+    ```
+    marketpulse replay --compare
+    ```
     """
     from streams.recovery.replay_report import replay_journal
 

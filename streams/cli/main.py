@@ -70,7 +70,11 @@ def demo(
 ) -> None:
     """Replay 50 simulated hours in half a minute, with an incident, then go on live.
 
-    Starts a real Kafka and a real Redis of its own. Example: `marketpulse demo --seconds 60`
+    Starts a real Kafka and a real Redis of its own.
+
+    ```
+    marketpulse demo --seconds 60
+    ```
     """
     from streams.cli.demo import demo as run_demo
 
@@ -87,7 +91,11 @@ def up(
 ) -> None:
     """Start Kafka, Redis and workers on this machine and keep them running until Ctrl-C.
 
-    Prints the environment for other commands. Example: `marketpulse up --workers 2 --data ./data`
+    Prints the environment for other commands.
+
+    ```
+    marketpulse up --workers 2 --data ./data
+    ```
     """
     import signal
     import tempfile
@@ -124,7 +132,10 @@ def up(
 def worker() -> None:
     """Run one worker until SIGTERM. Exit codes: 0 stopped, 75 start it again, 78 an operator is needed.
 
-    Example: `MARKETPULSE_KAFKA=kafka:9092 MARKETPULSE_REDIS_URL=redis://redis:6379/0 marketpulse worker`
+    ```
+    MARKETPULSE_KAFKA=kafka:9092 MARKETPULSE_REDIS_URL=redis://redis:6379/0 \\
+      marketpulse worker
+    ```
     """
     from streams.app import run_worker
 
@@ -142,7 +153,9 @@ def run(
 ) -> None:
     """Publish FILE with timestamps shifted to now, wait until it is fully processed, write a report and exit.
 
-    Example: `marketpulse run feed.jsonl.gz --embedded --workers 2 --report r.json`
+    ```
+    marketpulse run feed.jsonl.gz --embedded --workers 2 --report r.json
+    ```
     """
     from streams.dev.run import RunPlan
     from streams.dev.run import run as run_job
@@ -179,8 +192,12 @@ def publish(
 ) -> None:
     """Publish feedback. The Kafka key is `user`, else `id`. Says what will be a dead letter, and why.
 
-    Example: `marketpulse publish feedback.csv --shift-to-now`, `zcat f.gz | marketpulse publish - --rate 100`,
-    `marketpulse publish reviews.csv --column id=review_id --column market=country --timezone Europe/Berlin`
+    ```
+    marketpulse publish feedback.csv --shift-to-now
+    zcat f.gz | marketpulse publish - --rate 100
+    marketpulse publish reviews.csv --column id=review_id \\
+      --column market=country --timezone Europe/Berlin
+    ```
     """
     from marketpulse.contract.topics import topic_name
     from streams.dev.feeds.files import Shifted, csv_form, read_records, refusals, shift_to_now
@@ -232,8 +249,12 @@ def simulate(
     """A simulated multilingual feed of ten markets: a file with its truth (a surge in BR at its end), or live.
 
     Live without --incident: an outage in BR, price anger in DE, a successful launch in IN, RU falling silent.
-    Example: `marketpulse simulate --seed 7 --events 5000 --out feed.jsonl --expected truth.json`,
-    `marketpulse simulate --live --rate 50 --incident outage:FR:30:200`
+
+    ```
+    marketpulse simulate --seed 7 --events 5000 --out feed.jsonl \\
+      --expected truth.json
+    marketpulse simulate --live --rate 50 --incident outage:FR:30:200
+    ```
     """
     from streams.dev.feeds.simulate import FeedPlan, write_feed
 
@@ -260,7 +281,12 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Redraw every second until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Markets, alerts and allocation as they are now. Example: `marketpulse status --watch`"""
+    """Markets, alerts and allocation as they are now.
+
+    ```
+    marketpulse status --watch
+    ```
+    """
     from rich.live import Live
 
     from marketpulse.client.reader import MetricsReader
@@ -291,7 +317,9 @@ def page(
 ) -> None:
     """Serve the live page: markets, allocation, alerts, health. Beyond loopback only with MARKETPULSE_PAGE_TOKEN.
 
-    Example: `marketpulse page --port 8080`
+    ```
+    marketpulse page --port 8080
+    ```
     """
     from streams.dashboard.serve import serve
 
@@ -304,7 +332,12 @@ def classify(
     explain: Annotated[bool, typer.Option("--explain", help="Show which words carried the label.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What the model says of one text. Example: `marketpulse classify "a entrega atrasou de novo" --lang pt`"""
+    """What the model says of one text.
+
+    ```
+    marketpulse classify "a entrega atrasou de novo" --lang pt
+    ```
+    """
     from models.load import load_classifier
 
     if not text.strip():
@@ -338,7 +371,12 @@ def topics_create(
     replication: Annotated[int, typer.Option(min=1, help="Copies of every partition.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Create every topic that is missing. Example: `marketpulse topics create --partitions 16 --replication 3`"""
+    """Create every topic that is missing.
+
+    ```
+    marketpulse topics create --partitions 16 --replication 3
+    ```
+    """
     from streams.kafka.admin import create_topics
 
     settings = load_settings()

@@ -44,7 +44,10 @@ def model_evaluate(
 ) -> None:
     """How well the model answers labelled texts: per language and source, with calibration and speed.
 
-    Example: `marketpulse model evaluate feedback_test.jsonl.gz --baseline feedback_train.jsonl.gz`
+    ```
+    marketpulse model evaluate feedback_test.jsonl.gz \\
+      --baseline feedback_train.jsonl.gz
+    ```
     """
     from models.evaluate import evaluate
 
@@ -144,7 +147,10 @@ def model_compare(
 ) -> None:
     """Is the first model better than the second on the same rows? Paired bootstrap of the difference of macro-F1.
 
-    Example: `marketpulse model compare build/new models/artifacts/marketpulse-small feedback_dev.jsonl.gz`
+    ```
+    marketpulse model compare build/new \\
+      models/artifacts/marketpulse-small feedback_dev.jsonl.gz
+    ```
     """
     from models.evaluate import labelled
 
@@ -181,7 +187,10 @@ def model_export(
 ) -> None:
     """Bring a Hugging Face sentiment checkpoint (needs the extra `train`): exported, compared with PyTorch, described.
 
-    Example: `marketpulse model export cardiffnlp/twitter-xlm-roberta-base-sentiment --out build/xlmt --precision fp16`
+    ```
+    marketpulse model export cardiffnlp/twitter-xlm-roberta-base-sentiment \\
+      --out build/xlmt --precision fp16
+    ```
     """
     try:
         from models.checkpoint import export_checkpoint
@@ -211,7 +220,9 @@ def model_convert(
 ) -> None:
     """The int8 model in a precision that a GPU is fast in (needs the extra `train`).
 
-    Example: `marketpulse model convert --out build/fp16`
+    ```
+    marketpulse model convert --out build/fp16
+    ```
     """
     try:
         from models.convert import convert
@@ -227,7 +238,9 @@ def model_convert(
 def model_shadow(as_json: Json = False) -> None:
     """How often the candidate of MARKETPULSE_CANDIDATE_FOLDER agrees with the model in use, on the live stream.
 
-    Example: `marketpulse model shadow`
+    ```
+    marketpulse model shadow
+    ```
     """
     from marketpulse.client.reader import MetricsReader
     from marketpulse.contract.totals import SHADOW
@@ -256,7 +269,10 @@ def model_promote(
 
     The interval of the difference of mean macro-F1 must lie above 0. Workers take it when they are started again; their
     detectors warm up for an hour. What stood there is kept: `model rollback`.
-    Example: `marketpulse model promote build/new feedback_dev.jsonl.gz`
+
+    ```
+    marketpulse model promote build/new feedback_dev.jsonl.gz
+    ```
     """
     from models.evaluate import labelled
     from models.promote import promote
@@ -277,7 +293,12 @@ def model_promote(
 
 @model_app.command("rollback")
 def model_rollback(as_json: Json = False) -> None:
-    """Exchange the model in use with the one before it. Example: `marketpulse model rollback`"""
+    """Exchange the model in use with the one before it.
+
+    ```
+    marketpulse model rollback
+    ```
+    """
     from models.promote import roll_back
 
     settings = load_settings()
@@ -301,7 +322,9 @@ def model_train(
 ) -> None:
     """Train the small multilingual model from labelled texts (needs the extra `train`), and write its folder.
 
-    Example: `marketpulse model train --data ./data --init ./MiniLM-L6 --out build/new`
+    ```
+    marketpulse model train --data ./data --init ./MiniLM-L6 --out build/new
+    ```
     """
     try:
         from models.release import release

@@ -35,7 +35,12 @@ def notify(
     """Send alerts to Alertmanager, Apprise targets and signed webhooks until SIGTERM; `notify test` tries the sinks.
 
     Exit codes: 0 stopped, 2 the sinks file cannot be used, 75 start it again, 78 an operator is needed. `--json` is for
-    `--dry-run`. Example: `marketpulse notify --sinks deploy/sinks.toml`, `marketpulse notify --dry-run`
+    `--dry-run`.
+
+    ```
+    marketpulse notify --sinks deploy/sinks.toml
+    marketpulse notify --dry-run
+    ```
     """
     if context.invoked_subcommand is not None:
         return
@@ -54,7 +59,9 @@ def notify_test(
 ) -> None:
     """Send a test alert to every sink, once, and say what happened. Exit code 1 if any sink failed.
 
-    Example: `marketpulse notify test --sinks deploy/sinks.toml --sink chat`
+    ```
+    marketpulse notify test --sinks deploy/sinks.toml --sink chat
+    ```
     """
     from streams.notify.process import try_sinks
     from streams.notify.sinks_file import load_sinks

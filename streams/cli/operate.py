@@ -44,7 +44,9 @@ def add_commands(app: typer.Typer) -> None:
 def doctor(as_json: Json = False) -> None:
     """Check Kafka, topics, Redis, ledger, model, device and settings; say what to do. Exit code 1 if anything is wrong.
 
-    Example: `marketpulse doctor`
+    ```
+    marketpulse doctor
+    ```
     """
     from streams.recovery.doctor import examine
 
@@ -60,7 +62,12 @@ def doctor(as_json: Json = False) -> None:
 
 @config_app.command("show")
 def config_show(as_json: Json = False) -> None:
-    """Every setting with its value (secrets hidden) and where it comes from. Example: `marketpulse config show`"""
+    """Every setting with its value (secrets hidden) and where it comes from.
+
+    ```
+    marketpulse config show
+    ```
+    """
     from streams.settings import Settings
 
     settings = load_settings()
@@ -86,7 +93,12 @@ def alerts(
     muted: Annotated[bool, typer.Option("--muted", help="Include silenced alerts.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List alerts with their current state. Example: `marketpulse alerts --follow --json`"""
+    """List alerts with their current state.
+
+    ```
+    marketpulse alerts --follow --json
+    ```
+    """
     from marketpulse.client.reader import MetricsReader
 
     settings = load_settings()
@@ -121,7 +133,12 @@ def dead_letters_ls(
     limit: Annotated[int, typer.Option(min=0, help="Show at most N, newest first; 0 = no limit.")] = 100,
     as_json: Json = False,
 ) -> None:
-    """List dead letters, the newest last. Example: `marketpulse dead-letters ls --code bad_time`"""
+    """List dead letters, the newest last.
+
+    ```
+    marketpulse dead-letters ls --code bad_time
+    ```
+    """
     every = _collect(_selection(code, market, hours, None))
     found = every[-limit:]
     if as_json:
@@ -138,7 +155,12 @@ def dead_letters_ls(
 
 @dead_letters_app.command("show")
 def dead_letters_show(offset: Annotated[int, typer.Argument(help="As `ls` names it.")]) -> None:
-    """One dead letter whole, its bytes escaped. Example: `marketpulse dead-letters show 12`"""
+    """One dead letter whole, its bytes escaped.
+
+    ```
+    marketpulse dead-letters show 12
+    ```
+    """
     found = _collect(_selection(None, None, None, offset))
     if not found:
         raise BadInput(f"there is no dead letter at offset {offset}. Operator action: `marketpulse dead-letters ls`.")
@@ -156,7 +178,9 @@ def dead_letters_replay(
 ) -> None:
     """Re-publish dead letters to `feedback`, byte for byte, after the cause has been fixed.
 
-    Example: `marketpulse dead-letters replay --code unknown_market --dry-run`
+    ```
+    marketpulse dead-letters replay --code unknown_market --dry-run
+    ```
     """
     from streams.kafka.dead_letters import replay
 
@@ -213,7 +237,9 @@ def markets_costs(
 ) -> None:
     """The five costs of each market, money to enter, and the ranking cost J.
 
-    Example: `marketpulse markets costs --picture costs.html`
+    ```
+    marketpulse markets costs --picture costs.html
+    ```
     """
     portfolio = load_portfolio(profiles or load_settings().portfolio)
     rows = {
@@ -234,7 +260,9 @@ def markets_rank(
 ) -> None:
     """Markets by population x income x culture, with J, live u, r and F; observed markets too.
 
-    Example: `marketpulse markets rank`
+    ```
+    marketpulse markets rank
+    ```
     """
     from marketpulse.client.reader import MetricsReader
 

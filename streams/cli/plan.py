@@ -54,8 +54,11 @@ def plan(
 ) -> None:
     """Solve for the best allocation; writes nothing, needs no Kafka or Redis with --metrics.
 
-    Example: `marketpulse plan --metrics m.json --budget 1500`, `marketpulse plan --metrics m.json --scenario s.toml
-    --previous a.json`, `marketpulse plan --metrics m.json --budget 1000..3000 --picture curve.html`
+    ```
+    marketpulse plan --metrics m.json --budget 1500
+    marketpulse plan --metrics m.json --scenario s.toml --previous a.json
+    marketpulse plan --metrics m.json --budget 1000..3000 --picture curve.html
+    ```
     """
     from strategy.scenarios import Overrides, PlanAnswer, Question, curve, load_overrides
 
@@ -97,8 +100,11 @@ def allocation(
 ) -> None:
     """The allocation in force, with a sentence per market, and the newest answer where that was rejected.
 
-    Example: `marketpulse allocation`, `marketpulse allocation --json > now.json; marketpulse plan --budget 1500
-    --previous now.json`
+    ```
+    marketpulse allocation
+    marketpulse allocation --json > now.json
+    marketpulse plan --budget 1500 --previous now.json
+    ```
     """
     from marketpulse.client.reader import MetricsReader
     from marketpulse.contract.allocation import Allocation
@@ -131,9 +137,14 @@ def learn(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Estimate each market's cost of satisfaction (d) anew from what followed earlier plans. Proposes, adopts nothing.
+    """Estimate each market's cost of satisfaction (d) again from what followed earlier plans.
 
-    Example: `marketpulse learn`, then change d in your market table and `marketpulse profiles apply`
+    Proposes, adopts nothing: change d in your market table, then apply it.
+
+    ```
+    marketpulse learn
+    marketpulse profiles apply
+    ```
     """
     from marketpulse.contract.allocation import Allocation
     from strategy.learning import outcomes_of, propose

@@ -38,7 +38,11 @@ def privacy_erase(
     """Find what is stored of a user; with --yes erase what can be. Counts do not change.
 
     Excerpts are taken out of Redis at once by a rebuild: workers restart (exit code 75). What Kafka holds goes with
-    its retention, or now with --cut. Example: `marketpulse privacy erase --user u7 --market BR`
+    its retention, or now with --cut.
+
+    ```
+    marketpulse privacy erase --user u7 --market BR
+    ```
     """
     from streams.recovery.erase import Erase, Erasure
 

@@ -44,7 +44,9 @@ def add_commands(app: typer.Typer) -> None:
 def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
     """Check a file as `apply` would, and publish nothing. Exit code 2 where it cannot be used.
 
-    Example: `marketpulse profiles validate markets.toml`
+    ```
+    marketpulse profiles validate markets.toml
+    ```
     """
     portfolio = _checked(file)
     output.answer(
@@ -73,7 +75,9 @@ def profiles_apply(
 ) -> None:
     """Publish a file's plan and markets; they are in force at the next step, and the allocator runs again.
 
-    Example: `marketpulse profiles apply markets.toml --market BR --no-plan`
+    ```
+    marketpulse profiles apply markets.toml --market BR --no-plan
+    ```
     """
     portfolio = _checked(file)
     wanted = set(market or portfolio.markets)
@@ -96,7 +100,9 @@ def profiles_rm(
 ) -> None:
     """Delete published profiles; the file's entries apply again; markets not in the file are observed.
 
-    Example: `marketpulse profiles rm NG _plan`
+    ```
+    marketpulse profiles rm NG _plan
+    ```
     """
     known = {ALIASES.get(name.upper(), name.upper()) if name != PLAN_KEY else name for name in names}
     if unknown := known - MARKETS - {PLAN_KEY}:
@@ -109,7 +115,9 @@ def profiles_rm(
 def profiles_ls(as_json: Json = False) -> None:
     """The plan and the markets in force, each with its origin, and records that were refused.
 
-    Example: `marketpulse profiles ls`
+    ```
+    marketpulse profiles ls
+    ```
     """
     profiles = _read_profiles(load_settings())
     now = profiles.now
@@ -164,7 +172,12 @@ def mute_add(
     comment: Annotated[str, typer.Option(help="Why.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Silence alerts for some hours. Example: `marketpulse mute add --market BR --kind surge --hours 2`"""
+    """Silence alerts for some hours.
+
+    ```
+    marketpulse mute add --market BR --kind surge --hours 2
+    ```
+    """
     now_ms = epoch_ms()
     mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment)
     _write(load_settings(), "market.mutes", [(mute.id, encode(mute))])
@@ -173,7 +186,12 @@ def mute_add(
 
 @mute_app.command("ls")
 def mute_ls(as_json: Json = False) -> None:
-    """Silences in force. Example: `marketpulse mute ls`"""
+    """Silences in force.
+
+    ```
+    marketpulse mute ls
+    ```
+    """
     for mute in _active_mutes(load_settings()):
         what = " ".join(f"{name}={getattr(mute, name)}" for name in ("kind", "market", "topic") if getattr(mute, name))
         output.answer(
@@ -185,7 +203,12 @@ def mute_ls(as_json: Json = False) -> None:
 
 @mute_app.command("rm")
 def mute_rm(mute: Annotated[str, typer.Argument(help="Id, as `ls` names it.")], as_json: Json = False) -> None:
-    """End a silence. Example: `marketpulse mute rm 3f2a9c1d77aa`"""
+    """End a silence.
+
+    ```
+    marketpulse mute rm 3f2a9c1d77aa
+    ```
+    """
     settings = load_settings()
     if mute not in {one.id for one in _active_mutes(settings)}:
         raise BadInput(f"no silence {mute} is in force. Operator action: `marketpulse mute ls`.")

@@ -38,7 +38,9 @@ def rules_check(
 ) -> None:
     """Whether a rules file can be used, and what it changes. Exit code 2 where it cannot; every problem is named.
 
-    Example: `marketpulse rules check deploy/rules.toml`
+    ```
+    marketpulse rules check deploy/rules.toml
+    ```
     """
     changed = changes(Rules(), load_rules(file))
     if as_json:
@@ -57,7 +59,9 @@ def rules_test(
 ) -> None:
     """Run the detectors on synthetic input and compare with what is expected. Exit code 1 on failure.
 
-    Example: `marketpulse rules test deploy/rules_test.toml --rules my_rules.toml`
+    ```
+    marketpulse rules test deploy/rules_test.toml --rules my_rules.toml
+    ```
     """
     from streams.backtest.made_up import run_trials
 
@@ -87,7 +91,11 @@ def what_if(
 ) -> None:
     """Replay the journal with other rules: what would have fired and been allocated, beside what was.
 
-    Reads only; nothing is put in force. Example: `marketpulse what-if --rules my_rules.toml --from 2026-11-20T00:00Z`
+    Reads only; nothing is put in force.
+
+    ```
+    marketpulse what-if --rules my_rules.toml --from 2026-11-20T00:00Z
+    ```
     """
     from streams.backtest.journal import what_if as replay_with_rules
 

@@ -34,10 +34,11 @@ def test_every_page_of_reference_is_generated() -> None:
 
 @pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
 def test_every_command_says_what_it_does(name: str, command: object) -> None:
-    """A sentence, an example that begins with the command itself, and a word on every option."""
+    """A sentence, an example that can be copied from a terminal of 80 columns, and a word on every option."""
     text, examples = said(command)
     assert text.endswith((".", "?"))
-    assert any(f"marketpulse {name}" in example for example in examples), examples
+    assert f"marketpulse {name}" in examples
+    assert [] == [line for line in examples.splitlines() if len(line) > 78], "wider than help in a terminal"
     assert [] == [one.name for one in command.params if not one.help]  # type: ignore[attr-defined]
 
 
