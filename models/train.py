@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor, nn
 from transformers import BertConfig
 
-from models.batching import plan_batches
+from models.batching import pad_batch, plan_batches
 from models.guidance import Guidance
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
@@ -105,10 +105,7 @@ def batches_of(encoded: Encoded, plan: TrainingPlan, rng: random.Random | None) 
 
 def pad(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
     """Token ids padded to the longest, and the attention mask."""
-    width = max(map(len, ids))
-    padded = torch.zeros(len(ids), width, dtype=torch.long)
-    for row, tokens in enumerate(ids):
-        padded[row, : len(tokens)] = torch.tensor(tokens)
+    padded = torch.from_numpy(pad_batch(ids, 0)[0])
     return padded, (padded != 0).long()
 
 
