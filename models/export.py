@@ -13,7 +13,8 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from tokenizers import Tokenizer
 
-from models.batching import plan_batches
+from models.batching import pad_batch, plan_batches
+from models.bound import INPUTS, OUTPUTS
 from models.card import CARD
 from models.clean import clean, clean_sha256
 from models.errors import BadArtifact
@@ -35,7 +36,7 @@ class _Calibration(CalibrationDataReader):
         planned = plan_batches([len(one) for one in tokens], 1_024, 64)
         random.Random(0).shuffle(planned)
         self._feeds: Iterator[dict[str, NDArray[np.int64]]] = (
-            _feed([tokens[row] for row in rows], pad_id) for rows in planned
+            dict(zip(INPUTS, pad_batch([tokens[row] for row in rows], pad_id), strict=True)) for rows in planned
         )
 
     def get_next(self) -> dict[str, NDArray[np.int64]] | None:
@@ -72,15 +73,14 @@ def export(
     tokenizer.enable_truncation(max_length)
     texts = [clean(text) for text in calibration_texts]
     plain, final = out / "plain.onnx", out / "model.onnx"
-    feed = _feed([encoding.ids for encoding in tokenizer.encode_batch(texts[:4])])
+    example = pad_batch([encoding.ids for encoding in tokenizer.encode_batch(texts[:4])], 0)
     torch.onnx.export(
         Probabilities(network).eval(),
-        (torch.from_numpy(feed["input_ids"]), torch.from_numpy(feed["attention_mask"])),
+        tuple(map(torch.from_numpy, example)),
         str(plain),
-        input_names=["input_ids", "attention_mask"],
-        output_names=["sentiment", "topic"],
-        dynamic_axes={name: {0: "rows", 1: "tokens"} for name in ("input_ids", "attention_mask")}
-        | {name: {0: "rows"} for name in ("sentiment", "topic")},
+        input_names=list(INPUTS),
+        output_names=list(OUTPUTS),
+        dynamic_axes={name: {0: "rows", 1: "tokens"} for name in INPUTS} | {name: {0: "rows"} for name in OUTPUTS},
         opset_version=OPSET,
         dynamo=False,
     )
@@ -160,13 +160,3 @@ def require_parity(
             f"the exported graph differs from PyTorch by {mean:.4f} on average, at most {tolerance} is taken. "
             "Operator action: export with precision fp32, or give more calibration texts."
         )
-
-
-def _feed(tokens: list[list[int]], pad_id: int = 0) -> dict[str, NDArray[np.int64]]:
-    width = max(map(len, tokens))
-    ids = np.full((len(tokens), width), pad_id, np.int64)
-    mask = np.zeros((len(tokens), width), np.int64)
-    for row, one in enumerate(tokens):
-        ids[row, : len(one)] = one
-        mask[row, : len(one)] = 1
-    return {"input_ids": ids, "attention_mask": mask}

@@ -12,8 +12,8 @@ import structlog
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from models.batching import plan_batches
-from models.bound import BoundRunner
+from models.batching import pad_batch, plan_batches
+from models.bound import INPUTS, OUTPUTS, BoundRunner
 from models.calibration import apply_calibration
 from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
@@ -99,7 +99,7 @@ class OnnxClassifier:
         known |= zip(missing, self._tokenised(missing), strict=True)
         tokens = [known[text] for text in texts]
         planned = plan_batches([len(one) for one in tokens], *self._limits)
-        return [(rows, *_padded([tokens[row] for row in rows], self._manifest.pad_id)) for rows in planned]
+        return [(rows, *pad_batch([tokens[row] for row in rows], self._manifest.pad_id)) for rows in planned]
 
     def run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """One batch through the session: both heads' probabilities. Raises BadOutput, DeviceFailed.
@@ -120,7 +120,7 @@ class OnnxClassifier:
     def _require_device(self, seen: Exception) -> None:
         """Raise DeviceFailed unless the shortest batch goes through: then it was the text's fault, not the device's."""
         try:
-            self._run(*_padded([list(MARKS)], self._manifest.pad_id))
+            self._run(*pad_batch([list(MARKS)], self._manifest.pad_id))
         except Exception as error:
             raise DeviceFailed(
                 f"device {self._info.device} fails on any text: {seen}. Operator action: look at its state and at who "
@@ -130,7 +130,7 @@ class OnnxClassifier:
     def _run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if self._runner is not None:
             return self._runner(ids, mask)
-        sentiment, topic = self._session.run(["sentiment", "topic"], {"input_ids": ids, "attention_mask": mask})
+        sentiment, topic = self._session.run(OUTPUTS, dict(zip(INPUTS, (ids, mask), strict=True)))
         return sentiment, topic
 
 
@@ -170,7 +170,7 @@ def load_onnx_classifier(folder: Path, device: Device = "auto", threads: int = 0
         runner = BoundRunner(session, "cuda", BATCH_LIMITS[chosen], manifest.max_length, MARKS, manifest.pad_id)
         runner.warm()
     classifier = OnnxClassifier(session, tokenizer, manifest, chosen, fell_back, runner)
-    sentiment, topic = classifier.run(*_padded([list(MARKS)], manifest.pad_id))
+    sentiment, topic = classifier.run(*pad_batch([list(MARKS)], manifest.pad_id))
     if sentiment.shape[1] != len(manifest.sentiments) or topic.shape[1] != len(manifest.topics):
         raise BadArtifact(
             f"{folder} answers with {sentiment.shape[1]} sentiments and {topic.shape[1]} topics, the manifest names "
@@ -216,16 +216,6 @@ def _languages(manifest: Manifest) -> dict[str, LanguageQuality]:
 
 def _has_gpu() -> bool:
     return Path("/proc/driver/nvidia/version").exists()
-
-
-def _padded(tokens: list[list[int]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    width = max(map(len, tokens))
-    ids = np.full((len(tokens), width), pad_id, np.int64)
-    mask = np.zeros((len(tokens), width), np.int64)
-    for row, one in enumerate(tokens):
-        ids[row, : len(one)] = one
-        mask[row, : len(one)] = 1
-    return ids, mask
 
 
 def _require_probabilities(values: NDArray[np.float32]) -> None:

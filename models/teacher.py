@@ -5,6 +5,8 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.optim import AdamW
 from transformers import BertConfig
 
 from models.batching import plan_batches
@@ -20,7 +23,7 @@ from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
 from models.rows import LabelledText
-from models.train import MASK, Encoded, TrainingPlan, batches_of, encode_rows, hard_loss, pad, schedule_rate
+from models.train import MASK, Encoded, TrainingPlan, batches_of, encode_rows, hard_loss, linear_schedule, optimise, pad
 
 
 @dataclass(frozen=True)
@@ -127,19 +130,12 @@ def train_teacher(
     encoded = encode_rows(rows, tokenizer, sizes)
     english = english_of(rows, translation_groups(rows))
     total = int(len(batches_of(encoded, sizes, random.Random(plan.seed))) * plan.epochs)
-    optimizer = torch.optim.AdamW(_groups(network, plan), betas=(0.9, 0.98), eps=1e-6)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: schedule_rate(at, total, plan.warm_up))
-    mask_id = tokenizer.token_to_id(MASK)
-    started, running = time.monotonic(), 0.0
-    network.train()
-    for step, chosen in enumerate(_steps(encoded, sizes, plan, total), 1):
-        loss = _loss(network, encoded, chosen, english, plan, mask_id)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        running += (loss.item() - running) / min(step, 200)
+    optimizer = AdamW(_groups(network, plan), betas=(0.9, 0.98), eps=1e-6)
+    schedule = linear_schedule(optimizer, total, plan.warm_up)
+    batches = _batches(encoded, sizes, plan, total)
+    loss_of = partial(_loss, network, encoded, english, plan, tokenizer.token_to_id(MASK))
+    started = time.monotonic()
+    for step, running in optimise(network, batches, loss_of, optimizer, schedule):
         if step % 100 == 0:
             left = (time.monotonic() - started) / step * (total - step)
             report(f"teacher {step}/{total} loss {running:.4f} left {left:.0f} s")
@@ -150,10 +146,10 @@ def train_teacher(
 def _loss(
     network: FeedbackClassifier,
     encoded: Encoded,
-    chosen: NDArray[np.int64],
     english: NDArray[np.int64],
     plan: TeacherPlan,
     mask_id: int,
+    chosen: NDArray[np.int64],
 ) -> Tensor:
     """The labels' loss, and how far translations lie from their originals (1 - cosine; the originals stand still)."""
     ids, mask = pad([encoded.ids[row] for row in chosen])
@@ -162,14 +158,7 @@ def _loss(
     with torch.autocast("cpu", torch.bfloat16):
         _, joined = network.states(ids.masked_fill(dropped, mask_id), mask)
         sentiment, topic = network.heads(joined)
-    loss = hard_loss(
-        sentiment.float(),
-        topic.float(),
-        torch.from_numpy(encoded.label[chosen]),
-        torch.from_numpy(encoded.topic[chosen]),
-        torch.from_numpy(encoded.weight[chosen]),
-        sizes,
-    )
+    loss = hard_loss(sentiment.float(), topic.float(), encoded, chosen, sizes)
     pairs = np.flatnonzero(english[chosen] >= 0)[: plan.most_pairs]
     if len(pairs):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
@@ -180,15 +169,10 @@ def _loss(
     return loss
 
 
-def _steps(encoded: Encoded, sizes: TrainingPlan, plan: TeacherPlan, total: int) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of each step's batch."""
-    done = 0
-    for epoch in range(int(np.ceil(plan.epochs))):
-        for chosen in batches_of(encoded, sizes, random.Random(plan.seed * 1_000 + epoch)):
-            if done == total:
-                return
-            done += 1
-            yield chosen
+def _batches(encoded: Encoded, sizes: TrainingPlan, plan: TeacherPlan, total: int) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of each batch, at most `total` batches."""
+    seeds = range(plan.seed * 1_000, plan.seed * 1_000 + int(np.ceil(plan.epochs)))
+    return islice((chosen for seed in seeds for chosen in batches_of(encoded, sizes, random.Random(seed))), total)
 
 
 def _groups(network: FeedbackClassifier, plan: TeacherPlan) -> list[dict[str, object]]:

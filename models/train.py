@@ -3,8 +3,9 @@
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import BertConfig
 
-from models.batching import plan_batches
+from models.batching import pad_batch, plan_batches
 from models.guidance import Guidance
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
@@ -105,10 +108,7 @@ def batches_of(encoded: Encoded, plan: TrainingPlan, rng: random.Random | None) 
 
 def pad(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
     """Token ids padded to the longest, and the attention mask."""
-    width = max(map(len, ids))
-    padded = torch.zeros(len(ids), width, dtype=torch.long)
-    for row, tokens in enumerate(ids):
-        padded[row, : len(tokens)] = torch.tensor(tokens)
+    padded = torch.from_numpy(pad_batch(ids, 0)[0])
     return padded, (padded != 0).long()
 
 
@@ -147,23 +147,16 @@ def train(
     encoded = encode_rows(rows, tokenizer, plan)
     per_epoch = len(batches_of(encoded, plan, random.Random(plan.seed)))
     total = plan.epochs * per_epoch
-    optimizer = torch.optim.AdamW(_parameter_groups(network, plan), lr=plan.peak_rate, betas=(0.9, 0.98), eps=1e-6)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: schedule_rate(at, total, plan.warm_up))
+    optimizer = AdamW(_parameter_groups(network, plan), lr=plan.peak_rate, betas=(0.9, 0.98), eps=1e-6)
+    schedule = linear_schedule(optimizer, total, plan.warm_up)
     done = _resume(out, network, optimizer, schedule)
+    loss_of = partial(_loss, network, encoded, plan, tokenizer.token_to_id(MASK), guidance)
     started, seen = time.monotonic(), 0
     for epoch in range(done, plan.epochs):
         torch.manual_seed(plan.seed * 1_000 + epoch)  # so that a resumed training draws what one piece would have
         rng = random.Random(plan.seed * 1_000 + epoch)
-        network.train()
-        running = 0.0
-        for number, chosen in enumerate(batches_of(encoded, plan, rng), 1):
-            loss = _loss(network, encoded, chosen, plan, tokenizer.token_to_id(MASK), guidance)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            running += (loss.item() - running) / min(number, 200)
+        batches = batches_of(encoded, plan, rng)
+        for number, running in optimise(network, batches, loss_of, optimizer, schedule):
             seen += 1
             if number % 100 == 0:
                 left = (time.monotonic() - started) / seen * (total - done * per_epoch - seen)
@@ -183,6 +176,33 @@ def train(
     network.load_state_dict(_mean_weights(out, range(max(1, plan.epochs - plan.averaged_epochs + 1), plan.epochs + 1)))
     network.eval()
     return network
+
+
+def optimise(
+    network: nn.Module,
+    batches: Iterable[NDArray[np.int64]],
+    loss_of: Callable[[NDArray[np.int64]], Tensor],
+    optimizer: Optimizer,
+    schedule: LambdaLR,
+) -> Iterator[tuple[int, float]]:
+    """One step for each batch of row numbers, gradients clipped to norm 1; yields (steps done, running mean loss)."""
+    network.train()
+    running = 0.0
+    for step, rows in enumerate(batches, 1):
+        loss = loss_of(rows)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        running += (loss.item() - running) / min(step, 200)
+        yield step, running
+
+
+def linear_schedule(optimizer: Optimizer, total: int, warm_up: float) -> LambdaLR:
+    """Rates rise linearly over the share `warm_up` of all steps, then fall linearly to 0 at step `total`."""
+    rise = max(1, int(total * warm_up))
+    return LambdaLR(optimizer, lambda at: (at + 1) / rise if at < rise else max(0.0, (total - at) / (total - rise)))
 
 
 def tokenizer_of(rows: list[LabelledText], out: Path, plan: TrainingPlan) -> Tokenizer:
@@ -214,27 +234,26 @@ def build_network(vocabulary: int, plan: TrainingPlan) -> FeedbackClassifier:
 def _loss(
     student: Student,
     encoded: Encoded,
-    chosen: NDArray[np.int64],
     plan: TrainingPlan,
     mask_id: int,
     guidance: Guidance | None,
+    chosen: NDArray[np.int64],
 ) -> Tensor:
     ids, mask = pad([encoded.ids[row] for row in chosen])
     dropped = (torch.rand(ids.shape) < plan.token_dropout) & (ids > mask_id)
     with torch.autocast("cpu", torch.bfloat16):
         hidden, joined = student.network.states(ids.masked_fill(dropped, mask_id), mask)
         sentiment, topic = student.network.heads(joined)
-    weight = torch.from_numpy(encoded.weight[chosen])
-    labels, topics = torch.from_numpy(encoded.label[chosen]), torch.from_numpy(encoded.topic[chosen])
     if guidance is None:
-        return hard_loss(sentiment.float(), topic.float(), labels, topics, weight, plan)
+        return hard_loss(sentiment.float(), topic.float(), encoded, chosen, plan)
+    weight = torch.from_numpy(encoded.weight[chosen])
     votes = torch.from_numpy(guidance.votes[chosen]), torch.from_numpy(guidance.topic_votes[chosen])
     soft = torch.from_numpy(guidance.soft[chosen]), torch.from_numpy(guidance.soft_topic[chosen])
     alone = sentiment.float(), topic.float()
     together = [logits + student.votes_weights[at] * votes[at] for at, logits in enumerate(alone)]
     loss = torch.zeros(())
     for (of_sentiment, of_topic), share in ((together, 1.0), (alone, plan.alone_weight)):
-        hard = hard_loss(of_sentiment, of_topic, labels, topics, weight, plan)
+        hard = hard_loss(of_sentiment, of_topic, encoded, chosen, plan)
         soft_loss = _soft_loss(of_sentiment, soft[0], weight) + plan.topic_weight * _soft_loss(
             of_topic, soft[1], weight
         )
@@ -248,9 +267,10 @@ def _loss(
 
 
 def hard_loss(
-    sentiment: Tensor, topic: Tensor, labels: Tensor, topics: Tensor, weight: Tensor, plan: TrainingPlan
+    sentiment: Tensor, topic: Tensor, encoded: Encoded, chosen: NDArray[np.int64], plan: TrainingPlan
 ) -> Tensor:
-    """Cross-entropy of both heads; rows without a topic do not enter the second."""
+    """Cross-entropy of both heads' logits, float32 (n, classes); rows without a topic do not enter the second."""
+    labels, topics, weight = (torch.from_numpy(of[chosen]) for of in (encoded.label, encoded.topic, encoded.weight))
     losses = nn.functional.cross_entropy(sentiment, labels, reduction="none", label_smoothing=plan.label_smoothing)
     loss = (losses * weight).sum() / weight.sum()
     if (topics >= 0).any():
@@ -262,12 +282,6 @@ def _soft_loss(logits: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy against probabilities."""
     losses = -(wanted * logits.log_softmax(-1)).sum(-1)
     return (losses * weight).sum() / weight.sum()
-
-
-def schedule_rate(step: int, total: int, warm_up: float) -> float:
-    """Linear warm-up, then linear decay to zero."""
-    rise = max(1, int(total * warm_up))
-    return (step + 1) / rise if step < rise else max(0.0, (total - step) / (total - rise))
 
 
 def _parameter_groups(network: nn.Module, plan: TrainingPlan) -> list[dict[str, object]]:
@@ -286,12 +300,7 @@ def _mean_weights(out: Path, epochs: Sequence[int]) -> dict[str, Tensor]:
     }
 
 
-def _resume(
-    out: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LambdaLR,
-) -> int:
+def _resume(out: Path, network: nn.Module, optimizer: Optimizer, schedule: LambdaLR) -> int:
     """Load the newest checkpoint in `out`; the number of epochs done."""
     done = max(
         (epoch for epoch in itertools.takewhile(lambda n: (out / f"epoch-{n}.pt").exists(), range(1, 1_000))), default=0
