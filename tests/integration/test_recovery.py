@@ -14,13 +14,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.processes import start_marketpulse
 from streams.kafka.admin import create_topics
 from streams.ledger.commit import Ledger
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings
 from tests.faults.oracle import truth_of
 from tests.support.job import Job
-from tests.support.processes import start_marketpulse
 from tests.support.waiting import until_async
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
