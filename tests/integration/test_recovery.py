@@ -110,7 +110,7 @@ def test_partitions_that_were_added_are_counted_after_a_rebuild(job: Job) -> Non
 async def content(settings: Settings) -> dict[bytes, bytes]:
     """All keys of the prefix as Redis dumps them."""
     ledger = Ledger(settings.redis, settings.prefix)
-    found = {key: await ledger.redis.dump(key) async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*")}
+    found = {key: await ledger.redis.dump(key) async for key in ledger.redis.scan_iter(f"{ledger.keys.namespace}*")}
     await ledger.close()
     return found
 
@@ -118,7 +118,7 @@ async def content(settings: Settings) -> dict[bytes, bytes]:
 async def restore(settings: Settings, older: dict[bytes, bytes]) -> None:
     """Put Redis back to where it was."""
     ledger = Ledger(settings.redis, settings.prefix)
-    keys = [key async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*")]
+    keys = [key async for key in ledger.redis.scan_iter(f"{ledger.keys.namespace}*")]
     async with ledger.redis.pipeline(transaction=True) as pipe:
         pipe.unlink(*keys)
         for key, value in older.items():

@@ -8,7 +8,7 @@ import pytest
 
 from docs.generate.commands import every_command, said
 from docs.generate.pages import ALERTS, DEAD_LETTERS, alert_kinds, documents
-from docs.generate.redis_keys import KEYS, spec_of
+from docs.generate.redis_keys import FOR_READERS, KEYS, KeySpec, spec_of
 from marketpulse.contract.feedback import DeadLetterCode
 from marketpulse.contract.keys import TableKeys
 from streams.ledger.content import common_names, market_names
@@ -41,16 +41,16 @@ def test_every_command_says_what_it_does(name: str, command: object) -> None:
     assert [] == [one.name for one in command.params if not one.help]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("names", [Keys, TableKeys])
-def test_every_key_that_the_code_names_is_described(names: type[Keys] | type[TableKeys]) -> None:
-    """Plain names and families alike."""
+@pytest.mark.parametrize(("names", "specs"), [(TableKeys, FOR_READERS), (Keys, tuple(KEYS.values()))])
+def test_every_key_that_the_code_names_is_described(names: type[TableKeys], specs: tuple[KeySpec, ...]) -> None:
+    """Plain names and families alike; the public ones among those for readers."""
     keys = names("p")
-    found = [value for name, value in vars(keys).items() if name != "prefix"]
+    found = [value for name, value in vars(keys).items() if name not in ("prefix", "namespace")]
     for name, method in inspect.getmembers(keys, inspect.ismethod):
         if not name.startswith("_"):
             found.append(method(*[1] * len(inspect.signature(method).parameters)))
     assert len(found) > 10
-    assert [] == [name for name in found if spec_of(name.removeprefix("p:")) is None]
+    assert [] == [key for key in found if not any(spec.matches(key.removeprefix("p:")) for spec in specs)]
 
 
 def test_every_key_of_a_checkpoint_is_described() -> None:
