@@ -7,10 +7,12 @@ from typing import get_args
 import pytest
 
 from docs.generate.commands import every_command, said
-from docs.generate.pages import ALERTS, DEAD_LETTERS, alert_kinds, documents
+from docs.generate.pages import DEAD_LETTERS, documents
 from docs.generate.redis_keys import FOR_READERS, KEYS, KeySpec, spec_of
+from marketpulse.contract.alert_kinds import ALERTS, AlertKind
 from marketpulse.contract.feedback import DeadLetterCode
 from marketpulse.contract.keys import TableKeys
+from streams.contract.rules import ConditionRule, WatchRules
 from streams.ledger.content import common_names, market_names
 from streams.ledger.keys import Keys
 from streams.pipeline.rollup.step import EXCERPTS_KEPT
@@ -66,9 +68,10 @@ def test_a_key_is_of_one_family() -> None:
 
 
 def test_every_code_and_kind_has_its_meaning() -> None:
-    """Dead letters and alerts, and none that does not exist."""
+    """Dead letters and alerts (the surge, and each condition that has a rule), and none that does not exist."""
     assert set(get_args(DeadLetterCode)) == set(DEAD_LETTERS)
-    assert set(alert_kinds()) == set(ALERTS)
+    conditions = [name for name, kind in inspect.get_annotations(WatchRules).items() if kind is ConditionRule]
+    assert get_args(AlertKind) == tuple(ALERTS) == ("surge", *conditions)
 
 
 def test_privacy_says_how_many_excerpts_are_kept() -> None:
