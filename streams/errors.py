@@ -55,12 +55,16 @@ class Unprotected(MarketpulseError):
 
     exit_code = 2
     code = "page_unprotected"
+    service = "page"
+    setting = "MARKETPULSE_PAGE_TOKEN (16 characters at least)"
 
 
 class IntakeUnprotected(Unprotected):
     """The intake would be open to anybody. Operator action: set MARKETPULSE_INTAKE_TOKENS, or listen on loopback."""
 
     code = "intake_unprotected"
+    service = "intake"
+    setting = "MARKETPULSE_INTAKE_TOKENS (16 characters at least each)"
 
 
 class JournalIncomplete(MarketpulseError):

@@ -22,7 +22,6 @@ from marketpulse.contract.feedback import MAX_TEXT_CHARACTERS, MAX_VALUE_BYTES, 
 from marketpulse.contract.topics import TOPICS, TopicSpec
 from marketpulse.contract.wire import CONTRACT_VERSION
 from streams import errors
-from streams.contract.rules import ConditionRule, WatchRules
 from streams.settings import Settings
 
 GENERATED = "Generated from the code by `make reference`; a test holds it."
@@ -186,7 +185,7 @@ def codes() -> str:
         "`dead_letter:<code>` counts them.\n\n"
         + table(("code", "the record"), ((f"`{code}`", DEAD_LETTERS[code]) for code in get_args(DeadLetterCode)))
         + "\n## Kinds of alerts\n\nField `kind` of a record in `market.alerts`.\n\n"
-        + table(("kind", "it means"), ((f"`{kind}`", ALERTS[kind]) for kind in alert_kinds()))
+        + table(("kind", "it means"), ((f"`{kind}`", meaning) for kind, meaning in ALERTS.items()))
     )  # fmt: skip
 
 
@@ -202,11 +201,6 @@ def _error_row(one: type[errors.MarketpulseError]) -> tuple[str, str, str]:
 
 def _errors(code: int) -> str:
     return ", ".join(f"`{one.code}`" for one in error_kinds() if one.exit_code == code)
-
-
-def alert_kinds() -> list[str]:
-    """Every kind of alert: the surge, and each condition that has a rule."""
-    return ["surge", *(name for name, kind in inspect.get_annotations(WatchRules).items() if kind is ConditionRule)]
 
 
 def _first_sentence(thing: type) -> str:

@@ -29,7 +29,7 @@ from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.topics import topic_name
 from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.kafka.connection import Servers
-from streams.kafka.publish import idempotent_producer
+from streams.kafka.publish import BATCH_BYTES, idempotent_producer
 
 Event = FeedbackEvent | Mapping[str, Any] | bytes
 """The contract's type, a mapping with its fields, or the JSON itself, which is sent as it is."""
@@ -324,7 +324,9 @@ class FeedbackProducer:
     async def _connect(self) -> AIOKafkaProducer:
         # Longer than any caller waits: a caller's own deadline comes first. What comes while a request is under way
         # goes with the next one, so nothing needs to linger.
-        producer = idempotent_producer(self._servers, self._within_s + 5.0, linger_ms=0)
+        producer = idempotent_producer(
+            self._servers, max_batch_size=BATCH_BYTES, request_timeout_ms=int((self._within_s + 5.0) * 1_000)
+        )
         try:
             await producer.start()
             await producer.partitions_for(self.topic)

@@ -20,7 +20,6 @@ from typing import Any, Literal
 import msgspec
 
 from marketpulse.client.tables import RedisTable
-from marketpulse.contract.keys import TableKeys
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.mutes import mute_of
 from marketpulse.contract.operators import MuteRecord
@@ -98,8 +97,7 @@ class MetricsReader:
         self._closed = False
         self._redis = connect(url)
         self._keys = Keys(prefix)
-        self.tables = TableKeys(prefix)
-        self.u, self.r, self.s, self.t = (RedisTable(self._redis, self.tables, name, url) for name in "urst")
+        self.u, self.r, self.s, self.t = (RedisTable(self._redis, self._keys, name, url) for name in "urst")
 
     def __enter__(self) -> "MetricsReader":
         return self
@@ -115,28 +113,28 @@ class MetricsReader:
     def markets(self) -> list[str]:
         """Codes of all markets ever seen."""
         with translated_errors(self._url):
-            return sorted(code.decode() for code in self._redis.smembers(self.tables.markets))
+            return sorted(code.decode() for code in self._redis.smembers(self._keys.markets))
 
     def metrics(self, market: str) -> MetricsRecord | None:
         """One market's newest record; None for a market never seen."""
         with translated_errors(self._url):
-            content = self._redis.get(self.tables.metrics(market))
+            content = self._redis.get(self._keys.metrics(market))
         return None if content is None else msgspec.json.decode(content, type=MetricsRecord)
 
     def excerpts(self, market: str) -> list[Excerpt]:
         """What some of a market's users said last, redacted; newest last."""
         with translated_errors(self._url):
-            content = self._redis.get(self.tables.excerpts(market))
+            content = self._redis.get(self._keys.excerpts(market))
         return [] if content is None else msgspec.json.decode(content, type=list[Excerpt])
 
     def history(self, markets: Sequence[str], unit: Literal["minute", "hour"], count: int) -> dict[str, list[Moment]]:
         """The last `count` buckets of each market, oldest first: volume, label mix, u of the bucket, users per hour."""
-        return read_history(self._redis, self.tables.prefix, self._url, markets, unit, count)
+        return read_history(self._redis, self._keys.prefix, self._url, markets, unit, count)
 
     def portfolio(self) -> Portfolio | None:
         """Markets and plan in force; None before the first step."""
         with translated_errors(self._url):
-            content = self._redis.get(self.tables.portfolio)
+            content = self._redis.get(self._keys.portfolio)
         return None if content is None else msgspec.json.decode(content, type=Portfolio)
 
     def changes(
@@ -173,21 +171,21 @@ class MetricsReader:
     def recent_changes(self, most: int = 1_000) -> list[Change]:
         """The newest changes that are kept, oldest first."""
         with translated_errors(self._url):
-            newest = self._redis.xrevrange(self.tables.changes, count=most)
+            newest = self._redis.xrevrange(self._keys.changes, count=most)
         return [_change(entry.decode(), fields, False) for entry, fields in reversed(newest)]
 
     def _newest_change(self) -> str:
         with translated_errors(self._url):
-            newest = self._redis.xrevrange(self.tables.changes, count=1)
+            newest = self._redis.xrevrange(self._keys.changes, count=1)
         return newest[0][0].decode() if newest else "0-0"
 
     def _still_there(self, entry: str) -> bool:
         with translated_errors(self._url):
-            return entry == "0-0" or bool(self._redis.xrange(self.tables.changes, entry, entry))
+            return entry == "0-0" or bool(self._redis.xrange(self._keys.changes, entry, entry))
 
     def _read_changes(self, after: str, block_s: float) -> list[Any]:
         with translated_errors(self._url):
-            found = self._redis.xread({self.tables.changes: after}, count=100, block=max(1, int(block_s * 1000)))
+            found = self._redis.xread({self._keys.changes: after}, count=100, block=max(1, int(block_s * 1000)))
         return found[0][1] if found else []
 
     def committed(self) -> int:
@@ -202,24 +200,24 @@ class MetricsReader:
     def allocations(self) -> list[AllocationRecord]:
         """The last 500 answers of the allocator, oldest first."""
         with translated_errors(self._url):
-            rows = self._redis.lrange(self.tables.answers, 0, -1)
+            rows = self._redis.lrange(self._keys.answers, 0, -1)
         return [msgspec.json.decode(row, type=AllocationRecord) for row in rows]
 
     def snapshot(self) -> Snapshot:
         """Everything at once: one transaction, so never half a step."""
         markets = self.markets()
         with translated_errors(self._url), self._redis.pipeline(transaction=True) as pipe:
-            pipe.hgetall(self.tables.step)
+            pipe.hgetall(self._keys.step)
             pipe.hgetall(self._keys.ledger)
             pipe.hgetall(self._keys.totals)
-            pipe.hgetall(self.tables.alerts)
-            pipe.get(self.tables.allocation)
+            pipe.hgetall(self._keys.alerts)
+            pipe.get(self._keys.allocation)
             pipe.xlen(self._keys.outbox)
-            pipe.get(self.tables.portfolio)
-            pipe.get(self.tables.mutes)
+            pipe.get(self._keys.portfolio)
+            pipe.get(self._keys.mutes)
             pipe.hvals(self._keys.workers)
             for market in markets:
-                pipe.get(self.tables.metrics(market))
+                pipe.get(self._keys.metrics(market))
             step, ledger, totals, alerts, allocation, outbox, portfolio, mutes, workers, *metrics = pipe.execute()
         records = [msgspec.json.decode(content, type=MetricsRecord) for content in metrics if content is not None]
         states = [msgspec.json.decode(word, type=WorkerState) for word in workers]
@@ -246,8 +244,8 @@ class MetricsReader:
         with translated_errors(self._url), self._redis.pipeline(transaction=True) as pipe:
             for number in range(count):
                 pipe.hget(self._keys.partition(number), "next")
-            pipe.hlen(f"{self._keys.prefix}step:{opened}:counts")
-            pipe.exists(f"{self._keys.prefix}step:{opened - 1}:cut")
+            pipe.hlen(self._keys.step_counts(opened))
+            pipe.exists(self._keys.step_cut(opened - 1))
             pipe.get(self._keys.shift_seq)
             pipe.get(self._keys.allocation_seq)
             *offsets, cells, cut, shifted, answered = pipe.execute()

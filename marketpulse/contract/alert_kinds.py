@@ -1,6 +1,11 @@
 """Every kind of alert, in words."""
 
-ALERTS = {
+from collections.abc import Mapping
+from typing import Literal
+
+AlertKind = Literal["surge", "drop", "recovery", "no_data", "bad_input", "model", "allocation"]
+
+ALERTS: Mapping[str, str] = {
     "surge": "the share of negatives of a market, or of one topic of it, rose by more than chance",
     "drop": "user experience over the last hour is surely low",
     "recovery": "a drop is over",

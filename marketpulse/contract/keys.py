@@ -6,6 +6,7 @@ class TableKeys:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
+        self.namespace = f"{prefix}:"
         self.markets = f"{prefix}:markets"
         self.allocation = f"{prefix}:allocation"
         self.answers = f"{prefix}:allocations"
@@ -14,6 +15,7 @@ class TableKeys:
         self.step = f"{prefix}:step"
         self.portfolio = f"{prefix}:portfolio"
         self.mutes = f"{prefix}:mutes"
+        self.workers = f"{prefix}:workers"
 
     def table(self, metric: str, window: str) -> str:
         """Hash market -> value of one metric (`u`, `r`, `s`, `t`) over one window."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from marketpulse.contract.alert_kinds import AlertKind
 from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.records import AlertRecord
@@ -27,7 +28,6 @@ MINUTE_MS = 60_000
 CONFIDENCE = "0.9"
 CONTEXT = StepContext(Spending({}, {}, 1.0, (0.25, 0.25, 0.25, 0.25)), "rules test")
 
-Kind = Literal["surge", "drop", "recovery", "no_data", "bad_input", "model", "allocation"]
 Some = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -49,7 +49,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Alert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An alert that is to be firing; market `*` for the whole intake, no topic = the market as a whole."""
 
-    kind: Kind
+    kind: AlertKind
     market: str = "*"
     topic: str | None = None
 
@@ -62,7 +62,7 @@ class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     at: str
     alerts: list[Alert] | None = None
-    kind: Kind | None = None
+    kind: AlertKind | None = None
     market: str | None = None
     shifts: list[str] | None = None
 

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.decode import utc
 from marketpulse.contract.markets import ALIASES, MARKETS
 from marketpulse.contract.operators import MuteRecord
@@ -166,7 +167,7 @@ def _read_profiles(settings: "Settings") -> Profiles:
 @mute_app.command("add")
 def mute_add(
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 90, help="How long it holds.")],
-    kind: Annotated[str | None, typer.Option(help="surge, drop, no_data, bad_input, ...; default: any.")] = None,
+    kind: Annotated[str | None, typer.Option(help=f"{', '.join(ALERTS)}; default: any.")] = None,
     market: Annotated[str | None, typer.Option(help="Market code, or `*` for what concerns all; default: any.")] = None,
     topic: Annotated[str | None, typer.Option(help="Topic of a surge; default: any.")] = None,
     comment: Annotated[str, typer.Option(help="Why.")] = "",

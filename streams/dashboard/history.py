@@ -50,7 +50,7 @@ def read_history(
     """
     keys = Keys(prefix)
     with translated_errors(url):
-        stream_time = int(client.hget(f"{prefix}:step", "stream_time") or 0)
+        stream_time = int(client.hget(keys.step, "stream_time") or 0)
         model = client.hget(keys.state, "model_info")
         if not stream_time or model is None or not markets:
             return {}

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from marketpulse.client.reader import Snapshot, Status
+from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.markets import ALIASES, MARKETS
 from marketpulse.contract.windows import WINDOWS
 from streams.dashboard.actions import Actions
@@ -117,7 +118,7 @@ class Views:
         seen, rendered = await self._rendered(ViewKey("alerts"))
         return self._page(
             request, ViewKey("alerts"), rendered, seen, "alerts.html", "Alerts", status=status,
-            asked=asked, said=said, wrong=wrong, kafka=self._actions.has_kafka,
+            asked=asked, said=said, wrong=wrong, kafka=self._actions.has_kafka, kinds=ALERTS,
         )  # fmt: skip
 
     async def health(self, request: Request) -> Response:

@@ -13,8 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streams.errors import Unprotected
-from streams.serving.access import bearer_of, is_loopback
+from streams.serving.access import asks_loopback, bearer_of
 
 COOKIE = "marketpulse_page"
 SESSION_S = 12 * 3600
@@ -33,15 +32,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-def check_address(host: str, token: str | None) -> None:
-    """Raises Unprotected where the page would be open to anybody who reaches the address."""
-    if token is None and not is_loopback(host):
-        raise Unprotected(
-            f"page_unprotected: the page would listen on {host} without a token, open to anybody who reaches it. "
-            "Operator action: set MARKETPULSE_PAGE_TOKEN (16 characters at least), or listen on 127.0.0.1."
-        )
 
 
 class Sessions:
@@ -153,9 +143,9 @@ class Guard:
     def _refusal(self, connection: HTTPConnection) -> Response | None:
         path = connection.url.path
         if not self._sessions.needed:
-            host = connection.headers.get("host", "")
-            name = host[: host.rfind(":")] if host.rpartition(":")[2].isdecimal() else host
-            return None if is_loopback(name) else _coded(400, "bad_host", "this page is served on this machine only")
+            if asks_loopback(connection.headers):
+                return None
+            return _coded(400, "bad_host", "this page is served on this machine only")
         if path in OPEN or path.startswith("/static/"):
             return None
         token, address = bearer_of(connection.headers), address_of(connection)

@@ -5,9 +5,8 @@ import hmac
 
 from starlette.datastructures import Headers
 
-from streams.errors import IntakeUnprotected
 from streams.intake.bodies import Refusal
-from streams.serving.access import bearer_of, is_loopback
+from streams.serving.access import asks_loopback, bearer_of
 from streams.settings import Settings
 
 
@@ -15,15 +14,6 @@ def tokens_of(settings: Settings) -> list[str]:
     """The tokens that are set; several while one follows another."""
     given = settings.intake_tokens
     return [] if given is None else [one.strip() for one in given.get_secret_value().split(",")]
-
-
-def check_address(host: str, settings: Settings) -> None:
-    """Raises IntakeUnprotected where anybody who reaches the address could post."""
-    if not tokens_of(settings) and not is_loopback(host):
-        raise IntakeUnprotected(
-            f"intake_unprotected: the intake would listen on {host} without a token, open to anybody who reaches it. "
-            "Operator action: set MARKETPULSE_INTAKE_TOKENS (16 characters at least each), or listen on 127.0.0.1."
-        )
 
 
 class Gate:
@@ -35,9 +25,7 @@ class Gate:
     def check(self, headers: Headers) -> None:
         """Raises Refusal 401, or 400 for another site's name (that it must not lead here)."""
         if not self._digests:
-            host = headers.get("host", "")
-            name = host[: host.rfind(":")] if host.rpartition(":")[2].isdecimal() else host
-            if not is_loopback(name):
+            if not asks_loopback(headers):
                 raise Refusal(400, "bad_host", "this intake serves this machine only")
             return
         token = bearer_of(headers)

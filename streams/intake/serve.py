@@ -2,14 +2,16 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from streams.errors import IntakeUnprotected
 from streams.intake.app import create_intake
-from streams.intake.gate import check_address
-from streams.serving.listening import address_shown, allow_descriptors, listen_on
+from streams.intake.gate import tokens_of
+from streams.serving.access import check_address
+from streams.serving.listening import run_server
 from streams.settings import Settings
 
 MOST_CONNECTIONS = 1_000
@@ -57,29 +59,19 @@ class PatientProtocol(H11Protocol):
 
 
 def serve(settings: Settings, host: str, port: int, say: Callable[[str], object]) -> None:
-    """Serve the intake until SIGTERM or Ctrl-C; then what is in flight is finished.
-
-    Args:
-        settings: where Kafka is, tokens and bounds.
-        host: address to listen on.
-        port: 0 = any free one.
-        say: told the intake's address once it listens.
+    """Serve the intake until SIGTERM or Ctrl-C, and finish what is in flight; arguments as of `run_server`.
 
     Raises:
         IntakeUnprotected: the address is not loopback and there is no token.
         BadInput: the address cannot be listened on.
     """
-    check_address(host, settings)
-    listening = listen_on(host, port)
-    say(address_shown(host, listening))
-    allow_descriptors(2 * MOST_CONNECTIONS)
-    protocol = type("Protocol", (PatientProtocol,), {"head_s": settings.intake_client_seconds})
-    config = uvicorn.Config(
-        create_intake(settings), http=protocol, ws="none", log_config=None, access_log=False, server_header=False,
-        limit_concurrency=MOST_CONNECTIONS, h11_max_incomplete_event_size=MOST_HEAD_BYTES,
-        timeout_keep_alive=KEEP_ALIVE_S,
+    check_address(host, bool(tokens_of(settings)), IntakeUnprotected)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # uvicorn raises the signal again when all is finished
+    run_server(
+        create_intake(settings), host, port, say, MOST_CONNECTIONS,
+        http=type("Protocol", (PatientProtocol,), {"head_s": settings.intake_client_seconds}), ws="none",
+        log_config=None, access_log=False, limit_concurrency=MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=MOST_HEAD_BYTES, timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(settings.intake_client_seconds + settings.intake_ack_seconds) + 1,
     )  # fmt: skip
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn has its own, and raises the signal again when all is finished
-    uvicorn.Server(config).run(sockets=[listening])

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.batches import CompactedRecord
 from streams.errors import MarketpulseError
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
+from streams.kafka.publish import idempotent_producer
 
 
 class CompactedTopic:
@@ -86,7 +87,7 @@ async def read_all(servers: Servers, topic: str) -> list[CompactedRecord]:
 
 async def write_all(servers: Servers, topic: str, records: Iterable[tuple[str, bytes | None]]) -> None:
     """Write (key, value) records, each acknowledged; None = tombstone. Raises Unavailable."""
-    producer = AIOKafkaProducer(**client_options(servers), enable_idempotence=True, acks="all")
+    producer = idempotent_producer(servers)
     try:
         async with kafka_errors(servers, f"take records of {topic}"):
             await producer.start()

@@ -1,9 +1,9 @@
 """The dead-letter topic: list, look at, and send back what was rejected."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from marketpulse.contract.decode import parse_object
@@ -11,8 +11,9 @@ from marketpulse.contract.topics import topic_name
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import error_of
+from streams.kafka.publish import idempotent_producer
 
-_HEADER = "__streams.errors."
+ERROR_HEADER = "__streams.errors."
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def parsed(
     offset: int, key: bytes | None, value: bytes | None, record_ms: int, headers: tuple[tuple[str, bytes], ...]
 ) -> RejectedRecord:
     """A record of the dead-letter topic, whatever its headers say."""
-    why = {name[len(_HEADER) :]: text.decode("utf-8", "replace") for name, text in headers if name.startswith(_HEADER)}
+    ours = {name.removeprefix(ERROR_HEADER): text for name, text in headers if name.startswith(ERROR_HEADER)}
+    why = {name: text.decode("utf-8", "replace") for name, text in ours.items()}
     market = (parse_object(value or b"") or {}).get("market")
     return RejectedRecord(
         offset=offset,
@@ -98,8 +100,13 @@ def parsed(
         market=market if isinstance(market, str) else None,
         key=key,
         value=value,
-        headers=tuple((name, text) for name, text in headers if not name.startswith(_HEADER)),
+        headers=tuple(own_headers(headers)),
     )
+
+
+def own_headers(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """A rejected record's headers without those that say why."""
+    return [(name, text) for name, text in headers if not name.startswith(ERROR_HEADER)]
 
 
 def _number(text: str) -> int:
@@ -114,7 +121,7 @@ async def replay(
 
     An event whose id was counted meanwhile stays counted once (within the de-duplication horizon of its partition).
     """
-    producer = AIOKafkaProducer(**client_options(servers), enable_idempotence=True, acks="all")
+    producer = idempotent_producer(servers)
     done = 0
     try:
         await producer.start()

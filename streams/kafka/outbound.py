@@ -9,13 +9,13 @@ from aiokafka import AIOKafkaProducer
 from marketpulse.contract.topics import topic_name
 from streams.batches import DeadLetter, OutboxEntry
 from streams.errors import MarketpulseError
-from streams.kafka.connection import Servers, client_options
+from streams.kafka.connection import Servers
+from streams.kafka.dead_letters import ERROR_HEADER, own_headers
 from streams.kafka.errors import kafka_errors
-from streams.kafka.publish import Record, send_records
+from streams.kafka.publish import Record, idempotent_producer, send_records
 from streams.privacy.redaction import redact_log
 
 MESSAGE_CHARACTERS = 300
-_HEADER = "__streams.errors."
 
 
 class Outbound:
@@ -36,13 +36,8 @@ class Outbound:
                 self._producer = await self._connected()
 
     async def _connected(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            **client_options(self._servers),
-            enable_idempotence=True,
-            acks="all",
-            compression_type="gzip",
-            max_request_size=16_000_000,
-            request_timeout_ms=30_000,
+        producer = idempotent_producer(
+            self._servers, compression_type="gzip", max_request_size=16_000_000, request_timeout_ms=30_000
         )
         try:
             async with kafka_errors(self._servers, "answer"):
@@ -65,7 +60,7 @@ class Outbound:
         """
         topic = topic_name(self._prefix, source)
         await self._send(
-            (self._dead_letter, _key_of(letter), letter.value, [*_own(letter.headers), *_headers(letter, topic)])
+            (self._dead_letter, _key_of(letter), letter.value, [*own_headers(letter.headers), *_headers(letter, topic)])
             for letter in letters
         )
 
@@ -108,10 +103,6 @@ def _key_of(letter: DeadLetter) -> bytes | None:
     return b"" if letter.key is None and letter.value is None else letter.key
 
 
-def _own(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    return [(name, text) for name, text in headers if not name.startswith(_HEADER)]
-
-
 def _headers(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:
     failed_at = datetime.fromtimestamp(letter.record_ms / 1000, UTC).isoformat()
     values = {
@@ -124,4 +115,4 @@ def _headers(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:
         "first-failed-at": failed_at,
         "attempt": "1",
     }
-    return [(_HEADER + name, value.encode()) for name, value in values.items()]
+    return [(ERROR_HEADER + name, value.encode()) for name, value in values.items()]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -22,18 +23,12 @@ class Record:
 
 
 SLICE = 2_000
+BATCH_BYTES = 262_144
 
 
-def idempotent_producer(servers: Servers, request_timeout_s: float = 40.0, linger_ms: int = 5) -> AIOKafkaProducer:
+def idempotent_producer(servers: Servers, **options: Any) -> AIOKafkaProducer:
     """A producer whose records all replicas acknowledge, in order and once each; not started yet."""
-    return AIOKafkaProducer(
-        **client_options(servers),
-        enable_idempotence=True,
-        acks="all",
-        max_batch_size=262_144,
-        linger_ms=linger_ms,
-        request_timeout_ms=int(request_timeout_s * 1_000),
-    )
+    return AIOKafkaProducer(**client_options(servers), enable_idempotence=True, acks="all", **options)
 
 
 async def publish(
@@ -58,7 +53,7 @@ async def publish(
         Unavailable: Kafka does not answer; how many were acknowledged stands in the message.
         OperatorNeeded: it refuses this client.
     """
-    producer = idempotent_producer(servers)
+    producer = idempotent_producer(servers, max_batch_size=BATCH_BYTES, linger_ms=5)
     done = 0
     try:
         await producer.start()

@@ -9,6 +9,7 @@ import msgspec
 import redis.asyncio
 
 from marketpulse.contract.records import Excerpt
+from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry
 from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced
 from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
@@ -90,7 +91,7 @@ class Ledger:
     async def init(self, ledger_id: str, starts: Mapping[int, int]) -> bool:
         """Create the ledger with each partition's first offset; False (and nothing changed) if there is one."""
         offsets = [starts[number] for number in range(len(starts))]
-        answer = await self._run("init", [self.keys.ledger], [self.keys.prefix, ledger_id, *offsets])
+        answer = await self._run("init", [self.keys.ledger], [self.keys.namespace, ledger_id, *offsets])
         return bool(answer[0] == b"OK")
 
     async def check_redis(self) -> str | None:
@@ -160,7 +161,7 @@ class Ledger:
                 position.claim,
                 position.start,
                 position.end,
-                keys.prefix,
+                keys.namespace,
                 self._max_open_cells,
                 _packed(payload),
             ],
@@ -199,7 +200,7 @@ class Ledger:
 
     async def cut(self, lease: Lease, force: bool) -> CutStep | Literal["FENCED", "NOTHING"]:
         """Close the open step and read it; a step that was cut before and not published comes again, unchanged."""
-        answer = await self._run("cut", [self.keys.ledger], [self.keys.prefix, lease.number, "1" if force else "0"])
+        answer = await self._run("cut", [self.keys.ledger], [self.keys.namespace, lease.number, "1" if force else "0"])
         if answer[0] != b"OK":
             refused: Literal["FENCED", "NOTHING"] = answer[0].decode()
             return refused
@@ -250,7 +251,8 @@ class Ledger:
     async def publish(self, lease: Lease, step: CutStep, writes: Iterable[Command]) -> Answer:
         """Write one step's results at once: OK, ALREADY (the reply was lost) or FENCED."""
         payload = _packed({"writes": list(writes), "users": list(step.users)})
-        answer = await self._run("publish", [self.keys.ledger], [self.keys.prefix, lease.number, step.number, payload])
+        keys = self.keys
+        answer = await self._run("publish", [keys.ledger], [keys.namespace, lease.number, step.number, payload])
         verdict: Answer = answer[0].decode()
         return verdict
 
@@ -289,8 +291,9 @@ class Ledger:
     # --- outbox and allocation ----------------------------------------------------------------------------------
 
     def outbox_write(self, topic: str, key: bytes | str, value: bytes) -> Command:
-        """The command that appends one record to the outbox."""
-        return ["XADD", self.keys.outbox, "*", "topic", topic, "key", key, "value", value]
+        """The command that appends one record to the outbox; `topic` without the prefix."""
+        name = topic_name(self.keys.prefix, topic)
+        return ["XADD", self.keys.outbox, "*", "topic", name, "key", key, "value", value]
 
     async def read_outbox(self, count: int) -> list[OutboxEntry]:
         """The oldest records not yet relayed."""
@@ -360,7 +363,7 @@ class Ledger:
         """
         payload = _packed({"old": old, "renames": renames, "commands": commands})
         number = "" if lease_number is None else lease_number
-        answer = await self._run("swap", [self.keys.ledger], [self.keys.prefix, number, payload])
+        answer = await self._run("swap", [self.keys.ledger], [self.keys.namespace, number, payload])
         return bool(answer[0] == b"OK")
 
     async def note_checkpoint(self, at_ms: int) -> None:

@@ -1,12 +1,13 @@
 """What stands under a ledger's prefix, as plain entries: read, written under another prefix, removed."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from marketpulse.contract.keys import EXCERPTS_LIVE_S
 from marketpulse.contract.windows import WINDOWS
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import translated_errors
+from streams.ledger.keys import Keys
 from streams.ledger.types import Command, CutStep, Entry, Kind
 
 SLICE = 500
@@ -16,27 +17,33 @@ _WRITE = {"string": "SET", "hash": "HSET", "set": "SADD", "list": "RPUSH"}
 
 _LIVES = {"users": 17 * 86_400, "excerpts": EXCERPTS_LIVE_S}
 
+_KEYS = Keys("")
 Name = tuple[str, Kind]
 
 
 def common_names() -> list[Name]:
     """Keys that a ledger has once, without those of the commit path: offsets, ids, totals, open steps, outbox."""
-    hashes = ["state", "alerts", "step", *(f"table:{metric}:{window}" for metric in "urst" for window in WINDOWS)]
-    strings = ["allocation", "portfolio", "mutes", "shift:seq", "allocation:seq"]
-    return [
-        *((name, "string") for name in strings),
-        *((name, "hash") for name in hashes),
-        ("markets", "set"),
-        ("allocations", "list"),
-    ]
+    return _named(
+        {
+            "string": [_KEYS.allocation, _KEYS.portfolio, _KEYS.mutes, _KEYS.shift_seq, _KEYS.allocation_seq],
+            "hash": [
+                _KEYS.state, _KEYS.alerts, _KEYS.step,
+                *(_KEYS.table(metric, window) for metric in "urst" for window in WINDOWS),
+            ],
+            "set": [_KEYS.markets],
+            "list": [_KEYS.answers],
+        }
+    )  # fmt: skip
 
 
 def market_names(market: str) -> list[Name]:
     """Keys that every market has, without its distinct users."""
-    return [
-        *((f"{name}:{market}", "string") for name in ("metrics", "topics", "excerpts")),
-        *((f"buckets:{unit}:{market}", "hash") for unit in ("minute", "hour")),
-    ]
+    strings = [_KEYS.metrics(market), _KEYS.topics(market), _KEYS.excerpts(market)]
+    return _named({"string": strings, "hash": [_KEYS.minutes(market), _KEYS.hours(market)]})
+
+
+def _named(keys: Mapping[Kind, Iterable[str]]) -> list[Name]:
+    return [(key.removeprefix(_KEYS.namespace), kind) for kind, some in keys.items() for key in some]
 
 
 class LedgerContent:
@@ -45,7 +52,7 @@ class LedgerContent:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._redis = ledger.redis
-        self.prefix = ledger.keys.prefix
+        self.namespace = ledger.keys.namespace
 
     async def read(self, names: Iterable[Name]) -> list[Entry]:
         """Those of the keys that are there, all of one moment."""
@@ -53,7 +60,7 @@ class LedgerContent:
         with translated_errors(self._ledger.url):
             async with self._redis.pipeline(transaction=True) as pipe:
                 for name, kind in names:
-                    pipe.execute_command(_READ[kind], self.prefix + name, *((0, -1) if kind == "list" else ()))
+                    pipe.execute_command(_READ[kind], self.namespace + name, *((0, -1) if kind == "list" else ()))
                 found = await pipe.execute()
         entries = []
         for (name, kind), value in zip(names, found, strict=True):
@@ -69,9 +76,9 @@ class LedgerContent:
         cursor = 0
         while True:
             with translated_errors(self._ledger.url):
-                cursor, keys = await self._redis.scan(cursor, match=self.prefix + pattern, count=SLICE)
+                cursor, keys = await self._redis.scan(cursor, match=self.namespace + pattern, count=SLICE)
             if keys:
-                yield [key.decode()[len(self.prefix) :] for key in keys]
+                yield [key.decode()[len(self.namespace) :] for key in keys]
             if not cursor:
                 return
 
@@ -89,14 +96,14 @@ class LedgerContent:
         """The commands that put entries under this prefix."""
         for entry in entries:
             for at in range(0, len(entry.rows), 1_000):
-                yield [_WRITE[entry.kind], self.prefix + entry.name, *entry.rows[at : at + 1_000]]
+                yield [_WRITE[entry.kind], self.namespace + entry.name, *entry.rows[at : at + 1_000]]
             if (life_s := _LIVES.get(entry.name.partition(":")[0])) is not None:
-                yield ["EXPIRE", self.prefix + entry.name, life_s]
+                yield ["EXPIRE", self.namespace + entry.name, life_s]
 
     async def remove(self) -> None:
         """Remove everything under the prefix."""
         async for names in self.scan():
-            await self.write([["UNLINK", *(self.prefix + name for name in names)]])
+            await self.write([["UNLINK", *(self.namespace + name for name in names)]])
 
     async def stage_users(self, step: CutStep) -> None:
         """Put a step's HyperLogLogs where `Ledger.merge_users` looks for them."""

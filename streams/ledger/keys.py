@@ -1,44 +1,57 @@
 """Every key of the ledger in Redis, by prefix."""
 
+from marketpulse.contract.keys import TableKeys
 
-class Keys:
-    """Every internal key of one prefix. What readers use is named in `tables.py`."""
+
+class Keys(TableKeys):
+    """Every key of one prefix: the public ones, and those that belong to the ledger."""
 
     def __init__(self, prefix: str) -> None:
-        self.prefix = f"{prefix}:"
+        super().__init__(prefix)
         self.ledger = f"{prefix}:ledger"
         self.totals = f"{prefix}:totals"
         self.state = f"{prefix}:state"
         self.outbox = f"{prefix}:outbox"
-        self.workers = f"{prefix}:workers"
         self.shift_seq = f"{prefix}:shift:seq"
         self.allocation_seq = f"{prefix}:allocation:seq"
         self.checkpoint = f"{prefix}:checkpoint"
 
     def partition(self, number: int) -> str:
         """Hash: claim, next offset, newest event time, last record of a source partition."""
-        return f"{self.prefix}partition:{number}"
+        return f"{self.prefix}:partition:{number}"
 
     def ids(self, number: int) -> str:
         """List: chunks of id digests within the de-duplication horizon."""
-        return f"{self.prefix}ids:{number}"
+        return f"{self.prefix}:ids:{number}"
+
+    def step_counts(self, step: int) -> str:
+        """Hash: `market:minute:cell` -> count of an open step."""
+        return f"{self.prefix}:step:{step}:counts"
+
+    def step_cut(self, step: int) -> str:
+        """String: where every partition was when the step was cut."""
+        return f"{self.prefix}:step:{step}:cut"
+
+    def step_buckets(self, step: int) -> str:
+        """Set: `market:hour` of a step's HyperLogLogs."""
+        return f"{self.prefix}:step:{step}:users"
 
     def step_users(self, step: int, bucket: str) -> str:
         """HyperLogLog: users of one step's `market:hour`."""
-        return f"{self.prefix}step:{step}:users:{bucket}"
+        return f"{self.step_buckets(step)}:{bucket}"
 
     def users_of_hour(self, market: str, hour: int) -> str:
         """HyperLogLog: users of a market in an hour."""
-        return f"{self.prefix}users:hour:{market}:{hour}"
+        return f"{self.prefix}:users:hour:{market}:{hour}"
 
     def users_of_day(self, market: str, day: int) -> str:
         """HyperLogLog: users of a market on a day."""
-        return f"{self.prefix}users:day:{market}:{day}"
+        return f"{self.prefix}:users:day:{market}:{day}"
 
     def minutes(self, market: str) -> str:
         """Hash: minute -> cells of a market's bucket."""
-        return f"{self.prefix}buckets:minute:{market}"
+        return f"{self.prefix}:buckets:minute:{market}"
 
     def hours(self, market: str) -> str:
         """Hash: hour -> cells of a market's bucket."""
-        return f"{self.prefix}buckets:hour:{market}"
+        return f"{self.prefix}:buckets:hour:{market}"

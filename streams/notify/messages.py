@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from msgspec.structs import replace
 
-from marketpulse.contract.alert_kinds import ALERTS
+from marketpulse.contract.alert_kinds import ALERTS, AlertKind
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.words import clock, evidence_words
 
@@ -13,7 +13,7 @@ Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 SHOWN = 20
 """Alerts that one message for people spells out; more are counted."""
-_CRITICAL = ("surge", "no_data", "bad_input")
+_CRITICAL: tuple[AlertKind, ...] = ("surge", "no_data", "bad_input")
 
 
 class Message(NamedTuple):

@@ -91,7 +91,7 @@ class Rebuild:
         self._live = Ledger(settings.redis, settings.prefix)
         self._staged = Ledger(settings.redis, f"{settings.prefix}~rebuild-{uuid.uuid4().hex[:8]}")
         self._outbound = Outbound(settings.kafka_servers, settings.prefix)
-        self._succession = Succession(self._live, self._staged, self._outbound, settings.prefix)
+        self._succession = Succession(self._live, self._staged, self._outbound)
         self._told: list[tuple[str, str, bytes]] = []
         self._metrics: list[tuple[str, str, bytes]] = []
         self._stands: StepRecord | CheckpointRecord | None = None
@@ -218,7 +218,7 @@ class Rebuild:
         for command in one.writes:
             replayer.fold.apply(command)
         if one.answer is not None:
-            for command in allocation_writes(self._staged, self._staged.keys.prefix.rstrip(":"), one.answer):
+            for command in allocation_writes(self._staged, one.answer):
                 replayer.fold.apply(command)
         if not one.same and self._differing is None:
             self._differing = one.record.step

@@ -64,20 +64,20 @@ class Replayer:
     def __init__(self, journal: Journal, scratch: Ledger, idle_ms: int, rules: Rules | None = None) -> None:
         self._journal = journal
         self._ledger = scratch
-        self._prefix = scratch.keys.prefix.rstrip(":")
+        self._prefix = scratch.keys.prefix
         self._idle_ms = idle_ms
         self._rules = rules
         self.content = LedgerContent(scratch)
         self.rollup = RollUp(CellLayout(()), idle_ms)
         self.standing = Standing()
-        self.fold = Fold(scratch.keys.prefix)
+        self.fold = Fold(scratch.keys.namespace)
 
     async def begin(self, mark: Mark | None) -> None:
         """Stand where a checkpoint stands, or before the first step."""
         await self.content.remove()
         self.rollup = RollUp(CellLayout(()), self._idle_ms)
         self.standing = Standing()
-        self.fold = Fold(self._ledger.keys.prefix)
+        self.fold = Fold(self._ledger.keys.namespace)
         if mark is None:
             return
         async for content in self._journal.content(mark):
@@ -146,8 +146,8 @@ class Replayer:
             await count_users(ledger, self.rollup, step)
         outcome = self.rollup.decide(step, changed, self._context(record, standing.portfolio, standing.info))
         info, degraded = standing.info, bool(record.problems)
-        writes = step_writes(ledger, self._prefix, step, self.rollup, outcome, info, degraded)
-        writes += operator_writes(ledger, self._prefix, standing.portfolio, [], 0)
+        writes = step_writes(ledger, step, self.rollup, outcome, info, degraded)
+        writes += operator_writes(ledger, standing.portfolio, [], 0)
         answer = None
         if outcome.shifts:  # one answer per step: to its first shift
             answer = answer_of(outcome.shifts[0], standing.portfolio, standing.in_force)

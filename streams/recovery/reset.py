@@ -56,7 +56,7 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
     live = Ledger(settings.redis, settings.prefix)
     staged = Ledger(settings.redis, f"{settings.prefix}~reset-{uuid.uuid4().hex[:8]}")
     outbound = Outbound(settings.kafka_servers, settings.prefix)
-    succession = Succession(live, staged, outbound, settings.prefix)
+    succession = Succession(live, staged, outbound)
     try:
         offsets = await topic_offsets(settings.kafka_servers, topic_name(settings.prefix, "feedback"), patience=10)
         first = {number: ends[0 if begin == "earliest" else 1] for number, ends in offsets.items()}
@@ -79,7 +79,7 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
             standing = await live.standing()
         step = max(after.highest, 0 if standing is None else standing[1]) + 1
         ends = [resolved(alert, step, alert.started_at, WHY) for _, alert in sorted(after.open_alerts.items())]
-        fold = Fold(staged.keys.prefix)
+        fold = Fold(staged.keys.namespace)
         standing_step = Entry("step", "hash", [b"step", str(step).encode()])
         for entry in [standing_step, *await LedgerContent(live).read(KEPT_ENTRIES), *map(alert_entry, ends)]:
             fold.take(entry)

@@ -36,11 +36,10 @@ class Beginning(msgspec.Struct, frozen=True):
 class Succession:
     """Stages one successor. Every method raises Unavailable."""
 
-    def __init__(self, live: Ledger, staged: Ledger, outbound: Outbound, topics_prefix: str) -> None:
+    def __init__(self, live: Ledger, staged: Ledger, outbound: Outbound) -> None:
         self._live = live
         self._staged = staged
         self._outbound = outbound
-        self._topics_prefix = topics_prefix
         self._content = LedgerContent(staged)
         self._after: list[Command] = []
 
@@ -91,7 +90,7 @@ class Succession:
         self, begins: Beginning, cause: Literal["rebuild", "reset"], published: Iterable[tuple[str, str, bytes]]
     ) -> None:
         """Write the successor's checkpoint to the journal; its end, and other records, go out with the swap."""
-        steps, step = topic_name(self._topics_prefix, "market.steps"), begins.step
+        steps, step = topic_name(self._live.keys.prefix, "market.steps"), begins.step
         name, count = f"{step}-{cause}-{uuid.uuid4().hex[:8]}", 0
         async for part in parts_of(read_ledger(self._content)):
             record = CheckpointRecord(name, step, count, count + 1, cause, packed(part))
@@ -109,9 +108,7 @@ class Succession:
             totals=dict(begins.totals),
         )
         rows = [*published, ("market.steps", CHECKPOINT_KEY.decode(), encode(end))]
-        self._after = [
-            self._live.outbox_write(topic_name(self._topics_prefix, topic), key, value) for topic, key, value in rows
-        ]
+        self._after = [self._live.outbox_write(topic, key, value) for topic, key, value in rows]
 
     async def swap(self, lease_number: int | None, step: int) -> None:
         """Put the successor in place; nobody sees anything in between.
@@ -125,16 +122,18 @@ class Succession:
         """
         live, staged = LedgerContent(self._live), self._content
         renames = [
-            (staged.prefix + name, live.prefix + name) async for names in staged.scan() for name in sorted(set(names))
+            (staged.namespace + name, live.namespace + name)
+            async for names in staged.scan()
+            for name in sorted(set(names))
         ]
-        taken = {new.removeprefix(live.prefix) for _, new in renames}
+        taken = {new.removeprefix(live.namespace) for _, new in renames}
         old = [
-            live.prefix + name
+            live.namespace + name
             async for names in live.scan()
             for name in set(names)
             if name not in taken and name.partition(":")[0] not in KEPT and not name.startswith("step:")
         ]
-        told: Command = ["XADD", live.prefix + "changes", "MAXLEN", "~", 10_000, "*", "step", step, "stream_time", 0]
+        told: Command = ["XADD", self._live.keys.changes, "MAXLEN", "~", 10_000, "*", "step", step, "stream_time", 0]
         unique = list(dict(renames).items())
         if not await self._live.swap(lease_number, old, unique, [*self._after, told]):
             raise Overtaken(

@@ -216,11 +216,11 @@ async def _try_moment(ledger: Ledger) -> Moment | None:
             )
         _, published, partitions = standing
         state = {name.decode(): value for name, value in (await redis.hgetall(keys.state)).items()}
-        markets = sorted(one.decode() for one in await redis.smembers(f"{keys.prefix}markets"))
+        markets = sorted(one.decode() for one in await redis.smembers(keys.markets))
         steps = range(published + 1, int(opened) + 1)
         open_users: dict[tuple[str, int], list[str]] = defaultdict(list)
         for step in steps:
-            for bucket in await redis.smembers(f"{keys.prefix}step:{step}:users"):
+            for bucket in await redis.smembers(keys.step_buckets(step)):
                 market, _, hour = bucket.decode().partition(":")
                 open_users[market, int(hour) // 24].append(keys.step_users(step, bucket.decode()))
         hour = _hour(state)
@@ -229,12 +229,12 @@ async def _try_moment(ledger: Ledger) -> Moment | None:
         async with redis.pipeline(transaction=True) as pipe:
             pipe.hmget(keys.ledger, "published", "open")
             pipe.hgetall(keys.totals)
-            pipe.hgetall(f"{keys.prefix}alerts")
+            pipe.hgetall(keys.alerts)
             pipe.xrange(keys.outbox)
             for number in range(partitions):
                 pipe.hmget(keys.partition(number), "next", "began", "last_timestamp", "last_checksum")
             for step in steps:
-                pipe.hgetall(f"{keys.prefix}step:{step}:counts")
+                pipe.hgetall(keys.step_counts(step))
             for market in markets:
                 pipe.hgetall(keys.hours(market))
             for market, day in asked:

@@ -1,7 +1,12 @@
-"""Sockets that HTTP servers listen on, and how many connections a process may have."""
+"""A web application as a process: its listening socket, how many connections it may have, its server."""
 
 import resource
 import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
 
 from streams.errors import BadInput
 
@@ -12,17 +17,34 @@ UNSENT_BYTES = 131_072
 """What the system holds for one client beside the process, so that 1,000 slow ones do not cost gigabytes there."""
 
 
-def allow_descriptors(wanted: int) -> None:
+def run_server(
+    app: ASGIApp, host: str, port: int, say: Callable[[str], object], connections: int, **options: Any
+) -> None:
+    """Serve an application until SIGTERM or Ctrl-C.
+
+    Args:
+        app: what answers.
+        host: address to listen on.
+        port: 0 = any free one.
+        say: called with the URL once it listens.
+        connections: expected at most.
+        options: of `uvicorn.Config`.
+
+    Raises:
+        BadInput: the address cannot be listened on.
+    """
+    listening = listen_on(host, port)
+    say(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/")
+    _allow_descriptors(2 * connections)
+    uvicorn.Server(uvicorn.Config(app, server_header=False, **options)).run(sockets=[listening])
+
+
+def _allow_descriptors(wanted: int) -> None:
     """Raise this process's soft limit of open files towards that, as far as its hard limit allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-
-
-def address_shown(host: str, listening: socket.socket) -> str:
-    """The URL of what listens there."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
 
 
 def listen_on(host: str, port: int) -> socket.socket:

@@ -35,7 +35,6 @@ Stage = Literal[
 Kind = Literal["counter", "gauge", "histogram", "info"]
 Process = Literal["worker", "lease holder", "page", "intake", "notifier"]
 
-ALERT_KINDS = ("surge", "drop", "recovery", "no_data", "bad_input", "model", "allocation")
 MOST_MARKETS = 300
 """Markets with series of their own, in the order of their codes; ISO 3166-1 has 249."""
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from marketpulse.contract.alert_kinds import ALERTS
 from models.cache import CachedClassifier
 from models.classifier import Classifier
 from streams.telemetry import instruments as telemetry
-from streams.telemetry.instruments import ALERT_KINDS, MOST_MARKETS, family
+from streams.telemetry.instruments import MOST_MARKETS, family
 from streams.telemetry.progress import Progress
 from streams.telemetry.worker import Telemetry
 
@@ -76,7 +77,7 @@ class WorkerCollector(Collector):
     def _step(self, now_ms: int) -> Iterable[Metric]:
         held = self._instruments.held
         kinds = list(held.firing.copy().values())
-        firing = {(kind,): float(kinds.count(kind)) for kind in sorted({*ALERT_KINDS, *kinds})}
+        firing = {(kind,): float(kinds.count(kind)) for kind in sorted({*ALERTS, *kinds})}
         yield family(telemetry.OUTBOX, held.outbox)
         yield family(telemetry.FIRING, firing)
         if held.published_ms is None:

@@ -82,7 +82,7 @@ class Stage:
 
     async def answer(self, seq: int) -> None:
         """Store an answer, as any worker does."""
-        write = self.ledger.outbox_write("p.market.allocations", "a", b"%d" % seq)
+        write = self.ledger.outbox_write("market.allocations", "a", b"%d" % seq)
         assert await self.ledger.store_allocation(seq, [write])
 
 

@@ -18,8 +18,9 @@ from selenium.webdriver.common.by import By
 
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.feeds.simulate import FeedPlan, Incident, generate
+from streams.dev.processes import ending, served, start_marketpulse
 from streams.kafka.publish import Record, publish
-from tests.support.processes import ending, marketpulse, served, start_marketpulse
+from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
 PREFIX = "browser"

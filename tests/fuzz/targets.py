@@ -25,7 +25,7 @@ from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.dead_letters import parsed
 from streams.pipeline.classify.classified import known_form
 from streams.pipeline.operators.mutes import Mutes
-from streams.pipeline.operators.profiles import Profiles, market_of, plan_of, profile_records
+from streams.pipeline.operators.profiles import Profiles, profile_of, profile_records
 from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.pipeline.rollup.step_record import cut_of
 from streams.privacy.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
@@ -79,11 +79,11 @@ def profiles(data: bytes) -> None:
     held = Profiles(base)
     held.take(CompactedRecord(0, key, value or None))
     assert held.bad or held.now.markets
-    for read, fits in ((market_of, Market), (plan_of, Plan)):
+    for kind in (Market, Plan):
         with contextlib.suppress(BadPortfolio):
-            one = read(value)
-            assert isinstance(one, fits)
-            assert one == read(msgspec.json.encode(one))
+            one = profile_of(value, kind)
+            assert isinstance(one, kind)
+            assert one == profile_of(msgspec.json.encode(one), kind)
     assert len(profile_records(held.now)) == len(held.now.markets) + 1
 
 

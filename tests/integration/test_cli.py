@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from streams.cli.main import app
 from streams.contract.rules import SurgeRule
 from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.processes import ending, start_marketpulse
 from streams.kafka.admin import topic_offsets
-from tests.support.processes import ending, marketpulse, marketpulse_process, start_marketpulse
+from tests.support.processes import marketpulse, marketpulse_process
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 PROCESSES = {"bench", "demo", "page", "run", "up", "worker"}

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from streams.dev.embedded.servers import EmbeddedStack
-from tests.support.processes import ending, marketpulse, start_marketpulse
+from streams.dev.processes import ending, start_marketpulse
+from tests.support.processes import marketpulse
 from tests.support.terminal import Terminal, blocks_of
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -35,7 +35,7 @@ def delta(n: int = 1, minute: int = 600) -> Delta:
 async def everything(ledger: Ledger) -> dict[bytes, Any]:
     """All of the prefix's keys with their content."""
     found = {}
-    async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*"):
+    async for key in ledger.redis.scan_iter(f"{ledger.keys.namespace}*"):
         found[key] = await ledger.redis.dump(key)
     return found
 
@@ -136,9 +136,9 @@ async def test_a_cut_step_comes_again_unchanged_until_it_is_published(ledger: Le
     await ledger.commit(batch(claim, 3, 4), delta(1))
     assert first == await cut(ledger, lease)
     assert ({"BR:600:negative/app": 3}, 3) == (first.counts, first.partitions[0].next)
-    assert "OK" == await ledger.publish(lease, first, [["SET", f"{ledger.keys.prefix}x", "1"]])
-    assert "ALREADY" == await ledger.publish(lease, first, [["SET", f"{ledger.keys.prefix}x", "2"]])
-    assert b"1" == await ledger.get(f"{ledger.keys.prefix}x")
+    assert "OK" == await ledger.publish(lease, first, [["SET", f"{ledger.keys.namespace}x", "1"]])
+    assert "ALREADY" == await ledger.publish(lease, first, [["SET", f"{ledger.keys.namespace}x", "2"]])
+    assert b"1" == await ledger.get(f"{ledger.keys.namespace}x")
     second = await cut(ledger, lease)
     assert ({"BR:600:negative/app": 1}, first.number + 1) == (second.counts, second.number)
 
@@ -154,10 +154,10 @@ async def test_a_zombie_lease_holder_is_refused(ledger: Ledger) -> None:
     heir = await ledger.lease("heir", 60_000)
     assert heir is not None
     assert await ledger.lease("zombie", 1) is None
-    assert "FENCED" == await ledger.publish(zombie, step, [["SET", f"{ledger.keys.prefix}x", "1"]])
+    assert "FENCED" == await ledger.publish(zombie, step, [["SET", f"{ledger.keys.namespace}x", "1"]])
     assert "FENCED" == await ledger.cut(zombie, True)
     assert (await cut(ledger, heir)).counts == step.counts
-    assert await ledger.get(f"{ledger.keys.prefix}x") is None
+    assert await ledger.get(f"{ledger.keys.namespace}x") is None
 
 
 async def test_nothing_new_is_no_step_unless_forced(ledger: Ledger) -> None:
@@ -185,7 +185,7 @@ async def test_distinct_users_are_merged_once_however_often(ledger: Ledger) -> N
 
 async def test_an_older_shift_does_not_replace_a_newer_allocation(ledger: Ledger) -> None:
     """One answer per sequence number, and never backwards."""
-    write = [["SET", f"{ledger.keys.prefix}a", "7"]]
+    write = [["SET", f"{ledger.keys.namespace}a", "7"]]
     assert [True, False, False] == [await ledger.store_allocation(seq, write) for seq in (7, 7, 6)]
 
 
@@ -206,7 +206,7 @@ async def test_another_generation_in_its_place_is_noticed_by_whoever_began_befor
         await ledger.claim(0)
     with pytest.raises(LedgerReplaced):
         await ledger.lease("other", 60_000)
-    new = Ledger(ledger.url, ledger.keys.prefix.rstrip(":"))
+    new = Ledger(ledger.url, ledger.keys.prefix)
     assert "ledger-2" == (await new.claim(0)).generation
     await new.close()
 
@@ -223,13 +223,13 @@ async def test_an_emptied_redis_is_told_from_one_that_never_had_a_ledger(ledger:
 
 async def test_a_swap_is_refused_if_somebody_was_quicker(ledger: Ledger) -> None:
     """Another lease, or a ledger where none was: nothing changes; else old keys go and staged ones are in place."""
-    keys = ledger.keys
-    await ledger.redis.set(f"{keys.prefix}old", 1)
-    await ledger.redis.set(f"{keys.prefix}staged", 2)
+    space = ledger.keys.namespace
+    await ledger.redis.set(f"{space}old", 1)
+    await ledger.redis.set(f"{space}staged", 2)
     number = await ledger.seize_lease("operator", 60_000)
     before = await everything(ledger)
-    swap = [f"{keys.prefix}old"], [(f"{keys.prefix}staged", f"{keys.prefix}new")], [["SET", f"{keys.prefix}after", "3"]]
+    swap = [f"{space}old"], [(f"{space}staged", f"{space}new")], [["SET", f"{space}after", "3"]]
     assert [False, False] == [await ledger.swap(None, *swap), await ledger.swap(number - 1, *swap)]
     assert before == await everything(ledger)
     assert await ledger.swap(number, *swap)
-    assert [None, b"2", b"3"] == [await ledger.get(f"{keys.prefix}{name}") for name in ("old", "new", "after")]
+    assert [None, b"2", b"3"] == [await ledger.get(f"{space}{name}") for name in ("old", "new", "after")]

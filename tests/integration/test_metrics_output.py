@@ -15,13 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.simulate import FeedPlan, write_feed
+from streams.dev.processes import served
 from streams.dev.run import worker_environment
 from streams.recovery.first_start import set_up
 from streams.settings import load_settings
 from tests.support.intakes import intake
 from tests.support.notifiers import HOOK, Shop
 from tests.support.probes import status
-from tests.support.processes import marketpulse, served
+from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(150)

@@ -12,10 +12,10 @@ import pytest
 
 from marketpulse.contract.records import AlertRecord
 from streams.dev.embedded.servers import EmbeddedStack, die_with_parent, free_port
+from streams.dev.processes import start_marketpulse
 from tests.support.alerts import alert
 from tests.support.notifiers import HOOK, SECRET, Shop
 from tests.support.probes import status
-from tests.support.processes import start_marketpulse
 from tests.support.receiver import Receiver
 from tests.support.waiting import until
 

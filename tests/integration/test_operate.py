@@ -14,8 +14,9 @@ import redis
 from docs.generate.redis_keys import spec_of
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.feeds.simulate import FeedPlan, write_feed
+from streams.dev.processes import ending, served, start_marketpulse
 from streams.kafka.compacted import write_all
-from tests.support.processes import ending, marketpulse, served, start_marketpulse
+from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
 PREFIX = "operate"

@@ -14,13 +14,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.processes import start_marketpulse
 from streams.kafka.admin import create_topics
 from streams.ledger.commit import Ledger
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings
 from tests.faults.oracle import truth_of
 from tests.support.job import Job
-from tests.support.processes import start_marketpulse
 from tests.support.waiting import until_async
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
@@ -110,7 +110,7 @@ def test_partitions_that_were_added_are_counted_after_a_rebuild(job: Job) -> Non
 async def content(settings: Settings) -> dict[bytes, bytes]:
     """All keys of the prefix as Redis dumps them."""
     ledger = Ledger(settings.redis, settings.prefix)
-    found = {key: await ledger.redis.dump(key) async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*")}
+    found = {key: await ledger.redis.dump(key) async for key in ledger.redis.scan_iter(f"{ledger.keys.namespace}*")}
     await ledger.close()
     return found
 
@@ -118,7 +118,7 @@ async def content(settings: Settings) -> dict[bytes, bytes]:
 async def restore(settings: Settings, older: dict[bytes, bytes]) -> None:
     """Put Redis back to where it was."""
     ledger = Ledger(settings.redis, settings.prefix)
-    keys = [key async for key in ledger.redis.scan_iter(f"{ledger.keys.prefix}*")]
+    keys = [key async for key in ledger.redis.scan_iter(f"{ledger.keys.namespace}*")]
     async with ledger.redis.pipeline(transaction=True) as pipe:
         pipe.unlink(*keys)
         for key, value in older.items():

@@ -24,6 +24,7 @@ from streams.dev.embedded.programs import server_version
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.feeds.files import read_records, shift_to_now
 from streams.dev.feeds.simulate import FeedPlan, write_feed
+from streams.dev.processes import ending, start_marketpulse
 from streams.errors import EXIT_OPERATOR, OperatorNeeded, Unavailable
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import read_all, write_all
@@ -38,7 +39,7 @@ from streams.recovery.verify import verify
 from streams.settings import Settings
 from tests.support.intakes import intake
 from tests.support.notifiers import SECRET
-from tests.support.processes import ending, marketpulse_process, start_marketpulse
+from tests.support.processes import marketpulse_process
 from tests.support.receiver import Receiver
 from tests.support.secured import DEBIAN_REDIS, Secured
 from tests.support.waiting import until, until_async

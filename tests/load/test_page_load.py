@@ -17,9 +17,10 @@ import pytest
 from marketpulse.client.reader import MetricsReader
 from streams.dev.bench.engine import plain_events
 from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.processes import ending, served, start_marketpulse
 from streams.kafka.publish import Record, publish
 from streams.ledger.connection import connect
-from tests.support.processes import ending, marketpulse, served, start_marketpulse
+from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.nemesis, pytest.mark.timeout(900)]

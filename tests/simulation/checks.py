@@ -113,7 +113,7 @@ class Checks:
         found = self._buckets()
         published, opened = self._store.request("hmget", self._keys.ledger, "published", "open")
         for step in range(int(published) + 1, int(opened) + 1):
-            for field, value in self._store.request("hgetall", f"{self._keys.prefix}step:{step}:counts").items():
+            for field, value in self._store.request("hgetall", self._keys.step_counts(step)).items():
                 market, minute, cell = field.decode().split(":", 2)
                 if market != "*":
                     found[market, int(minute) // 60, cell] += int(value)
@@ -147,7 +147,7 @@ class Checks:
             if (at := self.stored_next(number)) < self._kafka.ends[number]:
                 return f"partition {number} stands at {at} of {self._kafka.ends[number]}"
         published, opened = map(int, self._store.request("hmget", self._keys.ledger, "published", "open"))
-        if opened != published + 1 or self._store.request("hlen", f"{self._keys.prefix}step:{opened}:counts"):
+        if opened != published + 1 or self._store.request("hlen", self._keys.step_counts(opened)):
             return f"step {published + 1} is not published"
         if self._store.request("xrange", self._keys.outbox, "-", "+", 1):
             return "the outbox is not relayed"
@@ -176,7 +176,7 @@ class Checks:
 
     def _sent(self) -> None:
         """What the model said of every accepted event, and every broken record, is on its topic."""
-        topics, feedback = self._kafka.topics, f"{self._keys.prefix[:-1]}.feedback"
+        topics, feedback = self._kafka.topics, f"{self._keys.prefix}.feedback"
         classified = {json.loads(value)["id"] for _, value in topics.get(f"{feedback}.classified", ())}
         dead = {value for _, value in topics.get(f"{feedback}.dead-letter", ())}
         for partition, records in enumerate(self._kafka.log):

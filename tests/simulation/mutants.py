@@ -65,7 +65,7 @@ class OffsetFirst(Ledger):
             opened = (await self.redis.hget(self.keys.ledger, "open")).decode()
             async with self.redis.pipeline(transaction=True) as pipe:
                 for field, value in delta.counts.items():
-                    pipe.hincrby(f"{self.keys.prefix}step:{opened}:counts", field, value)
+                    pipe.hincrby(self.keys.step_counts(opened), field, value)
                 await pipe.execute()
 
 

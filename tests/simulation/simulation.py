@@ -80,7 +80,7 @@ class Simulation:
         self._skews = [self.rng.choice((0, 0, -40_000, 40_000)) for _ in range(3)]
         self._names = [f"w{number}" for number in range(self.rng.randrange(1, 4))]
         first = [0] * self.kafka.partitions
-        self.store.script("init", [keys.ledger], [keys.prefix, "ledger", *first])
+        self.store.script("init", [keys.ledger], [keys.namespace, "ledger", *first])
 
     def run(self) -> Result:
         """Run both phases."""

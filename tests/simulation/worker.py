@@ -184,7 +184,7 @@ class Worker:
         while not self._stopping:
             await asyncio.sleep(ANSWER_S)
             at_ms = self._world.now_ms()
-            answer = ledger.outbox_write(topic_name(PREFIX, "market.allocations"), self.name, b"%d" % at_ms)
+            answer = ledger.outbox_write("market.allocations", self.name, b"%d" % at_ms)
             with contextlib.suppress(Unavailable):
                 await ledger.store_allocation(at_ms, [answer])
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
+from streams.dev.processes import Served, served
 from streams.kafka.log_reader import LogReader
-from tests.support.processes import Served, served
 from tests.support.waiting import until
 
 TOKEN = "a-token-of-an-intake"

@@ -11,9 +11,10 @@ from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from streams.dev.embedded.servers import EmbeddedStack, free_port
+from streams.dev.processes import start_marketpulse
 from streams.kafka.compacted import write_all
 from tests.support.probes import status
-from tests.support.processes import marketpulse_process, start_marketpulse
+from tests.support.processes import marketpulse_process
 from tests.support.waiting import until
 
 SECRET = "whsec_" + base64.b64encode(b"a key of this test alone, 32 b").decode()

@@ -11,7 +11,7 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from streams.access.rights import ROLES, Role, principal, redis_users
-from streams.dev.embedded.servers import EmbeddedKafka, EmbeddedRedis, free_port
+from streams.dev.embedded.servers import EmbeddedKafka, EmbeddedRedis, EmbeddedStack, free_port
 from streams.settings import Settings, load_settings
 
 DEBIAN_REDIS = "/usr/bin/redis-server"
@@ -147,10 +147,11 @@ class SecuredRedis(EmbeddedRedis):
         return True
 
 
-class Secured:
-    """Both servers with every role's user, under one prefix; a context manager."""
+class Secured(EmbeddedStack):
+    """Both servers with every role's user, under one prefix."""
 
     def __init__(self, folder: Path, prefix: str) -> None:
+        super().__init__(folder)
         self.prefix = prefix
         self.certificates = Certificates.make(folder)
         self.passwords: dict[Role, str] = {role: secrets.token_urlsafe(12) for role in ROLES}
@@ -159,23 +160,6 @@ class Secured:
         self.kafka = SecuredKafka(folder / "kafka", self.certificates, {"admin": self.admin, **logins})
         users = ["user default off", f"user admin on >{self.admin} ~* &* +@all", *redis_users(prefix, self.passwords)]
         self.redis = SecuredRedis(folder / "redis", self.certificates, "\n".join(users) + "\n")
-
-    def __enter__(self) -> "Secured":
-        try:
-            self.redis.start()
-            self.kafka.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Stop both."""
-        self.redis.stop()
-        self.kafka.stop()
 
     def environment(self, role: Role | Literal["admin"]) -> dict[str, str]:
         """Settings of a process that is `role`, as environment variables."""

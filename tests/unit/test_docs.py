@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from docs.generate.pages import DEAD_LETTERS, EXITS, alert_kinds
+from docs.generate.pages import DEAD_LETTERS, EXITS
+from marketpulse.contract.alert_kinds import ALERTS
 from streams import errors
 from streams.settings import Settings
 
@@ -32,7 +33,7 @@ def test_every_exit_code_dead_letter_and_kind_of_alert_has_a_runbook_entry() -> 
     assert set(EXITS) == set(map(int, re.findall(r"^\| (\d+) \|", exits, re.MULTILINE)))
     rows = [row.split("|")[1] for row in letters.splitlines() if row.startswith("| `")]
     assert sorted(DEAD_LETTERS) == sorted(re.findall(r"`(\w+)`", "".join(rows)))
-    assert set(alert_kinds()) == set(re.findall(r"^\| `(\w+)` \|", alerts, re.MULTILINE))
+    assert set(ALERTS) == set(re.findall(r"^\| `(\w+)` \|", alerts, re.MULTILINE))
 
 
 def _section(text: str, title: str) -> str:

@@ -7,10 +7,12 @@ from typing import get_args
 import pytest
 
 from docs.generate.commands import every_command, said
-from docs.generate.pages import ALERTS, DEAD_LETTERS, alert_kinds, documents
-from docs.generate.redis_keys import KEYS, spec_of
+from docs.generate.pages import DEAD_LETTERS, documents
+from docs.generate.redis_keys import FOR_READERS, KEYS, KeySpec, spec_of
+from marketpulse.contract.alert_kinds import ALERTS, AlertKind
 from marketpulse.contract.feedback import DeadLetterCode
 from marketpulse.contract.keys import TableKeys
+from streams.contract.rules import ConditionRule, WatchRules
 from streams.ledger.content import common_names, market_names
 from streams.ledger.keys import Keys
 from streams.pipeline.rollup.step import EXCERPTS_KEPT
@@ -42,16 +44,16 @@ def test_every_command_says_what_it_does(name: str, command: object) -> None:
     assert [] == [one.name for one in command.params if not one.help]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("names", [Keys, TableKeys])
-def test_every_key_that_the_code_names_is_described(names: type[Keys] | type[TableKeys]) -> None:
-    """Plain names and families alike."""
+@pytest.mark.parametrize(("names", "specs"), [(TableKeys, FOR_READERS), (Keys, tuple(KEYS.values()))])
+def test_every_key_that_the_code_names_is_described(names: type[TableKeys], specs: tuple[KeySpec, ...]) -> None:
+    """Plain names and families alike; the public ones among those for readers."""
     keys = names("p")
-    found = [value for name, value in vars(keys).items() if name != "prefix"]
+    found = [value for name, value in vars(keys).items() if name not in ("prefix", "namespace")]
     for name, method in inspect.getmembers(keys, inspect.ismethod):
         if not name.startswith("_"):
             found.append(method(*[1] * len(inspect.signature(method).parameters)))
     assert len(found) > 10
-    assert [] == [name for name in found if spec_of(name.removeprefix("p:")) is None]
+    assert [] == [key for key in found if not any(spec.matches(key.removeprefix("p:")) for spec in specs)]
 
 
 def test_every_key_of_a_checkpoint_is_described() -> None:
@@ -67,9 +69,10 @@ def test_a_key_is_of_one_family() -> None:
 
 
 def test_every_code_and_kind_has_its_meaning() -> None:
-    """Dead letters and alerts, and none that does not exist."""
+    """Dead letters and alerts (the surge, and each condition that has a rule), and none that does not exist."""
     assert set(get_args(DeadLetterCode)) == set(DEAD_LETTERS)
-    assert set(alert_kinds()) == set(ALERTS)
+    conditions = [name for name, kind in inspect.get_annotations(WatchRules).items() if kind is ConditionRule]
+    assert get_args(AlertKind) == tuple(ALERTS) == ("surge", *conditions)
 
 
 def test_privacy_says_how_many_excerpts_are_kept() -> None:

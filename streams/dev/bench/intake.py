@@ -1,19 +1,16 @@
 """Benchmark of the intake against the bare producer: the same events, in turn, in one run."""
 
 import asyncio
-import json
-import os
 import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 
 from marketpulse.client.producer import Delivery, FeedbackProducer
 from streams.dev.bench.engine import PARTITIONS, Say, plain_events
+from streams.dev.processes import served
 from streams.dev.run import servers, worker_environment
 from streams.errors import Unavailable
 from streams.intake.gate import tokens_of
@@ -44,9 +41,10 @@ def bench_intake(settings: Settings, events: int, rounds: int, say: Say) -> dict
     found: dict[str, list[float]] = {"producer": [], "batches": [], "singles": []}
     with servers(bench, embedded=True, data_folder=None) as endpoints:
         asyncio.run(set_up(endpoints, bench.prefix, PARTITIONS))
-        with _intake(worker_environment(bench, endpoints)) as url:
+        environment = worker_environment(bench, endpoints)
+        with served("intake", "--port", "0", environment=environment, stderr=subprocess.DEVNULL) as intake:
             for number in range(rounds):
-                asyncio.run(_round(endpoints.kafka, bench.prefix, url, headers, events, found))
+                asyncio.run(_round(endpoints.kafka, bench.prefix, intake.url, headers, events, found))
                 say({"event": "round", "number": number, **{name: round(rates[-1]) for name, rates in found.items()}})
     producer = statistics.median(found["producer"])
     return {
@@ -62,20 +60,6 @@ def bench_intake(settings: Settings, events: int, rounds: int, say: Say) -> dict
 
 def _ratio(one: float, other: float) -> float:
     return one / other
-
-
-@contextmanager
-def _intake(environment: dict[str, str]) -> Iterator[str]:
-    command = [sys.executable, "-m", "streams.cli", "intake", "--port", "0"]
-    process = subprocess.Popen(
-        command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["url"]
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
 
 
 async def _round(

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 from streams.dev.embedded.programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
 from streams.errors import Unavailable
@@ -286,7 +286,7 @@ class EmbeddedStack:
         """Where both listen."""
         return Endpoints(self.kafka.bootstrap, self.redis.url)
 
-    def __enter__(self) -> "EmbeddedStack":
+    def __enter__(self) -> Self:
         try:
             self._take_folder()
             self.redis.start()

@@ -1,13 +1,11 @@
 """Worker processes as children: started, watched, started again where a restart helps, stopped."""
 
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from streams.dev.embedded.servers import die_with_parent
+from streams.dev.processes import start_marketpulse
 from streams.errors import EXIT_RESTART, OperatorNeeded
 
 Report = Callable[[dict[str, object]], object]
@@ -22,12 +20,12 @@ class Supervisor:
     """
 
     def __init__(self, count: int, environment: Mapping[str, str], log_folder: Path, report: Report) -> None:
-        self._environment = {**os.environ, **environment}
+        self._environment = environment
         self._folder = log_folder
         self._report = report
         self._count = count
         self._started = 0
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[subprocess.Popen[str]] = []
         self.restarts = 0
         self._born: dict[int, float] = {}  # process id -> when
         self._pauses: dict[int, float] = {}  # slot -> the last pause
@@ -37,18 +35,11 @@ class Supervisor:
         """Start all workers."""
         self.workers = [self._spawn() for _ in range(self._count)]
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> subprocess.Popen[str]:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._started += 1
         with (self._folder / f"worker-{self._started}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "worker"],
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                preexec_fn=die_with_parent(),
-            )
+            process = start_marketpulse("worker", environment=self._environment, stdout=log, stderr=log)
         self._born[process.pid] = time.monotonic()
         self._report({"event": "worker_started", "pid": process.pid})
         return process
@@ -75,7 +66,7 @@ class Supervisor:
                 self.restarts += 1
                 self.workers[slot] = self._spawn()
 
-    def _ended(self, slot: int, worker: subprocess.Popen[bytes], code: int, now: float) -> None:
+    def _ended(self, slot: int, worker: subprocess.Popen[str], code: int, now: float) -> None:
         self._report({"event": "worker_ended", "pid": worker.pid, "exit_code": code})
         if code not in (0, EXIT_RESTART) and code > 0:
             log = self.logs()[-1]

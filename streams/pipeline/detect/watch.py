@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from marketpulse.contract.alert_kinds import AlertKind
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.records import AlertRecord, RefusedAnswer
 from streams.contract.rules import Rules, WatchRules
@@ -123,7 +124,7 @@ def _confidence(metrics: Mapping[str, MarketMetrics], window: str, events: int) 
 
 def _judge(
     state: WatchState,
-    kind: str,
+    kind: AlertKind,
     market: str,
     holds: bool,
     clears: bool,
@@ -137,7 +138,7 @@ def _judge(
     return [] if change is None else [_alert(change, kind, market, evidence, step)]
 
 
-def _alert(change: ConditionChange, kind: str, market: str, evidence: dict[str, Any], step: int) -> AlertRecord:
+def _alert(change: ConditionChange, kind: AlertKind, market: str, evidence: dict[str, Any], step: int) -> AlertRecord:
     return AlertRecord(
         id=f"{kind}-{'all' if market == EVERYWHERE else market}-{change.started_at}",
         seq=step,

@@ -1,7 +1,8 @@
 """The portfolio in force: the file's markets and plan, with what operators published to `market.profiles`."""
 
 from bisect import bisect_right
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -16,6 +17,12 @@ from streams.batches import CompactedRecord, DeadLetter
 PLAN_KEY = "_plan"
 HISTORY = 1_000
 MOST_BAD = 100
+
+_Kind = TypeVar("_Kind", Market, Plan)
+_PUBLISHED: dict[type, tuple[type[MarketProfile | PlanProfile], Callable[[Any], Any]]] = {
+    Market: (MarketProfile, checked_market),
+    Plan: (PlanProfile, checked_plan),
+}
 
 
 class Profiles:
@@ -68,9 +75,9 @@ class Profiles:
             else:
                 self._markets.pop(name, None)
         elif name == PLAN_KEY:
-            self._plan = plan_of(value)
+            self._plan = profile_of(value, Plan)
         else:
-            self._markets[name] = market_of(value)
+            self._markets[name] = profile_of(value, Market)
 
 
 def profile_key(key: bytes | None) -> str:
@@ -82,22 +89,16 @@ def profile_key(key: bytes | None) -> str:
     raise BadPortfolio(f"the key {name!r:.40} is neither {PLAN_KEY} nor an assigned ISO 3166-1 alpha-2 code")
 
 
-def market_of(value: bytes) -> Market:
-    """The market of a record's value, checked; raises BadPortfolio."""
+def profile_of(value: bytes, kind: type[_Kind]) -> _Kind:
+    """The market or the plan of a record's value, checked; raises BadPortfolio."""
+    published, checked = _PUBLISHED[kind]
     try:
-        profile = msgspec.json.decode(value, type=MarketProfile)
-        _check_version(profile.v)
-        return checked_market(msgspec.convert(_plain(profile), Market))
-    except UNREADABLE as error:
-        raise BadPortfolio(str(error)) from error
-
-
-def plan_of(value: bytes) -> Plan:
-    """The plan of a record's value, checked; raises BadPortfolio."""
-    try:
-        profile = msgspec.json.decode(value, type=PlanProfile)
-        _check_version(profile.v)
-        return checked_plan(msgspec.convert(_plain(profile), Plan))
+        profile = msgspec.json.decode(value, type=published)
+        if profile.v != CONTRACT_VERSION:
+            raise BadPortfolio(f"v is {profile.v}, this reader knows {CONTRACT_VERSION}")
+        fields = {name: getattr(profile, name) for name in kind.__struct_fields__}
+        found: _Kind = checked(msgspec.convert(fields, kind))
+        return found
     except UNREADABLE as error:
         raise BadPortfolio(str(error)) from error
 
@@ -106,14 +107,3 @@ def profile_records(portfolio: Portfolio) -> list[tuple[str, bytes]]:
     """(key, value) of the plan and of every market, as they are published."""
     rows: list[tuple[str, msgspec.Struct]] = [(PLAN_KEY, portfolio.plan), *portfolio.markets.items()]
     return [(key, msgspec.json.encode({"v": CONTRACT_VERSION} | msgspec.structs.asdict(one))) for key, one in rows]
-
-
-def _plain(profile: msgspec.Struct) -> dict[str, object]:
-    content: dict[str, object] = msgspec.structs.asdict(profile)
-    content.pop("v", None)
-    return content
-
-
-def _check_version(version: int) -> None:
-    if version != CONTRACT_VERSION:
-        raise BadPortfolio(f"v is {version}, this reader knows {CONTRACT_VERSION}")

@@ -5,7 +5,6 @@ import time
 
 import msgspec
 
-from marketpulse.contract.keys import TableKeys
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord, ShiftRecord
 from streams.pipeline.reallocate.answer import answer_of
@@ -23,7 +22,6 @@ class Reallocator:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._tables = TableKeys(deps.settings.prefix)
 
     async def reallocate(self, shift: ShiftRecord) -> AllocationRecord | None:
         """Solve for a shift and store the answer; None if this shift or a newer one was answered already."""
@@ -33,7 +31,7 @@ class Reallocator:
             record = await asyncio.to_thread(answer_of, shift, portfolio, previous)
         if record.status == "failed":
             log.error("allocation_failed", shift=shift.id, error=record.why)
-        writes = allocation_writes(self._deps.ledger, self._deps.settings.prefix, record)
+        writes = allocation_writes(self._deps.ledger, record)
         stored = await patiently(
             lambda: self._deps.ledger.store_allocation(shift.seq, writes), "allocation", self._deps.progress
         )
@@ -45,7 +43,7 @@ class Reallocator:
         return record if stored else None
 
     async def _previous(self) -> AllocationRecord | None:
-        content = await self._deps.ledger.get(self._tables.allocation)
+        content = await self._deps.ledger.get(self._deps.ledger.keys.allocation)
         return None if content is None else msgspec.json.decode(content, type=AllocationRecord)
 
     async def _portfolio(self, shift: ShiftRecord) -> Portfolio:

@@ -6,7 +6,6 @@ import socket
 
 import msgspec
 
-from marketpulse.contract.keys import TableKeys
 from marketpulse.contract.records import AlertRecord, AllocationRecord, RefusedAnswer, refused_of
 from marketpulse.contract.workers import LIVING_MS, PartitionState, WorkerState
 from models.classifier import ModelInfo
@@ -38,7 +37,6 @@ class Leader:
 
     def __init__(self, deps: Deps, holder: str = "") -> None:
         self._deps = deps
-        self._tables = TableKeys(deps.settings.prefix)
         self._holder = holder or f"{socket.gethostname()}:{os.getpid()}"
         self._rollup: RollUp | None = None
         self._lease_number = 0
@@ -176,7 +174,7 @@ class Leader:
         self, rollup: RollUp, step: CutStep, undone: Undone, profiles_read: int, mutes_read: int
     ) -> tuple[StepOutcome, list[Command]]:
         """What one step comes to, and every write of it."""
-        ledger, settings, profiles = self._deps.ledger, self._deps.settings, self._deps.profiles
+        ledger, profiles = self._deps.ledger, self._deps.profiles
         changed = await asyncio.to_thread(rollup.take, step)
         if rollup.common.stream_time_ms is not None:
             await count_users(ledger, rollup, step)
@@ -206,9 +204,9 @@ class Leader:
         with self._deps.telemetry.stage("decide"):
             outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
         degraded = bool(context.problems)
-        writes = await asyncio.to_thread(step_writes, ledger, settings.prefix, step, rollup, outcome, info, degraded)
+        writes = await asyncio.to_thread(step_writes, ledger, step, rollup, outcome, info, degraded)
         mutes = self._deps.mutes.active(step.now_ms)
-        writes += operator_writes(ledger, settings.prefix, portfolio, mutes, len(bad))
+        writes += operator_writes(ledger, portfolio, mutes, len(bad))
         writes += await self._taken_back(undone, outcome, step.now_ms)
         return outcome, writes
 
@@ -220,7 +218,7 @@ class Leader:
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
-        alerts = await ledger.alerts(self._tables.alerts)
+        alerts = await ledger.alerts(ledger.keys.alerts)
         self._deps.telemetry.loaded([msgspec.json.decode(one, type=AlertRecord) for one in alerts.values()])
         return rollup
 
@@ -237,18 +235,18 @@ class Leader:
     async def _taken_back(self, undone: Undone, outcome: StepOutcome, at_ms: int) -> list[Command]:
         if not undone.alerts:
             return []
-        held = await self._deps.ledger.alerts(self._tables.alerts)
+        held = await self._deps.ledger.alerts(self._deps.ledger.keys.alerts)
         changing = {alert.id for alert in outcome.alerts}
         found = corrections(undone.alerts, held, changing, outcome.seq, outcome.stream_time_ms or at_ms)
         self._deps.telemetry.alerts_are(found)
-        return alert_writes(self._deps.ledger, self._deps.settings.prefix, found)
+        return alert_writes(self._deps.ledger, found)
 
     async def _allocation(self) -> AllocationRecord | None:
-        content = await self._deps.ledger.get(self._tables.allocation)
+        content = await self._deps.ledger.get(self._deps.ledger.keys.allocation)
         return None if content is None else msgspec.json.decode(content, type=AllocationRecord)
 
     async def _refused(self) -> RefusedAnswer | None:
-        content = await self._deps.ledger.newest(self._tables.answers)
+        content = await self._deps.ledger.newest(self._deps.ledger.keys.answers)
         return None if content is None else refused_of(content)
 
     def _state(self) -> WorkerState:

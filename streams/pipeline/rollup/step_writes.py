@@ -9,7 +9,6 @@ from marketpulse.contract.metrics import MarketMetrics, WindowMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, MetricsRecord
-from marketpulse.contract.topics import topic_name
 from marketpulse.contract.windows import WINDOWS
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
@@ -30,7 +29,6 @@ MODEL_FIELD = "model_info"
 
 def step_writes(
     ledger: Ledger,
-    prefix: str,
     step: CutStep,
     rollup: RollUp,
     outcome: StepOutcome,
@@ -38,9 +36,9 @@ def step_writes(
     degraded: bool = False,
 ) -> list[Command]:
     """Every write of one step: buckets, state, tables, alerts, change stream and outbox."""
-    keys, tables = ledger.keys, TableKeys(prefix)
+    keys = ledger.keys
     writes = _bucket_writes(keys, rollup)
-    writes += _table_writes(tables, outcome.metrics)
+    writes += _table_writes(keys, outcome.metrics)
     changed = set(outcome.changed_markets)
     key_changed = keys_of_windows(outcome.stream_time_ms or 0, rollup.common.users_mixed) != ONCE
     records = []
@@ -60,55 +58,55 @@ def step_writes(
         )
         content = encode(record)
         records.append(content)
-        writes.append(["SET", tables.metrics(market), content])
-        writes.append(["SET", tables.topics(market), msgspec.json.encode(one.topics)])
+        writes.append(["SET", keys.metrics(market), content])
+        writes.append(["SET", keys.topics(market), msgspec.json.encode(one.topics)])
         if market in changed:
-            writes.append(["SET", tables.excerpts(market), msgspec.json.encode(rollup.markets[market].excerpts)])
-            writes.append(["EXPIRE", tables.excerpts(market), EXCERPTS_LIVE_S])
-            writes.append(ledger.outbox_write(topic_name(prefix, "market.metrics"), market, content))
-    writes += alert_writes(ledger, prefix, outcome.alerts)
+            writes.append(["SET", keys.excerpts(market), msgspec.json.encode(rollup.markets[market].excerpts)])
+            writes.append(["EXPIRE", keys.excerpts(market), EXCERPTS_LIVE_S])
+            writes.append(ledger.outbox_write("market.metrics", market, content))
+    writes += alert_writes(ledger, outcome.alerts)
     for shift in outcome.shifts:
-        writes.append(ledger.outbox_write(topic_name(prefix, "market.shifts"), shift.market or "_all", encode(shift)))
+        writes.append(ledger.outbox_write("market.shifts", shift.market or "_all", encode(shift)))
     if outcome.shifts:
-        writes.append(["SET", ledger.keys.shift_seq, outcome.seq])
+        writes.append(["SET", keys.shift_seq, outcome.seq])
     digest = outcome_digest(rollup.common.digest, records, outcome.alerts, outcome.shifts, outcome.allocation)
     rollup.common.digest = digest
     journal = msgspec.structs.replace(outcome.journal, digest=digest)
-    writes.append(ledger.outbox_write(topic_name(prefix, "market.steps"), str(outcome.step), encode(journal)))
+    writes.append(ledger.outbox_write("market.steps", str(outcome.step), encode(journal)))
     writes += _state_writes(keys, rollup, info)
     stream_time = outcome.stream_time_ms or 0
     writes.append(
-        ["HSET", tables.step, "step", outcome.step, "stream_time", stream_time, "published_at", step.now_ms,
+        ["HSET", keys.step, "step", outcome.step, "stream_time", stream_time, "published_at", step.now_ms,
          "model", info.id, "device", info.device, "digest", digest]
     )  # fmt: skip
     writes.append(
-        ["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "step", outcome.step, "stream_time", stream_time,
+        ["XADD", keys.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "step", outcome.step, "stream_time", stream_time,
          "markets", ",".join(outcome.changed_markets), "alerts", len(outcome.alerts)]
     )  # fmt: skip
     return writes
 
 
-def alert_writes(ledger: Ledger, prefix: str, alerts: Iterable[AlertRecord]) -> list[Command]:
+def alert_writes(ledger: Ledger, alerts: Iterable[AlertRecord]) -> list[Command]:
     """New states of alerts: what readers see, and the outbox."""
     writes: list[Command] = []
     for alert in alerts:
         content = encode(alert)
-        writes.append(["HSET", TableKeys(prefix).alerts, alert.id, content])
-        writes.append(ledger.outbox_write(topic_name(prefix, "market.alerts"), alert.id, content))
+        writes.append(["HSET", ledger.keys.alerts, alert.id, content])
+        writes.append(ledger.outbox_write("market.alerts", alert.id, content))
     return writes
 
 
 def operator_writes(
-    ledger: Ledger, prefix: str, portfolio: Portfolio, mutes: Sequence[MuteRecord], bad_profiles: int
+    ledger: Ledger, portfolio: Portfolio, mutes: Sequence[MuteRecord], bad_profiles: int
 ) -> list[Command]:
     """What operators published, as it is in force: portfolio, silences, and how many profiles were refused."""
-    tables = TableKeys(prefix)
+    keys = ledger.keys
     writes: list[Command] = [
-        ["SET", tables.portfolio, msgspec.json.encode(portfolio)],
-        ["SET", tables.mutes, msgspec.json.encode(mutes)],
+        ["SET", keys.portfolio, msgspec.json.encode(portfolio)],
+        ["SET", keys.mutes, msgspec.json.encode(mutes)],
     ]
     if bad_profiles:
-        writes.append(["HINCRBY", ledger.keys.totals, "dead_letter:bad_profile", bad_profiles])
+        writes.append(["HINCRBY", keys.totals, "dead_letter:bad_profile", bad_profiles])
     return writes
 
 
@@ -170,19 +168,19 @@ def load_rollup(rollup: RollUp, state: Mapping[str, bytes]) -> list[str]:
     return sorted(rollup.markets)
 
 
-def _table_writes(tables: TableKeys, metrics: Mapping[str, MarketMetrics]) -> list[Command]:
+def _table_writes(keys: TableKeys, metrics: Mapping[str, MarketMetrics]) -> list[Command]:
     writes: list[Command] = []
     if metrics:
-        writes.append(["SADD", tables.markets, *sorted(metrics)])
+        writes.append(["SADD", keys.markets, *sorted(metrics)])
     for window in WINDOWS:
         for metric in ("u", "r", "s", "t"):
             values = {market: _value(metric, one, one.windows[window]) for market, one in metrics.items()}
             known = [part for market, value in values.items() if value is not None for part in (market, repr(value))]
             absent = [market for market, value in values.items() if value is None]
             if known:
-                writes.append(["HSET", tables.table(metric, window), *known])
+                writes.append(["HSET", keys.table(metric, window), *known])
             if absent:
-                writes.append(["HDEL", tables.table(metric, window), *absent])
+                writes.append(["HDEL", keys.table(metric, window), *absent])
     return writes
 
 
@@ -196,14 +194,14 @@ def _value(metric: str, one: MarketMetrics, window: WindowMetrics) -> float | No
     return one.t
 
 
-def allocation_writes(ledger: Ledger, prefix: str, record: AllocationRecord) -> list[Command]:
+def allocation_writes(ledger: Ledger, record: AllocationRecord) -> list[Command]:
     """The writes of one allocation: the current one (if adopted), its history on the topic, the change stream."""
-    tables = TableKeys(prefix)
+    keys = ledger.keys
     content = encode(record)
-    writes: list[Command] = [ledger.outbox_write(topic_name(prefix, "market.allocations"), record.id, content)]
+    writes: list[Command] = [ledger.outbox_write("market.allocations", record.id, content)]
     if record.adopted:
-        writes.append(["SET", tables.allocation, content])
-    writes.append(["XADD", tables.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "allocation", record.id])
-    writes.append(["RPUSH", tables.answers, content])
-    writes.append(["LTRIM", tables.answers, -500, -1])
+        writes.append(["SET", keys.allocation, content])
+    writes.append(["XADD", keys.changes, "MAXLEN", "~", CHANGES_KEPT, "*", "allocation", record.id])
+    writes.append(["RPUSH", keys.answers, content])
+    writes.append(["LTRIM", keys.answers, -500, -1])
     return writes

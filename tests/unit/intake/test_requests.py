@@ -19,8 +19,9 @@ from streams.errors import IntakeUnprotected, NotAcknowledged, SettingsError
 from streams.intake.answers import Answer, answer_of
 from streams.intake.app import create_intake
 from streams.intake.bodies import BATCH, JSON, LINES, SINGLE, Refusal, kind_of, values_of
-from streams.intake.gate import Gate, check_address
+from streams.intake.gate import Gate
 from streams.intake.openapi import openapi
+from streams.intake.serve import serve
 from streams.intake.telemetry import STATUSES
 from streams.settings import Settings, load_settings
 
@@ -226,8 +227,7 @@ def test_without_tokens_only_names_of_this_machine_are_answered() -> None:
     with pytest.raises(Refusal, match="this machine only"):
         Gate([]).check(HttpHeaders({"host": "evil.example"}))
     with pytest.raises(IntakeUnprotected, match="intake_unprotected"):
-        check_address("0.0.0.0", Settings())
-    check_address("0.0.0.0", load_settings(intake_tokens=TOKENS[0]))
+        serve(Settings(), "0.0.0.0", 0, lambda _: None)
 
 
 @pytest.mark.parametrize("tokens", ["short", f"{TOKENS[0]},short", f"{TOKENS[0]},", ""])
