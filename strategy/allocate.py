@@ -211,7 +211,7 @@ def _answer(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector, he
     return Allocation(
         status="optimal" if exact else "near_optimal",
         adopted=True,
-        why="first allocation" if asked.previous is None else "budget moves to where it does most good",
+        why="first allocation" if asked.previous is None else "reallocated to maximize expected gain",
         budget=plan.budget,
         spent=float(filled.spend.sum() + problem.fixed[solved.on].sum()) + unused,
         gain=float(asked.terms.gains(left).sum()),
@@ -274,7 +274,7 @@ def _binding(bounds: Bounds, spend: float, idle: float, held: bool) -> tuple[str
     if spend >= bounds.high - near and (bounds.high_name != bounds.low_name or not found):
         found.append(bounds.high_name)
     if idle > near:
-        found.append("nothing left to buy")
+        found.append("saturated")
     return tuple(found)
 
 

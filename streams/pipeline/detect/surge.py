@@ -206,7 +206,7 @@ def _life(state: SurgeState, seen: Observation, at: int, p0: float, rule: SurgeR
         return None
     evidence = {"events": state.fired_n, "share": state.fired_x / state.fired_n if state.fired_n else None}
     if lasted:
-        evidence["cause"] = f"after {rule.adopt_minutes / 60:g} h this share is what is usual"
+        evidence["cause"] = f"after {rule.adopt_minutes / 60:g} h the new share became the baseline"
         _adopt(state, rule)
     started, state.fired_ms = state.fired_ms, None
     return AlertChange("resolved", started, at, evidence)

@@ -14,7 +14,9 @@ from streams.kafka.compacted import read_all
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
 
-WHY = "Redis went back in time to before this alert; it fires again if it still holds"
+WHY = (
+    "Resolved automatically: Redis was restored to a state before this alert. It fires again if the condition persists."
+)
 
 
 @dataclass(frozen=True, slots=True)

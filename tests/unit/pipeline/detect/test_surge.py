@@ -95,7 +95,7 @@ def test_a_surge_that_lasts_becomes_what_is_usual_and_does_not_fire_again() -> N
     shares = [0.2] * 600 + [0.5] * (2 * DAY)
     changes = watch(shares, [10] * len(shares), 1)
     assert ["firing", "resolved"] == [change.state for _, change in changes]
-    assert "usual" in changes[1][1].evidence["cause"]
+    assert "baseline" in changes[1][1].evidence["cause"]
     assert 12 * 60 <= changes[1][0] - changes[0][0] <= 12 * 60 + 1
 
 
