@@ -14,6 +14,7 @@ import numpy as np
 
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.portfolio import Portfolio
+from marketpulse.contract.units import DAY_MS
 from strategy.objective import Y_CAP, Vector
 from strategy.portfolio import in_plan_currency
 
@@ -21,7 +22,6 @@ SPREAD = 0.5
 DRIFT = 0.03
 LEAST_DAYS = 1.0
 FACTORS = np.linspace(-3.0, 3.0, 241)
-DAY_MS = 86_400_000
 
 
 class Outcome(msgspec.Struct, frozen=True):

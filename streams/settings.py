@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from marketpulse.contract.units import MINUTE_MS
 from streams.errors import SettingsError
 from streams.kafka.connection import KafkaServers, Mechanism, Protocol
 from streams.kafka.pem import check_ca, check_certificate, check_key
@@ -208,6 +209,16 @@ class Settings(BaseSettings):
         if path is not None or certificate is not None:
             check_key(path or certificate, certificate)
         return path
+
+    @property
+    def dedupe_ms(self) -> int:
+        """`dedupe_minutes` in ms."""
+        return int(self.dedupe_minutes * MINUTE_MS)
+
+    @property
+    def checkpoint_ms(self) -> int:
+        """`checkpoint_minutes` in ms."""
+        return int(self.checkpoint_minutes * MINUTE_MS)
 
     @property
     def kafka_servers(self) -> KafkaServers:

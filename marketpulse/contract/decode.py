@@ -14,10 +14,11 @@ from marketpulse.contract.feedback import (
     FeedbackEvent,
 )
 from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.units import DAY_MS, MINUTE_MS
 from marketpulse.contract.wire import CONTRACT_VERSION
 
-TOO_LATE_MS = 7 * 24 * 3_600_000
-FROM_THE_FUTURE_MS = 5 * 60_000
+TOO_LATE_MS = 7 * DAY_MS
+FROM_THE_FUTURE_MS = 5 * MINUTE_MS
 EARLIEST_MS = 0
 SMALL = 1_000  # a version up to here is quoted; what is larger may be anything
 LATEST_MS = 7_258_118_400_000  # year 2200: beyond it a number is no epoch milliseconds (nanoseconds, say)

@@ -2,7 +2,9 @@
 
 import re
 
-UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
+from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
+
+UNITS_MS = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS, "s": 1_000}
 _PART = re.compile(r"(\d+)([dhms])")
 
 

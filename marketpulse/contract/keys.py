@@ -1,5 +1,7 @@
 """Keys of the tables in Redis."""
 
+from marketpulse.contract.units import DAY_MS
+
 
 class TableKeys:
     """Public Redis keys of one prefix; a service may read them with any Redis client."""
@@ -34,5 +36,5 @@ class TableKeys:
         return f"{self.prefix}:topics:{market}"
 
 
-EXCERPTS_LIVE_MS = 8 * 86_400_000
+EXCERPTS_LIVE_MS = 8 * DAY_MS
 EXCERPTS_LIVE_S = EXCERPTS_LIVE_MS // 1_000

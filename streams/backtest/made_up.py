@@ -13,7 +13,7 @@ from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.totals import DEAD_LETTERS
-from marketpulse.contract.units import MICRO
+from marketpulse.contract.units import MICRO, MINUTE_MS
 from models.labels import SENTIMENTS, TOPICS
 from streams.backtest.series import spread, values_of
 from streams.contract.rules import Rules
@@ -24,7 +24,6 @@ from streams.pipeline.operators.rules_file import load_rules
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import Spending, StepContext
 
-MINUTE_MS = 60_000
 CONFIDENCE = "0.9"
 CONTEXT = StepContext(Spending({}, {}, 1.0, (0.25, 0.25, 0.25, 0.25)), "rules test")
 

@@ -14,6 +14,7 @@ from rich.live import Live
 
 from marketpulse.client.reader import MetricsReader
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.units import HOUR_MS
 from streams.cli.terminal import render
 from streams.clock import epoch_ms
 from streams.dev.embedded.supervisor import Supervisor
@@ -58,7 +59,7 @@ def _feed(kafka: str, prefix: str, stop: threading.Event) -> None:
     plan = FeedPlan(
         seed=now_ms % 1_000,
         events=EVENTS,
-        span_ms=HOURS * 3_600_000,
+        span_ms=HOURS * HOUR_MS,
         end_ms=now_ms,
         incidents=(Incident("BR", 0.965, 1.0, share=0.8, volume=3.0),),
     )

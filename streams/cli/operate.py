@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from marketpulse.contract.decode import utc
+from marketpulse.contract.units import HOUR_MS
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.portfolio import load_portfolio
 from streams.cli import output
@@ -202,7 +203,7 @@ def dead_letters_replay(
 def _selection(code: str | None, market: str | None, hours: float | None, offset: int | None) -> "Selection":
     from streams.kafka.dead_letters import Selection
 
-    since = None if hours is None else epoch_ms() - int(hours * 3_600_000)
+    since = None if hours is None else epoch_ms() - int(hours * HOUR_MS)
     return Selection(code, market, since, offset)
 
 

@@ -6,8 +6,9 @@ from marketpulse.client.reader import Snapshot
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.totals import latency_quantile
+from marketpulse.contract.units import DAY_MS
 
-RECENT_MS = 24 * 3_600_000
+RECENT_MS = DAY_MS
 MOST_ALERTS = 50
 
 

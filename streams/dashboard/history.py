@@ -7,14 +7,13 @@ import msgspec
 import numpy as np
 
 from marketpulse.contract.metrics import Estimate
+from marketpulse.contract.units import HOUR_MS, MINUTE_MS
 from models.classifier import ModelInfo
 from streams.ledger.connection import translated_errors
 from streams.ledger.keys import Keys
 from streams.pipeline.count.cells import CellLayout, Sums
 from streams.pipeline.rollup.metrics import PRIOR_EVENTS, user_experience
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
 STEP_MS = {"minute": MINUTE_MS, "hour": HOUR_MS}
 
 

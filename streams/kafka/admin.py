@@ -10,11 +10,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from marketpulse.contract.topics import TOPICS, TopicSpec, topic_name
+from marketpulse.contract.units import DAY_MS
 from streams.errors import TopicMissing
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
-
-DAY_MS = 86_400_000
 
 
 async def close_consumer(consumer: AIOKafkaConsumer) -> None:

@@ -13,7 +13,7 @@ from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry
 from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced
 from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
-from streams.ledger.keys import Keys
+from streams.ledger.keys import USERS_LIVE_S, Keys
 from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut
 
 _SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap")
@@ -226,7 +226,7 @@ class Ledger:
         )
 
     async def merge_users(self, step: CutStep) -> None:
-        """Merge a step's HyperLogLogs into those of hours (kept 50 h) and days (kept 16 d); again changes nothing."""
+        """Merge a step's HyperLogLogs into those of hours (kept 60 h) and days (kept 17 d); again changes nothing."""
         with translated_errors(self.url):
             async with self.redis.pipeline(transaction=False) as pipe:
                 for bucket in step.users:
@@ -234,7 +234,7 @@ class Ledger:
                     source = self.keys.step_users(step.number, bucket)
                     for key, kept_s in (
                         (self.keys.users_of_hour(market, int(hour)), 60 * 3_600),
-                        (self.keys.users_of_day(market, int(hour) // 24), 17 * 86_400),
+                        (self.keys.users_of_day(market, int(hour) // 24), USERS_LIVE_S),
                     ):
                         pipe.pfmerge(key, source)
                         pipe.expire(key, kept_s)

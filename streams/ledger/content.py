@@ -7,7 +7,7 @@ from marketpulse.contract.keys import EXCERPTS_LIVE_S
 from marketpulse.contract.windows import WINDOWS
 from streams.ledger.commit import Ledger
 from streams.ledger.connection import translated_errors
-from streams.ledger.keys import Keys
+from streams.ledger.keys import USERS_LIVE_S, Keys
 from streams.ledger.types import Command, CutStep, Entry, Kind
 
 SLICE = 500
@@ -15,7 +15,7 @@ SCRATCH_S = 86_400  # what a broken-off replay left behind goes by itself
 _READ = {"string": "GET", "hash": "HGETALL", "set": "SMEMBERS", "list": "LRANGE"}
 _WRITE = {"string": "SET", "hash": "HSET", "set": "SADD", "list": "RPUSH"}
 
-_LIVES = {"users": 17 * 86_400, "excerpts": EXCERPTS_LIVE_S}
+_LIVES = {"users": USERS_LIVE_S, "excerpts": EXCERPTS_LIVE_S}
 
 _KEYS = Keys("")
 Name = tuple[str, Kind]

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from marketpulse.contract.units import DAY_MS
 from streams.errors import KafkaUnavailable
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
@@ -133,7 +134,7 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         options: dict[str, Any] = client_options(self._servers)
         if self._group is not None:
             # A message may be tried again for hours meanwhile: that is no reason to leave the group.
-            options |= {"group_id": self._group, "max_poll_interval_ms": 86_400_000, "rebalance_timeout_ms": 30_000}
+            options |= {"group_id": self._group, "max_poll_interval_ms": DAY_MS, "rebalance_timeout_ms": 30_000}
         self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
         if self._group is not None:
             self._consumer.subscribe([self._partition.topic], listener=self)

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from marketpulse.contract.units import HOUR_MS
+from marketpulse.contract.decode import TOO_LATE_MS
+from marketpulse.contract.units import DAY_MS, HOUR_MS
 from streams.contract.journal import UserKey
 
-LATE_MS = 7 * 24 * HOUR_MS  # how long after the fact an event is still taken
-KEPT_MS = 16 * 24 * HOUR_MS  # r over 7 d looks back 14 days and a part of one
+KEPT_MS = 16 * DAY_MS  # r over 7 d looks back 14 days and a part of one
 REMEMBERED = 131_072
 
 Mixed = tuple[int, int]
@@ -85,14 +85,14 @@ def mixed_after(mixed: Sequence[Mixed], before: UserKey | None, now: UserKey, ne
     ends = (newest_ms // HOUR_MS + 2) * HOUR_MS
     if before is not None and (before.id, before.since) != (now.id, now.since):
         if before.id == now.id and not now.since:  # the key before was taken away
-            return kept if before.since + LATE_MS <= newest_ms else [*kept, (before.since - LATE_MS, ends)]
+            return kept if before.since + TOO_LATE_MS <= newest_ms else [*kept, (before.since - TOO_LATE_MS, ends)]
         announced = now.since > newest_ms
         return [
             *kept,
-            (now.since, now.since) if announced else (min(now.since or newest_ms, newest_ms) - LATE_MS, ends),
+            (now.since, now.since) if announced else (min(now.since or newest_ms, newest_ms) - TOO_LATE_MS, ends),
         ]
     if now.differ and newest_ms >= now.since:
-        begins, _ = kept.pop() if kept else (newest_ms - LATE_MS, 0)
+        begins, _ = kept.pop() if kept else (newest_ms - TOO_LATE_MS, 0)
         kept.append((begins, ends))
     return kept
 

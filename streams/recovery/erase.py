@@ -9,6 +9,7 @@ from marketpulse.contract.decode import Rejected, decode
 from marketpulse.contract.markets import ALIASES
 from marketpulse.contract.records import AlertRecord, Excerpt
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.units import MINUTE_MS
 from streams.clock import epoch_ms
 from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
 from streams.errors import LedgerLost
@@ -16,6 +17,7 @@ from streams.kafka.admin import delete_before, lives_of
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names
+from streams.ledger.keys import USERS_LIVE_MS
 from streams.pipeline.rollup.checkpoint import unpacked
 from streams.pipeline.rollup.state import MarketState
 from streams.privacy.redaction import excerpt
@@ -23,8 +25,6 @@ from streams.recovery.fold import Fold, folded
 from streams.recovery.rebuild import Rebuild
 from streams.settings import Settings
 
-DAY_MS = 86_400_000
-USERS_LIVE_MS = 17 * DAY_MS
 CUT = ("feedback", "feedback.classified", "feedback.dead-letter")
 """Topics that can be cut: nothing but a recount reads them once they are counted."""
 EXCERPTS, USERS = "Redis, excerpts", "Redis, distinct users"
@@ -224,7 +224,7 @@ class Erase:
                 counted = await ledger.positions(sorted(ends))
             finally:
                 await ledger.close()
-            known_ms = epoch_ms() - int(2 * self._settings.dedupe_minutes * 60_000)
+            known_ms = epoch_ms() - int(2 * self._settings.dedupe_minutes * MINUTE_MS)
             async with LogReader(self._settings.kafka_servers, self._topic(name)) as reader:
                 for partition, end in ends.items():
                     ends[partition] = min(end, counted[partition], await reader.offset_at(known_ms, partition))

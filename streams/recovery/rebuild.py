@@ -114,7 +114,7 @@ class Rebuild:
                 if self._whole:
                     await journal.find_all()
                 else:
-                    await journal.find_newest(int(self._settings.checkpoint_minutes * 60_000))
+                    await journal.find_newest(self._settings.checkpoint_ms)
                 if not agree(await self._plan(journal, feedback)):
                     return None
                 return await self._rebuild(journal, feedback)

@@ -10,11 +10,10 @@ import msgspec
 from marketpulse.contract.decode import Decoded, Rejected, decode
 from marketpulse.contract.records import AlertRecord, ClassifiedRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.units import DAY_MS, HOUR_MS
 from streams.clock import epoch_ms
 from streams.kafka.log_reader import LogReader
 from streams.settings import Settings
-
-HOUR_MS = 3_600_000
 
 _classified = msgspec.json.Decoder(ClassifiedRecord)
 Say = Callable[[str, int, int | None], object]
@@ -45,7 +44,7 @@ class Recounter:
     def __init__(self, settings: Settings, say: Say) -> None:
         self._settings = settings
         self._say = say
-        self._horizon_ms = int(settings.dedupe_minutes * 60_000)
+        self._horizon_ms = settings.dedupe_ms
         self._said: dict[tuple[int, int], tuple[int, str]] = {}  # (partition, offset) -> claim, label
 
     async def count(self, feedback: LogReader, ends: Mapping[int, int], began: Mapping[int, int]) -> Recount:
@@ -109,7 +108,7 @@ class Recounter:
         found.totals["accepted"] += 1
         found.labels[event.market, event.occurred_ms // HOUR_MS][label] += 1
         if event.user is not None:
-            found.users[event.market, event.occurred_ms // HOUR_MS // 24].add(event.user)
+            found.users[event.market, event.occurred_ms // DAY_MS].add(event.user)
 
 
 async def newest_alerts(

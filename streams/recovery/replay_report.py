@@ -91,7 +91,7 @@ async def replay_journal(
     async with LogReader(settings.kafka_servers, topic_name(settings.prefix, "market.steps")) as reader:
         journal = Journal(reader, progress)
         if newest_checkpoint:
-            await journal.find_newest(int(settings.checkpoint_minutes * 60_000))
+            await journal.find_newest(settings.checkpoint_ms)
         else:
             await journal.find_all()
         chain = journal.chain

@@ -36,7 +36,7 @@ class SourceStarts:
         self._feedback = feedback
         self._skip_lost = skip_lost
         self._say = say
-        horizon_ms, capacity = int(settings.dedupe_minutes * 60_000), settings.dedupe_capacity
+        horizon_ms, capacity = settings.dedupe_ms, settings.dedupe_capacity
         self._ids = {number: KnownIds(feedback, number, horizon_ms, capacity) for number in feedback.offsets}
         self.lost: dict[int, int] = {}
         self.anew: set[int] = set()

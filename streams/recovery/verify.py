@@ -10,6 +10,7 @@ import numpy as np
 
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.units import DAY_MS, HOUR_MS
 from models.classifier import ModelInfo
 from streams.errors import LedgerLost, RetentionPassed, TopicRecreated, Unavailable
 from streams.kafka.log_reader import LogReader
@@ -20,7 +21,7 @@ from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.ingest.claims import PASSED, RECREATED
 from streams.pipeline.rollup.step_writes import MODEL_FIELD
 from streams.privacy.user_hashes import Mixed, keys_in
-from streams.recovery.recount import HOUR_MS, Recount, Recounter, Say, newest_alerts
+from streams.recovery.recount import Recount, Recounter, Say, newest_alerts
 from streams.settings import Settings
 
 HOURS = 168
@@ -167,18 +168,16 @@ def _compare_labels(comparison: _Comparison, found: Recount, moment: Moment) -> 
 
 
 def _compare_users(comparison: _Comparison, found: Recount, moment: Moment) -> None:
-    first_day = found.begins_ms // HOUR_MS // 24 + 1 if found.begins_ms else 0
+    first_day = found.begins_ms // DAY_MS + 1 if found.begins_ms else 0
     for (market, day), estimate in sorted(moment.users.items()):
         if day < first_day:
             continue
         if keys_in(moment.mixed, 24 * day, 24 * (day + 1)) > 1:
-            comparison.left_out.append(
-                f"users of {market} on {_utc(day * 24 * HOUR_MS)[:10]}: the key of hashes changed"
-            )
+            comparison.left_out.append(f"users of {market} on {_utc(day * DAY_MS)[:10]}: the key of hashes changed")
             continue
         counted = len(found.users[market, day])
         near = abs(estimate - counted) <= max(USERS_ABS, USERS_REL * counted)
-        comparison.take(f"users of {market} on {_utc(day * 24 * HOUR_MS)[:10]} (within 3 %)", counted, estimate, near)
+        comparison.take(f"users of {market} on {_utc(day * DAY_MS)[:10]} (within 3 %)", counted, estimate, near)
 
 
 def _compare_alerts(comparison: _Comparison, on_topic: dict[str, AlertRecord], moment: Moment) -> None:

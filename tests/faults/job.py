@@ -168,7 +168,7 @@ class Job:
         if clocks_agree:
             self.until(self._alive_with_progress, 30, "every live process left word lately")
         kafka = self.stack.endpoints.kafka
-        horizon_ms = int(self.settings.dedupe_minutes * 60_000)
+        horizon_ms = self.settings.dedupe_ms
         self.truth = asyncio.run(truth_of(kafka, self.topic, horizon_ms, self.poison))
         self.journal = asyncio.run(journal_of(kafka, self.name("market.steps")))
         shown = shown_by(self.redis, self.prefix, self.journal, window)

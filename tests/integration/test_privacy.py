@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.units import DAY_MS
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.kafka.admin import DAY_MS, lives_of
+from streams.kafka.admin import lives_of
 from streams.kafka.compacted import read_all
 from streams.kafka.publish import Record
 from tests.support.job import Job, counted_records

@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from marketpulse.contract.decode import Rejected, decode, key_of, parse_object, utc
+from marketpulse.contract.units import DAY_MS
 from streams.errors import BadInput
 from streams.kafka.publish import Record
 
-DAY_MS = 86_400_000
 _FIELDS = {"v", "id", "market", "text", "occurred_at", "user", "lang", "rating", "channel"}
 
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.units import HOUR_MS
 from streams.clock import epoch_ms
 from streams.dev.feeds.simulate import MARKETS, FeedPlan, Incident, active, event, generate
 from streams.errors import BadInput
@@ -75,7 +76,7 @@ def simulate_live(
     topic = topic_name(settings.prefix, "feedback")
     now_ms = epoch_ms()
     events = max(10, min(50_000, int(history_hours * 3_600 * rate / 100)))
-    span_ms = max(1, int(history_hours * 3_600_000))
+    span_ms = max(1, int(history_hours * HOUR_MS))
     plan = FeedPlan(seed=seed, events=events, span_ms=span_ms, end_ms=now_ms, incidents=(), duplicates=0.0, broken=0.0)
     done = 0
     if history_hours > 0:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from marketpulse.contract.decode import utc
+from marketpulse.contract.units import DAY_MS, HOUR_MS
 from streams.dev.feeds.phrases import PHRASES, TAILS
-
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class FeedPlan:
 
     seed: int = 1
     events: int = 20_000
-    span_ms: int = 12 * 3_600_000
+    span_ms: int = 12 * HOUR_MS
     end_ms: int = 1_793_534_400_000
     incidents: tuple[Incident, ...] = (Incident("BR", 0.94, 1.0),)
     duplicates: float = 0.02
@@ -124,7 +123,7 @@ def active(incidents: Iterable[Incident], at: float) -> dict[str, Incident]:
 
 def event(plan: FeedPlan, rng: random.Random, event_id: str, at_ms: int, incidents: Mapping[str, Incident]) -> FeedLine:
     """One event of a time, its market drawn by share, hour of day and the incidents under way."""
-    hour = at_ms / 3_600_000 % 24
+    hour = at_ms / HOUR_MS % 24
     weights = [
         feed.share
         * (1 + 0.5 * math.cos((hour - feed.peak_hour) / 24 * 2 * math.pi))

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from marketpulse.contract.metrics import WindowMetrics
-from marketpulse.contract.units import HOUR_MS, MINUTE_MS
+from marketpulse.contract.units import DAY_MS, MINUTE_MS
 from streams.contract.rules import ConditionRule, WatchRules
 
 
@@ -90,7 +90,7 @@ def silence_condition(
     """
     if last_event_ms is None or week.n < rules.no_data_events:
         return False, True, {}
-    rate = max(day.n, week.n / 7) / (24 * HOUR_MS)
+    rate = max(day.n, week.n / 7) / DAY_MS
     silence_ms = at_ms - last_event_ms
     evidence = {"silent_minutes": silence_ms // MINUTE_MS, "expected_events": round(silence_ms * rate, 1)}
     holds = silence_ms >= rules.no_data_silence_ms and silence_ms * rate >= rules.no_data_expected

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from marketpulse.contract.units import DAY_MS
+
 BLOCK_EVENTS = 500
 BASELINE_BLOCKS = 20
-BASELINE_MS = 24 * 3_600_000
+BASELINE_MS = DAY_MS
 TOLERANCE = 0.5  # delta, in standard deviations of a block
 THRESHOLD = 20.0  # lambda
 CLEARED = 5.0

@@ -9,9 +9,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from marketpulse.contract.records import AlertRecord, Excerpt
+from marketpulse.contract.units import MINUTE_MS
 from streams.pipeline.count.windows import MINUTES_KEPT, Windows
 
-MINUTE_MS = 60_000
 EXCERPTS_SHOWN = 3
 TOPICS_SHOWN = 3
 WORDS_SHOWN = 5

@@ -166,7 +166,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             ) from error
         self._check_log(number, claim, earliest, newest)
         verify = claim.next - 1 >= earliest and claim.last_checksum is not None
-        horizon_ms = int(self._settings.dedupe_minutes * 60_000)
+        horizon_ms = self._settings.dedupe_ms
         seen = SeenIds(horizon_ms, self._settings.dedupe_capacity, claim.id_chunks)
         before, self._last_ends[number] = self._last_ends.get(number, 0), claim.next
         if claim.next < before:

@@ -5,6 +5,7 @@ import msgspec
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.markets import ALIASES, MARKETS
 from marketpulse.contract.operators import MuteRecord
+from marketpulse.contract.units import HOUR_MS
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
 from streams.batches import CompactedRecord
 from streams.errors import BadInput
@@ -59,5 +60,5 @@ def new_mute(
         raise BadInput(f"{market} is no market code. Operator action: give an ISO code as BR, or * for all at once.")
     if any(len(text) > 256 for text in (kind or "", topic or "")):
         raise BadInput("a kind or topic is too long. Operator action: give at most 256 characters.")
-    until = now_ms + int(hours * 3_600_000)
+    until = now_ms + int(hours * HOUR_MS)
     return MuteRecord(name, until, now_ms, kind or None, code, topic or None, comment[:256])

@@ -10,11 +10,11 @@ import msgspec
 
 from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.units import DAY_MS, MINUTE_MS
 from streams.contract.rules import MarketRules, Rules
 from streams.errors import BadInput
 
-MINUTE = 60_000
-WEEK = 7 * 86_400_000
+WEEK_MS = 7 * DAY_MS
 EVENTS = 1_000_000
 
 
@@ -36,7 +36,7 @@ class Key(NamedTuple):
         return f"a number from {self.low} to {self.high}"
 
 
-def _time(field: str, low: float = 0, high: float = WEEK) -> Key:
+def _time(field: str, low: float = 0, high: float = WEEK_MS) -> Key:
     return Key(field, low, high, "duration")
 
 
@@ -50,11 +50,11 @@ KEYS: dict[str, dict[str, Key]] = {
         "odds_ratio": Key("surge.odds_ratio", 1.05, 20),
         "large_odds_ratio": Key("surge.large_odds_ratio", 1.05, 100),
         "drift_sd": Key("surge.drift_sd", 0, 2),
-        "drift": _time("surge.drift_minutes", MINUTE),
+        "drift": _time("surge.drift_minutes", MINUTE_MS),
         "follow": Key("surge.follow", 0, 1),
         "season_events": Key("surge.season_events", 1, EVENTS),
-        "season": _time("surge.season_minutes", MINUTE, 13 * WEEK),
-        "adopt": _time("surge.adopt_minutes", MINUTE),
+        "season": _time("surge.season_minutes", MINUTE_MS, 13 * WEEK_MS),
+        "adopt": _time("surge.adopt_minutes", MINUTE_MS),
         "resolve_at": Key("surge.resolve_at", 0, 0.95),
         "armed_events": _events("surge.armed_events", 0),
         "armed": _time("surge.armed_minutes"),
@@ -76,7 +76,7 @@ KEYS: dict[str, dict[str, Key]] = {
     "recovery": {"shown": _time("watch.recovery_shown_ms")},
     "no_data": {
         "events": _events("watch.no_data_events"),
-        "silence": _time("watch.no_data_silence_ms", MINUTE),
+        "silence": _time("watch.no_data_silence_ms", MINUTE_MS),
         "expected": Key("watch.no_data_expected", 1, 1000),
         "for": _time("watch.no_data.for_ms"),
         "clear": _time("watch.no_data.clear_ms"),
@@ -85,7 +85,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "share": Key("watch.bad_input_share", 0.001, 1),
         "cleared": Key("watch.bad_input_cleared", 0, 1),
         "records": Key("watch.bad_input_records", 1, EVENTS),
-        "half_life": _time("watch.bad_input_half_life_ms", 1_000, 86_400_000),
+        "half_life": _time("watch.bad_input_half_life_ms", 1_000, DAY_MS),
         "for": _time("watch.bad_input.for_ms"),
         "clear": _time("watch.bad_input.clear_ms"),
     },
@@ -178,7 +178,7 @@ def _set(content: dict[str, Any], name: str, table: str, key: str, value: Any, p
     *path, field = known.field.split(".")
     for part in path:
         content = content[part]
-    content[field] = number / MINUTE if field.endswith("_minutes") else number
+    content[field] = number / MINUTE_MS if field.endswith("_minutes") else number
 
 
 def _number(value: Any, key: Key) -> float | None:
@@ -228,7 +228,7 @@ def _values(rules: MarketRules) -> dict[str, float | str]:
             value = _read(content, key.field)
             if key.kind == "duration":
                 minutes = key.field.endswith("_minutes")
-                found[f"{table}.{name}"] = duration_text(value * MINUTE if minutes else value)
+                found[f"{table}.{name}"] = duration_text(value * MINUTE_MS if minutes else value)
             else:
                 found[f"{table}.{name}"] = value
     return found

@@ -1,5 +1,6 @@
 """Distinct users of each market: which HyperLogLogs are merged for each window, counted by Redis."""
 
+from marketpulse.contract.units import HOUR_MS
 from streams.ledger.commit import Ledger
 from streams.ledger.types import CutStep
 from streams.pipeline.rollup.metrics import ActiveUsers
@@ -10,7 +11,7 @@ async def count_users(ledger: Ledger, rollup: RollUp, step: CutStep) -> None:
     """Give the roll-up the distinct users of every market in which they may have changed."""
     assert rollup.common.stream_time_ms is not None
     markets = rollup.markets_to_recount(step)
-    hour = rollup.common.stream_time_ms // 3_600_000
+    hour = rollup.common.stream_time_ms // HOUR_MS
     windows = [keys for market in markets for keys in user_windows(ledger, market, hour)]
     counts = iter(await ledger.count_users(windows))
     for market in markets:

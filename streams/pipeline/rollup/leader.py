@@ -45,9 +45,7 @@ class Leader:
         self._busy = asyncio.Lock()  # a tick or a relay: who looks for what was undone has nothing on its way to Kafka
         self._held_until = 0.0  # on this loop's clock: before that nobody else can have the lease
         self._undone: Undone | None = None  # None = not looked yet, since the lease was taken or Redis went back
-        self._checkpoints = Checkpointer(
-            deps.ledger, deps.outbound, deps.settings.prefix, int(deps.settings.checkpoint_minutes * 60_000)
-        )
+        self._checkpoints = Checkpointer(deps.ledger, deps.outbound, deps.settings.prefix, deps.settings.checkpoint_ms)
 
     async def tick(self) -> bool:
         """Renew the lease and publish the next step if one is due; whether a step was published.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
-from marketpulse.contract.units import DAY_MS, HOUR_MS
+from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from marketpulse.contract.windows import WINDOWS
 from streams.pipeline.count.cells import CellLayout, Cells, Sums, TopicSums
 from streams.pipeline.count.windows import Windows, first_bucket
@@ -133,7 +133,7 @@ def compute_metrics(
         confusion: (languages, 3, 3) of the layout's languages, for `u_corrected`; None = not known.
         mixed: where a user may be counted under two keys.
     """
-    minute = stream_time_ms // 60_000
+    minute = stream_time_ms // MINUTE_MS
     markets = windows.markets
     read = windows.layout.read
     cells = {name: {market: windows.window(market, name, minute) for market in markets} for name in WINDOWS}

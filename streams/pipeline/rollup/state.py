@@ -3,7 +3,7 @@
 import msgspec
 
 from marketpulse.contract.records import Excerpt
-from marketpulse.contract.units import MINUTE_MS
+from marketpulse.contract.units import HOUR_MS
 from streams.contract.journal import UserKey
 from streams.contract.rules import Rules
 from streams.pipeline.detect.conditions import Input
@@ -13,7 +13,7 @@ from streams.pipeline.detect.surge import SurgeState
 from streams.pipeline.detect.watch import WatchState
 from streams.privacy.user_hashes import Mixed
 
-WARMING_MS = 60 * MINUTE_MS
+WARMING_MS = HOUR_MS
 WARMING_EVENTS = 500
 
 

@@ -11,7 +11,7 @@ from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, ShiftRecord
 from marketpulse.contract.totals import DEAD_LETTERS
-from marketpulse.contract.units import MINUTE_MS
+from marketpulse.contract.units import HOUR_MS, MINUTE_MS
 from streams.contract.journal import StepRecord, UserKey
 from streams.contract.rules import Rules
 from streams.ledger.types import CutStep
@@ -119,14 +119,14 @@ class RollUp:
             return []
         drift_step(common.drift, good, drift_sums(whole, self.layout), common.stream_time_ms)
         if common.covered_since_ms is None and deltas:
-            common.covered_since_ms = _robust_first_minute(deltas, self.layout) * 60_000
-        minute = common.stream_time_ms // 60_000
+            common.covered_since_ms = _robust_first_minute(deltas, self.layout) * MINUTE_MS
+        minute = common.stream_time_ms // MINUTE_MS
         self._forget_excerpts(common.stream_time_ms)
         self.windows.advance(minute)
         for (market, at), cells in deltas.items():
             self.windows.add(market, at, cells, minute)
             state = self.markets.setdefault(market, MarketState())
-            state.watch.newest_ms = max(state.watch.newest_ms or 0, at * 60_000)
+            state.watch.newest_ms = max(state.watch.newest_ms or 0, at * MINUTE_MS)
             waiting = state.waiting.setdefault(at, {})
             for topic, sums in self.layout.by_topic(cells).items():
                 n, x = waiting.get(topic, (0, 0))
@@ -148,7 +148,7 @@ class RollUp:
     def markets_to_recount(self, step: CutStep) -> list[str]:
         """Markets whose distinct users may have changed: all of them when the hour of stream time changed."""
         assert self.common.stream_time_ms is not None
-        hour = self.common.stream_time_ms // 3_600_000
+        hour = self.common.stream_time_ms // HOUR_MS
         if hour != self._active_hour:
             self._active_hour = hour
             return self.windows.markets
@@ -183,7 +183,7 @@ class RollUp:
             self._confusion,
             common.users_mixed,
         )
-        alerts += self._surges(seq, stream_ms // 60_000)
+        alerts += self._surges(seq, stream_ms // MINUTE_MS)
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
         alerts += watch_markets(watched, metrics, seq, stream_ms, self.rules)
         alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self.rules.watch)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketpulse.contract.decode import TOO_LATE_MS
 from marketpulse.contract.units import HOUR_MS
 from streams.contract.journal import UserKey
 from streams.errors import SettingsError
@@ -11,7 +12,7 @@ from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.windows import Windows
 from streams.pipeline.rollup.metrics import ActiveUsers, compute_metrics
 from streams.pipeline.rollup.step_record import Spending
-from streams.privacy.user_hashes import LATE_MS, Mixed, UserHashes, key_id, keys_in, mixed_after
+from streams.privacy.user_hashes import Mixed, UserHashes, key_id, keys_in, mixed_after
 from streams.recovery.erase import Erase
 from streams.settings import load_settings
 
@@ -19,6 +20,7 @@ OLD, NEW = UserKey("old"), UserKey("new")
 HOUR = 490_000  # an hour of 2025
 SINCE_MS = HOUR * HOUR_MS
 AT_CHANGE = UserKey("new", SINCE_MS)
+MIXED = (SINCE_MS - TOO_LATE_MS, SINCE_MS + 2 * HOUR_MS)
 
 
 def test_a_hash_needs_the_key() -> None:
@@ -83,11 +85,11 @@ def test_an_unannounced_change_is_never_taken_for_one_key(feed: list[tuple[int, 
         (None, NEW, SINCE_MS, []),
         (OLD, OLD, SINCE_MS, []),
         (OLD, AT_CHANGE, SINCE_MS - 1, [(SINCE_MS, SINCE_MS)]),
-        (OLD, AT_CHANGE, SINCE_MS, [(SINCE_MS - LATE_MS, SINCE_MS + 2 * HOUR_MS)]),
-        (OLD, NEW, SINCE_MS, [(SINCE_MS - LATE_MS, SINCE_MS + 2 * HOUR_MS)]),
-        (AT_CHANGE, NEW, SINCE_MS + LATE_MS, []),
-        (AT_CHANGE, NEW, SINCE_MS + 1, [(SINCE_MS - LATE_MS, SINCE_MS + 2 * HOUR_MS)]),
-        (UserKey("new", 0, True), UserKey("new", 0, True), SINCE_MS, [(SINCE_MS - LATE_MS, SINCE_MS + 2 * HOUR_MS)]),
+        (OLD, AT_CHANGE, SINCE_MS, [MIXED]),
+        (OLD, NEW, SINCE_MS, [MIXED]),
+        (AT_CHANGE, NEW, SINCE_MS + TOO_LATE_MS, []),
+        (AT_CHANGE, NEW, SINCE_MS + 1, [MIXED]),
+        (UserKey("new", 0, True), UserKey("new", 0, True), SINCE_MS, [MIXED]),
     ],
 )
 def test_which_stretches_a_step_leaves(

@@ -4,8 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from marketpulse.contract.units import DAY_MS
 from strategy.allocate import allocate
-from strategy.learning import DAY_MS, Outcome, outcomes_of, propose
+from strategy.learning import Outcome, outcomes_of, propose
 from strategy.objective import Y_CAP
 from strategy.portfolio import load_portfolio
 from strategy.uncertainty import Precision
