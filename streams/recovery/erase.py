@@ -18,8 +18,8 @@ from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names
 from streams.ledger.keys import USERS_LIVE_MS
+from streams.pipeline.detect.market_state import MarketState
 from streams.pipeline.rollup.checkpoint import unpacked
-from streams.pipeline.rollup.state import MarketState
 from streams.privacy.redaction import excerpt
 from streams.recovery.fold import Fold, folded
 from streams.recovery.rebuild import Rebuild

@@ -11,7 +11,7 @@ from models.classifier import Predictions
 from models.errors import BadOutput
 from streams.batches import DeadLetter, DecodedBatch
 from streams.pipeline.classify.scored_batches import ScoredBatch
-from streams.pipeline.ingest.batching import dead_letter
+from streams.pipeline.ingest.decoding import dead_letter
 from streams.pipeline.ingest.source import Source
 from streams.telemetry.logs import get_logger
 from streams.worker.deps import Deps

@@ -24,8 +24,8 @@ from streams.kafka.connection import client_options
 from streams.kafka.errors import Check, check_connection, error_of, refusal
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, checksum
-from streams.pipeline.ingest.batching import decode_records
 from streams.pipeline.ingest.claims import PASSED, RECREATED, Assigned
+from streams.pipeline.ingest.decoding import decode_records
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from msgspec.structs import replace
 
 from marketpulse.contract.keys import EXCERPTS_LIVE_MS
@@ -19,8 +18,10 @@ from streams.pipeline.count.cells import CellLayout, Cells
 from streams.pipeline.count.windows import Windows
 from streams.pipeline.detect.drift import Drift, drift_step
 from streams.pipeline.detect.evidence import newest_states, with_evidence
+from streams.pipeline.detect.judge import judge_minutes, surge_alert
+from streams.pipeline.detect.market_state import MarketState, Warming
 from streams.pipeline.detect.shift import Standing, shift_step
-from streams.pipeline.detect.surge import AlertChange, Noise, Observation, surge_step
+from streams.pipeline.detect.surge import AlertChange
 from streams.pipeline.detect.watch import (
     EVERYWHERE,
     watch_allocation,
@@ -30,17 +31,12 @@ from streams.pipeline.detect.watch import (
 )
 from streams.pipeline.rollup.correction import Array
 from streams.pipeline.rollup.metrics import ActiveUsers, compute_metrics
-from streams.pipeline.rollup.state import CommonState, MarketState, Warming
+from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step_record import StepContext, fingerprint, step_record
 from streams.pipeline.rollup.stream_time import stream_time
 from streams.privacy.user_hashes import mixed_after
 
-ALL_TOPICS = ""
 EXCERPTS_KEPT = 40
-POOLED_HALF_LIFE_EVENTS = 20_000.0
-
-SPOKEN_HALF_LIFE_EVENTS = 2_000.0
-LEAST_DISTANCE = 0.05  # of recall from the share of false negatives: a model without any would show nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +179,15 @@ class RollUp:
             self._confusion,
             common.users_mixed,
         )
-        alerts += self._surges(seq, stream_ms // MINUTE_MS)
+        alerts += judge_minutes(
+            self.markets,
+            common.pooled,
+            stream_ms // MINUTE_MS,
+            seq,
+            self.rules,
+            len(self.layout.topics),
+            self._confusion,
+        )
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
         alerts += watch_markets(watched, metrics, seq, stream_ms, self.rules)
         alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self.rules.watch)
@@ -224,7 +228,7 @@ class RollUp:
                 for topic, surge in sorted(state.surges.items()):
                     if surge.fired_ms is not None:
                         change = AlertChange("resolved", surge.fired_ms, stream_ms, {"cause": "the model changed"})
-                        ended.append(_alert(change, step, market, topic or None))
+                        ended.append(surge_alert(change, step, market, topic or None))
                 state.surges, state.shift, state.warming = {}, None, Warming(stream_ms)
         common.model = model
         for state in self.markets.values():
@@ -235,64 +239,6 @@ class RollUp:
     def _with_evidence(self, alert: AlertRecord) -> AlertRecord:
         said = alert.state == "firing" and alert.kind in ("surge", "drop")
         return with_evidence(alert, self.windows, self.markets[alert.market].excerpts) if said else alert
-
-    def _surges(self, step: int, stream_minute: int) -> list[AlertRecord]:
-        released = sorted(
-            (minute, market)
-            for market, state in self.markets.items()
-            for minute in state.waiting
-            if minute <= stream_minute
-        )
-        alerts: list[AlertRecord] = []
-        for minute, market in released:
-            state = self.markets[market]
-            by_topic = state.waiting.pop(minute)
-            noise = self._noise(state, state.waiting_languages.pop(minute, []))
-            if state.warming is not None:
-                state.warming.events += sum(one[0] for one in by_topic.values())
-            n = sum(one[0] for one in by_topic.values())
-            x = sum(one[1] for one in by_topic.values())
-            for topic, (events, negatives) in [(ALL_TOPICS, (n, x)), *sorted(by_topic.items())]:
-                pooled = self._pool(topic, events, negatives)
-                rule = self.rules.of(market).surge
-                more = 0.0 if topic == ALL_TOPICS else float(np.log(len(self.layout.topics)))
-                threshold = rule.threshold + more if state.warming is None else float("inf")
-                state.surges[topic], change = surge_step(
-                    state.surges.get(topic),
-                    Observation(minute, events, negatives, pooled, noise),
-                    replace(rule, threshold=threshold),
-                )
-                if change is not None:
-                    alerts.append(_alert(change, step, market, topic or None))
-        return alerts
-
-    def _noise(self, state: MarketState, languages: list[int]) -> Noise:
-        """How the classifier sees negatives in the languages that a market's users write in."""
-        if self._confusion is None or not languages:
-            return Noise()
-        before = state.spoken or [1.0] * len(languages)
-        fade = 0.5 ** (sum(languages) / SPOKEN_HALF_LIFE_EVENTS)
-        state.spoken = [fade * one + more for one, more in zip(before, languages, strict=True)]
-        shares = np.array(state.spoken) / sum(state.spoken)
-        recall = float(shares @ self._confusion[:, 0, 0])
-        false_share = float(shares @ self._confusion[:, 1:, 0].mean(axis=1))
-        return Noise(max(recall, false_share + LEAST_DISTANCE), false_share)
-
-    def _pool(self, topic: str, events: int, negatives: int) -> float:
-        """A topic's share of negatives over all markets before this minute, fading by events.
-
-        A topic that is hardly known leans on all topics, and those on .25: complaints gather in some topics, and what
-        is usual for them is no surge.
-        """
-        pooled = self.common.pooled
-        all_n, all_x = pooled.get(ALL_TOPICS, (0.0, 0.0))
-        share = (all_x + 10.0) / (all_n + 40.0)
-        n, x = pooled.get(topic, (0.0, 0.0))
-        if topic != ALL_TOPICS:
-            share = (x + 40.0 * share) / (n + 40.0)
-        fade = 0.5 ** (events / POOLED_HALF_LIFE_EVENTS)
-        pooled[topic] = (n * fade + events, x * fade + negatives)
-        return share
 
     def _shifts(
         self,
@@ -344,22 +290,6 @@ class RollUp:
 
 def _pair(estimate: Estimate) -> tuple[float, float]:
     return estimate.value, estimate.se
-
-
-def _alert(change: AlertChange, step: int, market: str, topic: str | None) -> AlertRecord:
-    firing = change.state == "firing"
-    return AlertRecord(
-        id="-".join(filter(None, ("surge", market, topic, str(change.started_at)))),
-        seq=step,
-        kind="surge",
-        market=market,
-        topic=topic,
-        state=change.state,
-        started_at=change.started_at,
-        fired_at=change.started_at,
-        ended_at=None if firing else change.at,
-        evidence=change.evidence,
-    )
 
 
 def drift_sums(cells: Cells, layout: CellLayout) -> dict[str, float]:

@@ -15,8 +15,9 @@ from models.classifier import ModelInfo
 from streams.ledger.commit import Ledger
 from streams.ledger.keys import Keys
 from streams.ledger.types import Command, CutStep
+from streams.pipeline.detect.market_state import MarketState
 from streams.pipeline.rollup.metrics import ActiveUsers, keys_of_windows
-from streams.pipeline.rollup.state import CommonState, MarketState
+from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import outcome_digest
 

@@ -11,8 +11,8 @@ from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.committer import Committer
-from streams.pipeline.ingest.batching import decode_records
 from streams.pipeline.ingest.claims import Assigned
+from streams.pipeline.ingest.decoding import decode_records
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.privacy.user_hashes import UserHashes
 from streams.settings import Settings

@@ -1,0 +1,39 @@
+"""What the detectors remember of one market."""
+
+import msgspec
+
+from marketpulse.contract.records import Excerpt
+from marketpulse.contract.units import HOUR_MS
+from streams.pipeline.detect.shift import ShiftState
+from streams.pipeline.detect.surge import SurgeState
+from streams.pipeline.detect.watch import WatchState
+
+WARMING_MS = HOUR_MS
+WARMING_EVENTS = 500
+
+
+TopicCounts = dict[str, tuple[int, int]]  # topic -> (events, negatives)
+
+
+class Warming(msgspec.Struct):
+    """A market whose baselines are being made anew, since when (epoch ms of stream time), and its events since then."""
+
+    since_ms: int
+    events: int = 0
+
+    def over(self, stream_ms: int) -> bool:
+        """Whether an hour or 500 events have passed."""
+        return stream_ms - self.since_ms >= WARMING_MS or self.events >= WARMING_EVENTS
+
+
+class MarketState(msgspec.Struct):
+    """One market's detectors: surge per topic (`""` = the market), shift reference, minutes held back."""
+
+    surges: dict[str, SurgeState] = {}
+    shift: ShiftState | None = None
+    waiting: dict[int, TopicCounts] = {}
+    waiting_languages: dict[int, list[int]] = {}  # events of each of the layout's languages
+    spoken: list[float] = []  # the same of the minutes released so far, fading by events
+    watch: WatchState = msgspec.field(default_factory=WatchState)
+    excerpts: list[Excerpt] = []
+    warming: Warming | None = None
