@@ -16,7 +16,7 @@ TopicCounts = dict[str, tuple[int, int]]  # topic -> (events, negatives)
 
 
 class Warming(msgspec.Struct):
-    """A market whose baselines are being made anew, since when (epoch ms of stream time), and its events since then."""
+    """A market that learns its baselines again, since when (epoch ms of stream time), and its events since then."""
 
     since_ms: int
     events: int = 0

@@ -53,7 +53,7 @@ class Noise(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """x negatives of n events of one event minute; `pooled_share` of all markets stands in where nothing is known."""
+    """x negatives of n events of one event minute; `pooled_share` of all markets is taken where nothing is known."""
 
     minute: int
     n: int

@@ -35,7 +35,7 @@ def watch_markets(
     """Judge every market's drop, recovery and silence; the states are changed in place.
 
     When more than half of the markets that used to speak are silent at once, the cause lies in the intake: one
-    no_data alert for all (`*`) stands for those of single markets.
+    no_data alert for all (`*`) replaces those of single markets.
     """
     silence = {
         market: silence_condition(
@@ -108,7 +108,7 @@ def watch_model(
 def watch_allocation(
     state: WatchState, refused: RefusedAnswer | None, step: int, at_ms: int, rules: WatchRules
 ) -> list[AlertRecord]:
-    """The allocator's newest answer failed or is infeasible, and the previous plan stays: said until one succeeds."""
+    """The allocator's newest answer failed or is infeasible, and the previous plan stays: fires until one succeeds."""
     holds = refused is not None
     return _judge(
         state, "allocation", EVERYWHERE, holds, not holds, msgspec.to_builtins(refused) or {}, step, at_ms, rules
