@@ -16,7 +16,7 @@ from tests.agents.test_relay import Stage
 from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.programs import Direct
 
-SHORT = Settings(prefix="p", model="stub", lease_seconds=0.12, idle_step_seconds=0.01)
+SHORT = Settings(prefix="p", model="stub", lease_seconds=0.6, idle_step_seconds=0.01)
 
 
 @pytest.mark.parametrize("workers", [2, 3])
