@@ -14,6 +14,7 @@ MarketpulseError
 │   └── LedgerFull           Redis is at a bound: wait, then the same commit again; retriable
 ├── Restart                  this process must start anew, the data is safe (exit 75)
 │   ├── ClaimTimeout         a partition could not be claimed in time
+│   ├── StepTooLong          a step of the roll-up did not end within a minute
 │   ├── LedgerRewound        Redis went back in time: seek back and count again
 │   └── LedgerReplaced       the ledger was rebuilt or reset: begin with the new one
 └── OperatorNeeded           a restart cannot help (exit 78)
@@ -118,6 +119,12 @@ class ClaimTimeout(Restart):
     """A partition could not be claimed in time. Operator action: see why Redis did not answer."""
 
     code = "claim_timeout"
+
+
+class StepTooLong(Restart):
+    """A step of the roll-up did not end within a minute. Operator action: see if Redis is slow or the machine busy."""
+
+    code = "step_too_long"
 
 
 class LedgerRewound(Restart):

@@ -16,6 +16,7 @@ from streams.pipeline.retry import patiently
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import Checkpointer
 from streams.pipeline.rollup.correction import Array, confusion_of
+from streams.pipeline.rollup.lease import while_held
 from streams.pipeline.rollup.rewind import Undone, corrections
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, spending_of
@@ -80,23 +81,18 @@ class Leader:
                 await self._relay()
 
     async def _tick(self) -> bool:
-        ledger = self._deps.ledger
-        await ledger.heartbeat(self._holder, msgspec.json.encode(self._state()))
-        asked = asyncio.get_running_loop().time()
-        lease = await ledger.lease(self._holder, int(self._deps.settings.lease_seconds * 1000))
-        self._held_until = 0.0 if lease is None else asked + self._deps.settings.lease_seconds
+        ledger, lease_s = self._deps.ledger, self._deps.settings.lease_seconds
+        lease = await self._lease()
         if lease is None:
             self._rollup = None
-            self._deps.telemetry.lease(0)
             return False
-        self._deps.telemetry.lease(self._deps.now_ms() + int(self._deps.settings.lease_seconds * 1000))
         if lease.number != self._lease_number or lease.published < self._published:
             log.info("lease_taken", number=lease.number, step=lease.published)
             self._rollup = self._undone = None
             self._checkpoints.forget()
             self._lease_number = lease.number
         try:
-            record = await self._step(lease)
+            record = await while_held(self._step(lease), lambda: self._still(lease), lease_s)
         except BaseException:
             self._rollup = None  # half a step may be in memory: the ledger's state is the true one
             raise
@@ -105,9 +101,28 @@ class Leader:
         self._deps.telemetry.outbox(await ledger.outbox_length())
         await self._relay()
         if record is not None:
-            lease_ms = int(self._deps.settings.lease_seconds * 1000)
-            await self._checkpoints.after(lease, self._holder, lease_ms, record)
+            await self._checkpoints.after(lease, self._holder, int(lease_s * 1000), record)
         return record is not None
+
+    async def _lease(self) -> Lease | None:
+        """Say that this worker lives, and take or renew the lease; None while another holds it."""
+        ledger, lease_s = self._deps.ledger, self._deps.settings.lease_seconds
+        await ledger.heartbeat(self._holder, msgspec.json.encode(self._state()))
+        asked = asyncio.get_running_loop().time()
+        lease = await ledger.lease(self._holder, int(lease_s * 1000))
+        self._held_until = 0.0 if lease is None else asked + lease_s
+        self._deps.telemetry.lease(0 if lease is None else self._deps.now_ms() + int(lease_s * 1000))
+        return lease
+
+    async def _still(self, held: Lease) -> bool:
+        """While a step runs: whether the lease it runs under is renewed."""
+        lease = await self._lease()
+        self._deps.progress.beat(ROLL_UP)
+        if lease is not None and lease.number == held.number:
+            return True
+        log.warning("lease_lost_in_a_step", number=held.number, now=None if lease is None else lease.number)
+        self._rollup = None
+        return False
 
     async def release(self) -> None:
         """Let another worker take over at once."""
