@@ -1,4 +1,4 @@
-"""Records of one read to one decoded batch."""
+"""Records of one read to one batch: each decoded by `marketpulse.contract.decode`, repeated ids left out."""
 
 from aiokafka.structs import ConsumerRecord
 
