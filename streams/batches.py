@@ -20,6 +20,24 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceMark:
+    """What is known of the records of one partition before its next offset; None = nothing yet.
+
+    `last_offset`, `last_timestamp`, `last_checksum` are those of the last record that was counted (there may be none
+    right before the next offset: markers of transactions have offsets too). `newest_ms`, `rose_ms`, `seen_ms` and
+    `recent` are the partition's clock, see `pipeline/ingest/event_clock.py`.
+    """
+
+    last_offset: int | None = None
+    last_timestamp: int | None = None
+    last_checksum: int | None = None
+    newest_ms: int | None = None
+    rose_ms: int | None = None
+    seen_ms: int | None = None
+    recent: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One record that breaks the contract, with its bytes, key and headers untouched."""
 
@@ -46,7 +64,11 @@ class CompactedRecord:
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """A partition batch after decoding and de-duplication, before the model."""
+    """A partition batch after decoding and de-duplication, before the model.
+
+    Without records it only moves the partition on, past offsets that hold none (markers of transactions). `mark`: what
+    is known of the partition's records up to its end.
+    """
 
     position: Position
     events: list[Decoded]
@@ -55,9 +77,9 @@ class DecodedBatch:
     duplicates: int
     id_chunk: bytes
     forget_chunks: int
-    last_record_ms: int
-    last_checksum: int
+    mark: SourceMark
     first_record_ms: int
+    last_record_ms: int
     span: Any = None  # of OpenTelemetry, where there are traces
 
 
@@ -68,7 +90,6 @@ class Delta:
     counts: dict[str, int]
     users: dict[str, list[bytes]]
     totals: dict[str, int]
-    newest_ms: int
     excerpts: dict[str, list[Excerpt]] = field(default_factory=dict)
 
 

@@ -22,6 +22,7 @@ MarketpulseError
     ├── LogMismatch          the source topic is not the one that the ledger counted
     │   ├── TopicRecreated   other records, or fewer of them, stand where the ledger counted
     │   └── RetentionPassed  records were deleted before they were counted
+    ├── LedgerNewer          a newer version wrote the ledger
     └── LedgerBroken         a script failed after its first write
 
 `code` names the kind for machines: it stands in the log line `process_ends`; docs/operations.md has an entry for each.
@@ -165,6 +166,12 @@ class RetentionPassed(LogMismatch):
     """Records were deleted before they were counted. Operator action: restore them, or go on without them."""
 
     code = "retention_passed"
+
+
+class LedgerNewer(OperatorNeeded):
+    """The ledger or the journal was written by a newer version. Operator action: run that version."""
+
+    code = "ledger_newer"
 
 
 class LedgerBroken(OperatorNeeded):

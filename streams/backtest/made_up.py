@@ -254,5 +254,7 @@ def _outcomes(
             market, _, cell = name.rpartition(" ")
             counts[f"{market}:{first + at}:{cell}" if market else f"*:{first + at}{cell}"] = n
         end_ms = (first + at + 1) * MINUTE_MS
-        step = CutStep(at + 1, end_ms, counts, {}, {0: PartitionCut(at + 1, end_ms - 1, end_ms)})
+        step = CutStep(
+            at + 1, end_ms, counts, {}, {0: PartitionCut(at + 1, end_ms - 1, rose_ms=end_ms, seen_ms=end_ms)}
+        )
         yield rollup.decide(step, rollup.take(step), CONTEXT)

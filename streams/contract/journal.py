@@ -22,10 +22,12 @@ class UserKey(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PartitionMark(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a source partition stood at a cut, beside its offset; times in epoch ms, absent = nothing was committed.
+    """Where a source partition was at a cut, beside its offset; times in epoch ms, absent = nothing was committed.
 
-    `last_timestamp` and `last_checksum` (CRC-32) are those of the record before the offset: they tell whether the topic
-    still is the one that was counted.
+    `last_offset`, `last_timestamp` and `last_checksum` (CRC-32) are those of the last record before the offset: they
+    tell whether the topic still is the one that was counted. `newest`, `rose`, `seen` are the partition's clock (event
+    time reached, record time of what last raised it, record time read); `end` is Kafka's last stable offset.
+    `committed` is what format 1 had in place of `rose` and `seen`.
     """
 
     newest: int | None = None
@@ -35,6 +37,10 @@ class PartitionMark(msgspec.Struct, frozen=True, omit_defaults=True):
     began: int = (
         0  # first offset that was ever counted; -1: what was counted first is another topic's, or a gap follows
     )
+    last_offset: int | None = None
+    rose: int | None = None
+    seen: int | None = None
+    end: int | None = None
 
 
 class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,9 +73,13 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     model_info: dict[str, Any] | None = None
     user_key: UserKey | None = None
     digest: str = ""
+    held_by: tuple[int, ...] = ()  # partitions that stream time waited for, while others were further
+    format: int = 1
     v: int = CONTRACT_VERSION
 
 
+JOURNAL_FORMAT = 2
+"""Of steps and checkpoints: raised with every change that an older version would misread; absent in a record = 1."""
 CHECKPOINT_KEY = b"checkpoint"
 """Kafka key of checkpoints in `market.steps`; that of a step is its number."""
 
@@ -93,4 +103,5 @@ class CheckpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     cut: dict[str, int] = {}
     partitions: dict[str, PartitionMark] = {}
     totals: dict[str, int] = {}
+    format: int = 1
     v: int = CONTRACT_VERSION

@@ -109,7 +109,7 @@ async def delete_before(servers: Servers, topic: str, offsets: Mapping[int, int]
 
 
 async def topic_offsets(servers: Servers, topic: str, patience: int = 50) -> dict[int, tuple[int, int]]:
-    """First and next offset of every partition.
+    """First offset of every partition, and the last stable one: what is before it is not in an open transaction.
 
     Args:
         servers: Kafka servers.
@@ -121,7 +121,9 @@ async def topic_offsets(servers: Servers, topic: str, patience: int = 50) -> dic
         OperatorNeeded: Kafka refuses this client.
     """
     async with _admin(servers, f"tell the offsets of {topic}") as admin:
-        consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            **client_options(servers), enable_auto_commit=False, isolation_level="read_committed"
+        )
         try:
             await consumer.start()
             partitions = [TopicPartition(topic, number) for number in await _partitions(admin, topic, patience)]

@@ -48,7 +48,10 @@ class CompactedTopic:
     async def _open(self, offset: int) -> None:
         await self.stop()
         consumer = AIOKafkaConsumer(
-            **client_options(self._servers), enable_auto_commit=False, auto_offset_reset="earliest"
+            **client_options(self._servers),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )
         try:
             async with kafka_errors(self._servers, "answer"):

@@ -18,7 +18,8 @@ FETCH_WAIT_MS = 20  # a question about offsets waits behind a fetch that is unde
 class LogReader:
     """One topic, as long as the `async with` block lasts. Everything raises Unavailable where Kafka does not answer.
 
-    `offsets` holds first and next offset of every partition as they were when the block began.
+    `offsets` holds first and next offset of every partition as they were when the block began: the next one is the last
+    stable offset, before which no transaction is open. What was aborted is not read.
     """
 
     def __init__(self, servers: Servers, topic: str) -> None:
@@ -33,6 +34,7 @@ class LogReader:
             **client_options(self._servers),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )

@@ -1,7 +1,9 @@
 """The atomic commit in Redis: claims, offsets, deltas, steps, outbox; the owner of all internal key names."""
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgpack
@@ -10,19 +12,34 @@ import redis.asyncio
 
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
-from streams.batches import DecodedBatch, Delta, OutboxEntry
-from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced
+from streams.batches import DecodedBatch, Delta, OutboxEntry, SourceMark
+from streams.errors import LedgerBroken, LedgerLost, LedgerNewer, LedgerReplaced
 from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
 from streams.ledger.keys import USERS_LIVE_S, Keys
 from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut
 
-_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap")
+_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap", "migrate")
+FORMAT = 2
+"""Of what is kept in Redis: raised with every change that an older version would misread. `lua/migrate.lua`."""
 
 
 def _packed(content: object) -> bytes:
     """MessagePack as Redis's Lua reads it: it knows strings, but not the newer binary type."""
     packed: bytes = msgpack.packb(content, use_bin_type=False)
     return packed
+
+
+def _number(value: bytes | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _partition_cut(row: Sequence[str], written: int) -> PartitionCut:
+    """A partition of a cut step; one that was cut by the version before the format is of 1, and comes again."""
+    next_offset, *rest = (int(value) if value else None for value in row)
+    if written == 1:
+        newest, committed, timestamp, crc, began = rest
+        rest = [newest, committed, committed, None, timestamp, crc, began]
+    return PartitionCut(next_offset or 0, *rest)
 
 
 class Ledger:
@@ -34,8 +51,11 @@ class Ledger:
         prefix: str,
         max_open_cells: int = 500_000,
         connect: Callable[[str], Any] = connect_async,
+        nonce: str | None = None,
     ) -> None:
+        """`nonce` tells this process from every other, whatever they are called; drawn at random where none is."""
         self.keys = Keys(prefix)
+        self.nonce = nonce or secrets.token_hex(8)
         self.url = url
         self._max_open_cells = max_open_cells
         self._generation: str | None = None
@@ -62,6 +82,14 @@ class Ledger:
                 ) from error
         if answer[0] == b"LOST":
             raise self._lost()
+        if answer[0] == b"NEWER":
+            raise LedgerNewer(
+                f"the ledger under prefix {self.keys.prefix!r} has format {int(answer[1])}, and this version knows "
+                f"{FORMAT} at most: a newer version of Marketpulse wrote it. Operator action: run that version."
+            )
+        if answer[0] == b"OLDER":
+            await self._run("migrate", [self.keys.ledger], [self.keys.namespace])
+            return await self._run(script, keys, args)
         return answer
 
     def _lost(self) -> LedgerLost:
@@ -91,7 +119,7 @@ class Ledger:
     async def init(self, ledger_id: str, starts: Mapping[int, int]) -> bool:
         """Create the ledger with each partition's first offset; False (and nothing changed) if there is one."""
         offsets = [starts[number] for number in range(len(starts))]
-        answer = await self._run("init", [self.keys.ledger], [self.keys.namespace, ledger_id, *offsets])
+        answer = await self._run("init", [self.keys.ledger], [self.keys.namespace, ledger_id, FORMAT, *offsets])
         return bool(answer[0] == b"OK")
 
     async def check_redis(self) -> str | None:
@@ -113,7 +141,7 @@ class Ledger:
     async def claim(self, partition: int) -> Claim:
         """Claim a partition and learn where to read on; fences every earlier claimant."""
         try:
-            answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [])
+            answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [self.nonce, FORMAT])
         except LedgerLost:
             if await self.standing() is None:
                 raise
@@ -123,35 +151,50 @@ class Ledger:
             ) from None
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
-        _, number, next_offset, timestamp, crc, generation = answer
+        _, number, next_offset, generation, last, timestamp, crc, newest, rose, seen, recent = answer
         self._same_generation(generation)
         return Claim(
             partition=partition,
             number=int(number),
             generation=generation.decode(),
             next=int(next_offset),
-            last_timestamp=None if timestamp is None else int(timestamp),
-            last_checksum=None if crc is None else int(crc),
+            mark=SourceMark(
+                last_offset=_number(last),
+                last_timestamp=_number(timestamp),
+                last_checksum=_number(crc),
+                newest_ms=_number(newest),
+                rose_ms=_number(rose),
+                seen_ms=_number(seen),
+                recent=recent or b"",
+            ),
             id_chunks=list(chunks),
         )
 
     async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
         """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave."""
         position = batch.position
-        payload = {
+        payload: dict[str, Any] = {
             "counts": delta.counts,
             "users": delta.users,
             "totals": delta.totals,
-            "newest": delta.newest_ms,
             "excerpts": {
                 market: [[one.order, msgspec.json.encode(one)] for one in rows]
                 for market, rows in delta.excerpts.items()
             },
             "ids": batch.id_chunk,
             "forget": batch.forget_chunks,
-            "last_timestamp": batch.last_record_ms,
-            "last_checksum": batch.last_checksum,
         }
+        mark = batch.mark
+        known = {
+            "last_offset": mark.last_offset,
+            "last_timestamp": mark.last_timestamp,
+            "last_checksum": mark.last_checksum,
+            "newest": mark.newest_ms,
+            "rose": mark.rose_ms,
+            "seen": mark.seen_ms,
+            "recent": mark.recent or None,
+        }
+        payload |= {name: value for name, value in known.items() if value is not None}
         keys = self.keys
         answer = await self._run(
             "commit",
@@ -164,6 +207,7 @@ class Ledger:
                 keys.namespace,
                 self._max_open_cells,
                 _packed(payload),
+                self.nonce,
             ],
         )
         return answer[0].decode(), b" ".join(answer[1:]).decode()
@@ -188,19 +232,39 @@ class Ledger:
 
     async def lease(self, holder: str, ttl_ms: int) -> Lease | None:
         """Take or renew the roll-up lease; None while another holds it. Raises LedgerReplaced."""
-        answer = await self._run("lease", [self.keys.ledger], [holder, ttl_ms])
+        answer = await self._run("lease", [self.keys.ledger], [holder, ttl_ms, self.nonce, FORMAT])
         self._same_generation(answer[1])
-        return Lease(int(answer[2]), int(answer[3])) if answer[0] == b"OK" else None
+        return Lease(*map(int, answer[2:])) if answer[0] == b"OK" else None
 
     async def release_lease(self, holder: str) -> None:
         """Let another take the lease at once (drain of a worker)."""
         with translated_errors(self.url):
-            if await self.redis.hget(self.keys.ledger, "lease_holder") == holder.encode():
+            held = await self.redis.hmget(self.keys.ledger, "lease_holder", "lease_nonce")
+            if held == [holder.encode(), self.nonce.encode()]:
                 await self.redis.hset(self.keys.ledger, "lease_until", 0)
 
-    async def cut(self, lease: Lease, force: bool) -> CutStep | Literal["FENCED", "NOTHING"]:
-        """Close the open step and read it; a step that was cut before and not published comes again, unchanged."""
-        answer = await self._run("cut", [self.keys.ledger], [self.keys.namespace, lease.number, "1" if force else "0"])
+    async def cut(
+        self, lease: Lease, force: bool, ends: Mapping[int, int] = MappingProxyType({})
+    ) -> CutStep | Literal["FENCED", "NOTHING"]:
+        """Close the open step and read it; a step that was cut before and not published comes again, unchanged.
+
+        Args:
+            lease: what the step is cut under.
+            force: also where nothing is new.
+            ends: last stable offset of each partition, asked for after the lease was given; absent = not known.
+        """
+        answer = await self._run(
+            "cut",
+            [self.keys.ledger],
+            [
+                self.keys.namespace,
+                lease.number,
+                "1" if force else "0",
+                self.nonce,
+                lease.now_ms,
+                _packed([ends.get(number, -1) for number in range(lease.partitions)]),
+            ],
+        )
         if answer[0] != b"OK":
             refused: Literal["FENCED", "NOTHING"] = answer[0].decode()
             return refused
@@ -213,8 +277,7 @@ class Ledger:
             counts={field.decode(): int(value) for field, value in zip(fields, fields, strict=True)},
             users={bucket.decode(): blob for bucket, blob in zip(buckets, users, strict=True)},
             partitions={
-                at: PartitionCut(int(next_offset), *(int(value) if value else None for value in rest))
-                for at, (next_offset, *rest) in enumerate(cut["partitions"])
+                number: _partition_cut(row, cut.get("format", 1)) for number, row in enumerate(cut["partitions"])
             },
             excerpts={
                 market.decode(): [
@@ -252,7 +315,9 @@ class Ledger:
         """Write one step's results at once: OK, ALREADY (the reply was lost) or FENCED."""
         payload = _packed({"writes": list(writes), "users": list(step.users)})
         keys = self.keys
-        answer = await self._run("publish", [keys.ledger], [keys.namespace, lease.number, step.number, payload])
+        answer = await self._run(
+            "publish", [keys.ledger], [keys.namespace, lease.number, step.number, payload, self.nonce]
+        )
         verdict: Answer = answer[0].decode()
         return verdict
 
@@ -346,7 +411,9 @@ class Ledger:
             until = seconds * 1000 + micros // 1000 + ttl_ms
             async with self.redis.pipeline(transaction=True) as pipe:
                 pipe.hincrby(self.keys.ledger, "lease_number", 1)
-                pipe.hset(self.keys.ledger, mapping={"lease_holder": holder, "lease_until": until})
+                pipe.hset(
+                    self.keys.ledger, mapping={"lease_holder": holder, "lease_until": until, "lease_nonce": self.nonce}
+                )
                 number, _ = await pipe.execute()
         return int(number)
 

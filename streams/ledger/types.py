@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from marketpulse.contract.records import Excerpt
+from streams.batches import SourceMark
 
 Answer = Literal["OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL"]
 Command = list[str | int | float | bytes]
@@ -21,21 +22,33 @@ class Claim:
     number: int
     generation: str
     next: int
-    last_timestamp: int | None
-    last_checksum: int | None
+    mark: SourceMark
     id_chunks: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionCut:
-    """Where a partition stood when a step was cut; None = nothing was ever committed. `began`: its first offset."""
+    """Where a partition was when a step was cut; None = not known, or nothing was ever committed.
+
+    Args:
+        next: offset of the next record to count.
+        newest_ms: event time up to which the partition has got.
+        rose_ms: record time of the record that last raised it.
+        seen_ms: record time up to which the log was read, whatever was in it.
+        last_offset, last_timestamp, last_checksum: the last record that was counted.
+        began: the partition's first offset.
+        end: where Kafka had its last stable offset.
+    """
 
     next: int
-    newest_ms: int | None
-    committed_at_ms: int | None
+    newest_ms: int | None = None
+    rose_ms: int | None = None
+    seen_ms: int | None = None
+    last_offset: int | None = None
     last_timestamp: int | None = None
     last_checksum: int | None = None
     began: int | None = None
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +66,15 @@ class CutStep:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to roll up: `number` fences every earlier holder; `published` is the last published step."""
+    """The right to roll up: `number` fences every earlier holder; `published` is the last published step.
+
+    `now_ms`: Redis's clock when it was given; `partitions`: how many the ledger has.
+    """
 
     number: int
     published: int
+    partitions: int = 0
+    now_ms: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True):

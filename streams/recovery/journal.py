@@ -2,13 +2,14 @@
 
 import zlib
 from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 import msgspec
 
 from marketpulse.contract.wire import UNREADABLE
 from streams.clock import epoch_ms
-from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord, StepRecord
-from streams.errors import JournalIncomplete
+from streams.contract.journal import CHECKPOINT_KEY, JOURNAL_FORMAT, CheckpointRecord, StepRecord
+from streams.errors import JournalIncomplete, LedgerNewer
 from streams.kafka.log_reader import LogReader
 from streams.privacy.redaction import redact_log
 from streams.recovery.chain import Chain, Mark, Place, Stretch
@@ -17,6 +18,7 @@ Progress = Callable[[int, int | None], object]
 
 _steps = msgspec.json.Decoder(StepRecord)
 _checkpoints = msgspec.json.Decoder(CheckpointRecord)
+Written = TypeVar("Written", StepRecord, CheckpointRecord)
 
 
 def silent(done: int, total: int | None = None) -> None:
@@ -24,14 +26,23 @@ def silent(done: int, total: int | None = None) -> None:
 
 
 def step_of(value: bytes | None, offset: int) -> StepRecord:
-    """The step that a record holds. Raises JournalIncomplete: it holds none."""
+    """The step that a record holds. Raises JournalIncomplete: it holds none. LedgerNewer: of a newer version."""
     try:
-        return _steps.decode(value or b"")
+        return _known(_steps.decode(value or b""), offset)
     except UNREADABLE as error:
         raise JournalIncomplete(
             f"the record of market.steps at offset {offset} is no step: {redact_log(str(error))}. "
             "Operator action: see who else writes to the topic; limit it to the workers."
         ) from error
+
+
+def _known(record: Written, offset: int) -> Written:
+    if record.format > JOURNAL_FORMAT:
+        raise LedgerNewer(
+            f"the record of market.steps at offset {offset} has format {record.format}, and this version knows "
+            f"{JOURNAL_FORMAT} at most: a newer version of Marketpulse wrote it. Operator action: run that version."
+        )
+    return record
 
 
 class Journal:
@@ -71,7 +82,7 @@ class Journal:
         end = await self._reader.end()
         async for record in self._reader.records(first, end):
             if record.key == CHECKPOINT_KEY:
-                self.chain.take_checkpoint(_checkpoints.decode(record.value), record.offset)
+                self.chain.take_checkpoint(_known(_checkpoints.decode(record.value), record.offset), record.offset)
             else:
                 self.chain.take_step(int(record.key), record.offset, zlib.crc32(record.value))
             self._progress(record.offset - first, end - first)

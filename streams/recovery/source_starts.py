@@ -61,7 +61,9 @@ class SourceStarts:
             if cut is None:
                 mark = PartitionMark(began=next_offset)
             elif number in self.anew or number in self.lost:
-                mark = msgspec.structs.replace(mark, last_timestamp=None, last_checksum=None, began=-1)
+                mark = msgspec.structs.replace(
+                    mark, last_offset=None, last_timestamp=None, last_checksum=None, began=-1
+                )
             starts[number] = PartitionStart(next_offset, mark, [] if number in self.anew else list(ids.chunks))
         return starts
 

@@ -10,10 +10,10 @@ from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from streams.batches import OutboxEntry
-from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
+from streams.contract.journal import CHECKPOINT_KEY, JOURNAL_FORMAT, CheckpointRecord
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
-from streams.ledger.commit import Ledger
+from streams.ledger.commit import FORMAT, Ledger
 from streams.ledger.content import LedgerContent
 from streams.ledger.types import Command, Entry
 from streams.pipeline.rollup.checkpoint import packed, parts_of, read_ledger
@@ -62,7 +62,7 @@ class Succession:
         known = await self._live.standing()
         lease_number = max(begins.now_ms, known[0] if known else 0) + 1  # above every one that was ever given
         commands: list[Command] = [
-            ["HSET", keys.ledger, "id", name, "generation", name, "open", step + 1, "published", step,
+            ["HSET", keys.ledger, "id", name, "generation", name, "format", FORMAT, "open", step + 1, "published", step,
              "partitions", len(begins.starts), "lease_number", lease_number],
             ["SET", keys.checkpoint, begins.now_ms],
             ["SET", keys.allocation_seq, step],
@@ -75,7 +75,9 @@ class Succession:
                 "next": start.next,
                 "began": mark.began,
                 "newest": mark.newest,
-                "committed_at": mark.committed,
+                "rose": mark.committed if mark.rose is None else mark.rose,
+                "seen": mark.committed if mark.seen is None else mark.seen,
+                "last_offset": mark.last_offset,
                 "last_timestamp": mark.last_timestamp,
                 "last_checksum": mark.last_checksum,
             }
@@ -106,6 +108,7 @@ class Succession:
             cut={str(number): start.next for number, start in begins.starts.items()},
             partitions={str(number): start.mark for number, start in begins.starts.items()},
             totals=dict(begins.totals),
+            format=JOURNAL_FORMAT,
         )
         rows = [*published, ("market.steps", CHECKPOINT_KEY.decode(), encode(end))]
         self._after = [self._live.outbox_write(topic, key, value) for topic, key, value in rows]

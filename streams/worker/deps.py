@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from marketpulse.contract.portfolio import Portfolio
+from marketpulse.contract.topics import topic_name
 from models.classifier import Classifier
 from streams.clock import epoch_ms
 from streams.contract.rules import Rules
+from streams.kafka.log_ends import LogEnds
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.pipeline.count.cells import CellLayout
@@ -44,6 +46,7 @@ class Deps:
     find_undone: FindUndone = find_undone
     telemetry: Telemetry = field(default_factory=Telemetry)
     rules: Rules = field(default_factory=Rules)
+    log_ends: LogEnds = field(default_factory=LogEnds)
 
 
 def make_deps(
@@ -69,6 +72,7 @@ def make_deps(
         failpoint=failpoint,
         telemetry=Telemetry(traces),
         rules=rules,
+        log_ends=LogEnds(settings.kafka_servers, topic_name(settings.prefix, "feedback")),
     )
     deps.telemetry.registry.register(
         WorkerCollector(deps.telemetry, deps.progress, classifier, settings.stall_seconds, deps.now_ms)

@@ -67,12 +67,11 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
         self._end_in_time(self._settings.drain_seconds + CLOSING_S + 2.0)
         await drain(self._progress, self._settings.drain_seconds)
         work = self._work
+        senders = [work.deps.outbound.stop, work.deps.log_ends.stop]
         followed = [topic.stop for topic in work.followed]
         # At once: each may take its whole time while Kafka or Redis is away.
         await asyncio.gather(
-            *map(
-                _closed, (work.leader.release, work.source.stop, *followed, self._health.stop, work.deps.outbound.stop)
-            )
+            *map(_closed, (work.leader.release, work.source.stop, *followed, self._health.stop, *senders))
         )
         await _closed(work.deps.ledger.close)
 

@@ -44,7 +44,8 @@ class Checks:
         if answer[0] != b"OK":
             return
         if name in ("claim", "lease"):
-            self._numbers_grow(keys[-1], int(answer[2 if name == "lease" else 1]), str(args[0]) if args else "")
+            lease = name == "lease"
+            self._numbers_grow(keys[-1], int(answer[2 if lease else 1]), f"{args[0]} {args[2]}" if lease else "")
             return
         if name in ("commit", "cut", "publish"):
             key = keys[1] if name == "commit" else keys[0]

@@ -12,33 +12,39 @@ def init(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/init.lua`."""
     if redis.call("HEXISTS", keys[0], "id"):
         return [b"EXISTS"]
-    for number, first in enumerate(argv[2:]):
+    for number, first in enumerate(argv[3:]):
         redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", first, "began", first)
     redis.call(
-        "HSET", keys[0], "id", argv[1], "generation", argv[1], "open", 1, "published", 0, "partitions", len(argv) - 2
-    )
+        "HSET", keys[0], "id", argv[1], "generation", argv[1], "format", argv[2], "open", 1, "published", 0,
+        "partitions", len(argv) - 3,
+    )  # fmt: skip
     return [b"OK"]
 
 
 def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/claim.lua`."""
-    ledger_id, generation = redis.call("HMGET", keys[0], "id", "generation")
-    at, timestamp, crc, held = redis.call("HMGET", keys[1], "next", "last_timestamp", "last_checksum", "claim")
+    ledger_id, generation, written = redis.call("HMGET", keys[0], "id", "generation", "format")
+    held, at, *mark = redis.call(
+        "HMGET", keys[1], "claim", "next", "last_offset", "last_timestamp", "last_checksum",
+        "newest", "rose", "seen", "recent",
+    )  # fmt: skip
     if not ledger_id or not generation or not at:
         return [b"LOST"]
+    if int(written or 1) != int(argv[1]):
+        return [b"NEWER" if int(written or 1) > int(argv[1]) else b"OLDER", int(written or 1)]
     number = b"%d" % max(int(held or 0) + 1, redis.now_ms())
-    redis.call("HSET", keys[1], "claim", number)
-    return [b"OK", number, at, timestamp, crc, generation]
+    redis.call("HSET", keys[1], "claim", number, "claim_nonce", argv[0])
+    return [b"OK", number, at, generation, *mark]
 
 
 def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/commit.lua`."""
-    generation, claimed, first, last, prefix, most, packed = argv
-    ledger_id, current, opened = redis.call("HMGET", keys[0], "id", "generation", "open")
-    holder, at, newest = redis.call("HMGET", keys[1], "claim", "next", "newest")
+    generation, claimed, first, last, prefix, most, packed, nonce = argv
+    ledger_id, current, opened, measured = redis.call("HMGET", keys[0], "id", "generation", "open", "open_cells")
+    holder, at, held = redis.call("HMGET", keys[1], "claim", "next", "claim_nonce")
     if not ledger_id or not opened or not at:
         return [b"LOST"]
-    if current != generation or holder != claimed:
+    if current != generation or holder != claimed or held != nonce:
         return [b"FENCED"]
     if int(at) == int(last):
         return [b"ALREADY"]
@@ -47,7 +53,7 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     if int(at) > int(first):
         return [b"AHEAD", at]
     step = prefix + b"step:" + opened
-    if redis.call("HLEN", step + b":counts") > int(most):
+    if redis.call("HLEN", step + b":counts") > min(int(most), int(measured or most)):
         return [b"FULL", b"open step"]
     payload = _unpacked(packed)
     # ------------------------------------------------------------------------------------------------------------
@@ -66,54 +72,70 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         redis.call("LTRIM", keys[2], payload[b"forget"], -1)
     if payload[b"ids"]:
         redis.call("RPUSH", keys[2], payload[b"ids"])
-    redis.call(
-        "HSET", keys[1], "next", last, "newest", max(payload[b"newest"], int(newest or 0)),
-        "last_timestamp", payload[b"last_timestamp"], "last_checksum", payload[b"last_checksum"],
-        "committed_at", redis.now_ms(),
-    )  # fmt: skip
+    fields: list[Any] = ["next", last]
+    for name in ("newest", "rose", "seen"):
+        if name.encode() in payload:
+            fields += [name, min(payload[name.encode()], redis.now_ms())]
+    for name in ("last_offset", "last_timestamp", "last_checksum", "recent"):
+        if name.encode() in payload:
+            fields += [name, payload[name.encode()]]
+    redis.call("HSET", keys[1], *fields)
     return [b"OK"]
 
 
 def lease(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/lease.lua`."""
-    ledger_id, holder, until, number, published, generation = redis.call(
-        "HMGET", keys[0], "id", "lease_holder", "lease_until", "lease_number", "published", "generation"
-    )
+    ledger_id, holder, until, number, published, generation, nonce, written, partitions = redis.call(
+        "HMGET", keys[0], "id", "lease_holder", "lease_until", "lease_number", "published", "generation", "lease_nonce",
+        "format", "partitions",
+    )  # fmt: skip
     if not ledger_id or not generation:
         return [b"LOST"]
+    if int(written or 1) != int(argv[3]):
+        return [b"NEWER" if int(written or 1) > int(argv[3]) else b"OLDER", int(written or 1)]
     now = redis.now_ms()
     held = holder and int(until or 0) > now
-    if held and holder != argv[0]:
+    if held and (holder, nonce) != (argv[0], argv[2]):
         return [b"HELD", generation]
     number = number or b"0"
     if not held:
         number = b"%d" % max(int(number) + 1, now)
-    redis.call("HSET", keys[0], "lease_holder", argv[0], "lease_until", now + int(argv[1]), "lease_number", number)
-    return [b"OK", generation, number, published]
+    redis.call(
+        "HSET", keys[0], "lease_holder", argv[0], "lease_until", now + int(argv[1]), "lease_number", number,
+        "lease_nonce", argv[2],
+    )  # fmt: skip
+    return [b"OK", generation, number, published, partitions, b"%d" % now]
 
 
 def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/cut.lua`."""
-    ledger_id, number, opened, published, partitions = redis.call(
-        "HMGET", keys[0], "id", "lease_number", "open", "published", "partitions"
+    ledger_id, number, opened, published, partitions, nonce = redis.call(
+        "HMGET", keys[0], "id", "lease_number", "open", "published", "partitions", "lease_nonce"
     )
     if not ledger_id:
         return [b"LOST"]
-    if number != argv[1]:
+    if number != argv[1] or nonce != argv[3]:
         return [b"FENCED"]
     step = int(published) + 1
     base = argv[0] + b"step:%d" % step
     if int(opened) == step:
         if argv[2] != b"1" and not redis.call("EXISTS", base + b":counts"):
             return [b"NOTHING"]
-        rows = []
+        rows, ends = [], _unpacked(argv[5])
         for at in range(int(partitions)):
+            key = argv[0] + b"partition:%d" % at
             row = redis.call(
-                "HMGET", argv[0] + b"partition:%d" % at,
-                "next", "newest", "committed_at", "last_timestamp", "last_checksum", "began",
+                "HMGET", key, "next", "newest", "rose", "seen", "last_offset", "last_timestamp", "last_checksum",
+                "began",
             )  # fmt: skip
-            rows.append([value or b"" for value in row])
+            row = [value or b"" for value in row]
+            end = ends[at] if at < len(ends) else -1
+            if 0 <= end <= int(row[0]):
+                row[3] = b"%d" % max(int(row[3] or 0), int(argv[4]))
+                redis.call("HSET", key, "seen", row[3])
+            rows.append([*row, b"%d" % end if end >= 0 else b""])
         content = {
+            "format": 2,
             "now": b"%d" % redis.now_ms(),
             "partitions": rows,
             "totals": redis.call("HGETALL", argv[0] + b"totals"),
@@ -129,10 +151,12 @@ def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 
 def publish(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/publish.lua`."""
-    ledger_id, number, opened, published = redis.call("HMGET", keys[0], "id", "lease_number", "open", "published")
+    ledger_id, number, opened, published, nonce = redis.call(
+        "HMGET", keys[0], "id", "lease_number", "open", "published", "lease_nonce"
+    )
     if not ledger_id:
         return [b"LOST"]
-    if number != argv[1]:
+    if number != argv[1] or nonce != argv[4]:
         return [b"FENCED"]
     step = int(argv[2])
     if int(published) >= step:
@@ -187,8 +211,26 @@ def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     return [b"OK"]
 
 
+def migrate(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/migrate.lua`."""
+    ledger_id, written, partitions = redis.call("HMGET", keys[0], "id", "format", "partitions")
+    if not ledger_id:
+        return [b"LOST"]
+    if written:
+        return [b"OK"]
+    # ------------------------------------------------------------------------------------------------------------
+    for number in range(int(partitions)):
+        key = argv[0] + b"partition:%d" % number
+        committed = redis.call("HGET", key, "committed_at")
+        if committed:
+            redis.call("HSET", key, "rose", committed, "seen", committed)
+            redis.call("HDEL", key, "committed_at")
+    redis.call("HSET", keys[0], "format", 2)
+    return [b"OK"]
+
+
 SCRIPTS: Mapping[str, Script] = {
-    one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate, swap)
+    one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate, swap, migrate)
 }
 
 

@@ -58,10 +58,14 @@ class Kafka:
             raise KafkaUnavailable("Kafka does not answer")
 
     def append(self, partition: int, value: bytes | None, timestamp_ms: int, gap: int = 0) -> None:
-        """Append one record; `gap` offsets before it hold no record (transaction markers)."""
+        """Append one record; `gap` offsets before it hold none (markers of transactions, what was taken back)."""
         offset = self.ends[partition] + gap
         self.log[partition].append(Record(partition, offset, timestamp_ms, b"k", value))
         self.ends[partition] = offset + 1
+
+    def mark(self, partition: int, offsets: int) -> None:
+        """Offsets at the end that hold no record: a transaction ended, or what it sent was taken back."""
+        self.ends[partition] += offsets
 
     def read(self, partition: int, position: int, most: int) -> list[Record]:
         """Up to `most` records from an offset on."""
@@ -220,6 +224,11 @@ class Consumer:
         self._fresh.add(partition)
         self._seeks[partition] += 1
 
+    async def position(self, partition: TopicPartition) -> int:
+        if partition not in self._assigned:
+            raise IllegalStateError("not assigned")
+        return self._positions[partition]
+
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         await self._kafka.answer()
         return dict.fromkeys(partitions, 0)
@@ -249,16 +258,34 @@ class Consumer:
                 if self._seeks[partition] == 1 and kafka.jump and kafka.rng.random() < kafka.jump:
                     kafka.fault("fetch begins too late")
                     position += kafka.rng.randrange(1, 4)
-            if records := kafka.read(partition.partition, position, max_records):
-                self._positions[partition] = records[-1].offset + 1
+            records = kafka.read(partition.partition, position, max_records)
+            if records:
+                position = records[-1].offset + 1
                 found[partition] = records
                 max_records -= len(records)
+            if not kafka.read(partition.partition, position, 1):  # only what is handed to nobody is left
+                position = max(position, kafka.ends[partition.partition])
+            self._positions[partition] = position
             if max_records <= 0:
                 break
         return found
 
     async def commit(self, offsets: dict[TopicPartition, Any]) -> None:
         await self._kafka.answer()
+
+
+class LogEnds:
+    """Where the source log ends, if the broker answers."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    async def ends(self, partitions: int) -> dict[int, int]:
+        try:
+            await self._kafka.answer()
+        except KafkaTimeoutError:
+            return {}
+        return dict(enumerate(self._kafka.ends[:partitions]))
 
 
 class Outbound:

@@ -18,7 +18,8 @@ def with_scripts(changed: Mapping[str, Script]) -> MakeStore:
 
 
 def commit_without_claim_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
-    return fake_scripts.commit(redis, keys, [argv[0], redis.call("HGET", keys[1], "claim") or b"", *argv[2:]])
+    claim, nonce = redis.call("HMGET", keys[1], "claim", "claim_nonce")
+    return fake_scripts.commit(redis, keys, [argv[0], claim or b"", *argv[2:7], nonce])
 
 
 def commit_without_start_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
@@ -33,9 +34,12 @@ def commit_that_counts_a_repeated_batch(redis: Any, keys: list[bytes], argv: lis
 
 
 def under_any_lease(script: Script) -> Script:
-    return lambda redis, keys, argv: script(
-        redis, keys, [argv[0], redis.call("HGET", keys[0], "lease_number") or b"", *argv[2:]]
-    )
+    def accepting(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+        number, nonce = redis.call("HMGET", keys[0], "lease_number", "lease_nonce")
+        at = 3 if script is fake_scripts.cut else 4
+        return script(redis, keys, [argv[0], number or b"", *argv[2:at], nonce or b"", *argv[at + 1 :]])
+
+    return accepting
 
 
 def cut_that_leaves_the_step_open(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:

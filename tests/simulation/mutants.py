@@ -134,7 +134,7 @@ class TrustingSource(Source):
 
     async def _take(self, partition: Any, records: Any) -> None:
         if state := self._assigned.get(partition.partition):
-            state.sought_again = state.next - 1 if state.verify else state.next
+            state.settled = True
         await super()._take(partition, records)
 
 

@@ -9,7 +9,7 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from marketpulse.contract.records import Excerpt
-from streams.batches import DecodedBatch, Delta, OutboxEntry, Position
+from streams.batches import DecodedBatch, Delta, OutboxEntry, Position, SourceMark
 from streams.errors import MarketpulseError
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease
@@ -55,7 +55,7 @@ class Side:
     @classmethod
     def of(cls, store: Any) -> "Side":
         """A ledger straight on a store."""
-        return cls(store, Ledger("redis://contract", PREFIX, MOST_CELLS, Direct(store).connect))
+        return cls(store, Ledger("redis://contract", PREFIX, MOST_CELLS, Direct(store).connect, "nonce"))
 
     async def do(self, call: str, seed: int) -> Any:
         """One call with arguments drawn from a seed; its answer without what two stores cannot share."""
@@ -81,7 +81,8 @@ class Side:
         generation = claim.generation if rng.random() < 0.95 else "other"
         position = Position(claim.partition, claim.number, generation, start, start + rng.choice((1, 1, 2, 5)))
         chunk = rng.randbytes(24) if rng.random() < 0.7 else b""
-        batch = DecodedBatch(position, [], [], [], 0, chunk, rng.choice((0, 0, 1, 2)), rng.randrange(10**13), 7, 0)
+        mark = _mark(rng, start)
+        batch = DecodedBatch(position, [], [], [], 0, chunk, rng.choice((0, 0, 1, 2)), mark, 0, 0)
         return await self.ledger.commit(batch, _delta(rng))
 
     async def _lease(self, rng: random.Random) -> Any:
@@ -96,7 +97,8 @@ class Side:
     async def _cut(self, rng: random.Random) -> Any:
         if not self.leases:
             return None
-        step = await self.ledger.cut(self._lease_of(rng), rng.random() < 0.3)
+        ends = {0: rng.randrange(40)} if rng.random() < 0.5 else {}
+        step = await self.ledger.cut(self._lease_of(rng), rng.random() < 0.3, ends)
         if isinstance(step, str):
             return step
         self.steps.append(step)
@@ -203,6 +205,13 @@ def program(rng: random.Random, length: int) -> list[tuple[str, int]]:
     return [("init", 1), *((name, rng.randrange(10**9)) for name in names)]
 
 
+def _mark(rng: random.Random, offset: int) -> SourceMark:
+    """What a batch knows of its records; times of before every clock, so that two stores agree on them."""
+    if rng.random() < 0.3:
+        return SourceMark()
+    return SourceMark(offset, rng.randrange(10**12), 7, *(rng.randrange(10**12) for _ in range(3)), rng.randbytes(16))
+
+
 def _delta(rng: random.Random) -> Delta:
     markets = rng.sample(("BR", "DE"), rng.randrange(3))
     users = {f"{market}:{rng.choice((10, 11))}": [b"%08d" % rng.randrange(6) for _ in range(3)] for market in markets}
@@ -211,7 +220,7 @@ def _delta(rng: random.Random) -> Delta:
         for market in markets
     }
     counts = {f"{market}:{600 + rng.randrange(20)}:e/app": rng.randrange(10**9) for market in markets}
-    return Delta(counts, users, {"accepted": rng.randrange(5)}, rng.randrange(10**13), excerpts)
+    return Delta(counts, users, {"accepted": rng.randrange(5)}, excerpts)
 
 
 def _writes(ledger: Ledger, rng: random.Random) -> list[Any]:

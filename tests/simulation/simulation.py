@@ -13,6 +13,7 @@ import structlog
 
 from marketpulse.contract.topics import topic_name
 from streams.errors import EXIT_OPERATOR
+from streams.ledger.commit import FORMAT
 from streams.ledger.keys import Keys
 from tests.simulation.checks import Checks
 from tests.simulation.clock import Process, VirtualLoop
@@ -66,6 +67,7 @@ class Simulation:
         self._workers: dict[str, Worker] = {}
         self._lives: dict[str, int] = {}
         self._restarts = 0
+        self._over = False
         self._base_ms = EPOCH_MS + self.rng.randrange(0, 86_400_000)
         draw = self._draw
         self.kafka = Kafka(self.loop, draw(), self.rng.randrange(1, 4), self._fault)
@@ -80,7 +82,7 @@ class Simulation:
         self._skews = [self.rng.choice((0, 0, -40_000, 40_000)) for _ in range(3)]
         self._names = [f"w{number}" for number in range(self.rng.randrange(1, 4))]
         first = [0] * self.kafka.partitions
-        self.store.script("init", [keys.ledger], [keys.namespace, "ledger", *first])
+        self.store.script("init", [keys.ledger], [keys.namespace, "ledger", FORMAT, *first])
 
     def run(self) -> Result:
         """Run both phases."""
@@ -94,6 +96,7 @@ class Simulation:
             except RuntimeError as error:  # stopped by a violation, or nothing would ever happen again
                 self._fail(str(error))
             finally:
+                self._over = True  # coroutines that are closed now have no loop to end in
                 self.loop.abandon_tasks()
                 self.loop.close()
                 self.store.close()
@@ -133,6 +136,7 @@ class Simulation:
     async def _produce(self) -> None:
         rng = self._draw()
         recent: list[list[str]] = [[] for _ in self.kafka.log]
+        gaps = rng.choice((0.0, 0.03, 0.3))
         angry, broken = rng.random() < 0.3, rng.choice((0.05, 0.05, 0.4))
         for number in range(rng.randrange(20, 120)):
             await asyncio.sleep(rng.expovariate(8.0) if rng.random() < 0.95 else rng.uniform(0.0, 4.0))
@@ -154,7 +158,9 @@ class Simulation:
             if rng.random() < broken:
                 recent[partition].pop()
                 value = b"{broken %d" % number
-            self.kafka.append(partition, value, now_ms, gap=1 if rng.random() < 0.03 else 0)
+            self.kafka.append(partition, value, now_ms, gap=rng.randrange(1, 4) if rng.random() < gaps else 0)
+            if rng.random() < gaps:
+                self.kafka.mark(partition, rng.randrange(1, 4))
 
     # --- the workers --------------------------------------------------------------------------------------------
 
@@ -190,6 +196,8 @@ class Simulation:
         self.loop.later(self.rng.uniform(0.3, 3.0), self._start, name)
 
     def _ended(self, worker: Worker, code: int, why: str) -> None:
+        if self._over:
+            return
         self.say(f"{worker.name} ends with {code}: {why}")
         if code in (EXIT_OPERATOR, UNEXPECTED):
             self._fail(f"{worker.name} ended with {code}: {why}")

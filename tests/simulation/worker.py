@@ -25,7 +25,7 @@ from streams.settings import Settings
 from streams.worker.deps import Deps
 from streams.worker.pump import LOOK_S, drain
 from tests.simulation.clock import Process, VirtualLoop
-from tests.simulation.kafka import Consumer, Kafka, Outbound
+from tests.simulation.kafka import Consumer, Kafka, LogEnds, Outbound
 from tests.simulation.network import Network
 
 PREFIX = "sim"
@@ -98,7 +98,9 @@ class Worker:
         self._stopping = False
         deps = Deps(
             settings=SETTINGS,
-            ledger=world.parts.ledger("redis://simulated", PREFIX, connect=world.network.connect),
+            ledger=world.parts.ledger(
+                "redis://simulated", PREFIX, connect=world.network.connect, nonce=f"{name}-{world.loop.time():.6f}"
+            ),
             outbound=Outbound(world.kafka, PREFIX),  # type: ignore[arg-type]
             classifier=Classifier(info),
             profiles=Profiles(PORTFOLIO),
@@ -108,6 +110,7 @@ class Worker:
             failpoint=lambda at: world.failpoint(self.process, at),
             now_ms=lambda: world.now_ms() + skew_ms,
             find_undone=world.kafka.find_undone,
+            log_ends=LogEnds(world.kafka),  # type: ignore[arg-type]
         )
         self._deps = deps
         decoded: asyncio.Queue[Any] = asyncio.Queue(2)

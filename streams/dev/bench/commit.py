@@ -12,7 +12,7 @@ from marketpulse.contract.decode import Decoded
 from marketpulse.contract.markets import MARKETS
 from models.labels import SENTIMENTS, TOPICS
 from models.stub import StubClassifier
-from streams.batches import DecodedBatch, Delta, Position
+from streams.batches import DecodedBatch, Delta, Position, SourceMark
 from streams.clock import epoch_ms
 from streams.dev.embedded.servers import EmbeddedRedis
 from streams.ledger.commit import Ledger
@@ -90,7 +90,7 @@ def delta_of(size: int, markets: int, seed: int) -> Delta:
         events.append(Decoded(f"{seed}-{number}", codes[at], text, now_ms, user, LANGUAGES[at % len(LANGUAGES)], None))
     classifier = StubClassifier()
     answer = classifier.classify([event.text for event in events], [event.lang for event in events])
-    batch = DecodedBatch(Position(0, 0, "", 0, size), events, [], [], 0, b"", 0, now_ms, 0, now_ms)
+    batch = DecodedBatch(Position(0, 0, "", 0, size), events, [], [], 0, b"", 0, SourceMark(), now_ms, now_ms)
     layout = CellLayout(TOPICS, SENTIMENTS, LANGUAGES)
     return aggregate(ScoredBatch(batch, answer.sentiment, answer.topic), layout, UserHashes(b"bench"), now_ms)
 
@@ -99,7 +99,18 @@ def _batch(claim: Claim, start: int, size: int) -> DecodedBatch:
     """A batch at its place: 16 bytes of digest an event, and the chunk of 15 minutes ago forgotten."""
     position = Position(0, claim.number, claim.generation, start, start + size)
     forget = 1 if start >= 10 * size else 0
-    return DecodedBatch(position, [], [], [], 0, b"d" * (8 + 16 * size), forget, 1_000 + start, 0, 1_000)
+    return DecodedBatch(
+        position,
+        [],
+        [],
+        [],
+        0,
+        b"d" * (8 + 16 * size),
+        forget,
+        SourceMark(start, 1_000 + start, 0),
+        1_000,
+        1_000 + start,
+    )
 
 
 async def _close_step(ledger: Ledger, lease: Lease) -> None:

@@ -1,15 +1,16 @@
 -- Commit one partition batch: counts, users, ids and the source offset, all or nothing. Every check is above the
 -- line; below it only writes that cannot fail, so an error there is fatal and never retried.
--- KEYS: ledger, partition, ids, totals.  ARGV: generation, claim, start, end, prefix, max open cells, payload.
+-- KEYS: ledger, partition, ids, totals.  ARGV: generation, claim, start, end, prefix, max open cells, payload, nonce
+-- of the claiming process. What a batch without records knows nothing of is not in its payload, and stays.
 -- Answers: OK | ALREADY | FENCED | REWOUND next | AHEAD next | LOST | FULL what
 local generation, claim, prefix = ARGV[1], ARGV[2], ARGV[5]
 local first, last = tonumber(ARGV[3]), tonumber(ARGV[4])
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'open')
-local partition = redis.call('HMGET', KEYS[2], 'claim', 'next', 'newest')
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'open', 'open_cells')
+local partition = redis.call('HMGET', KEYS[2], 'claim', 'next', 'claim_nonce')
 if not ledger[1] or not ledger[3] or not partition[2] then
   return {'LOST'}
 end
-if ledger[2] ~= generation or partition[1] ~= claim then
+if ledger[2] ~= generation or partition[1] ~= claim or partition[3] ~= ARGV[8] then
   return {'FENCED'}
 end
 local next_offset = tonumber(partition[2])
@@ -23,7 +24,8 @@ if next_offset > first then
   return {'AHEAD', partition[2]}
 end
 local step = prefix .. 'step:' .. ledger[3]
-if redis.call('HLEN', step .. ':counts') > tonumber(ARGV[6]) then
+-- What one step can take was measured by the lease holder: a step must not outlast its lease.
+if redis.call('HLEN', step .. ':counts') > math.min(tonumber(ARGV[6]), tonumber(ledger[4] or ARGV[6])) then
   return {'FULL', 'open step'}
 end
 local payload = cmsgpack.unpack(ARGV[7])
@@ -55,9 +57,20 @@ end
 if #payload.ids > 0 then
   redis.call('RPUSH', KEYS[3], payload.ids)
 end
-local now = redis.call('TIME')
-local newest = math.max(payload.newest, tonumber(partition[3] or '0'))
-redis.call('HSET', KEYS[2], 'next', ARGV[4], 'newest', string.format('%.0f', newest),
-  'last_timestamp', payload.last_timestamp, 'last_checksum', payload.last_checksum,
-  'committed_at', string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000)))
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local fields = {'next', ARGV[4]}
+for _, name in ipairs({'newest', 'rose', 'seen'}) do
+  if payload[name] then -- never ahead of this clock, whatever clock a producer has
+    fields[#fields + 1] = name
+    fields[#fields + 1] = string.format('%.0f', math.min(payload[name], now))
+  end
+end
+for _, name in ipairs({'last_offset', 'last_timestamp', 'last_checksum', 'recent'}) do
+  if payload[name] then
+    fields[#fields + 1] = name
+    fields[#fields + 1] = payload[name]
+  end
+end
+redis.call('HSET', KEYS[2], unpack(fields))
 return {'OK'}

@@ -1,11 +1,13 @@
 -- Close the open step, or hand out again the one that was cut but not published: the same step, the same data.
--- KEYS: ledger.  ARGV: prefix, lease number, force (cut even when nothing is new).
+-- KEYS: ledger.  ARGV: prefix, lease number, force (cut even when nothing is new), nonce of the lease holder, when it
+-- asked Kafka (epoch ms on this clock), answer = end of partition 0, 1, ... (-1 = unknown).
 -- Answers: LOST | FENCED | NOTHING | OK, step, now, counts, user buckets, their HyperLogLogs, excerpts
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'partitions')
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'partitions',
+  'lease_nonce')
 if not ledger[1] then
   return {'LOST'}
 end
-if ledger[2] ~= ARGV[2] then
+if ledger[2] ~= ARGV[2] or ledger[6] ~= ARGV[4] then
   return {'FENCED'}
 end
 local open, published = tonumber(ledger[3]), tonumber(ledger[4])
@@ -16,17 +18,25 @@ if open == step then
     return {'NOTHING'}
   end
   local time = redis.call('TIME')
-  local cut = {}
+  local cut, ends = {}, cmsgpack.unpack(ARGV[6])
   for number = 0, tonumber(ledger[5]) - 1 do
-    local entry = redis.call('HMGET', ARGV[1] .. 'partition:' .. number, 'next', 'newest', 'committed_at',
-      'last_timestamp', 'last_checksum', 'began')
-    for at = 1, 6 do
+    local key = ARGV[1] .. 'partition:' .. number
+    local entry = redis.call('HMGET', key, 'next', 'newest', 'rose', 'seen', 'last_offset', 'last_timestamp',
+      'last_checksum', 'began')
+    for at = 1, 8 do
       entry[at] = entry[at] or ''
     end
+    local last = ends[number + 1] or -1
+    if last >= 0 and tonumber(entry[1]) >= last then -- all of it is read, as it was when Kafka was asked
+      local seen = math.max(tonumber(entry[4]) or 0, tonumber(ARGV[5]))
+      entry[4] = string.format('%.0f', seen)
+      redis.call('HSET', key, 'seen', entry[4])
+    end
+    entry[9] = last >= 0 and string.format('%.0f', last) or ''
     cut[#cut + 1] = entry
   end
   redis.call('SET', base .. ':cut', cmsgpack.pack({
-    now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), partitions = cut,
+    format = 2, now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), partitions = cut,
     totals = redis.call('HGETALL', ARGV[1] .. 'totals')}))
   redis.call('HSET', KEYS[1], 'open', step + 1)
 end

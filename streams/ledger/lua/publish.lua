@@ -1,11 +1,12 @@
 -- Publish one roll-up step: every write of it at once, under the lease number, exactly once.
--- KEYS: ledger.  ARGV: prefix, lease number, step, payload = {writes = list of commands, users = step's user buckets}
+-- KEYS: ledger.  ARGV: prefix, lease number, step, payload = {writes = list of commands, users = step's user buckets},
+-- nonce of the lease holder.
 -- Answers: LOST | FENCED | ALREADY | OK
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published')
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'lease_nonce')
 if not ledger[1] then
   return {'LOST'}
 end
-if ledger[2] ~= ARGV[2] then
+if ledger[2] ~= ARGV[2] or ledger[5] ~= ARGV[5] then
   return {'FENCED'}
 end
 local step, published = tonumber(ARGV[3]), tonumber(ledger[4])

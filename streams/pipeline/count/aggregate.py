@@ -45,7 +45,7 @@ def aggregate(
     if batch.dead_letters:
         broken[f"*:{batch.last_record_ms // MINUTE_MS}{DEAD_LETTERS}"] = len(batch.dead_letters)
     if not events:
-        return Delta(broken, {}, dict(totals), 0)
+        return Delta(broken, {}, dict(totals))
     totals["accepted"] = len(events)
     if scored.shadow is not None:
         totals.update(_agreement(scored.sentiment.argmax(axis=1), scored.shadow, layout.sentiments))
@@ -64,7 +64,6 @@ def aggregate(
         counts=counts | broken,
         users=_users(markets, occurred, users, hashes),
         totals=dict(totals),
-        newest_ms=int(occurred_ms.max()),
         excerpts=_excerpts(scored, layout, names, market) if excerpts else {},
     )
 

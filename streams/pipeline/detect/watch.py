@@ -8,6 +8,7 @@ import msgspec
 from marketpulse.contract.alert_kinds import AlertKind
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.records import AlertRecord, RefusedAnswer
+from marketpulse.contract.units import MINUTE_MS
 from streams.contract.rules import Rules, WatchRules
 from streams.pipeline.detect.conditions import (
     ConditionChange,
@@ -80,6 +81,33 @@ def watch_input(state: WatchState, seen: Input, step: int, now_ms: int, rules: W
     evidence = {"share": round(seen.share, 4), "records": round(seen.records)}
     clears = seen.share < rules.bad_input_cleared or not enough
     return _judge(state, "bad_input", EVERYWHERE, holds, clears, evidence, step, now_ms, rules)
+
+
+class View(msgspec.Struct, frozen=True):
+    """How much of the present the detectors see.
+
+    Args:
+        behind_ms: how far stream time is behind Redis's clock.
+        lag: records in the log that are not counted yet, as far as known.
+        held_ms: for how long stream time has not moved, waiting for some partitions while others were further.
+        held_by: the partitions that it waits for.
+    """
+
+    behind_ms: int
+    lag: int
+    held_ms: int = 0
+    held_by: tuple[int, ...] = ()
+
+
+def watch_stream(state: WatchState, seen: View, step: int, now_ms: int, rules: WatchRules) -> list[AlertRecord]:
+    """Judge whether the other alerts see the present: on the clock, since stream time is what is looked at."""
+    late = seen.behind_ms > rules.blind_behind_ms and seen.lag > 0
+    held = seen.held_ms >= rules.blind_held_ms
+    evidence: dict[str, Any] = {"behind_minutes": seen.behind_ms // MINUTE_MS, "lag": seen.lag}
+    if seen.held_by:
+        evidence["partitions"] = list(seen.held_by)
+    holds = late or held
+    return _judge(state, "blind", EVERYWHERE, holds, not holds, evidence, step, now_ms, rules)
 
 
 def watch_model(

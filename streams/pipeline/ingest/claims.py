@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from streams.batches import SourceMark
 from streams.ledger.types import Claim
 from streams.pipeline.ingest.dedupe import SeenIds
 
@@ -17,10 +18,19 @@ PASSED = (
 
 @dataclass(slots=True)
 class Assigned:
-    """A partition under our claim: `next` is where the next batch starts."""
+    """A partition under our claim: `next` is where the next batch starts, `mark` what is known of the records before.
+
+    Args:
+        verify: offset of the last record that was counted, to be compared before anything is read; None = nothing to
+            compare, or done.
+        settled: an answer that began where it was asked for has come: gaps after it hold no records.
+        sought_again: the first answer began too late and was asked for once more.
+    """
 
     claim: Claim
     next: int
     seen: SeenIds
-    verify: bool  # the first record fetched is the last one counted: compare, then drop it
-    sought_again: int = -1  # offset that was sought twice because the first answer began behind it
+    mark: SourceMark
+    verify: int | None = None
+    settled: bool = False
+    sought_again: bool = False

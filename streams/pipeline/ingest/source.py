@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import tenacity
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from streams.batches import DecodedBatch, Position
@@ -25,7 +25,7 @@ from streams.kafka.errors import Check, check_connection, error_of, refusal
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, checksum
 from streams.pipeline.ingest.claims import PASSED, RECREATED, Assigned
-from streams.pipeline.ingest.decoding import decode_records
+from streams.pipeline.ingest.decoding import decode_records, passing_batch
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
@@ -46,6 +46,7 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
         group_instance_id=settings.instance,
         enable_auto_commit=False,
         auto_offset_reset="none",
+        isolation_level="read_committed",  # what a producer took back was never said
         session_timeout_ms=timeout_ms,
         heartbeat_interval_ms=max(timeout_ms // 3, 300),
         rebalance_timeout_ms=int(settings.claim_timeout_seconds * 1000),
@@ -165,7 +166,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 f"{error.last_attempt.exception()}. Exiting, so that the supervisor restarts this worker."
             ) from error
         self._check_log(number, claim, earliest, newest)
-        verify = claim.next - 1 >= earliest and claim.last_checksum is not None
+        last = claim.next - 1 if claim.mark.last_offset is None else claim.mark.last_offset
+        verify = last if claim.mark.last_checksum is not None and last >= earliest else None
         horizon_ms = self._settings.dedupe_ms
         seen = SeenIds(horizon_ms, self._settings.dedupe_capacity, claim.id_chunks)
         before, self._last_ends[number] = self._last_ends.get(number, 0), claim.next
@@ -175,8 +177,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         assert self._consumer is not None
         if partition not in self._consumer.assignment():
             return  # revoked while we claimed: the next owner fences this claim
-        self._consumer.seek(partition, claim.next - 1 if verify else claim.next)
-        self._assigned[number] = Assigned(claim, claim.next, seen, verify)
+        self._consumer.seek(partition, claim.next if verify is None else verify)
+        self._assigned[number] = Assigned(claim, claim.next, seen, claim.mark, verify)
         self._progress.claimed(number, claim.next)
         self._progress.ends({number: newest})
         log.info("partition_claimed", partition=number, claim=claim.number, next=claim.next, ids=len(seen))
@@ -204,7 +206,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         if claim.next < earliest:
             raise RetentionPassed(
                 f"{self._topic}[{number}] begins at {earliest}, but the ledger counted up to {claim.next}: retention "
-                f"took {earliest - claim.next} records that were never counted. {PASSED}"
+                f"took {earliest - claim.next} offsets that were never counted. {PASSED}"
             )
 
     async def claim_again(self, position: Position) -> None:
@@ -239,13 +241,14 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             partition = TopicPartition(self._topic, number)
             if partition not in consumer.assignment():
                 continue
-            found = await self._fetch(partition, timeout_ms=0)
-            if records := found.get(partition):
-                await self._take(partition, records)
-                delivered = True
+            records = (await self._fetch(partition, timeout_ms=0)).get(partition, [])
+            await self._take(partition, records)
+            delivered = delivered or bool(records)
         if not delivered:
-            for partition, records in (await self._fetch(timeout_ms=100)).items():
-                await self._take(partition, records)
+            found = await self._fetch(timeout_ms=100)
+            for number in sorted(self._assigned):
+                partition = TopicPartition(self._topic, number)
+                await self._take(partition, found.get(partition, []))
 
     async def _fetch(self, *partitions: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
         assert self._consumer is not None
@@ -267,42 +270,60 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         return found
 
     async def _take(self, partition: TopicPartition, records: list[ConsumerRecord]) -> None:
+        """Deliver what was fetched of one partition; offsets that hold no record are passed by an empty batch."""
         state = self._assigned.get(partition.partition)
         if state is None:
             return  # the claim that follows seeks anyway
-        expected = state.next - 1 if state.verify else state.next
+        expected = state.next if state.verify is None else state.verify
         records = [record for record in records if record.offset >= expected]
-        if not records:
+        position = records[-1].offset + 1 if records else await self._position(partition, expected)
+        if position <= expected:
             return
-        if records[0].offset > expected and state.sought_again != expected:
-            # Fetched from another position while we claimed, or there is no such offset (control records): the
+        begins = records[0].offset if records else position
+        if begins > expected and not (state.settled or state.sought_again):
+            # Fetched from another position while we claimed, or there is no such record (markers of transactions): the
             # second answer tells, and no hole can form.
-            state.sought_again = expected
+            state.sought_again = True
             assert self._consumer is not None
             self._consumer.seek(partition, expected)
             return
-        if state.verify:
-            records = self._verified(state, records)
-        if not records:
+        state.settled = True
+        if state.verify is not None:
+            self._verify(state, records[0] if records else None)
+            records = [record for record in records if record.offset >= state.next]
+        if records:
+            batch = decode_records(state, records, self._telemetry)
+        elif position > state.next:
+            batch = passing_batch(state, position)
+        else:
             return
-        batch = decode_records(state, records, self._telemetry)
         state.next = batch.position.end
         self._telemetry.read(len(records))
         self._progress.delivered(batch.position, batch.last_record_ms)
         self._progress.remembers(partition.partition, len(state.seen), state.seen.horizon_now_ms)
         await self._deliver(batch)
 
-    def _verified(self, state: Assigned, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
-        state.verify = False
-        first = records[0]
-        if first.offset != state.claim.next - 1:
-            return records  # a control record stood there: nothing to compare
-        if (first.timestamp, checksum(first.value)) != (state.claim.last_timestamp, state.claim.last_checksum):
+    async def _position(self, partition: TopicPartition, unknown: int) -> int:
+        """Up to which offset the consumer has looked: past markers and aborted records, which it does not hand out."""
+        assert self._consumer is not None
+        try:
+            return int(await self._consumer.position(partition))
+        except IllegalStateError:  # revoked meanwhile
+            return unknown
+
+    def _verify(self, state: Assigned, first: ConsumerRecord | None) -> None:
+        """Raises TopicRecreated where the last record that was counted is not there any more."""
+        mark, offset, state.verify = state.claim.mark, state.verify, None
+        there = first is not None and first.offset == offset
+        if not there and mark.last_offset is None:
+            return  # written before offsets of last records were kept: a marker may be there
+        found = None if first is None or not there else (first.timestamp, checksum(first.value))
+        if found != (mark.last_timestamp, mark.last_checksum):
+            what = "another record" if there else "no record"
             raise TopicRecreated(
-                f"{self._topic}[{state.claim.partition}] holds another record at offset {first.offset} than the one "
-                f"that was counted: the topic was recreated. {RECREATED}"
+                f"{self._topic}[{state.claim.partition}] holds {what} at offset {offset}, where one was counted: "
+                f"the topic was recreated. {RECREATED}"
             )
-        return records[1:]
 
     async def commit_hint(self, position: Position) -> None:
         """Commit the group offset: a hint for lag displays and autoscaling, never read by the worker."""

@@ -11,7 +11,7 @@ import msgspec
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from streams.batches import OutboxEntry
-from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord, StepRecord
+from streams.contract.journal import CHECKPOINT_KEY, JOURNAL_FORMAT, CheckpointRecord, StepRecord
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names
@@ -80,7 +80,15 @@ class Checkpointer:
 def end_of(name: str, at: StepRecord, parts: int) -> CheckpointRecord:
     """The record that completes an hourly checkpoint."""
     return CheckpointRecord(
-        name, at.step, parts, parts, now=at.now, cut=at.cut, partitions=at.partitions, totals=at.totals
+        name,
+        at.step,
+        parts,
+        parts,
+        now=at.now,
+        cut=at.cut,
+        partitions=at.partitions,
+        totals=at.totals,
+        format=JOURNAL_FORMAT,
     )
 
 

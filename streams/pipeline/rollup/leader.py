@@ -17,6 +17,7 @@ from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import Checkpointer
 from streams.pipeline.rollup.correction import Array, confusion_of
 from streams.pipeline.rollup.lease import while_held
+from streams.pipeline.rollup.pace import Pace
 from streams.pipeline.rollup.rewind import Undone, corrections
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, spending_of
@@ -38,11 +39,12 @@ class Leader:
 
     def __init__(self, deps: Deps, holder: str = "") -> None:
         self._deps = deps
-        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}"
+        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}:{deps.ledger.nonce[:4]}"
         self._rollup: RollUp | None = None
         self._lease_number = 0
         self._published = 0  # the step whose outcome `_rollup` holds
         self._last_step = 0.0
+        self._pace = Pace(deps.settings.lease_seconds)
         self._busy = asyncio.Lock()  # a tick or a relay: who looks for what was undone has nothing on its way to Kafka
         self._held_until = 0.0  # on this loop's clock: before that nobody else can have the lease
         self._undone: Undone | None = None  # None = not looked yet, since the lease was taken or Redis went back
@@ -147,7 +149,7 @@ class Leader:
             or clock() - self._last_step >= settings.idle_step_seconds
         )
         with self._deps.telemetry.stage("cut"):
-            step = await ledger.cut(lease, force)
+            step = await ledger.cut(lease, force, await self._deps.log_ends.ends(lease.partitions))
         if isinstance(step, str):
             if step == "FENCED":
                 self._rollup = None
@@ -170,6 +172,7 @@ class Leader:
             return None
         self._published = step.number
         self._last_step = clock()
+        self._pace.took(len(step.counts), clock() - started)
         self._undone = Undone()
         self._deps.telemetry.published(outcome, step.now_ms, clock() - started)
         log.info(
@@ -220,6 +223,7 @@ class Leader:
         writes = await asyncio.to_thread(step_writes, ledger, step, rollup, outcome, info, degraded)
         mutes = self._deps.mutes.active(step.now_ms)
         writes += operator_writes(ledger, portfolio, mutes, len(bad))
+        writes += self._pace.writes(ledger.keys.ledger)
         writes += await self._taken_back(undone, outcome, step.now_ms)
         return outcome, writes
 

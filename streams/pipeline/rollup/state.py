@@ -14,6 +14,9 @@ class CommonState(msgspec.Struct):
     """What all markets share; times in epoch ms."""
 
     stream_time_ms: int | None = None
+    read_ms: int | None = None  # record time up to which all of the log was read
+    held_by: tuple[int, ...] = ()  # partitions that stream time waits for, while others are further
+    held_since_ms: int | None = None  # on Redis's clock: since when it waits and does not move
     now_ms: int = 0
     covered_since_ms: int | None = None
     pooled: dict[str, tuple[float, float]] = {}  # topic -> fading (events, negatives) over all markets

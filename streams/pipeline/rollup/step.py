@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_field
 
 from msgspec.structs import replace
 
@@ -24,16 +25,18 @@ from streams.pipeline.detect.shift import Standing, shift_step
 from streams.pipeline.detect.surge import AlertChange
 from streams.pipeline.detect.watch import (
     EVERYWHERE,
+    View,
     watch_allocation,
     watch_input,
     watch_markets,
     watch_model,
+    watch_stream,
 )
 from streams.pipeline.rollup.correction import Array
 from streams.pipeline.rollup.metrics import ActiveUsers, compute_metrics
 from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step_record import StepContext, fingerprint, step_record
-from streams.pipeline.rollup.stream_time import stream_time
+from streams.pipeline.rollup.stream_time import StreamTime, stream_time
 from streams.privacy.user_hashes import mixed_after
 
 EXCERPTS_KEPT = 40
@@ -104,12 +107,12 @@ class RollUp:
         whole = sum(deltas.values(), self.layout.zeros())
         good = self.layout.read(whole).n
         common.input.add(good + dead, dead, step.now_ms, self.rules.watch.bad_input_half_life_ms)
+        time = stream_time(StreamTime(common.stream_time_ms, common.read_ms), step.partitions, self._idle_ms)
         if journalled is not None:
-            common.stream_time_ms = journalled.stream_time
-        else:
-            common.stream_time_ms = stream_time(
-                common.stream_time_ms, common.now_ms, step.now_ms, step.partitions.values(), self._idle_ms
-            )
+            time = replace_field(time, at_ms=journalled.stream_time, held_by=journalled.held_by)
+        waits = bool(time.held_by) and time.at_ms == common.stream_time_ms
+        common.held_since_ms = (common.held_since_ms or step.now_ms) if waits else None
+        common.stream_time_ms, common.read_ms, common.held_by = time.at_ms, time.read_ms, time.held_by
         common.now_ms = step.now_ms
         if common.stream_time_ms is None:
             return []
@@ -157,7 +160,8 @@ class RollUp:
         common = self.common
         common.profiles, common.mutes, common.ahead = context.profiles, context.mutes, context.ahead
         seq = step.number + context.ahead
-        journal = step_record(step, common.stream_time_ms, context, common.portfolio, common.model)
+        time = StreamTime(common.stream_time_ms, common.read_ms, common.held_by)
+        journal = step_record(step, time, context, common.portfolio, common.model)
         if self.rules != common.rules:
             journal, common.rules = replace(journal, rules=self.rules), self.rules
         if context.portfolio is not None:
@@ -168,6 +172,9 @@ class RollUp:
         if common.stream_time_ms is None:
             return StepOutcome(step.number, seq, None, {}, [], [], alerts, [], journal, context.allocation)
         stream_ms = common.stream_time_ms
+        held_ms = 0 if common.held_since_ms is None else step.now_ms - common.held_since_ms
+        view = View(step.now_ms - stream_ms, _lag(step), held_ms, common.held_by)
+        alerts += watch_stream(common.watch, view, seq, step.now_ms, self.rules.watch)
         self._keys(context.user_key, stream_ms)
         alerts += self._rebase(seq, context.model, stream_ms)
         metrics = compute_metrics(
@@ -286,6 +293,11 @@ class RollUp:
         if context.profiles_changed and self.common.started:
             shifts.insert(0, replace(everything, id=f"profile-{step}", cause="profile"))
         return shifts
+
+
+def _lag(step: CutStep) -> int:
+    """Records that Kafka has and the step does not, as far as the ends are known."""
+    return sum(max(0, one.end - one.next) for one in step.partitions.values() if one.end is not None)
 
 
 def _pair(estimate: Estimate) -> tuple[float, float]:

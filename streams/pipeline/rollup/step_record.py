@@ -12,9 +12,10 @@ from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, RefusedAnswer, ShiftRecord
 from marketpulse.contract.wire import encode
 from strategy.portfolio import actual_spend
-from streams.contract.journal import PartitionMark, StepRecord, UserKey
+from streams.contract.journal import JOURNAL_FORMAT, PartitionMark, StepRecord, UserKey
 from streams.errors import JournalIncomplete
 from streams.ledger.types import CutStep, PartitionCut
+from streams.pipeline.rollup.stream_time import StreamTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,12 @@ def outcome_digest(
     return chained(digest, [*metrics, *map(encode, [*alerts, *shifts, *in_force])])
 
 
-def step_record(
-    step: CutStep, stream_time_ms: int | None, context: StepContext, portfolio: str, model: str
-) -> StepRecord:
+def step_record(step: CutStep, time: StreamTime, context: StepContext, portfolio: str, model: str) -> StepRecord:
     """The journal's record of a step.
 
     Args:
         step: as it was cut.
-        stream_time_ms: T of the step.
+        time: T of the step, and what it waited for.
         context: what else its outcome depends on.
         portfolio, model: fingerprint and name at the step before: what is the same is not written again.
     """
@@ -94,7 +93,9 @@ def step_record(
     known = context.portfolio is None or fingerprint(context.portfolio) == portfolio
     return StepRecord(
         step=step.number,
-        stream_time=stream_time_ms,
+        stream_time=time.at_ms,
+        held_by=time.held_by,
+        format=JOURNAL_FORMAT,
         cut={str(number): partition.next for number, partition in step.partitions.items()},
         deltas=deltas,
         users={bucket: base64.b64encode(blob).decode() for bucket, blob in sorted(step.users.items())},
@@ -105,7 +106,14 @@ def step_record(
         ahead=context.ahead,
         partitions={
             str(number): PartitionMark(
-                one.newest_ms, one.committed_at_ms, one.last_timestamp, one.last_checksum, one.began or 0
+                newest=one.newest_ms,
+                last_timestamp=one.last_timestamp,
+                last_checksum=one.last_checksum,
+                began=one.began or 0,
+                last_offset=one.last_offset,
+                rose=one.rose_ms,
+                seen=one.seen_ms,
+                end=one.end,
             )
             for number, one in step.partitions.items()
         },
@@ -133,7 +141,15 @@ def cut_of(record: StepRecord) -> CutStep:
 def _cut_of(record: StepRecord) -> CutStep:
     partitions = {
         number: PartitionCut(
-            next_offset, mark.newest, mark.committed, mark.last_timestamp, mark.last_checksum, mark.began
+            next=next_offset,
+            newest_ms=mark.newest,
+            rose_ms=mark.committed if mark.rose is None else mark.rose,
+            seen_ms=mark.committed if mark.seen is None else mark.seen,
+            last_offset=mark.last_offset,
+            last_timestamp=mark.last_timestamp,
+            last_checksum=mark.last_checksum,
+            began=mark.began,
+            end=mark.end,
         )
         for number, next_offset in record.cut.items()
         for mark in (record.partitions.get(number, PartitionMark()),)

@@ -1,28 +1,55 @@
 """Stream time T: how far the whole stream has got in event time; never goes back."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from streams.ledger.types import PartitionCut
 
 
-def stream_time(
-    previous_ms: int | None, previous_now_ms: int, now_ms: int, partitions: Iterable[PartitionCut], idle_ms: int
-) -> int | None:
-    """T of a step: the smallest newest-event-time over partitions that are not idle.
+@dataclass(frozen=True, slots=True)
+class StreamTime:
+    """T of a step, and how far every partition's log was read by then; epoch ms, None = not known yet.
 
-    While all partitions are idle T advances at wall-clock speed from where it stood. None while nothing was ever
-    committed.
+    `held_by`: partitions that T waits for, while others have got further.
+    """
+
+    at_ms: int | None
+    read_ms: int | None
+    held_by: tuple[int, ...] = ()
+
+
+def stream_time(before: StreamTime, partitions: dict[int, PartitionCut], idle_ms: int) -> StreamTime:
+    """T of a step: the smallest newest event time over partitions that are not idle.
+
+    A partition is idle when its log went on for `idle_ms` of record time and brought nothing newer. This is measured in
+    log that was read: broken, late and repeated records let a partition become idle; an outage does not, nor a
+    partition that nobody reads. While all partitions are idle T rises as far as all of the log was read since.
 
     Args:
-        previous_ms: T of the step before.
-        previous_now_ms, now_ms: Redis's clock at that step and at this one.
-        partitions: where each partition stood at the cut.
-        idle_ms: a partition without a commit for so long does not hold T back.
+        before: of the step before.
+        partitions: where each partition was at the cut.
+        idle_ms: so much of the log without a newer event makes a partition idle.
     """
-    seen = [(one.newest_ms, now_ms - (one.committed_at_ms or 0)) for one in partitions if one.newest_ms]
-    active = [newest_ms for newest_ms, silent_ms in seen if silent_ms < idle_ms]
-    if previous_ms is None:
-        return min(active or [newest_ms for newest_ms, _ in seen], default=None)
-    if active:
-        return max(min(active), previous_ms)
-    return previous_ms + max(0, now_ms - previous_now_ms)
+    known = {number: one.newest_ms for number, one in partitions.items() if one.newest_ms is not None}
+    read_ms = _read_by_all(before.read_ms, partitions.values())
+    waiting = {number: at_ms for number, at_ms in known.items() if not _idle(partitions[number], idle_ms)}
+    if waiting:
+        at_ms = max(min(waiting.values()), before.at_ms or 0)
+        held_by = tuple(number for number, newest_ms in sorted(waiting.items()) if newest_ms <= at_ms)
+        return StreamTime(at_ms, read_ms, held_by if len(held_by) < len(waiting) else ())
+    if before.at_ms is None:
+        return StreamTime(min(known.values(), default=None), read_ms)
+    rise_ms = 0 if before.read_ms is None or read_ms is None else max(0, read_ms - before.read_ms)
+    return StreamTime(before.at_ms + rise_ms, read_ms)
+
+
+def _read_by_all(before_ms: int | None, partitions: Collection[PartitionCut]) -> int | None:
+    """Record time up to which the log of every partition was read; never goes back. None where one was never read."""
+    seen = [one.seen_ms for one in partitions if one.seen_ms is not None]
+    if len(seen) < len(partitions) or not seen:
+        return before_ms
+    return max(min(seen), before_ms or 0)
+
+
+def _idle(one: PartitionCut, idle_ms: int) -> bool:
+    return one.seen_ms is not None and one.rose_ms is not None and one.seen_ms - one.rose_ms >= idle_ms
