@@ -14,7 +14,7 @@ from models.classifier import Predictions
 from models.errors import BadOutput
 from models.stub import StubClassifier
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
-from streams.batches import DecodedBatch, Position
+from streams.batches import DecodedBatch, Position, SourceMark
 from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scorer import Scorer
@@ -57,7 +57,7 @@ class FakeRecord:
 def batch(*texts: str) -> DecodedBatch:
     events = [Decoded(str(at), "BR", text, 1_000, None, None, None) for at, text in enumerate(texts)]
     records = [FakeRecord(at, text.encode()) for at, text in enumerate(texts)]
-    return DecodedBatch(Position(0, 1, "g", 0, len(texts)), events, records, [], 0, b"", 0, 0, 0, 0)
+    return DecodedBatch(Position(0, 1, "g", 0, len(texts)), events, records, [], 0, b"", 0, SourceMark(), 0, 0)
 
 
 def scorer(classifier: Any, candidate: Any = None) -> Scorer:

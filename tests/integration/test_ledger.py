@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from streams.batches import DecodedBatch, Delta, Position
+from streams.batches import DecodedBatch, Delta, Position, SourceMark
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced, Unavailable
+from streams.errors import LedgerBroken, LedgerLost, LedgerNewer, LedgerReplaced, Unavailable
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease
 
@@ -24,12 +24,13 @@ async def ledger(stack: EmbeddedStack, prefix: str) -> AsyncIterator[Ledger]:
 
 def batch(claim: Claim, start: int, end: int, ids: bytes = b"", forget: int = 0) -> DecodedBatch:
     position = Position(claim.partition, claim.number, claim.generation, start, end)
-    return DecodedBatch(position, [], [], [], 0, ids, forget, 1_000 + end, 77, 1_000)
+    mark = SourceMark(end - 1, 1_000 + end, 77, newest_ms=1_000 + end, rose_ms=1_000 + end, seen_ms=1_000 + end)
+    return DecodedBatch(position, [], [], [], 0, ids, forget, mark, 1_000, 1_000 + end)
 
 
 def delta(n: int = 1, minute: int = 600) -> Delta:
     counts = {f"BR:{minute}:negative/app": n}
-    return Delta(counts, {f"BR:{minute // 60}": [b"12345678"]}, {"accepted": n}, minute * 60_000)
+    return Delta(counts, {f"BR:{minute // 60}": [b"12345678"]}, {"accepted": n})
 
 
 async def everything(ledger: Ledger) -> dict[bytes, Any]:
@@ -54,7 +55,8 @@ async def test_a_commit_counts_once_and_moves_the_offset(ledger: Ledger) -> None
     assert "ALREADY" == (await ledger.commit(batch(claim, 5, 8), delta(3)))[0]
     assert before == await everything(ledger)
     again = await ledger.claim(1)
-    assert (8, 1_008, 77, [b"c" * 24]) == (again.next, again.last_timestamp, again.last_checksum, again.id_chunks)
+    mark = SourceMark(7, 1_008, 77, 1_008, 1_008, 1_008)
+    assert (8, mark, [b"c" * 24]) == (again.next, again.mark, again.id_chunks)
 
 
 async def test_every_refusal_leaves_everything_untouched(ledger: Ledger) -> None:
@@ -62,7 +64,7 @@ async def test_every_refusal_leaves_everything_untouched(ledger: Ledger) -> None
     old = await ledger.claim(0)
     new = await ledger.claim(0)
     await ledger.commit(batch(new, 0, 10), delta())
-    full = Delta({f"BR:{minute}:e2": 1 for minute in range(200)}, {}, {}, 1)
+    full = Delta({f"BR:{minute}:e2": 1 for minute in range(200)}, {}, {})
     await ledger.commit(batch(new, 10, 12), full)
     before = await everything(ledger)
     answers = [
@@ -73,6 +75,84 @@ async def test_every_refusal_leaves_everything_untouched(ledger: Ledger) -> None
         await ledger.commit(batch(new, 12, 14), delta()),
     ]
     assert ["FENCED", "FENCED", "REWOUND", "AHEAD", "FULL"] == [answer for answer, _ in answers]
+    assert before == await everything(ledger)
+
+
+async def test_a_batch_without_records_moves_the_offset_alone(ledger: Ledger) -> None:
+    """Markers of transactions have offsets: no counts, no ids, and the last record stays the one to compare with."""
+    claim = await ledger.claim(0)
+    await ledger.commit(batch(claim, 0, 3, b"c" * 24), delta(3))
+    before = await everything(ledger)
+    known = (await ledger.claim(0)).mark
+    claim = await ledger.claim(0)
+    position = Position(0, claim.number, claim.generation, 3, 7)
+    passing = DecodedBatch(position, [], [], [], 0, b"", 0, claim.mark, 0, 0)
+    assert ("OK", "") == await ledger.commit(passing, Delta({}, {}, {}))
+    after = await everything(ledger)
+    assert {ledger.keys.partition(0).encode()} == {key for key in after if after[key] != before.get(key)}
+    again = await ledger.claim(0)
+    assert (7, known) == (again.next, again.mark)
+
+
+async def test_a_clock_ahead_of_redis_is_as_far_as_redis(ledger: Ledger) -> None:
+    """A topic with times of producers: a record of next year moves no clock to next year."""
+    claim = await ledger.claim(0)
+    ahead = 10**14
+    mark = SourceMark(0, ahead, 7, newest_ms=ahead, rose_ms=ahead, seen_ms=ahead)
+    position = Position(0, claim.number, claim.generation, 0, 1)
+    await ledger.commit(DecodedBatch(position, [], [], [], 0, b"", 0, mark, 0, 0), delta())
+    seconds, _ = await ledger.redis.time()
+    found = (await ledger.claim(0)).mark
+    times = (found.newest_ms, found.rose_ms, found.seen_ms)
+    assert all(abs((one or 0) - seconds * 1_000) < 60_000 for one in times)
+    assert ahead == found.last_timestamp
+
+
+async def test_what_is_read_to_the_end_was_read_when_kafka_was_asked(ledger: Ledger) -> None:
+    """A partition with records left, or whose end is not known, was not; a repeated cut says the same again."""
+    claim = await ledger.claim(0)
+    await ledger.commit(batch(claim, 0, 3), delta(3))
+    lease = await ledger.lease("me", 60_000)
+    assert lease is not None
+    step = await ledger.cut(lease, True, {0: 3, 1: 9})
+    assert isinstance(step, CutStep)
+    assert (lease.now_ms, 3) == (step.partitions[0].seen_ms, step.partitions[0].end)
+    assert (None, 9) == (step.partitions[1].seen_ms, step.partitions[1].end)
+    assert step == await ledger.cut(lease, True, {0: 50, 1: 5})
+    assert "OK" == await ledger.publish(lease, step, [])
+    again = await cut(ledger, lease, force=True)
+    assert (lease.now_ms, None) == (again.partitions[0].seen_ms, again.partitions[0].end)
+
+
+async def test_two_processes_of_one_name_and_number_are_two(ledger: Ledger) -> None:
+    """Containers on the host's network are all `node:1`: the lease is one's alone, and so is a claim."""
+    twin = Ledger(ledger.url, ledger.keys.prefix, max_open_cells=100)
+    lease, claim = await ledger.lease("node:1", 60_000), await ledger.claim(0)
+    assert lease is not None
+    assert await twin.lease("node:1", 60_000) is None
+    assert ["FENCED", "FENCED"] == [await twin.cut(lease, True), (await twin.commit(batch(claim, 0, 1), delta()))[0]]
+    step = await cut(ledger, lease, force=True)
+    assert "FENCED" == await twin.publish(lease, step, [])
+    await twin.release_lease("node:1")
+    assert await twin.lease("node:1", 60_000) is None
+    await twin.close()
+
+
+async def test_a_measured_bound_stops_commits(ledger: Ledger) -> None:
+    """FULL at what the lease holder can publish in time, below the bound of the settings."""
+    claim = await ledger.claim(0)
+    await ledger.redis.hset(ledger.keys.ledger, "open_cells", 1)
+    await ledger.commit(batch(claim, 0, 2), Delta({"BR:1:e2": 1, "BR:2:e2": 1}, {}, {}))
+    assert ("FULL", "open step") == await ledger.commit(batch(claim, 2, 3), delta())
+
+
+async def test_a_newer_format_is_refused_in_words(ledger: Ledger) -> None:
+    """Claim and lease; nothing is changed."""
+    await ledger.redis.hset(ledger.keys.ledger, "format", 3)
+    before = await everything(ledger)
+    for call in (ledger.claim(0), ledger.lease("me", 1_000)):
+        with pytest.raises(LedgerNewer, match="has format 3, and this version knows 2 at most"):
+            await call
     assert before == await everything(ledger)
 
 

@@ -24,8 +24,8 @@ CHANGED = {
     "commit": ("if next_offset > first then", "if false then"),
     "cut": ("'open', step + 1", "'open', step"),
     "publish": ("ledger[2] ~= ARGV[2]", "false"),
-    "claim": ("'claim', claim)", "'claim', 1)"),
-    "lease": ("held and ledger[2] ~= ARGV[1]", "false"),
+    "claim": ("'claim', claim,", "'claim', 1,"),
+    "lease": ("held and (", "false and ("),
 }
 
 

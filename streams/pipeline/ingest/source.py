@@ -46,7 +46,7 @@ def group_consumer(settings: Settings) -> AIOKafkaConsumer:
         group_instance_id=settings.instance,
         enable_auto_commit=False,
         auto_offset_reset="none",
-        isolation_level="read_committed",  # what a producer took back was never said
+        isolation_level="read_committed",  # what a producer took back does not count
         session_timeout_ms=timeout_ms,
         heartbeat_interval_ms=max(timeout_ms // 3, 300),
         rebalance_timeout_ms=int(settings.claim_timeout_seconds * 1000),

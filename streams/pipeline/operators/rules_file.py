@@ -89,6 +89,12 @@ KEYS: dict[str, dict[str, Key]] = {
         "for": _time("watch.bad_input.for_ms"),
         "clear": _time("watch.bad_input.clear_ms"),
     },
+    "blind": {
+        "behind": _time("watch.blind_behind_ms", MINUTE_MS),
+        "held": _time("watch.blind_held_ms", MINUTE_MS),
+        "for": _time("watch.blind.for_ms"),
+        "clear": _time("watch.blind.clear_ms"),
+    },
     "model": {
         "confidence_fall": Key("watch.model_confidence_fall", 0.01, 1),
         "events": _events("watch.model_events"),
@@ -99,7 +105,7 @@ KEYS: dict[str, dict[str, Key]] = {
 }
 """Table of the file -> its keys."""
 
-WHOLE_INTAKE = ("bad_input", "model")
+WHOLE_INTAKE = ("bad_input", "blind", "model")
 LOWER_THAN = (("drop", "below", "resolved_above"), ("bad_input", "cleared", "share"))
 
 

@@ -18,7 +18,7 @@ class Pace:
         self._per_s: float | None = None
 
     def took(self, cells: int, seconds: float) -> None:
-        """A step with so many cells was cut, decided and published in so many seconds."""
+        """One step was cut, decided and published: how many cells it held, and the seconds that took."""
         if cells >= MEASURED_FROM and seconds > 0:
             now = cells / seconds
             self._per_s = now if self._per_s is None else (1 - NEWEST_WEIGHT) * self._per_s + NEWEST_WEIGHT * now

@@ -31,7 +31,7 @@ FindUndone = Callable[[Servers, str, int], Awaitable[Undone]]
 
 
 async def find_undone(servers: Servers, prefix: str, seq: int) -> Undone:
-    """What stands on the topics with a higher `seq` than the ledger's last one. Raises Unavailable."""
+    """What is on the topics with a higher `seq` than the ledger's last one. Raises Unavailable."""
     newest = await _newest_seq(servers, topic_name(prefix, "market.steps"))
     if newest <= seq:
         return Undone()
@@ -67,7 +67,7 @@ async def _newest_seq(servers: Servers, topic: str) -> int:
             for at in range(end - 1, first - 1, -1):
                 consumer.seek(partition, at)
                 record = await consumer.getone(partition)
-                if (record.key or b"").isdigit():  # what else stands in the journal is no step
+                if (record.key or b"").isdigit():  # what else is in the journal is no step
                     return seq_of(record.value)
     finally:
         await close_consumer(consumer)

@@ -8,7 +8,7 @@ from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.records import AlertRecord
 from models.cache import CachedClassifier
 from models.stub import StubClassifier
-from streams.batches import DeadLetter, DecodedBatch, Position
+from streams.batches import DeadLetter, DecodedBatch, Position, SourceMark
 from streams.contract.journal import StepRecord
 from streams.dashboard.collector import PageCollector
 from streams.errors import KafkaUnavailable, Unavailable
@@ -54,7 +54,9 @@ def test_a_counted_batch_adds_each_record_once() -> None:
     """Events, duplicates and dead letters by code; the age is that of the oldest record."""
     letter = DeadLetter("bad_time", "", 0, 3, None, None, (), 5)
     events = [Decoded(str(at), "BR", "text", 1_000, None, None, None) for at in range(4)]
-    batch = DecodedBatch(Position(0, 1, "g", 0, 7), events, [], [letter], 2, b"", 0, NOW_MS, 0, NOW_MS - 3_000)
+    batch = DecodedBatch(
+        Position(0, 1, "g", 0, 7), events, [], [letter], 2, b"", 0, SourceMark(), NOW_MS - 3_000, NOW_MS
+    )
     telemetry = Telemetry()
     telemetry.counted(batch, NOW_MS)
     found = scraped(telemetry)

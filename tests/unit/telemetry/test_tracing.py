@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from models.stub import StubClassifier
+from streams.batches import SourceMark
 from streams.ledger.types import Claim
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scorer import Scorer
@@ -85,8 +86,8 @@ class Ledger:
 
 async def work(telemetry: Telemetry, *records: Any) -> ScoredBatch:
     """Decode, classify and commit one batch."""
-    claim = Claim(0, 1, "g", 0, None, None, [])
-    batch = decode_records(Assigned(claim, 0, SeenIds(60_000, 1_000), False), list(records), telemetry)
+    claim = Claim(0, 1, "g", 0, SourceMark(), [])
+    batch = decode_records(Assigned(claim, 0, SeenIds(60_000, 1_000), SourceMark()), list(records), telemetry)
     classifier = StubClassifier()
     layout = CellLayout(classifier.info.topics, classifier.info.sentiments, ())
     deps = Deps(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketpulse.contract.decode import Decoded
-from streams.batches import DecodedBatch, Position
+from streams.batches import DecodedBatch, Position, SourceMark
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scores import scores_micro
 from streams.pipeline.count.aggregate import aggregate
@@ -33,7 +33,7 @@ def scored(rows: list[tuple[str, int, str | None, int | None, int, int]], first:
     for at, row in enumerate(rows):
         sentiment[at, row[4]] = topic[at, row[5]] = 1
     position = Position(0, 1, "g", 0, len(rows))
-    return ScoredBatch(DecodedBatch(position, events, [], [], 0, b"", 0, 0, 0, 0), sentiment, topic)
+    return ScoredBatch(DecodedBatch(position, events, [], [], 0, b"", 0, SourceMark(), 0, 0), sentiment, topic)
 
 
 @given(st.lists(EVENT, min_size=1, max_size=40))

@@ -14,7 +14,6 @@ from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step import RollUp, StepContext, StepOutcome
 from streams.pipeline.rollup.step_record import Spending
-from streams.pipeline.rollup.stream_time import stream_time
 
 LAYOUT = CellLayout(("app", "price"))
 START = 29_880_000  # a minute, at a full hour
@@ -44,7 +43,15 @@ def steps(minutes: list[dict[str, int]], sizes: list[int]) -> list[CutStep]:
         at = min(at + size, len(minutes))
         newest = (START + at - 1) * 60_000 + 59_999
         number = len(found) + 1
-        found.append(CutStep(number, number * 1_000, counts, {}, {0: PartitionCut(at, newest, number * 1_000)}))
+        found.append(
+            CutStep(
+                number,
+                number * 1_000,
+                counts,
+                {},
+                {0: PartitionCut(at, newest, rose_ms=number * 1_000, seen_ms=number * 1_000)},
+            )
+        )
     return found
 
 
@@ -59,7 +66,7 @@ def test_what_users_said_is_forgotten_after_eight_days() -> None:
     said = Excerpt(1, "quebrado", "negative", "app", START * 60_000)
     for day, market, kept in ((0, "BR", 1), (8, "DE", 1), (9, "DE", 0)):
         minute = START + day * 24 * 60
-        newest = PartitionCut(day, minute * 60_000, day)
+        newest = PartitionCut(day, minute * 60_000, rose_ms=day, seen_ms=day)
         counts = {f"{market}:{minute}:negative/app": 1}
         step = CutStep(day + 1, minute * 60_000, counts, {}, {0: newest}, {"BR": [said]} if day == 0 else {})
         rollup.take(step)
@@ -119,22 +126,12 @@ def test_a_market_has_rules_of_its_own() -> None:
 def test_minutes_ahead_of_stream_time_wait() -> None:
     """A partition that runs ahead fills windows, but its events reach the detectors when stream time does."""
     cut = steps(feed(1, 60), [60])[0]
-    slow = PartitionCut(1, START * 60_000, cut.now_ms)
+    slow = PartitionCut(1, START * 60_000, rose_ms=cut.now_ms, seen_ms=cut.now_ms)
     rollup = RollUp(LAYOUT, idle_ms=30_000)
     rollup.take(CutStep(1, cut.now_ms, cut.counts, {}, {**cut.partitions, 1: slow}))
     rollup.decide(cut, ["BR"], CONTEXT)
     assert 59 == len(rollup.markets["BR"].waiting)
     assert 360 == LAYOUT.read(rollup.windows.window("BR", "24h", START)).n
-
-
-def test_stream_time_is_the_slowest_active_partition_and_never_goes_back() -> None:
-    """Idle partitions do not hold it back; while all are idle it runs with the clock."""
-    fast, slow = PartitionCut(9, 9_000, 100_000), PartitionCut(5, 5_000, 100_000)
-    idle, unused = PartitionCut(1, 1_000, 10_000), PartitionCut(0, None, None)
-    assert 5_000 == stream_time(None, 0, 100_000, [fast, slow, idle, unused], 30_000)
-    assert 6_000 == stream_time(6_000, 0, 100_000, [fast, slow], 30_000)
-    assert 6_500 == stream_time(6_000, 199_500, 200_000, [fast, slow], 30_000)
-    assert stream_time(None, 0, 1, [unused], 30_000) is None
 
 
 def test_another_portfolio_is_answered_like_a_shift() -> None:
