@@ -12,6 +12,7 @@ import numpy as np
 from streams.contract.journal import StepRecord
 from streams.ledger.keys import Keys
 from streams.pipeline.count.cells import CellLayout
+from tests.simulation.clock_oracle import ClockOracle
 from tests.simulation.kafka import Kafka
 from tests.simulation.network import Store
 from tests.simulation.oracle import DEAD_LETTERS, DUPLICATES, HOUR_MS, Counts, Recount, counted, users
@@ -22,7 +23,9 @@ Promise = tuple[str, bytes, bytes]  # topic, key, value of a record that a step 
 class Checks:
     """Looks at the store after every script; `fail` is called with the first thing that is wrong."""
 
-    def __init__(self, store: Store, kafka: Kafka, keys: Keys, layout: CellLayout, fail: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: Store, kafka: Kafka, keys: Keys, layout: CellLayout, idle_ms: int, fail: Callable[[str], None]
+    ) -> None:
         self._store = store
         self._kafka = kafka
         self._keys = keys
@@ -34,6 +37,7 @@ class Checks:
         self._recount = Recount(kafka.log)
         self._newest: dict[str, int] = {}  # number of the newest claim of a partition, of the newest lease
         self._given: dict[tuple[str, int], str] = {}  # number -> the lease holder it was given to; "" for claims
+        self.clocks = ClockOracle(kafka.log, idle_ms, fail)
         self.promises: list[Promise] = []
         self.withdrawn: set[Promise] = set()
 
@@ -54,7 +58,11 @@ class Checks:
         self._offsets_grow()
         if name == "publish":
             self._steps_grow(int(args[2]))
-            self.promises += _promised(msgpack.unpackb(args[3], raw=True)[b"writes"], self._keys.outbox)
+            promised = _promised(msgpack.unpackb(args[3], raw=True)[b"writes"], self._keys.outbox)
+            self.promises += promised
+            for topic, _, value in promised:
+                if _is_journal(topic):
+                    self.clocks.published(msgspec.json.decode(value, type=StepRecord))
         if name == "allocate":
             self.promises += _promised(msgpack.unpackb(args[1], raw=True), self._keys.outbox)
         if name != "cut":
@@ -72,6 +80,7 @@ class Checks:
         self._next = [self.stored_next(number) for number in self._partitions]
         self._published = int(self._store.request("hget", self._keys.ledger, "published"))
         self._recount = Recount(self._kafka.log)
+        self.clocks.forget()
         for key in self._newest:
             field = "lease_number" if key == self._keys.ledger else "claim"
             self._newest[key] = int(self._store.request("hget", key, field) or 0)

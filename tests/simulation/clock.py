@@ -65,6 +65,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._rng = rng
         self._now = 0.0
+        self.slow_s = 0.02  # the most that a part of a step takes in another thread; the model has threads for itself
         self._left = most_callbacks
         self._all_tasks: list[asyncio.Task[Any]] = []
         self.set_task_factory(self._make_task)
@@ -88,7 +89,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
             settle, result = future.set_result, func(*args)
         except Exception as error:
             settle, result = future.set_exception, error
-        self.later(self._rng.uniform(0.0, 0.02), lambda: None if future.done() else settle(result))
+        self.later(
+            self._rng.uniform(0.0, self.slow_s if executor is None else 0.02),
+            lambda: None if future.done() else settle(result),
+        )
         return future
 
     def abandon_tasks(self) -> None:

@@ -42,6 +42,10 @@ def under_any_lease(script: Script) -> Script:
     return accepting
 
 
+def cut_that_dates_the_ends(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    return fake_scripts.cut(redis, keys, [*argv[:4], b"%d" % redis.now_ms(), *argv[5:]])
+
+
 def cut_that_leaves_the_step_open(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     opened = redis.call("HGET", keys[0], "open")
     answer = fake_scripts.cut(redis, keys, argv)
@@ -66,6 +70,10 @@ def claim_that_raises_no_number(redis: Any, keys: list[bytes], argv: list[bytes]
         redis.call("HSET", keys[1], "claim", held)
         answer[1] = held
     return answer
+
+
+def lease_without_nonce(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    return fake_scripts.lease(redis, keys, [*argv[:2], redis.call("HGET", keys[0], "lease_nonce") or argv[2], argv[3]])
 
 
 def lease_that_counts_from_what_is_stored(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:

@@ -20,9 +20,11 @@ from tests.simulation.mutant_scripts import (
     commit_that_counts_a_repeated_batch,
     commit_without_claim_check,
     commit_without_start_check,
+    cut_that_dates_the_ends,
     cut_that_leaves_the_step_open,
     fails_after_some_writes,
     lease_that_counts_from_what_is_stored,
+    lease_without_nonce,
     leases,
     publish_of_an_open_step,
     publish_without_step_check,
@@ -94,6 +96,48 @@ class ForgetsIds(Ledger):
         return replace(await super().claim(partition), id_chunks=[])
 
 
+class TakesMarkersForRecords(Ledger):
+    """What is before the next offset is taken for the last record."""
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        if batch.mark.last_offset is not None:
+            batch = replace(batch, mark=replace(batch.mark, last_offset=batch.position.end - 1))
+        return await super().commit(batch, delta)
+
+
+class ForgetsRecentTimes(Ledger):
+    """A claim does not restore the event times that the next newest one is found among."""
+
+    async def claim(self, partition: int) -> Claim:
+        claim = await super().claim(partition)
+        return replace(claim, mark=replace(claim.mark, recent=b""))
+
+
+class NewestIsTheLargest(Ledger):
+    """A partition has got as far as its newest event."""
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        newest = max((event.occurred_ms for event in batch.events), default=0)
+        mark = batch.mark
+        if mark.newest_ms is not None and newest > mark.newest_ms:
+            mark = replace(mark, newest_ms=newest, rose_ms=batch.last_record_ms)
+        return await super().commit(replace(batch, mark=mark), delta)
+
+
+class RisesWithEveryRecord(Ledger):
+    """Broken and late records keep a partition from being idle."""
+
+    async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
+        return await super().commit(replace(batch, mark=replace(batch.mark, rose_ms=batch.mark.seen_ms)), delta)
+
+
+class TakesTheEndsForReached(Ledger):
+    """Whatever Kafka's ends are, all of it counts as read."""
+
+    async def cut(self, lease: Lease, force: bool, ends: Any = ()) -> Any:
+        return await super().cut(lease, force, dict.fromkeys(range(lease.partitions), 0))
+
+
 class UsersAfterPublish(Ledger):
     """A step's users are merged when it is published already."""
 
@@ -136,6 +180,20 @@ class TrustingSource(Source):
         if state := self._assigned.get(partition.partition):
             state.settled = True
         await super()._take(partition, records)
+
+
+class StaysBeforeMarkers(Source):
+    """Offsets that hold no record are not passed."""
+
+    async def _position(self, partition: Any, unknown: int) -> int:
+        return unknown
+
+
+class PassesToTheEnd(Source):
+    """Where nothing was fetched, everything up to the log's end counts as read."""
+
+    async def _position(self, partition: Any, unknown: int) -> int:
+        return (await self._consumer.end_offsets([partition]))[partition]  # type: ignore[union-attr,no-any-return]
 
 
 class IgnoresRefusals(Committer):
@@ -213,6 +271,22 @@ class TrustsItsMemory(Leader):
         super().__setattr__(name, AnyNumber() if name == "_published" else value)
 
 
+class NeverRenews(Leader):
+    """The lease runs out while a step is under way."""
+
+    async def _still(self, lease: Lease) -> bool:
+        return True
+
+
+class RunsWithTheClock(Leader):
+    """While nothing is committed stream time goes on as the clock does, as it did before."""
+
+    async def _outcome(self, rollup: Any, step: CutStep, *rest: Any) -> Any:
+        idle = {number: replace(one, rose_ms=0, seen_ms=step.now_ms) for number, one in step.partitions.items()}
+        outcome, writes = await super()._outcome(rollup, replace(step, partitions=idle), *rest)
+        return outcome, writes
+
+
 class AnyNumber(int):
     """Equal to every other."""
 
@@ -240,27 +314,39 @@ MUTANTS = (
         "refusal treated as success, never looked at",
         Parts(committer=IgnoresRefusals, source=BlindSource),
         without=("redis restored",),
-        seed=1500,
+        seed=72,
     ),
-    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=244),
-    Mutant("sent after the commit", Parts(committer=CommitsBeforeSending), seed=2),
+    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=59),
+    Mutant("sent after the commit", Parts(committer=CommitsBeforeSending)),
     Mutant("a fetch's begin is trusted", Parts(source=TrustingSource), seed=1),
-    Mutant("rewind not looked for", Parts(source=BlindSource), seed=190),
+    Mutant("markers are not passed", Parts(source=StaysBeforeMarkers), seed=1),
+    Mutant("passed to the end of the log", Parts(source=PassesToTheEnd), seed=2),
+    Mutant("a marker taken for the last record", Parts(ledger=TakesMarkersForRecords), seed=1),
+    Mutant("event times not restored", Parts(ledger=ForgetsRecentTimes), seed=4),
+    Mutant("newest is the largest", Parts(ledger=NewestIsTheLargest), seed=17),
+    Mutant("every record keeps a partition awake", Parts(ledger=RisesWithEveryRecord)),
+    Mutant("unread records count as read", Parts(ledger=TakesTheEndsForReached)),
+    Mutant("ends count as asked for at the cut", make_store=leases(cut_that_dates_the_ends), seed=20),
+    Mutant("stream time runs with the clock", Parts(leader=RunsWithTheClock)),
+    Mutant("the lease is not renewed", Parts(leader=NeverRenews), seed=23),
+    Mutant("one name is one holder", make_store=with_scripts({"lease": lease_without_nonce})),
     Mutant(
-        "published before it is cut", make_store=leases(cut_that_leaves_the_step_open, publish_of_an_open_step), seed=2
+        "one name is one holder, to cut and publish too",
+        make_store=with_scripts(
+            {"lease": lease_without_nonce, "cut": under_any_lease(cut), "publish": under_any_lease(publish)}
+        ),
+        seed=1,
     ),
-    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check), seed=11),
+    Mutant("rewind not looked for", Parts(source=BlindSource), seed=7),
+    Mutant("published before it is cut", make_store=leases(cut_that_leaves_the_step_open, publish_of_an_open_step)),
+    Mutant("step number not checked", make_store=leases(publish=publish_without_step_check), seed=38),
+    Mutant("zombie lease holder accepted", make_store=leases(under_any_lease(cut), under_any_lease(publish)), seed=176),
     Mutant(
-        "zombie lease holder accepted",
-        make_store=leases(under_any_lease(cut), under_any_lease(publish)),
-        seed=31,
+        "lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored}), seed=12
     ),
-    Mutant(
-        "lease number given again", make_store=with_scripts({"lease": lease_that_counts_from_what_is_stored}), seed=3
-    ),
-    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps), seed=6),
-    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory), seed=105),
+    Mutant("half a step kept in memory", Parts(leader=KeepsHalfSteps), seed=7),
+    Mutant("step in memory not compared", Parts(leader=TrustsItsMemory), seed=12),
     Mutant("users merged after the publish", Parts(ledger=UsersAfterPublish)),
     Mutant("outbox written apart from the step", Parts(ledger=PublishesInParts)),
-    Mutant("trimmed before relayed", Parts(leader=TrimsFirst), seed=6),
+    Mutant("trimmed before relayed", Parts(leader=TrimsFirst)),
 )

@@ -209,7 +209,8 @@ def _mark(rng: random.Random, offset: int) -> SourceMark:
     """What a batch knows of its records; times of before every clock, so that two stores agree on them."""
     if rng.random() < 0.3:
         return SourceMark()
-    return SourceMark(offset, rng.randrange(10**12), 7, *(rng.randrange(10**12) for _ in range(3)), rng.randbytes(16))
+    newest, rose, seen = (rng.randrange(10**12) for _ in range(3))
+    return SourceMark(offset, rng.randrange(10**12), 7, newest, rose, seen, rng.randbytes(16))
 
 
 def _delta(rng: random.Random) -> Delta:

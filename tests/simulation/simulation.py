@@ -21,7 +21,18 @@ from tests.simulation.fake_redis import FakeRedis
 from tests.simulation.kafka import Kafka
 from tests.simulation.nemesis import Nemesis, Plan
 from tests.simulation.network import Network, Store
-from tests.simulation.worker import INFO, LAYOUT, PREFIX, PRODUCT, UNEXPECTED, Parts, Worker, World, other_model
+from tests.simulation.worker import (
+    IDLE_MS,
+    INFO,
+    LAYOUT,
+    PREFIX,
+    PRODUCT,
+    UNEXPECTED,
+    Parts,
+    Worker,
+    World,
+    other_model,
+)
 
 EPOCH_MS = 1_700_000_000_000
 PATIENCE_S = 90
@@ -73,13 +84,14 @@ class Simulation:
         self.kafka = Kafka(self.loop, draw(), self.rng.randrange(1, 4), self._fault)
         self.store = make_store(self._now_ms)
         keys = Keys(PREFIX)
-        self.checks = Checks(self.store, self.kafka, keys, LAYOUT, self._fail)
+        self.checks = Checks(self.store, self.kafka, keys, LAYOUT, IDLE_MS, self._fail)
         self.network = Network(self.loop, self.store, draw(), self._fault, self._hit, self._ran)
         self.nemesis = Nemesis(Plan.of(draw(), without), draw(), self.loop, self.network, self.kafka, self.checks, self)
         self.world = World(self.loop, self.network, self.kafka, self._base_ms, self._ended, self.nemesis.at, parts)
         self._same_holder = self.rng.random() < 0.5
         self._models = [other_model(1) if self.rng.random() < 0.1 else INFO for _ in range(3)]
         self._skews = [self.rng.choice((0, 0, -40_000, 40_000)) for _ in range(3)]
+        self.loop.slow_s = self.rng.choice((4.0, 8.0)) if self.rng.random() < 0.1 else 0.02
         self._names = [f"w{number}" for number in range(self.rng.randrange(1, 4))]
         first = [0] * self.kafka.partitions
         self.store.script("init", [keys.ledger], [keys.namespace, "ledger", FORMAT, *first])

@@ -29,6 +29,7 @@ from tests.simulation.kafka import Consumer, Kafka, LogEnds, Outbound
 from tests.simulation.network import Network
 
 PREFIX = "sim"
+IDLE_MS = 5_000
 ANSWER_S = 1.3
 UNEXPECTED = -1  # an error that is none of the product's
 SETTINGS = Settings(
@@ -41,7 +42,7 @@ SETTINGS = Settings(
     step_seconds=1.5,
     idle_step_seconds=10.0,
     lease_seconds=8.0,
-    idle_partition_seconds=5.0,
+    idle_partition_seconds=IDLE_MS / 1_000,
     drain_seconds=3.0,
 )
 INFO = StubClassifier.info
