@@ -14,6 +14,7 @@ from marketpulse.contract.units import DAY_MS
 from streams.errors import TopicMissing
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
+from streams.kafka.tolerant import read_tolerantly
 
 
 async def close_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -48,6 +49,7 @@ async def check_reading(servers: Servers, topic: str, group: str) -> None:
     async with _admin(servers, f"give records of {topic}") as admin:
         await _partitions(admin, topic, patience=1)
         await admin.find_coordinator(group)
+        read_tolerantly()
         consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False, fetch_max_wait_ms=1)
         try:
             await consumer.start()

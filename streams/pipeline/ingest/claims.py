@@ -24,3 +24,4 @@ class Assigned:
     seen: SeenIds
     verify: bool  # the first record fetched is the last one counted: compare, then drop it
     sought_again: int = -1  # offset that was sought twice because the first answer began behind it
+    last_ms: int = 0  # record time of the last record read, as far as it is known

@@ -22,6 +22,7 @@ from streams.errors import (
 )
 from streams.kafka.connection import client_options
 from streams.kafka.errors import Check, check_connection, error_of, refusal
+from streams.kafka.tolerant import read_tolerantly, unreadable
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, checksum
 from streams.pipeline.ingest.claims import PASSED, RECREATED, Assigned
@@ -39,6 +40,7 @@ KAFKA = "Kafka"
 
 def group_consumer(settings: Settings) -> AIOKafkaConsumer:
     """A member of the consumer group that reads `feedback`; positions come from the ledger alone."""
+    read_tolerantly()
     timeout_ms = int(settings.session_timeout_seconds * 1000)
     return AIOKafkaConsumer(
         **client_options(settings.kafka_servers),
@@ -176,7 +178,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         if partition not in self._consumer.assignment():
             return  # revoked while we claimed: the next owner fences this claim
         self._consumer.seek(partition, claim.next - 1 if verify else claim.next)
-        self._assigned[number] = Assigned(claim, claim.next, seen, verify)
+        self._assigned[number] = Assigned(claim, claim.next, seen, verify, last_ms=claim.last_timestamp or 0)
         self._progress.claimed(number, claim.next)
         self._progress.ends({number: newest})
         log.info("partition_claimed", partition=number, claim=claim.number, next=claim.next, ids=len(seen))
@@ -274,7 +276,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         records = [record for record in records if record.offset >= expected]
         if not records:
             return
-        if records[0].offset > expected and state.sought_again != expected:
+        stretch = unreadable(records[0])
+        first = stretch.first if stretch else records[0].offset
+        if first > expected and state.sought_again != expected:
             # Fetched from another position while we claimed, or there is no such offset (control records): the
             # second answer tells, and no hole can form.
             state.sought_again = expected
@@ -297,6 +301,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         first = records[0]
         if first.offset != state.claim.next - 1:
             return records  # a control record stood there: nothing to compare
+        if unreadable(first):
+            return records[1:]  # damaged after it had been counted: nothing to compare either
         if (first.timestamp, checksum(first.value)) != (state.claim.last_timestamp, state.claim.last_checksum):
             raise TopicRecreated(
                 f"{self._topic}[{state.claim.partition}] holds another record at offset {first.offset} than the one "
