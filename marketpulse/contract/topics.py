@@ -19,6 +19,9 @@ class TopicSpec:
     settings: dict[str, str] = field(default_factory=dict)
 
 
+PLANNED_BATCH_BYTES = 8_388_608
+"""What workers plan for: a batch of feedback as it is sent, eight times Kafka's default for `max.message.bytes`."""
+
 TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec("feedback", 0, 15, settings={"message.timestamp.type": "LogAppendTime"}),
     TopicSpec("feedback.classified", 8, 15),
