@@ -37,7 +37,7 @@ demo: $(LIGHT) ## 50 simulated hours in half a minute on a real Kafka and Redis,
 PROCESSES ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
-test: $(LIGHT) ## unit, contract, agent and integration tests, 300 simulated seeds (PROCESSES=2; 0 = in one process)
+test: $(LIGHT) ## unit, contract, agent, integration and other clients' tests, 300 simulated seeds (PROCESSES=2; 0 = in one process)
 	$(PYTEST) -m "not nemesis and not long and not faults" \
 	  --ignore=tests/models --ignore=tests/browser --ignore=tests/deploy --ignore=tests/faults
 

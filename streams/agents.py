@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from marketpulse.contract.records import ShiftRecord
+from marketpulse.contract.wire import UNREADABLE
 from streams.batches import DecodedBatch
 from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
@@ -64,8 +65,8 @@ def make_reallocate(reallocator: Reallocator) -> Callable[[AsyncIterable[bytes]]
     async def reallocate(shifts: AsyncIterable[bytes]) -> None:
         async for value in shifts:
             try:
-                shift = msgspec.json.decode(value, type=ShiftRecord)
-            except msgspec.DecodeError as error:
+                shift = msgspec.json.decode(value or b"", type=ShiftRecord)  # None: a tombstone, or unreadable
+            except UNREADABLE as error:
                 log.error("shift_unreadable", error=str(error))
                 continue
             await reallocator.reallocate(shift)

@@ -23,6 +23,7 @@ from streams.kafka.connection import KafkaServers
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.committer import Committer
 from streams.pipeline.failpoints import Failpoint, no_failpoint
+from streams.pipeline.ingest.sizes import batches_too_large
 from streams.pipeline.ingest.source import KAFKA, Source
 from streams.pipeline.operators.rules_file import load_rules
 from streams.pipeline.reallocate.reallocator import Reallocator
@@ -120,6 +121,8 @@ async def _wait_for_kafka(settings: Settings, deps: Deps) -> None:
         await patiently(lambda: kafka_answers(settings.kafka_servers), KAFKA, deps.progress)
         shifts = topic_name(settings.prefix, "market.shifts")
         await patiently(lambda: check_reading(settings.kafka_servers, shifts, control), KAFKA, deps.progress)
+        if too_large := await patiently(lambda: batches_too_large(settings), KAFKA, deps.progress):
+            log.warning("batches_too_large", why=too_large)
     finally:
         await health.stop()
 

@@ -1,6 +1,7 @@
 """The batch types that travel from the source to the ledger; after the model: `pipeline/classify/scored_batches.py`."""
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from marketpulse.contract.decode import Decoded
@@ -17,6 +18,12 @@ class Position:
     generation: str
     start: int
     end: int
+
+
+LARGEST_LETTER_BYTES = 2_000_000
+"""A dead letter with more than that in key, value and headers is cut; the dead-letter topic takes 2 MiB."""
+CUT_BYTES = 16_384
+"""What is kept of a value, and of the headers together, where a dead letter is cut; of a key a sixteenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,11 @@ class SourceMark:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One record that breaks the contract, with its bytes, key and headers untouched."""
+    """One record that breaks the contract, with its bytes, key and headers untouched unless it was `cut`.
+
+    `last_offset`: it represents the offsets up to that, which cannot be read at all. `cut`: which parts were shortened;
+    `value_bytes` and `value_sha256` (hex) are then those of the whole value.
+    """
 
     code: DeadLetterCode
     message: str
@@ -49,17 +60,57 @@ class DeadLetter:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     record_ms: int
+    last_offset: int | None = None
+    cut: tuple[str, ...] = ()
+    value_bytes: int = 0
+    value_sha256: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers."""
+        return len(self.key or b"") + len(self.value or b"") + sum(map(_header_size, self.headers))
+
+
+def cut(letter: DeadLetter) -> DeadLetter:
+    """The same letter, short enough for any topic: size and checksum of its value tell what it was."""
+    kept: list[tuple[str, bytes]] = []
+    room = CUT_BYTES
+    for header in letter.headers:
+        room -= _header_size(header)
+        if room >= 0:
+            kept.append(header)
+    value, key = letter.value and letter.value[:CUT_BYTES], letter.key and letter.key[: CUT_BYTES // 16]
+    dropped = len(kept) < len(letter.headers)
+    changed = (("value", value != letter.value), ("key", key != letter.key), ("headers", dropped))
+    return replace(
+        letter,
+        key=key,
+        value=value,
+        headers=tuple(kept),
+        cut=tuple(name for name, shorter in changed if shorter),
+        value_bytes=len(letter.value or b""),
+        value_sha256=hashlib.sha256(letter.value or b"").hexdigest(),
+    )
+
+
+def _header_size(header: tuple[str, bytes | None]) -> int:
+    return len(header[0].encode("utf-8", "replace")) + len(header[1] or b"")
 
 
 @dataclass(frozen=True, slots=True)
 class CompactedRecord:
-    """One record of a compacted topic; `value` None = a tombstone."""
+    """One record of a compacted topic; `value` None = a tombstone.
+
+    `unreadable`: offsets from `offset` to `last_offset` hold no records that can be read, and why.
+    """
 
     offset: int
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
     timestamp_ms: int = 0
+    last_offset: int | None = None
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

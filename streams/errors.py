@@ -23,7 +23,9 @@ MarketpulseError
     │   ├── TopicRecreated   other records, or fewer of them, stand where the ledger counted
     │   └── RetentionPassed  records were deleted before they were counted
     ├── LedgerNewer          a newer version wrote the ledger
-    └── LedgerBroken         a script failed after its first write
+    ├── LedgerBroken         a script failed after its first write
+    ├── CodecMissing         records are compressed in a way that this installation cannot read
+    └── RecordTooLarge       Kafka takes no record as large as the one to be written
 
 `code` names the kind for machines: it stands in the log line `process_ends`; docs/operations.md has an entry for each.
 """
@@ -178,6 +180,18 @@ class LedgerBroken(OperatorNeeded):
     """A ledger script failed after its first write. Operator action: keep Redis as it is and rebuild the ledger."""
 
     code = "ledger_broken"
+
+
+class CodecMissing(OperatorNeeded):
+    """Records are compressed, and no library reads them. Operator action: install the library that is named."""
+
+    code = "codec_missing"
+
+
+class RecordTooLarge(OperatorNeeded):
+    """A topic does not take a record of ours. Operator action: raise the topic's `max.message.bytes`."""
+
+    code = "record_too_large"
 
 
 def what_and_action(message: str) -> tuple[str, str]:

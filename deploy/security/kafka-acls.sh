@@ -15,6 +15,7 @@ kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --ad
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-worker' --operation Write --topic 'marketpulse.market.shifts'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-worker' --operation Write --topic 'marketpulse.market.alerts'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-worker' --operation Write --topic 'marketpulse.market.allocations'
+kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-worker' --operation DescribeConfigs --topic 'marketpulse.feedback'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-worker' --operation Read --group 'marketpulse.classify'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-worker' --operation Read --group 'marketpulse.control'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-producer' --operation Write --topic 'marketpulse.feedback'

@@ -59,6 +59,7 @@ DEAD_LETTERS = {
     "from_the_future": "happened more than 5 minutes after its own Kafka time",
     "model_failed": "is good, but the model fails on its text also when it stands alone",
     "bad_profile": "stands on `market.profiles` and breaks its contract",
+    "unreadable_batch": "cannot be read from Kafka: a damaged batch; one dead letter for all of its offsets",
 }
 
 

@@ -28,6 +28,7 @@ DeadLetterCode = Literal[
     "from_the_future",
     "model_failed",
     "bad_profile",
+    "unreadable_batch",
 ]
 
 

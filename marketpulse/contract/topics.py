@@ -19,10 +19,13 @@ class TopicSpec:
     settings: dict[str, str] = field(default_factory=dict)
 
 
+PLANNED_BATCH_BYTES = 8_388_608
+"""What workers plan for: a batch of feedback as it is sent, eight times Kafka's default for `max.message.bytes`."""
+
 TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec("feedback", 0, 15, settings={"message.timestamp.type": "LogAppendTime"}),
     TopicSpec("feedback.classified", 8, 15),
-    TopicSpec("feedback.dead-letter", 1, 15),
+    TopicSpec("feedback.dead-letter", 1, 15, settings={"max.message.bytes": "2097152"}),  # a record and why
     TopicSpec("market.steps", 1, 16, settings={"max.message.bytes": "16777216"}),
     TopicSpec("market.metrics", 8, 7),
     TopicSpec("market.shifts", 1, 15),

@@ -10,12 +10,14 @@ from marketpulse.contract.wire import CONTRACT_VERSION
 class PartitionState(msgspec.Struct, frozen=True):
     """How far a worker is in one source partition: offset counted up to, records behind, record time there (epoch ms).
 
-    `newest_record` is null where nothing is behind.
+    `newest_record` is null where nothing is behind. `in_transaction`: offsets in transactions that are still open; they
+    are no lag, since nobody may read them yet.
     """
 
     counted: int
     lag: int
     newest_record: int | None = None
+    in_transaction: int = 0
 
 
 class WorkerState(msgspec.Struct, frozen=True):
@@ -49,11 +51,13 @@ class Lag(msgspec.Struct, frozen=True):
         records: in the log and not counted yet.
         seconds: age of the newest counted record of the partition that is furthest behind; 0 where nothing is behind.
         watched: how many partitions a living worker has.
+        in_transaction: offsets in transactions that are still open; they are no lag.
     """
 
     records: int
     seconds: float
     watched: int
+    in_transaction: int = 0
 
 
 def lag_of(workers: Iterable[WorkerState], now_ms: int) -> Lag:
@@ -67,4 +71,5 @@ def lag_of(workers: Iterable[WorkerState], now_ms: int) -> Lag:
         records=sum(one.lag for one in newest.values()),
         seconds=max([0.0, *((now_ms - at) / 1_000 for at in behind)]),
         watched=len(newest),
+        in_transaction=sum(one.in_transaction for one in newest.values()),
     )

@@ -49,6 +49,7 @@ def kafka_rules(prefix: str) -> list[KafkaRule]:
     return [
         *topics("worker", "read", WORKER_READS),
         *topics("worker", "write", WORKER_WRITES),
+        *topics("worker", "describe_configs", ("feedback",)),
         *(KafkaRule("worker", "read", "group", f"{prefix}.{name}") for name in ("classify", "control")),
         *topics("producer", "write", ("feedback",)),
         *topics("reader", "read", READER_READS),

@@ -179,6 +179,8 @@ def dead_letters_replay(
 ) -> None:
     """Re-publish dead letters to `feedback`, byte for byte, after the cause has been fixed.
 
+    Exit code 1 if some could not be sent: they are listed with the reason, and the others were sent.
+
     ```
     marketpulse dead-letters replay --code unknown_market --dry-run
     ```
@@ -188,16 +190,19 @@ def dead_letters_replay(
     settings = load_settings()
     selection = _selection(code, market, hours, offset)
     if dry_run:
-        count = len(_collect(selection))
-    else:
-        with progress("sending again") as update:
-            count = run_async(
-                replay(settings.kafka_servers, settings.prefix, selection, lambda done: update(done, None))
-            )
-    if as_json:
-        output.print_json({"replayed": 0 if dry_run else count, "selected": count})
-    else:
-        sys.stdout.write(f"{count} dead letters {'would be sent' if dry_run else 'sent'} again\n")
+        found = _collect(selection)
+        whole = sum(letter.whole for letter in found)
+        counts = {"replayed": 0, "selected": len(found), "incomplete": len(found) - whole}
+        output.answer(counts, as_json, f"{whole} dead letters would be sent again")
+        return
+    with progress("sending again") as update:
+        done = run_async(replay(settings.kafka_servers, settings.prefix, selection, lambda sent: update(sent, None)))
+    left = [{"offset": offset, "why": why} for offset, why in done.left]
+    answer = {"replayed": done.sent, "selected": done.sent + len(left), "left": left}
+    lines = [f"{done.sent} dead letters sent again", *(f"offset {at} left: {why}" for at, why in done.left)]
+    output.answer(answer, as_json, "\n".join(lines))
+    if left:
+        raise typer.Exit(1)
 
 
 def _selection(code: str | None, market: str | None, hours: float | None, offset: int | None) -> "Selection":

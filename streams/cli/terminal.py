@@ -32,11 +32,13 @@ def _header(snapshot: Snapshot) -> Text:
     latency = latency_quantile(totals, 0.5)
     dead = sum(n for name, n in totals.items() if name.startswith("dead_letter:"))
     when = utc(status.stream_time)[:19].replace("T", " ") + " UTC" if status.stream_time else "waiting for events"
+    opened = snapshot.lag.in_transaction
+    waiting = f" (and {opened:,} in open transactions)" if opened else ""
     return Text(
         f"stream time {when}   step {status.step}   accepted {totals.get('accepted', 0):,}   duplicates "
         f"{totals.get('duplicates', 0):,}   dead letters {dead:,}   median latency "
         f"{'-' if latency is None else f'{latency / 1000:.1f} s'}   lag {snapshot.lag.records:,} records, "
-        f"{snapshot.lag.seconds:.0f} s   model {status.model} on {status.device}",
+        f"{snapshot.lag.seconds:.0f} s{waiting}   model {status.model} on {status.device}",
         style="dim",
     )
 

@@ -54,7 +54,11 @@ def content_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
             }
             for one in snapshot.workers
         ],
-        "lag": {"records": snapshot.lag.records, "seconds": snapshot.lag.seconds},
+        "lag": {
+            "records": snapshot.lag.records,
+            "seconds": snapshot.lag.seconds,
+            "in_transaction": snapshot.lag.in_transaction,
+        },
         "markets": [
             _market(code, one, snapshot, active.get(code, [])) for code, one in sorted(snapshot.metrics.items())
         ],

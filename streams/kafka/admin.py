@@ -14,6 +14,7 @@ from marketpulse.contract.units import DAY_MS
 from streams.errors import TopicMissing
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
+from streams.kafka.tolerant import read_tolerantly
 
 
 async def close_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -48,6 +49,7 @@ async def check_reading(servers: Servers, topic: str, group: str) -> None:
     async with _admin(servers, f"give records of {topic}") as admin:
         await _partitions(admin, topic, patience=1)
         await admin.find_coordinator(group)
+        read_tolerantly()
         consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False, fetch_max_wait_ms=1)
         try:
             await consumer.start()
@@ -88,16 +90,29 @@ async def lives_of(servers: Servers, topics: Sequence[str]) -> dict[str, int | N
     Retention and one segment, in ms; None = for ever.
     """
     lives: dict[str, int | None] = {}
-    async with _admin(servers, "say how long topics keep records") as admin:
+    for topic, found in (await _settings_of(servers, topics, "say how long topics keep records")).items():
+        endless = "delete" not in found["cleanup.policy"] or int(found["retention.ms"]) < 0
+        lives[topic] = None if endless else int(found["retention.ms"]) + int(found["segment.ms"])
+    return lives
+
+
+async def largest_batches(servers: Servers, topics: Sequence[str]) -> dict[str, int]:
+    """How large a batch of records each topic takes, in bytes as it is sent. Raises Unavailable, OperatorNeeded."""
+    found = await _settings_of(servers, topics, "say how large records may be")
+    return {topic: int(settings["max.message.bytes"]) for topic, settings in found.items()}
+
+
+async def _settings_of(servers: Servers, topics: Sequence[str], doing: str) -> dict[str, dict[str, str]]:
+    """Settings of each topic as the broker has them, defaults too. Raises Unavailable, OperatorNeeded."""
+    settings: dict[str, dict[str, str]] = {}
+    async with _admin(servers, doing) as admin:
         wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
         for answer in await admin.describe_configs(wanted):
             for code, _, _, topic, entries in answer.resources:
                 if code:
                     raise for_code(code)(topic)
-                found = {entry[0]: entry[1] for entry in entries}
-                endless = "delete" not in found["cleanup.policy"] or int(found["retention.ms"]) < 0
-                lives[topic] = None if endless else int(found["retention.ms"]) + int(found["segment.ms"])
-    return lives
+                settings[topic] = {entry[0]: entry[1] for entry in entries}
+    return settings
 
 
 async def delete_before(servers: Servers, topic: str, offsets: Mapping[int, int]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
 
 from streams.batches import CompactedRecord
 from streams.errors import MarketpulseError
@@ -10,6 +11,7 @@ from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
 from streams.kafka.publish import idempotent_producer
+from streams.kafka.tolerant import read_tolerantly, unreadable
 
 
 class CompactedTopic:
@@ -47,6 +49,7 @@ class CompactedTopic:
 
     async def _open(self, offset: int) -> None:
         await self.stop()
+        read_tolerantly()
         consumer = AIOKafkaConsumer(
             **client_options(self._servers),
             enable_auto_commit=False,
@@ -69,7 +72,7 @@ class CompactedTopic:
             async with kafka_errors(self._servers, f"give records of {self._partition.topic}"):
                 records = (await self._consumer.getmany(self._partition, timeout_ms=1_000)).get(self._partition, [])
                 for one in records:
-                    self._take(CompactedRecord(one.offset, one.key, one.value, tuple(one.headers), one.timestamp))
+                    self._take(_taken(one))
                 # Compaction leaves holes and the end may be one: the consumer's position is past them.
                 self._at = max(self._at, await self._consumer.position(self._partition))
         except MarketpulseError:
@@ -77,10 +80,24 @@ class CompactedTopic:
             raise
 
 
+def _taken(record: ConsumerRecord) -> CompactedRecord:
+    if stretch := unreadable(record):
+        ms = max(0, record.timestamp)
+        return CompactedRecord(
+            stretch.first, None, None, timestamp_ms=ms, last_offset=stretch.last, unreadable=stretch.why
+        )
+    return CompactedRecord(record.offset, record.key, record.value, tuple(record.headers), record.timestamp)
+
+
 async def read_all(servers: Servers, topic: str) -> list[CompactedRecord]:
-    """Every record that stands in the topic now. Raises Unavailable."""
+    """Every record of the topic that can be read now. Raises Unavailable."""
     found: list[CompactedRecord] = []
-    reader = CompactedTopic(servers, topic, found.append)
+
+    def take(record: CompactedRecord) -> None:
+        if not record.unreadable:
+            found.append(record)
+
+    reader = CompactedTopic(servers, topic, take)
     try:
         await reader.start(patience=1)
     finally:

@@ -3,22 +3,26 @@
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from marketpulse.contract.decode import parse_object
 from marketpulse.contract.topics import topic_name
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
-from streams.kafka.errors import error_of
-from streams.kafka.publish import idempotent_producer
+from streams.kafka.errors import TOO_LARGE, error_of
+from streams.kafka.publish import LARGEST_REQUEST_BYTES, idempotent_producer
+from streams.kafka.tolerant import read_tolerantly, unreadable
 
 ERROR_HEADER = "__streams.errors."
 
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """One dead letter: where it stands, where it came from, why, and its original bytes."""
+    """One dead letter: its offset, where it came from, why, and its original bytes.
+
+    `whole`: they are all there; not where it was cut, or represents offsets that could not be read.
+    """
 
     offset: int
     code: str
@@ -31,6 +35,7 @@ class RejectedRecord:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ async def read_dead_letters(
     topic = topic_name(prefix, "feedback.dead-letter")
     first, end = (await topic_offsets(servers, topic, patience=1))[0]
     first = first if newest is None else max(first, end - newest)
+    read_tolerantly()
     consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
     try:
         await consumer.start()
@@ -73,6 +79,8 @@ async def read_dead_letters(
         while at < end:
             for record in (await consumer.getmany(partition, timeout_ms=1_000)).get(partition, []):
                 at = record.offset + 1
+                if unreadable(record):
+                    continue  # of the dead-letter topic itself: nothing tells what it was
                 one = parsed(record.offset, record.key, record.value, record.timestamp, record.headers)
                 if record.offset < end and selection.takes(one):
                     yield one
@@ -87,7 +95,7 @@ def parsed(
 ) -> RejectedRecord:
     """A record of the dead-letter topic, whatever its headers say."""
     ours = {name.removeprefix(ERROR_HEADER): text for name, text in headers if name.startswith(ERROR_HEADER)}
-    why = {name: text.decode("utf-8", "replace") for name, text in ours.items()}
+    why = {name: (text or b"").decode("utf-8", "replace") for name, text in ours.items()}
     market = (parse_object(value or b"") or {}).get("market")
     return RejectedRecord(
         offset=offset,
@@ -101,6 +109,7 @@ def parsed(
         key=key,
         value=value,
         headers=tuple(own_headers(headers)),
+        whole=not {"cut", "last-offset"} & why.keys(),
     )
 
 
@@ -114,24 +123,78 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
 
 
+@dataclass(frozen=True)
+class Replayed:
+    """How many dead letters were sent again, and which were left with the reason: (offset, why)."""
+
+    sent: int
+    left: tuple[tuple[int, str], ...]
+
+
 async def replay(
     servers: Servers, prefix: str, selection: Selection, on_progress: Callable[[int], object] = lambda done: None
-) -> int:
-    """Publish the selected dead letters again to where they came from, with key, bytes and headers; their number.
+) -> Replayed:
+    """Publish the selected dead letters again to where they came from, with key, bytes and headers.
 
-    An event whose id was counted meanwhile stays counted once (within the de-duplication horizon of its partition).
+    One that cannot be sent is left, and the next is sent. An event whose id was counted meanwhile stays counted once
+    (within the de-duplication horizon of its partition).
+
+    Raises:
+        Unavailable: Kafka does not answer.
+        OperatorNeeded: it refuses this client.
     """
-    producer = idempotent_producer(servers)
-    done = 0
+    sender = _Sender(servers)
+    done, left = 0, list[tuple[int, str]]()
     try:
-        await producer.start()
         async for one in read_dead_letters(servers, prefix, selection):
-            topic = one.source_topic or topic_name(prefix, "feedback")
-            await producer.send_and_wait(topic, value=one.value, key=one.key, headers=list(one.headers))
-            done += 1
-            on_progress(done)
+            why = await _sent(sender, one, one.source_topic or topic_name(prefix, "feedback"))
+            if why:
+                left.append((one.offset, why))
+            else:
+                done += 1
+                on_progress(done)
     except (KafkaError, OSError) as error:
         raise await error_of(error, servers, f"take records ({done} were sent)") from error
     finally:
-        await producer.stop()
-    return done
+        await sender.stop()
+    return Replayed(done, tuple(left))
+
+
+async def _sent(sender: "_Sender", one: RejectedRecord, topic: str) -> str:
+    """Send one dead letter again; why it was left, empty where it was sent. Raises KafkaError, OSError."""
+    if not one.whole:
+        return "only a part of the record was kept"
+    if one.key is None and one.value is None:
+        return "it has neither key nor value"
+    if await sender.takes(one, topic):
+        return ""
+    return f"{len(one.value or b'')} bytes: {topic} takes no record as large"
+
+
+class _Sender:
+    """A producer of single records, replaced after a refusal: Kafka takes nothing behind a gap in its numbers."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._producer: AIOKafkaProducer | None = None
+
+    async def takes(self, one: RejectedRecord, topic: str) -> bool:
+        """Send a record; False where it is too large. Raises KafkaError, OSError."""
+        if self._producer is None:
+            # Compressed, as many producers send: the topic's bound is compared with the compressed record.
+            self._producer = idempotent_producer(
+                self._servers, compression_type="gzip", max_request_size=LARGEST_REQUEST_BYTES
+            )
+            await self._producer.start()
+        try:
+            await self._producer.send_and_wait(topic, value=one.value, key=one.key, headers=list(one.headers))
+        except TOO_LARGE:
+            await self.stop()
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await producer.stop()

@@ -10,11 +10,13 @@ from aiokafka import errors as kafka
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.protocol.metadata import MetadataRequest
 
-from streams.errors import KafkaUnavailable, MarketpulseError, OperatorNeeded
+from streams.errors import CodecMissing, KafkaUnavailable, MarketpulseError, OperatorNeeded, RecordTooLarge
 from streams.kafka.connection import KafkaServers, Servers, client_options
 
 _PROBE_MS = 3_000
 _LOGIN = (kafka.SaslAuthenticationFailed, kafka.IllegalSaslStateError)
+TOO_LARGE = (kafka.MessageSizeTooLargeError, kafka.RecordListTooLargeError)
+"""A record is too large for its topic, or for the client's own bound: trying again does not help."""
 _RESOURCES = {
     kafka.TopicAuthorizationFailedError: "topic",
     kafka.GroupAuthorizationFailedError: "consumer group",
@@ -80,6 +82,19 @@ def refusal(error: BaseException, servers: Servers, doing: str) -> OperatorNeede
         return OperatorNeeded(
             f"Kafka at {servers} has no login by {_mechanism(servers)}. Operator action: set "
             "MARKETPULSE_KAFKA_SASL_MECHANISM to one that its listener has."
+        )
+    if isinstance(error, TOO_LARGE):
+        return RecordTooLarge(
+            f"Kafka at {servers} does not {doing}: one is larger than its topic takes ({type(error).__name__}). "
+            "Operator action: raise the topic's `max.message.bytes` (kafka-configs.sh --alter --entity-type topics) or "
+            "shorten the record."
+        )
+    if isinstance(error, kafka.UnsupportedCodecError):
+        codec = str(error.args[0]) if error.args else "an unknown codec"
+        return CodecMissing(
+            f"Kafka at {servers} holds records compressed with {codec}, which this installation cannot read (asked to "
+            f"{doing}). Operator action: install the package cramjam, which this project's lock files name "
+            "(pip install cramjam), then start again."
         )
     if isinstance(error, ssl.SSLCertVerificationError):
         return OperatorNeeded(

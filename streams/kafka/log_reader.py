@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
+from streams.kafka.tolerant import read_tolerantly, unreadable
 
 FETCH_BYTES = 8_388_608
 FETCH_WAIT_MS = 20  # a question about offsets waits behind a fetch that is under way
@@ -30,6 +31,7 @@ class LogReader:
 
     async def __aenter__(self) -> "LogReader":
         self.offsets = await topic_offsets(self._servers, self.topic, patience=10)
+        read_tolerantly()
         self._consumer = AIOKafkaConsumer(
             **client_options(self._servers),
             enable_auto_commit=False,
@@ -64,8 +66,11 @@ class LogReader:
             found = (await self._consumer.offsets_for_times({one: max(0, at_ms)}))[one]
         return await self.end(partition) if found is None else int(found.offset)
 
-    async def records(self, first: int, end: int, partition: int = 0) -> AsyncIterator[Any]:
-        """Kafka records with offsets in [first, end), oldest first; one reading at a time."""
+    async def records(self, first: int, end: int, partition: int = 0, whole: bool = False) -> AsyncIterator[Any]:
+        """Kafka records with offsets in [first, end), oldest first; one reading at a time.
+
+        `whole`: with what represents stretches that cannot be read (`tolerant.unreadable`), left out otherwise.
+        """
         one = TopicPartition(self.topic, partition)
         if first >= end:
             return
@@ -76,7 +81,8 @@ class LogReader:
                 for record in (await self._consumer.getmany(one, timeout_ms=1_000)).get(one, []):
                     if record.offset >= end:
                         return
-                    yield record
+                    if whole or unreadable(record) is None:
+                        yield record
 
     def _errors(self) -> AbstractAsyncContextManager[None]:
         return kafka_errors(self._servers, f"give records of {self.topic}")

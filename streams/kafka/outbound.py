@@ -1,21 +1,25 @@
 """What a worker sends to Kafka: dead letters before the commit, the outbox after the step."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
 
+from marketpulse.contract.decode import LATEST_MS
 from marketpulse.contract.topics import topic_name
-from streams.batches import DeadLetter, OutboxEntry
-from streams.errors import MarketpulseError
+from streams.batches import DeadLetter, OutboxEntry, cut
+from streams.errors import MarketpulseError, RecordTooLarge
 from streams.kafka.connection import Servers
 from streams.kafka.dead_letters import ERROR_HEADER, own_headers
-from streams.kafka.errors import kafka_errors
-from streams.kafka.publish import Record, idempotent_producer, send_records
+from streams.kafka.errors import TOO_LARGE, kafka_errors
+from streams.kafka.publish import LARGEST_REQUEST_BYTES, Record, idempotent_producer, send_records
 from streams.privacy.redaction import redact_log
 
 MESSAGE_CHARACTERS = 300
+
+Outgoing = tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]
+"""One record to be sent: topic, key, value, headers."""
 
 
 class Outbound:
@@ -37,7 +41,7 @@ class Outbound:
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = idempotent_producer(
-            self._servers, compression_type="gzip", max_request_size=16_000_000, request_timeout_ms=30_000
+            self._servers, compression_type="gzip", max_request_size=LARGEST_REQUEST_BYTES, request_timeout_ms=30_000
         )
         try:
             async with kafka_errors(self._servers, "answer"):
@@ -54,15 +58,26 @@ class Outbound:
             self._producer = None
 
     async def dead_letters(self, letters: Sequence[DeadLetter], source: str = "feedback") -> None:
-        """Original bytes, key and headers, with KIP-1034's headers beside them. At least once. Raises Unavailable.
+        """Original bytes, key and headers, with KIP-1034's headers beside them. At least once.
 
-        Headers that a producer sent under the names of these are left out: nobody gives a reason but us.
+        Headers that a producer sent under the names of these are left out: nobody gives a reason but us. A letter that
+        the topic does not take is sent again, cut.
+
+        Raises:
+            Unavailable: Kafka does not answer.
+            RecordTooLarge: the topic does not even take letters that are cut.
         """
         topic = topic_name(self._prefix, source)
-        await self._send(
-            (self._dead_letter, _key_of(letter), letter.value, [*own_headers(letter.headers), *_headers(letter, topic)])
-            for letter in letters
-        )
+        refused = await self._send([self._letter(letter, topic) for letter in letters])
+        if not refused:
+            return
+        shorter = [cut(letters[number]) for number in refused]
+        if await self._send([self._letter(letter, topic) for letter in shorter]):
+            raise RecordTooLarge(_too_large(self._dead_letter, max(letter.size for letter in shorter)))
+
+    def _letter(self, letter: DeadLetter, topic: str) -> Outgoing:
+        headers = [*own_headers(letter.headers), *_headers(letter, topic)]
+        return self._dead_letter, _key_of(letter), letter.value, headers
 
     async def classified(self, records: Sequence[tuple[str, bytes]]) -> None:
         """What the model said, (market, value) each, in whole batches per partition. Raises Unavailable."""
@@ -78,24 +93,69 @@ class Outbound:
             raise
 
     async def relay(self, entries: Sequence[OutboxEntry]) -> None:
-        """The outbox's records, in order per key. At least once. Raises Unavailable."""
-        await self._send((entry.topic, entry.key, entry.value, []) for entry in entries)
+        """The outbox's records, in order per key. At least once.
 
-    async def _send(self, records: Iterable[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]]) -> None:
-        if self._producer is None:
-            await self.start()
-        assert self._producer is not None
+        Raises:
+            Unavailable: Kafka does not answer.
+            RecordTooLarge: a topic takes no record as large as one of these.
+        """
+        refused = await self._send([(entry.topic, entry.key, entry.value, []) for entry in entries])
+        if refused:
+            entry = entries[min(refused)]
+            raise RecordTooLarge(_too_large(entry.topic, len(entry.value)))
+
+    async def _send(self, records: Sequence[Outgoing]) -> list[int]:
+        """Send records; which of them are too large to be taken. Raises Unavailable."""
+        waiting, refused = dict(enumerate(records)), list[int]()
+        while waiting:
+            if self._producer is None:
+                await self.start()
+            assert self._producer is not None
+            try:
+                async with kafka_errors(self._servers, "take records"):
+                    too_large = await _try(self._producer, waiting)
+            except MarketpulseError:
+                await self.stop()
+                raise
+            refused += too_large
+            if too_large:
+                # A record that Kafka refuses leaves a gap in the producer's numbers, and Kafka takes none behind it:
+                # what is left goes through another producer.
+                await self.stop()
+        return refused
+
+
+async def _try(producer: AIOKafkaProducer, waiting: dict[int, Outgoing]) -> list[int]:
+    """Send records and take out of `waiting` what is settled; which of those are too large. Raises KafkaError."""
+    sent: dict[int, asyncio.Future[object]] = {}
+    too_large: list[int] = []
+    for number, (topic, key, value, headers) in waiting.items():
         try:
-            async with kafka_errors(self._servers, "take records"):
-                sent = [
-                    await self._producer.send(topic, value=value, key=key, headers=headers)
-                    for topic, key, value, headers in records
-                ]
-                for acknowledged in sent:
-                    await acknowledged
-        except MarketpulseError:
-            await self.stop()
-            raise
+            sent[number] = await producer.send(topic, value=value, key=key, headers=headers)
+        except TOO_LARGE:
+            too_large.append(number)
+    answers = await asyncio.gather(*sent.values(), return_exceptions=True)
+    others: list[BaseException] = []
+    for number, answer in zip(sent, answers, strict=True):
+        if isinstance(answer, TOO_LARGE):
+            too_large.append(number)
+        elif isinstance(answer, BaseException):
+            others.append(answer)
+        else:
+            del waiting[number]
+    for number in too_large:
+        del waiting[number]
+    if others and not too_large:
+        raise others[0]
+    return too_large
+
+
+def _too_large(topic: str, size: int) -> str:
+    return (
+        f"{topic} does not take a record of {size} bytes. Operator action: raise the topic's `max.message.bytes` "
+        f"(kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config max.message.bytes=...); "
+        "the limit is compared with the compressed record. Then start again: nothing is lost."
+    )
 
 
 def _key_of(letter: DeadLetter) -> bytes | None:
@@ -104,7 +164,8 @@ def _key_of(letter: DeadLetter) -> bytes | None:
 
 
 def _headers(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:
-    failed_at = datetime.fromtimestamp(letter.record_ms / 1000, UTC).isoformat()
+    record_ms = min(max(letter.record_ms, 0), LATEST_MS)  # a producer's own clock may say anything
+    failed_at = datetime.fromtimestamp(record_ms / 1000, UTC).isoformat()
     values = {
         "exception": "Rejected",
         "message": redact_log(letter.message)[:MESSAGE_CHARACTERS],
@@ -115,4 +176,8 @@ def _headers(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:
         "first-failed-at": failed_at,
         "attempt": "1",
     }
+    if letter.last_offset is not None:
+        values["last-offset"] = str(letter.last_offset)
+    if letter.cut:
+        values |= {"cut": ",".join(letter.cut), "bytes": str(letter.value_bytes), "sha256": letter.value_sha256}
     return [(ERROR_HEADER + name, value.encode()) for name, value in values.items()]

@@ -24,6 +24,8 @@ class Record:
 
 SLICE = 2_000
 BATCH_BYTES = 262_144
+LARGEST_REQUEST_BYTES = 67_108_864
+"""Of one record before it is compressed, where the topic is to decide what is too large."""
 
 
 def idempotent_producer(servers: Servers, **options: Any) -> AIOKafkaProducer:

@@ -11,6 +11,7 @@ from marketpulse.contract.units import DAY_MS
 from streams.errors import KafkaUnavailable
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
+from streams.kafka.tolerant import read_tolerantly
 from streams.telemetry.logs import get_logger
 
 log = get_logger("notify")
@@ -135,6 +136,7 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         if self._group is not None:
             # A message may be tried again for hours meanwhile: that is no reason to leave the group.
             options |= {"group_id": self._group, "max_poll_interval_ms": DAY_MS, "rebalance_timeout_ms": 30_000}
+        read_tolerantly()
         self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
         if self._group is not None:
             self._consumer.subscribe([self._partition.topic], listener=self)

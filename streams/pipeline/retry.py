@@ -13,8 +13,37 @@ log = get_logger("worker")
 Result = TypeVar("Result")
 
 
-async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: Progress) -> Result:
-    """Try retriable work until it is done, with growing pauses; whoever cancels the task ends the trying."""
+class NotWanted(Exception):
+    """What was tried again is not wanted any more: somebody else does it."""
+
+
+def always() -> bool:
+    """Work that nobody else can take over is wanted to its end."""
+    return True
+
+
+async def patiently(
+    work: Callable[[], Awaitable[Result]],
+    what: str,
+    progress: Progress,
+    wanted: Callable[[], bool] = always,
+) -> Result:
+    """Try retriable work until it is done, with growing pauses; whoever cancels the task ends the trying.
+
+    Args:
+        work: what is tried.
+        what: its name in the log and in what a worker waits for.
+        progress: is informed while it waits.
+        wanted: asked before every try.
+
+    Raises:
+        NotWanted: `wanted` gave False.
+    """
+
+    async def once() -> Result:
+        if not wanted():
+            raise NotWanted(what)
+        return await work()
 
     def say(state: tenacity.RetryCallState) -> None:
         progress.waits(what)
@@ -32,7 +61,7 @@ async def patiently(work: Callable[[], Awaitable[Result]], what: str, progress: 
     try:
         async for attempt in retrying:
             with attempt:
-                return await work()
+                return await once()
     finally:
         progress.goes_on(what)
     raise AssertionError("retries never end")

@@ -17,6 +17,7 @@ from streams.contract.rules import Rules
 from streams.errors import MarketpulseError, TopicMissing, what_and_action
 from streams.kafka.admin import topic_offsets
 from streams.ledger.commit import Ledger
+from streams.pipeline.ingest.sizes import batches_too_large
 from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.settings import Settings
 
@@ -64,6 +65,8 @@ async def _topics(settings: Settings) -> Finding | str:
             missing.append(spec.name)
     if missing:
         return Finding("kafka and topics", False, f"missing: {', '.join(missing)}", "marketpulse topics create")
+    if too_large := await batches_too_large(settings):
+        return Finding("kafka and topics", False, *what_and_action(too_large))
     return f"{settings.kafka} answers, all {len(TOPICS)} topics are there"
 
 

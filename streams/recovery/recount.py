@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import DAY_MS, HOUR_MS
 from streams.clock import epoch_ms
 from streams.kafka.log_reader import LogReader
+from streams.kafka.tolerant import UNKNOWN_TIME, unreadable
 from streams.settings import Settings
 
 _classified = msgspec.json.Decoder(ClassifiedRecord)
@@ -57,12 +58,12 @@ class Recounter:
             gone = not 0 <= first <= began[number]
             if gone and first >= end:
                 found.begins_ms = epoch_ms()  # nothing at all is there
-            async for record in feedback.records(first, end, number):
+            async for record in feedback.records(first, end, number, whole=True):
                 if gone and not first_ms:
                     first_ms = record.timestamp
                     found.begins_ms = max(found.begins_ms, first_ms)
                 self._add(found, counted, record, first_ms)
-                found.last[number] = record
+                found.last[number] = _as_the_ledger_has_it(record, found.last.get(number))
                 if found.records % 500 == 0:
                     self._say("counting feedback", found.records, total)
         return found
@@ -88,7 +89,8 @@ class Recounter:
         try:
             event = decode(record.value, record.timestamp, record.headers)
         except Rejected as rejected:
-            found.totals[f"dead_letter:{rejected.code}"] += 1
+            code = "unreadable_batch" if unreadable(record) else rejected.code
+            found.totals[f"dead_letter:{code}"] += 1
             return
         said = self._said.get((record.partition, record.offset))
         before_ms = counted.get(event.id)
@@ -109,6 +111,13 @@ class Recounter:
         found.labels[event.market, event.occurred_ms // HOUR_MS][label] += 1
         if event.user is not None:
             found.users[event.market, event.occurred_ms // DAY_MS].add(event.user)
+
+
+def _as_the_ledger_has_it(record: Any, before: Any) -> Any:
+    """A partition's last record; what represents a damaged batch has the time of the record before it."""
+    if record.timestamp == UNKNOWN_TIME and before is not None:
+        return replace(record, timestamp=before.timestamp)
+    return record
 
 
 async def newest_alerts(

@@ -14,7 +14,8 @@ LOOP = "event loop"
 class PartitionProgress:
     """One claimed partition: next offset to read and to count, the log's end as Kafka last told it, when it moved.
 
-    `known_ids` and `horizon_ms`: how many event ids are remembered, and over how much record time.
+    `known_ids` and `horizon_ms`: how many event ids are remembered, and over how much record time. `in_transaction`:
+    offsets behind the end that are in transactions which are still open, and so belong to nobody yet.
     """
 
     position: int
@@ -24,6 +25,7 @@ class PartitionProgress:
     newest_record_ms: int | None = None
     known_ids: int = 0
     horizon_ms: int = 0
+    in_transaction: int = 0
 
     @property
     def lag(self) -> int:
@@ -89,6 +91,11 @@ class Progress:
                 if one.lag == 0:
                     one.moved_at = self.clock  # nothing was there to be done until now
                 one.end = end
+
+    def open_transactions(self, partition: int, offsets: int) -> None:
+        """So many offsets of a partition are in transactions that are not ended."""
+        if one := self.partitions.get(partition):
+            one.in_transaction = offsets
 
     def waits(self, what: str) -> None:
         """Mark the worker as blocked on an external dependency; that is not a stall."""

@@ -1,7 +1,8 @@
 """The agents' loops on a five-line fake stream: thin, in order, and never raising for one bad record."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,11 +15,13 @@ from models.classifier import Predictions
 from models.errors import BadOutput
 from models.stub import StubClassifier
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
-from streams.batches import DecodedBatch, Position, SourceMark
+from streams.batches import DeadLetter, DecodedBatch, Position, SourceMark
 from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scorer import Scorer
+from streams.pipeline.count.committer import Committer
 from streams.settings import Settings
+from streams.telemetry.worker import Telemetry
 from streams.worker.channels import acknowledging
 from streams.worker.deps import Deps
 
@@ -47,6 +50,17 @@ class Recorder:
         return True
 
 
+class Unheld:
+    """A source whose partition is taken by another worker after a number of questions."""
+
+    def __init__(self, questions: int = 0) -> None:
+        self.left = questions
+
+    def holds(self, position: Position) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+
 class FakeRecord:
     """The fields of a Kafka record that a dead letter keeps."""
 
@@ -60,9 +74,9 @@ def batch(*texts: str) -> DecodedBatch:
     return DecodedBatch(Position(0, 1, "g", 0, len(texts)), events, records, [], 0, b"", 0, SourceMark(), 0, 0)
 
 
-def scorer(classifier: Any, candidate: Any = None) -> Scorer:
+def scorer(classifier: Any, candidate: Any = None, held: Callable[[object], bool] = lambda _: True) -> Scorer:
     deps = Deps(Settings(), None, None, classifier, None, None, None, None, candidate)  # type: ignore[arg-type]
-    return Scorer(deps, SimpleNamespace(records_per_batch=100))  # type: ignore[arg-type]
+    return Scorer(deps, SimpleNamespace(records_per_batch=100, holds=held))  # type: ignore[arg-type]
 
 
 async def test_classify_keeps_the_order_of_batches() -> None:
@@ -181,3 +195,35 @@ async def test_what_was_done_is_acknowledged() -> None:
 
     await acknowledging(work)(stream)
     assert [b"first", b"second"] == recorder.seen == stream.acknowledged
+
+
+async def test_a_batch_of_a_partition_that_was_taken_is_not_classified() -> None:
+    """The model is not asked for what another worker reads again."""
+
+    class Untouched(StubClassifier):
+        def classify(self, texts: Any, languages: Any) -> Predictions:
+            raise AssertionError("the model was asked")
+
+    scored = await scorer(Untouched(), held=lambda _: False).score(batch("a"))
+    assert 0 == len(scored.sentiment)
+
+
+async def test_a_batch_is_given_up_while_it_waits_once_its_partition_is_taken() -> None:
+    """Kafka takes no dead letter; after the second try the partition is another worker's, and the wait ends."""
+    tries, answers = 0, Recorder()
+
+    async def refuse(letters: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise Unavailable("Kafka is away")
+
+    telemetry = Telemetry()
+    telemetry.answered = answers.seen.append  # type: ignore[method-assign]
+    outbound = SimpleNamespace(dead_letters=refuse)
+    deps = Deps(Settings(), None, outbound, StubClassifier(), None, None, None, None, telemetry=telemetry)  # type: ignore[arg-type]
+    letter = DeadLetter("not_json", "no JSON", 0, 0, None, b"{", (), 5)
+    waiting = replace(batch(), dead_letters=[letter])
+    empty = np.zeros((0, 3), np.float32)
+    deps.progress.delivered(waiting.position, 5)
+    await Committer(deps, Unheld(questions=3)).commit(ScoredBatch(waiting, empty, empty))  # type: ignore[arg-type]
+    assert (2, ["not_held"], 0, {}) == (tries, answers.seen, deps.progress.in_flight, deps.progress.waiting)

@@ -229,6 +229,11 @@ class Consumer:
             raise IllegalStateError("not assigned")
         return self._positions[partition]
 
+    def highwater(self, partition: TopicPartition) -> None:
+        """Not known."""
+
+    last_stable_offset = highwater
+
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         await self._kafka.answer()
         return dict.fromkeys(partitions, 0)

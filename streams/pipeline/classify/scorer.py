@@ -38,8 +38,11 @@ class Scorer:
             self._ahead.submit(self._classifier.prefetch, *_asked(batch))
 
     async def score(self, batch: DecodedBatch) -> ScoredBatch:
-        """Classify one batch; texts on which the model fails go to the dead letters."""
-        if not batch.events:
+        """Classify one batch; texts on which the model fails go to the dead letters.
+
+        A batch whose partition was taken from this worker is passed on without: the committer drops it.
+        """
+        if not batch.events or not self._source.holds(batch.position):
             empty = np.zeros((0, 1), np.float32)
             return ScoredBatch(batch, empty, empty)
         loop = asyncio.get_running_loop()

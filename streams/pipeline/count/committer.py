@@ -11,7 +11,7 @@ from streams.pipeline.classify.classified import classified_records
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.aggregate import aggregate
 from streams.pipeline.ingest.source import Source
-from streams.pipeline.retry import Result, patiently
+from streams.pipeline.retry import NotWanted, Result, always, patiently
 from streams.telemetry.logs import get_logger
 from streams.worker.deps import Deps
 
@@ -35,29 +35,36 @@ class Committer:
         """
         traces, batch = self._deps.telemetry.traces, scored.batch
         with traces.inside(batch.span):
-            await self._commit(scored)
+            try:
+                await self._commit(scored)
+            except NotWanted:
+                # Taken from this worker while it waited: whoever has the partition now reads the batch again.
+                self._deps.telemetry.answered("not_held")
         traces.end(batch.span, partition=batch.position.partition, start=batch.position.start, end=batch.position.end)
         self._deps.progress.finished()
 
     async def _commit(self, scored: ScoredBatch) -> None:
         position = scored.batch.position
         telemetry = self._deps.telemetry
-        if not self._source.holds(position):
-            telemetry.answered("not_held")
-            return
+
+        def held() -> bool:
+            return self._source.holds(position)
+
+        if not held():
+            raise NotWanted("commit")
         await self._deps.failpoint("scored")
         if scored.batch.dead_letters:
             with telemetry.stage("dead_letters"):
                 letters = scored.batch.dead_letters
-                await self._patiently(lambda: self._deps.outbound.dead_letters(letters), "dead letters")
+                await self._patiently(lambda: self._deps.outbound.dead_letters(letters), "dead letters", held)
         if self._deps.settings.classified and scored.batch.events:
             with telemetry.stage("classified"):
                 records = classified_records(scored, self._feedback, self._deps.classifier.info, self._deps.hashes)
-                await self._patiently(lambda: self._deps.outbound.classified(records), "classified")
+                await self._patiently(lambda: self._deps.outbound.classified(records), "classified", held)
         deps = self._deps
         with telemetry.stage("aggregate"):
             delta = aggregate(scored, deps.layout, deps.hashes, deps.now_ms(), deps.settings.excerpts)
-        answer, detail = await self._patiently(lambda: self._commit_once(scored, delta), "commit")
+        answer, detail = await self._patiently(lambda: self._commit_once(scored, delta), "commit", held)
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)
             deps.progress.counted(position)
@@ -75,8 +82,10 @@ class Committer:
             await self._deps.ledger.count("fenced_commits")
             await self._source.claim_again(position)
 
-    async def _patiently(self, work: Callable[[], Awaitable[Result]], what: str) -> Result:
-        return await patiently(work, what, self._deps.progress)
+    async def _patiently(
+        self, work: Callable[[], Awaitable[Result]], what: str, wanted: Callable[[], bool] = always
+    ) -> Result:
+        return await patiently(work, what, self._deps.progress, wanted)
 
     async def _commit_once(self, scored: ScoredBatch, delta: Delta) -> tuple[str, str]:
         with self._deps.telemetry.stage("commit"):

@@ -6,7 +6,8 @@ from aiokafka.structs import ConsumerRecord
 
 from marketpulse.contract.decode import Decoded, Rejected, decode
 from marketpulse.contract.feedback import DeadLetterCode
-from streams.batches import DeadLetter, DecodedBatch, Position
+from streams.batches import LARGEST_LETTER_BYTES, DeadLetter, DecodedBatch, Position, cut
+from streams.kafka.tolerant import UNKNOWN_TIME, Unreadable, unreadable
 from streams.ledger.types import checksum
 from streams.pipeline.ingest.claims import Assigned
 from streams.pipeline.ingest.event_clock import clock_after
@@ -16,20 +17,21 @@ from streams.telemetry.worker import Telemetry
 def decode_records(state: Assigned, records: list[ConsumerRecord], telemetry: Telemetry) -> DecodedBatch:
     """Decode and de-duplicate one partition batch; a broken record costs only itself."""
     span = telemetry.traces.batch(records)
+    times = _times(records, state.mark.last_timestamp or 0)
     with telemetry.traces.inside(span), telemetry.stage("decode"):
-        decoded, dead_letters = _decoded(records)
+        decoded, dead_letters = _decoded(records, times, state.next)
     last = records[-1]
     with telemetry.traces.inside(span), telemetry.stage("deduplicate"):
         first_seen = state.seen.first_seen
         digests = [first_seen(event.id) for event, _ in decoded]
         fresh = [pair for pair, digest in zip(decoded, digests, strict=True) if digest is not None]
         new = [digest for digest in digests if digest is not None]
-        id_chunk, forget = state.seen.close_chunk(new, last.timestamp)
+        id_chunk, forget = state.seen.close_chunk(new, times[-1])
     state.mark = clock_after(
-        replace(state.mark, last_offset=last.offset, last_timestamp=last.timestamp, last_checksum=checksum(last.value)),
+        replace(state.mark, last_offset=last.offset, last_timestamp=times[-1], last_checksum=checksum(last.value)),
         [event.occurred_ms for event, _ in fresh],
         [record.timestamp for _, record in fresh],
-        last.timestamp,
+        times[-1],
     )
     position = Position(state.claim.partition, state.claim.number, state.claim.generation, state.next, last.offset + 1)
     return DecodedBatch(
@@ -41,8 +43,8 @@ def decode_records(state: Assigned, records: list[ConsumerRecord], telemetry: Te
         id_chunk=id_chunk,
         forget_chunks=forget,
         mark=state.mark,
-        first_record_ms=records[0].timestamp,
-        last_record_ms=last.timestamp,
+        first_record_ms=times[0],
+        last_record_ms=times[-1],
         span=span,
     )
 
@@ -54,20 +56,43 @@ def passing_batch(state: Assigned, end: int) -> DecodedBatch:
     return DecodedBatch(position, [], [], [], 0, b"", 0, state.mark, known_ms, known_ms)
 
 
-def _decoded(records: list[ConsumerRecord]) -> tuple[list[tuple[Decoded, ConsumerRecord]], list[DeadLetter]]:
+def _times(records: list[ConsumerRecord], last_ms: int) -> list[int]:
+    """Record time of each record, epoch ms; that of the one before where a damaged batch does not tell."""
+    times: list[int] = []
+    for record in records:
+        if record.timestamp != UNKNOWN_TIME:
+            last_ms = record.timestamp
+        times.append(last_ms)
+    return times
+
+
+def _decoded(
+    records: list[ConsumerRecord], times: list[int], at: int
+) -> tuple[list[tuple[Decoded, ConsumerRecord]], list[DeadLetter]]:
     decoded: list[tuple[Decoded, ConsumerRecord]] = []
     dead_letters: list[DeadLetter] = []
-    for record in records:
+    for record, record_ms in zip(records, times, strict=True):
         try:
             decoded.append((decode(record.value, record.timestamp, record.headers), record))
         except Rejected as rejected:
-            dead_letters.append(dead_letter(record, rejected.code, str(rejected)))
+            if stretch := unreadable(record):
+                dead_letters.append(_unreadable(record, stretch, max(at, stretch.first), record_ms))
+            else:
+                dead_letters.append(dead_letter(record, rejected.code, str(rejected)))
     return decoded, dead_letters
 
 
-def dead_letter(record: ConsumerRecord, code: DeadLetterCode, message: str) -> DeadLetter:
-    """A record on its way to the dead-letter topic, untouched."""
+def _unreadable(record: ConsumerRecord, stretch: Unreadable, first: int, record_ms: int) -> DeadLetter:
+    """One dead letter for all offsets of a stretch that were not counted before it was damaged."""
+    message = f"offsets {first} to {stretch.last} cannot be read: {stretch.why}"
     return DeadLetter(
+        "unreadable_batch", message, record.partition, first, None, None, (), record_ms, last_offset=stretch.last
+    )
+
+
+def dead_letter(record: ConsumerRecord, code: DeadLetterCode, message: str) -> DeadLetter:
+    """A record on its way to the dead-letter topic, untouched unless it is larger than what is kept."""
+    letter = DeadLetter(
         code=code,
         message=message,
         partition=record.partition,
@@ -77,3 +102,4 @@ def dead_letter(record: ConsumerRecord, code: DeadLetterCode, message: str) -> D
         headers=tuple(record.headers),
         record_ms=record.timestamp,
     )
+    return cut(letter) if letter.size > LARGEST_LETTER_BYTES else letter

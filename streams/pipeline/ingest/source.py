@@ -22,6 +22,7 @@ from streams.errors import (
 )
 from streams.kafka.connection import client_options
 from streams.kafka.errors import Check, check_connection, error_of, refusal
+from streams.kafka.tolerant import read_tolerantly, unreadable
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, checksum
 from streams.pipeline.ingest.claims import PASSED, RECREATED, Assigned
@@ -39,6 +40,7 @@ KAFKA = "Kafka"
 
 def group_consumer(settings: Settings) -> AIOKafkaConsumer:
     """A member of the consumer group that reads `feedback`; positions come from the ledger alone."""
+    read_tolerantly()
     timeout_ms = int(settings.session_timeout_seconds * 1000)
     return AIOKafkaConsumer(
         **client_options(settings.kafka_servers),
@@ -279,7 +281,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         position = records[-1].offset + 1 if records else await self._position(partition, expected)
         if position <= expected:
             return
-        begins = records[0].offset if records else position
+        stretch = unreadable(records[0]) if records else None
+        begins = stretch.first if stretch else records[0].offset if records else position
         if begins > expected and not (state.settled or state.sought_again):
             # Fetched from another position while we claimed, or there is no such record (markers of transactions): the
             # second answer tells, and no hole can form.
@@ -314,6 +317,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     def _verify(self, state: Assigned, first: ConsumerRecord | None) -> None:
         """Raises TopicRecreated where the last record that was counted is not there any more."""
         mark, offset, state.verify = state.claim.mark, state.verify, None
+        if unreadable(first):
+            return  # damaged after it had been counted: nothing to compare
         there = first is not None and first.offset == offset
         if not there and mark.last_offset is None:
             return  # written before offsets of last records were kept: a marker may be there
@@ -345,6 +350,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         else:
             self._progress.goes_on(KAFKA)
             self._progress.ends({partition.partition: end for partition, end in ends.items()})
+            self._look_at_transactions(partitions)
+
+    def _look_at_transactions(self, partitions: Iterable[TopicPartition]) -> None:
+        """What the last fetch said of records that no reader is given before their transaction ends."""
+        assert self._consumer is not None
+        for partition in set(partitions) & self._consumer.assignment():
+            newest, stable = self._consumer.highwater(partition), self._consumer.last_stable_offset(partition)
+            if newest is not None and stable is not None:
+                self._progress.open_transactions(partition.partition, max(0, newest - stable))
 
     async def _error_of(self, error: Exception, doing: str) -> MarketpulseError:
         return await error_of(error, self._settings.kafka_servers, doing, self._check)

@@ -25,6 +25,9 @@ class Mutes:
         if record.offset < self.next_offset:
             return
         self.next_offset = record.offset + 1
+        if record.unreadable:
+            self.next_offset = (record.last_offset or record.offset) + 1
+            return
         name = (record.key or b"").decode("utf-8", "replace")
         if record.value is None:
             self._by_id.pop(name, None)

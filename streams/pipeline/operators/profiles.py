@@ -49,13 +49,16 @@ class Profiles:
         """Take one record; one that breaks the contract is put on `bad` and changes nothing else."""
         if record.offset < self.next_offset:
             return
-        self.next_offset = record.offset + 1
+        last = record.offset if record.last_offset is None else record.last_offset
+        self.next_offset = last + 1
         try:
+            if record.unreadable:
+                raise BadPortfolio(f"offsets {record.offset} to {last} cannot be read: {record.unreadable}")
             self._apply(record.key, record.value)
         except BadPortfolio as error:
             letter = DeadLetter(
                 "bad_profile", str(error), 0, record.offset, record.key, record.value, record.headers,
-                record.timestamp_ms,
+                record.timestamp_ms, record.last_offset,
             )  # fmt: skip
             self.bad = [*self.bad, letter][-MOST_BAD:]
             return

@@ -281,7 +281,10 @@ class Leader:
             waiting=tuple(self._deps.progress.waiting),
             partitions={
                 str(number): PartitionState(
-                    counted=one.counted, lag=one.lag, newest_record=one.newest_record_ms if one.lag else None
+                    counted=one.counted,
+                    lag=one.lag,
+                    newest_record=one.newest_record_ms if one.lag else None,
+                    in_transaction=one.in_transaction,
                 )
                 for number, one in sorted(self._deps.progress.partitions.items())
             },

@@ -13,6 +13,7 @@ from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.compacted import read_all
 from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
+from streams.kafka.tolerant import read_tolerantly
 
 WHY = (
     "Resolved automatically: Redis was restored to a state before this alert. It fires again if the condition persists."
@@ -36,7 +37,7 @@ async def find_undone(servers: Servers, prefix: str, seq: int) -> Undone:
     if newest <= seq:
         return Undone()
     alerts = await read_all(servers, topic_name(prefix, "market.alerts"))
-    return undone_of(newest, [record.value or b"" for record in alerts], seq)
+    return undone_of(newest, [record.value for record in alerts if record.value is not None], seq)
 
 
 def undone_of(newest: int, alerts: Iterable[bytes], seq: int) -> Undone:
@@ -59,6 +60,7 @@ async def _newest_seq(servers: Servers, topic: str) -> int:
     """`seq` of the journal's last step; 0 of an empty journal."""
     partition = TopicPartition(topic, 0)
     first, end = (await topic_offsets(servers, topic))[0]
+    read_tolerantly()
     consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
     try:
         async with kafka_errors(servers, f"give records of {topic}"):

@@ -1,0 +1,329 @@
+"""Record batches that cannot be read cost only themselves: reading goes on behind them, and one record says so.
+
+aiokafka raises where a batch is damaged, does not decompress or names a header in other bytes than UTF-8, and would
+raise again at every later try. Its consumers read what a broker sends through one class, `MemoryRecords`: this module
+puts its own in that place, for every consumer of the process (`read_tolerantly`; ADR 20 says why).
+"""
+
+import mmap
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import codec as codecs
+from aiokafka.consumer import fetcher
+from aiokafka.errors import UnsupportedCodecError
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.legacy_records import LegacyRecordBatch
+from aiokafka.record.util import decode_varint
+
+LARGEST_BATCH_BYTES = 67_108_864
+"""What one batch may take when it is decompressed: a megabyte of zstd can hold 10 GB of blanks."""
+ENOUGH_BYTES = 16_777_216
+"""Once so much of one answer is decompressed, the rest of it is asked for again: that bounds what is held at a time."""
+
+USUAL_RATIO = 16
+"""What JSON is compressed to is seldom less than a sixteenth: tried first, since small memory is had faster."""
+UNKNOWN_TIME = -1
+"""Timestamp of a record that represents a damaged batch, whose own times cannot be trusted."""
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")
+_OVERHEAD = struct.Struct(">qi")  # first offset, bytes that follow
+_MAGIC_AT, _ATTRIBUTES_AT = 16, 21
+_TOO_SMALL = "whole buffer"  # in cramjam's message where what comes out does not fit
+_SMALLEST = 14  # bytes that follow, at least: of a record in the oldest format
+_CODECS = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
+_CODEC_MASK = 0x07
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stretch of a partition that gives no records: its first and last offset, and why."""
+
+    first: int
+    last: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What aiokafka takes a record's fields from; `checksum` is an Unreadable where there is no record."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Iterable[tuple[str, bytes | None]] = ()
+    checksum: Unreadable | None = None
+
+
+def unreadable(record: Any) -> Unreadable | None:
+    """The stretch that a consumer's record represents; None of a record that was read.
+
+    It is in the field `checksum`, which aiokafka leaves empty and no producer can set.
+    """
+    found = getattr(record, "checksum", None)
+    return found if isinstance(found, Unreadable) else None
+
+
+def read_tolerantly() -> None:
+    """From now on, consumers of this process read on behind what cannot be read. May be called again."""
+    fetcher.MemoryRecords = TolerantRecords
+
+
+class TolerantRecords:
+    """The batches of one broker's answer for one partition, in order; takes the place of aiokafka's `MemoryRecords`."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = memoryview(answer)
+        self._at = 0
+        self._decompressed = 0
+
+    def size_in_bytes(self) -> int:
+        """Bytes of the whole answer."""
+        return len(self._answer)
+
+    def has_next(self) -> bool:
+        """Whether a whole batch follows, and not too much was decompressed already."""
+        return self._decompressed < ENOUGH_BYTES and self._end(self._at) is not None
+
+    def next_batch(self) -> "TolerantBatch":
+        """The batch that follows."""
+        end = self._end(self._at)
+        assert end is not None, "has_next says whether there is one"
+        data = bytes(self._answer[self._at : end])
+        self._at = end
+        return TolerantBatch(data, self._first_offset(end), self._add)
+
+    def _add(self, size: int) -> None:
+        self._decompressed += size
+
+    def _end(self, at: int) -> int | None:
+        """Where the batch at a place ends; None where none begins there, or the answer holds only a part of it."""
+        if len(self._answer) - at < _OVERHEAD.size:
+            return None
+        _, follows = _OVERHEAD.unpack_from(self._answer, at)
+        end = at + _OVERHEAD.size + int(follows)
+        return end if follows >= _SMALLEST and end <= len(self._answer) else None
+
+    def _first_offset(self, at: int) -> int | None:
+        """First offset of the batch at a place, of which a part is enough; None at the answer's end."""
+        return int(_OVERHEAD.unpack_from(self._answer, at)[0]) if len(self._answer) - at >= _OVERHEAD.size else None
+
+
+class TolerantBatch:
+    """One batch, of which `next` gives every record that can be read, and one that says so for what cannot.
+
+    Args:
+        data: the batch as it is stored.
+        follows: first offset of the batch behind it, where the broker's answer holds one.
+        on_decompressed: called with how many bytes it takes once it is decompressed.
+    """
+
+    def __init__(self, data: bytes, follows: int | None, on_decompressed: Callable[[int], None]) -> None:
+        self._data = data
+        self._on_decompressed = on_decompressed
+        self._default = data[_MAGIC_AT] >= 2 and len(data) >= _HEADER.size
+        self._inner, self._trouble = _opened(data)
+        sound = not self._trouble
+        self.base_offset = int(_OVERHEAD.unpack_from(data)[0])
+        self.next_offset: int = self._inner.next_offset if sound else self._end(follows)
+        self.is_control_batch: bool = sound and self._inner.is_control_batch
+        self.is_transactional: bool = sound and self._inner.is_transactional
+        self.producer_id: int | None = self._inner.producer_id if sound else None
+        self._records = self._every()
+
+    def validate_crc(self) -> bool:
+        """True: a batch whose checksum is wrong is read too, as a record that says so."""
+        return True
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._records
+
+    def __next__(self) -> Any:
+        return next(self._records)
+
+    def _end(self, follows: int | None) -> int:
+        """Where a damaged batch ends: its own head is trusted only where nothing follows it."""
+        if follows is not None and follows > self.base_offset:
+            return follows
+        if not self._default:
+            return self.base_offset + 1
+        head = _HEADER.unpack_from(self._data)
+        shorter, longer = sorted((int(head[6]), int(head[12]) - 1))  # how far its last offset is, written twice
+        return self.base_offset + 1 + max(0, shorter if shorter >= 0 else longer)
+
+    def _every(self) -> Iterator[Any]:
+        try:
+            if self._trouble:
+                yield self._marker(self._trouble)
+            else:
+                yield from self._in_order()
+        except UnsupportedCodecError:
+            raise  # the batch is sound, this installation is not
+        except _NotDecompressed as error:
+            yield self._marker(str(error))
+        except Exception as error:  # whatever bytes make aiokafka raise
+            yield from self._one_by_one() if self._default else [self._marker(repr(error))]
+
+    def _in_order(self) -> Iterator[Any]:
+        """The records as aiokafka reads them. Raises whatever it raises; ValueError of an offset outside the batch."""
+        batch, end = self._inner, self.next_offset
+        if self._default and batch.compression_type:
+            self._data = _decompressed(self._data, batch.compression_type)
+            self._on_decompressed(len(self._data))
+            batch = DefaultRecordBatch(self._data)
+        for record in batch:
+            if record.offset >= end:  # the reader would go on from there, past other batches
+                raise ValueError(f"a record with offset {record.offset}, its batch ends at {end}")
+            yield record
+
+    def _marker(self, why: str) -> _Record:
+        stretch = Unreadable(self.base_offset, self.next_offset - 1, why)
+        known = self._default and not self._trouble
+        return _Record(stretch.last, self._inner.max_timestamp if known else UNKNOWN_TIME, 0, checksum=stretch)
+
+    def _one_by_one(self) -> Iterator[_Record]:
+        """Every record of a batch in which one cannot be read as it should; aiokafka skips those that it had given."""
+        head, data = _HEADER.unpack_from(self._data), bytearray(self._data)
+        at, offset = _HEADER.size, self.base_offset
+        for _ in range(head[12]):
+            try:
+                size, begin = decode_varint(data, at)
+                if not 0 < size <= len(data) - begin:
+                    raise ValueError(f"a record of {size} bytes, {len(data) - begin} are left")
+            except (ValueError, IndexError) as error:
+                stretch = Unreadable(offset, self.next_offset - 1, f"the batch is not divided into records: {error!r}")
+                yield _Record(stretch.last, head[8], 0, checksum=stretch)
+                return
+            at = begin + size
+            try:
+                record = _parsed(data[begin:at], head)
+                if not offset <= record.offset < self.next_offset:
+                    raise ValueError(f"offset {record.offset} is not between those of its neighbours")
+            except (ValueError, IndexError) as error:
+                stretch = Unreadable(offset, offset, f"the record is damaged: {error!r}")
+                record = _Record(offset, head[8], 0, checksum=stretch)
+            yield record
+            offset = record.offset + 1
+
+
+def _opened(data: bytes) -> tuple[Any, str]:
+    """aiokafka's reader of one batch, and what is wrong with the batch; an empty text where it is sound."""
+    magic = data[_MAGIC_AT]
+    try:
+        batch = DefaultRecordBatch(data) if magic >= 2 else LegacyRecordBatch(data, magic)
+        sound = batch.validate_crc()
+    except (ValueError, IndexError, struct.error) as error:
+        return None, f"its head is damaged: {error}"
+    return batch, "" if sound else "its checksum is wrong: it was damaged after it had been written"
+
+
+class _NotDecompressed(ValueError):
+    """A batch that its codec refuses, or that is larger than what is taken."""
+
+
+def _decompressed(batch: bytes, number: int) -> bytes:
+    """A compressed batch as it would be without compression (its checksum is that of before).
+
+    Raises:
+        UnsupportedCodecError: the codec's library is not installed, or the codec is none of Kafka's.
+        _NotDecompressed: the bytes are no such compression, or larger than LARGEST_BATCH_BYTES.
+    """
+    name = _CODECS.get(number, f"codec {number}")
+    if number not in _CODECS or not getattr(codecs, f"has_{name}")():
+        raise UnsupportedCodecError(name)
+    head = bytearray(batch[: _HEADER.size])
+    attributes = int.from_bytes(head[_ATTRIBUTES_AT : _ATTRIBUTES_AT + 2], "big", signed=True)
+    struct.pack_into(">h", head, _ATTRIBUTES_AT, attributes & ~_CODEC_MASK)
+    compressed = batch[_HEADER.size :]
+    try:
+        if name == "gzip":
+            return bytes(head) + _gunzipped(compressed)
+        if name == "snappy":  # at most 21 times as large as what it is compressed to
+            return bytes(head) + bytes(codecs.snappy_decode(compressed))
+        return _in_bounds(getattr(codecs.cramjam, name), head, compressed)
+    except Exception as error:  # of several libraries
+        if _TOO_SMALL in str(error):
+            error = ValueError(f"it takes more than {LARGEST_BATCH_BYTES} bytes")
+        raise _NotDecompressed(f"it cannot be decompressed ({name}): {error}") from error
+
+
+def _gunzipped(compressed: bytes) -> bytes:
+    """As the gzip module does it, within bounds. Raises zlib.error, ValueError."""
+    parts, size, rest = [], 0, compressed
+    while rest:
+        member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        parts.append(member.decompress(rest, LARGEST_BATCH_BYTES + 1 - size))
+        size += len(parts[-1])
+        if size > LARGEST_BATCH_BYTES:
+            raise ValueError(f"it takes more than {LARGEST_BATCH_BYTES} bytes")
+        if not member.eof:
+            raise ValueError("it ends too soon")
+        rest = member.unused_data
+    return b"".join(parts)
+
+
+def _in_bounds(module: Any, head: bytearray, compressed: bytes) -> bytes:
+    """Head and decompressed bytes; a size that the compressed bytes claim is not believed."""
+    begin, size = len(head), USUAL_RATIO * len(compressed)
+    if size < LARGEST_BATCH_BYTES:
+        whole = head + bytes(size)
+        try:
+            return bytes(whole[: begin + _into(module, compressed, whole, begin)])
+        except Exception as error:
+            if _TOO_SMALL not in str(error):
+                raise
+    with mmap.mmap(-1, begin + LARGEST_BATCH_BYTES) as room:  # takes memory only for what is written
+        room[:begin] = bytes(head)
+        end = begin + _into(module, compressed, room, begin)
+        return bytes(room[:end])
+
+
+def _into(module: Any, compressed: bytes, room: bytearray | mmap.mmap, begin: int) -> int:
+    """Decompress into a buffer from a place on; the number of bytes."""
+    with memoryview(room) as whole, whole[begin:] as behind:
+        return int(module.decompress_into(compressed, behind))
+
+
+def _parsed(data: bytearray, head: tuple[Any, ...]) -> _Record:
+    """One record of a batch, header names in whatever bytes. Raises ValueError, IndexError."""
+    reader = _Fields(data)
+    reader.number()  # attributes: none are defined
+    sent = reader.number()
+    log_append = bool(head[5] & 0x08)
+    timestamp = head[8] if log_append else head[7] + sent
+    offset = head[0] + reader.number()
+    key, value = reader.field(), reader.field()
+    headers = []
+    for _ in range(reader.number()):
+        name = reader.field()
+        if name is None:
+            raise ValueError("a header without a name")
+        headers.append((name.decode("utf-8", "backslashreplace"), reader.field()))
+    return _Record(offset, timestamp, int(log_append), key, value, headers)
+
+
+class _Fields:
+    """The fields of one record, in order."""
+
+    def __init__(self, data: bytearray) -> None:
+        self._data = data
+        self._at = 0
+
+    def number(self) -> int:
+        number, self._at = decode_varint(self._data, self._at)
+        return int(number)
+
+    def field(self) -> bytes | None:
+        size = self.number()
+        if size < 0:
+            return None
+        found = bytes(self._data[self._at : self._at + size])
+        if len(found) < size:
+            raise ValueError(f"a field of {size} bytes, {len(found)} are left")
+        self._at += size
+        return found

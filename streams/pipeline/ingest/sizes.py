@@ -1,0 +1,26 @@
+"""Whether the feedback topic takes batches that workers do not plan for."""
+
+from marketpulse.contract.topics import PLANNED_BATCH_BYTES, topic_name
+from streams.errors import OperatorNeeded
+from streams.kafka.admin import largest_batches
+from streams.settings import Settings
+
+
+async def batches_too_large(settings: Settings) -> str:
+    """What is wrong and what to do; empty where nothing is, or Kafka does not let this client ask.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    topic = topic_name(settings.prefix, "feedback")
+    try:
+        largest = (await largest_batches(settings.kafka_servers, [topic]))[topic]
+    except OperatorNeeded:
+        return ""  # only a hint: reading the topic's settings is another right
+    if largest <= PLANNED_BATCH_BYTES:
+        return ""
+    return (
+        f"{topic} takes batches of {largest} bytes, workers plan for {PLANNED_BATCH_BYTES}: each may hold several of "
+        f"them in memory. Operator action: lower the topic's max.message.bytes to {PLANNED_BATCH_BYTES}, or give each "
+        f"worker {4 * largest // 1_000_000} MB more."
+    )

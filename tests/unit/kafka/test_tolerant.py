@@ -1,0 +1,170 @@
+"""What cannot be read costs itself: every offset is a record, or in a stretch that says why not."""
+
+import struct
+from collections.abc import Iterable
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka import codec as codecs
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.errors import UnsupportedCodecError
+from aiokafka.record._crc32c import crc as crc32c
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import ConsumerRecord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.kafka.tolerant import ENOUGH_BYTES, LARGEST_BATCH_BYTES, TolerantRecords, read_tolerantly, unreadable
+
+EACH = 4
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+HEAD = 61
+
+
+def batch(first: int, codec: str = "none", values: Iterable[bytes] | None = None, name: str = "name") -> bytearray:
+    """A batch as a producer builds it, its first record at an offset."""
+    builder = DefaultRecordBatchBuilder(2, CODECS[codec], 0, -1, -1, -1, 1 << 30)
+    for number, value in enumerate(values or [f"value {first + n}".encode() * 9 for n in range(EACH)]):
+        builder.append(number, timestamp=1_000 + number, key=b"k", value=value, headers=[(name, b"x"), ("n", None)])
+    built = bytearray(builder.build())
+    struct.pack_into(">q", built, 0, first)
+    return built
+
+
+def sealed(changed: bytearray) -> bytearray:
+    """The batch with a checksum that fits what it holds."""
+    struct.pack_into(">I", changed, 17, crc32c(bytes(changed[21:])))
+    return changed
+
+
+def read(answer: bytes) -> list[ConsumerRecord]:
+    """What a consumer gets of a broker's answer."""
+    return list(PartitionRecords(TopicPartition("t", 0), TolerantRecords(answer), [], 0, None, None, True, 0))
+
+
+def offsets(found: list[ConsumerRecord]) -> list[int]:
+    """Every offset that the records, and the stretches among them, stand for."""
+    covered: list[int] = []
+    for one in found:
+        stretch = unreadable(one)
+        covered += range(stretch.first, stretch.last + 1) if stretch else [one.offset]
+    return covered
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_is_sound_is_read_as_aiokafka_reads_it(codec: str) -> None:
+    """Same records, whatever the codec, and none of them says that it cannot be read."""
+    answer = bytes(batch(0, codec) + batch(EACH, codec))
+    plain = list(PartitionRecords(TopicPartition("t", 0), MemoryRecords(answer), [], 0, None, None, True, 0))
+    assert plain == read(answer)
+    assert 2 * EACH == len(plain)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@given(st.integers(21, 2**16), st.integers(1, 255))
+def test_a_damaged_batch_costs_itself_alone(codec: str, at: int, bits: int) -> None:
+    """Whichever byte under the checksum is changed, the batches around it are read and its own offsets are named."""
+    damaged = batch(EACH, codec)
+    damaged[21 + at % (len(damaged) - 21)] ^= bits
+    found = read(bytes(batch(0, codec) + damaged + batch(2 * EACH, codec)))
+    assert list(range(3 * EACH)) == offsets(found)
+    assert [True] == [one.offset == 2 * EACH - 1 for one in found if unreadable(one)]
+
+
+@pytest.mark.parametrize("codec", ["none", "zstd"])
+@given(st.integers(HEAD, 2**16), st.integers(1, 255))
+def test_whatever_a_producer_writes_is_read_or_named(codec: str, at: int, bits: int) -> None:
+    """A batch of wrong bytes under a right checksum: nothing is raised, no offset of the others is missing."""
+    wrong = batch(EACH, codec)
+    wrong[HEAD + at % (len(wrong) - HEAD)] ^= bits
+    found = read(bytes(batch(0, codec) + sealed(wrong) + batch(2 * EACH, codec)))
+    around = [*range(EACH), *range(2 * EACH, 3 * EACH)]
+    assert around == [one.offset for one in found if one.offset in around and not unreadable(one)]
+
+
+def test_a_damaged_batch_at_the_end_is_as_long_as_it_says() -> None:
+    """No batch behind it tells where it ends; a wrong length in its own head does not lead beyond its records."""
+    damaged = batch(EACH)
+    damaged[-1] ^= 1
+    assert list(range(2 * EACH)) == offsets(read(bytes(batch(0) + damaged)))
+    struct.pack_into(">i", damaged, 23, 1_000_000)
+    assert list(range(2 * EACH)) == offsets(read(bytes(batch(0) + damaged)))
+
+
+@pytest.mark.parametrize("codec", ["none", "lz4"])
+def test_a_header_name_in_other_bytes_than_utf8_costs_nothing(codec: str) -> None:
+    """librdkafka and Go clients send any bytes; the record is read, the bytes are shown in its name."""
+    plain = batch(0, name="abcd").replace(b"abcd", b"ab\xff\xfe")
+    found = read(bytes(sealed(plain))) if codec == "none" else read(recompressed(plain, codec))
+    assert [f"value {n}".encode() * 9 for n in range(EACH)] == [one.value for one in found]
+    assert [(("ab\\xff\\xfe", b"x"), ("n", None))] * EACH == [one.headers for one in found]
+    assert [1_000, 1_001, 1_002, 1_003] == [one.timestamp for one in found]
+
+
+def recompressed(plain: bytearray, codec: str) -> bytes:
+    """The same batch with its records compressed."""
+    head, packed = plain[:HEAD], codecs.lz4_encode(bytes(plain[HEAD:]))
+    struct.pack_into(">h", head, 21, CODECS[codec])
+    struct.pack_into(">i", head, 8, HEAD - 12 + len(packed))
+    return bytes(sealed(head + packed))
+
+
+def test_a_record_that_is_damaged_costs_itself_alone() -> None:
+    """Its neighbours in the batch are read: each record says how long it is."""
+    wrong = batch(0)
+    at = wrong.index(b"name", wrong.index(b"value 2"))
+    wrong[at - 1] = 1  # the length of a header's name: -1
+    found = read(bytes(sealed(wrong)))
+    assert list(range(EACH)) == offsets(found)
+    assert [2] == [one.offset for one in found if unreadable(one)]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
+def test_a_batch_that_bursts_is_not_decompressed(codec: str) -> None:
+    """More than the bound of blanks in a few bytes: a stretch that says so, and what follows is read."""
+    bomb = batch(0, codec, [b" " * (LARGEST_BATCH_BYTES // 2)] * 2 + [b"last"])
+    found = read(bytes(bomb + batch(3)))
+    stretch = unreadable(found[0])
+    assert stretch is not None
+    assert (0, 2, f"it takes more than {LARGEST_BATCH_BYTES} bytes") == (
+        stretch.first, stretch.last, stretch.why.rpartition(": ")[2],
+    )  # fmt: skip
+    assert [3, 4, 5, 6] == [one.offset for one in found[1:]]
+
+
+def test_one_answer_is_decompressed_up_to_a_bound() -> None:
+    """Sixty batches of 17 MB in one megabyte: the rest is asked for again, so that they are not held at once."""
+    one = [b" " * (ENOUGH_BYTES + 1)]
+    records = TolerantRecords(bytes(batch(0, "zstd", one) + batch(1, "zstd", one)))
+    assert records.has_next()
+    assert 1 == len(list(records.next_batch()))
+    assert not records.has_next()
+
+
+def test_a_codec_that_is_not_installed_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch is good: nothing of it may be given up, an operator has to install what reads it."""
+    answer = bytes(batch(0, "zstd"))
+    monkeypatch.setattr(codecs, "cramjam", None)
+    with pytest.raises(UnsupportedCodecError, match="zstd"):
+        read(answer)
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+def test_records_of_old_brokers_are_read_and_skipped_alike(magic: int) -> None:
+    """Kafka before 0.11 wrote other batches; topics that are old enough still hold them."""
+    builder = LegacyRecordBatchBuilder(magic, 0, 10_000)
+    builder.append(0, 1_000, b"k", b"value")
+    old = bytearray(builder.build())
+    assert [b"value"] == [one.value for one in read(bytes(old))]
+    old[-1] ^= 1
+    assert [0, 1, 2, 3, 4] == offsets(read(bytes(old + batch(1))))
+
+
+def test_consumers_read_through_this_class() -> None:
+    """aiokafka's consumers take the class from the module where it is put; another release may not."""
+    read_tolerantly()
+    assert TolerantRecords is fetcher.MemoryRecords
+    assert "MemoryRecords" in fetcher.Fetcher._proc_fetch_request.__code__.co_names

@@ -1,0 +1,71 @@
+"""Every codec of Kafka, on every topic that is read, from the clients that others use."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from marketpulse.contract.topics import TOPICS, topic_name
+from tests.support.clients import CODECS, Sent, console_producer, events, kcat, librdkafka, needs_kcat, set_topic
+from tests.world.conftest import World
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_feedback_of_librdkafka_is_counted(world: World, codec: str) -> None:
+    """Python, Go, Node, C# and Rust publish so."""
+    world.send(*events(f"rd-{codec}"), compression_type=codec)
+    world.counts(accepted=20)
+
+
+@needs_kcat
+@pytest.mark.parametrize("codec", CODECS)
+def test_feedback_of_kcat_is_counted(world: World, codec: str) -> None:
+    """What operators publish by hand."""
+    kcat(world.servers, world.topic, [one.value or b"" for one in events(f"kcat-{codec}")], "-z", codec)
+    world.counts(accepted=20)
+
+
+def test_feedback_of_kafkas_console_producer_is_counted(world: World) -> None:
+    """Java's own client and codec."""
+    values = [one.value or b"" for one in events("console")]
+    console_producer(world.servers, world.topic, values, "--compression-codec=snappy")
+    world.counts(accepted=20)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_profiles_and_silences_are_read(world: World, codec: str) -> None:
+    """Operators' topics, which every worker reads in full."""
+    topics = {name: topic_name(world.job.settings.prefix, name) for name in ("market.profiles", "market.mutes")}
+    mute = {"id": f"m-{codec}", "until": 4_000_000_000_000, "created_at": 0, "kind": "surge"}
+    librdkafka(
+        world.servers,
+        topics["market.mutes"],
+        [Sent(json.dumps(mute).encode(), f"m-{codec}".encode())],
+        compression_type=codec,
+    )
+    librdkafka(world.servers, topics["market.profiles"], [Sent(b"{", b"BR")], compression_type=codec)
+    world.counts(bad_profile=1)
+    world.job.until(lambda: f"m-{codec}" in {one.id for one in world.job.reader.snapshot().mutes})
+
+
+def test_topics_that_compress_by_themselves_are_read(own: World) -> None:
+    """`compression.type=zstd` on every topic: the broker recompresses, and what it gives is what was counted."""
+    for spec in TOPICS:
+        set_topic(own.servers, topic_name(own.job.settings.prefix, spec.name), {"compression.type": "zstd"})
+    own.job.workers(1)
+    own.send(*events("topic"), compression_type="gzip")
+    own.counts(accepted=20)
+    own.job.until(lambda: 0 == own.job.cli("ledger", "verify").returncode)
+
+
+def test_a_codec_without_its_library_ends_with_what_to_install(own: World, tmp_path: Path) -> None:
+    """78 and not 75: nothing that starts again can read it, and nothing is given up."""
+    (tmp_path / "cramjam.py").write_text("raise ImportError('not installed')")
+    own.job.environment |= {"PYTHONPATH": str(tmp_path)}
+    own.send(*events("missing"), compression_type="zstd")
+    own.job.workers(1)
+    why = own.job.ends_with("codec_missing")
+    assert "zstd" in why
+    assert "pip install cramjam" in why
