@@ -66,6 +66,7 @@ class Simulation:
         self._workers: dict[str, Worker] = {}
         self._lives: dict[str, int] = {}
         self._restarts = 0
+        self._over = False
         self._base_ms = EPOCH_MS + self.rng.randrange(0, 86_400_000)
         draw = self._draw
         self.kafka = Kafka(self.loop, draw(), self.rng.randrange(1, 4), self._fault)
@@ -94,6 +95,7 @@ class Simulation:
             except RuntimeError as error:  # stopped by a violation, or nothing would ever happen again
                 self._fail(str(error))
             finally:
+                self._over = True
                 self.loop.abandon_tasks()
                 self.loop.close()
                 self.store.close()
@@ -190,6 +192,8 @@ class Simulation:
         self.loop.later(self.rng.uniform(0.3, 3.0), self._start, name)
 
     def _ended(self, worker: Worker, code: int, why: str) -> None:
+        if self._over:  # its tasks are closed where the run is over, some of them in the middle of waiting
+            return
         self.say(f"{worker.name} ends with {code}: {why}")
         if code in (EXIT_OPERATOR, UNEXPECTED):
             self._fail(f"{worker.name} ended with {code}: {why}")
