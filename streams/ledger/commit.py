@@ -11,7 +11,7 @@ import redis.asyncio
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry
-from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced
+from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced, OperatorNeeded
 from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
 from streams.ledger.keys import USERS_LIVE_S, Keys
 from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut
@@ -56,13 +56,38 @@ class Ledger:
             except redis.asyncio.ResponseError as error:
                 if refused_before_writing(error):
                     raise
-                raise LedgerBroken(
-                    f"ledger script {script} failed: {error}. Nothing further is written. "
-                    "Operator action: keep this Redis for inspection, then rebuild the ledger."
-                ) from error
+                half = await self.broken_by()
+                if half is None and isinstance(error, redis.exceptions.NoPermissionError):
+                    raise
+                raise self._failed(script, error, half) from error
+        if answer[0] == b"BROKEN":
+            raise self._broken(answer[1].decode())
         if answer[0] == b"LOST":
             raise self._lost()
         return answer
+
+    def _failed(self, script: str, error: Exception, half: str | None) -> OperatorNeeded:
+        """What a script's error means: a broken ledger where one had begun to write, else nothing was changed."""
+        if half is not None:
+            return self._broken(half, f" ({error})")
+        return OperatorNeeded(
+            f"ledger script {script} failed: {error}. Nothing was written. Operator action: where a right is missing, "
+            "grant what `marketpulse acls show redis` lists; else find out what other program writes keys that begin "
+            f"with {self.keys.namespace}"
+        )
+
+    def _broken(self, script: str, why: str = "") -> LedgerBroken:
+        return LedgerBroken(
+            f"the ledger under prefix {self.keys.prefix!r} is broken: its script `{script}` failed after its first "
+            f"write{why}. Nothing further is written, by any worker. Operator action: fix the cause, which the log of "
+            "the worker that ran it names (a right, memory); then `marketpulse ledger rebuild`."
+        )
+
+    async def broken_by(self) -> str | None:
+        """Name of the script that failed half-way and left the ledger broken; None where it is whole."""
+        with translated_errors(self.url):
+            found = await self.redis.hget(self.keys.ledger, "writing")
+        return found.decode() if found else None
 
     def _lost(self) -> LedgerLost:
         where = f"under prefix {self.keys.prefix!r}"

@@ -35,12 +35,9 @@ def connect(url: str, timeout_s: float = 10.0) -> Any:
     )
 
 
-# Redis refuses these before a script's first write, and never after it.
-_REFUSED_BEFORE_WRITING = (
-    redis.exceptions.OutOfMemoryError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.NoPermissionError,
-)
+# Redis refuses these before a script's first write, and never after it. A missing right is not among them: Redis looks
+# at each command of a script when its turn comes.
+_REFUSED_BEFORE_WRITING = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
 
 
 # The same, for which redis-py has no type: a disk that fails, another's long script, replicas that are away.

@@ -12,18 +12,25 @@ def init(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/init.lua`."""
     if redis.call("HEXISTS", keys[0], "id"):
         return [b"EXISTS"]
+    writing = redis.call("HGET", keys[0], "writing")
+    if writing and writing != b"init":
+        return [b"BROKEN", writing]
+    redis.call("HSET", keys[0], "writing", "init")
     for number, first in enumerate(argv[2:]):
         redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", first, "began", first)
     redis.call(
-        "HSET", keys[0], "id", argv[1], "generation", argv[1], "open", 1, "published", 0, "partitions", len(argv) - 2
-    )
+        "HSET", keys[0], "id", argv[1], "generation", argv[1], "open", 1, "published", 0, "partitions", len(argv) - 2,
+        "writing", "",
+    )  # fmt: skip
     return [b"OK"]
 
 
 def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/claim.lua`."""
-    ledger_id, generation = redis.call("HMGET", keys[0], "id", "generation")
+    ledger_id, generation, writing = redis.call("HMGET", keys[0], "id", "generation", "writing")
     at, timestamp, crc, held = redis.call("HMGET", keys[1], "next", "last_timestamp", "last_checksum", "claim")
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id or not generation or not at:
         return [b"LOST"]
     number = b"%d" % max(int(held or 0) + 1, redis.now_ms())
@@ -34,8 +41,10 @@ def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/commit.lua`."""
     generation, claimed, first, last, prefix, most, packed = argv
-    ledger_id, current, opened = redis.call("HMGET", keys[0], "id", "generation", "open")
+    ledger_id, current, opened, writing = redis.call("HMGET", keys[0], "id", "generation", "open", "writing")
     holder, at, newest = redis.call("HMGET", keys[1], "claim", "next", "newest")
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id or not opened or not at:
         return [b"LOST"]
     if current != generation or holder != claimed:
@@ -51,6 +60,7 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         return [b"FULL", b"open step"]
     payload = _unpacked(packed)
     # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "commit")
     for field, delta in payload[b"counts"].items():
         redis.call("HINCRBY", step + b":counts", field, delta)
     for bucket, hashes in payload[b"users"].items():
@@ -71,14 +81,17 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         "last_timestamp", payload[b"last_timestamp"], "last_checksum", payload[b"last_checksum"],
         "committed_at", redis.now_ms(),
     )  # fmt: skip
+    redis.call("HSET", keys[0], "writing", "")
     return [b"OK"]
 
 
 def lease(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/lease.lua`."""
-    ledger_id, holder, until, number, published, generation = redis.call(
-        "HMGET", keys[0], "id", "lease_holder", "lease_until", "lease_number", "published", "generation"
+    ledger_id, holder, until, number, published, generation, writing = redis.call(
+        "HMGET", keys[0], "id", "lease_holder", "lease_until", "lease_number", "published", "generation", "writing"
     )
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id or not generation:
         return [b"LOST"]
     now = redis.now_ms()
@@ -94,9 +107,11 @@ def lease(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 
 def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/cut.lua`."""
-    ledger_id, number, opened, published, partitions = redis.call(
-        "HMGET", keys[0], "id", "lease_number", "open", "published", "partitions"
+    ledger_id, number, opened, published, partitions, writing = redis.call(
+        "HMGET", keys[0], "id", "lease_number", "open", "published", "partitions", "writing"
     )
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id:
         return [b"LOST"]
     if number != argv[1]:
@@ -119,8 +134,9 @@ def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
             "totals": redis.call("HGETALL", argv[0] + b"totals"),
         }
         packed = msgpack.packb(content, use_bin_type=False)
+        redis.call("HSET", keys[0], "writing", "cut")
         redis.call("SET", base + b":cut", packed)
-        redis.call("HSET", keys[0], "open", step + 1)
+        redis.call("HSET", keys[0], "open", step + 1, "writing", "")
     buckets = redis.call("SMEMBERS", base + b":users")
     users = [redis.call("GET", base + b":users:" + bucket) for bucket in buckets]
     counts, excerpts = redis.call("HGETALL", base + b":counts"), redis.call("HGETALL", base + b":excerpts")
@@ -129,7 +145,11 @@ def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 
 def publish(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/publish.lua`."""
-    ledger_id, number, opened, published = redis.call("HMGET", keys[0], "id", "lease_number", "open", "published")
+    ledger_id, number, opened, published, writing = redis.call(
+        "HMGET", keys[0], "id", "lease_number", "open", "published", "writing"
+    )
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id:
         return [b"LOST"]
     if number != argv[1]:
@@ -141,27 +161,33 @@ def publish(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         return [b"FENCED"]
     payload = _unpacked(argv[3])
     # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "publish")
     for command, *args in payload[b"writes"]:
         redis.call(command.decode(), *args)
     base = argv[0] + b"step:" + argv[2]
     for bucket in payload[b"users"]:
         redis.call("UNLINK", base + b":users:" + bucket)
     redis.call("UNLINK", base + b":counts", base + b":users", base + b":excerpts", base + b":cut")
-    redis.call("HSET", keys[0], "published", step)
+    redis.call("HSET", keys[0], "published", step, "writing", "")
     return [b"OK"]
 
 
 def allocate(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/allocate.lua`."""
-    if not redis.call("HEXISTS", keys[0], "id"):
+    ledger_id, writing = redis.call("HMGET", keys[0], "id", "writing")
+    if writing:
+        return [b"BROKEN", writing]
+    if not ledger_id:
         return [b"LOST"]
     stored = redis.call("GET", keys[1])
     if stored and int(stored) >= int(argv[0]):
         return [b"STALE", stored]
     # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "allocate")
     for command, *args in _unpacked(argv[1]):
         redis.call(command.decode(), *args)
     redis.call("SET", keys[1], argv[0])
+    redis.call("HSET", keys[0], "writing", "")
     return [b"OK"]
 
 
@@ -172,6 +198,7 @@ def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         return [b"MOVED"]
     payload = _unpacked(argv[2])
     # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "swap")
     if ledger_id:
         for step in range(int(published) + 1, int(opened) + 1):
             base = argv[0] + b"step:%d" % step
@@ -182,8 +209,11 @@ def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         redis.call("UNLINK", key)
     for staged, key in payload[b"renames"]:
         redis.call("RENAME", staged, key)
+        if key == keys[0]:
+            redis.call("HSET", keys[0], "writing", "swap")
     for command, *args in payload[b"commands"]:
         redis.call(command.decode(), *args)
+    redis.call("HSET", keys[0], "writing", "")
     return [b"OK"]
 
 

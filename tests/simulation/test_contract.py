@@ -19,12 +19,14 @@ ANSWERS = (
     *(("cut", verdict) for verdict in ("CutStep", "FENCED", "NOTHING")),
     *(("lease", verdict) for verdict in ("Lease", "NoneType")),
     *(("claim", verdict) for verdict in ("Claim", "LedgerLost")),
+    *((call, "LedgerBroken") for call in ("claim", "commit", "cut", "lease", "store_allocation")),
 )
 CHANGED = {
     "commit": ("if next_offset > first then", "if false then"),
     "cut": ("'open', step + 1", "'open', step"),
     "publish": ("ledger[2] ~= ARGV[2]", "false"),
     "claim": ("'claim', claim)", "'claim', 1)"),
+    "allocate": ("'writing', 'allocate'", "'writing', ''"),
     "lease": ("held and ledger[2] ~= ARGV[1]", "false"),
 }
 

@@ -1,7 +1,10 @@
 -- Claim a partition: raises its claim number, so that every earlier claimant is fenced.
--- KEYS: ledger, partition.  Answers: LOST | OK, claim, next, last_timestamp, last_checksum, generation
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation')
+-- KEYS: ledger, partition.  Answers: BROKEN, script | LOST | OK, claim, next, last_timestamp, last_checksum, generation
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'writing')
 local partition = redis.call('HMGET', KEYS[2], 'next', 'last_timestamp', 'last_checksum', 'claim')
+if ledger[3] and ledger[3] ~= '' then
+  return {'BROKEN', ledger[3]}
+end
 if not ledger[1] or not ledger[2] or not partition[1] then
   return {'LOST'}
 end

@@ -1,11 +1,15 @@
 -- Commit one partition batch: counts, users, ids and the source offset, all or nothing. Every check is above the
--- line; below it only writes that cannot fail, so an error there is fatal and never retried.
+-- line; below it only writes that cannot fail, so an error there is fatal and never retried: the mark `writing`, set
+-- before the first write and cleared by the last, stays and every later script answers BROKEN.
 -- KEYS: ledger, partition, ids, totals.  ARGV: generation, claim, start, end, prefix, max open cells, payload.
--- Answers: OK | ALREADY | FENCED | REWOUND next | AHEAD next | LOST | FULL what
+-- Answers: OK | ALREADY | FENCED | REWOUND next | AHEAD next | LOST | FULL what | BROKEN script
 local generation, claim, prefix = ARGV[1], ARGV[2], ARGV[5]
 local first, last = tonumber(ARGV[3]), tonumber(ARGV[4])
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'open')
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'open', 'writing')
 local partition = redis.call('HMGET', KEYS[2], 'claim', 'next', 'newest')
+if ledger[4] and ledger[4] ~= '' then
+  return {'BROKEN', ledger[4]}
+end
 if not ledger[1] or not ledger[3] or not partition[2] then
   return {'LOST'}
 end
@@ -28,6 +32,7 @@ if redis.call('HLEN', step .. ':counts') > tonumber(ARGV[6]) then
 end
 local payload = cmsgpack.unpack(ARGV[7])
 -- ------------------------------------------------------------------------------------------------------------------
+redis.call('HSET', KEYS[1], 'writing', 'commit')
 for field, delta in pairs(payload.counts) do
   redis.call('HINCRBY', step .. ':counts', field, delta)
 end
@@ -60,4 +65,5 @@ local newest = math.max(payload.newest, tonumber(partition[3] or '0'))
 redis.call('HSET', KEYS[2], 'next', ARGV[4], 'newest', string.format('%.0f', newest),
   'last_timestamp', payload.last_timestamp, 'last_checksum', payload.last_checksum,
   'committed_at', string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000)))
+redis.call('HSET', KEYS[1], 'writing', '')
 return {'OK'}

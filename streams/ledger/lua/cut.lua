@@ -1,7 +1,10 @@
 -- Close the open step, or hand out again the one that was cut but not published: the same step, the same data.
 -- KEYS: ledger.  ARGV: prefix, lease number, force (cut even when nothing is new).
--- Answers: LOST | FENCED | NOTHING | OK, step, now, counts, user buckets, their HyperLogLogs, excerpts
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'partitions')
+-- Answers: BROKEN, script | LOST | FENCED | NOTHING | OK, step, now, counts, user buckets, their HyperLogLogs, excerpts
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'partitions', 'writing')
+if ledger[6] and ledger[6] ~= '' then
+  return {'BROKEN', ledger[6]}
+end
 if not ledger[1] then
   return {'LOST'}
 end
@@ -25,10 +28,11 @@ if open == step then
     end
     cut[#cut + 1] = entry
   end
+  redis.call('HSET', KEYS[1], 'writing', 'cut')
   redis.call('SET', base .. ':cut', cmsgpack.pack({
     now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), partitions = cut,
     totals = redis.call('HGETALL', ARGV[1] .. 'totals')}))
-  redis.call('HSET', KEYS[1], 'open', step + 1)
+  redis.call('HSET', KEYS[1], 'open', step + 1, 'writing', '')
 end
 local buckets = redis.call('SMEMBERS', base .. ':users')
 table.sort(buckets)

@@ -1,8 +1,11 @@
 -- Take or renew the roll-up lease.  KEYS: ledger.  ARGV: holder, time to live in ms.
--- Answers: LOST | HELD, generation | OK, generation, lease number (raised whenever the holder changes), step published
+-- Answers: BROKEN, script | LOST | HELD, generation | OK, generation, lease number (raised whenever the holder changes), step published
 -- last
 local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_holder', 'lease_until', 'lease_number', 'published',
-  'generation')
+  'generation', 'writing')
+if ledger[7] and ledger[7] ~= '' then
+  return {'BROKEN', ledger[7]}
+end
 if not ledger[1] or not ledger[6] then
   return {'LOST'}
 end
