@@ -11,12 +11,13 @@ import redis.asyncio
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry
-from streams.errors import LedgerBroken, LedgerLost, LedgerReplaced, OperatorNeeded
+from streams.errors import LedgerLost, LedgerReplaced
+from streams.ledger import refusals
 from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
 from streams.ledger.keys import USERS_LIVE_S, Keys
 from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut
 
-_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap")
+_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap", "grow")
 
 
 def _packed(content: object) -> bytes:
@@ -59,29 +60,12 @@ class Ledger:
                 half = await self.broken_by()
                 if half is None and isinstance(error, redis.exceptions.NoPermissionError):
                     raise
-                raise self._failed(script, error, half) from error
+                raise refusals.failed(self.keys, script, error, half) from error
         if answer[0] == b"BROKEN":
-            raise self._broken(answer[1].decode())
+            raise refusals.broken(self.keys, answer[1].decode())
         if answer[0] == b"LOST":
             raise self._lost()
         return answer
-
-    def _failed(self, script: str, error: Exception, half: str | None) -> OperatorNeeded:
-        """What a script's error means: a broken ledger where one had begun to write, else nothing was changed."""
-        if half is not None:
-            return self._broken(half, f" ({error})")
-        return OperatorNeeded(
-            f"ledger script {script} failed: {error}. Nothing was written. Operator action: where a right is missing, "
-            "grant what `marketpulse acls show redis` lists; else find out what other program writes keys that begin "
-            f"with {self.keys.namespace}"
-        )
-
-    def _broken(self, script: str, why: str = "") -> LedgerBroken:
-        return LedgerBroken(
-            f"the ledger under prefix {self.keys.prefix!r} is broken: its script `{script}` failed after its first "
-            f"write{why}. Nothing further is written, by any worker. Operator action: fix the cause, which the log of "
-            "the worker that ran it names (a right, memory); then `marketpulse ledger rebuild`."
-        )
 
     async def broken_by(self) -> str | None:
         """Name of the script that failed half-way and left the ledger broken; None where it is whole."""
@@ -89,17 +73,13 @@ class Ledger:
             found = await self.redis.hget(self.keys.ledger, "writing")
         return found.decode() if found else None
 
+    async def require_whole(self) -> None:
+        """Raises LedgerBroken where a script failed half-way."""
+        if (half := await self.broken_by()) is not None:
+            raise refusals.broken(self.keys, half)
+
     def _lost(self) -> LedgerLost:
-        where = f"under prefix {self.keys.prefix!r}"
-        if self._generation is None:
-            return LedgerLost(
-                f"Redis holds no ledger {where}, or not for this partition. Operator action: `marketpulse ledger init` "
-                "for a first start; after a loss `marketpulse ledger rebuild`."
-            )
-        return LedgerLost(
-            f"the ledger {where}, with which this process began, is gone: Redis was emptied. Operator action: find out "
-            "by whom, then `marketpulse ledger rebuild`: it counts everything again from the journal and the topic."
-        )
+        return refusals.lost(self.keys, seen=self._generation is not None)
 
     def _same_generation(self, generation: bytes) -> None:
         """Raises LedgerReplaced where it is another ledger than the one this object saw first."""
@@ -136,16 +116,16 @@ class Ledger:
     # --- the source's side --------------------------------------------------------------------------------------
 
     async def claim(self, partition: int) -> Claim:
-        """Claim a partition and learn where to read on; fences every earlier claimant."""
+        """Claim a partition and learn where to read on; fences every earlier claimant.
+
+        Raises PartitionUnknown for one beyond those that the ledger knows: `grow` adds it where the topic has it.
+        """
         try:
             answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [])
         except LedgerLost:
-            if await self.standing() is None:
+            if (known := await self._known_below(partition)) is None:
                 raise
-            raise LedgerLost(
-                f"the ledger under prefix {self.keys.prefix!r} does not know partition {partition}: the feedback topic "
-                "was given more partitions. Operator action: `marketpulse ledger rebuild`, which adds them."
-            ) from None
+            raise refusals.unknown(self.keys, partition, known) from None
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
         _, number, next_offset, timestamp, crc, generation = answer
@@ -160,8 +140,24 @@ class Ledger:
             id_chunks=list(chunks),
         )
 
+    async def grow(self, partitions: int) -> bool:
+        """Add what is missing up to a number of partitions, from offset 0; False if the ledger knows so many.
+
+        Only for partitions that the topic has.
+        """
+        answer = await self._run("grow", [self.keys.ledger], [self.keys.namespace, partitions])
+        return bool(answer[0] == b"OK")
+
+    async def _known_below(self, partition: int) -> int | None:
+        """How many partitions the ledger knows where this one lies beyond them; None: it is a lost one."""
+        standing = await self.standing()
+        return None if standing is None or partition < standing[2] else standing[2]
+
     async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
-        """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave."""
+        """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave.
+
+        REWOUND too where the ledger is that of a time before the partition was added.
+        """
         position = batch.position
         payload = {
             "counts": delta.counts,
@@ -178,31 +174,39 @@ class Ledger:
             "last_checksum": batch.last_checksum,
         }
         keys = self.keys
-        answer = await self._run(
-            "commit",
-            [keys.ledger, keys.partition(position.partition), keys.ids(position.partition), keys.totals],
-            [
-                position.generation,
-                position.claim,
-                position.start,
-                position.end,
-                keys.namespace,
-                self._max_open_cells,
-                _packed(payload),
-            ],
-        )
+        try:
+            answer = await self._run(
+                "commit",
+                [keys.ledger, keys.partition(position.partition), keys.ids(position.partition), keys.totals],
+                [
+                    position.generation,
+                    position.claim,
+                    position.start,
+                    position.end,
+                    keys.namespace,
+                    self._max_open_cells,
+                    _packed(payload),
+                ],
+            )
+        except LedgerLost:
+            if await self._known_below(position.partition) is None:
+                raise
+            return "REWOUND", "0"
         return answer[0].decode(), b" ".join(answer[1:]).decode()
 
     async def positions(self, partitions: Sequence[int]) -> dict[int, int]:
-        """Next offset of each partition. Raises LedgerLost for one that has no entry."""
+        """Next offset of each partition, 0 beyond those that are known. Raises LedgerLost for a missing entry."""
         with translated_errors(self.url):
             async with self.redis.pipeline(transaction=True) as pipe:
                 for number in partitions:
                     pipe.hget(self.keys.partition(number), "next")
-                found = await pipe.execute()
-        if None in found:
+                pipe.hget(self.keys.ledger, "partitions")
+                *found, known = await pipe.execute()
+        if known is None or any(
+            value is None and number < int(known) for number, value in zip(partitions, found, strict=True)
+        ):
             raise self._lost()
-        return {number: int(value) for number, value in zip(partitions, found, strict=True)}
+        return {number: int(value or 0) for number, value in zip(partitions, found, strict=True)}
 
     async def count(self, total: str, by: int = 1) -> None:
         """Add to one of the totals outside a commit (refused commits, rewinds)."""

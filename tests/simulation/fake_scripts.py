@@ -38,6 +38,24 @@ def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     return [b"OK", number, at, timestamp, crc, generation]
 
 
+def grow(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/grow.lua`."""
+    ledger_id, partitions, writing = redis.call("HMGET", keys[0], "id", "partitions", "writing")
+    if writing:
+        return [b"BROKEN", writing]
+    if not ledger_id:
+        return [b"LOST"]
+    known, wanted = int(partitions), int(argv[1])
+    if wanted <= known:
+        return [b"KNOWN"]
+    # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "grow")
+    for number in range(known, wanted):
+        redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", 0, "began", 0)
+    redis.call("HSET", keys[0], "partitions", wanted, "writing", "")
+    return [b"OK"]
+
+
 def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/commit.lua`."""
     generation, claimed, first, last, prefix, most, packed = argv
@@ -218,7 +236,7 @@ def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 
 
 SCRIPTS: Mapping[str, Script] = {
-    one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate, swap)
+    one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate, swap, grow)
 }
 
 

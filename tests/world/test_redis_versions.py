@@ -1,17 +1,22 @@
 """The ledger on every Redis and Valkey of this machine: the scripts' answers, a broken ledger, rights, cluster."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import redis
 
+from streams.access.rights import redis_rules
 from streams.batches import DecodedBatch, Delta, Position
-from streams.errors import LedgerBroken, OperatorNeeded
+from streams.errors import EXIT_OPERATOR, LedgerBroken, LedgerLost, OperatorNeeded, PartitionUnknown, Unavailable
 from streams.ledger.commit import Ledger
+from streams.ledger.server import check_server, require_one_primary
 from streams.ledger.types import Claim, CutStep, Lease
 from tests.support.redis_servers import NAMES, RedisOf, program
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -156,6 +161,7 @@ async def test_a_script_that_failed_half_way_is_the_last_one(ledger: Ledger, lim
         lambda: ledger.cut(lease, force=True),
         lambda: ledger.publish(lease, CutStep(1, 0, {}, {}, {}), []),
         lambda: ledger.store_allocation(9, []),
+        lambda: ledger.grow(4),
         lambda: ledger.claim(1),
         lambda: ledger.lease("me", 60_000),
     ]
@@ -203,3 +209,137 @@ async def test_two_calls_at_once_see_no_mark_of_each_other(ledger: Ledger) -> No
     begin = [0, 5]
     calls = [ledger.commit(batch(claim, at, at + 1), delta()) for claim, at in zip(claims, begin, strict=True)]
     assert [("OK", "")] * 2 == await asyncio.gather(*calls)
+
+
+# --- what a server must be like -------------------------------------------------------------------------------------
+
+
+async def test_the_ready_made_rights_are_enough(server: RedisOf, ledger: Ledger) -> None:
+    """Every command is tried with the rules that `acls show redis` prints, and no key of the trial stays."""
+    user, prefix = ledger.keys.prefix, ledger.keys.prefix
+    rules = [rule for rule in redis_rules(prefix)["worker"] if not rule.startswith("%")]
+    await ledger.redis.execute_command("ACL", "SETUSER", user, "on", ">pw", *rules)
+    before = await everything(ledger)
+    await check_server(server.url.replace("redis://", f"redis://{user}:pw@"), prefix)
+    assert before == await everything(ledger)
+    await ledger.redis.execute_command("ACL", "DELUSER", user)
+
+
+async def test_missing_rights_are_named_before_the_first_claim(ledger: Ledger, limited: Ledger) -> None:
+    """All at once, with the command that grants them; nothing is written."""
+    await rights(ledger, "-rpush", "-script|load" if await knows_subcommands(ledger) else "-script", "-xadd")
+    before = await everything(ledger)
+    with pytest.raises(OperatorNeeded) as caught:
+        await check_server(limited.url, limited.keys.prefix)
+    said = str(caught.value)
+    user = ledger.keys.prefix
+    assert "not allow user" in said
+    assert "rpush, script|load, xadd" in said
+    assert f"ACL SETUSER {user} +rpush +script|load +xadd" in said
+    assert "marketpulse acls show redis" in said
+    assert before == await everything(ledger)
+
+
+async def test_rights_to_other_keys_are_not_enough(ledger: Ledger, limited: Ledger) -> None:
+    """A login that may run every command, but for the keys of another prefix."""
+    await rights(ledger, "resetkeys", "~other:*")
+    with pytest.raises(OperatorNeeded, match=rf"~{re.escape(ledger.keys.namespace)}\*"):
+        await check_server(limited.url, limited.keys.prefix)
+
+
+async def knows_subcommands(ledger: Ledger) -> bool:
+    """Redis 7.0 and later may take away one subcommand of SCRIPT."""
+    return int(str((await ledger.redis.info("server"))["redis_version"]).split(".")[0]) >= 7
+
+
+async def test_a_server_that_is_away_is_waited_for() -> None:
+    """Retriable: a worker that starts before its Redis waits for it."""
+    with pytest.raises(Unavailable):
+        await check_server("redis://127.0.0.1:1/0", "x")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisOf]:
+    """A cluster of one node, which serves every slot."""
+    executable = program(request.param)
+    if executable is None:
+        pytest.skip(f"no {request.param} on PATH beside the bundled Redis: install one to run these tests on it")
+    one = RedisOf(tmp_path_factory.mktemp("cluster"), executable, "--cluster-enabled", "yes")
+    one.start()
+    with redis.Redis.from_url(one.url) as client:
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
+        until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"), 20)
+    yield one
+    one.stop()
+
+
+async def test_a_cluster_is_refused_in_words(cluster: RedisOf, prefix: str) -> None:
+    """By the check of a worker's start and of `ledger init`, and by every call that meets it later."""
+    ledger = Ledger(cluster.url, prefix)
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: check_server(cluster.url, prefix),
+        lambda: require_one_primary(ledger),
+        lambda: ledger.claim(0),
+    ]
+    for call in calls:
+        with pytest.raises(OperatorNeeded, match=r"one primary.*Operator action") as caught:
+            await call()
+        assert (EXIT_OPERATOR, "Cluster" in str(caught.value)) == (caught.value.exit_code, True)
+    assert {} == await everything(ledger)
+    await ledger.close()
+
+
+async def test_one_primary_is_what_it_must_be(ledger: Ledger) -> None:
+    """No refusal where there is no cluster."""
+    await require_one_primary(ledger)
+    await check_server(ledger.url, ledger.keys.prefix)
+
+
+# --- partitions that were added -------------------------------------------------------------------------------------
+
+
+async def test_added_partitions_begin_at_zero_without_a_hole(ledger: Ledger) -> None:
+    """One script adds all that are missing up to the number asked for; what is there stays, and a cut has every one."""
+    claim = await ledger.claim(0)
+    await ledger.commit(batch(claim, 0, 3), delta(3))
+    with pytest.raises(PartitionUnknown, match="partition 4"):
+        await ledger.claim(4)
+    assert [True, False] == [await ledger.grow(5), await ledger.grow(3)]
+    added = await ledger.claim(4)
+    assert (0, None, "ledger-1") == (added.next, added.last_checksum, added.generation)
+    assert ("OK", "") == await ledger.commit(batch(added, 0, 2), delta(2))
+    step = await ledger.cut(await leased(ledger), force=False)
+    assert isinstance(step, CutStep)
+    assert [3, 5, 0, 0, 2] == [step.partitions[number].next for number in range(5)]
+    assert [0, 5, 0, 0, 0] == [step.partitions[number].began for number in range(5)]
+
+
+async def test_a_partition_below_the_ledgers_number_is_lost_not_added(ledger: Ledger) -> None:
+    """Its entry was removed: no growth brings it back at 0, which would count it all again."""
+    await ledger.redis.unlink(ledger.keys.partition(1))
+    assert await ledger.grow(4)
+    with pytest.raises(LedgerLost) as caught:
+        await ledger.claim(1)
+    assert not isinstance(caught.value, PartitionUnknown)
+    with pytest.raises(LedgerLost):
+        await ledger.positions([1])
+
+
+async def test_a_ledger_of_before_its_growth_is_a_rewind(ledger: Ledger) -> None:
+    """Redis was restored to when it knew fewer partitions: their offset is 0 again, and nothing is lost."""
+    await ledger.grow(3)
+    claim = await ledger.claim(2)
+    await ledger.commit(batch(claim, 0, 3), delta(3))
+    await ledger.redis.unlink(ledger.keys.partition(2))
+    await ledger.redis.hset(ledger.keys.ledger, "partitions", 2)
+    assert {0: 0, 2: 0} == await ledger.positions([0, 2])
+    assert ("REWOUND", "0") == await ledger.commit(batch(claim, 3, 4), delta())
+
+
+async def test_a_growth_needs_a_ledger(server: RedisOf, prefix: str) -> None:
+    """Without one it is lost, and nothing is made."""
+    none = Ledger(server.url, prefix)
+    with pytest.raises(LedgerLost):
+        await none.grow(3)
+    assert {} == await everything(none)
+    await none.close()
