@@ -141,7 +141,7 @@ class Ledger:
         )
 
     async def grow(self, partitions: int) -> bool:
-        """Add what is missing up to a number of partitions, from offset 0; False if the ledger knows so many.
+        """Add what is missing up to a number of partitions, from offset 0; False if there is nothing to add.
 
         Only for partitions that the topic has.
         """

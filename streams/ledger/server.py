@@ -109,7 +109,7 @@ async def missing_rights(ledger: Ledger) -> list[str]:
 
 def _without(missing: list[str], url: str, namespace: str) -> str:
     user = urlsplit(url).username or "default"
-    granted = " ".join(one if one.startswith("~") else f"+{one}" for one in missing)
+    granted = " ".join(right if right.startswith("~") else f"+{right}" for right in missing)
     return (
         f"Redis at {shown_url(url)} does not allow user {user} what a worker needs: {', '.join(missing)}. Operator "
         f"action: `ACL SETUSER {user} {granted}`, or give this process the worker's user of `marketpulse acls show "
@@ -146,7 +146,7 @@ def known_holes(version: ServerVersion) -> str | None:
         return None
     *series, patch = version.parts
     first = _SOUND[version.name]
-    sound = min((one for one in first if one >= tuple(series)), default=None)
+    sound = min((known for known in first if known >= tuple(series)), default=None)
     if sound is None or (sound == tuple(series) and patch >= first[sound]):
         return None
     return (

@@ -194,9 +194,9 @@ class Side:
 
 CALLS = {name[1:]: weight for name, weight in {
     "_init": 2, "_claim": 8, "_grow": 2, "_commit": 40, "_lease": 12, "_release_lease": 2, "_cut": 12,
-    "_merge_users": 5, "_publish": 12, "_read_outbox": 5, "_trim_outbox": 3, "_count": 1, "_count_users": 2, "_load_state": 1,
-    "_load_buckets": 1, "_workers": 2, "_store_allocation": 3, "_get": 2, "_newest": 2, "_check_redis": 1,
-    "_remember": 1, "_swap": 2, "_restore": 1,
+    "_merge_users": 5, "_publish": 12, "_read_outbox": 5, "_trim_outbox": 3, "_count": 1, "_count_users": 2,
+    "_load_state": 1, "_load_buckets": 1, "_workers": 2, "_store_allocation": 3, "_get": 2, "_newest": 2,
+    "_check_redis": 1, "_remember": 1, "_swap": 2, "_restore": 1,
 }.items()}  # fmt: skip
 
 
