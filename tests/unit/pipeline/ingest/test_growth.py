@@ -25,7 +25,7 @@ class Known:
         if self.forgets:
             self.forgets -= 1
         else:
-            self.next_of |= {number: 0 for number in range(len(self.next_of), partitions)}
+            self.next_of |= dict.fromkeys(range(len(self.next_of), partitions), 0)
         return True
 
     async def positions(self, numbers: Sequence[int]) -> dict[int, int]:
