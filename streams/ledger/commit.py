@@ -11,7 +11,7 @@ import redis.asyncio
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry
-from streams.errors import LedgerLost, LedgerReplaced
+from streams.errors import LedgerLost, LedgerReplaced, PartitionUnknown
 from streams.ledger import refusals
 from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
 from streams.ledger.keys import USERS_LIVE_S, Keys
@@ -50,7 +50,9 @@ class Ledger:
         """Close the connections."""
         await self.redis.aclose()
 
-    async def _run(self, script: str, keys: Sequence[str], args: Sequence[str | int | bytes]) -> list[Any]:
+    async def _run(
+        self, script: str, keys: Sequence[str], args: Sequence[str | int | bytes], partition: int = -1
+    ) -> list[Any]:
         with translated_errors(self.url):
             try:
                 answer: list[Any] = await self._scripts[script](keys=list(keys), args=list(args))
@@ -64,7 +66,8 @@ class Ledger:
         if answer[0] == b"BROKEN":
             raise refusals.broken(self.keys, answer[1].decode())
         if answer[0] == b"LOST":
-            raise self._lost()
+            known = int(answer[1] or 0) if len(answer) > 1 else 0
+            raise refusals.unknown(self.keys, partition, known) if 0 < known <= partition else self._lost()
         return answer
 
     async def broken_by(self) -> str | None:
@@ -120,12 +123,7 @@ class Ledger:
 
         Raises PartitionUnknown for one beyond those that the ledger knows: `grow` adds it where the topic has it.
         """
-        try:
-            answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [])
-        except LedgerLost:
-            if (known := await self._known_below(partition)) is None:
-                raise
-            raise refusals.unknown(self.keys, partition, known) from None
+        answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [], partition)
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
         _, number, next_offset, timestamp, crc, generation = answer
@@ -147,11 +145,6 @@ class Ledger:
         """
         answer = await self._run("grow", [self.keys.ledger], [self.keys.namespace, partitions])
         return bool(answer[0] == b"OK")
-
-    async def _known_below(self, partition: int) -> int | None:
-        """How many partitions the ledger knows where this one lies beyond them; None: it is a lost one."""
-        standing = await self.standing()
-        return None if standing is None or partition < standing[2] else standing[2]
 
     async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
         """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave.
@@ -187,10 +180,9 @@ class Ledger:
                     self._max_open_cells,
                     _packed(payload),
                 ],
+                position.partition,
             )
-        except LedgerLost:
-            if await self._known_below(position.partition) is None:
-                raise
+        except PartitionUnknown:
             return "REWOUND", "0"
         return answer[0].decode(), b" ".join(answer[1:]).decode()
 

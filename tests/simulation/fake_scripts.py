@@ -27,12 +27,12 @@ def init(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 
 def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/claim.lua`."""
-    ledger_id, generation, writing = redis.call("HMGET", keys[0], "id", "generation", "writing")
+    ledger_id, generation, writing, known = redis.call("HMGET", keys[0], "id", "generation", "writing", "partitions")
     at, timestamp, crc, held = redis.call("HMGET", keys[1], "next", "last_timestamp", "last_checksum", "claim")
     if writing:
         return [b"BROKEN", writing]
     if not ledger_id or not generation or not at:
-        return [b"LOST"]
+        return [b"LOST", (ledger_id and known) or b""]
     number = b"%d" % max(int(held or 0) + 1, redis.now_ms())
     redis.call("HSET", keys[1], "claim", number)
     return [b"OK", number, at, timestamp, crc, generation]
@@ -59,12 +59,14 @@ def grow(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/commit.lua`."""
     generation, claimed, first, last, prefix, most, packed = argv
-    ledger_id, current, opened, writing = redis.call("HMGET", keys[0], "id", "generation", "open", "writing")
+    ledger_id, current, opened, writing, known = redis.call(
+        "HMGET", keys[0], "id", "generation", "open", "writing", "partitions"
+    )
     holder, at, newest = redis.call("HMGET", keys[1], "claim", "next", "newest")
     if writing:
         return [b"BROKEN", writing]
     if not ledger_id or not opened or not at:
-        return [b"LOST"]
+        return [b"LOST", (ledger_id and known) or b""]
     if current != generation or holder != claimed:
         return [b"FENCED"]
     if int(at) == int(last):

@@ -1,12 +1,12 @@
 -- Claim a partition: raises its claim number, so that every earlier claimant is fenced.
--- KEYS: ledger, partition.  Answers: BROKEN, script | LOST | OK, claim, next, last_timestamp, last_checksum, generation
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'writing')
+-- KEYS: ledger, partition.  Answers: BROKEN, script | LOST, partitions known | OK, claim, next, last_timestamp, last_checksum, generation
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'writing', 'partitions')
 local partition = redis.call('HMGET', KEYS[2], 'next', 'last_timestamp', 'last_checksum', 'claim')
 if ledger[3] and ledger[3] ~= '' then
   return {'BROKEN', ledger[3]}
 end
 if not ledger[1] or not ledger[2] or not partition[1] then
-  return {'LOST'}
+  return {'LOST', ledger[1] and ledger[4] or ''}
 end
 -- Never below the clock: a Redis that was restored to an older state must not hand out a number twice.
 local time = redis.call('TIME')

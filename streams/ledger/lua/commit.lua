@@ -2,16 +2,17 @@
 -- line; below it only writes that cannot fail, so an error there is fatal and never retried: the mark `writing`, set
 -- before the first write and cleared by the last, stays and every later script answers BROKEN.
 -- KEYS: ledger, partition, ids, totals.  ARGV: generation, claim, start, end, prefix, max open cells, payload.
--- Answers: OK | ALREADY | FENCED | REWOUND next | AHEAD next | LOST | FULL what | BROKEN script
+-- Answers: OK | ALREADY | FENCED | REWOUND next | AHEAD next | LOST partitions known | FULL what |
+-- BROKEN script
 local generation, claim, prefix = ARGV[1], ARGV[2], ARGV[5]
 local first, last = tonumber(ARGV[3]), tonumber(ARGV[4])
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'open', 'writing')
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'open', 'writing', 'partitions')
 local partition = redis.call('HMGET', KEYS[2], 'claim', 'next', 'newest')
 if ledger[4] and ledger[4] ~= '' then
   return {'BROKEN', ledger[4]}
 end
 if not ledger[1] or not ledger[3] or not partition[2] then
-  return {'LOST'}
+  return {'LOST', ledger[1] and ledger[5] or ''}
 end
 if ledger[2] ~= generation or partition[1] ~= claim then
   return {'FENCED'}
