@@ -20,6 +20,7 @@ from streams.batches import DecodedBatch
 from streams.kafka.admin import check_reading, kafka_answers
 from streams.kafka.compacted import CompactedTopic
 from streams.kafka.connection import KafkaServers
+from streams.ledger.server import check_server
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.committer import Committer
 from streams.pipeline.failpoints import Failpoint, no_failpoint
@@ -39,6 +40,7 @@ from streams.worker.pump import Pump, Work
 
 log = get_logger("app")
 
+REDIS = "Redis"
 MOST_WAITING_BATCHES = 2  # per channel; two channels: no more than four batches wait
 
 
@@ -113,11 +115,16 @@ def _candidate_of(settings: Settings) -> Classifier | None:
     return load_classifier("onnx", settings.candidate_folder, settings.device, settings.threads)
 
 
-async def _wait_for_kafka(settings: Settings, deps: Deps) -> None:
-    """Until Kafka answers, with probes answered meanwhile: Faust would give up at once. Raises OperatorNeeded."""
+async def _wait_for_servers(settings: Settings, deps: Deps) -> None:
+    """Until Redis and Kafka answer, with probes answered meanwhile: Faust would give up at once.
+
+    Raises:
+        OperatorNeeded: one of them refuses this login, a right is missing, or Redis is a Cluster.
+    """
     health, control = HealthServer(deps.progress, settings, deps.telemetry), f"{settings.prefix}.control"
     await health.start()
     try:
+        await patiently(lambda: check_server(settings.redis, settings.prefix), REDIS, deps.progress)
         await patiently(lambda: kafka_answers(settings.kafka_servers), KAFKA, deps.progress)
         shifts = topic_name(settings.prefix, "market.shifts")
         await patiently(lambda: check_reading(settings.kafka_servers, shifts, control), KAFKA, deps.progress)
@@ -150,7 +157,7 @@ def run_worker(settings: Settings, failpoint: Failpoint = no_failpoint, classifi
     gc.freeze()  # what lives as long as the process is not looked at again ...
     gc.set_threshold(100_000, 50, 100)  # ... and events, which form no cycles, seldom: 1,000 of them come every 10 ms
     log.info("worker_started", pid=os.getpid(), model=deps.classifier.info.id, device=deps.classifier.info.device)
-    asyncio.run(_wait_for_kafka(settings, deps))
+    asyncio.run(_wait_for_servers(settings, deps))
     worker.execute_from_commandline()
 
 

@@ -19,6 +19,7 @@ MarketpulseError
 │   └── LedgerReplaced       the ledger was rebuilt or reset: begin with the new one
 └── OperatorNeeded           a restart cannot help (exit 78)
     ├── LedgerLost           the ledger or a partition's entry is missing: Redis was emptied
+    │   └── PartitionUnknown the topic was given more partitions: a claim adds them
     ├── LogMismatch          the source topic is not the one that the ledger counted
     │   ├── TopicRecreated   other records, or fewer of them, stand where the ledger counted
     │   └── RetentionPassed  records were deleted before they were counted
@@ -152,6 +153,14 @@ class LedgerLost(OperatorNeeded):
     """The ledger is not in Redis. Operator action: `marketpulse ledger rebuild`; for a first start `ledger init`."""
 
     code = "ledger_lost"
+
+
+class PartitionUnknown(LedgerLost):
+    """The ledger knows `known` partitions, not this one. Operator action: none; the worker that reads it adds it."""
+
+    def __init__(self, message: str, known: int) -> None:
+        super().__init__(message)
+        self.known = known
 
 
 class LogMismatch(OperatorNeeded):

@@ -46,7 +46,7 @@ FOR_READERS: tuple[KeySpec, ...] = (
 """What any program may read."""
 
 OF_THE_LEDGER: tuple[KeySpec, ...] = (
-    KeySpec("ledger", "hash", ALWAYS, "id, generation, open and published step, lease, number of partitions"),
+    KeySpec("ledger", "hash", ALWAYS, "id, generation, open and published step, lease, partitions, writing script"),
     KeySpec("totals", "hash", ALWAYS, "accepted, duplicates, dead letters by code, latencies, shadow answers"),
     KeySpec("state", "hash", ALWAYS, f"MessagePack: the roll-up's memory per market with {EXCERPTS_KEPT} excerpts"),
     KeySpec("partition:<number>", "hash", ALWAYS, "claim, next offset, newest event time, checksum of the last record"),

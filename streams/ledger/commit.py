@@ -13,12 +13,13 @@ import redis.asyncio
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry, SourceMark
-from streams.errors import LedgerBroken, LedgerLost, LedgerNewer, LedgerReplaced
+from streams.errors import LedgerLost, LedgerReplaced, PartitionUnknown
+from streams.ledger import refusals
 from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
 from streams.ledger.keys import USERS_LIVE_S, Keys
 from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut
 
-_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap", "migrate")
+_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap", "migrate", "grow")
 FORMAT = 2
 """Of what is kept in Redis: raised with every change that an older version would misread. `lua/migrate.lua`."""
 
@@ -69,40 +70,44 @@ class Ledger:
         """Close the connections."""
         await self.redis.aclose()
 
-    async def _run(self, script: str, keys: Sequence[str], args: Sequence[str | int | bytes]) -> list[Any]:
+    async def _run(
+        self, script: str, keys: Sequence[str], args: Sequence[str | int | bytes], partition: int = -1
+    ) -> list[Any]:
         with translated_errors(self.url):
             try:
                 answer: list[Any] = await self._scripts[script](keys=list(keys), args=list(args))
             except redis.asyncio.ResponseError as error:
                 if refused_before_writing(error):
                     raise
-                raise LedgerBroken(
-                    f"ledger script {script} failed: {error}. Nothing further is written. "
-                    "Operator action: keep this Redis for inspection, then rebuild the ledger."
-                ) from error
+                half = await self.broken_by()
+                if half is None and isinstance(error, redis.exceptions.NoPermissionError):
+                    raise
+                raise refusals.failed(self.keys, script, error, half) from error
+        if answer[0] == b"BROKEN":
+            raise refusals.broken(self.keys, answer[1].decode())
         if answer[0] == b"LOST":
-            raise self._lost()
+            known = int(answer[1] or 0) if len(answer) > 1 else 0
+            raise refusals.unknown(self.keys, partition, known) if 0 < known <= partition else self._lost()
         if answer[0] == b"NEWER":
-            raise LedgerNewer(
-                f"the ledger under prefix {self.keys.prefix!r} has format {int(answer[1])}, and this version knows "
-                f"{FORMAT} at most: a newer version of Marketpulse wrote it. Operator action: run that version."
-            )
+            raise refusals.newer(self.keys, int(answer[1]), FORMAT)
         if answer[0] == b"OLDER":
             await self._run("migrate", [self.keys.ledger], [self.keys.namespace])
-            return await self._run(script, keys, args)
+            return await self._run(script, keys, args, partition)
         return answer
 
+    async def broken_by(self) -> str | None:
+        """Name of the script that failed half-way and left the ledger broken; None where it is whole."""
+        with translated_errors(self.url):
+            found = await self.redis.hget(self.keys.ledger, "writing")
+        return found.decode() if found else None
+
+    async def require_whole(self) -> None:
+        """Raises LedgerBroken where a script failed half-way."""
+        if (half := await self.broken_by()) is not None:
+            raise refusals.broken(self.keys, half)
+
     def _lost(self) -> LedgerLost:
-        where = f"under prefix {self.keys.prefix!r}"
-        if self._generation is None:
-            return LedgerLost(
-                f"Redis holds no ledger {where}, or not for this partition. Operator action: `marketpulse ledger init` "
-                "for a first start; after a loss `marketpulse ledger rebuild`."
-            )
-        return LedgerLost(
-            f"the ledger {where}, with which this process began, is gone: Redis was emptied. Operator action: find out "
-            "by whom, then `marketpulse ledger rebuild`: it counts everything again from the journal and the topic."
-        )
+        return refusals.lost(self.keys, seen=self._generation is not None)
 
     def _same_generation(self, generation: bytes) -> None:
         """Raises LedgerReplaced where it is another ledger than the one this object saw first."""
@@ -139,16 +144,12 @@ class Ledger:
     # --- the source's side --------------------------------------------------------------------------------------
 
     async def claim(self, partition: int) -> Claim:
-        """Claim a partition and learn where to read on; fences every earlier claimant."""
-        try:
-            answer = await self._run("claim", [self.keys.ledger, self.keys.partition(partition)], [self.nonce, FORMAT])
-        except LedgerLost:
-            if await self.standing() is None:
-                raise
-            raise LedgerLost(
-                f"the ledger under prefix {self.keys.prefix!r} does not know partition {partition}: the feedback topic "
-                "was given more partitions. Operator action: `marketpulse ledger rebuild`, which adds them."
-            ) from None
+        """Claim a partition and learn where to read on; fences every earlier claimant.
+
+        Raises PartitionUnknown for one beyond those that the ledger knows: `grow` adds it where the topic has it.
+        """
+        keys = [self.keys.ledger, self.keys.partition(partition)]
+        answer = await self._run("claim", keys, [self.nonce, FORMAT], partition)
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
         _, number, next_offset, generation, last, timestamp, crc, newest, rose, seen, recent = answer
@@ -170,8 +171,19 @@ class Ledger:
             id_chunks=list(chunks),
         )
 
+    async def grow(self, partitions: int) -> bool:
+        """Add what is missing up to a number of partitions, from offset 0; False if there is nothing to add.
+
+        Only for partitions that the topic has.
+        """
+        answer = await self._run("grow", [self.keys.ledger], [self.keys.namespace, partitions])
+        return bool(answer[0] == b"OK")
+
     async def commit(self, batch: DecodedBatch, delta: Delta) -> tuple[Answer, str]:
-        """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave."""
+        """Commit one batch; the answers are those of `lua/commit.lua`, with the detail it gave.
+
+        REWOUND too where the ledger is that of a time before the partition was added.
+        """
         position = batch.position
         payload: dict[str, Any] = {
             "counts": delta.counts,
@@ -196,32 +208,39 @@ class Ledger:
         }
         payload |= {name: value for name, value in known.items() if value is not None}
         keys = self.keys
-        answer = await self._run(
-            "commit",
-            [keys.ledger, keys.partition(position.partition), keys.ids(position.partition), keys.totals],
-            [
-                position.generation,
-                position.claim,
-                position.start,
-                position.end,
-                keys.namespace,
-                self._max_open_cells,
-                _packed(payload),
-                self.nonce,
-            ],
-        )
+        try:
+            answer = await self._run(
+                "commit",
+                [keys.ledger, keys.partition(position.partition), keys.ids(position.partition), keys.totals],
+                [
+                    position.generation,
+                    position.claim,
+                    position.start,
+                    position.end,
+                    keys.namespace,
+                    self._max_open_cells,
+                    _packed(payload),
+                    self.nonce,
+                ],
+                position.partition,
+            )
+        except PartitionUnknown:
+            return "REWOUND", "0"
         return answer[0].decode(), b" ".join(answer[1:]).decode()
 
     async def positions(self, partitions: Sequence[int]) -> dict[int, int]:
-        """Next offset of each partition. Raises LedgerLost for one that has no entry."""
+        """Next offset of each partition, 0 beyond those that are known. Raises LedgerLost for a missing entry."""
         with translated_errors(self.url):
             async with self.redis.pipeline(transaction=True) as pipe:
                 for number in partitions:
                     pipe.hget(self.keys.partition(number), "next")
-                found = await pipe.execute()
-        if None in found:
+                pipe.hget(self.keys.ledger, "partitions")
+                *found, known = await pipe.execute()
+        if known is None or any(
+            value is None and number < int(known) for number, value in zip(partitions, found, strict=True)
+        ):
             raise self._lost()
-        return {number: int(value) for number, value in zip(partitions, found, strict=True)}
+        return {number: int(value or 0) for number, value in zip(partitions, found, strict=True)}
 
     async def count(self, total: str, by: int = 1) -> None:
         """Add to one of the totals outside a commit (refused commits, rewinds)."""

@@ -35,21 +35,27 @@ def connect(url: str, timeout_s: float = 10.0) -> Any:
     )
 
 
-# Redis refuses these before a script's first write, and never after it.
-_REFUSED_BEFORE_WRITING = (
-    redis.exceptions.OutOfMemoryError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.NoPermissionError,
-)
+# Redis refuses these before a script's first write, and never after it. A missing right is not among them: Redis looks
+# at each command of a script when its turn comes.
+_REFUSED_BEFORE_WRITING = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
 
 
 # The same, for which redis-py has no type: a disk that fails, another's long script, replicas that are away.
 _REFUSED_FOR_NOW = ("MISCONF ", "BUSY ", "NOREPLICAS ", "MASTERDOWN ")
 
 
+# Only a Redis Cluster answers so.
+_OF_A_CLUSTER = (
+    redis.exceptions.AskError,  # MOVED too
+    redis.exceptions.ClusterError,
+    redis.exceptions.ClusterCrossSlotError,
+    redis.exceptions.TryAgainError,
+)
+
+
 def refused_before_writing(error: redis.exceptions.ResponseError) -> bool:
     """Whether nothing was written, so that the same command may be tried again."""
-    return isinstance(error, _REFUSED_BEFORE_WRITING) or _refused_for_now(error)
+    return isinstance(error, (*_REFUSED_BEFORE_WRITING, *_OF_A_CLUSTER)) or _refused_for_now(error)
 
 
 def _refused_for_now(error: redis.exceptions.ResponseError) -> bool:
@@ -71,6 +77,14 @@ def translated_errors(url: str) -> Iterator[None]:
             f"Redis at {shown_url(url)} does not allow this user so much: {error}. Operator action: grant what "
             "`marketpulse acls show redis` lists for this part, or give this process its own user."
         ) from error
+    except redis.exceptions.MasterDownError as error:  # a replica's answer, though redis-py has it with a cluster's
+        raise _unavailable_for_now(error, url) from error
+    except _OF_A_CLUSTER as error:
+        raise OperatorNeeded(
+            f"Redis at {shown_url(url)} is a Redis Cluster: {error}. A ledger needs one primary, since one script must "
+            "reach all of its keys. Operator action: point MARKETPULSE_REDIS_URL at a Redis or Valkey without Cluster "
+            "(`cluster-enabled no`), with replicas as you like."
+        ) from error
     except redis.exceptions.OutOfMemoryError as error:
         raise LedgerFull("Redis is out of memory. Operator action: raise maxmemory; commits wait meanwhile.") from error
     except redis.exceptions.ReadOnlyError as error:
@@ -80,10 +94,7 @@ def translated_errors(url: str) -> Iterator[None]:
     except redis.exceptions.ResponseError as error:
         if not _refused_for_now(error):
             raise
-        raise Unavailable(
-            f"Redis at {shown_url(url)} takes no commands at present: {error}. "
-            "Operator action: as it says; it is tried again."
-        ) from error
+        raise _unavailable_for_now(error, url) from error
     except (
         redis.exceptions.ConnectionError,
         redis.exceptions.TimeoutError,
@@ -97,6 +108,13 @@ def translated_errors(url: str) -> Iterator[None]:
             f"Redis at {shown_url(url)} does not answer: {error or type(error).__name__}. Operator action: none if it "
             f"is restarting, it is tried again. If it never answers, the port may want {other} (MARKETPULSE_REDIS_URL)."
         ) from error
+
+
+def _unavailable_for_now(error: redis.exceptions.ResponseError, url: str) -> Unavailable:
+    return Unavailable(
+        f"Redis at {shown_url(url)} takes no commands at present: {error}. "
+        "Operator action: as it says; it is tried again."
+    )
 
 
 def _tls_refusal(error: BaseException, url: str) -> OperatorNeeded | None:

@@ -17,10 +17,13 @@ from streams.contract.rules import Rules
 from streams.errors import MarketpulseError, TopicMissing, what_and_action
 from streams.kafka.admin import topic_offsets
 from streams.ledger.commit import Ledger
+from streams.ledger.server import check_server, known_holes, server_version
 from streams.pipeline.ingest.sizes import batches_too_large
 from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.settings import Settings
 
+WARNINGS = ("secrets", "redis version")
+"""Parts whose findings are worth a look, and end nothing."""
 KEY_BEFORE_LIVES = timedelta(days=8)
 """How long the key before a change is needed at least: events are taken up to 7 days late."""
 
@@ -39,6 +42,7 @@ async def examine(settings: Settings) -> list[Finding]:
     return [
         await _checked("kafka and topics", lambda: _topics(settings)),
         await _checked("redis", lambda: _redis(settings)),
+        await _checked("redis version", lambda: _redis_version(settings)),
         await _checked("ledger", lambda: _ledger(settings)),
         await _checked("model", lambda: asyncio.to_thread(_model, settings)),
         await _checked("market table", lambda: asyncio.to_thread(_portfolio, settings)),
@@ -71,6 +75,7 @@ async def _topics(settings: Settings) -> Finding | str:
 
 
 async def _redis(settings: Settings) -> Finding | str:
+    await check_server(settings.redis, settings.prefix)
     ledger = Ledger(settings.redis, settings.prefix)
     try:
         problem = await ledger.check_redis()
@@ -78,10 +83,23 @@ async def _redis(settings: Settings) -> Finding | str:
         await ledger.close()
     if problem:
         return Finding("redis", False, *what_and_action(problem))
-    return "answers, does not evict"
+    return "answers, does not evict, allows what a worker needs"
+
+
+async def _redis_version(settings: Settings) -> Finding | str:
+    ledger = Ledger(settings.redis, settings.prefix)
+    try:
+        found = await server_version(ledger)
+    except MarketpulseError:  # it is away, which is another part's finding, or its managed service hides INFO
+        return "not known: INFO is not answered"
+    finally:
+        await ledger.close()
+    holes = known_holes(found)
+    return Finding("redis version", False, *what_and_action(holes)) if holes else f"{found.name} {found.number}"
 
 
 async def _ledger(settings: Settings) -> Finding | str:
+    await _require_whole(settings)
     with MetricsReader(settings.redis, settings.prefix) as reader:
         status = await asyncio.to_thread(lambda: reader.snapshot().status)
     steps, feedback = [await _offsets(settings, name) for name in ("market.steps", "feedback")]
@@ -95,6 +113,14 @@ async def _ledger(settings: Settings) -> Finding | str:
             what = f"counted up to {counted} in partition {number}, where the topic holds {first} to {end}"
             return Finding("ledger", False, what, "see Recovery in docs/operations.md")
     return f"step {status.step}, {status.totals.get('accepted', 0)} events in {len(status.partitions)} partitions"
+
+
+async def _require_whole(settings: Settings) -> None:
+    ledger = Ledger(settings.redis, settings.prefix)
+    try:
+        await ledger.require_whole()
+    finally:
+        await ledger.close()
 
 
 async def _offsets(settings: Settings, name: str) -> dict[int, tuple[int, int]]:

@@ -9,6 +9,7 @@ from streams.dev.embedded.servers import Endpoints
 from streams.errors import BadInput, LedgerLost, Unavailable
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.ledger.commit import Ledger
+from streams.ledger.server import require_one_primary
 
 
 async def has_ledger(redis: str, prefix: str) -> bool:
@@ -41,13 +42,14 @@ async def set_up(endpoints: Endpoints, prefix: str, partitions: int) -> bool:
     """Create topics and, for a first start, the ledger; whether a ledger was made.
 
     Raises:
-        Unavailable: a server does not answer. BadInput: this Redis may forget keys.
+        Unavailable: a server does not answer. BadInput: this Redis may forget keys. OperatorNeeded: it is a Cluster.
         LedgerLost: there is none although the journal holds steps of one.
     """
-    await create_topics(endpoints.kafka, prefix, partitions)
-    offsets = await topic_offsets(endpoints.kafka, topic_name(prefix, "feedback"))
     ledger = Ledger(endpoints.redis, prefix)
     try:
+        await require_one_primary(ledger)
+        await create_topics(endpoints.kafka, prefix, partitions)
+        offsets = await topic_offsets(endpoints.kafka, topic_name(prefix, "feedback"))
         if problem := await ledger.check_redis():
             raise BadInput(problem)
         [(first, end)] = (await topic_offsets(endpoints.kafka, topic_name(prefix, "market.steps"))).values()

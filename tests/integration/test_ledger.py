@@ -175,12 +175,13 @@ async def test_lease_numbers_grow_even_when_redis_goes_back_in_time(ledger: Ledg
 
 
 async def test_positions_tell_where_each_partition_stands(ledger: Ledger) -> None:
-    """`next` of every partition asked for; one that the ledger does not have is a lost ledger."""
+    """`next` of every partition asked for; one whose entry is missing is a lost ledger, one that was added is at 0."""
     claim = await ledger.claim(1)
     await ledger.commit(batch(claim, 5, 8), delta())
-    assert {1: 8, 0: 0} == await ledger.positions([1, 0])
+    assert {1: 8, 0: 0, 7: 0} == await ledger.positions([1, 0, 7])
+    await ledger.redis.unlink(ledger.keys.partition(0))
     with pytest.raises(LedgerLost):
-        await ledger.positions([7])
+        await ledger.positions([0])
 
 
 async def test_forgotten_chunks_leave_the_store(ledger: Ledger) -> None:
@@ -194,7 +195,7 @@ async def test_forgotten_chunks_leave_the_store(ledger: Ledger) -> None:
 
 async def test_a_missing_ledger_or_partition_is_lost_not_new(ledger: Ledger, stack: EmbeddedStack) -> None:
     """Nothing starts from zero by itself."""
-    with pytest.raises(LedgerLost, match="more partitions"):
+    with pytest.raises(LedgerLost, match="knows 2 partitions"):
         await ledger.claim(7)
     other = Ledger(stack.endpoints.redis, f"{ledger.keys.prefix}none")
     with pytest.raises(LedgerLost, match="ledger init"):

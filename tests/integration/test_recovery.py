@@ -13,8 +13,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
+from streams.batches import DecodedBatch, Delta, Position
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.processes import start_marketpulse
+from streams.errors import LedgerBroken
 from streams.kafka.admin import create_topics
 from streams.ledger.commit import Ledger
 from streams.recovery.replay_report import replay_journal
@@ -83,8 +85,8 @@ def test_events_after_the_last_step_are_counted_again(job: Job) -> None:
     job.check()
 
 
-def test_partitions_that_were_added_are_counted_after_a_rebuild(job: Job) -> None:
-    """Workers end with 78 and say what to do; then every record of every partition counts once."""
+def test_partitions_that_were_added_are_counted_from_their_begin(job: Job) -> None:
+    """A running worker takes them up by itself, counts every record once, and rebuild and replay know them."""
 
     async def add() -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=job.settings.kafka)
@@ -95,16 +97,52 @@ def test_partitions_that_were_added_are_counted_after_a_rebuild(job: Job) -> Non
     job.workers(1)
     job.publish(job.feed[:1_000])
     job.until(job.settled)
-    job.supervisor.stop()
     asyncio.run(add())
     job.publish(job.feed[1_000:2_000])
+    job.until(job.settled)
+    counted = job.reader.snapshot().status.partitions
+    assert (10, True) == (len(counted), counted[8] + counted[9] > 0)
+    job.check()
+    assert 0 == job.cli("replay").returncode
+    job.done("ledger", "rebuild", "--whole")
+    job.publish(job.feed[2_000:2_500])
+    job.until(job.settled)
+    job.check()
+
+
+async def break_ledger(settings: Settings) -> None:
+    """Commit with a login that may not append to lists: counts are added, the offset is not moved."""
+    ledger, user = Ledger(settings.redis, settings.prefix), settings.prefix
+    await ledger.redis.execute_command("ACL", "SETUSER", user, "on", ">pw", "~*", "+@all", "-rpush")
+    limited = Ledger(settings.redis.replace("redis://", f"redis://{user}:pw@"), settings.prefix)
+    claim = await limited.claim(0)
+    position = Position(0, claim.number, claim.generation, claim.next, claim.next + 3)
+    batch = DecodedBatch(position, [], [], [], 0, b"i" * 24, 0, 1_000, 77, 1_000)
+    with pytest.raises(LedgerBroken):
+        await limited.commit(batch, Delta({"BR:600:negative/app": 3}, {}, {"accepted": 3}, 1))
+    await ledger.redis.execute_command("ACL", "DELUSER", user)
+    for one in (limited, ledger):
+        await one.close()
+
+
+def test_a_broken_ledger_stays_down_until_it_is_rebuilt(job: Job) -> None:
+    """Started again, a worker ends with 78 and counts nothing; `doctor` says why; the rebuild makes all exact."""
     job.workers(1)
-    assert "more partitions" in job.ends_with("ledger_lost")
+    job.publish(job.feed[:1_000])
+    job.until(job.settled)
+    job.supervisor.stop()
+    asyncio.run(break_ledger(job.settings))
+    job.publish(job.feed[1_000:1_500])
+    for _ in range(2):
+        job.workers(1)
+        assert "`commit` failed after its first write" in job.ends_with("ledger_broken")
+    said = job.cli("doctor").stdout
+    assert "WRONG ledger" in said
+    assert "marketpulse ledger rebuild" in said
     job.done("ledger", "rebuild")
     job.workers(1)
     job.until(job.settled)
-    verified = job.cli("ledger", "verify")
-    assert 0 == verified.returncode, verified.stdout
+    job.check()
 
 
 async def content(settings: Settings) -> dict[bytes, bytes]:

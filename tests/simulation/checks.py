@@ -87,7 +87,7 @@ class Checks:
 
     def stored_next(self, partition: int) -> int:
         """The ledger's offset of a partition."""
-        return int(self._store.request("hget", self._keys.partition(partition), "next"))
+        return int(self._store.request("hget", self._keys.partition(partition), "next") or 0)
 
     def _offsets_grow(self) -> None:
         for number in self._partitions:

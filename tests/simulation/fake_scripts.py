@@ -12,24 +12,32 @@ def init(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/init.lua`."""
     if redis.call("HEXISTS", keys[0], "id"):
         return [b"EXISTS"]
+    writing = redis.call("HGET", keys[0], "writing")
+    if writing and writing != b"init":
+        return [b"BROKEN", writing]
+    redis.call("HSET", keys[0], "writing", "init")
     for number, first in enumerate(argv[3:]):
         redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", first, "began", first)
     redis.call(
         "HSET", keys[0], "id", argv[1], "generation", argv[1], "format", argv[2], "open", 1, "published", 0,
-        "partitions", len(argv) - 3,
+        "partitions", len(argv) - 3, "writing", "",
     )  # fmt: skip
     return [b"OK"]
 
 
 def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/claim.lua`."""
-    ledger_id, generation, written = redis.call("HMGET", keys[0], "id", "generation", "format")
+    ledger_id, generation, written, writing, known = redis.call(
+        "HMGET", keys[0], "id", "generation", "format", "writing", "partitions"
+    )
     held, at, *mark = redis.call(
         "HMGET", keys[1], "claim", "next", "last_offset", "last_timestamp", "last_checksum",
         "newest", "rose", "seen", "recent",
     )  # fmt: skip
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id or not generation or not at:
-        return [b"LOST"]
+        return [b"LOST", (ledger_id and known) or b""]
     if int(written or 1) != int(argv[1]):
         return [b"NEWER" if int(written or 1) > int(argv[1]) else b"OLDER", int(written or 1)]
     number = b"%d" % max(int(held or 0) + 1, redis.now_ms())
@@ -37,13 +45,35 @@ def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     return [b"OK", number, at, generation, *mark]
 
 
+def grow(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
+    """`lua/grow.lua`."""
+    ledger_id, partitions, writing = redis.call("HMGET", keys[0], "id", "partitions", "writing")
+    if writing:
+        return [b"BROKEN", writing]
+    if not ledger_id:
+        return [b"LOST"]
+    known, wanted = int(partitions), int(argv[1])
+    if wanted <= known:
+        return [b"KNOWN"]
+    # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "grow")
+    for number in range(known, wanted):
+        redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", 0, "began", 0)
+    redis.call("HSET", keys[0], "partitions", wanted, "writing", "")
+    return [b"OK"]
+
+
 def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/commit.lua`."""
     generation, claimed, first, last, prefix, most, packed, nonce = argv
-    ledger_id, current, opened, measured = redis.call("HMGET", keys[0], "id", "generation", "open", "open_cells")
+    ledger_id, current, opened, measured, writing, known = redis.call(
+        "HMGET", keys[0], "id", "generation", "open", "open_cells", "writing", "partitions"
+    )
     holder, at, held = redis.call("HMGET", keys[1], "claim", "next", "claim_nonce")
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id or not opened or not at:
-        return [b"LOST"]
+        return [b"LOST", (ledger_id and known) or b""]
     if current != generation or holder != claimed or held != nonce:
         return [b"FENCED"]
     if int(at) == int(last):
@@ -57,6 +87,7 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         return [b"FULL", b"open step"]
     payload = _unpacked(packed)
     # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "commit")
     for field, delta in payload[b"counts"].items():
         redis.call("HINCRBY", step + b":counts", field, delta)
     for bucket, hashes in payload[b"users"].items():
@@ -80,15 +111,18 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         if name.encode() in payload:
             fields += [name, payload[name.encode()]]
     redis.call("HSET", keys[1], *fields)
+    redis.call("HSET", keys[0], "writing", "")
     return [b"OK"]
 
 
 def lease(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/lease.lua`."""
-    ledger_id, holder, until, number, published, generation, nonce, written, partitions = redis.call(
+    ledger_id, holder, until, number, published, generation, nonce, written, partitions, writing = redis.call(
         "HMGET", keys[0], "id", "lease_holder", "lease_until", "lease_number", "published", "generation", "lease_nonce",
-        "format", "partitions",
+        "format", "partitions", "writing",
     )  # fmt: skip
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id or not generation:
         return [b"LOST"]
     if int(written or 1) != int(argv[3]):
@@ -109,9 +143,11 @@ def lease(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 
 def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/cut.lua`."""
-    ledger_id, number, opened, published, partitions, nonce = redis.call(
-        "HMGET", keys[0], "id", "lease_number", "open", "published", "partitions", "lease_nonce"
+    ledger_id, number, opened, published, partitions, nonce, writing = redis.call(
+        "HMGET", keys[0], "id", "lease_number", "open", "published", "partitions", "lease_nonce", "writing"
     )
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id:
         return [b"LOST"]
     if number != argv[1] or nonce != argv[3]:
@@ -121,6 +157,7 @@ def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     if int(opened) == step:
         if argv[2] != b"1" and not redis.call("EXISTS", base + b":counts"):
             return [b"NOTHING"]
+        redis.call("HSET", keys[0], "writing", "cut")
         rows, ends = [], _unpacked(argv[5])
         for at in range(int(partitions)):
             key = argv[0] + b"partition:%d" % at
@@ -142,7 +179,7 @@ def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         }
         packed = msgpack.packb(content, use_bin_type=False)
         redis.call("SET", base + b":cut", packed)
-        redis.call("HSET", keys[0], "open", step + 1)
+        redis.call("HSET", keys[0], "open", step + 1, "writing", "")
     buckets = redis.call("SMEMBERS", base + b":users")
     users = [redis.call("GET", base + b":users:" + bucket) for bucket in buckets]
     counts, excerpts = redis.call("HGETALL", base + b":counts"), redis.call("HGETALL", base + b":excerpts")
@@ -151,9 +188,11 @@ def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 
 def publish(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/publish.lua`."""
-    ledger_id, number, opened, published, nonce = redis.call(
-        "HMGET", keys[0], "id", "lease_number", "open", "published", "lease_nonce"
+    ledger_id, number, opened, published, nonce, writing = redis.call(
+        "HMGET", keys[0], "id", "lease_number", "open", "published", "lease_nonce", "writing"
     )
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id:
         return [b"LOST"]
     if number != argv[1] or nonce != argv[4]:
@@ -165,27 +204,33 @@ def publish(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         return [b"FENCED"]
     payload = _unpacked(argv[3])
     # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "publish")
     for command, *args in payload[b"writes"]:
         redis.call(command.decode(), *args)
     base = argv[0] + b"step:" + argv[2]
     for bucket in payload[b"users"]:
         redis.call("UNLINK", base + b":users:" + bucket)
     redis.call("UNLINK", base + b":counts", base + b":users", base + b":excerpts", base + b":cut")
-    redis.call("HSET", keys[0], "published", step)
+    redis.call("HSET", keys[0], "published", step, "writing", "")
     return [b"OK"]
 
 
 def allocate(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/allocate.lua`."""
-    if not redis.call("HEXISTS", keys[0], "id"):
+    ledger_id, writing = redis.call("HMGET", keys[0], "id", "writing")
+    if writing:
+        return [b"BROKEN", writing]
+    if not ledger_id:
         return [b"LOST"]
     stored = redis.call("GET", keys[1])
     if stored and int(stored) >= int(argv[0]):
         return [b"STALE", stored]
     # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "allocate")
     for command, *args in _unpacked(argv[1]):
         redis.call(command.decode(), *args)
     redis.call("SET", keys[1], argv[0])
+    redis.call("HSET", keys[0], "writing", "")
     return [b"OK"]
 
 
@@ -196,6 +241,7 @@ def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         return [b"MOVED"]
     payload = _unpacked(argv[2])
     # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "swap")
     if ledger_id:
         for step in range(int(published) + 1, int(opened) + 1):
             base = argv[0] + b"step:%d" % step
@@ -206,31 +252,37 @@ def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         redis.call("UNLINK", key)
     for staged, key in payload[b"renames"]:
         redis.call("RENAME", staged, key)
+        if key == keys[0]:
+            redis.call("HSET", keys[0], "writing", "swap")
     for command, *args in payload[b"commands"]:
         redis.call(command.decode(), *args)
+    redis.call("HSET", keys[0], "writing", "")
     return [b"OK"]
 
 
 def migrate(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/migrate.lua`."""
-    ledger_id, written, partitions = redis.call("HMGET", keys[0], "id", "format", "partitions")
+    ledger_id, written, partitions, writing = redis.call("HMGET", keys[0], "id", "format", "partitions", "writing")
+    if writing:
+        return [b"BROKEN", writing]
     if not ledger_id:
         return [b"LOST"]
     if written:
         return [b"OK"]
     # ------------------------------------------------------------------------------------------------------------
+    redis.call("HSET", keys[0], "writing", "migrate")
     for number in range(int(partitions)):
         key = argv[0] + b"partition:%d" % number
         committed = redis.call("HGET", key, "committed_at")
         if committed:
             redis.call("HSET", key, "rose", committed, "seen", committed)
             redis.call("HDEL", key, "committed_at")
-    redis.call("HSET", keys[0], "format", 2)
+    redis.call("HSET", keys[0], "format", 2, "writing", "")
     return [b"OK"]
 
 
 SCRIPTS: Mapping[str, Script] = {
-    one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate, swap, migrate)
+    one.__name__: one for one in (init, claim, commit, lease, cut, publish, allocate, swap, migrate, grow)
 }
 
 

@@ -68,9 +68,12 @@ class Side:
         return await self.ledger.init(f"ledger-{rng.randrange(2)}", {0: 0, 1: 5})
 
     async def _claim(self, rng: random.Random) -> Any:
-        claim = await self.ledger.claim(rng.choice((0, 0, 0, 1, 1, 2)))
+        claim = await self.ledger.claim(rng.choice((0, 0, 0, 1, 1, 2, 3)))
         self.claims.append(claim)
         return claim
+
+    async def _grow(self, rng: random.Random) -> Any:
+        return await self.ledger.grow(rng.choice((2, 3, 4)))
 
     async def _commit(self, rng: random.Random) -> Any:
         if not self.claims:
@@ -192,10 +195,10 @@ class Side:
 
 
 CALLS = {name[1:]: weight for name, weight in {
-    "_init": 2, "_claim": 8, "_commit": 40, "_lease": 12, "_release_lease": 2, "_cut": 12, "_merge_users": 5,
-    "_publish": 12, "_read_outbox": 5, "_trim_outbox": 3, "_count": 1, "_count_users": 2, "_load_state": 1,
-    "_load_buckets": 1, "_workers": 2, "_store_allocation": 3, "_get": 2, "_newest": 2, "_check_redis": 1,
-    "_remember": 1, "_swap": 2, "_restore": 1,
+    "_init": 2, "_claim": 8, "_grow": 2, "_commit": 40, "_lease": 12, "_release_lease": 2, "_cut": 12,
+    "_merge_users": 5, "_publish": 12, "_read_outbox": 5, "_trim_outbox": 3, "_count": 1, "_count_users": 2,
+    "_load_state": 1, "_load_buckets": 1, "_workers": 2, "_store_allocation": 3, "_get": 2, "_newest": 2,
+    "_check_redis": 1, "_remember": 1, "_swap": 2, "_restore": 1,
 }.items()}  # fmt: skip
 
 

@@ -18,13 +18,16 @@ ANSWERS = (
     *(("publish", verdict) for verdict in ("OK", "ALREADY", "FENCED", "LedgerBroken")),
     *(("cut", verdict) for verdict in ("CutStep", "FENCED", "NOTHING")),
     *(("lease", verdict) for verdict in ("Lease", "NoneType")),
-    *(("claim", verdict) for verdict in ("Claim", "LedgerLost")),
+    *(("claim", verdict) for verdict in ("Claim", "PartitionUnknown")),
+    *((call, "LedgerBroken") for call in ("claim", "commit", "cut", "lease", "store_allocation", "grow")),
 )
 CHANGED = {
     "commit": ("if next_offset > first then", "if false then"),
     "cut": ("'open', step + 1", "'open', step"),
     "publish": ("ledger[2] ~= ARGV[2]", "false"),
     "claim": ("'claim', claim,", "'claim', 1,"),
+    "allocate": ("'writing', 'allocate'", "'writing', ''"),
+    "grow": ("number = known,", "number = known + 1,"),
     "lease": ("held and (", "false and ("),
 }
 
@@ -74,7 +77,7 @@ async def test_both_answer_alike_where_there_is_no_ledger(redis_url: str) -> Non
     """LOST from every script."""
     for store in (FakeRedis(lambda: 1), RealRedis(redis_url, lambda: 1)):
         side = Side.of(store)
-        assert ["LedgerLost"] * 3 == [await side.do(call, 1) for call in ("claim", "lease", "store_allocation")]
+        assert ["LedgerLost"] * 4 == [await side.do(call, 1) for call in ("claim", "lease", "grow", "store_allocation")]
         with pytest.raises(LedgerLost):
             await side.ledger.positions([0])
         store.close()

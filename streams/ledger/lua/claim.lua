@@ -1,12 +1,15 @@
 -- Claim a partition: raises its claim number, so that every earlier claimant is fenced.
 -- KEYS: ledger, partition.  ARGV: nonce of the claiming process, newest format it knows.
--- Answers: LOST | NEWER, format | OLDER, format | OK, claim, next, generation, last_offset, last_timestamp,
+-- Answers: BROKEN, script | LOST, partitions known | NEWER, format | OLDER, format | OK, claim, next, generation, last_offset, last_timestamp,
 -- last_checksum, newest, rose, seen, recent
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'format')
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'format', 'writing', 'partitions')
 local partition = redis.call('HMGET', KEYS[2], 'claim', 'next', 'last_offset', 'last_timestamp', 'last_checksum',
   'newest', 'rose', 'seen', 'recent')
+if ledger[4] and ledger[4] ~= '' then
+  return {'BROKEN', ledger[4]}
+end
 if not ledger[1] or not ledger[2] or not partition[2] then
-  return {'LOST'}
+  return {'LOST', ledger[1] and ledger[5] or ''}
 end
 local format = tonumber(ledger[3] or '1')
 if format ~= tonumber(ARGV[2]) then

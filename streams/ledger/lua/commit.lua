@@ -1,14 +1,20 @@
 -- Commit one partition batch: counts, users, ids and the source offset, all or nothing. Every check is above the
--- line; below it only writes that cannot fail, so an error there is fatal and never retried.
+-- line; below it only writes that cannot fail, so an error there is fatal and never retried: the mark `writing`, set
+-- before the first write and cleared by the last, stays and every later script answers BROKEN.
 -- KEYS: ledger, partition, ids, totals.  ARGV: generation, claim, start, end, prefix, max open cells, payload, nonce
 -- of the claiming process. What a batch without records knows nothing of is not in its payload, and stays.
--- Answers: OK | ALREADY | FENCED | REWOUND next | AHEAD next | LOST | FULL what
+-- Answers: OK | ALREADY | FENCED | REWOUND next | AHEAD next | LOST partitions known | FULL what |
+-- BROKEN script
 local generation, claim, prefix = ARGV[1], ARGV[2], ARGV[5]
 local first, last = tonumber(ARGV[3]), tonumber(ARGV[4])
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'open', 'open_cells')
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'generation', 'open', 'open_cells', 'writing',
+  'partitions')
 local partition = redis.call('HMGET', KEYS[2], 'claim', 'next', 'claim_nonce')
+if ledger[5] and ledger[5] ~= '' then
+  return {'BROKEN', ledger[5]}
+end
 if not ledger[1] or not ledger[3] or not partition[2] then
-  return {'LOST'}
+  return {'LOST', ledger[1] and ledger[6] or ''}
 end
 if ledger[2] ~= generation or partition[1] ~= claim or partition[3] ~= ARGV[8] then
   return {'FENCED'}
@@ -30,6 +36,7 @@ if redis.call('HLEN', step .. ':counts') > math.min(tonumber(ARGV[6]), tonumber(
 end
 local payload = cmsgpack.unpack(ARGV[7])
 -- ------------------------------------------------------------------------------------------------------------------
+redis.call('HSET', KEYS[1], 'writing', 'commit')
 for field, delta in pairs(payload.counts) do
   redis.call('HINCRBY', step .. ':counts', field, delta)
 end
@@ -73,4 +80,5 @@ for _, name in ipairs({'last_offset', 'last_timestamp', 'last_checksum', 'recent
   end
 end
 redis.call('HSET', KEYS[2], unpack(fields))
+redis.call('HSET', KEYS[1], 'writing', '')
 return {'OK'}

@@ -1,9 +1,12 @@
 -- Close the open step, or hand out again the one that was cut but not published: the same step, the same data.
 -- KEYS: ledger.  ARGV: prefix, lease number, force (cut even when nothing is new), nonce of the lease holder, when it
 -- asked Kafka (epoch ms on this clock), answer = end of partition 0, 1, ... (-1 = unknown).
--- Answers: LOST | FENCED | NOTHING | OK, step, now, counts, user buckets, their HyperLogLogs, excerpts
+-- Answers: BROKEN, script | LOST | FENCED | NOTHING | OK, step, now, counts, user buckets, their HyperLogLogs, excerpts
 local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'partitions',
-  'lease_nonce')
+  'lease_nonce', 'writing')
+if ledger[7] and ledger[7] ~= '' then
+  return {'BROKEN', ledger[7]}
+end
 if not ledger[1] then
   return {'LOST'}
 end
@@ -18,6 +21,7 @@ if open == step then
     return {'NOTHING'}
   end
   local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'writing', 'cut')
   local cut, ends = {}, cmsgpack.unpack(ARGV[6])
   for number = 0, tonumber(ledger[5]) - 1 do
     local key = ARGV[1] .. 'partition:' .. number
@@ -38,7 +42,7 @@ if open == step then
   redis.call('SET', base .. ':cut', cmsgpack.pack({
     format = 2, now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), partitions = cut,
     totals = redis.call('HGETALL', ARGV[1] .. 'totals')}))
-  redis.call('HSET', KEYS[1], 'open', step + 1)
+  redis.call('HSET', KEYS[1], 'open', step + 1, 'writing', '')
 end
 local buckets = redis.call('SMEMBERS', base .. ':users')
 table.sort(buckets)

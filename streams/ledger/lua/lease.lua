@@ -1,9 +1,12 @@
 -- Take or renew the roll-up lease.  KEYS: ledger.  ARGV: holder, time to live in ms, nonce of its process (two processes
 -- may have one name), newest format it knows.
--- Answers: LOST | NEWER, format | OLDER, format | HELD, generation | OK, generation, lease number (raised whenever the
+-- Answers: BROKEN, script | LOST | NEWER, format | OLDER, format | HELD, generation | OK, generation, lease number (raised whenever the
 -- holder changes), step published last, partitions, now in epoch ms
 local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_holder', 'lease_until', 'lease_number', 'published',
-  'generation', 'lease_nonce', 'format', 'partitions')
+  'generation', 'lease_nonce', 'format', 'partitions', 'writing')
+if ledger[10] and ledger[10] ~= '' then
+  return {'BROKEN', ledger[10]}
+end
 if not ledger[1] or not ledger[6] then
   return {'LOST'}
 end

