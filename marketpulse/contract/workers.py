@@ -71,5 +71,5 @@ def lag_of(workers: Iterable[WorkerState], now_ms: int) -> Lag:
         records=sum(one.lag for one in newest.values()),
         seconds=max([0.0, *((now_ms - at) / 1_000 for at in behind)]),
         watched=len(newest),
-        in_transaction=sum(one.in_transaction for one in newest.values()),
+        in_transaction=sum(state.in_transaction for state in newest.values()),
     )

@@ -93,7 +93,7 @@ class Progress:
                 one.end = end
 
     def open_transactions(self, partition: int, offsets: int) -> None:
-        """So many offsets of a partition are in transactions that are not ended."""
+        """How many offsets of a partition are in transactions that are not ended."""
         if one := self.partitions.get(partition):
             one.in_transaction = offsets
 

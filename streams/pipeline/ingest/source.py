@@ -357,7 +357,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self._look_at_transactions(partitions)
 
     def _look_at_transactions(self, partitions: Iterable[TopicPartition]) -> None:
-        """What the last fetch said of records that no reader is given before their transaction ends."""
+        """How much the last fetch knew of records that no reader is given before their transaction ends."""
         assert self._consumer is not None
         for partition in set(partitions) & self._consumer.assignment():
             newest, stable = self._consumer.highwater(partition), self._consumer.last_stable_offset(partition)
