@@ -24,8 +24,8 @@ from streams.ledger.server import check_server
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.committer import Committer
 from streams.pipeline.failpoints import Failpoint, no_failpoint
-from streams.pipeline.ingest.sizes import batches_too_large
 from streams.pipeline.ingest.source import KAFKA, Source
+from streams.pipeline.ingest.topic_settings import batches_too_large, times_of_producers
 from streams.pipeline.operators.rules_file import load_rules
 from streams.pipeline.reallocate.reallocator import Reallocator
 from streams.pipeline.retry import patiently
@@ -130,6 +130,8 @@ async def _wait_for_servers(settings: Settings, deps: Deps) -> None:
         await patiently(lambda: check_reading(settings.kafka_servers, shifts, control), KAFKA, deps.progress)
         if too_large := await patiently(lambda: batches_too_large(settings), KAFKA, deps.progress):
             log.warning("batches_too_large", why=too_large)
+        if dated := await patiently(lambda: times_of_producers(settings), KAFKA, deps.progress):
+            log.warning("times_of_producers", why=dated)
     finally:
         await health.stop()
 

@@ -102,6 +102,12 @@ async def largest_batches(servers: Servers, topics: Sequence[str]) -> dict[str, 
     return {topic: int(settings["max.message.bytes"]) for topic, settings in found.items()}
 
 
+async def producers_set_times(servers: Servers, topic: str) -> bool:
+    """Whether a topic keeps the times that producers give (CreateTime). Raises Unavailable, OperatorNeeded."""
+    found = await _settings_of(servers, [topic], "say whose clock records are dated by")
+    return found[topic]["message.timestamp.type"] == "CreateTime"
+
+
 async def _settings_of(servers: Servers, topics: Sequence[str], doing: str) -> dict[str, dict[str, str]]:
     """Settings of each topic as the broker has them, defaults too. Raises Unavailable, OperatorNeeded."""
     settings: dict[str, dict[str, str]] = {}

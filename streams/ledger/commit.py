@@ -152,7 +152,7 @@ class Ledger:
         answer = await self._run("claim", keys, [self.nonce, FORMAT], partition)
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
-        _, number, next_offset, generation, last, timestamp, crc, newest, rose, seen, recent = answer
+        _, number, next_offset, generation, last, timestamp, crc, newest, rose, seen, recent, now_ms = answer
         self._same_generation(generation)
         return Claim(
             partition=partition,
@@ -169,6 +169,7 @@ class Ledger:
                 recent=recent or b"",
             ),
             id_chunks=list(chunks),
+            now_ms=int(now_ms),
         )
 
     async def grow(self, partitions: int) -> bool:
@@ -199,7 +200,7 @@ class Ledger:
         mark = batch.mark
         known = {
             "last_offset": mark.last_offset,
-            "last_timestamp": mark.last_timestamp,
+            "last_timestamp": None if mark.last_timestamp is None else str(mark.last_timestamp),  # Lua rounds 2**62
             "last_checksum": mark.last_checksum,
             "newest": mark.newest_ms,
             "rose": mark.rose_ms,

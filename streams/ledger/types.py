@@ -16,7 +16,7 @@ Kind = Literal["string", "hash", "set", "list"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to commit one partition, until somebody else claims it."""
+    """The right to commit one partition, until somebody else claims it. `now_ms`: Redis's clock when it was given."""
 
     partition: int
     number: int
@@ -24,6 +24,7 @@ class Claim:
     next: int
     mark: SourceMark
     id_chunks: list[bytes]
+    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

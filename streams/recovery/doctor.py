@@ -18,7 +18,7 @@ from streams.errors import MarketpulseError, TopicMissing, what_and_action
 from streams.kafka.admin import topic_offsets
 from streams.ledger.commit import Ledger
 from streams.ledger.server import check_server, known_holes, server_version
-from streams.pipeline.ingest.sizes import batches_too_large
+from streams.pipeline.ingest.topic_settings import batches_too_large, times_of_producers
 from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.settings import Settings
 
@@ -71,6 +71,8 @@ async def _topics(settings: Settings) -> Finding | str:
         return Finding("kafka and topics", False, f"missing: {', '.join(missing)}", "marketpulse topics create")
     if too_large := await batches_too_large(settings):
         return Finding("kafka and topics", False, *what_and_action(too_large))
+    if dated := await times_of_producers(settings):
+        return Finding("kafka and topics", False, *what_and_action(dated))
     return f"{settings.kafka} answers, all {len(TOPICS)} topics are there"
 
 

@@ -42,7 +42,7 @@ def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         return [b"NEWER" if int(written or 1) > int(argv[1]) else b"OLDER", int(written or 1)]
     number = b"%d" % max(int(held or 0) + 1, redis.now_ms())
     redis.call("HSET", keys[1], "claim", number, "claim_nonce", argv[0])
-    return [b"OK", number, at, generation, *mark]
+    return [b"OK", number, at, generation, *mark, b"%d" % redis.now_ms()]
 
 
 def grow(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:

@@ -1,5 +1,7 @@
 """Keys, values, headers and times that Kafka allows and producers of others do send."""
 
+import time
+
 import pytest
 
 from marketpulse.contract.topics import topic_name
@@ -53,6 +55,13 @@ def test_a_topic_with_the_producers_times_is_counted(own: World) -> None:
     own.counts(accepted=20)
     own.send(Sent(b"{", timestamp_ms=2**62), Sent(b"{", timestamp_ms=1))
     own.counts(accepted=20, not_json=2)
+    year_ahead = time.time_ns() // 1_000_000 + 365 * 86_400_000
+    own.send(Sent(event("ahead", occurred_at=year_ahead), timestamp_ms=year_ahead), *events("behind-it"))
+    own.counts(accepted=40, not_json=2, from_the_future=1)
+    now_ms = time.time_ns() // 1_000_000
+    own.job.until(lambda: abs(now_ms - (own.job.reader.snapshot().status.stream_time or 0)) < 120_000)
+    doctor = own.job.cli("doctor")
+    assert (1, True) == (doctor.returncode, "LogAppendTime" in doctor.stdout)
 
 
 def test_a_tombstone_on_the_shifts_stops_no_worker(world: World) -> None:

@@ -1,6 +1,7 @@
 """What a partition is read under."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from streams.batches import SourceMark
 from streams.ledger.types import Claim
@@ -34,3 +35,8 @@ class Assigned:
     verify: int | None = None
     settled: bool = False
     sought_again: bool = False
+    since_s: float = field(default_factory=time.monotonic)
+
+    def now_ms(self) -> int:
+        """Redis's clock now, in epoch ms: what it was at the claim, and the time since."""
+        return self.claim.now_ms + int((time.monotonic() - self.since_s) * 1_000)

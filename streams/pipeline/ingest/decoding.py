@@ -13,13 +13,16 @@ from streams.pipeline.ingest.claims import Assigned
 from streams.pipeline.ingest.event_clock import clock_after
 from streams.telemetry.worker import Telemetry
 
+CREATE_TIME = 0
+"""Type of a record's time that its producer set; the broker sets others where the topic has LogAppendTime."""
+
 
 def decode_records(state: Assigned, records: list[ConsumerRecord], telemetry: Telemetry) -> DecodedBatch:
     """Decode and de-duplicate one partition batch; a broken record costs only itself."""
     span = telemetry.traces.batch(records)
     times = _times(records, state.mark.last_timestamp or 0)
     with telemetry.traces.inside(span), telemetry.stage("decode"):
-        decoded, dead_letters = _decoded(records, times, state.next)
+        decoded, dead_letters = _decoded(records, times, state)
     last = records[-1]
     with telemetry.traces.inside(span), telemetry.stage("deduplicate"):
         first_seen = state.seen.first_seen
@@ -67,16 +70,19 @@ def _times(records: list[ConsumerRecord], last_ms: int) -> list[int]:
 
 
 def _decoded(
-    records: list[ConsumerRecord], times: list[int], at: int
+    records: list[ConsumerRecord], times: list[int], state: Assigned
 ) -> tuple[list[tuple[Decoded, ConsumerRecord]], list[DeadLetter]]:
+    now_ms = state.now_ms()
     decoded: list[tuple[Decoded, ConsumerRecord]] = []
     dead_letters: list[DeadLetter] = []
     for record, record_ms in zip(records, times, strict=True):
         try:
-            decoded.append((decode(record.value, record.timestamp, record.headers), record))
+            # A producer's clock (CreateTime) may be ahead of every other: then Redis's is what an event is judged by.
+            judged_ms = min(record.timestamp, now_ms) if record.timestamp_type == CREATE_TIME else record.timestamp
+            decoded.append((decode(record.value, judged_ms, record.headers), record))
         except Rejected as rejected:
             if stretch := unreadable(record):
-                dead_letters.append(_unreadable(record, stretch, max(at, stretch.first), record_ms))
+                dead_letters.append(_unreadable(record, stretch, max(state.next, stretch.first), record_ms))
             else:
                 dead_letters.append(dead_letter(record, rejected.code, str(rejected)))
     return decoded, dead_letters

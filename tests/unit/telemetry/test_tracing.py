@@ -54,7 +54,9 @@ def recorded() -> Recorded:
 def record(offset: int, *headers: tuple[str, bytes]) -> Any:
     """A Kafka record with one event."""
     event = b'{"id":"e%d","market":"BR","text":"bom","occurred_at":%d}' % (offset, NOW_MS)
-    return SimpleNamespace(partition=0, offset=offset, key=b"", value=event, headers=headers, timestamp=NOW_MS)
+    return SimpleNamespace(
+        partition=0, offset=offset, key=b"", value=event, headers=headers, timestamp=NOW_MS, timestamp_type=1
+    )
 
 
 def traced(trace: str) -> tuple[str, bytes]:
