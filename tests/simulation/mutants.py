@@ -242,7 +242,7 @@ MUTANTS = (
         without=("redis restored",),
         seed=1500,
     ),
-    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=566),
+    Mutant("refused batch dropped, not claimed anew", Parts(committer=DropsRefused), seed=505),
     Mutant("sent after the commit", Parts(committer=CommitsBeforeSending), seed=2),
     Mutant("a fetch's begin is trusted", Parts(source=TrustingSource), seed=1),
     Mutant("rewind not looked for", Parts(source=BlindSource), seed=190),
