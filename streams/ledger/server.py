@@ -55,6 +55,9 @@ PROBES: Mapping[str, tuple[str | int, ...]] = {
 The last but two removes the keys again. No `ACL DRYRUN`: Redis 6.2 has none, and whoever may ask it may administrate.
 """
 
+REPAIRS: Mapping[str, tuple[str | int, ...]] = {"rename": ("RENAME", "{}none", "{}none"), "scan": ("SCAN", 0), **PROBES}
+"""The same for `ledger rebuild` and `reset`."""
+
 _SOUND: Mapping[str, Mapping[tuple[int, ...], int]] = {
     "Redis": {(6, 2): 20, (7, 2): 11, (7, 4): 6, (8, 0): 4, (8, 2): 2},
     "Valkey": {(7, 2): 11, (8, 0): 6, (8, 1): 4},
@@ -70,11 +73,20 @@ async def check_server(url: str, prefix: str) -> None:
     """
     ledger = Ledger(url, prefix)
     try:
-        if missing := await missing_rights(ledger):
-            raise OperatorNeeded(_without(missing, url, ledger.keys.namespace))
+        await require_rights(ledger)
         await require_one_primary(ledger)
     finally:
         await ledger.close()
+
+
+async def require_rights(ledger: Ledger, probes: Mapping[str, tuple[str | int, ...]] = PROBES) -> None:
+    """Try every command, so that no script fails half-way for want of a right.
+
+    Raises:
+        OperatorNeeded: rights are missing; all of them are named. Unavailable: Redis does not answer.
+    """
+    if missing := await _missing_rights(ledger, probes):
+        raise OperatorNeeded(_without(missing, ledger.url, ledger.keys.namespace))
 
 
 async def require_one_primary(ledger: Ledger) -> None:
@@ -88,20 +100,17 @@ async def require_one_primary(ledger: Ledger) -> None:
         await ledger.redis.register_script(_SCRIPT)([keys.ledger, keys.partition(0), keys.ids(0), keys.totals])
 
 
-async def missing_rights(ledger: Ledger) -> list[str]:
-    """Commands that this login may not run, and the pattern of keys it may not touch; empty where nothing is missing.
-
-    Raises Unavailable.
-    """
+async def _missing_rights(ledger: Ledger, probes: Mapping[str, tuple[str | int, ...]]) -> list[str]:
+    """Commands that this login may not run, and the pattern of keys it may not touch."""
     begin = f"{ledger.keys.namespace}probe:{{keys}}:"  # in braces: all in one slot, should this be a Cluster
-    commands = [[str(part).replace("{}", begin) for part in probe] for probe in PROBES.values()]
+    commands = [[str(part).replace("{}", begin) for part in probe] for probe in probes.values()]
     with translated_errors(ledger.url):
         async with ledger.redis.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
             answers = await pipe.execute(raise_on_error=False)
     missing: set[str] = set()
-    for name, answer in zip(PROBES, answers, strict=True):
+    for name, answer in zip(probes, answers, strict=True):
         if isinstance(answer, redis.exceptions.NoPermissionError):
             missing.add(f"~{ledger.keys.namespace}*" if "access" in str(answer) else name)
     return sorted(missing)
@@ -111,9 +120,9 @@ def _without(missing: list[str], url: str, namespace: str) -> str:
     user = urlsplit(url).username or "default"
     granted = " ".join(right if right.startswith("~") else f"+{right}" for right in missing)
     return (
-        f"Redis at {shown_url(url)} does not allow user {user} what a worker needs: {', '.join(missing)}. Operator "
-        f"action: `ACL SETUSER {user} {granted}`, or give this process the worker's user of `marketpulse acls show "
-        f"redis`; its keys begin with {namespace}"
+        f"Redis at {shown_url(url)} does not allow user {user} what this process needs: {', '.join(missing)}. "
+        f"Operator action: `ACL SETUSER {user} {granted}`, or give it the user that `marketpulse acls show redis` "
+        f"prints for its part; its keys begin with {namespace}"
     )
 
 

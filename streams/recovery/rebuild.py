@@ -15,6 +15,7 @@ from streams.kafka.compacted import read_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
+from streams.ledger.server import REPAIRS, require_rights
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.rollup.step_writes import allocation_writes
 from streams.recovery.aftermath import TOLD, look
@@ -104,6 +105,7 @@ class Rebuild:
     async def run(self, agree: Callable[[RebuildPlan], bool]) -> RebuildReport | None:
         """Do it if whoever is asked agrees with the plan; None if not."""
         async with self._closing():
+            await require_rights(self._live, REPAIRS)
             steps_topic = topic_name(self._settings.prefix, "market.steps")
             feedback_topic = topic_name(self._settings.prefix, "feedback")
             async with (

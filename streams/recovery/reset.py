@@ -13,6 +13,7 @@ from streams.kafka.admin import topic_offsets
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, Name
+from streams.ledger.server import REPAIRS, require_rights
 from streams.ledger.types import Entry
 from streams.recovery.aftermath import look
 from streams.recovery.fold import Fold
@@ -58,6 +59,7 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
     outbound = Outbound(settings.kafka_servers, settings.prefix)
     succession = Succession(live, staged, outbound)
     try:
+        await require_rights(live, REPAIRS)
         offsets = await topic_offsets(settings.kafka_servers, topic_name(settings.prefix, "feedback"), patience=10)
         first = {number: ends[0 if begin == "earliest" else 1] for number, ends in offsets.items()}
         standing = await live.standing()

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from streams.dev.embedded.servers import EmbeddedStack, free_port
@@ -42,11 +43,17 @@ def probe(port: int, path: str) -> int:
     return status(f"http://127.0.0.1:{port}{path}")
 
 
-def test_a_worker_without_kafka_waits_and_says_so(supervised: Callable[[dict[str, str]], Supervisor]) -> None:
+@pytest.mark.parametrize("server", ["Kafka", "Redis"])
+def test_a_worker_without_a_server_waits_and_names_it(
+    server: str, stack: EmbeddedStack, supervised: Callable[[dict[str, str]], Supervisor]
+) -> None:
     """Alive, neither started nor ready; SIGTERM ends it with 0."""
     port = free_port()
-    worker = supervised(NOWHERE | {"MARKETPULSE_HEALTH_PORT": str(port)}).workers[0]
+    redis = stack.endpoints.redis if server == "Kafka" else "redis://127.0.0.1:1/0"
+    here = NOWHERE | {"MARKETPULSE_REDIS_URL": redis, "MARKETPULSE_HEALTH_PORT": str(port)}
+    worker = supervised(here).workers[0]
     until(lambda: probe(port, "/livez") == 200)
+    until(lambda: [server] == list(httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).json()["waiting"]))
     assert (503, 503) == (probe(port, "/startupz"), probe(port, "/readyz"))
     worker.send_signal(signal.SIGTERM)
     assert 0 == worker.wait(20)

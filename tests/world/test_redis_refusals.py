@@ -22,6 +22,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisOf]:
     server.start()
     with redis.Redis.from_url(server.url) as client:
         client.execute_command("ACL", "SETUSER", "half", "on", ">pw", "~shop:*", "+@all", "-rpush", "-xadd")
+        client.execute_command("ACL", "SETUSER", "repairer", "on", ">pw", "~shop*", "+@all", "-rename")
     yield server
     server.stop()
 
@@ -71,6 +72,13 @@ def test_no_ledger_is_made_on_a_cluster(cluster: RedisOf) -> None:
     assert (EXIT_OPERATOR, True) == (refused.returncode, "needs one primary" in refused.stderr), refused.stderr
     with redis.Redis.from_url(cluster.url) as client:
         assert [] == client.keys("*")
+
+
+@pytest.mark.parametrize("command", ["rebuild", "reset"])
+def test_a_repair_that_could_only_be_half_done_is_not_begun(plain: RedisOf, command: str) -> None:
+    """The script that puts the new ledger in place would fail after it removed the old one."""
+    refused = marketpulse("ledger", command, "--yes", environment=of(plain, "repairer"))
+    assert (EXIT_OPERATOR, True) == (refused.returncode, "ACL SETUSER repairer +rename" in refused.stderr)
 
 
 def test_doctor_names_both(plain: RedisOf, cluster: RedisOf) -> None:
