@@ -26,6 +26,7 @@ LARGEST_MOVE = 0.5  # of the level within one minute, in logits
 FIRST_VARIANCE = 0.3  # of the level of a series that is not known yet, in squared logits
 MOST_FALSE = 0.8  # of what is usually answered negative: the share of it that can be false
 LEAST_SHARE, MOST_SHARE = 0.02, 0.9  # of true negatives that a season is believed to have
+LEAST_RISE = 0.002  # of the share that is answered negative
 RESIDUALS_KEPT = 0.999  # per minute
 STARTS_KEPT = 24
 STARTS_NATS = 6.0  # a start so much less likely than the likeliest is forgotten
@@ -114,7 +115,7 @@ def surge_step(
     held = state.held if state.s > 0 else state.level
     p0 = noise.seen(_logistic(usual + rule.follow * state.level + (1 - rule.follow) * held))
     p1, large = (
-        max(noise.seen(_logistic(usual + held + math.log(ratio))), p0 + 0.002)
+        _above(p0, noise.seen(_logistic(usual + held + math.log(ratio))))
         for ratio in (rule.odds_ratio, rule.large_odds_ratio)
     )
     spread = 1 + max(seen.n - 1, 0) * overdispersion(state)
@@ -249,6 +250,11 @@ def _learn(
         residual = (seen.x - seen.n * p0) ** 2 / (seen.n * p0 * (1 - p0))
         state.residual_squares = RESIDUALS_KEPT * state.residual_squares + min(residual, 9.0) - 1.0
         state.residual_weights = RESIDUALS_KEPT * state.residual_weights + seen.n - 1
+
+
+def _above(p0: float, p1: float) -> float:
+    """What a surge would show, at least a little above what is usual, and below 1 where nearly all are negative."""
+    return min(max(p1, p0 + LEAST_RISE), (1 + p0) / 2)
 
 
 def _llr(seen: Observation, p0: float, p1: float) -> float:

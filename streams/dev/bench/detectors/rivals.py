@@ -10,6 +10,7 @@ from streams.pipeline.detect.surge import (
     FIRST_VARIANCE,
     LARGEST_MOVE,
     LARGEST_RHO,
+    LEAST_RISE,
     LEAST_SHARE,
     MOST_FALSE,
     MOST_SHARE,
@@ -83,7 +84,7 @@ class Surge(Columns):
         held = np.where(self._s > 0, self._held, self._level)
         p0 = self._seen(usual + rule.follow * self._level + (1 - rule.follow) * held)
         p1, large = (
-            np.maximum(self._seen(usual + held + np.log(ratio)), p0 + 0.002)
+            np.minimum(np.maximum(self._seen(usual + held + np.log(ratio)), p0 + LEAST_RISE), (1 + p0) / 2)
             for ratio in (rule.odds_ratio, rule.large_odds_ratio)
         )
         rho = np.clip(self._squares / (self._weights + 500), 0, LARGEST_RHO)
