@@ -70,12 +70,22 @@ class SurgeRule(msgspec.Struct, frozen=True):
     armed_minutes: float = 30.0
 
 
+class MinuteRule(msgspec.Struct, frozen=True):
+    """When a minute goes to the detectors: once stream time has passed its end by `grace_ms`.
+
+    What comes for it later joins a later minute.
+    """
+
+    grace_ms: int = 5_000
+
+
 class MarketRules(msgspec.Struct, frozen=True):
     """What one market's detectors go by."""
 
     surge: SurgeRule = SurgeRule()
     shift: ShiftRule = ShiftRule()
     watch: WatchRules = WatchRules()
+    minutes: MinuteRule = MinuteRule()
 
 
 class Rules(MarketRules, frozen=True):

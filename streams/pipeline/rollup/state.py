@@ -14,6 +14,8 @@ class CommonState(msgspec.Struct):
     """What all markets share; times in epoch ms."""
 
     stream_time_ms: int | None = None
+    judged_ms: int | None = None  # stream time up to which minutes went to the detectors
+    late_events: int = 0  # that came after their minute had gone there
     now_ms: int = 0
     covered_since_ms: int | None = None
     pooled: dict[str, tuple[float, float]] = {}  # topic -> fading (events, negatives) over all markets
