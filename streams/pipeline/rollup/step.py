@@ -44,7 +44,7 @@ EXCERPTS_KEPT = 40
 class StepOutcome:
     """All that one step publishes; `seq` of its alerts and shifts only ever grows, also where steps begin again.
 
-    `allocation` is the one in force.
+    `allocation` is the one in force, `late_events` how many have come so far after their minute was judged.
     """
 
     step: int
@@ -57,6 +57,7 @@ class StepOutcome:
     shifts: list[ShiftRecord]
     journal: StepRecord
     allocation: AllocationRecord | None = None
+    late_events: int = 0
 
 
 class RollUp:
@@ -207,7 +208,17 @@ class RollUp:
         common.written_minute = stream_ms // MINUTE_MS
         written = sorted(metrics) if minute_began else list(changed)
         return StepOutcome(
-            step.number, seq, stream_ms, metrics, list(changed), written, alerts, shifts, journal, context.allocation
+            step.number,
+            seq,
+            stream_ms,
+            metrics,
+            list(changed),
+            written,
+            alerts,
+            shifts,
+            journal,
+            context.allocation,
+            common.late_events,
         )
 
     def _keys(self, user_key: UserKey | None, stream_ms: int) -> None:
