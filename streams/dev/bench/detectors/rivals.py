@@ -5,7 +5,15 @@ from typing import Protocol, Self
 import numpy as np
 
 from streams.contract.rules import SurgeRule
-from streams.dev.bench.detectors.markets import DAY, INCIDENT, USUAL_SHARE, Array, Counts, Markets, logistic, logit
+from streams.dev.bench.detectors.arrays import Array, Counts
+from streams.dev.bench.detectors.markets import (
+    DAY,
+    INCIDENT,
+    USUAL_SHARE,
+    Markets,
+    logistic,
+    logit,
+)
 from streams.pipeline.detect.surge import (
     FIRST_VARIANCE,
     LARGEST_MOVE,
@@ -58,12 +66,13 @@ class Clairvoyant(Columns):
 class Surge(Columns):
     """`streams.pipeline.detect.surge.surge_step` on arrays; a test holds that both come to the same."""
 
-    def __init__(self, markets: Markets, rule: SurgeRule = SurgeRule()) -> None:
+    def __init__(self, markets: Markets, rule: SurgeRule = SurgeRule(), pooled: Array | None = None) -> None:
         size = len(markets.rho)
         self._rule = rule
         self._recall, self._false = markets.recall, markets.false_share
         self._false_now = self._false
-        self._pooled = self._false + (self._recall - self._false) * USUAL_SHARE
+        seen = self._false + (self._recall - self._false) * USUAL_SHARE
+        self._pooled = seen if pooled is None else pooled
         self._s, self._large, self._level, self._held, self._events = (np.zeros(size) for _ in range(5))
         self._variance = np.full(size, FIRST_VARIANCE)
         self._season_n, self._season_x = np.zeros((24, size)), np.zeros((24, size))
