@@ -13,7 +13,7 @@ from streams.contract.rules import Rules
 from streams.pipeline.detect.evidence import driving_topics
 from streams.pipeline.detect.market_state import MarketState
 from streams.pipeline.detect.minutes import last_closed, release, summed
-from streams.pipeline.detect.surge import AlertChange, Noise, Observation, surge_step
+from streams.pipeline.detect.surge import AlertChange, Noise, Observation, move_usual, surge_step
 
 ALL_TOPICS = ""
 POOLED_HALF_LIFE_EVENTS = 20_000.0
@@ -58,11 +58,15 @@ def judge_minutes(
             rule = rules.of(market).surge
             more = 0.0 if topic == ALL_TOPICS else float(np.log(topics))
             threshold = rule.threshold + more if state.warming is None else float("inf")
-            state.surges[topic], change = surge_step(
-                state.surges.get(topic),
-                Observation(minute, events, negatives, _pool(pooled, topic, events, negatives), noise),
-                replace(rule, threshold=threshold),
-            )
+            seen = Observation(minute, events, negatives, _pool(pooled, topic, events, negatives), noise)
+            if topic != ALL_TOPICS:
+                market_wide = state.surges[ALL_TOPICS]
+                seen = replace(seen, market_level=market_wide.level, calm=market_wide.fired_ms is None)
+            state.surges[topic], change = surge_step(state.surges.get(topic), seen, replace(rule, threshold=threshold))
+            if change is not None and change.adopted and topic == ALL_TOPICS:
+                for name, one in state.surges.items():
+                    if name != ALL_TOPICS:
+                        move_usual(one, change.adopted, rule)
             if change is not None and change.state == "firing" and topic == ALL_TOPICS:
                 change = replace(change, evidence=change.evidence | {"topics": _topics(state)})
             if change is not None:

@@ -68,11 +68,14 @@ def topic_blocks(markets: Markets, rule: SurgeRule, seed: int) -> NDArray[np.flo
     nothing = np.zeros((0, size * TOPICS))
     columns = Markets(nothing, nothing, nothing, nothing, np.repeat(markets.condition, TOPICS), rho, recall, false)
     detector = Surge(columns, with_values(rule, threshold=rule.threshold + more), np.tile(_usual_seen(markets), size))
+    market = Surge(markets, rule)
     blocks = np.zeros((markets.minutes // BLOCK, size), np.float32)
     for day in range(0, markets.minutes, DAY):
         n, x = _by_topic(rng, markets.kinds[:, day : day + DAY])
         for after in range(len(n)):
             minute = day + after
+            market.step(np.float64(minute), markets.n[minute].astype(float), markets.x[minute].astype(float), nothing)
+            detector.beside(market, TOPICS)
             statistic = detector.step(np.float64(minute), n[after], x[after], nothing)
             highest = statistic.reshape(size, TOPICS).max(axis=1) - more
             np.maximum(blocks[minute // BLOCK], highest, out=blocks[minute // BLOCK], casting="same_kind")

@@ -1,5 +1,7 @@
 """Minutes wait until they are over, and go to the detectors once, whole."""
 
+from collections import Counter
+
 import msgspec
 
 from streams.contract.rules import MarketRules, MinuteRule, Rules
@@ -97,3 +99,39 @@ def test_state_of_an_older_version_loads() -> None:
     state = msgspec.msgpack.decode(older, type=MarketState)
     assert [(7, {"app": (3, 1)})] == taken(state, 9 * MINUTE)
     assert (7, {}, {}) == (state.judged_minute, state.late, state.rising)
+
+
+def judged(shares: list[dict[str, tuple[int, int]]], topics: int = 3) -> list[tuple[str | None, str, int]]:
+    """One market's minutes through the detectors: topic, state and minute of every change."""
+    state, found = MarketState(), []
+    for minute, by_topic in enumerate(shares):
+        keep(state, minute, by_topic, [], minute - 2, minute)
+        alerts = judge_minutes({"BR": state}, {}, (minute + 1) * MINUTE + GRACE, 1, Rules(), topics, None)
+        found += [(one.topic, one.state, minute) for one in alerts]
+    return found
+
+
+def test_a_share_that_wanders_in_all_topics_fires_none_of_them() -> None:
+    """A busy market's level is known within minutes, that of each of its topics is not: they move with it."""
+    shares = [40] * 400 + [40 + minute // 10 for minute in range(300)]
+    topics = [f"topic {number}" for number in range(12)]
+    changes = judged([dict.fromkeys(topics, (200, negatives)) for negatives in shares], len(topics))
+    assert [] == [topic for topic, state, _ in changes if topic is not None]
+
+
+def test_what_becomes_usual_for_a_market_is_so_for_its_topics() -> None:
+    """Twelve hours after a rise of all of them nothing fires any more."""
+    topics = ("app", "price", "delivery")
+    changes = judged([dict.fromkeys(topics, (20, negatives)) for negatives in [4] * 400 + [9] * 900])
+    assert (None, "firing") == changes[0][:2]
+    assert (None, "resolved", changes[0][2] + 12 * 60) == changes[-1]
+    assert {"firing": 4, "resolved": 4} == Counter(state for _, state, _ in changes)
+
+
+def test_one_topic_that_gets_worse_fires_itself() -> None:
+    """Soon, though its market moves a little with it."""
+    minutes = [dict.fromkeys(("app", "price", "delivery"), (20, 4))] * 400
+    minutes += [{"app": (20, 4), "price": (20, 9), "delivery": (20, 4)}] * 60
+    fired = {topic: minute for topic, state, minute in judged(minutes) if state == "firing"}
+    assert {"price", None} >= fired.keys() >= {"price"}
+    assert 400 < fired["price"] <= 412
