@@ -107,6 +107,16 @@ def simulate(
     return Markets(kinds, *counted(kinds), q, numbers, rho, recall, false_share)
 
 
+def together(several: Sequence[Markets]) -> Markets:
+    """Markets side by side; the number of each one's place among them is its condition."""
+    kinds, n, x, q, rho, recall, false_share = (
+        np.concatenate([getattr(one, name) for one in several], axis=-1)
+        for name in ("kinds", "n", "x", "q", "rho", "recall", "false_share")
+    )
+    places = np.repeat(np.arange(len(several)), [len(one.rho) for one in several])
+    return Markets(kinds, n, x, q, places, rho, recall, false_share)
+
+
 def counted(kinds: NDArray[np.int16]) -> tuple[Counts, Counts]:
     """Events, and those answered negative."""
     return kinds.sum(axis=0, dtype=np.int64), kinds[::2].sum(axis=0, dtype=np.int64)

@@ -67,11 +67,11 @@ def topic_blocks(markets: Markets, rule: SurgeRule, seed: int) -> NDArray[np.flo
     rho, recall, false = (np.repeat(one, TOPICS) for one in (markets.rho, markets.recall, markets.false_share))
     nothing = np.zeros((0, size * TOPICS))
     columns = Markets(nothing, nothing, nothing, nothing, np.repeat(markets.condition, TOPICS), rho, recall, false)
-    detector = Surge(columns, with_values(rule, threshold=rule.threshold + more), np.tile(_usual_seen(markets), size))
+    detector = Surge(columns, with_values(rule, threshold=rule.threshold + more), np.tile(usual_seen(markets), size))
     market = Surge(markets, rule)
     blocks = np.zeros((markets.minutes // BLOCK, size), np.float32)
     for day in range(0, markets.minutes, DAY):
-        n, x = _by_topic(rng, markets.kinds[:, day : day + DAY])
+        n, x = by_topic(rng, markets.kinds[:, day : day + DAY])
         for after in range(len(n)):
             minute = day + after
             market.step(np.float64(minute), markets.n[minute].astype(float), markets.x[minute].astype(float), nothing)
@@ -82,7 +82,7 @@ def topic_blocks(markets: Markets, rule: SurgeRule, seed: int) -> NDArray[np.flo
     return blocks
 
 
-def _usual_seen(markets: Markets) -> Array:
+def usual_seen(markets: Markets) -> Array:
     """The share of negatives among the answers of each topic, over all markets."""
     negatives, others = USUAL_SHARE * OF_NEGATIVES, (1 - USUAL_SHARE) * OF_OTHERS
     true = negatives / (negatives + others)
@@ -90,7 +90,7 @@ def _usual_seen(markets: Markets) -> Array:
     return share
 
 
-def _by_topic(rng: np.random.Generator, kinds: NDArray[np.int16]) -> tuple[Array, Array]:
+def by_topic(rng: np.random.Generator, kinds: NDArray[np.int16]) -> tuple[Array, Array]:
     """Every market's events and those answered negative, of each of its topics: (minutes, markets times topics)."""
     found, missed, taken, rest = (
         rng.multinomial(one, of).reshape(kinds.shape[1], -1)

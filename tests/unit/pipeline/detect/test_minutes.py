@@ -128,6 +128,16 @@ def test_what_becomes_usual_for_a_market_is_so_for_its_topics() -> None:
     assert {"firing": 4, "resolved": 4} == Counter(state for _, state, _ in changes)
 
 
+def test_a_topic_does_not_take_its_markets_surge_for_usual() -> None:
+    """Three hours of it leave the share that is usual for the topic as it was."""
+    state = MarketState()
+    for minute in range(600):
+        keep(state, minute, dict.fromkeys(("app", "price"), (20, 4 if minute < 400 else 9)), [], minute - 2, minute)
+    judge_minutes({"BR": state}, {}, 601 * MINUTE, 1, Rules(), 2, None)
+    price = state.surges["price"]
+    assert 0.2 <= sum(price.season_x) / sum(price.season_n) < 0.21
+
+
 def test_one_topic_that_gets_worse_fires_itself() -> None:
     """Soon, though its market moves a little with it."""
     minutes = [dict.fromkeys(("app", "price", "delivery"), (20, 4))] * 400
