@@ -56,7 +56,7 @@ class SurgeRule(msgspec.Struct, frozen=True):
     `adopt_minutes` is usual from then on.
     """
 
-    threshold: float = 12.0
+    threshold: float = 12.75
     odds_ratio: float = 2.5
     large_odds_ratio: float = 10.0
     drift_sd: float = 0.2
@@ -93,7 +93,7 @@ class Rules(MarketRules, frozen=True):
 
     >>> strict = Rules(markets={"BR": MarketRules(surge=SurgeRule(threshold=16.0))})
     >>> [strict.of(market).surge.threshold for market in ("BR", "DE")]
-    [16.0, 12.0]
+    [16.0, 12.75]
     """
 
     markets: dict[str, MarketRules] = {}

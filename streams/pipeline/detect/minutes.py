@@ -68,7 +68,7 @@ def release(markets: Mapping[str, MarketState], stream_ms: int, rules: Rules) ->
     for _, minute, market in sorted(over):
         state = markets[market]
         topics, languages = state.waiting.pop(minute), state.waiting_languages.pop(minute, [])
-        for joins in sorted(one for one in state.late if one <= minute):
+        for joins in sorted(joins for joins in state.late if joins <= minute):
             topics = summed(topics, state.late.pop(joins))
             languages = _sum_languages(languages, state.late_languages.pop(joins, []))
         state.judged_minute = max(state.judged_minute, minute)

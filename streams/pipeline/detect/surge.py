@@ -237,7 +237,7 @@ def _adopt(state: SurgeState, rule: SurgeRule) -> float:
     if state.fired_n:
         share, n = state.fired_x / state.fired_n, sum(state.season_n)
         if n and sum(state.season_x):
-            was, now = (min(max(one, LEAST_SHARE), MOST_SHARE) for one in (sum(state.season_x) / n, share))
+            was, now = (min(max(found, LEAST_SHARE), MOST_SHARE) for found in (sum(state.season_x) / n, share))
             moved = _logit(now) - _logit(was)
         state.season_n = [rule.season_events] * 24
         state.season_x = [rule.season_events * share] * 24

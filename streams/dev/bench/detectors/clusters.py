@@ -13,7 +13,7 @@ RHO = 0.02
 BLOCK = 10  # minutes that share one mood
 REPLIES = 0.3  # that an event draws on average (Hawkes 1971), as negative as it is
 REPLY_MINUTES = 5.0
-WRITERS, TEXTS = 0.01, 5  # so many users write so many texts within `BLOCK` minutes
+WRITERS, TEXTS = 0.01, 5  # share of users that write TEXTS texts within `BLOCK` minutes
 
 
 def negatives(rng: np.random.Generator, kind: Kind, volume: Array, share: Array) -> tuple[Counts, Counts]:

@@ -110,10 +110,10 @@ def simulate(
 def together(several: Sequence[Markets]) -> Markets:
     """Markets side by side; the number of each one's place among them is its condition."""
     kinds, n, x, q, rho, recall, false_share = (
-        np.concatenate([getattr(one, name) for one in several], axis=-1)
+        np.concatenate([getattr(markets, name) for markets in several], axis=-1)
         for name in ("kinds", "n", "x", "q", "rho", "recall", "false_share")
     )
-    places = np.repeat(np.arange(len(several)), [len(one.rho) for one in several])
+    places = np.repeat(np.arange(len(several)), [len(markets.rho) for markets in several])
     return Markets(kinds, n, x, q, places, rho, recall, false_share)
 
 

@@ -65,15 +65,15 @@ def markdown(found: Report) -> str:
     promised = _table(
         ("promise of surge", "at most", "measured", "holds"),
         (
-            (one.what, f"{one.most:g}", f"{one.measured:.2f}", "yes" if one.holds else "**no**")
-            for one in found.promises
+            (promise.what, f"{promise.most:g}", f"{promise.measured:.2f}", "yes" if promise.holds else "**no**")
+            for promise in found.promises
         ),
     )
     clusters = _table(
         ("condition", "market-months", "false alarms a market-month", "95 % limit"),
         (
-            (one.condition, f"{one.market_months:.0f}", f"{one.false_alarms:.2f}", f"{one.upper_limit:.2f}")
-            for one in found.clusters
+            (row.condition, f"{row.market_months:.0f}", f"{row.false_alarms:.2f}", f"{row.upper_limit:.2f}")
+            for row in found.clusters
         ),
     )
     return (

@@ -18,7 +18,7 @@ from streams.dev.bench.detectors.markets import (
 from streams.dev.bench.detectors.rivals import Surge
 
 TOPICS = 12
-LATE = 0.01  # of all events, by so many minutes:
+LATE = 0.01  # of all events, by as many minutes as here:
 LATE_MINUTES = (2, 7, 30)
 STEP_SECONDS = (0.2, 2.0)
 BLOCK = 60  # minutes: hits with less than one whole quiet block between them are one alarm
@@ -64,7 +64,7 @@ def topic_blocks(markets: Markets, rule: SurgeRule, seed: int) -> NDArray[np.flo
     """Largest statistic of any topic of each market in every hour, less what a topic's threshold is higher by."""
     rng = np.random.default_rng([seed, 2])
     size, more = markets.n.shape[1], math.log(TOPICS)
-    rho, recall, false = (np.repeat(one, TOPICS) for one in (markets.rho, markets.recall, markets.false_share))
+    rho, recall, false = (np.repeat(values, TOPICS) for values in (markets.rho, markets.recall, markets.false_share))
     nothing = np.zeros((0, size * TOPICS))
     columns = Markets(nothing, nothing, nothing, nothing, np.repeat(markets.condition, TOPICS), rho, recall, false)
     detector = Surge(columns, with_values(rule, threshold=rule.threshold + more), np.tile(usual_seen(markets), size))

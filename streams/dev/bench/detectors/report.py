@@ -165,7 +165,7 @@ def compare(
     return Report(
         market_months=round(found.months, 1),
         incidents=len(found.of_incident),
-        conditions=[str(one) for one in GRID],
+        conditions=list(map(str, GRID)),
         results=judged,
         bursts=len(found.of_incident),
         burst_alarms=fired(surge.burst, surge.before, rule.threshold),
@@ -198,7 +198,7 @@ def _clusters(seeds: Sequence[int], plan: Plan) -> list[ClusterRow]:
 
 
 def _limit(alarms: float, months: float) -> float:
-    """The most false alarms a market-month that so many of them leave likely: 95 %, one-sided, Poisson."""
+    """The most false alarms a market-month that a count of them leaves likely: 95 %, one-sided, Poisson."""
     return round(float(chi2.ppf(0.95, 2 * (alarms + 1))) / 2 / months, 3)
 
 
@@ -258,7 +258,7 @@ def _languages(
     Of markets alone, all languages side by side.
     """
     every = {"none": (1.0, 0.0), **noise}
-    markets = together([simulate(seeds, days, one, [LANGUAGE_CONDITION]) for one in every.values()])
+    markets = together([simulate(seeds, days, errors, [LANGUAGE_CONDITION]) for errors in every.values()])
     makers: dict[str, Maker] = {"clairvoyant": Clairvoyant, "surge": partial(Surge, rule=rule)}
     found = of_arrays(trace_all(makers, markets, seeds[0], None), days)
     return {

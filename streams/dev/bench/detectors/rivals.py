@@ -96,7 +96,7 @@ class Surge(Columns):
         return nothing_fires
 
     def beside(self, markets: "Surge", topics: int) -> None:
-        """The series of so many topics of each market: where their markets stand at the minute that comes next."""
+        """The series are topics of each of these markets: where those are at the minute that comes next."""
         self._market_level, self._calm = np.repeat(markets.level, topics), np.repeat(markets.calm, topics)
         adopted = np.repeat(markets.adopted, topics)
         moved = np.flatnonzero(adopted)
@@ -160,7 +160,7 @@ class Surge(Columns):
         if lasted.any():
             share = self._fired_x / np.maximum(self._fired_n, 1)
             was = self._season_x.sum(0) / np.maximum(self._season_n.sum(0), 1e-9)
-            now, was = (np.clip(one, LEAST_SHARE, MOST_SHARE) for one in (share, was))
+            now, was = np.clip(share, LEAST_SHARE, MOST_SHARE), np.clip(was, LEAST_SHARE, MOST_SHARE)
             self.adopted = np.where(lasted, logit(now) - logit(was), 0.0)
             self._season_n = np.where(lasted, rule.season_events, self._season_n)
             self._season_x = np.where(lasted, rule.season_events * share, self._season_x)
