@@ -42,7 +42,7 @@ test: $(LIGHT) ## unit, contract, agent, integration and other clients' tests, 3
 	  --ignore=tests/models --ignore=tests/browser --ignore=tests/deploy --ignore=tests/faults
 
 test-long: $(LIGHT) ## what starts many processes: documents read as a reader does, recovery, replay, erasure, benchmarks
-	$(PYTEST) -m long tests/integration
+	$(PYTEST) -m long tests/integration tests/unit
 
 faults: $(LIGHT) ## every fault scenario (40 min; SEED=1 replays one seed, SCENARIO=fault_9 some); report in build/faults
 	@rm -f build/faults/report.jsonl
@@ -103,7 +103,7 @@ reference: $(LIGHT) ## write the generated pages of docs/ and deploy/security an
 	$(BIN)/python -m streams.access.rights deploy/security
 
 bench-watch: $(LIGHT) ## the surge detector beside others on simulated markets, into docs/detectors.md
-	$(BIN)/marketpulse bench watch --write docs/detectors.md
+	$(BIN)/marketpulse bench watch --write docs/detectors.md --keep build/bench-watch
 
 bench: $(LIGHT) ## allocate, reallocate, engine, classify, pipeline and intake; ratios within one run
 	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline && $(BIN)/marketpulse bench intake

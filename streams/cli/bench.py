@@ -146,7 +146,7 @@ def bench_intake(
 
 @bench_app.command("watch")
 def bench_watch(
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Markets of each condition that are reported on.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, max=113, help="Markets of each condition that are reported on.")] = 113,
     days: Annotated[int, typer.Option(min=6, max=60, help="Of each simulated market.")] = 20,
     language: Annotated[
         list[str] | None, typer.Option(help="Only this one's noise beside that of all together; again for more.")
@@ -154,9 +154,13 @@ def bench_watch(
     write: Annotated[
         Path | None, typer.Option(help="Markdown file to update in place (its marked section) together with the chart.")
     ] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="That share the work.")] = 2,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder for parts that are done: the same command goes on from them.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """False alarms and delays of the surge detector and others on simulated markets. Needs no servers; some minutes.
+    """False alarms and delays of the surge detector and others on simulated markets. Needs no servers; long.
 
     ```
     marketpulse bench watch --write docs/detectors.md
@@ -181,7 +185,7 @@ def bench_watch(
     if language:
         noise = {name: one for name, one in noise.items() if name in {"all", *language}}
     with progress("simulating"):
-        found = compare(noise, Rules().surge, TUNED_ON[:seeds], REPORTED_ON[:seeds], days)
+        found = compare(noise, Rules().surge, TUNED_ON[:seeds], REPORTED_ON[:seeds], days, processes, keep)
     if write is not None:
         write.write_text(written(write.read_text("utf-8"), found), "utf-8")
         write.with_suffix(".svg").write_text(svg(found), "utf-8")

@@ -59,7 +59,7 @@ class SurgeRule(msgspec.Struct, frozen=True):
     `adopt_minutes` is usual from then on.
     """
 
-    threshold: float = 12.0
+    threshold: float = 12.75
     odds_ratio: float = 2.5
     large_odds_ratio: float = 10.0
     drift_sd: float = 0.2
@@ -73,12 +73,22 @@ class SurgeRule(msgspec.Struct, frozen=True):
     armed_minutes: float = 30.0
 
 
+class MinuteRule(msgspec.Struct, frozen=True):
+    """When a minute goes to the detectors: once stream time has passed its end by `grace_ms`.
+
+    What comes for it later joins a later minute.
+    """
+
+    grace_ms: int = 5_000
+
+
 class MarketRules(msgspec.Struct, frozen=True):
     """What one market's detectors go by."""
 
     surge: SurgeRule = SurgeRule()
     shift: ShiftRule = ShiftRule()
     watch: WatchRules = WatchRules()
+    minutes: MinuteRule = MinuteRule()
 
 
 class Rules(MarketRules, frozen=True):
@@ -86,7 +96,7 @@ class Rules(MarketRules, frozen=True):
 
     >>> strict = Rules(markets={"BR": MarketRules(surge=SurgeRule(threshold=16.0))})
     >>> [strict.of(market).surge.threshold for market in ("BR", "DE")]
-    [16.0, 12.0]
+    [16.0, 12.75]
     """
 
     markets: dict[str, MarketRules] = {}

@@ -118,6 +118,9 @@ OUTBOX = Declared("marketpulse_outbox_records", "gauge", "records",
 FIRING = Declared("marketpulse_alerts_firing", "gauge", "alerts", "Alerts that fire now, muted ones too.", ("kind",),
     of="lease holder")
 MARKETS = Declared("marketpulse_markets", "gauge", "markets", "Markets ever seen.", of="lease holder")
+LATE = Declared("marketpulse_late_events_total", "counter", "events",
+    "Events whose minute had gone to the detectors when they came: they joined a later one, or wait for it.",
+    of="lease holder")
 EXPERIENCE = Declared("marketpulse_market_user_experience_ratio", "gauge", "0 to 1",
     "u of a market over 24 h.", ("market",), of="lease holder")
 SPEED = Declared("marketpulse_market_expansion_speed_per_day", "gauge", "per day",

@@ -30,6 +30,7 @@ class Held:
     published_ms: int | None = None
     stream_ms: int | None = None
     outbox: int = 0
+    late_events: int = 0
     metrics: dict[str, MarketMetrics] = field(default_factory=dict)
     firing: dict[str, str] = field(default_factory=dict)  # alert id -> kind
 
@@ -118,7 +119,7 @@ class Telemetry:
         """A step was published, at a time of Redis's clock in epoch ms; how long it took since it was cut."""
         held = self.held
         held.step, held.published_ms, held.stream_ms = outcome.step, at_ms, outcome.stream_time_ms
-        held.metrics = outcome.metrics
+        held.metrics, held.late_events = outcome.metrics, outcome.late_events
         self._steps.inc()
         self._stages["step"].observe(seconds)
         self.alerts_are(outcome.alerts)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -24,13 +24,13 @@ _WITHOUT_SPACES = re.compile(r"[぀-ヿ㐀-鿿]{2,}")
 def with_evidence(alert: AlertRecord, windows: Windows, excerpts: Sequence[Excerpt]) -> AlertRecord:
     """A firing surge or drop, with what users of the market say: topics, words, repetitions, excerpts.
 
+    A market's surge brings its topics, from the minutes that fired it; a drop's are those of the windows.
     `excerpts` are those kept of the market, oldest first. Shown are negatives, of the alert's topic where it has one,
     the newest first.
     """
     kept = [one for one in excerpts if alert.topic in (None, one.topic)]
     began = alert.evidence.get("began_estimate", alert.started_at)
-    minute = (alert.fired_at or alert.started_at) // MINUTE_MS
-    topics = None if alert.topic else driving_topics(windows, alert.market, began // MINUTE_MS, minute)
+    topics = topics_since(windows, alert, began) if alert.topic is None and "topics" not in alert.evidence else None
     found = {
         "topics": topics,
         "words": driving_words(kept, began),
@@ -53,24 +53,38 @@ def newest_states(alerts: Iterable[AlertRecord]) -> list[AlertRecord]:
     return list(newest.values())
 
 
-def driving_topics(windows: Windows, market: str, began_minute: int, minute: int) -> list[dict[str, Any]]:
-    """The topics with the most negatives beyond what was usual, from the minute a surge began to the one that fired it.
-
-    Usual is the topic's share in the 24 hours before, leaning on the market's with 40 events.
-    """
-    layout = windows.layout
-    first = max(began_minute, minute - MINUTES_KEPT + 1)
-    now = layout.by_topic(windows.between_minutes(market, first, minute + 1))
+def topics_since(windows: Windows, alert: AlertRecord, began_ms: int) -> list[dict[str, Any]]:
+    """The topics that drive a market's alert, from when it began to when it fired; usual are the 24 hours before."""
+    minute = (alert.fired_at or alert.started_at) // MINUTE_MS
+    first = max(began_ms // MINUTE_MS, minute - MINUTES_KEPT + 1)
     hour = first // 60
-    before = layout.by_topic(windows.between_hours(market, hour - 24, hour))
-    n = sum(one.n for one in before.values())
-    overall = (sum(one.negative for one in before.values()) + 0.25 * PRIOR_EVENTS) / (n + PRIOR_EVENTS)
+    now = windows.between_minutes(alert.market, first, minute + 1)
+    before = windows.between_hours(alert.market, hour - 24, hour)
+    now_by, before_by = (
+        {topic: (one.n, one.negative) for topic, one in windows.layout.by_topic(cells).items()}
+        for cells in (now, before)
+    )
+    return driving_topics(now_by, before_by)
+
+
+def driving_topics(
+    now: Mapping[str, tuple[int, int]], before: Mapping[str, tuple[float, float]]
+) -> list[dict[str, Any]]:
+    """The topics with the most negatives beyond what was usual for them, at most three.
+
+    Usual is the topic's share before, leaning on that of all with 40 events.
+
+    Args:
+        now, before: topic -> (events, negatives).
+    """
+    n = sum(events for events, _ in before.values())
+    overall = (sum(negatives for _, negatives in before.values()) + 0.25 * PRIOR_EVENTS) / (n + PRIOR_EVENTS)
     found: list[tuple[float, dict[str, Any]]] = []
-    for topic, one in sorted(now.items()):
-        known_n, known_x = (before[topic].n, before[topic].negative) if topic in before else (0, 0)
+    for topic, (events, negatives) in sorted(now.items()):
+        known_n, known_x = before.get(topic, (0, 0))
         usual = (known_x + PRIOR_EVENTS * overall) / (known_n + PRIOR_EVENTS)
-        excess = one.negative - one.n * usual
-        shown = {"topic": topic, "events": one.n, "negatives": one.negative, "usual_share": round(usual, 4)}
+        excess = negatives - events * usual
+        shown = {"topic": topic, "events": events, "negatives": negatives, "usual_share": round(usual, 4)}
         found.append((excess, shown | {"excess": round(excess, 1)}))
     found.sort(key=lambda pair: -pair[0])
     return [shown for excess, shown in found[:TOPICS_SHOWN] if excess > 0]

@@ -1,15 +1,19 @@
 """Minutes that are over, of all markets and their topics, to alerts about surges."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.units import MINUTE_MS
 from streams.contract.rules import Rules
+from streams.pipeline.detect.evidence import driving_topics
 from streams.pipeline.detect.market_state import MarketState
-from streams.pipeline.detect.surge import AlertChange, Noise, Observation, surge_step
+from streams.pipeline.detect.minutes import last_closed, release, summed
+from streams.pipeline.detect.surge import AlertChange, Noise, Observation, move_usual, surge_step
 
 ALL_TOPICS = ""
 POOLED_HALF_LIFE_EVENTS = 20_000.0
@@ -23,47 +27,67 @@ Pooled = dict[str, tuple[float, float]]
 def judge_minutes(
     markets: Mapping[str, MarketState],
     pooled: Pooled,
-    up_to_minute: int,
+    stream_ms: int,
     seq: int,
     rules: Rules,
     topics: int,
     confusion: NDArray[np.float64] | None,
 ) -> list[AlertRecord]:
-    """Every minute that waits, up to one of them, through the surge detectors: each market, and each topic of it.
+    """Every minute that is over through the surge detectors: each market, and each topic of it.
 
     Args:
         markets: their states, changed in place.
         pooled: changed in place.
-        up_to_minute: the last minute to judge, in minutes since the epoch.
+        stream_ms: stream time, in epoch ms.
         seq: of the alerts.
         rules: thresholds, per market.
         topics: how many topics there are; a topic's threshold is higher by ln(topics).
         confusion: [language, true label, answered label] of the model; None where it was not measured.
     """
-    released = sorted(
-        (minute, market) for market, state in markets.items() for minute in state.waiting if minute <= up_to_minute
-    )
     alerts: list[AlertRecord] = []
-    for minute, market in released:
+    for minute, market, by_topic, languages in release(markets, stream_ms, rules):
         state = markets[market]
-        by_topic = state.waiting.pop(minute)
-        noise = _noise(state, state.waiting_languages.pop(minute, []), confusion)
+        noise = _noise(state, languages, confusion)
         n = sum(one[0] for one in by_topic.values())
         x = sum(one[1] for one in by_topic.values())
+        _warm(state, minute)
         if state.warming is not None:
             state.warming.events += n
+        state.rising = summed(state.rising, by_topic)
         for topic, (events, negatives) in [(ALL_TOPICS, (n, x)), *sorted(by_topic.items())]:
             rule = rules.of(market).surge
             more = 0.0 if topic == ALL_TOPICS else float(np.log(topics))
             threshold = rule.threshold + more if state.warming is None else float("inf")
-            state.surges[topic], change = surge_step(
-                state.surges.get(topic),
-                Observation(minute, events, negatives, _pool(pooled, topic, events, negatives), noise),
-                replace(rule, threshold=threshold),
-            )
+            seen = Observation(minute, events, negatives, _pool(pooled, topic, events, negatives), noise)
+            if topic != ALL_TOPICS:
+                market_wide = state.surges[ALL_TOPICS]
+                seen = replace(seen, market_level=market_wide.level, calm=market_wide.fired_ms is None)
+            state.surges[topic], change = surge_step(state.surges.get(topic), seen, replace(rule, threshold=threshold))
+            if change is not None and change.adopted and topic == ALL_TOPICS:
+                for name, one in state.surges.items():
+                    if name != ALL_TOPICS:
+                        move_usual(one, change.adopted, rule)
+            if change is not None and change.state == "firing" and topic == ALL_TOPICS:
+                change = replace(change, evidence=change.evidence | {"topics": _topics(state)})
             if change is not None:
                 alerts.append(surge_alert(change, seq, market, topic or None))
+        if state.surges[ALL_TOPICS].s == 0.0:
+            state.rising = {}
+    for market, state in markets.items():
+        _warm(state, last_closed(stream_ms, rules.of(market).minutes.grace_ms) + 1)
     return alerts
+
+
+def _topics(state: MarketState) -> list[dict[str, Any]]:
+    """What drives a surge of a market that fires: of the minutes since S was 0, against the closed hours before."""
+    seasons = {topic: (sum(one.season_n), sum(one.season_x)) for topic, one in state.surges.items() if topic}
+    return driving_topics(state.rising, seasons)
+
+
+def _warm(state: MarketState, minute: int) -> None:
+    """End a market's warming where it is over as a minute begins."""
+    if state.warming is not None and state.warming.over(minute * MINUTE_MS):
+        state.warming = None
 
 
 def surge_alert(change: AlertChange, seq: int, market: str, topic: str | None) -> AlertRecord:

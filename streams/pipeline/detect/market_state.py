@@ -27,12 +27,19 @@ class Warming(msgspec.Struct):
 
 
 class MarketState(msgspec.Struct):
-    """One market's detectors: surge per topic (`""` = the market), shift reference, minutes held back."""
+    """One market's detectors: surge per topic (`""` = the market), shift reference, minutes that are not over yet.
+
+    `late`: events of minutes that have been judged, by the minute that they wait for.
+    """
 
     surges: dict[str, SurgeState] = {}
     shift: ShiftState | None = None
     waiting: dict[int, TopicCounts] = {}
     waiting_languages: dict[int, list[int]] = {}  # events of each of the layout's languages
+    late: dict[int, TopicCounts] = {}
+    late_languages: dict[int, list[int]] = {}
+    rising: TopicCounts = {}  # judged since the market's S was last 0: where its surge comes from, if it becomes one
+    judged_minute: int = 0  # the newest that went to the detectors
     spoken: list[float] = []  # the same of the minutes released so far, fading by events
     watch: WatchState = msgspec.field(default_factory=WatchState)
     excerpts: list[Excerpt] = []

@@ -6,6 +6,7 @@ The share is modelled as it truly is. With q the true share and z its logit,
     p(z) = false_share + (recall - false_share) logistic(z)          what is answered negative
     LLR = [x ln(p1/p0) + (n - x) ln((1 - p1)/(1 - p0))]/(1 + (n - 1) rho),  S = max(0, S + LLR)
 
+A topic's z has its market's level too: what moves all topics is the market's surge, not one of each of them.
 (Page 1954; the correction for over-dispersion is the design effect of clusters of n). p1 is what a surge would show:
 the level at which S was last 0, and the odds times `odds_ratio`. A second S looks for `large_odds_ratio`, since the
 first would need many events for a plain outage; the larger of the two counts. p0 leans on that level too, so that a
@@ -26,6 +27,7 @@ LARGEST_MOVE = 0.5  # of the level within one minute, in logits
 FIRST_VARIANCE = 0.3  # of the level of a series that is not known yet, in squared logits
 MOST_FALSE = 0.8  # of what is usually answered negative: the share of it that can be false
 LEAST_SHARE, MOST_SHARE = 0.02, 0.9  # of true negatives that a season is believed to have
+LEAST_RISE = 0.002  # of the share that is answered negative
 RESIDUALS_KEPT = 0.999  # per minute
 STARTS_KEPT = 24
 STARTS_NATS = 6.0  # a start so much less likely than the likeliest is forgotten
@@ -53,22 +55,29 @@ class Noise(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """x negatives of n events of one event minute; `pooled_share` of all markets is taken where nothing is known."""
+    """x negatives of n events of one event minute; `pooled_share` of all markets is taken where nothing is known.
+
+    Of a topic also: the `market_level` that it moves with, in logits above what is usual, and whether the market is
+    `calm`, without a surge that fires.
+    """
 
     minute: int
     n: int
     x: int
     pooled_share: float
     noise: Noise = Noise()
+    market_level: float = 0.0
+    calm: bool = True
 
 
 class AlertChange(msgspec.Struct, frozen=True):
-    """An alert began or ended."""
+    """An alert began or ended; `adopted`: by how many logits what is usual moved because a surge lasted."""
 
     state: Literal["firing", "resolved"]
     started_at: int
     at: int
     evidence: dict[str, Any]
+    adopted: float = 0.0
 
 
 class SurgeState(msgspec.Struct):
@@ -110,11 +119,11 @@ def surge_step(
     _drift(state, at, rule)
     share = _usual_share(state, seen, at, rule)
     noise = seen.noise.plausible(share)
-    usual = _logit(noise.true(share))
+    usual = _logit(noise.true(share)) + seen.market_level
     held = state.held if state.s > 0 else state.level
     p0 = noise.seen(_logistic(usual + rule.follow * state.level + (1 - rule.follow) * held))
     p1, large = (
-        max(noise.seen(_logistic(usual + held + math.log(ratio))), p0 + 0.002)
+        _above(p0, noise.seen(_logistic(usual + held + math.log(ratio))))
         for ratio in (rule.odds_ratio, rule.large_odds_ratio)
     )
     spread = 1 + max(seen.n - 1, 0) * overdispersion(state)
@@ -205,22 +214,37 @@ def _life(state: SurgeState, seen: Observation, at: int, p0: float, rule: SurgeR
     if max(state.s, state.large) > rule.resolve_at * rule.threshold and not lasted:
         return None
     evidence = {"events": state.fired_n, "share": state.fired_x / state.fired_n if state.fired_n else None}
+    adopted = 0.0
     if lasted:
         evidence["cause"] = f"after {rule.adopt_minutes / 60:g} h the new share became the baseline"
-        _adopt(state, rule)
+        adopted = _adopt(state, rule)
     started, state.fired_ms = state.fired_ms, None
-    return AlertChange("resolved", started, at, evidence)
+    return AlertChange("resolved", started, at, evidence, adopted)
 
 
-def _adopt(state: SurgeState, rule: SurgeRule) -> None:
-    """Forget what was usual: the share since it fired is, at every hour of day."""
+def move_usual(state: SurgeState, by: float, rule: SurgeRule) -> None:
+    """Move what is usual for a topic, by logits, as its market's has moved; it leans on little from then on."""
+    n, x = sum(state.season_n), sum(state.season_x)
+    if n:
+        share = _logistic(_logit(min(max(x / n, LEAST_SHARE), MOST_SHARE)) + by)
+        state.season_n = [min(n, rule.season_events)] * 24
+        state.season_x = [share * min(n, rule.season_events)] * 24
+
+
+def _adopt(state: SurgeState, rule: SurgeRule) -> float:
+    """Forget what was usual: the share since it fired is, at every hour of day; by how many logits it is more."""
+    moved = 0.0
     if state.fired_n:
-        share = state.fired_x / state.fired_n
+        share, n = state.fired_x / state.fired_n, sum(state.season_n)
+        if n and sum(state.season_x):
+            was, now = (min(max(found, LEAST_SHARE), MOST_SHARE) for found in (sum(state.season_x) / n, share))
+            moved = _logit(now) - _logit(was)
         state.season_n = [rule.season_events] * 24
         state.season_x = [rule.season_events * share] * 24
     state.s = state.large = state.level = state.so_far = 0.0
     state.starts = []
     state.variance = FIRST_VARIANCE
+    return moved
 
 
 def _learn(
@@ -241,7 +265,7 @@ def _learn(
         state.season_n[state.hour % 24] += state.hour_n
         state.season_x[state.hour % 24] += state.hour_x
         state.hour, state.hour_n, state.hour_x = at // HOUR_MS, 0.0, 0.0
-    if state.fired_ms is not None:
+    if state.fired_ms is not None or not seen.calm:
         return
     state.hour_n += seen.n
     state.hour_x += seen.x
@@ -249,6 +273,11 @@ def _learn(
         residual = (seen.x - seen.n * p0) ** 2 / (seen.n * p0 * (1 - p0))
         state.residual_squares = RESIDUALS_KEPT * state.residual_squares + min(residual, 9.0) - 1.0
         state.residual_weights = RESIDUALS_KEPT * state.residual_weights + seen.n - 1
+
+
+def _above(p0: float, p1: float) -> float:
+    """What a surge would show, at least a little above what is usual, and below 1 where nearly all are negative."""
+    return min(max(p1, p0 + LEAST_RISE), (1 + p0) / 2)
 
 
 def _llr(seen: Observation, p0: float, p1: float) -> float:

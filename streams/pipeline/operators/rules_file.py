@@ -10,7 +10,7 @@ import msgspec
 
 from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import ALIASES, MARKETS
-from marketpulse.contract.units import DAY_MS, MINUTE_MS
+from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.contract.rules import MarketRules, Rules
 from streams.errors import BadInput
 
@@ -45,6 +45,7 @@ def _events(field: str, low: float = 1) -> Key:
 
 
 KEYS: dict[str, dict[str, Key]] = {
+    "minutes": {"grace": _time("minutes.grace_ms", 0, HOUR_MS)},
     "surge": {
         "threshold": Key("surge.threshold", 1, 1000),
         "odds_ratio": Key("surge.odds_ratio", 1.05, 20),
@@ -146,7 +147,7 @@ def _rules_of(content: dict[str, Any], problems: list[str]) -> Rules:
             own[ALIASES.get(name, name)] = _with_tables(common, tables, ("market", name), allowed, problems)
         else:
             problems.append(f"market.{name}: must hold tables, as in [market.{name}.surge]")
-    return Rules(common.surge, common.shift, common.watch, own)
+    return Rules(common.surge, common.shift, common.watch, common.minutes, own)
 
 
 def _with_tables(

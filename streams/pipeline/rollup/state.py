@@ -17,6 +17,8 @@ class CommonState(msgspec.Struct):
     read_ms: int | None = None  # record time up to which all of the log was read
     held_by: tuple[int, ...] = ()  # partitions that stream time waits for, while others are further
     held_since_ms: int | None = None  # on Redis's clock: since when it waits and does not move
+    judged_ms: int | None = None  # stream time up to which minutes went to the detectors
+    late_events: int = 0  # that came after their minute had gone there
     now_ms: int = 0
     covered_since_ms: int | None = None
     pooled: dict[str, tuple[float, float]] = {}  # topic -> fading (events, negatives) over all markets

@@ -21,6 +21,7 @@ from streams.pipeline.detect.drift import Drift, drift_step
 from streams.pipeline.detect.evidence import newest_states, with_evidence
 from streams.pipeline.detect.judge import judge_minutes, surge_alert
 from streams.pipeline.detect.market_state import MarketState, Warming
+from streams.pipeline.detect.minutes import keep, last_closed
 from streams.pipeline.detect.shift import Standing, shift_step
 from streams.pipeline.detect.surge import AlertChange
 from streams.pipeline.detect.watch import (
@@ -46,7 +47,7 @@ EXCERPTS_KEPT = 40
 class StepOutcome:
     """All that one step publishes; `seq` of its alerts and shifts only ever grows, also where steps begin again.
 
-    `allocation` is the one in force.
+    `allocation` is the one in force, `late_events` how many have come so far after their minute was judged.
     """
 
     step: int
@@ -59,6 +60,7 @@ class StepOutcome:
     shifts: list[ShiftRecord]
     journal: StepRecord
     allocation: AllocationRecord | None = None
+    late_events: int = 0
 
 
 class RollUp:
@@ -95,7 +97,7 @@ class RollUp:
         return self.common.portfolio not in ("", fingerprint(portfolio))
 
     def take(self, step: CutStep, journalled: StepRecord | None = None) -> list[str]:
-        """Add a step's deltas to windows and waiting minutes, move stream time; the markets that changed.
+        """Add a step's deltas to windows and to the minutes that wait, move stream time; the markets that changed.
 
         Args:
             step: as it was cut.
@@ -126,17 +128,19 @@ class RollUp:
             self.windows.add(market, at, cells, minute)
             state = self.markets.setdefault(market, MarketState())
             state.watch.newest_ms = max(state.watch.newest_ms or 0, at * MINUTE_MS)
-            waiting = state.waiting.setdefault(at, {})
-            for topic, sums in self.layout.by_topic(cells).items():
-                n, x = waiting.get(topic, (0, 0))
-                waiting[topic] = (n + sums.n, x + sums.negative)
-            spoken = self.layout.by_language(cells).sum(axis=1).tolist()
-            so_far = state.waiting_languages.get(at, [0] * len(spoken))
-            state.waiting_languages[at] = [one + more for one, more in zip(so_far, spoken, strict=True)]
+            topics = {topic: (one.n, one.negative) for topic, one in self.layout.by_topic(cells).items()}
+            languages = self.layout.by_language(cells).sum(axis=1).tolist()
+            common.late_events += keep(state, at, topics, languages, self._judged(market), minute)
         for market, chosen in step.excerpts.items():
             if market in self.markets:
                 self.markets[market].excerpts = [*self.markets[market].excerpts, *chosen][-EXCERPTS_KEPT:]
         return sorted({market for market, _ in deltas})
+
+    def _judged(self, market: str) -> int:
+        """The last minute of a market that went to the detectors, or would have if there had been something in it."""
+        if self.common.judged_ms is None:
+            return 0
+        return last_closed(self.common.judged_ms, self.rules.of(market).minutes.grace_ms)
 
     def _forget_excerpts(self, stream_ms: int) -> None:
         """What users said is kept for 8 days also where a market says nothing new."""
@@ -156,7 +160,7 @@ class RollUp:
     # --- a step's outcome ---------------------------------------------------------------------------------------
 
     def decide(self, step: CutStep, changed: Sequence[str], context: StepContext) -> StepOutcome:
-        """Metrics of all markets, then detectors over the minutes that stream time has reached, then shifts."""
+        """Metrics of all markets, then detectors over the minutes that are over, then shifts."""
         common = self.common
         common.profiles, common.mutes, common.ahead = context.profiles, context.mutes, context.ahead
         seq = step.number + context.ahead
@@ -189,12 +193,13 @@ class RollUp:
         alerts += judge_minutes(
             self.markets,
             common.pooled,
-            stream_ms // MINUTE_MS,
+            stream_ms,
             seq,
             self.rules,
             len(self.layout.topics),
             self._confusion,
         )
+        common.judged_ms = stream_ms
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
         alerts += watch_markets(watched, metrics, seq, stream_ms, self.rules)
         alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self.rules.watch)
@@ -210,7 +215,17 @@ class RollUp:
         common.written_minute = stream_ms // MINUTE_MS
         written = sorted(metrics) if minute_began else list(changed)
         return StepOutcome(
-            step.number, seq, stream_ms, metrics, list(changed), written, alerts, shifts, journal, context.allocation
+            step.number,
+            seq,
+            stream_ms,
+            metrics,
+            list(changed),
+            written,
+            alerts,
+            shifts,
+            journal,
+            context.allocation,
+            common.late_events,
         )
 
     def _keys(self, user_key: UserKey | None, stream_ms: int) -> None:
@@ -238,9 +253,6 @@ class RollUp:
                         ended.append(surge_alert(change, step, market, topic or None))
                 state.surges, state.shift, state.warming = {}, None, Warming(stream_ms)
         common.model = model
-        for state in self.markets.values():
-            if state.warming is not None and state.warming.over(stream_ms):
-                state.warming = None
         return ended
 
     def _with_evidence(self, alert: AlertRecord) -> AlertRecord:

@@ -10,7 +10,7 @@ import pytest
 from marketpulse.contract import durations
 from streams.backtest import series
 from streams.contract import rules
-from streams.contract.rules import ConditionRule, Rules, ShiftRule, SurgeRule, WatchRules
+from streams.contract.rules import ConditionRule, MarketRules, Rules
 from streams.errors import BadInput
 from streams.pipeline.operators.rules_file import KEYS, changes, load_rules, values_of
 
@@ -41,7 +41,7 @@ NAMED = """
 [drop] below = 0.5: must be lower than resolved_above, which is 0.45
 [srge]: no such table; did you mean surge?
 [market.BRA]: BRA is no assigned ISO 3166-1 alpha-2 code
-[market.BR.model]: holds for the whole intake, no market has its own; known: surge, shift, drop, recovery, no_data
+[market.BR.model]: holds for the whole intake, no market has its own; known: minutes, surge, shift, drop, recovery
 """
 
 
@@ -68,7 +68,7 @@ def test_every_field_of_the_rules_has_a_key() -> None:
             found |= fields(ConditionRule, f"{prefix}{one.name}.") if inner else {prefix + one.name}
         return found
 
-    every = fields(SurgeRule, "surge.") | fields(ShiftRule, "shift.") | fields(WatchRules, "watch.")
+    every = set[str]().union(*(fields(one.type, f"{one.name}.") for one in msgspec.structs.fields(MarketRules)))
     known = {key.field for keys in KEYS.values() for key in keys.values()}
     assert {"watch.recovery.for_ms", "watch.recovery.clear_ms"} == every - known
     assert set() == known - every
@@ -79,10 +79,10 @@ def test_a_file_says_only_what_differs_and_markets_inherit_the_rest(tmp_path: Pa
     file = written(
         tmp_path,
         '[surge]\ndrift = "1h30m"\n[drop]\nfor = "0s"\n[market.BR.surge]\nthreshold = 16\n'
-        "[market.UK.no_data]\nevents = 7\n",
+        '[market.UK.no_data]\nevents = 7\n[market.IN.minutes]\ngrace = "10m"\n',
     )
     found = load_rules(file)
-    assert (90.0, 12.0, 0) == (found.surge.drift_minutes, found.surge.threshold, found.watch.drop.for_ms)
+    assert (90.0, 12.75, 0) == (found.surge.drift_minutes, found.surge.threshold, found.watch.drop.for_ms)
     assert (90.0, 16.0) == (found.of("BR").surge.drift_minutes, found.of("BR").surge.threshold)
     assert (7, 100) == (found.of("GB").watch.no_data_events, found.of("DE").watch.no_data_events)
     assert {
@@ -90,9 +90,10 @@ def test_a_file_says_only_what_differs_and_markets_inherit_the_rest(tmp_path: Pa
         "drop.for": ("10m", "0s"),
         "market.BR.surge.threshold": (None, 16.0),
         "market.GB.no_data.events": (None, 7),
+        "market.IN.minutes.grace": (None, "10m"),
     } == changes(Rules(), found)
     assert {} == changes(found, found)
-    assert 12.0 == values_of(Rules())["surge.threshold"]
+    assert 12.75 == values_of(Rules())["surge.threshold"]
 
 
 def test_every_problem_is_named_at_once(tmp_path: Path) -> None:

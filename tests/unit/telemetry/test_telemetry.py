@@ -47,7 +47,9 @@ def outcome(markets: int, *alerts: AlertRecord) -> StepOutcome:
     day = WindowMetrics(10, {}, Estimate(0.5, 0.4, 0.6, 0.05), r=Estimate(0.1, 0, 0.2, 0.05))
     one = MarketMetrics(dict.fromkeys(("5m", "1h", "24h", "7d"), day), None, None, {})
     metrics = {f"{number:03}": one for number in range(markets)}
-    return StepOutcome(7, 7, NOW_MS - 5_000, metrics, [], [], list(alerts), [], StepRecord(7, None, {}, {}))
+    return StepOutcome(
+        7, 7, NOW_MS - 5_000, metrics, [], [], list(alerts), [], StepRecord(7, None, {}, {}), late_events=3
+    )
 
 
 def test_a_counted_batch_adds_each_record_once() -> None:
@@ -114,9 +116,9 @@ def test_only_the_lease_holder_tells_of_the_last_step() -> None:
     telemetry.published(outcome(2, alert("old", state="resolved"), alert("new", kind="drop")), NOW_MS - 2_000, 0.1)
     telemetry.outbox(12)
     found = scraped(telemetry)
-    assert (1, 7, 5, 12) == tuple(
+    assert (1, 7, 5, 12, 3) == tuple(
         found[f"marketpulse_{name}", ()]
-        for name in ("lease_held", "step_number", "stream_time_delay_seconds", "outbox_records")
+        for name in ("lease_held", "step_number", "stream_time_delay_seconds", "outbox_records", "late_events_total")
     )
     assert (0, 1) == tuple(found["marketpulse_alerts_firing", (kind,)] for kind in ("surge", "drop"))
     assert (0.5, 0.1, 10) == tuple(

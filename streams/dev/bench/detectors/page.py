@@ -35,12 +35,13 @@ def markdown(found: Report) -> str:
     )
     names = list(found.results)
     each = _table(
-        ("condition", *(f"{name.partition('/')[0]}" for name in names), "surge: false alarms"),
+        ("condition", *(name.partition("/")[0] for name in names), "surge: false alarms", "95 % limit"),
         (
             (
                 condition,
                 *(f"{found.results[name].rows[at].delay:,.1f}" for name in names),
                 f"{surge.rows[at].false_alarms:.2f}",
+                f"{surge.rows[at].upper_limit:.2f}",
             )
             for at, condition in enumerate(found.conditions)
         ),
@@ -61,11 +62,27 @@ def markdown(found: Report) -> str:
             for name, one in found.languages.items()
         ),
     )
+    promised = _table(
+        ("promise of surge", "at most", "measured", "holds"),
+        (
+            (promise.what, f"{promise.most:g}", f"{promise.measured:.2f}", "yes" if promise.holds else "**no**")
+            for promise in found.promises
+        ),
+    )
+    clusters = _table(
+        ("condition", "market-months", "false alarms a market-month", "95 % limit"),
+        (
+            (row.condition, f"{row.market_months:.0f}", f"{row.false_alarms:.2f}", f"{row.upper_limit:.2f}")
+            for row in found.clusters
+        ),
+    )
     return (
-        f"{found.market_months:,.0f} market-months, {found.incidents:,} incidents, one at a time.\n\n{overall}\n"
+        f"{found.market_months:,.0f} market-months, {found.incidents:,} incidents, one at a time.\n\n"
+        f"{promised}\n{overall}\n"
         f"Minutes of delay by condition, at the same false alarms over all of them:\n\n{each}\n"
         f"Of {found.bursts:,} bursts (two hours of three-fold volume at the usual share) {found.burst_alarms} fired a "
         f"surge; in the same hours without a burst {found.plain_alarms} did.\n\n"
+        f"Where events hang together for longer than a minute, which nothing is promised for:\n\n{clusters}\n"
         f"By language, at 20 events a minute, rho .02, drift .2, in minutes:\n\n{languages}"
     )
 

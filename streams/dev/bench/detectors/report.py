@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -12,18 +12,19 @@ from scipy.stats import chi2
 
 from streams.contract.rules import SurgeRule
 from streams.dev.bench.detectors.markets import (
+    CLUSTERED,
     DAY,
     GRID,
     INCIDENT,
     USUAL_SHARE,
     Condition,
-    Counts,
-    Markets,
     logistic,
     logit,
     simulate,
+    together,
 )
 from streams.dev.bench.detectors.rivals import Clairvoyant, Ewma, FixedThreshold, Surge, ZScore
+from streams.dev.bench.detectors.runs import TRACE, Plan, Traced, alarm_blocks, of_arrays, trace_all, traced
 from streams.dev.bench.detectors.study import (
     Maker,
     Trace,
@@ -31,14 +32,11 @@ from streams.dev.bench.detectors.study import (
     false_alarms,
     fired,
     flaps,
-    plant,
     threshold_for,
-    trace,
 )
 
 TUNED_ON = range(1, 21)
-REPORTED_ON = range(101, 201)
-SEEDS_TOGETHER = 25
+REPORTED_ON = range(101, 214)  # 75 market-months of every condition, with 20 days of each
 LANGUAGE_CONDITION = Condition(20.0, 0.02, 0.2)
 FAMILIES: dict[str, dict[str, Maker]] = {
     "fixed threshold": {
@@ -53,10 +51,18 @@ FAMILIES: dict[str, dict[str, Maker]] = {
 }
 
 
+MOST_ON_AVERAGE, MOST_ANYWHERE = 1.0, 2.0  # false alarms a market-month
+MOST_DELAY = 1.5  # times the least
+
+
 class Row(msgspec.Struct, frozen=True):
-    """One detector under one condition: false alarms per market-month, minutes of delay, its ratio to the least."""
+    """One detector under one condition: false alarms per market-month, minutes of delay, its ratio to the least.
+
+    `upper_limit` of the false alarms: 95 %, one-sided, of a Poisson count.
+    """
 
     false_alarms: float
+    upper_limit: float
     delay: float
     ratio: float
     missed: float
@@ -73,6 +79,24 @@ class Result(msgspec.Struct, frozen=True):
     missed: float
     flaps: int
     rows: list[Row]
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """What is promised of the surge detector, what was measured, and whether it holds."""
+
+    what: str
+    most: float
+    measured: float
+    holds: bool
+
+
+class ClusterRow(msgspec.Struct, frozen=True):
+    """False alarms of surge where events hang together for longer than a minute; no promise."""
+
+    condition: str
+    market_months: float
+    false_alarms: float
+    upper_limit: float
 
 
 class LanguageRow(msgspec.Struct, frozen=True):
@@ -102,16 +126,8 @@ class Report(msgspec.Struct, frozen=True):
     burst_alarms: int
     plain_alarms: int
     languages: dict[str, LanguageRow]
-
-
-@dataclass(frozen=True)
-class Traced:
-    """Traces of several detectors on the same markets and incidents."""
-
-    months: float
-    condition: Counts
-    of_incident: Counts
-    traces: dict[str, Trace]
+    promises: list[Promise]
+    clusters: list[ClusterRow]
 
 
 def compare(
@@ -121,6 +137,7 @@ def compare(
     reported_on: Sequence[int] = REPORTED_ON,
     days: int = 20,
     processes: int = 2,
+    folder: Path | None = None,
 ) -> Report:
     """Choose each rival's variant on some seeds, then compare all on others, at the false alarms of `surge`.
 
@@ -130,98 +147,91 @@ def compare(
         tuned_on, reported_on: seeds.
         days: of every market; half as many for the choice of variants.
         processes: that share the work.
+        folder: where parts are kept as soon as they are done, and found again; None: nowhere.
     """
+    plan = Plan(noise["all"], days, rule, processes=processes, folder=folder)
     makers = {f"{family}/{name}": maker for family, names in FAMILIES.items() for name, maker in names.items()}
     everyone: dict[str, Maker] = {"clairvoyant": Clairvoyant, "surge": partial(Surge, rule=rule), **makers}
-    tuned = _judged(_traced(everyone, noise["all"], tuned_on, days // 2, processes), rule)
+    tuned = _judged(traced(everyone, tuned_on, replace(plan, days=days // 2)), rule)
     chosen = {
         family: min((name for name in tuned if name.startswith(f"{family}/")), key=lambda name: tuned[name].mean_ratio)
         for family in FAMILIES
     }
     finalists = {"clairvoyant": everyone["clairvoyant"], "surge": everyone["surge"]}
     finalists |= {name: everyone[name] for name in chosen.values()}
-    traced = _traced(finalists, noise["all"], reported_on, days, processes)
-    judged = _judged(traced, rule)
-    surge = traced.traces["surge"]
+    found = traced(finalists, reported_on, plan)
+    judged = _judged(found, rule)
+    surge = found.traces["surge"]
     return Report(
-        market_months=round(traced.months, 1),
-        incidents=len(traced.of_incident),
-        conditions=[f"{one.rate:g} a minute, rho {one.rho:g}, drift {one.drift:g}" for one in GRID],
+        market_months=round(found.months, 1),
+        incidents=len(found.of_incident),
+        conditions=list(map(str, GRID)),
         results=judged,
-        bursts=len(traced.of_incident),
+        bursts=len(found.of_incident),
         burst_alarms=fired(surge.burst, surge.before, rule.threshold),
         plain_alarms=fired(surge.plain, surge.before, rule.threshold),
         languages=_languages(noise, rule, reported_on[: max(2, len(reported_on) // 5)], days),
+        promises=promises(judged["surge"]),
+        clusters=_clusters(reported_on, replace(plan, conditions=CLUSTERED)),
     )
 
 
-def _traced(
-    makers: Mapping[str, Maker], noise: tuple[float, float], seeds: Sequence[int], days: int, processes: int
-) -> Traced:
-    parts = [list(seeds[at : at + SEEDS_TOGETHER]) for at in range(0, len(seeds), SEEDS_TOGETHER)]
-    work = partial(_part, makers=dict(makers), noise=noise, days=days)
-    if processes == 1:
-        found = [work(part) for part in parts]
-    else:
-        with ProcessPoolExecutor(processes) as pool:
-            found = list(pool.map(work, parts))
-    return Traced(
-        months=sum(one.months for one in found),
-        condition=np.concatenate([one.condition for one in found]),
-        of_incident=np.concatenate([one.of_incident for one in found]),
-        traces={
-            name: Trace(
-                *(
-                    np.concatenate([getattr(one.traces[name], part) for one in found], axis=-1)
-                    for part in Trace.__dataclass_fields__
-                )
-            )
-            for name in makers
-        },
-    )
+def promises(surge: Result) -> list[Promise]:
+    """The three of them; each names its worst condition where there is one."""
+    at = max(range(len(GRID)), key=lambda number: surge.rows[number].false_alarms)
+    found = [
+        ("false alarms a market-month, on average", MOST_ON_AVERAGE, surge.false_alarms),
+        (f"false alarms a market-month, anywhere (most at {GRID[at]})", MOST_ANYWHERE, surge.rows[at].false_alarms),
+        ("delay, times the least", MOST_DELAY, surge.mean_ratio),
+    ]
+    return [Promise(what, most, measured, measured <= most) for what, most, measured in found]
 
 
-def _part(seeds: list[int], makers: dict[str, Maker], noise: tuple[float, float], days: int) -> Traced:
-    markets = simulate(seeds, days, noise)
-    return _trace_all(makers, markets, seeds[0])
+def _clusters(seeds: Sequence[int], plan: Plan) -> list[ClusterRow]:
+    condition, blocks = alarm_blocks(seeds, plan)
+    counted, months = false_alarms(blocks, plan.rule.threshold), len(seeds) * plan.days / 30
+    rows = []
+    for number, one in enumerate(plan.conditions):
+        alarms = float(counted[condition == number].sum())
+        rows.append(ClusterRow(str(one), round(months, 1), round(alarms / months, 3), _limit(alarms, months)))
+    return rows
 
 
-def _trace_all(makers: Mapping[str, Maker], markets: Markets, seed: int) -> Traced:
-    incidents = plant(markets, seed)
-    traces = {name: trace(maker(markets), markets, incidents) for name, maker in makers.items()}
-    of_incident = markets.condition[incidents.market]
-    return Traced(markets.months, markets.condition, of_incident, traces)
+def _limit(alarms: float, months: float) -> float:
+    """The most false alarms a market-month that a count of them leaves likely: 95 %, one-sided, Poisson."""
+    return round(float(chi2.ppf(0.95, 2 * (alarms + 1))) / 2 / months, 3)
 
 
-def _judged(traced: Traced, rule: SurgeRule) -> dict[str, Result]:
+def _judged(found: Traced, rule: SurgeRule) -> dict[str, Result]:
     """All detectors at the false alarms that `surge` raises with its own threshold."""
-    alarms = float(false_alarms(traced.traces["surge"].blocks, rule.threshold).sum())
+    alarms = float(false_alarms(found.traces["surge"].blocks, rule.threshold).sum())
     thresholds = {
         name: rule.threshold if name == "surge" else threshold_for(one.blocks, alarms)
-        for name, one in traced.traces.items()
+        for name, one in found.traces.items()
     }
-    best = _means(traced, "clairvoyant", thresholds)
-    return {name: _result(traced, name, thresholds[name], best, rule) for name in traced.traces}
+    best = _means(found, "clairvoyant", thresholds)
+    return {name: _result(found, name, thresholds[name], best, rule) for name in found.traces}
 
 
-def _means(traced: Traced, name: str, thresholds: Mapping[str, float]) -> list[float]:
-    minutes = delays(traced.traces[name], thresholds[name])
-    return [float(np.nanmean(minutes[traced.of_incident == number])) for number in range(len(GRID))]
+def _means(all_of: Traced, name: str, thresholds: Mapping[str, float]) -> list[float]:
+    minutes = delays(all_of.traces[name], thresholds[name])
+    return [float(np.nanmean(minutes[all_of.of_incident == number])) for number in range(len(GRID))]
 
 
-def _result(traced: Traced, name: str, threshold: float, best: Sequence[float], rule: SurgeRule) -> Result:
-    found = traced.traces[name]
+def _result(all_of: Traced, name: str, threshold: float, best: Sequence[float], rule: SurgeRule) -> Result:
+    found = all_of.traces[name]
     counted = false_alarms(found.blocks, threshold)
     minutes = delays(found, threshold)
     missed = found.highest[-1] < threshold
     rows = []
     for number in range(len(GRID)):
-        ours, incidents = traced.condition == number, traced.of_incident == number
+        ours, incidents = all_of.condition == number, all_of.of_incident == number
         delay = float(np.nanmean(minutes[incidents]))
-        months = traced.months * float(ours.mean())
+        months = all_of.months * float(ours.mean())
         rows.append(
             Row(
                 round(float(counted[ours].sum()) / months, 3),
+                _limit(float(counted[ours].sum()), months),
                 round(delay, 2),
                 round(delay / best[number], 3),
                 round(float(missed[incidents].mean()), 4),
@@ -231,8 +241,8 @@ def _result(traced: Traced, name: str, threshold: float, best: Sequence[float], 
     return Result(
         variant=name.partition("/")[2],
         threshold=round(threshold, 3),
-        false_alarms=round(float(counted.sum()) / traced.months, 3),
-        upper_limit=round(float(chi2.ppf(0.95, 2 * (counted.sum() + 1))) / 2 / traced.months, 3),
+        false_alarms=round(float(counted.sum()) / all_of.months, 3),
+        upper_limit=_limit(float(counted.sum()), all_of.months),
         mean_ratio=round(float(np.mean([row.ratio for row in rows])), 3),
         missed=round(float(missed.mean()), 4),
         flaps=flaps(found, threshold, resolve),
@@ -243,36 +253,53 @@ def _result(traced: Traced, name: str, threshold: float, best: Sequence[float], 
 def _languages(
     noise: Mapping[str, tuple[float, float]], rule: SurgeRule, seeds: Sequence[int], days: int
 ) -> dict[str, LanguageRow]:
-    """Every language's noise under one condition, and none at all, at the false alarms that `surge` raises there."""
-    found = {}
-    for name, one in {"none": (1.0, 0.0), **noise}.items():
-        markets = simulate(seeds, days, one, [LANGUAGE_CONDITION])
-        makers: dict[str, Maker] = {"clairvoyant": Clairvoyant, "surge": partial(Surge, rule=rule)}
-        traced = _trace_all(makers, markets, seeds[0])
-        alarms = max(1.0, float(false_alarms(traced.traces["surge"].blocks, rule.threshold).sum()))
-        surge, best = (
-            float(np.nanmean(delays(traced.traces[which], threshold)))
-            for which, threshold in (
-                ("surge", rule.threshold),
-                ("clairvoyant", threshold_for(traced.traces["clairvoyant"].blocks, alarms)),
-            )
+    """Every language's noise under one condition, and none at all, at the false alarms that `surge` raises there.
+
+    Of markets alone, all languages side by side.
+    """
+    every = {"none": (1.0, 0.0), **noise}
+    markets = together([simulate(seeds, days, errors, [LANGUAGE_CONDITION]) for errors in every.values()])
+    makers: dict[str, Maker] = {"clairvoyant": Clairvoyant, "surge": partial(Surge, rule=rule)}
+    found = of_arrays(trace_all(makers, markets, seeds[0], None), days)
+    return {
+        name: _language(*one, _only(found, number, len(every)), rule)
+        for number, (name, one) in enumerate(every.items())
+    }
+
+
+def _only(found: Traced, number: int, numbers: int) -> Traced:
+    """The markets of one condition."""
+    markets, incidents = found.condition == number, found.of_incident == number
+    traces = {
+        name: Trace(*(getattr(one, part)[..., markets if part == "blocks" else incidents] for part in TRACE))
+        for name, one in found.traces.items()
+    }
+    return Traced(found.months / numbers, found.condition[markets], found.of_incident[incidents], traces)
+
+
+def _language(recall: float, false_share: float, found: Traced, rule: SurgeRule) -> LanguageRow:
+    alarms = max(1.0, float(false_alarms(found.traces["surge"].blocks, rule.threshold).sum()))
+    surge, best = (
+        float(np.nanmean(delays(found.traces[which], threshold)))
+        for which, threshold in (
+            ("surge", rule.threshold),
+            ("clairvoyant", threshold_for(found.traces["clairvoyant"].blocks, alarms)),
         )
-        recall, false_share = one
-        p0, p1 = (
-            false_share + (recall - false_share) * float(share)
-            for share in (USUAL_SHARE, logistic(logit(USUAL_SHARE) + INCIDENT))
-        )
-        information = p1 * math.log(p1 / p0) + (1 - p1) * math.log((1 - p1) / (1 - p0))
-        rho = LANGUAGE_CONDITION.rho * (recall - false_share) ** 2 * USUAL_SHARE * (1 - USUAL_SHARE) / (p0 * (1 - p0))
-        a_minute = information * LANGUAGE_CONDITION.rate / (1 + (LANGUAGE_CONDITION.rate - 1) * rho)
-        slots = 30 * DAY * markets.months / alarms
-        found[name] = LanguageRow(
-            round(recall, 3),
-            round(false_share, 3),
-            (round(p0, 3), round(p1, 3)),
-            round(information, 4),
-            round(math.log(slots) / a_minute, 1),
-            round(best, 1),
-            round(surge, 1),
-        )
-    return found
+    )
+    p0, p1 = (
+        false_share + (recall - false_share) * float(share)
+        for share in (USUAL_SHARE, logistic(logit(USUAL_SHARE) + INCIDENT))
+    )
+    information = p1 * math.log(p1 / p0) + (1 - p1) * math.log((1 - p1) / (1 - p0))
+    rho = LANGUAGE_CONDITION.rho * (recall - false_share) ** 2 * USUAL_SHARE * (1 - USUAL_SHARE) / (p0 * (1 - p0))
+    a_minute = information * LANGUAGE_CONDITION.rate / (1 + (LANGUAGE_CONDITION.rate - 1) * rho)
+    slots = 30 * DAY * found.months / alarms
+    return LanguageRow(
+        round(recall, 3),
+        round(false_share, 3),
+        (round(p0, 3), round(p1, 3)),
+        round(information, 4),
+        round(math.log(slots) / a_minute, 1),
+        round(best, 1),
+        round(surge, 1),
+    )

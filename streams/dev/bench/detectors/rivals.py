@@ -3,13 +3,23 @@
 from typing import Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.contract.rules import SurgeRule
-from streams.dev.bench.detectors.markets import DAY, INCIDENT, USUAL_SHARE, Array, Counts, Markets, logistic, logit
+from streams.dev.bench.detectors.arrays import Array, Counts
+from streams.dev.bench.detectors.markets import (
+    DAY,
+    INCIDENT,
+    USUAL_SHARE,
+    Markets,
+    logistic,
+    logit,
+)
 from streams.pipeline.detect.surge import (
     FIRST_VARIANCE,
     LARGEST_MOVE,
     LARGEST_RHO,
+    LEAST_RISE,
     LEAST_SHARE,
     MOST_FALSE,
     MOST_SHARE,
@@ -57,12 +67,13 @@ class Clairvoyant(Columns):
 class Surge(Columns):
     """`streams.pipeline.detect.surge.surge_step` on arrays; a test holds that both come to the same."""
 
-    def __init__(self, markets: Markets, rule: SurgeRule = SurgeRule()) -> None:
+    def __init__(self, markets: Markets, rule: SurgeRule = SurgeRule(), pooled: Array | None = None) -> None:
         size = len(markets.rho)
         self._rule = rule
         self._recall, self._false = markets.recall, markets.false_share
         self._false_now = self._false
-        self._pooled = self._false + (self._recall - self._false) * USUAL_SHARE
+        seen = self._false + (self._recall - self._false) * USUAL_SHARE
+        self._pooled = seen if pooled is None else pooled
         self._s, self._large, self._level, self._held, self._events = (np.zeros(size) for _ in range(5))
         self._variance = np.full(size, FIRST_VARIANCE)
         self._season_n, self._season_x = np.zeros((24, size)), np.zeros((24, size))
@@ -70,6 +81,30 @@ class Surge(Columns):
         self._squares, self._weights = np.zeros(size), np.zeros(size)
         self._fired_at = np.full(size, np.inf)
         self._fired_n, self._fired_x = np.zeros(size), np.zeros(size)
+        self._market_level, self._calm = np.zeros(size), np.ones(size, bool)
+        self.adopted = np.zeros(size)
+
+    @property
+    def level(self) -> Array:
+        """What is tracked beside the season, in logits."""
+        return self._level
+
+    @property
+    def calm(self) -> NDArray[np.bool_]:
+        """Where nothing fires."""
+        nothing_fires: NDArray[np.bool_] = ~np.isfinite(self._fired_at)
+        return nothing_fires
+
+    def beside(self, markets: "Surge", topics: int) -> None:
+        """The series are topics of each of these markets: where those are at the minute that comes next."""
+        self._market_level, self._calm = np.repeat(markets.level, topics), np.repeat(markets.calm, topics)
+        adopted = np.repeat(markets.adopted, topics)
+        moved = np.flatnonzero(adopted)
+        if len(moved):
+            n, x = self._season_n.sum(0)[moved], self._season_x.sum(0)[moved]
+            share = logistic(logit(np.clip(x / np.maximum(n, 1e-9), LEAST_SHARE, MOST_SHARE)) + adopted[moved])
+            self._season_n[:, moved] = np.minimum(n, self._rule.season_events)
+            self._season_x[:, moved] = share * np.minimum(n, self._rule.season_events)
 
     def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
         """One minute."""
@@ -78,12 +113,12 @@ class Surge(Columns):
         kept = np.where(minutes > 0, np.exp(-1 / rule.drift_minutes), 1.0)
         self._level, self._held = self._level * kept, self._held * kept
         self._variance = self._variance * kept**2 + (1 - kept**2) * rule.drift_sd**2
-        usual = self._usual(minutes)
+        usual = self._usual(minutes) + self._market_level
         distance = self._recall - self._false_now
         held = np.where(self._s > 0, self._held, self._level)
         p0 = self._seen(usual + rule.follow * self._level + (1 - rule.follow) * held)
         p1, large = (
-            np.maximum(self._seen(usual + held + np.log(ratio)), p0 + 0.002)
+            np.minimum(np.maximum(self._seen(usual + held + np.log(ratio)), p0 + LEAST_RISE), (1 + p0) / 2)
             for ratio in (rule.odds_ratio, rule.large_odds_ratio)
         )
         rho = np.clip(self._squares / (self._weights + 500), 0, LARGEST_RHO)
@@ -121,8 +156,12 @@ class Surge(Columns):
         over = firing & (highest <= rule.resolve_at * rule.threshold)
         began = ~firing & (highest >= rule.threshold)
         self._fired_at = np.where(began, minute, np.where(lasted | over, np.inf, self._fired_at))
+        self.adopted = np.zeros_like(self.adopted)
         if lasted.any():
             share = self._fired_x / np.maximum(self._fired_n, 1)
+            was = self._season_x.sum(0) / np.maximum(self._season_n.sum(0), 1e-9)
+            now, was = np.clip(share, LEAST_SHARE, MOST_SHARE), np.clip(was, LEAST_SHARE, MOST_SHARE)
+            self.adopted = np.where(lasted, logit(now) - logit(was), 0.0)
             self._season_n = np.where(lasted, rule.season_events, self._season_n)
             self._season_x = np.where(lasted, rule.season_events * share, self._season_x)
             self._s, self._large, self._level = (
@@ -147,7 +186,7 @@ class Surge(Columns):
                 season[:, closed] *= faded
                 season[hour % 24, closed] += of_hour[closed]
                 of_hour[closed] = 0
-        calm = ~np.isfinite(self._fired_at)
+        calm = self.calm & self._calm
         self._hour_n, self._hour_x = self._hour_n + calm * n, self._hour_x + calm * x
         residual = np.minimum((x - n * p0) ** 2 / np.maximum(n * p0 * (1 - p0), 1e-9), 9.0) - 1
         told = calm & (n >= 2)

@@ -6,20 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.dev.bench.detectors.arrays import Array, Counts
 from streams.dev.bench.detectors.markets import (
     BURST_TIMES,
     DAY,
     INCIDENT,
-    Array,
-    Counts,
     Markets,
     answered,
     logistic,
     logit,
 )
+from streams.dev.bench.detectors.pager import BLOCK, waits
 from streams.dev.bench.detectors.rivals import Detector
 
-BLOCK = 60  # minutes: hits with less than one whole quiet block between them are one alarm
 HORIZON = DAY  # after so many minutes an incident counts as missed
 FLAPPING = 360  # minutes of an incident in which firing again is flapping
 INCIDENTS = 4  # per market
@@ -34,6 +33,8 @@ class Incidents:
     """Incidents planted each in a world of its own, where nothing was planted before: (minutes after, incident).
 
     From the same minutes on, in other worlds: three-fold volume at the usual share (`burst_n`, `burst_x`), and nothing.
+    `more`: minutes between the end of the minute that fires and the alert's record, less the part of the first minute
+    before the incident begins.
     """
 
     market: Counts
@@ -45,6 +46,7 @@ class Incidents:
     burst_x: Counts
     plain_n: Counts
     plain_x: Counts
+    more: Array
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Trace:
 
     `blocks`: largest of every hour, (hours, markets); `before`: just before each incident; `highest`: running maximum
     after it, (minutes, incidents); `raw`: the statistic itself in its first hours; `burst`, `plain`: largest in the two
-    hours of a burst and in the same hours without.
+    hours of a burst and in the same hours without; `more` as in `Incidents`.
     """
 
     blocks: NDArray[np.float32]
@@ -62,10 +64,11 @@ class Trace:
     raw: NDArray[np.float32]
     burst: NDArray[np.float32]
     plain: NDArray[np.float32]
+    more: Array
 
 
 def plant(markets: Markets, seed: int) -> Incidents:
-    """Incidents at random minutes after the first day: the true share's logit rises, the volume stays."""
+    """Incidents at random moments after the first day: the true share's logit rises, the volume stays."""
     rng = np.random.default_rng(seed)
     market = np.repeat(np.arange(markets.n.shape[1]), INCIDENTS)
     began = rng.integers(DAY, markets.minutes - HORIZON, len(market))
@@ -82,17 +85,20 @@ def plant(markets: Markets, seed: int) -> Incidents:
         ]
         return np.stack(columns, axis=1)
 
+    worse, first = logistic(logit(q) + INCIDENT), rng.uniform(0, 1, len(market))
+    worse[0] = first * q[0] + (1 - first) * worse[0]
     tripled = rng.poisson(BURST_TIMES * n[:BURST])
     return Incidents(
         market=market,
         began=began,
         n=n,
-        x=seen(n, logistic(logit(q) + INCIDENT)),
+        x=seen(n, worse),
         q=q,
         burst_n=tripled,
         burst_x=seen(tripled, q[:BURST]),
         plain_n=n[:BURST],
         plain_x=markets.x[minutes[:BURST], market],
+        more=waits(rng, len(market)) - first,
     )
 
 
@@ -117,7 +123,18 @@ def trace(detector: Detector, markets: Markets, incidents: Incidents) -> Trace:
     burst = _run_on(copies, incidents, incidents.burst_n, incidents.burst_x).max(axis=0)
     plain = _run_on(copies, incidents, incidents.plain_n, incidents.plain_x).max(axis=0)
     was = np.concatenate(before).astype(np.float32)
-    return Trace(blocks, was, np.maximum.accumulate(after), after[:FLAPPING], burst, plain)
+    return Trace(blocks, was, np.maximum.accumulate(after), after[:FLAPPING], burst, plain, incidents.more)
+
+
+def market_blocks(detector: Detector, markets: Markets) -> NDArray[np.float32]:
+    """A detector's largest statistic of every hour: (hours, markets)."""
+    blocks = np.zeros((markets.minutes // BLOCK, markets.n.shape[1]), np.float32)
+    n, x = markets.n.astype(float), markets.x.astype(float)
+    for minute in range(markets.minutes):
+        block = blocks[minute // BLOCK]
+        statistic = detector.step(np.float64(minute), n[minute], x[minute], markets.q[minute])
+        np.maximum(block, statistic, out=block, casting="same_kind")
+    return blocks
 
 
 def _run_on(copies: Sequence[Detector], incidents: Incidents, n: Counts, x: Counts) -> NDArray[np.float32]:
@@ -162,12 +179,12 @@ def threshold_for(blocks: NDArray[np.float32], alarms: float) -> float:
 
 
 def delays(found: Trace, threshold: float) -> Array:
-    """Minutes from each incident's first minute to the end of the one that fires; nan where the alarm was on before.
+    """Minutes from when each incident begins to the record of its alert; nan where the alarm was on before.
 
     An incident that is missed counts with the whole horizon.
     """
     hit = found.highest >= threshold
-    minutes = np.where(hit.any(axis=0), hit.argmax(axis=0) + 1.0, HORIZON)
+    minutes = np.where(hit.any(axis=0), hit.argmax(axis=0) + 1.0, HORIZON) + found.more
     return np.where(found.before >= threshold, np.nan, minutes)
 
 

@@ -5,7 +5,7 @@ import msgspec
 from marketpulse.contract.records import Excerpt
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.windows import Windows
-from streams.pipeline.detect.evidence import driving_topics, driving_words, repeated_texts, with_evidence
+from streams.pipeline.detect.evidence import driving_words, repeated_texts, topics_since, with_evidence
 from tests.support.alerts import alert
 
 LAYOUT = CellLayout(("app", "delivery", "price"))
@@ -33,7 +33,7 @@ def test_topics_stand_in_the_order_of_their_excess() -> None:
         add(minute, "app", 51, 50)
         add(minute, "delivery", 40, 60)
         add(minute, "price", 8, 2)
-    found = driving_topics(windows, "BR", 1_260, 1_269)
+    found = topics_since(windows, alert(started_at=1_269 * MINUTE, fired_at=1_269 * MINUTE), 1_260 * MINUTE)
     assert ["delivery", "price", "app"] == [one["topic"] for one in found]
     assert (1_000, 400, 0.1) == (found[0]["events"], found[0]["negatives"], round(found[0]["usual_share"], 1))
     assert 270 <= found[0]["excess"] <= 300

@@ -1,5 +1,6 @@
 """Surge on seeded simulations: fires on a change of share, not of volume, through the classifier's noise too."""
 
+import math
 import random
 
 import numpy as np
@@ -74,6 +75,25 @@ def test_a_market_with_fewer_negatives_than_the_measured_errors_is_watched_too()
         state, change = surge_step(state, Observation(minute, 5, negatives, 0.05, noise))
         fired += [] if change is None else [minute]
     assert 900 <= fired[0] <= 960
+
+
+@pytest.mark.parametrize(
+    ("events", "share", "noise"),
+    [(5_000, 0.998, Noise()), (1_000, 1.0, Noise()), (300, 0.99, Noise()), (5_000, 0.0, Noise(0.66, 0.11))],
+)
+def test_a_market_in_which_all_say_the_same_is_judged_too(events: int, share: float, noise: Noise) -> None:
+    """What a surge would show stays below 1, also once the share is in the season, after its first hour."""
+    state = None
+    for minute in range(180):
+        state, _ = surge_step(state, Observation(minute, events, round(events * share), 0.25, noise))
+        assert math.isfinite(state.s + state.large + state.level)
+
+
+def test_the_benchmarks_copy_stays_below_one_too() -> None:
+    """Its statistic is a number there."""
+    copy = Surge(simulate([1], 1, (1.0, 0.0), [Condition(200, 0.0, 0.0)]))
+    n, x, unknown = np.array([5_000.0]), np.array([4_990.0]), np.array([np.nan])
+    assert np.isfinite([copy.step(np.float64(at), n, x, unknown) for at in range(180)]).all()
 
 
 def test_when_a_surge_began_lies_in_its_interval() -> None:

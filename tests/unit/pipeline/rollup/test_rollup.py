@@ -130,7 +130,7 @@ def test_minutes_ahead_of_stream_time_wait() -> None:
     rollup = RollUp(LAYOUT, idle_ms=30_000)
     rollup.take(CutStep(1, cut.now_ms, cut.counts, {}, {**cut.partitions, 1: slow}))
     rollup.decide(cut, ["BR"], CONTEXT)
-    assert 59 == len(rollup.markets["BR"].waiting)
+    assert 60 == len(rollup.markets["BR"].waiting)
     assert 360 == LAYOUT.read(rollup.windows.window("BR", "24h", START)).n
 
 
@@ -148,7 +148,7 @@ def test_another_portfolio_is_answered_like_a_shift() -> None:
 
 def test_another_model_rebases_the_detectors() -> None:
     """The jump in negatives that a new model brings is no surge and no shift; an hour later all is as usual."""
-    cuts = steps(feed(1, 400), [20])
+    cuts = steps(feed(1, 420, (320 / 420, 1.0)), [20])
     rollup = RollUp(LAYOUT, idle_ms=30_000)
     fired, warming = [], []
     for at, cut in enumerate(cuts):  # the share of negatives jumps at minute 320, in step 16
@@ -158,7 +158,7 @@ def test_another_model_rebases_the_detectors() -> None:
         fired += [one.cause for one in outcome.shifts if one.cause == "shift"]
         warming.append(rollup.markets["BR"].warming is not None)
     assert [] == fired
-    assert [False] * 16 + [True] * 3 + [False] == warming
+    assert [False] * 16 + [True] * 4 + [False] == warming
     assert play(steps(feed(1, 400), [20]))[1][-1].journal.model == "m"
     usual = [alert.kind for one in play(steps(feed(1, 400), [20]))[1] for alert in one.alerts]
     assert "surge" in usual
