@@ -186,15 +186,15 @@ def dead_letters_replay(
     marketpulse dead-letters replay --code unknown_market --dry-run
     ```
     """
-    from streams.kafka.dead_letters import replay
+    from streams.kafka.dead_letters import NOT_WHOLE, replay
 
     settings = load_settings()
     selection = _selection(code, market, hours, offset)
     if dry_run:
         found = _collect(selection)
-        whole = sum(letter.whole for letter in found)
-        counts = {"replayed": 0, "selected": len(found), "incomplete": len(found) - whole}
-        output.answer(counts, as_json, f"{whole} dead letters would be sent again")
+        cut = [{"offset": letter.offset, "why": NOT_WHOLE} for letter in found if not letter.whole]
+        would = {"replayed": 0, "selected": len(found), "left": cut}
+        output.answer(would, as_json, f"{len(found) - len(cut)} dead letters would be sent again")
         return
     with progress("sending again") as update:
         done = run_async(replay(settings.kafka_servers, settings.prefix, selection, lambda sent: update(sent, None)))

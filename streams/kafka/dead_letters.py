@@ -15,6 +15,7 @@ from streams.kafka.publish import LARGEST_REQUEST_BYTES, idempotent_producer
 from streams.kafka.tolerant import read_tolerantly, unreadable
 
 ERROR_HEADER = "__streams.errors."
+NOT_WHOLE = "only a part of the record was kept"
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ async def replay(
 async def _sent(sender: "_Sender", one: RejectedRecord, topic: str) -> str:
     """Send one dead letter again; why it was left, empty where it was sent. Raises KafkaError, OSError."""
     if not one.whole:
-        return "only a part of the record was kept"
+        return NOT_WHOLE
     if one.key is None and one.value is None:
         return "it has neither key nor value"
     if await sender.takes(one, topic):

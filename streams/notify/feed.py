@@ -8,9 +8,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from marketpulse.contract.units import DAY_MS
-from streams.errors import KafkaUnavailable
+from streams.errors import MarketpulseError
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.connection import Servers, client_options
+from streams.kafka.errors import error_of
 from streams.kafka.tolerant import read_tolerantly
 from streams.telemetry.logs import get_logger
 
@@ -72,7 +73,7 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         self._joined = False
 
     async def poll(self, seconds: float) -> Arrivals:
-        """What has come, after waiting so long at most. Raises Unavailable."""
+        """What has come, after waiting so long at most. Raises Unavailable, OperatorNeeded."""
         if self._consumer is None:
             await self._open()
         assert self._consumer is not None
@@ -85,7 +86,7 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             return Arrivals(joined=self._joined)
         except (KafkaError, OSError) as error:
             await self.close()
-            raise self._away(error) from error
+            raise await self._error_of(error) from error
         begins, self._begins = self._begins, False
         records = tuple(
             Arrived(
@@ -105,7 +106,7 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         except (CommitFailedError, IllegalStateError) as error:
             log.info("commit_refused", group=self._group, error=type(error).__name__)
         except (KafkaError, OSError) as error:
-            raise self._away(error) from error
+            raise await self._error_of(error) from error
 
     async def close(self) -> None:
         """Leave the group."""
@@ -147,7 +148,7 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
                 await self._begin(self._consumer, None)
         except (KafkaError, OSError) as error:
             await asyncio.shield(self.close())
-            raise self._away(error) from error
+            raise await self._error_of(error) from error
 
-    def _away(self, error: Exception) -> KafkaUnavailable:
-        return KafkaUnavailable(f"Kafka at {self._servers} does not answer: {error!r}. Operator action: start it.")
+    async def _error_of(self, error: Exception) -> MarketpulseError:
+        return await error_of(error, self._servers, f"give records of {self._partition.topic}")

@@ -69,10 +69,10 @@ def test_dead_letters_are_listed_shown_and_sent_back(shop: Shop) -> None:
     offset = str(listed[0]["offset"])  # type: ignore[index]
     shown = json.loads(shop("dead-letters", "show", offset).stdout)
     assert '"market":' in shown["value"]
-    assert [{"replayed": 0, "selected": len(listed)}] == shop.json(
+    assert [{"replayed": 0, "selected": len(listed), "left": []}] == shop.json(
         "dead-letters", "replay", "--code", "unknown_market", "--dry-run"
     )
-    assert [{"replayed": 1, "selected": 1}] == shop.json("dead-letters", "replay", "--offset", offset)
+    assert [{"replayed": 1, "selected": 1, "left": []}] == shop.json("dead-letters", "replay", "--offset", offset)
     shop.until(lambda totals: totals["dead_letter:unknown_market"] == len(listed) + 1)
 
 

@@ -16,8 +16,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from streams.dev.embedded.programs import _resolve as resolve
-from streams.dev.embedded.programs import java_executable, kafka_classpath
+from streams.dev.embedded.programs import java_executable, kafka_classpath, resolve
 from streams.errors import Unavailable
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")

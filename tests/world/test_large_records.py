@@ -9,6 +9,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from marketpulse.contract.topics import topic_name
+from streams.batches import OutboxEntry
+from streams.errors import RecordTooLarge
+from streams.kafka.outbound import Outbound
 from tests.support.clients import Sent, event, events, set_topic
 from tests.world.conftest import World
 
@@ -89,3 +92,30 @@ def test_a_dead_letter_topic_that_takes_nothing_ends_with_what_to_raise(own: Wor
     own.job.workers(1)
     why = own.job.ends_with("record_too_large")
     assert "max.message.bytes" in why
+
+
+async def test_a_step_of_twenty_megabytes_is_sent(own: World) -> None:
+    """What compresses below its topic's bound fits, whatever it was before."""
+    settings = own.job.settings
+    outbound = Outbound(settings.kafka, settings.prefix)
+    topic = topic_name(settings.prefix, "market.steps")
+    try:
+        await outbound.relay([OutboxEntry(b"1", topic, b"1", b"0123456789" * 2_000_000)])
+        with pytest.raises(RecordTooLarge, match="does not take a record of 20000000 bytes"):
+            await outbound.relay([OutboxEntry(b"2", topic, b"2", os.urandom(20_000_000))])
+        await outbound.relay([OutboxEntry(b"3", topic, b"3", b"small")])
+    finally:
+        await outbound.stop()
+
+
+def test_a_topic_that_takes_more_than_workers_plan_for_is_named(own: World) -> None:
+    """By the doctor as wrong, by a worker as a warning: it bounds its memory, but not below one batch as it is sent."""
+    set_topic(own.servers, own.topic, {"max.message.bytes": "20000000"})
+    examined = json.loads(own.job.cli("doctor", "--json").stdout)
+    [found] = [one for one in examined if one["part"] == "kafka and topics"]
+    assert not found["fine"]
+    assert "takes batches of 20000000 bytes" in found["what"]
+    own.job.workers(1)
+    own.send(*events("planned"))
+    own.counts(accepted=20)
+    assert '"batches_too_large"' in own.job.supervisor.logs()[-1].read_text()

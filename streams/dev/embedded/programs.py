@@ -51,7 +51,7 @@ def kafka_classpath() -> str:
         BadInput: a jar is missing, is one too many, or differs from the one that is pinned.
         Unavailable: the jars could not be loaded.
     """
-    environment = _resolve(KAFKA)
+    environment = resolve(KAFKA)
     jars = sorted([*environment.glob("jars/*.jar"), *environment.glob("modules/*.jar")])
     pins = _pins()["kafka"]
     wrong = [jar.name for jar in jars if pins.get(jar.name) != _sha256(jar)]
@@ -90,7 +90,7 @@ def redis_from_jar() -> str:
         BadInput: the jar differs from the one that is pinned.
         Unavailable: it could not be loaded.
     """
-    environment = _resolve(REDIS_JAR)
+    environment = resolve(REDIS_JAR)
     jar = next(environment.rglob("embedded-redis-*.jar"))
     if _pins()["redis"].get(jar.name) != _sha256(jar):
         raise BadInput(f"{jar} is not the jar that is pinned. Operator action: delete it and try again.")
@@ -117,7 +117,7 @@ def prefetch() -> dict[str, int]:
     }
 
 
-def _resolve(coordinates: str) -> Path:
+def resolve(coordinates: str) -> Path:
     """Folder with the jars of Maven coordinates, loaded once.
 
     Certificates are checked against the system's own store where Python knows it: machines behind an authority of

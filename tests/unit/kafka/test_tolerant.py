@@ -163,6 +163,31 @@ def test_records_of_old_brokers_are_read_and_skipped_alike(magic: int) -> None:
     assert [0, 1, 2, 3, 4] == offsets(read(bytes(old + batch(1))))
 
 
+def of_producer(changed: bytearray, producer: int, control: bool = False) -> bytearray:
+    """A batch as a part of a producer's transaction; `control`: one that ends it."""
+    struct.pack_into(">h", changed, 21, 0x30 if control else 0x10)
+    struct.pack_into(">q", changed, 43, producer)
+    return sealed(changed)
+
+
+def marker(first: int, producer: int, committed: bool) -> bytearray:
+    """The end of a transaction, as a broker writes it."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1_000)
+    builder.append(0, timestamp=1, key=struct.pack(">hh", 0, int(committed)), value=b"\0" * 6, headers=[])
+    built = bytearray(builder.build())
+    struct.pack_into(">q", built, 0, first)
+    return of_producer(built, producer, control=True)
+
+
+def test_transactions_end_as_they_do_without() -> None:
+    """What was aborted is passed over, what was committed later by the same producer is read."""
+    aborted, committed = of_producer(batch(0), 7), of_producer(batch(EACH + 1), 7)
+    answer = aborted + marker(EACH, 7, committed=False) + committed + marker(2 * EACH + 1, 7, committed=True)
+    records = PartitionRecords(TopicPartition("t", 0), TolerantRecords(bytes(answer)), [(7, 0)], 0, None, None, True, 1)
+    assert [5, 6, 7, 8] == [one.offset for one in records]
+    assert 2 * EACH + 2 == records.next_fetch_offset
+
+
 def test_consumers_read_through_this_class() -> None:
     """aiokafka's consumers take the class from the module where it is put; another release may not."""
     read_tolerantly()
