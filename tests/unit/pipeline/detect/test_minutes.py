@@ -103,7 +103,8 @@ def test_state_of_an_older_version_loads() -> None:
 
 def judged(shares: list[dict[str, tuple[int, int]]], topics: int = 3) -> list[tuple[str | None, str, int]]:
     """One market's minutes through the detectors: topic, state and minute of every change."""
-    state, found = MarketState(), []
+    state = MarketState()
+    found: list[tuple[str | None, str, int]] = []
     for minute, by_topic in enumerate(shares):
         keep(state, minute, by_topic, [], minute - 2, minute)
         alerts = judge_minutes({"BR": state}, {}, (minute + 1) * MINUTE + GRACE, 1, Rules(), topics, None)

@@ -12,8 +12,8 @@ from streams.ledger.types import CutStep
 from streams.pipeline.detect import judge
 from streams.pipeline.detect.surge import AlertChange, Observation, SurgeState, surge_step
 from streams.pipeline.rollup.correction import Array
-from streams.pipeline.rollup.step import RollUp, StepContext
-from streams.pipeline.rollup.step_record import Spending
+from streams.pipeline.rollup.step import RollUp
+from streams.pipeline.rollup.step_record import Spending, StepContext
 from tests.support.worlds import LAYOUT, cuts, world
 
 CONTEXT = StepContext(Spending({}, {}, 2000.0, (0.25, 0.25, 0.25, 0.25)), "m")
