@@ -124,7 +124,7 @@ def _part(seeds: list[int], work: Callable[[list[int]], Arrays], what: str, plan
         return work(seeds)
     file = plan.folder / f"{plan.key(what, seeds)}.npz"
     if file.exists():
-        with np.load(file) as kept:
+        with np.load(file, allow_pickle=False) as kept:
             return dict(kept)
     found = work(seeds)
     plan.folder.mkdir(parents=True, exist_ok=True)
