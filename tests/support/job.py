@@ -37,10 +37,13 @@ def counted_records(totals: Mapping[str, int]) -> dict[str, int]:
 
 
 class Job:
-    """Workers with the stub classifier under a prefix of their own; a step every .3 s, a checkpoint every second."""
+    """Workers with the stub classifier under a prefix of their own; a step every .3 s, a checkpoint every second.
 
-    def __init__(self, stack: EmbeddedStack, prefix: str, logs: Path) -> None:
-        given = load_settings(
+    `given`: other settings than these.
+    """
+
+    def __init__(self, stack: EmbeddedStack, prefix: str, logs: Path, given: Settings | None = None) -> None:
+        given = given or load_settings(
             prefix=prefix,
             model="stub",
             dedupe_minutes=60.0,
