@@ -42,7 +42,7 @@ test: $(LIGHT) ## unit, contract, agent, integration and other clients' tests, 3
 	  --ignore=tests/models --ignore=tests/browser --ignore=tests/deploy --ignore=tests/faults
 
 test-long: $(LIGHT) ## what starts many processes: documents read as a reader does, recovery, replay, erasure, benchmarks
-	$(PYTEST) -m long tests/integration tests/unit
+	$(PYTEST) -m long tests/integration tests/unit tests/world
 
 faults: $(LIGHT) ## every fault scenario (40 min; SEED=1 replays one seed, SCENARIO=fault_9 some); report in build/faults
 	@rm -f build/faults/report.jsonl
