@@ -31,8 +31,8 @@ class WatchRules(msgspec.Struct, frozen=True):
     bad_input_half_life_ms: int = 5 * MINUTE_MS
     bad_input: ConditionRule = ConditionRule(for_ms=2 * MINUTE_MS)
     blind_behind_ms: int = 3 * MINUTE_MS
-    blind_held_ms: int = 10 * MINUTE_MS
-    blind: ConditionRule = ConditionRule(for_ms=0, clear_ms=MINUTE_MS)
+    blind_held_ms: int = 9 * MINUTE_MS
+    blind: ConditionRule = ConditionRule(for_ms=MINUTE_MS, clear_ms=MINUTE_MS)
     model_confidence_fall: float = 0.10
     model_events: int = 200
     model: ConditionRule = ConditionRule(for_ms=0, clear_ms=MINUTE_MS)

@@ -4,20 +4,46 @@ import msgspec
 
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.records import AlertRecord, RefusedAnswer
-from streams.contract.rules import Rules
+from streams.contract.rules import Rules, WatchRules
 from streams.pipeline.detect.conditions import Input
 from streams.pipeline.detect.drift import Drift, Series
 from streams.pipeline.detect.watch import (
     EVERYWHERE,
+    View,
     WatchState,
     watch_allocation,
     watch_input,
     watch_markets,
     watch_model,
+    watch_stream,
 )
 
 RULES = Rules()
 HOUR = 3_600_000
+
+
+def blind_states(seen: list[View], minutes: list[float]) -> list[str]:
+    """States of the blind alert at these minutes of the clock."""
+    state, rules = WatchState(), WatchRules()
+    found = [watch_stream(state, one, 1, int(at * 60_000), rules) for one, at in zip(seen, minutes, strict=True)]
+    return [alert.state for alerts in found for alert in alerts]
+
+
+def test_whoever_is_far_behind_is_blind_after_a_minute() -> None:
+    """Behind without records that wait is a quiet stream; a backlog that is gone in a minute is no news."""
+    late, quiet, near = View(200_000, 5), View(200_000, 0), View(100_000, 5)
+    assert ["pending", "firing", "resolved"] == blind_states([late, late, near, near], [0, 1, 2, 3])
+    assert ["pending", "resolved"] == blind_states([late, quiet], [0, 0.5])
+    assert [] == blind_states([quiet, near], [0, 5])
+
+
+def test_a_partition_that_holds_stream_time_is_named() -> None:
+    """Also where nobody knows how much waits."""
+    state, held = WatchState(), View(700_000, 0, held_ms=600_000, held_by=(3,))
+    watch_stream(state, held, 1, 0, WatchRules())
+    [alert] = watch_stream(state, held, 2, 60_000, WatchRules())
+    assert ("firing", "*") == (alert.state, alert.market)
+    assert {"behind_minutes": 11, "lag": 0, "partitions": [3]} == alert.evidence
 
 
 def metrics(u: float = 0.6, n: int = 200) -> MarketMetrics:
