@@ -13,7 +13,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from streams.batches import DecodedBatch, Delta, Position
+from streams.batches import DecodedBatch, Delta, Position, SourceMark
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.processes import start_marketpulse
 from streams.errors import LedgerBroken
@@ -117,9 +117,9 @@ async def break_ledger(settings: Settings) -> None:
     limited = Ledger(settings.redis.replace("redis://", f"redis://{user}:pw@"), settings.prefix)
     claim = await limited.claim(0)
     position = Position(0, claim.number, claim.generation, claim.next, claim.next + 3)
-    batch = DecodedBatch(position, [], [], [], 0, b"i" * 24, 0, 1_000, 77, 1_000)
+    batch = DecodedBatch(position, [], [], [], 0, b"i" * 24, 0, SourceMark(), 1_000, 1_000)
     with pytest.raises(LedgerBroken):
-        await limited.commit(batch, Delta({"BR:600:negative/app": 3}, {}, {"accepted": 3}, 1))
+        await limited.commit(batch, Delta({"BR:600:negative/app": 3}, {}, {"accepted": 3}))
     await ledger.redis.execute_command("ACL", "DELUSER", user)
     for one in (limited, ledger):
         await one.close()

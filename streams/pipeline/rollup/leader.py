@@ -39,7 +39,7 @@ class Leader:
 
     def __init__(self, deps: Deps, holder: str = "") -> None:
         self._deps = deps
-        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}:{deps.ledger.nonce[:4]}"
+        self._holder = holder or f"{socket.gethostname()}-{deps.ledger.nonce[:4]}:{os.getpid()}"
         self._rollup: RollUp | None = None
         self._lease_number = 0
         self._published = 0  # the step whose outcome `_rollup` holds
