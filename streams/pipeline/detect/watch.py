@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from marketpulse.contract.alert_kinds import AlertKind
 from marketpulse.contract.metrics import MarketMetrics
@@ -24,10 +25,14 @@ EVERYWHERE = "*"
 
 
 class WatchState(msgspec.Struct):
-    """One market's conditions (or the intake's, under `*`) and its newest event time in epoch ms."""
+    """One market's conditions (or the intake's, under `*`) and its newest event time in epoch ms.
+
+    `blind_since_ms`: on Redis's clock, since when the present was not seen.
+    """
 
     conditions: dict[str, ConditionState] = {}
     newest_ms: int | None = None
+    blind_since_ms: int | None = None
 
 
 def watch_markets(
@@ -100,14 +105,20 @@ class View(msgspec.Struct, frozen=True):
 
 
 def watch_stream(state: WatchState, seen: View, step: int, now_ms: int, rules: WatchRules) -> list[AlertRecord]:
-    """Judge whether the other alerts see the present: on the clock, since stream time is what is looked at."""
+    """Judge whether the other alerts see the present: on the clock, since stream time is what is looked at.
+
+    It is never pending: every short backlog would be a record on the alerts' topic.
+    """
     late = seen.behind_ms > rules.blind_behind_ms and seen.lag > 0
     held = seen.held_ms >= rules.blind_held_ms
     evidence: dict[str, Any] = {"behind_minutes": seen.behind_ms // MINUTE_MS, "lag": seen.lag}
     if seen.held_by:
         evidence["partitions"] = list(seen.held_by)
-    holds = late or held
-    return _judge(state, "blind", EVERYWHERE, holds, not holds, evidence, step, now_ms, rules)
+    blind = late or held
+    state.blind_since_ms = (state.blind_since_ms or now_ms) if blind else None
+    lasts = state.blind_since_ms is not None and now_ms - state.blind_since_ms >= rules.blind.for_ms
+    at_once = replace(rules, blind=replace(rules.blind, for_ms=0))
+    return _judge(state, "blind", EVERYWHERE, lasts, not blind, evidence, step, now_ms, at_once)
 
 
 def watch_model(
