@@ -115,8 +115,9 @@ def watch_stream(state: WatchState, seen: View, step: int, now_ms: int, rules: W
     if seen.held_by:
         evidence["partitions"] = list(seen.held_by)
     blind = late or held
-    state.blind_since_ms = (state.blind_since_ms or now_ms) if blind else None
-    lasts = state.blind_since_ms is not None and now_ms - state.blind_since_ms >= rules.blind.for_ms
+    since_ms = now_ms if state.blind_since_ms is None else state.blind_since_ms
+    state.blind_since_ms = since_ms if blind else None
+    lasts = blind and now_ms - since_ms >= rules.blind.for_ms
     at_once = replace(rules, blind=replace(rules.blind, for_ms=0))
     return _judge(state, "blind", EVERYWHERE, lasts, not blind, evidence, step, now_ms, at_once)
 
