@@ -23,6 +23,7 @@ from tests.world.conftest import World
 pytestmark = pytest.mark.timeout(120)
 
 IDLE_S = 4.0
+BEHIND_S = 6.0  # a busy machine takes seconds for a step
 
 
 @pytest.fixture
@@ -79,21 +80,21 @@ def test_a_partition_of_broken_records_alone_does_not_hold_stream_time(quick: Wo
     quick.send(Sent(event("first"), partition=1))
     with poisson(quick, 4.0, 0), poisson(quick, 2.0, 1, b"{"):
         time.sleep(2 * IDLE_S)
-        quick.job.until(lambda: behind_s(quick) < 3.0)
+        quick.job.until(lambda: behind_s(quick) < BEHIND_S)
         time.sleep(IDLE_S)
-        assert behind_s(quick) < 3.0
+        assert behind_s(quick) < BEHIND_S
 
 
 def test_an_outage_of_all_workers_does_not_push_stream_time_on(quick: World) -> None:
     """What came meanwhile is counted in its own time: nothing of it is late, and no step runs ahead of it."""
     quick.job.workers(1)
     with poisson(quick, 4.0, 0), poisson(quick, 4.0, 1):
-        quick.job.until(lambda: behind_s(quick) < 3.0)
+        quick.job.until(lambda: behind_s(quick) < BEHIND_S)
         quick.job.supervisor.stop()
         known = steps(quick)[-1]
         time.sleep(2 * IDLE_S)
         quick.job.workers(1)
-        quick.job.until(lambda: behind_s(quick) < 3.0)
+        quick.job.until(lambda: behind_s(quick) < BEHIND_S)
     for step in steps(quick):
         if step.step > known.step and any((one.end or 0) > step.cut[name] for name, one in step.partitions.items()):
             newest = max(one.newest or 0 for one in step.partitions.values())
@@ -104,7 +105,7 @@ def test_wrong_clocks_of_some_do_not_move_it(quick: World) -> None:
     """One event in fifty is minutes ahead, as phones are, and one an hour behind."""
     quick.job.workers(1)
     with poisson(quick, 20.0, 0):
-        quick.job.until(lambda: behind_s(quick) < 3.0)
+        quick.job.until(lambda: behind_s(quick) < BEHIND_S)
         for number in range(4):
             now_ms = time.time_ns() // 1_000_000
             quick.send(
@@ -112,4 +113,4 @@ def test_wrong_clocks_of_some_do_not_move_it(quick: World) -> None:
                 Sent(event(f"late-{number}", occurred_at=now_ms - 3_600_000)),
             )
             time.sleep(1.0)
-            assert -1.0 < behind_s(quick) < 3.0
+            assert -1.0 < behind_s(quick) < BEHIND_S
