@@ -1,8 +1,6 @@
 """The atomic commit in Redis: claims, offsets, deltas, steps, outbox; the owner of all internal key names."""
 
-import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -13,21 +11,11 @@ import redis.asyncio
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry, SourceMark
-from streams.errors import LedgerLost, LedgerReplaced, PartitionUnknown
-from streams.ledger import refusals
-from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
-from streams.ledger.keys import USERS_LIVE_S, Keys
+from streams.errors import PartitionUnknown
+from streams.ledger.connection import translated_errors
+from streams.ledger.keys import USERS_LIVE_S
+from streams.ledger.scripts import FORMAT, LedgerScripts, packed
 from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut
-
-_SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap", "migrate", "grow")
-FORMAT = 2
-"""Of what is kept in Redis: raised with every change that an older version would misread. `lua/migrate.lua`."""
-
-
-def _packed(content: object) -> bytes:
-    """MessagePack as Redis's Lua reads it: it knows strings, but not the newer binary type."""
-    packed: bytes = msgpack.packb(content, use_bin_type=False)
-    return packed
 
 
 def _number(value: bytes | None) -> int | None:
@@ -43,81 +31,8 @@ def _partition_cut(row: Sequence[str], written: int) -> PartitionCut:
     return PartitionCut(next_offset or 0, *rest)
 
 
-class Ledger:
+class Ledger(LedgerScripts):
     """Redis seen as a ledger. Every method raises Unavailable (retriable), LedgerLost or LedgerBroken."""
-
-    def __init__(
-        self,
-        url: str,
-        prefix: str,
-        max_open_cells: int = 500_000,
-        connect: Callable[[str], Any] = connect_async,
-        nonce: str | None = None,
-    ) -> None:
-        """`nonce` tells this process from every other, whatever they are called; drawn at random where none is."""
-        self.keys = Keys(prefix)
-        self.nonce = nonce or secrets.token_hex(8)
-        self.url = url
-        self._max_open_cells = max_open_cells
-        self._generation: str | None = None
-        self.redis = connect(url)
-        folder = files("streams.ledger") / "lua"
-        self._scripts = {
-            name: self.redis.register_script((folder / f"{name}.lua").read_text("utf-8")) for name in _SCRIPTS
-        }
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self.redis.aclose()
-
-    async def _run(
-        self, script: str, keys: Sequence[str], args: Sequence[str | int | bytes], partition: int = -1
-    ) -> list[Any]:
-        with translated_errors(self.url):
-            try:
-                answer: list[Any] = await self._scripts[script](keys=list(keys), args=list(args))
-            except redis.asyncio.ResponseError as error:
-                if refused_before_writing(error):
-                    raise
-                half = await self.broken_by()
-                if half is None and isinstance(error, redis.exceptions.NoPermissionError):
-                    raise
-                raise refusals.failed(self.keys, script, error, half) from error
-        if answer[0] == b"BROKEN":
-            raise refusals.broken(self.keys, answer[1].decode())
-        if answer[0] == b"LOST":
-            known = int(answer[1] or 0) if len(answer) > 1 else 0
-            raise refusals.unknown(self.keys, partition, known) if 0 < known <= partition else self._lost()
-        if answer[0] == b"NEWER":
-            raise refusals.newer(self.keys, int(answer[1]), FORMAT)
-        if answer[0] == b"OLDER":
-            await self._run("migrate", [self.keys.ledger], [self.keys.namespace])
-            return await self._run(script, keys, args, partition)
-        return answer
-
-    async def broken_by(self) -> str | None:
-        """Name of the script that failed half-way and left the ledger broken; None where it is whole."""
-        with translated_errors(self.url):
-            found = await self.redis.hget(self.keys.ledger, "writing")
-        return found.decode() if found else None
-
-    async def require_whole(self) -> None:
-        """Raises LedgerBroken where a script failed half-way."""
-        if (half := await self.broken_by()) is not None:
-            raise refusals.broken(self.keys, half)
-
-    def _lost(self) -> LedgerLost:
-        return refusals.lost(self.keys, seen=self._generation is not None)
-
-    def _same_generation(self, generation: bytes) -> None:
-        """Raises LedgerReplaced where it is another ledger than the one this object saw first."""
-        found = generation.decode()
-        if self._generation not in (None, found):
-            raise LedgerReplaced(
-                f"another ledger stands under prefix {self.keys.prefix!r}: it was rebuilt or reset. The process starts "
-                "anew with it."
-            )
-        self._generation = found
 
     # --- set-up -------------------------------------------------------------------------------------------------
 
@@ -220,7 +135,7 @@ class Ledger:
                     position.end,
                     keys.namespace,
                     self._max_open_cells,
-                    _packed(payload),
+                    packed(payload),
                     self.nonce,
                 ],
                 position.partition,
@@ -282,14 +197,14 @@ class Ledger:
                 "1" if force else "0",
                 self.nonce,
                 lease.now_ms,
-                _packed([ends.get(number, -1) for number in range(lease.partitions)]),
+                packed([ends.get(number, -1) for number in range(lease.partitions)]),
             ],
         )
         if answer[0] != b"OK":
             refused: Literal["FENCED", "NOTHING"] = answer[0].decode()
             return refused
-        _, number, packed, counts, buckets, users, excerpts = answer
-        cut = msgpack.unpackb(packed)
+        _, number, content, counts, buckets, users, excerpts = answer
+        cut = msgpack.unpackb(content)
         fields, chosen, totals = iter(counts), iter(excerpts), iter(cut.get("totals", ()))
         return CutStep(
             number=int(number),
@@ -333,7 +248,7 @@ class Ledger:
 
     async def publish(self, lease: Lease, step: CutStep, writes: Iterable[Command]) -> Answer:
         """Write one step's results at once: OK, ALREADY (the reply was lost) or FENCED."""
-        payload = _packed({"writes": list(writes), "users": list(step.users)})
+        payload = packed({"writes": list(writes), "users": list(step.users)})
         keys = self.keys
         answer = await self._run(
             "publish", [keys.ledger], [keys.namespace, lease.number, step.number, payload, self.nonce]
@@ -448,7 +363,7 @@ class Ledger:
             renames: staged keys and what they are called from now on.
             commands: executed last.
         """
-        payload = _packed({"old": old, "renames": renames, "commands": commands})
+        payload = packed({"old": old, "renames": renames, "commands": commands})
         number = "" if lease_number is None else lease_number
         answer = await self._run("swap", [self.keys.ledger], [self.keys.namespace, number, payload])
         return bool(answer[0] == b"OK")
@@ -460,5 +375,5 @@ class Ledger:
 
     async def store_allocation(self, seq: int, writes: Iterable[Command]) -> bool:
         """Store an allocation with its outbox record; False if this or a newer shift was already answered."""
-        answer = await self._run("allocate", [self.keys.ledger, self.keys.allocation_seq], [seq, _packed(list(writes))])
+        answer = await self._run("allocate", [self.keys.ledger, self.keys.allocation_seq], [seq, packed(list(writes))])
         return bool(answer[0] == b"OK")

@@ -13,8 +13,9 @@ from streams.batches import OutboxEntry
 from streams.contract.journal import CHECKPOINT_KEY, JOURNAL_FORMAT, CheckpointRecord
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
-from streams.ledger.commit import FORMAT, Ledger
+from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
+from streams.ledger.scripts import FORMAT
 from streams.ledger.types import Command, Entry
 from streams.pipeline.rollup.checkpoint import packed, parts_of, read_ledger
 from streams.recovery.fold import Fold

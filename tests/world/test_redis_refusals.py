@@ -9,8 +9,7 @@ import redis
 
 from streams.errors import EXIT_OPERATOR
 from tests.support.processes import marketpulse, marketpulse_process
-from tests.support.redis_servers import BUNDLED, RedisOf
-from tests.support.waiting import until
+from tests.support.redis_servers import BUNDLED, RedisOf, one_node_cluster
 
 NOWHERE = {"MARKETPULSE_KAFKA": "127.0.0.1:1", "MARKETPULSE_MODEL": "stub", "MARKETPULSE_PREFIX": "shop"}
 
@@ -30,13 +29,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisOf]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisOf]:
     """A Redis Cluster of one node."""
-    server = RedisOf(tmp_path_factory.mktemp("cluster"), BUNDLED, "--cluster-enabled", "yes")
-    server.start()
-    with redis.Redis.from_url(server.url) as client:
-        client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
-        until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"), 20)
-    yield server
-    server.stop()
+    with one_node_cluster(tmp_path_factory.mktemp("cluster"), BUNDLED) as server:
+        yield server
 
 
 def of(server: RedisOf, user: str = "") -> dict[str, str]:

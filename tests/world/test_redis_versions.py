@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import redis
 
 from streams.access.rights import redis_rules
 from streams.batches import DecodedBatch, Delta, Position, SourceMark
@@ -15,8 +14,7 @@ from streams.errors import EXIT_OPERATOR, LedgerBroken, LedgerLost, OperatorNeed
 from streams.ledger.commit import Ledger
 from streams.ledger.server import check_server, require_one_primary
 from streams.ledger.types import Claim, CutStep, Lease
-from tests.support.redis_servers import NAMES, RedisOf, program
-from tests.support.waiting import until
+from tests.support.redis_servers import NAMES, RedisOf, one_node_cluster, program
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -265,13 +263,8 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     executable = program(request.param)
     if executable is None:
         pytest.skip(f"no {request.param} on PATH beside the bundled Redis: install one to run these tests on it")
-    one = RedisOf(tmp_path_factory.mktemp("cluster"), executable, "--cluster-enabled", "yes")
-    one.start()
-    with redis.Redis.from_url(one.url) as client:
-        client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
-        until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"), 20)
-    yield one
-    one.stop()
+    with one_node_cluster(tmp_path_factory.mktemp("cluster"), executable) as one:
+        yield one
 
 
 async def test_a_cluster_is_refused_in_words(cluster: RedisOf, prefix: str) -> None:
