@@ -15,7 +15,7 @@ class PartitionClock:
         self._records = records
         self._read = 0
         self._seen: set[str] = set()
-        self._recent: list[int] = []
+        self._recent: list[tuple[int, int]] = []
         self.newest: int | None = None
         self.rose: int | None = None
 
@@ -32,8 +32,11 @@ class PartitionClock:
     def _take(self, record: Record) -> None:
         if not any(cell == "confidence" for _, _, cell in counted(record, self._seen)):
             return
-        self._recent = [*self._recent, min(json.loads(record.value or b"")["occurred_at"], record.timestamp)][-100:]
-        level = max(self._recent) if len(self._recent) < 20 else sorted(self._recent)[-3]
+        at_ms = record.timestamp
+        occurred_ms = min(json.loads(record.value or b"")["occurred_at"], at_ms)
+        self._recent = [*self._recent, (occurred_ms, at_ms)][-100:]
+        times = sorted(time for time, recorded in self._recent if recorded > at_ms - 60_000)
+        level = times[-1] if len(times) < 20 else times[-3]
         if self.newest is None or level > self.newest:
             self.newest, self.rose = level, record.timestamp
 

@@ -25,12 +25,13 @@ def clock(records: list[tuple[int, int, bool]], sizes: list[int]) -> SourceMark:
 def slowly(records: list[tuple[int, int, bool]]) -> tuple[int | None, int | None]:
     """The definition, event by event."""
     newest = rose = None
-    recent: list[int] = []
+    recent: list[tuple[int, int]] = []
     for occurred, record, accepted in records:
         if not accepted:
             continue
-        recent = [*recent, min(occurred, record)][-100:]
-        level = max(recent) if len(recent) < 20 else sorted(recent)[-3]
+        recent = [*recent, (min(occurred, record), record)][-100:]
+        times = sorted(time for time, at in recent if at > record - MINUTE)
+        level = times[-1] if len(times) < 20 else times[-3]
         if newest is None or level > newest:
             newest, rose = level, record
     return newest, rose
@@ -40,9 +41,9 @@ def slowly(records: list[tuple[int, int, bool]]) -> tuple[int | None, int | None
 def test_it_does_not_depend_on_where_batches_are_cut(seed: int, length: int, sizes: list[int]) -> None:
     """Late, future and refused records; the state that is handed on is the same too."""
     rng = random.Random(seed)
-    records, now = [], 1_000_000
+    records, now, pace = [], 1_000_000, rng.choice((3, 3_000, 30_000))
     for _ in range(length):
-        now += rng.randrange(3_000)
+        now += rng.randrange(pace)
         records.append((now + rng.randrange(-600_000, 60_000), now, rng.random() < 0.8))
     cut, whole = clock(records, sizes), clock(records, [1])
     assert cut == whole
@@ -51,9 +52,14 @@ def test_it_does_not_depend_on_where_batches_are_cut(seed: int, length: int, siz
 
 def test_two_wrong_clocks_among_a_hundred_events_do_not_move_it() -> None:
     """The maximum would be five minutes ahead after the first of them."""
-    steady = [(at * 1_000, at * 1_000, True) for at in range(200)]
-    ahead = [(195_000 + 5 * MINUTE, 600_000, True), (196_000 + 4 * MINUTE, 600_000, True)]
+    steady = [(at * 1_000, 9_000_000 + at * 10, True) for at in range(200)]  # a file of before, published now
+    ahead = [(195_000 + 5 * MINUTE, 9_002_000, True), (196_000 + 4 * MINUTE, 9_002_010, True)]
     assert 199_000 == clock([*steady, *ahead], [50]).newest_ms
+
+
+def test_a_stream_that_says_one_thing_a_minute_is_as_far_as_its_last() -> None:
+    """The third largest would be two minutes old."""
+    assert 49 * MINUTE == clock([(at * MINUTE, at * MINUTE, True) for at in range(50)], [7]).newest_ms
 
 
 def test_no_event_is_newer_than_its_record() -> None:
