@@ -15,7 +15,7 @@ async with AsyncMetricsReader(url, "marketpulse") as reader:
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -89,6 +89,14 @@ class Change(msgspec.Struct, frozen=True):
     missed: bool = False
 
 
+class _Shape(NamedTuple):
+    """Which keys a snapshot reads: these markets, partitions and the open step."""
+
+    markets: tuple[str, ...] = ()
+    partitions: int = 0
+    opened: int = 1
+
+
 class MetricsReader:
     """Reads what workers publish; every method raises Unavailable while Redis is away."""
 
@@ -97,6 +105,7 @@ class MetricsReader:
         self._closed = False
         self._redis = connect(url)
         self._keys = Keys(prefix)
+        self._shape = _Shape()
         self.u, self.r, self.s, self.t = (RedisTable(self._redis, self._keys, name, url) for name in "urst")
 
     def __enter__(self) -> "MetricsReader":
@@ -204,25 +213,28 @@ class MetricsReader:
         return [msgspec.json.decode(row, type=AllocationRecord) for row in rows]
 
     def snapshot(self) -> Snapshot:
-        """Everything at once: one transaction, so never half a step."""
-        markets = self.markets()
-        with translated_errors(self._url), self._redis.pipeline(transaction=True) as pipe:
-            pipe.hgetall(self._keys.step)
-            pipe.hgetall(self._keys.ledger)
-            pipe.hgetall(self._keys.totals)
-            pipe.hgetall(self._keys.alerts)
-            pipe.get(self._keys.allocation)
-            pipe.xlen(self._keys.outbox)
-            pipe.get(self._keys.portfolio)
-            pipe.get(self._keys.mutes)
-            pipe.hvals(self._keys.workers)
-            for market in markets:
-                pipe.get(self._keys.metrics(market))
-            step, ledger, totals, alerts, allocation, outbox, portfolio, mutes, workers, *metrics = pipe.execute()
+        """Everything at once: one transaction, so never half a step, nor a status of two moments."""
+        shape, (step, totals, alerts, allocation, outbox, portfolio, mutes, workers, *rest) = self._moment()
+        cells, cut, shifted, answered, *rest = rest
+        offsets, metrics = rest[: shape.partitions], rest[shape.partitions :]
         records = [msgspec.json.decode(content, type=MetricsRecord) for content in metrics if content is not None]
         states = [msgspec.json.decode(word, type=WorkerState) for word in workers]
+        stream_time = int(step.get(b"stream_time", b"0"))
+        status = Status(
+            step=int(step.get(b"step", b"0")),
+            stream_time=stream_time or None,
+            published_at=int(step[b"published_at"]) if b"published_at" in step else None,
+            model=step.get(b"model", b"").decode(),
+            device=step.get(b"device", b"").decode(),
+            totals={name.decode(): int(value) for name, value in sorted(totals.items())},
+            partitions={number: int(value or 0) for number, value in enumerate(offsets)},
+            open_cells=int(cells) + int(cut),
+            outbox=int(outbox),
+            shifts_answered=int(answered or 0) >= int(shifted or 0),
+            digest=step.get(b"digest", b"").decode(),
+        )
         return Snapshot(
-            status=self._status(step, ledger, totals, outbox),
+            status=status,
             metrics={one.market: msgspec.convert(one.metrics, MarketMetrics) for one in records},
             alerts=sorted(
                 (msgspec.json.decode(content, type=AlertRecord) for content in alerts.values()),
@@ -238,31 +250,38 @@ class MetricsReader:
             lag=lag_of(states, time.time_ns() // 1_000_000),
         )
 
-    def _status(self, step: dict[bytes, bytes], ledger: dict[bytes, bytes], totals: Any, outbox: int) -> Status:
-        count = int(ledger.get(b"partitions", b"0"))
-        opened = int(ledger.get(b"open", b"1"))
-        with translated_errors(self._url), self._redis.pipeline(transaction=True) as pipe:
-            for number in range(count):
-                pipe.hget(self._keys.partition(number), "next")
-            pipe.hlen(self._keys.step_counts(opened))
-            pipe.exists(self._keys.step_cut(opened - 1))
-            pipe.get(self._keys.shift_seq)
-            pipe.get(self._keys.allocation_seq)
-            *offsets, cells, cut, shifted, answered = pipe.execute()
-        stream_time = int(step.get(b"stream_time", b"0"))
-        return Status(
-            step=int(step.get(b"step", b"0")),
-            stream_time=stream_time or None,
-            published_at=int(step[b"published_at"]) if b"published_at" in step else None,
-            model=step.get(b"model", b"").decode(),
-            device=step.get(b"device", b"").decode(),
-            totals={name.decode(): int(value) for name, value in sorted(totals.items())},
-            partitions={number: int(value or 0) for number, value in enumerate(offsets)},
-            open_cells=int(cells) + int(cut),
-            outbox=int(outbox),
-            shifts_answered=int(answered or 0) >= int(shifted or 0),
-            digest=step.get(b"digest", b"").decode(),
-        )
+    def _moment(self) -> tuple[_Shape, list[Any]]:
+        """The replies to one transaction; asked again where the keys in it were right no longer."""
+        keys = self._keys
+        while True:
+            shape = self._shape
+            with translated_errors(self._url), self._redis.pipeline(transaction=True) as pipe:
+                pipe.smembers(keys.markets)
+                pipe.hgetall(keys.ledger)
+                pipe.hgetall(keys.step)
+                pipe.hgetall(keys.totals)
+                pipe.hgetall(keys.alerts)
+                pipe.get(keys.allocation)
+                pipe.xlen(keys.outbox)
+                pipe.get(keys.portfolio)
+                pipe.get(keys.mutes)
+                pipe.hvals(keys.workers)
+                pipe.hlen(keys.step_counts(shape.opened))
+                pipe.exists(keys.step_cut(shape.opened - 1))
+                pipe.get(keys.shift_seq)
+                pipe.get(keys.allocation_seq)
+                for number in range(shape.partitions):
+                    pipe.hget(keys.partition(number), "next")
+                for market in shape.markets:
+                    pipe.get(keys.metrics(market))
+                markets, ledger, *replies = pipe.execute()
+            self._shape = _Shape(
+                tuple(sorted(code.decode() for code in markets)),
+                int(ledger.get(b"partitions", b"0")),
+                int(ledger.get(b"open", b"1")),
+            )
+            if self._shape == shape:
+                return shape, replies
 
 
 def _change(entry: str, fields: dict[bytes, bytes], missed: bool) -> Change:

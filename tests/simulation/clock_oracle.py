@@ -79,17 +79,23 @@ class ClockOracle:
     def _stream_time(
         self, step: StepRecord, marks: Sequence[PartitionMark], before: int | None, read_ms: int | None
     ) -> None:
-        waiting = [
-            mark.newest
-            for mark in marks
-            if mark.newest is not None and not (mark.seen or 0) - (mark.rose or 0) >= self._idle_ms
-        ]
-        known = [mark.newest for mark in marks if mark.newest is not None]
-        if waiting:
-            expected: int | None = max(min(waiting), before or 0)
-        elif before is None:
-            expected = min(known, default=None)
+        known = [mark for mark in marks if mark.newest is not None]
+        waiting = [mark for mark in known if (mark.seen or 0) - (mark.rose or 0) < self._idle_ms]
+        if any(_unread(step.cut[name], mark) for name, mark in step.partitions.items()):
+            oldest = min((int(minute) * 60_000 for minutes in step.deltas.values() for minute in minutes), default=None)
+            expected = oldest if before is None else before
+        elif not known:
+            expected = before
+        elif waiting:
+            expected = max(min(mark.newest or 0 for mark in waiting), before or 0)
         else:
-            expected = before + max(0, (read_ms or 0) - (self._read_ms or read_ms or 0))
+            last = max(mark.rose or 0 for mark in known)
+            newest = min(mark.newest or 0 for mark in known if mark.rose == last)
+            expected = max(newest + max(0, (read_ms or 0) - last - self._idle_ms), before or 0)
         if step.stream_time != expected:
             self._fail(f"stream time of step {step.step} is {step.stream_time}, not {expected}")
+
+
+def _unread(cut: int, mark: PartitionMark) -> bool:
+    """Whether nothing was read of a partition that holds something."""
+    return mark.seen is None and mark.end is not None and mark.end > max(cut, mark.began)

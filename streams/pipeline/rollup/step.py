@@ -109,7 +109,9 @@ class RollUp:
         whole = sum(deltas.values(), self.layout.zeros())
         good = self.layout.read(whole).n
         common.input.add(good + dead, dead, step.now_ms, self.rules.watch.bad_input_half_life_ms)
-        time = stream_time(StreamTime(common.stream_time_ms, common.read_ms), step.partitions, self._idle_ms)
+        before = StreamTime(common.stream_time_ms, common.read_ms)
+        oldest = min((at * MINUTE_MS for _, at in deltas), default=None)
+        time = stream_time(before, step.partitions, self._idle_ms, oldest)
         if journalled is not None:
             time = replace_field(time, at_ms=journalled.stream_time, held_by=journalled.held_by)
         waits = bool(time.held_by) and time.at_ms == common.stream_time_ms

@@ -18,29 +18,39 @@ class StreamTime:
     held_by: tuple[int, ...] = ()
 
 
-def stream_time(before: StreamTime, partitions: dict[int, PartitionCut], idle_ms: int) -> StreamTime:
+def stream_time(
+    before: StreamTime, partitions: dict[int, PartitionCut], idle_ms: int, oldest_ms: int | None = None
+) -> StreamTime:
     """T of a step: the smallest newest event time over partitions that are not idle.
 
     A partition is idle when its log went on for `idle_ms` of record time and brought nothing newer. This is measured in
     log that was read: broken, late and repeated records let a partition become idle; an outage does not, nor a
-    partition that nobody reads. While all partitions are idle T rises as far as all of the log was read since.
+    partition that nobody reads. While all partitions are idle T rises as far as all of the log was read since the last
+    of them became so. A partition with records of which none was read holds T where it is, or at the oldest event
+    where there is no T yet: all of a backlog begins together.
 
     Args:
         before: of the step before.
         partitions: where each partition was at the cut.
         idle_ms: so much of the log without a newer event makes a partition idle.
+        oldest_ms: event time of the oldest event of the step, None without events.
     """
-    known = {number: one.newest_ms for number, one in partitions.items() if one.newest_ms is not None}
     read_ms = _read_by_all(before.read_ms, partitions.values())
+    unread = tuple(number for number, one in sorted(partitions.items()) if _unread(one))
+    if unread:
+        return StreamTime(oldest_ms if before.at_ms is None else before.at_ms, read_ms, unread)
+    known = {number: one.newest_ms for number, one in partitions.items() if one.newest_ms is not None}
+    if not known:
+        return StreamTime(before.at_ms, read_ms)
     waiting = {number: at_ms for number, at_ms in known.items() if not _idle(partitions[number], idle_ms)}
     if waiting:
         at_ms = max(min(waiting.values()), before.at_ms or 0)
         held_by = tuple(number for number, newest_ms in sorted(waiting.items()) if newest_ms <= at_ms)
         return StreamTime(at_ms, read_ms, held_by if len(held_by) < len(waiting) else ())
-    if before.at_ms is None:
-        return StreamTime(min(known.values(), default=None), read_ms)
-    rise_ms = 0 if before.read_ms is None or read_ms is None else max(0, read_ms - before.read_ms)
-    return StreamTime(before.at_ms + rise_ms, read_ms)
+    rose_ms = max(partitions[number].rose_ms or 0 for number in known)
+    newest_ms = min(at_ms for number, at_ms in known.items() if partitions[number].rose_ms == rose_ms)
+    rise_ms = max(0, (read_ms or 0) - rose_ms - idle_ms)
+    return StreamTime(max(newest_ms + rise_ms, before.at_ms or 0), read_ms)
 
 
 def _read_by_all(before_ms: int | None, partitions: Collection[PartitionCut]) -> int | None:
@@ -53,3 +63,7 @@ def _read_by_all(before_ms: int | None, partitions: Collection[PartitionCut]) ->
 
 def _idle(one: PartitionCut, idle_ms: int) -> bool:
     return one.seen_ms is not None and one.rose_ms is not None and one.seen_ms - one.rose_ms >= idle_ms
+
+
+def _unread(one: PartitionCut) -> bool:
+    return one.seen_ms is None and one.end is not None and one.end > max(one.next, one.began or 0)

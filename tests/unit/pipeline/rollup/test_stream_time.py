@@ -38,26 +38,49 @@ def test_an_outage_does_not_push_it_on() -> None:
 def test_while_all_are_idle_it_rises_with_what_was_read_of_every_partition() -> None:
     """A partition with records that nobody has read holds it."""
     idle = {0: at(1_000, 1_000, 50_000), 1: at(2_000, 1_000, 60_000)}
-    first = stream_time(StreamTime(1_500, 40_000), idle, IDLE)
-    assert StreamTime(11_500, 50_000) == first
+    first = stream_time(StreamTime(1_000, 31_000), idle, IDLE)
+    assert StreamTime(20_000, 50_000) == first
     unread = {0: at(1_000, 1_000, 50_000), 1: at(2_000, 1_000, 90_000)}
-    assert 11_500 == stream_time(first, unread, IDLE).at_ms
+    assert 20_000 == stream_time(first, unread, IDLE).at_ms
     all_read = {0: at(1_000, 1_000, 80_000), 1: at(2_000, 1_000, 90_000)}
-    assert 41_500 == stream_time(first, all_read, IDLE).at_ms
+    assert 50_000 == stream_time(first, all_read, IDLE).at_ms
+
+
+def test_the_newest_event_counts_where_its_partition_became_idle_within_the_step() -> None:
+    """The last to become idle has brought events since the step before, whatever the number of steps in between."""
+    before = {0: at(1_000, 1_000, 5_000), 1: at(200, 5_000, 5_000)}
+    time = stream_time(NEVER, before, IDLE)
+    assert (200, (1,)) == (time.at_ms, time.held_by)
+    at_once = {0: at(1_000, 1_000, 50_000), 1: at(9_000, 15_000, 50_000)}
+    between = {0: at(1_000, 1_000, 40_000), 1: at(9_000, 15_000, 40_000)}
+    assert 14_000 == stream_time(time, at_once, IDLE).at_ms
+    assert 14_000 == stream_time(stream_time(time, between, IDLE), at_once, IDLE).at_ms
+
+
+def test_it_waits_for_a_backlog_of_which_nothing_was_read() -> None:
+    """A partition that another worker has not begun with: what it holds is not late."""
+    first, rest = at(9_000, 100_000, 100_000), PartitionCut(0, end=500)
+    assert StreamTime(None, None, (1,)) == stream_time(NEVER, {0: first, 1: rest}, IDLE)
+    assert StreamTime(7_000, None, (1,)) == stream_time(NEVER, {0: first, 1: rest}, IDLE, 7_000)
+    assert StreamTime(5_000, 9_000, (1,)) == stream_time(StreamTime(5_000, 9_000), {0: first, 1: rest}, IDLE)
+    expired = PartitionCut(500, end=500, began=500)
+    assert 9_000 == stream_time(NEVER, {0: first, 1: expired}, IDLE).at_ms
+    broken = PartitionCut(100, end=500, seen_ms=100_000)
+    assert 9_000 == stream_time(NEVER, {0: first, 1: broken}, IDLE).at_ms
 
 
 def test_a_partition_that_was_never_read_keeps_it_from_running_ahead() -> None:
     """An empty one was read as soon as Kafka told that it is empty."""
     idle = at(1_000, 1_000, 80_000)
-    assert 1_000 == stream_time(StreamTime(1_000, 40_000), {0: idle, 1: PartitionCut(0)}, IDLE).at_ms
+    assert 10_000 == stream_time(StreamTime(1_000, 40_000), {0: idle, 1: PartitionCut(0)}, IDLE).at_ms
     empty = PartitionCut(0, seen_ms=80_000, end=0)
-    assert 41_000 == stream_time(StreamTime(1_000, 40_000), {0: idle, 1: empty}, IDLE).at_ms
+    assert 50_000 == stream_time(StreamTime(1_000, 40_000), {0: idle, 1: empty}, IDLE).at_ms
 
 
 def test_there_is_none_before_the_first_event() -> None:
-    """And with the first that is idle already it is that one's time."""
+    """And with the first that is idle already it has risen since."""
     assert stream_time(NEVER, {0: PartitionCut(0)}, IDLE).at_ms is None
-    assert 1_000 == stream_time(NEVER, {0: at(1_000, 1_000, 90_000)}, IDLE).at_ms
+    assert 60_000 == stream_time(NEVER, {0: at(1_000, 1_000, 90_000)}, IDLE).at_ms
 
 
 def test_old_files_move_it_with_their_events() -> None:
