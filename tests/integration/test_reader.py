@@ -6,6 +6,7 @@ import time
 
 import msgspec
 import pytest
+from redis import Redis
 
 from marketpulse.client.reader import AsyncMetricsReader, Change, MetricsReader
 from models.classifier import ModelInfo
@@ -52,6 +53,39 @@ def test_a_reader_that_was_away_resumes_by_id_and_is_told_what_it_missed(stack: 
         assert [(3, False), (4, False)] == [(one.step, one.missed) for one in (next(resumed), next(resumed))]
         client.xdel(f"{prefix}:changes", *every[:3])
         assert (4, True) == ((one := next(reader.changes(after=every[1]))).step, one.missed)
+
+
+def step_by_step(client: Redis, keys: Keys, steps: int) -> None:
+    """Each step counts one record of one partition, is cut and is published: three transactions."""
+    client.hset(keys.ledger, mapping={"partitions": 1, "open": 1})
+    for step in range(1, steps + 1):
+        with client.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.partition(0), "next", step)
+            pipe.hset(keys.step_counts(step), "BR:1:confidence", 1)
+            pipe.execute()
+        with client.pipeline(transaction=True) as pipe:
+            pipe.set(keys.step_cut(step), "cut")
+            pipe.hset(keys.ledger, "open", step + 1)
+            pipe.execute()
+        with client.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.step, "step", step)
+            pipe.delete(keys.step_counts(step), keys.step_cut(step))
+            pipe.execute()
+
+
+def test_a_snapshot_is_one_moment(stack: EmbeddedStack, prefix: str) -> None:
+    """Where nothing is open, all that is counted is published, however fast steps pass meanwhile."""
+    writer = threading.Thread(target=step_by_step, args=(connect(stack.endpoints.redis), Keys(prefix), 3_000))
+    with MetricsReader(stack.endpoints.redis, prefix) as reader:
+        writer.start()
+        seen = [reader.snapshot().status]
+        while writer.is_alive():
+            seen.append(reader.snapshot().status)
+        seen.append(reader.snapshot().status)
+    quiet = [one for one in seen if not one.open_cells and one.partitions]
+    assert [one.step for one in quiet] == [one.partitions[0] for one in quiet]
+    assert (3_000, 0) == (seen[-1].step, seen[-1].open_cells)
+    assert any(one.open_cells for one in seen)
 
 
 def test_the_past_of_markets_comes_in_buckets(stack: EmbeddedStack, prefix: str) -> None:
