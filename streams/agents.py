@@ -7,8 +7,8 @@ import msgspec
 
 from marketpulse.contract.records import ShiftRecord
 from marketpulse.contract.wire import UNREADABLE
+from marketpulse.errors import Unavailable
 from streams.batches import DecodedBatch
-from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.committer import Committer

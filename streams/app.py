@@ -10,6 +10,7 @@ from pathlib import Path
 import faust
 import faust.auth
 
+from marketpulse.client.kafka_servers import KafkaServers
 from marketpulse.contract.topics import topic_name
 from models.cache import CachedClassifier
 from models.classifier import Classifier
@@ -19,7 +20,6 @@ from streams.agents import make_classify, make_commit, make_reallocate, make_rol
 from streams.batches import DecodedBatch
 from streams.kafka.admin import check_reading, kafka_answers
 from streams.kafka.compacted import CompactedTopic
-from streams.kafka.connection import KafkaServers
 from streams.ledger.server import check_server
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.committer import Committer

@@ -1,4 +1,4 @@
-"""Every error the stream side raises, with its exit code and what an operator can do.
+"""Every error the stream side raises, with its exit code; roots are in marketpulse/errors.py.
 
 MarketpulseError
 ├── SettingsError            settings do not parse; every problem at once (exit 2)
@@ -7,11 +7,6 @@ MarketpulseError
 │   └── IntakeUnprotected    the intake would
 ├── JournalIncomplete        the journal does not hold what a replay or rebuild needs (exit 1)
 ├── Overtaken                somebody else repaired the same ledger meanwhile (exit 1)
-├── Unavailable              Kafka or Redis does not answer; retriable
-│   ├── KafkaUnavailable     it is Kafka; retriable
-│   │   ├── TopicMissing     a topic does not exist, or not yet; retriable
-│   │   └── NotAcknowledged  Kafka did not acknowledge a record in time: it may or may not be there; retriable
-│   └── LedgerFull           Redis is at a bound: wait, then the same commit again; retriable
 ├── Restart                  this process must start anew, the data is safe (exit 75)
 │   ├── ClaimTimeout         a partition could not be claimed in time
 │   ├── StepTooLong          a step of the roll-up did not end within a minute
@@ -28,19 +23,11 @@ MarketpulseError
     ├── CodecMissing         records are compressed in a way that this installation cannot read
     └── RecordTooLarge       Kafka takes no record as large as the one to be written
 
-`code` names the kind for machines: it stands in the log line `process_ends`; docs/operations.md has an entry for each.
 """
 
+from marketpulse.errors import MarketpulseError, OperatorNeeded
+
 EXIT_RESTART = 75
-EXIT_OPERATOR = 78
-
-
-class MarketpulseError(Exception):
-    """Root of the stream side's errors."""
-
-    retriable = False
-    exit_code = 1
-    code = "error"
 
 
 class SettingsError(MarketpulseError):
@@ -84,35 +71,6 @@ class Overtaken(MarketpulseError):
     code = "overtaken"
 
 
-class Unavailable(MarketpulseError):
-    """Kafka or Redis does not answer. Operator action: none at first; it is tried again."""
-
-    retriable = True
-    server = "redis"
-
-
-class KafkaUnavailable(Unavailable):
-    """Kafka does not answer or takes no records. Operator action: start it, or restore the network."""
-
-    server = "kafka"
-
-
-class TopicMissing(KafkaUnavailable):
-    """A topic does not exist, or not yet. Operator action: `marketpulse topics create`."""
-
-    code = "topic_missing"
-
-
-class NotAcknowledged(KafkaUnavailable):
-    """Kafka did not acknowledge a record in time. Operator action: send it again; a copy counts once by its id."""
-
-    code = "not_acknowledged"
-
-
-class LedgerFull(Unavailable):
-    """Redis is at a bound. Operator action: give Redis memory, or see why no step is rolled up."""
-
-
 class Restart(MarketpulseError):
     """The process must start anew; nothing is lost. Operator action: none under a supervisor."""
 
@@ -141,12 +99,6 @@ class LedgerReplaced(Restart):
     """Another ledger stands in its place. Operator action: none; the worker starts anew with the new one."""
 
     code = "ledger_replaced"
-
-
-class OperatorNeeded(MarketpulseError):
-    """A restart cannot help. Operator action: as the message says."""
-
-    exit_code = EXIT_OPERATOR
 
 
 class LedgerLost(OperatorNeeded):
@@ -201,9 +153,3 @@ class RecordTooLarge(OperatorNeeded):
     """A topic does not take a record of ours. Operator action: raise the topic's `max.message.bytes`."""
 
     code = "record_too_large"
-
-
-def what_and_action(message: str) -> tuple[str, str]:
-    """What happened, and what an operator can do: empty where the message does not say."""
-    what, _, action = message.partition("Operator action: ")
-    return what.strip(), action.strip()

@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from marketpulse.client.kafka_servers import KafkaServers, Mechanism, Protocol
+from marketpulse.client.redis_url import folded_url, has_login
 from marketpulse.contract.units import MINUTE_MS
 from streams.errors import SettingsError
-from streams.kafka.connection import KafkaServers, Mechanism, Protocol
 from streams.kafka.pem import check_ca, check_certificate, check_key
-from streams.ledger.url import folded_url, has_login
 from streams.privacy.user_hashes import UserHashes
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from docs.generate.commands import commands
 from docs.generate.contracts import CONTRACTS
 from docs.generate.redis_keys import FOR_READERS, OF_THE_LEDGER, KeySpec
+from marketpulse import errors as roots
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.feedback import MAX_TEXT_CHARACTERS, MAX_VALUE_BYTES, DeadLetterCode
 from marketpulse.contract.topics import TOPICS, TopicSpec
@@ -30,7 +31,7 @@ EXITS = {
     1: "not complete, a server is away, a difference, or a no",
     2: "bad input, settings, rules, model folder, market table or path",
     errors.EXIT_RESTART: "start it again; nothing is lost",
-    errors.EXIT_OPERATOR: "a restart cannot help",
+    roots.EXIT_OPERATOR: "a restart cannot help",
 }
 DEFAULTS = {
     "model_folder": "models/artifacts/marketpulse-small",
@@ -190,13 +191,14 @@ def codes() -> str:
     )  # fmt: skip
 
 
-def error_kinds() -> list[type[errors.MarketpulseError]]:
+def error_kinds() -> list[type[roots.MarketpulseError]]:
     """Errors with a code of their own."""
-    found = [one for one in vars(errors).values() if isinstance(one, type) and "code" in vars(one)]
-    return [one for one in found if one is not errors.MarketpulseError]
+    named = {**vars(roots), **vars(errors)}.values()
+    found = [one for one in named if isinstance(one, type) and "code" in vars(one)]
+    return [one for one in found if one is not roots.MarketpulseError]
 
 
-def _error_row(one: type[errors.MarketpulseError]) -> tuple[str, str, str]:
+def _error_row(one: type[roots.MarketpulseError]) -> tuple[str, str, str]:
     return f"`{one.code}`", str(one.exit_code), _first_sentence(one)
 
 

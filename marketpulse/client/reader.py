@@ -1,92 +1,28 @@
 """Typed read client for services: metrics, allocation, alerts and status of one prefix, each of one step.
 
-with MetricsReader("redis://127.0.0.1:6379/0", "marketpulse") as reader:
+with Reader("redis://127.0.0.1:6379/0", prefix="marketpulse") as reader:
     reader.u["BR"].now()                        # user experience over 24 h
     reader.snapshot().allocation                # everything of one step
     for change in reader.changes(after=None):   # blocks; resumes by `change.id`
         ...
-
-async with AsyncMetricsReader(url, "marketpulse") as reader:
-    snapshot = await reader.snapshot()
-    async for change in reader.changes():
-        ...
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
+from marketpulse.client.redis_server import connect, translated_errors
+from marketpulse.client.snapshot import Change, Snapshot, Status
 from marketpulse.client.tables import RedisTable
+from marketpulse.contract.keys import StatusKeys
 from marketpulse.contract.metrics import MarketMetrics
-from marketpulse.contract.mutes import mute_of
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, MetricsRecord
-from marketpulse.contract.workers import Lag, WorkerState, lag_of
-from streams.dashboard.history import Moment, read_history
-from streams.errors import Unavailable
-from streams.ledger.connection import connect, translated_errors
-from streams.ledger.keys import Keys
-
-
-class Status(msgspec.Struct, frozen=True):
-    """Where the stream stands. Times in epoch ms; `totals` counts since the ledger began.
-
-    `digest` is the SHA-256 of all outcomes up to the step, as a replay of the journal comes to it.
-    """
-
-    step: int
-    stream_time: int | None
-    published_at: int | None
-    model: str
-    device: str
-    totals: dict[str, int]
-    partitions: dict[int, int]
-    open_cells: int
-    outbox: int
-    shifts_answered: bool
-    digest: str = ""
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """All markets at one step. `flags`, `newest_event` (epoch ms) and `reliability` are those of each market's record.
-
-    `mutes` are the silences in force when the step was published; `lag` is the one at the time of reading.
-    """
-
-    status: Status
-    metrics: dict[str, MarketMetrics]
-    alerts: list[AlertRecord]
-    allocation: AllocationRecord | None
-    portfolio: Portfolio | None = None
-    mutes: list[MuteRecord] = []
-    flags: dict[str, tuple[str, ...]] = {}
-    newest_event: dict[str, int | None] = {}
-    reliability: dict[str, dict[str, dict[str, float]]] = {}
-    workers: list[WorkerState] = []
-    lag: Lag = Lag(0, 0.0, 0)
-
-    def muted(self, alert: AlertRecord, now_ms: int) -> bool:
-        """Whether a silence covers an alert."""
-        return mute_of(alert, self.mutes, now_ms) is not None
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One entry of the change stream: a step (with the markets that changed) or an allocation.
-
-    `missed` on the first one after a pause: entries in between were trimmed, read a snapshot.
-    """
-
-    id: str
-    step: int | None = None
-    stream_time: int | None = None
-    markets: tuple[str, ...] = ()
-    alerts: int = 0
-    allocation: str | None = None
-    missed: bool = False
+from marketpulse.contract.workers import WorkerState, lag_of
+from marketpulse.errors import Unavailable
 
 
 class _Shape(NamedTuple):
@@ -97,18 +33,24 @@ class _Shape(NamedTuple):
     opened: int = 1
 
 
-class MetricsReader:
-    """Reads what workers publish; every method raises Unavailable while Redis is away."""
+class Reader:
+    """Reads what workers publish; every method raises Unavailable while Redis is away.
 
-    def __init__(self, url: str, prefix: str) -> None:
+    Args:
+        url: `redis://`, `rediss://` or `unix://`, with login and `?ssl_ca_certs=` as in redis-py.
+        prefix: of the keys.
+        timeout_s: how long one answer may take.
+    """
+
+    def __init__(self, url: str, *, prefix: str = "marketpulse", timeout_s: float = 10.0) -> None:
         self._url = url
         self._closed = False
-        self._redis = connect(url)
-        self._keys = Keys(prefix)
+        self._redis = connect(url, timeout_s)
+        self._keys = StatusKeys(prefix)
         self._shape = _Shape()
         self.u, self.r, self.s, self.t = (RedisTable(self._redis, self._keys, name, url) for name in "urst")
 
-    def __enter__(self) -> "MetricsReader":
+    def __enter__(self) -> "Reader":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -135,10 +77,6 @@ class MetricsReader:
         with translated_errors(self._url):
             content = self._redis.get(self._keys.excerpts(market))
         return [] if content is None else msgspec.json.decode(content, type=list[Excerpt])
-
-    def history(self, markets: Sequence[str], unit: Literal["minute", "hour"], count: int) -> dict[str, list[Moment]]:
-        """The last `count` buckets of each market, oldest first: volume, label mix, u of the bucket, users per hour."""
-        return read_history(self._redis, self._keys.prefix, self._url, markets, unit, count)
 
     def portfolio(self) -> Portfolio | None:
         """Markets and plan in force; None before the first step."""
@@ -295,60 +233,3 @@ def _change(entry: str, fields: dict[bytes, bytes], missed: bool) -> Change:
         allocation=text.get("allocation"),
         missed=missed,
     )
-
-
-class AsyncMetricsReader:
-    """The same for asyncio: every read runs in a thread, so the event loop never waits for Redis."""
-
-    def __init__(self, url: str, prefix: str) -> None:
-        self.reader = MetricsReader(url, prefix)
-
-    async def __aenter__(self) -> "AsyncMetricsReader":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await asyncio.to_thread(self.reader.close)
-
-    async def markets(self) -> list[str]:
-        """Codes of all markets ever seen."""
-        return await asyncio.to_thread(self.reader.markets)
-
-    async def metrics(self, market: str) -> MetricsRecord | None:
-        """One market's newest record; None for a market never seen."""
-        return await asyncio.to_thread(self.reader.metrics, market)
-
-    async def excerpts(self, market: str) -> list[Excerpt]:
-        """What some of a market's users said last, redacted; newest last."""
-        return await asyncio.to_thread(self.reader.excerpts, market)
-
-    async def portfolio(self) -> Portfolio | None:
-        """Markets and plan in force; None before the first step."""
-        return await asyncio.to_thread(self.reader.portfolio)
-
-    async def allocations(self) -> list[AllocationRecord]:
-        """The last 500 answers of the allocator, oldest first."""
-        return await asyncio.to_thread(self.reader.allocations)
-
-    async def history(
-        self, markets: Sequence[str], unit: Literal["minute", "hour"], count: int
-    ) -> dict[str, list[Moment]]:
-        """The last `count` buckets of each market, oldest first; as `MetricsReader.history`."""
-        return await asyncio.to_thread(self.reader.history, markets, unit, count)
-
-    async def recent_changes(self, most: int = 1_000) -> list[Change]:
-        """The newest changes that are kept, oldest first."""
-        return await asyncio.to_thread(self.reader.recent_changes, most)
-
-    async def snapshot(self) -> Snapshot:
-        """Everything at once: one transaction, so never half a step."""
-        return await asyncio.to_thread(self.reader.snapshot)
-
-    async def changes(self, after: str | None = None, patience_s: float | None = None) -> AsyncIterator[Change]:
-        """Steps and allocations as they come, until `close`; as `MetricsReader.changes`."""
-        found = self.reader.changes(after, block_s=0.5, patience_s=patience_s)
-        while (change := await asyncio.to_thread(next, found, None)) is not None:
-            yield change

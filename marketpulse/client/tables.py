@@ -1,11 +1,12 @@
 """What readers find in Redis: key names of the public tables, and the tables' reading side."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.keys import TableKeys
 from marketpulse.contract.windows import WINDOWS
-from streams.ledger.connection import translated_errors
 
 
 class TableIsReadOnly(TypeError):
@@ -34,7 +35,7 @@ class RedisTable:
         for market, value in sorted(rows.items()):
             yield market.decode(), float(value)
 
-    def get(self, market: str, window: str) -> float | None:
+    def get(self, market: str, window: str = "24h") -> float | None:
         """One value; None while there is none. KeyError for an unknown window."""
         if window not in WINDOWS:
             raise KeyError(f"no window {window!r}; there are {', '.join(WINDOWS)}")
@@ -57,3 +58,18 @@ class TableValue:
     def window(self, name: str) -> float | None:
         """The value over `5m`, `1h`, `24h` or `7d`."""
         return self._table.get(self._market, name)
+
+
+class AsyncTable:
+    """The same for asyncio: `await u.get("BR", "24h")`, `await u.items()`."""
+
+    def __init__(self, table: RedisTable) -> None:
+        self._table = table
+
+    async def get(self, market: str, window: str = "24h") -> float | None:
+        """One value; None while there is none. KeyError for an unknown window."""
+        return await asyncio.to_thread(self._table.get, market, window)
+
+    async def items(self, window: str = "24h") -> list[tuple[str, float]]:
+        """(market, value) of every market with a value, in the order of codes."""
+        return await asyncio.to_thread(lambda: list(self._table.items(window)))

@@ -16,6 +16,7 @@ from marketpulse.contract.feedback import (
 from marketpulse.contract.markets import ALIASES, MARKETS
 from marketpulse.contract.units import DAY_MS, MINUTE_MS
 from marketpulse.contract.wire import CONTRACT_VERSION
+from marketpulse.errors import MarketpulseError
 
 TOO_LATE_MS = 7 * DAY_MS
 FROM_THE_FUTURE_MS = 5 * MINUTE_MS
@@ -32,7 +33,7 @@ _OPTIONAL_TYPES: dict[str, type] = {"user": str, "lang": str, "rating": int, "ch
 Headers = Sequence[tuple[str, bytes]]
 
 
-class Rejected(Exception):
+class Rejected(MarketpulseError):
     """The record breaks the contract: `code` is stable, the message names field and rule, never the text itself."""
 
     def __init__(self, code: DeadLetterCode, message: str) -> None:

@@ -36,5 +36,29 @@ class TableKeys:
         return f"{self.prefix}:topics:{market}"
 
 
+class StatusKeys(TableKeys):
+    """Those that a reader's `Status` is found by too; they are the ledger's, and may change with it."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(prefix)
+        self.ledger = f"{prefix}:ledger"
+        self.totals = f"{prefix}:totals"
+        self.outbox = f"{prefix}:outbox"
+        self.shift_seq = f"{prefix}:shift:seq"
+        self.allocation_seq = f"{prefix}:allocation:seq"
+
+    def partition(self, number: int) -> str:
+        """Hash: claim, next offset, newest event time, last record of a source partition."""
+        return f"{self.prefix}:partition:{number}"
+
+    def step_counts(self, step: int) -> str:
+        """Hash: `market:minute:cell` -> count of an open step."""
+        return f"{self.prefix}:step:{step}:counts"
+
+    def step_cut(self, step: int) -> str:
+        """String: where every partition was when the step was cut."""
+        return f"{self.prefix}:step:{step}:cut"
+
+
 EXCERPTS_LIVE_MS = 8 * DAY_MS
 EXCERPTS_LIVE_S = EXCERPTS_LIVE_MS // 1_000

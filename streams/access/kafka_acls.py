@@ -6,8 +6,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import CreateAclsRequest
 
+from marketpulse.client.kafka_servers import Servers, client_options
 from streams.access.rights import Role, kafka_rules
-from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
 
 # Numbers of Kafka's protocol (AclOperation, ResourceType, PatternType, AclPermissionType).

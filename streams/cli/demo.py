@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from marketpulse.client.reader import MetricsReader
+from marketpulse.client.reader import Reader
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import HOUR_MS
 from streams.cli.terminal import render
@@ -42,7 +42,7 @@ def demo(settings: Settings, console: Console, seconds: float | None, say: Calla
         feed = threading.Thread(target=_feed, args=(endpoints.kafka, settings.prefix, stop), daemon=True)
         feed.start()
         try:
-            with MetricsReader(endpoints.redis, settings.prefix) as reader:
+            with Reader(endpoints.redis, prefix=settings.prefix) as reader:
                 _show(reader, supervisor, console, seconds, say)
                 moved = any(one.cause == "shift" and one.adopted for one in reader.allocations())
                 fired = bool(reader.snapshot().alerts)
@@ -71,7 +71,7 @@ def _feed(kafka: str, prefix: str, stop: threading.Event) -> None:
 
 
 def _show(
-    reader: MetricsReader, supervisor: Supervisor, console: Console, seconds: float | None, say: Callable[[str], object]
+    reader: Reader, supervisor: Supervisor, console: Console, seconds: float | None, say: Callable[[str], object]
 ) -> None:
     """Redraw once a second on a terminal; elsewhere say what is new and print the table at the end."""
     started = time.monotonic()
@@ -91,7 +91,7 @@ def _show(
     console.print(render(reader.snapshot(), title))
 
 
-def _say_news(reader: MetricsReader, said: set[str], say: Callable[[str], object]) -> None:
+def _say_news(reader: Reader, said: set[str], say: Callable[[str], object]) -> None:
     for alert in reader.snapshot().alerts:
         news = f"alert {alert.id} {alert.state}"
         if news not in said:

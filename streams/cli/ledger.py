@@ -75,7 +75,7 @@ def ledger_wait(
     marketpulse ledger wait --counted
     ```
     """
-    from marketpulse.client.reader import MetricsReader
+    from marketpulse.client.reader import Reader
     from streams.dev.run import feedback_ends, wait_until_counted
     from streams.recovery.first_start import wait_for_ledger
 
@@ -85,7 +85,7 @@ def ledger_wait(
         output.answer({"there": True}, as_json, "there is a ledger")
         return
     ends = run_async(feedback_ends(settings.kafka_servers, settings.prefix))
-    with MetricsReader(settings.redis, settings.prefix) as reader:
+    with Reader(settings.redis, prefix=settings.prefix) as reader:
         wait_until_counted(reader, ends, seconds)
     output.answer({"there": True, "records": sum(ends.values())}, as_json, f"{sum(ends.values())} records are counted")
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from marketpulse.errors import MarketpulseError
 from models.errors import ModelError
 from strategy.errors import StrategyError
 from streams.cli import acls as cli_acls
@@ -25,7 +26,7 @@ from streams.cli import profiles as cli_profiles
 from streams.cli import rules as cli_rules
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
-from streams.errors import BadInput, MarketpulseError
+from streams.errors import BadInput
 
 EXIT_CODES = (
     "Exit codes: 0 success, 1 incomplete, 2 invalid input or configuration, 75 restart me, 78 operator action required."
@@ -149,11 +150,11 @@ def status(
     """
     from rich.live import Live
 
-    from marketpulse.client.reader import MetricsReader
+    from marketpulse.client.reader import Reader
     from streams.cli.terminal import render
 
     settings = load_settings()
-    with MetricsReader(settings.redis, settings.prefix) as reader:
+    with Reader(settings.redis, prefix=settings.prefix) as reader:
         if as_json:
             output.print_json(reader.snapshot())
             return

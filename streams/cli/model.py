@@ -242,11 +242,11 @@ def model_shadow(as_json: Json = False) -> None:
     marketpulse model shadow
     ```
     """
-    from marketpulse.client.reader import MetricsReader
+    from marketpulse.client.reader import Reader
     from marketpulse.contract.totals import SHADOW
 
     settings = load_settings()
-    with MetricsReader(settings.redis, settings.prefix) as reader:
+    with Reader(settings.redis, prefix=settings.prefix) as reader:
         totals = reader.snapshot().status.totals
     pairs = {name.removeprefix(SHADOW): n for name, n in totals.items() if name.startswith(SHADOW)}
     events = sum(pairs.values())

@@ -101,11 +101,11 @@ def alerts(
     marketpulse alerts --follow --json
     ```
     """
-    from marketpulse.client.reader import MetricsReader
+    from marketpulse.client.reader import Reader
 
     settings = load_settings()
     said: set[tuple[str, int]] = set()
-    with MetricsReader(settings.redis, settings.prefix) as reader:
+    with Reader(settings.redis, prefix=settings.prefix) as reader:
         try:
             while True:
                 snapshot = reader.snapshot()
@@ -271,11 +271,11 @@ def markets_rank(
     marketpulse markets rank
     ```
     """
-    from marketpulse.client.reader import MetricsReader
+    from marketpulse.client.reader import Reader
 
     settings = load_settings()
     portfolio = load_portfolio(profiles or settings.portfolio)
-    with MetricsReader(settings.redis, settings.prefix) as reader:
+    with Reader(settings.redis, prefix=settings.prefix) as reader:
         snapshot = reader.snapshot()
     live = snapshot.metrics
     portfolio = portfolio if profiles is not None else snapshot.portfolio or portfolio

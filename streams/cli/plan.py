@@ -106,11 +106,11 @@ def allocation(
     marketpulse plan --budget 1500 --previous now.json
     ```
     """
-    from marketpulse.client.reader import MetricsReader
+    from marketpulse.client.reader import Reader
     from marketpulse.contract.allocation import Allocation
 
     settings = load_settings()
-    with MetricsReader(settings.redis, settings.prefix) as reader:
+    with Reader(settings.redis, prefix=settings.prefix) as reader:
         record, portfolio, answers = reader.snapshot().allocation, reader.portfolio(), reader.allocations()
     if record is None:
         raise BadInput("no allocation is in force yet. Operator action: let a worker count events first.")
@@ -193,10 +193,10 @@ def _question(settings: "Settings", metrics: Path | None, profiles: Path | None,
             raise BadInput(
                 f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
             ) from error
-    from marketpulse.client.reader import MetricsReader
+    from marketpulse.client.reader import Reader
     from streams.pipeline.reallocate.question import metrics_of
 
-    with MetricsReader(settings.redis, settings.prefix) as reader:
+    with Reader(settings.redis, prefix=settings.prefix) as reader:
         portfolio = portfolio if profiles is not None else reader.portfolio() or portfolio
         metrics_now = metrics_of(reader.snapshot().metrics)
     return Question(portfolio, metrics_now, before)

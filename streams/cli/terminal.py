@@ -5,7 +5,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from marketpulse.client.reader import Snapshot
+from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.decode import utc
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord, AllocationRecord

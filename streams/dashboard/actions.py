@@ -8,20 +8,21 @@ from typing import TypeVar
 
 import msgspec
 
-from marketpulse.client.reader import Snapshot
+from marketpulse.client.kafka_servers import Servers
+from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.decode import parse_object
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
+from marketpulse.errors import Unavailable
 from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
 from strategy.uncertainty import Stance
 from streams.clock import epoch_ms
 from streams.dashboard.forms import number_of
-from streams.errors import BadInput, Unavailable
+from streams.errors import BadInput
 from streams.kafka.compacted import write_all
-from streams.kafka.connection import Servers
 from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_letters
 from streams.pipeline.operators.mutes import MOST_HOURS, new_mute
 from streams.pipeline.reallocate.question import answer_under

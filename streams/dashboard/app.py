@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from marketpulse.client.reader import AsyncMetricsReader
 from streams.dashboard import static_files
 from streams.dashboard.actions import Actions, Write
 from streams.dashboard.collector import PageCollector
 from streams.dashboard.feed import Feed
+from streams.dashboard.history import PageReader
 from streams.dashboard.login import Doors
 from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
@@ -25,7 +25,7 @@ from streams.telemetry.instruments import exposition
 from streams.telemetry.worker import Telemetry
 
 
-def create_page(settings: Settings, reader: AsyncMetricsReader | None = None, write: Write = write_all) -> Starlette:
+def create_page(settings: Settings, reader: PageReader | None = None, write: Write = write_all) -> Starlette:
     """The application; it connects when it is started, and goes on while Redis is away.
 
     Args:
@@ -33,7 +33,7 @@ def create_page(settings: Settings, reader: AsyncMetricsReader | None = None, wr
         reader: what is read; one of its own by default.
         write: puts silences into their topic.
     """
-    reader = AsyncMetricsReader(settings.redis, settings.prefix) if reader is None else reader
+    reader = PageReader(settings.redis, settings.prefix) if reader is None else reader
     token = settings.page_token
     sessions, attempts = Sessions(None if token is None else token.get_secret_value()), Attempts()
     renderer, actions = Renderer(reader), Actions(settings, write)

@@ -9,13 +9,18 @@ from plotly.subplots import make_subplots
 
 from marketpulse.contract.records import AllocationRecord
 from streams.dashboard.feed import Running
-from streams.dashboard.history import Moment
+from streams.dashboard.history import Moment, Unit
 
 BLUE, VERMILLION, GREEN, GREY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#8a939c", "#e69f00"
 """Okabe and Ito's palette, told apart by colour-blind eyes too, with a grey between."""
 LABEL_COLOURS = {"negative": VERMILLION, "neutral": GREY, "positive": GREEN}
 CLEAR = "rgba(0,0,0,0)"
-UNITS = {"5m": ("minute", 6), "1h": ("minute", 60), "24h": ("hour", 24), "7d": ("hour", 168)}
+UNITS: dict[str, tuple[Unit, int]] = {
+    "5m": ("minute", 6),
+    "1h": ("minute", 60),
+    "24h": ("hour", 24),
+    "7d": ("hour", 168),
+}
 """Window -> (unit of its chart's buckets, how many)."""
 
 

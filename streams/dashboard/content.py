@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marketpulse.client.reader import Snapshot
+from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.totals import latency_quantile

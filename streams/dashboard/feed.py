@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from marketpulse.client.reader import AsyncMetricsReader, Change, Snapshot
+from marketpulse.client.snapshot import Change, Snapshot
 from marketpulse.contract.metrics import Estimate
 from marketpulse.contract.records import AllocationRecord
+from marketpulse.errors import MarketpulseError
 from streams.clock import epoch_ms
-from streams.dashboard.history import Moment
+from streams.dashboard.history import Moment, PageReader
 from streams.dashboard.parts import Rendered, ViewKey
-from streams.errors import MarketpulseError
 from streams.telemetry.logs import get_logger
 
 log = get_logger("dashboard")
@@ -89,7 +89,7 @@ class Feed:
     A client holds a version number and nothing else, so a slow one skips what it has missed and makes nobody wait.
     """
 
-    def __init__(self, reader: AsyncMetricsReader, render: Render) -> None:
+    def __init__(self, reader: PageReader, render: Render) -> None:
         self._reader = reader
         self._render = render
         self._fresh = asyncio.Condition()

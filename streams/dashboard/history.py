@@ -1,20 +1,24 @@
 """A market's past in buckets: volume, label mix, score with its interval and distinct users per minute or hour."""
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
+from marketpulse.client.async_reader import AsyncReader
+from marketpulse.client.redis_server import connect, translated_errors
 from marketpulse.contract.metrics import Estimate
 from marketpulse.contract.units import HOUR_MS, MINUTE_MS
 from models.classifier import ModelInfo
-from streams.ledger.connection import translated_errors
 from streams.ledger.keys import Keys
 from streams.pipeline.count.cells import CellLayout, Sums
 from streams.pipeline.rollup.metrics import PRIOR_EVENTS, user_experience
 
-STEP_MS = {"minute": MINUTE_MS, "hour": HOUR_MS}
+Unit = Literal["minute", "hour"]
+STEP_MS: dict[Unit, int] = {"minute": MINUTE_MS, "hour": HOUR_MS}
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -32,7 +36,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def read_history(
-    client: Any, prefix: str, url: str, markets: Sequence[str], unit: Literal["minute", "hour"], count: int
+    client: Any, prefix: str, url: str, markets: Sequence[str], unit: Unit, count: int
 ) -> dict[str, list[Moment]]:
     """The last `count` buckets of each market up to stream time, oldest first; nothing before the first step.
 
@@ -89,3 +93,15 @@ def _moment(at: int, sums: Sums | None, users: int | None, mean: float) -> Momen
         return Moment(at, 0, {}, None, users)
     known = min(users, sums.with_user) if users else None
     return Moment(at, sums.n, sums.labels, user_experience(sums, known, mean), users)
+
+
+class PageReader(AsyncReader):
+    """What the page reads: all that services read, and each market's past."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        super().__init__(url, prefix=prefix)
+        self._past = partial(read_history, connect(url), prefix, url)
+
+    async def history(self, markets: Sequence[str], unit: Unit, count: int) -> dict[str, list[Moment]]:
+        """The last `count` buckets of each market, oldest first: `read_history`."""
+        return await asyncio.to_thread(self._past, markets, unit, count)

@@ -6,12 +6,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from marketpulse.errors import MarketpulseError
 from streams.dashboard.actions import Actions
 from streams.dashboard.forms import form_of
 from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
 from streams.dashboard.security import COOKIE, SESSION_S, Attempts, Sessions, address_of, too_many
-from streams.errors import BadInput, MarketpulseError
+from streams.errors import BadInput
 from streams.serving.access import bearer_of
 from streams.telemetry.logs import get_logger
 

@@ -6,13 +6,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from marketpulse.client.reader import AsyncMetricsReader
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.words import clock, evidence_words, number, signed
 from streams.dashboard import pictures
 from streams.dashboard.content import alert_of, content_of
 from streams.dashboard.feed import Seen
-from streams.dashboard.history import Moment
+from streams.dashboard.history import Moment, PageReader
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.dashboard.static_files import plotly_styles
 
@@ -50,7 +49,7 @@ def environment() -> Environment:
 class Renderer:
     """Renders the live parts of any view; what a market's view needs beside the snapshot is read for it alone."""
 
-    def __init__(self, reader: AsyncMetricsReader) -> None:
+    def __init__(self, reader: PageReader) -> None:
         self.environment = environment()
         self._reader = reader
 
@@ -94,7 +93,7 @@ class Renderer:
         excerpts, moments = [], []
         if seen.error is None and metrics is not None:
             excerpts = (await self._reader.excerpts(code))[-MOST_EXCERPTS:]
-            moments = (await self._reader.history([code], unit, count)).get(code, [])  # type: ignore[arg-type]
+            moments = (await self._reader.history([code], unit, count)).get(code, [])
         alerts = [alert for alert in self._all_alerts(seen) if alert["market"] == code][:20]
         plan = (seen.snapshot.allocation.allocation if seen.snapshot.allocation else {}).get("markets", {}).get(code)
         parts = {

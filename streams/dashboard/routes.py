@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from marketpulse.client.reader import Snapshot, Status
+from marketpulse.client.snapshot import Snapshot, Status
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.markets import ALIASES, MARKETS
 from marketpulse.contract.windows import WINDOWS
+from marketpulse.errors import MarketpulseError
 from streams.dashboard.actions import Actions
 from streams.dashboard.content import content_of
 from streams.dashboard.feed import Feed, Seen
@@ -23,7 +24,7 @@ from streams.dashboard.render import VIEWS, Renderer
 from streams.dashboard.security import COOKIE, Sessions
 from streams.dashboard.sse import stream_of
 from streams.dashboard.static_files import PLOTLY_PATH
-from streams.errors import BadInput, MarketpulseError
+from streams.errors import BadInput
 
 SORTS = {"market": "market", "alerts": "alerts", "u": "user experience u", "r": "growth r", "n": "events",
          "newest": "newest event", "spend": "spend"}  # fmt: skip

@@ -8,7 +8,7 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from marketpulse.client.reader import Change
+from marketpulse.client.snapshot import Change
 from streams.dashboard.feed import MOST_CLIENTS, Feed
 from streams.dashboard.parts import ViewKey
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from marketpulse.client.reader import MetricsReader, Snapshot
+from marketpulse.client.reader import Reader
+from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.totals import latency_quantile
 from streams.dev.feeds.files import Shifted
 
@@ -39,7 +40,7 @@ class RunReport(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def make_report(reader: MetricsReader, shifted: Shifted, published: int, restarts: int, seconds: float) -> RunReport:
+def make_report(reader: Reader, shifted: Shifted, published: int, restarts: int, seconds: float) -> RunReport:
     """The report of what Redis holds now."""
     snapshot = reader.snapshot()
     totals = snapshot.status.totals

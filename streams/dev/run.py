@@ -8,16 +8,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from marketpulse.client.reader import MetricsReader, Status
+from marketpulse.client.kafka_servers import Servers
+from marketpulse.client.reader import Reader
+from marketpulse.client.snapshot import Status
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import Unavailable
 from streams.clock import epoch_ms
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Report, Supervisor
 from streams.dev.feeds.files import is_csv, read_records, shift_to_now
 from streams.dev.report import RunReport, make_report
-from streams.errors import BadInput, Unavailable
+from streams.errors import BadInput
 from streams.kafka.admin import topic_offsets
-from streams.kafka.connection import Servers
 from streams.kafka.publish import publish
 from streams.recovery.first_start import set_up
 from streams.settings import Settings
@@ -77,7 +79,7 @@ async def feedback_ends(servers: Servers, prefix: str) -> dict[int, int]:
     return {number: end for number, (_, end) in (await topic_offsets(servers, topic_name(prefix, "feedback"))).items()}
 
 
-def wait_until_counted(reader: MetricsReader, ends: Mapping[int, int], seconds: float) -> None:
+def wait_until_counted(reader: Reader, ends: Mapping[int, int], seconds: float) -> None:
     """Wait until `is_settled`, at most so long. Raises Unavailable."""
     deadline = time.monotonic() + seconds
     while not is_settled(status := reader.snapshot().status, ends):
@@ -109,7 +111,7 @@ def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, b
             published = asyncio.run(publish(endpoints.kafka, topic_name(settings.prefix, "feedback"), shifted.records))
             report({"event": "published", "records": published})
             ends = asyncio.run(feedback_ends(endpoints.kafka, settings.prefix))
-            with MetricsReader(endpoints.redis, settings.prefix) as reader:
+            with Reader(endpoints.redis, prefix=settings.prefix) as reader:
                 complete = _wait(reader, ends, supervisor, deadline, report)
                 seconds = time.monotonic() - started
                 result = make_report(reader, shifted, published, supervisor.restarts, seconds)
@@ -118,9 +120,7 @@ def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, b
     return result, complete
 
 
-def _wait(
-    reader: MetricsReader, ends: Mapping[int, int], supervisor: Supervisor, deadline: float, report: Report
-) -> bool:
+def _wait(reader: Reader, ends: Mapping[int, int], supervisor: Supervisor, deadline: float, report: Report) -> bool:
     """Until all is settled, for a second: the allocation's own record is on its way then."""
     said = 0.0
     settled_since: float | None = None

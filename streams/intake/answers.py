@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from starlette.responses import Response
 
-from marketpulse.client.producer import Delivery, Outcome
+from marketpulse.client.async_producer import Delivery, Outcome
 from marketpulse.contract.decode import Rejected
 from streams.intake.bodies import Refusal
 from streams.intake.telemetry import ACCEPTED, REFUSED, UNACKNOWLEDGED

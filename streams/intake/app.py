@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from marketpulse.client.producer import MOST_PENDING_BYTES, FeedbackProducer
+from marketpulse.client.async_producer import MAX_PENDING_BYTES, AsyncProducer
 from streams.intake.answers import answer_of, problem, response
 from streams.intake.bodies import Refusal, kind_of, record_headers, values_of
 from streams.intake.gate import Gate, tokens_of
@@ -35,7 +35,7 @@ class Health(msgspec.Struct, frozen=True):
 class Intake:
     """Takes requests, and answers them once Kafka has their events."""
 
-    def __init__(self, settings: Settings, producer: FeedbackProducer, watch: KafkaWatch) -> None:
+    def __init__(self, settings: Settings, producer: AsyncProducer, watch: KafkaWatch) -> None:
         self._settings = settings
         self._producer = producer
         self._watch = watch
@@ -72,7 +72,7 @@ class Intake:
         headers = record_headers(request.headers, kind)
         if not self.ready:
             raise Refusal(503, "kafka_away", "Kafka does not answer; nothing was taken")
-        if self.working >= settings.intake_max_requests or self.pending_bytes > MOST_PENDING_BYTES // 2:
+        if self.working >= settings.intake_max_requests or self.pending_bytes > MAX_PENDING_BYTES // 2:
             raise Refusal(429, "busy", "too much is on its way already; nothing was taken")
         self.working += 1
         try:
@@ -126,15 +126,15 @@ async def _other(_: Request, error: Exception) -> Response:
     return answer
 
 
-def create_intake(settings: Settings, producer: FeedbackProducer | None = None) -> Starlette:
+def create_intake(settings: Settings, producer: AsyncProducer | None = None) -> Starlette:
     """The application; it begins without Kafka and goes on while Kafka is away.
 
     Args:
         settings: where Kafka is, tokens and bounds.
         producer: what sends; one of its own by default.
     """
-    producer = producer or FeedbackProducer(
-        settings.kafka_servers, settings.prefix, within_s=settings.intake_ack_seconds
+    producer = producer or AsyncProducer(
+        settings.kafka_servers, prefix=settings.prefix, timeout_s=settings.intake_ack_seconds
     )
     watch = KafkaWatch(producer)
     intake = Intake(settings, producer, watch)

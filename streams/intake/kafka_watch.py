@@ -2,8 +2,8 @@
 
 import asyncio
 
-from marketpulse.client.producer import FeedbackProducer
-from streams.errors import KafkaUnavailable
+from marketpulse.client.async_producer import AsyncProducer
+from marketpulse.errors import KafkaUnavailable
 from streams.telemetry.logs import get_logger
 
 log = get_logger("intake")
@@ -15,7 +15,7 @@ PATIENCE_S = 2.5
 class KafkaWatch:
     """Connects the producer, and says whether Kafka answers; `problem` says what is wrong, None = nothing."""
 
-    def __init__(self, producer: FeedbackProducer, every_s: float = EVERY_S) -> None:
+    def __init__(self, producer: AsyncProducer, every_s: float = EVERY_S) -> None:
         self._producer = producer
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None

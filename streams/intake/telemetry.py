@@ -6,7 +6,7 @@ from typing import Protocol, get_args
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from marketpulse.client.producer import Delivery, Outcome
+from marketpulse.client.async_producer import Delivery, Outcome
 from marketpulse.contract.decode import Rejected
 from marketpulse.contract.feedback import DeadLetterCode
 from streams.telemetry import instruments as telemetry

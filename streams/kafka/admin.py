@@ -9,10 +9,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
+from marketpulse.client.kafka_servers import Servers, client_options
 from marketpulse.contract.topics import TOPICS, TopicSpec, topic_name
 from marketpulse.contract.units import DAY_MS
-from streams.errors import TopicMissing
-from streams.kafka.connection import Servers, client_options
+from marketpulse.errors import TopicMissing
 from streams.kafka.errors import kafka_errors
 from streams.kafka.tolerant import read_tolerantly
 

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
+from marketpulse.client.kafka_servers import Servers, client_options, idempotent_producer
+from marketpulse.errors import MarketpulseError
 from streams.batches import CompactedRecord
-from streams.errors import MarketpulseError
 from streams.kafka.admin import close_consumer, topic_offsets
-from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
-from streams.kafka.publish import idempotent_producer
 from streams.kafka.tolerant import read_tolerantly, unreadable
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from marketpulse.client.kafka_servers import Servers, client_options, idempotent_producer
 from marketpulse.contract.decode import parse_object
 from marketpulse.contract.topics import topic_name
 from streams.kafka.admin import close_consumer, topic_offsets
-from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import TOO_LARGE, error_of
-from streams.kafka.publish import LARGEST_REQUEST_BYTES, idempotent_producer
+from streams.kafka.publish import LARGEST_REQUEST_BYTES
 from streams.kafka.tolerant import read_tolerantly, unreadable
 
 ERROR_HEADER = "__streams.errors."

@@ -10,8 +10,9 @@ from aiokafka import errors as kafka
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.protocol.metadata import MetadataRequest
 
-from streams.errors import CodecMissing, KafkaUnavailable, MarketpulseError, OperatorNeeded, RecordTooLarge
-from streams.kafka.connection import KafkaServers, Servers, client_options
+from marketpulse.client.kafka_servers import KafkaServers, Servers, client_options
+from marketpulse.errors import KafkaUnavailable, MarketpulseError, OperatorNeeded
+from streams.errors import CodecMissing, RecordTooLarge
 
 _PROBE_MS = 3_000
 _LOGIN = (kafka.SaslAuthenticationFailed, kafka.IllegalSaslStateError)

@@ -6,7 +6,7 @@ import contextlib
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.kafka.connection import Servers, client_options
+from marketpulse.client.kafka_servers import Servers, client_options
 
 ANSWER_S = 1.0
 PAUSE_S = 5.0

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from marketpulse.client.kafka_servers import Servers, client_options
 from streams.kafka.admin import close_consumer, topic_offsets
-from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
 from streams.kafka.tolerant import read_tolerantly, unreadable
 

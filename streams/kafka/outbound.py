@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
 
+from marketpulse.client.kafka_servers import Servers, idempotent_producer
 from marketpulse.contract.decode import LATEST_MS
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import MarketpulseError
 from streams.batches import DeadLetter, OutboxEntry, cut
-from streams.errors import MarketpulseError, RecordTooLarge
-from streams.kafka.connection import Servers
+from streams.errors import RecordTooLarge
 from streams.kafka.dead_letters import ERROR_HEADER, own_headers
 from streams.kafka.errors import TOO_LARGE, kafka_errors
-from streams.kafka.publish import LARGEST_REQUEST_BYTES, Record, idempotent_producer, send_records
+from streams.kafka.publish import LARGEST_REQUEST_BYTES, Record, send_records
 from streams.privacy.redaction import redact_log
 
 MESSAGE_CHARACTERS = 300

@@ -3,6 +3,8 @@
 import ssl
 from pathlib import Path
 
+from marketpulse.client.kafka_servers import load_pair
+
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 KEY = "PRIVATE KEY-----"
 
@@ -33,11 +35,6 @@ def check_key(path: Path, certificate: Path | None) -> Path:
         reason = error.reason or "it is encrypted, and no password can be given"
         raise ValueError(f"{path} is not the key of {certificate}: {reason}") from error
     return path
-
-
-def load_pair(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
-    """Give a context a client's certificate and key. Raises ssl.SSLError, also for an encrypted key."""
-    context.load_cert_chain(certificate, key, password="")
 
 
 def _check_holds(path: Path, mark: str, what: str) -> Path:

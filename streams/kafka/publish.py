@@ -4,13 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from streams.kafka.connection import Servers, client_options
+from marketpulse.client.kafka_servers import BATCH_BYTES, Servers, idempotent_producer
 from streams.kafka.errors import error_of
 
 
@@ -23,14 +22,8 @@ class Record:
 
 
 SLICE = 2_000
-BATCH_BYTES = 262_144
 LARGEST_REQUEST_BYTES = 67_108_864
 """Of one record before it is compressed, where the topic is to decide what is too large."""
-
-
-def idempotent_producer(servers: Servers, **options: Any) -> AIOKafkaProducer:
-    """A producer whose records all replicas acknowledge, in order and once each; not started yet."""
-    return AIOKafkaProducer(**client_options(servers), enable_idempotence=True, acks="all", **options)
 
 
 async def publish(

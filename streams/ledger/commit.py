@@ -8,11 +8,11 @@ import msgpack
 import msgspec
 import redis.asyncio
 
+from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry, SourceMark
 from streams.errors import PartitionUnknown
-from streams.ledger.connection import translated_errors
 from streams.ledger.keys import USERS_LIVE_S
 from streams.ledger.scripts import FORMAT, LedgerScripts, packed
 from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut

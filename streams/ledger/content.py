@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.keys import EXCERPTS_LIVE_S
 from marketpulse.contract.windows import WINDOWS
 from streams.ledger.commit import Ledger
-from streams.ledger.connection import translated_errors
 from streams.ledger.keys import USERS_LIVE_S, Keys
 from streams.ledger.types import Command, CutStep, Entry, Kind
 

@@ -1,6 +1,6 @@
 """Every key of the ledger in Redis, by prefix."""
 
-from marketpulse.contract.keys import TableKeys
+from marketpulse.contract.keys import StatusKeys
 from marketpulse.contract.units import DAY_MS
 
 USERS_LIVE_MS = 17 * DAY_MS
@@ -8,34 +8,17 @@ USERS_LIVE_S = USERS_LIVE_MS // 1_000
 """How long a day's distinct users are kept after the last that came."""
 
 
-class Keys(TableKeys):
+class Keys(StatusKeys):
     """Every key of one prefix: the public ones, and those that belong to the ledger."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__(prefix)
-        self.ledger = f"{prefix}:ledger"
-        self.totals = f"{prefix}:totals"
         self.state = f"{prefix}:state"
-        self.outbox = f"{prefix}:outbox"
-        self.shift_seq = f"{prefix}:shift:seq"
-        self.allocation_seq = f"{prefix}:allocation:seq"
         self.checkpoint = f"{prefix}:checkpoint"
-
-    def partition(self, number: int) -> str:
-        """Hash: claim, next offset, newest event time, last record of a source partition."""
-        return f"{self.prefix}:partition:{number}"
 
     def ids(self, number: int) -> str:
         """List: chunks of id digests within the de-duplication horizon."""
         return f"{self.prefix}:ids:{number}"
-
-    def step_counts(self, step: int) -> str:
-        """Hash: `market:minute:cell` -> count of an open step."""
-        return f"{self.prefix}:step:{step}:counts"
-
-    def step_cut(self, step: int) -> str:
-        """String: where every partition was when the step was cut."""
-        return f"{self.prefix}:step:{step}:cut"
 
     def step_buckets(self, step: int) -> str:
         """Set: `market:hour` of a step's HyperLogLogs."""

@@ -1,6 +1,7 @@
 """What a ledger's refusals and failures mean for an operator, in words."""
 
-from streams.errors import LedgerBroken, LedgerLost, LedgerNewer, OperatorNeeded, PartitionUnknown
+from marketpulse.errors import OperatorNeeded
+from streams.errors import LedgerBroken, LedgerLost, LedgerNewer, PartitionUnknown
 from streams.ledger.keys import Keys
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import msgpack
 import redis.asyncio
 
+from marketpulse.client.redis_server import connect_async, refused_before_writing, translated_errors
 from streams.errors import LedgerLost, LedgerReplaced
 from streams.ledger import refusals
-from streams.ledger.connection import connect_async, refused_before_writing, translated_errors
 from streams.ledger.keys import Keys
 
 _SCRIPTS = ("init", "claim", "commit", "lease", "cut", "publish", "allocate", "swap", "migrate", "grow")

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import redis.exceptions
 
-from streams.errors import OperatorNeeded
+from marketpulse.client.redis_server import translated_errors
+from marketpulse.client.redis_url import shown_url
+from marketpulse.errors import OperatorNeeded
 from streams.ledger.commit import Ledger
-from streams.ledger.connection import translated_errors
-from streams.ledger.url import shown_url
 
 _SCRIPT = "return 1"
 _SHA = hashlib.sha1(_SCRIPT.encode()).hexdigest()  # noqa: S324 - how Redis names a script, no secret

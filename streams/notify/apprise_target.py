@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from marketpulse.contract.records import AlertRecord
-from streams.errors import OperatorNeeded
+from marketpulse.errors import OperatorNeeded
 from streams.notify.addresses import Allowed, guarded_thread
 from streams.notify.errors import Away, Refused
 from streams.notify.messages import Message, grouped, text, title, without_excerpts

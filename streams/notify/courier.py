@@ -11,7 +11,7 @@ import tenacity
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.wire import CONTRACT_VERSION
-from streams.errors import Unavailable
+from marketpulse.errors import Unavailable
 from streams.notify.board import Board
 from streams.notify.errors import Undelivered
 from streams.notify.feed import AlertFeed, Arrivals

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from marketpulse.client.kafka_servers import Servers, client_options
 from marketpulse.contract.units import DAY_MS
-from streams.errors import MarketpulseError
+from marketpulse.errors import MarketpulseError
 from streams.kafka.admin import close_consumer, topic_offsets
-from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import error_of
 from streams.kafka.tolerant import read_tolerantly
 from streams.telemetry.logs import get_logger

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import Unavailable
 from streams.clock import epoch_ms
-from streams.errors import EXIT_RESTART, BadInput, Unavailable
+from streams.errors import EXIT_RESTART, BadInput
 from streams.kafka.admin import kafka_answers
 from streams.kafka.compacted import CompactedTopic
 from streams.notify.alertmanager import AlertmanagerSink

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import tenacity
 
-from streams.errors import Unavailable
+from marketpulse.errors import Unavailable
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import Progress
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from marketpulse.client.kafka_servers import Servers
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
-from streams.kafka.connection import Servers
 from streams.kafka.log_reader import LogReader
 
 TOLD = ("market.alerts", "market.shifts", "market.allocations")

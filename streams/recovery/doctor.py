@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from marketpulse.client.reader import MetricsReader
+from marketpulse.client.reader import Reader
 from marketpulse.contract.decode import utc
 from marketpulse.contract.topics import TOPICS, topic_name
+from marketpulse.errors import MarketpulseError, TopicMissing, what_and_action
 from models.errors import ModelError
 from models.load import load_classifier
 from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
 from streams.contract.rules import Rules
-from streams.errors import MarketpulseError, TopicMissing, what_and_action
 from streams.kafka.admin import topic_offsets
 from streams.ledger.commit import Ledger
 from streams.ledger.server import check_server, known_holes, server_version
@@ -102,7 +102,7 @@ async def _redis_version(settings: Settings) -> Finding | str:
 
 async def _ledger(settings: Settings) -> Finding | str:
     await _require_whole(settings)
-    with MetricsReader(settings.redis, settings.prefix) as reader:
+    with Reader(settings.redis, prefix=settings.prefix) as reader:
         status = await asyncio.to_thread(lambda: reader.snapshot().status)
     steps, feedback = [await _offsets(settings, name) for name in ("market.steps", "feedback")]
     if not status.partitions:

@@ -5,8 +5,9 @@ import time
 import uuid
 
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import Unavailable
 from streams.dev.embedded.servers import Endpoints
-from streams.errors import BadInput, LedgerLost, Unavailable
+from streams.errors import BadInput, LedgerLost
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.ledger.commit import Ledger
 from streams.ledger.server import require_one_primary

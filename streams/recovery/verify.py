@@ -8,14 +8,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import DAY_MS, HOUR_MS
+from marketpulse.errors import Unavailable
 from models.classifier import ModelInfo
-from streams.errors import LedgerLost, RetentionPassed, TopicRecreated, Unavailable
+from streams.errors import LedgerLost, RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
-from streams.ledger.connection import translated_errors
 from streams.ledger.types import checksum
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.ingest.claims import PASSED, RECREATED

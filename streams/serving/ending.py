@@ -6,7 +6,8 @@ import sys
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
-from streams.errors import EXIT_RESTART, MarketpulseError
+from marketpulse.errors import MarketpulseError
+from streams.errors import EXIT_RESTART
 from streams.telemetry.logs import get_logger
 
 log = get_logger("ending")

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from streams.errors import OperatorNeeded
+from marketpulse.errors import OperatorNeeded
 from streams.settings import Settings
 from streams.telemetry.instruments import exposition
 from streams.telemetry.logs import get_logger

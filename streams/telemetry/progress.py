@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from marketpulse.errors import KafkaUnavailable, Unavailable
 from streams.batches import Position
-from streams.errors import KafkaUnavailable, Unavailable
 
 ROLL_UP = "roll-up"
 LOOP = "event loop"

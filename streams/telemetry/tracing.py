@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from streams.errors import OperatorNeeded
+from marketpulse.errors import OperatorNeeded
 
 MOST_LINKS = 128
 PARENT, STATE = "traceparent", "tracestate"

@@ -11,12 +11,12 @@ import numpy as np
 from marketpulse.contract.decode import Decoded
 from marketpulse.contract.records import ShiftRecord
 from marketpulse.contract.wire import encode
+from marketpulse.errors import Unavailable
 from models.classifier import Predictions
 from models.errors import BadOutput
 from models.stub import StubClassifier
 from streams.agents import make_classify, make_commit, make_reallocate, make_roll_up
 from streams.batches import DeadLetter, DecodedBatch, Position, SourceMark
-from streams.errors import Unavailable
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.committer import Committer

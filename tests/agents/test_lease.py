@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from streams.errors import StepTooLong, Unavailable
+from marketpulse.errors import Unavailable
+from streams.errors import StepTooLong
 from streams.ledger.commit import Ledger
 from streams.pipeline.rollup.leader import Leader
 from streams.pipeline.rollup.lease import while_held

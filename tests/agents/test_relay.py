@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
+from marketpulse.errors import Unavailable
 from models.stub import StubClassifier
 from streams.batches import OutboxEntry
-from streams.errors import Unavailable
 from streams.ledger.commit import Ledger
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.operators.mutes import Mutes

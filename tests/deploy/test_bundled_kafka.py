@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from marketpulse.errors import Unavailable
 from streams.dev.embedded.programs import java_executable, kafka_classpath
-from streams.errors import Unavailable
 from streams.kafka.admin import create_topics, kafka_answers
 from tests.deploy.chart import HELM, ROOT, VALUES, containers, rendered, variables
 from tests.support.waiting import until_async

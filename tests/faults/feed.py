@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from marketpulse.contract.decode import key_of, parse_object
+from marketpulse.errors import Unavailable
 from streams.dev.feeds.simulate import FeedPlan, Incident, generate
-from streams.errors import Unavailable
 from streams.kafka.publish import Record, publish
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import redis
 
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import MarketpulseError
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.run import worker_environment
-from streams.errors import MarketpulseError
 from streams.kafka.admin import topic_offsets
 from streams.kafka.publish import Record, publish
 from streams.recovery.first_start import set_up

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from marketpulse.client.reader import MetricsReader
-from streams.errors import MarketpulseError
+from marketpulse.client.reader import Reader
+from marketpulse.errors import MarketpulseError
 from streams.settings import Settings
 from tests.faults.crew import Worker
 from tests.faults.job import Job
@@ -32,7 +32,7 @@ class Readers:
         self._thread.start()
 
     def _run(self) -> None:
-        with MetricsReader(self._url, self._prefix) as reader:
+        with Reader(self._url, prefix=self._prefix) as reader:
             while not self._ending.wait(0.05):
                 began = time.monotonic()
                 try:

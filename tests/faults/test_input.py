@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from marketpulse.errors import EXIT_OPERATOR
 from strategy.portfolio import load_portfolio
-from streams.errors import EXIT_OPERATOR
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import write_all
 from streams.kafka.publish import Record

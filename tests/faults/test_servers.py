@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from marketpulse.errors import EXIT_OPERATOR
 from streams.dev.feeds.simulate import Incident
-from streams.errors import EXIT_OPERATOR, EXIT_RESTART
+from streams.errors import EXIT_RESTART
 from streams.kafka.admin import create_topics
 from streams.ledger.commit import Ledger
 from tests.faults.feed import simulated

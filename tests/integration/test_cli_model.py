@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from marketpulse.client.redis_server import connect
 from streams.cli.main import app
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.ledger.connection import connect
 from streams.settings import SHIPPED_MODEL
 
 ROWS = [

@@ -1,4 +1,4 @@
-"""FeedbackProducer and the intake on a real Kafka: what is told is what stands on the topic."""
+"""AsyncProducer and the intake on a real Kafka: what is told is what stands on the topic."""
 
 import asyncio
 import json
@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from marketpulse.client.producer import Delivery, FeedbackProducer, SyncFeedbackProducer
+from marketpulse.client.async_producer import AsyncProducer, Delivery
+from marketpulse.client.producer import Producer
 from marketpulse.contract.decode import Rejected
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import KafkaUnavailable, NotAcknowledged
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.errors import KafkaUnavailable, NotAcknowledged
 from streams.kafka.admin import create_topics
 from streams.kafka.publish import Record, publish
 from tests.support.intakes import HEADERS, Running, intake, records_of
@@ -53,7 +54,7 @@ def test_each_outcome_is_what_stands_on_the_topic(kafka: str, prefix: str, feedb
     events = [event(n) if n % 10 else event(n, market="XX") for n in range(500)]
 
     async def send() -> list[object]:
-        async with FeedbackProducer(kafka, prefix) as producer:
+        async with AsyncProducer(kafka, prefix=prefix) as producer:
             outcomes = list(await producer.send_many(events))
             typed = FeedbackEvent("typed", "DE", "gut", time.time_ns() // 1_000_000)
             outcomes.append(await producer.send(typed, [("traceparent", PARENT.encode())]))
@@ -78,7 +79,7 @@ def test_a_copy_lands_where_publish_put_the_first(kafka: str, prefix: str, feedb
     events = [event(n) for n in range(50)]
     first = [Record(str(one["user"]).encode(), json.dumps(one).encode()) for one in events]
     asyncio.run(publish(kafka, feedback, first))
-    with SyncFeedbackProducer(kafka, prefix) as producer:
+    with Producer(kafka, prefix=prefix) as producer:
         producer.send_many(events)
     where: dict[str, set[int]] = {}
     for record in records_of(kafka, feedback):
@@ -90,7 +91,7 @@ def test_submitted_events_wait_for_room_and_flush_waits_for_them(kafka: str, pre
     """Never more on its way than was allowed."""
 
     async def send() -> int:
-        async with FeedbackProducer(kafka, prefix, most_pending=20_000) as producer:
+        async with AsyncProducer(kafka, prefix=prefix, max_pending_bytes=20_000) as producer:
             most = 0
             for number in range(300):
                 await producer.submit(event(number))
@@ -109,7 +110,7 @@ def test_without_the_topic_start_says_so(kafka: str, prefix: str) -> None:
     """In the time that was given, and everything is closed again."""
 
     async def begin() -> None:
-        producer = FeedbackProducer(kafka, prefix, within_s=1)
+        producer = AsyncProducer(kafka, prefix=prefix, timeout_s=1)
         with pytest.raises(KafkaUnavailable):
             await producer.start()
         with pytest.raises(NotAcknowledged):
@@ -121,7 +122,7 @@ def test_without_the_topic_start_says_so(kafka: str, prefix: str) -> None:
 
 def test_the_synchronous_producer_tells_the_same(kafka: str, prefix: str, feedback: str) -> None:
     """From any thread, without an event loop of one's own."""
-    with SyncFeedbackProducer(kafka, prefix) as producer:
+    with Producer(kafka, prefix=prefix) as producer:
         assert feedback == producer.send(event(1)).topic
         with pytest.raises(Rejected):
             producer.submit({})

@@ -12,9 +12,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from marketpulse.client.redis_server import connect
+from marketpulse.errors import Unavailable
 from streams.dev.embedded.servers import EmbeddedRedis, EmbeddedStack
-from streams.errors import Unavailable
-from streams.ledger.connection import connect
 from tests.support.waiting import until
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from marketpulse.errors import Unavailable
 from streams.batches import DecodedBatch, Delta, Position, SourceMark
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.errors import LedgerBroken, LedgerLost, LedgerNewer, LedgerReplaced, Unavailable
+from streams.errors import LedgerBroken, LedgerLost, LedgerNewer, LedgerReplaced
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease
 

@@ -8,11 +8,13 @@ import msgspec
 import pytest
 from redis import Redis
 
-from marketpulse.client.reader import AsyncMetricsReader, Change, MetricsReader
+from marketpulse.client.async_reader import AsyncReader
+from marketpulse.client.reader import Reader
+from marketpulse.client.redis_server import connect
+from marketpulse.client.snapshot import Change
+from marketpulse.errors import Unavailable
 from models.classifier import ModelInfo
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.errors import Unavailable
-from streams.ledger.connection import connect
 from streams.ledger.keys import Keys
 from streams.pipeline.count.cells import CellLayout
 
@@ -33,7 +35,7 @@ def test_changes_go_on_after_a_disconnect(stack: EmbeddedStack, prefix: str) -> 
                 client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     thread = threading.Thread(target=writing)
-    with MetricsReader(stack.endpoints.redis, prefix) as reader:
+    with Reader(stack.endpoints.redis, prefix=prefix) as reader:
         found = reader.changes(block_s=0.3)
         thread.start()
         seen = [next(found) for _ in range(6)]
@@ -45,7 +47,7 @@ def test_changes_go_on_after_a_disconnect(stack: EmbeddedStack, prefix: str) -> 
 def test_a_reader_that_was_away_resumes_by_id_and_is_told_what_it_missed(stack: EmbeddedStack, prefix: str) -> None:
     """What is still there comes; where entries were trimmed, the first change says so."""
     client = connect(stack.endpoints.redis)
-    with MetricsReader(stack.endpoints.redis, prefix) as reader:
+    with Reader(stack.endpoints.redis, prefix=prefix) as reader:
         for step in (1, 2, 3, 4):
             write(client, prefix, step)
         every = [entry.decode() for entry, _ in client.xrange(f"{prefix}:changes")]
@@ -76,7 +78,7 @@ def step_by_step(client: Redis, keys: Keys, steps: int) -> None:
 def test_a_snapshot_is_one_moment(stack: EmbeddedStack, prefix: str) -> None:
     """Where nothing is open, all that is counted is published, however fast steps pass meanwhile."""
     writer = threading.Thread(target=step_by_step, args=(connect(stack.endpoints.redis), Keys(prefix), 3_000))
-    with MetricsReader(stack.endpoints.redis, prefix) as reader:
+    with Reader(stack.endpoints.redis, prefix=prefix) as reader:
         writer.start()
         seen = [reader.snapshot().status]
         while writer.is_alive():
@@ -100,7 +102,7 @@ def test_the_past_of_markets_comes_in_buckets(stack: EmbeddedStack, prefix: str)
         10 * 10**6,
         40,
     )
-    with MetricsReader(stack.endpoints.redis, prefix) as reader:
+    with Reader(stack.endpoints.redis, prefix=prefix) as reader:
         assert {} == reader.history(["BR"], "hour", 3)
         client.hset(f"{prefix}:step", mapping={"stream_time": hour * 3_600_000 + 5})
         client.hset(keys.state, "model_info", msgspec.json.encode(info))
@@ -121,7 +123,7 @@ def test_the_past_of_markets_comes_in_buckets(stack: EmbeddedStack, prefix: str)
 def test_the_newest_changes_are_there_at_once(stack: EmbeddedStack, prefix: str) -> None:
     """Oldest first, at most as many as asked for."""
     client = connect(stack.endpoints.redis)
-    with MetricsReader(stack.endpoints.redis, prefix) as reader:
+    with Reader(stack.endpoints.redis, prefix=prefix) as reader:
         assert [] == reader.recent_changes()
         for step in (1, 2, 3):
             write(client, prefix, step)
@@ -130,14 +132,14 @@ def test_the_newest_changes_are_there_at_once(stack: EmbeddedStack, prefix: str)
 
 def test_patience_has_an_end_where_one_is_given() -> None:
     """Unavailable, with what to do."""
-    with MetricsReader("redis://127.0.0.1:1/0", "x") as reader, pytest.raises(Unavailable, match="Operator action"):
+    with Reader("redis://127.0.0.1:1/0", prefix="x") as reader, pytest.raises(Unavailable, match="Operator action"):
         next(reader.changes(patience_s=0.3))
 
 
 async def test_the_async_reader_does_the_same_without_blocking(stack: EmbeddedStack, prefix: str) -> None:
     """A snapshot, markets, metrics, excerpts, allocations, and changes while the event loop goes on."""
     client = connect(stack.endpoints.redis)
-    async with AsyncMetricsReader(stack.endpoints.redis, prefix) as reader:
+    async with AsyncReader(stack.endpoints.redis, prefix=prefix) as reader:
         assert ([], None, [], []) == (
             await reader.markets(),
             await reader.metrics("BR"),

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
-from marketpulse.client.reader import MetricsReader
+from marketpulse.client.reader import Reader
 from marketpulse.contract.decode import key_of, parse_object
 from marketpulse.contract.records import AlertRecord, AllocationRecord
 from marketpulse.contract.topics import topic_name
@@ -42,7 +42,7 @@ class Company:
         self._prefix = f"t{uuid.uuid4().hex[:12]}"
         self._lives = 0
         self._supervisor: Supervisor | None = None
-        self.reader = MetricsReader(stack.endpoints.redis, self._prefix)
+        self.reader = Reader(stack.endpoints.redis, prefix=self._prefix)
         self.settings = self._settings(step_seconds=0.3, idle_step_seconds=0.5)
         asyncio.run(set_up(stack.endpoints, self._prefix, 2))
         feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(PLAN)]

@@ -14,7 +14,8 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from marketpulse.client.reader import MetricsReader, Snapshot
+from marketpulse.client.reader import Reader
+from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.decode import key_of, parse_object
 from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
@@ -67,7 +68,7 @@ class Counted:
         self._makes_checkpoints = given.checkpoint_minutes < 1
         asyncio.run(set_up(stack.endpoints, given.prefix, 8))
         changed = given if later is None else given.model_copy(update={"rules": later})
-        with tempfile.TemporaryDirectory() as logs, MetricsReader(stack.endpoints.redis, given.prefix) as reader:
+        with tempfile.TemporaryDirectory() as logs, Reader(stack.endpoints.redis, prefix=given.prefix) as reader:
             first, rest = (
                 Supervisor(workers, worker_environment(one, stack.endpoints), Path(logs) / name, lambda _: None)
                 for name, one in (("first", given), ("rest", changed))
@@ -81,7 +82,7 @@ class Counted:
                 rest.stop()
             self.snapshot: Snapshot = reader.snapshot()
 
-    def _publish(self, supervisor: Supervisor, rest: Supervisor, reader: MetricsReader, rate: float | None) -> None:
+    def _publish(self, supervisor: Supervisor, rest: Supervisor, reader: Reader, rate: float | None) -> None:
         lines = [line.value for line in generate(PLAN)]
         lines = [*lines[:2_000], *map(complaining, lines[2_000:])]
         feed = [Record(key_of(parse_object(line)), line) for line in lines]
@@ -101,7 +102,7 @@ class Counted:
         asyncio.run(publish(self.settings.kafka, self.topic, feed[2_300:], rate))
         until(lambda: self._settled(reader, PLAN.events), 60, meanwhile=rest.watch)
 
-    def _allocated(self, reader: MetricsReader, cause: str) -> bool:
+    def _allocated(self, reader: Reader, cause: str) -> bool:
         return cause in [one.cause for one in reader.allocations()]
 
     def _checkpoint(self) -> int:
@@ -109,7 +110,7 @@ class Counted:
         with redis.Redis.from_url(self.settings.redis) as client:
             return int(client.get(f"{self.settings.prefix}:checkpoint") or 0)
 
-    def _settled(self, reader: MetricsReader, events: int) -> bool:
+    def _settled(self, reader: Reader, events: int) -> bool:
         status = reader.snapshot().status
         counted = reader.committed() == events and not status.open_cells and not status.outbox
         return counted and status.shifts_answered

@@ -15,8 +15,12 @@ import pytest
 import redis
 from aiokafka import AIOKafkaConsumer
 
-from marketpulse.client.reader import MetricsReader, Snapshot
+from marketpulse.client.kafka_servers import client_options
+from marketpulse.client.reader import Reader
+from marketpulse.client.redis_server import connect, translated_errors
+from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import EXIT_OPERATOR, OperatorNeeded, Unavailable
 from streams.access.kafka_acls import create_acls
 from streams.access.rights import ROLES, Role
 from streams.dashboard.app import create_page
@@ -25,14 +29,11 @@ from streams.dev.embedded.servers import Endpoints
 from streams.dev.feeds.files import read_records, shift_to_now
 from streams.dev.feeds.simulate import FeedPlan, write_feed
 from streams.dev.processes import ending, start_marketpulse
-from streams.errors import EXIT_OPERATOR, OperatorNeeded, Unavailable
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import read_all, write_all
-from streams.kafka.connection import client_options
 from streams.kafka.errors import kafka_errors
 from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
-from streams.ledger.connection import connect, translated_errors
 from streams.recovery.doctor import examine
 from streams.recovery.first_start import set_up
 from streams.recovery.verify import verify
@@ -77,7 +78,7 @@ def admin_of(servers: Secured) -> Any:
     return connect(servers.settings("admin").redis)
 
 
-def counted(reader: MetricsReader, lines: int) -> Snapshot:
+def counted(reader: Reader, lines: int) -> Snapshot:
     """The snapshot once everything is counted, published, answered and relayed."""
     seen = reader.snapshot()
 
@@ -105,7 +106,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         with ending(worker(servers, folder)) as working:
             feedback = topic_name(PREFIX, "feedback")
             asyncio.run(publish(servers.settings("producer").kafka_servers, feedback, shifted.records))
-            with MetricsReader(servers.settings("reader").redis, PREFIX) as reader:
+            with Reader(servers.settings("reader").redis, PREFIX) as reader:
                 seen = counted(reader, truth["lines"])
         assert 0 == working.returncode, (folder / "worker.log").read_text()[-3_000:]
         refused = [(one["username"], one["object"]) for one in admin_of(servers).acl_log()]

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from marketpulse.errors import OperatorNeeded
 from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.run import worker_environment
-from streams.errors import OperatorNeeded
 from streams.recovery.first_start import set_up
 from streams.settings import load_settings
 from tests.support.probes import status

@@ -14,12 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from marketpulse.client.reader import MetricsReader
+from marketpulse.client.reader import Reader
+from marketpulse.client.redis_server import connect
 from streams.dev.bench.engine import plain_events
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.processes import ending, served, start_marketpulse
 from streams.kafka.publish import Record, publish
-from streams.ledger.connection import connect
 from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
@@ -79,7 +79,7 @@ def records(number: int) -> list[Record]:
     ]
 
 
-def counted_per_second(stack: EmbeddedStack, reader: MetricsReader, number: int) -> float:
+def counted_per_second(stack: EmbeddedStack, reader: Reader, number: int) -> float:
     """How fast the worker counts what is published at once."""
     begin = reader.committed()
     started = time.monotonic()
@@ -117,7 +117,7 @@ def test_a_thousand_open_pages(stack: EmbeddedStack, capsys: pytest.CaptureFixtu
     with (
         ending(start_marketpulse("worker", environment=environment, stderr=subprocess.DEVNULL)),
         served("page", "--port", "0", environment=environment, stderr=subprocess.DEVNULL) as page,
-        MetricsReader(stack.endpoints.redis, PREFIX) as reader,
+        Reader(stack.endpoints.redis, prefix=PREFIX) as reader,
     ):
         url, pid = httpx.URL(page.url), page.process.pid
         counted_per_second(stack, reader, 0)

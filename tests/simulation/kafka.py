@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaTimeoutError, NoOffsetForPartitionError
 
+from marketpulse.client.kafka_servers import Servers
+from marketpulse.errors import KafkaUnavailable, Unavailable
 from streams.batches import DeadLetter, OutboxEntry
-from streams.errors import KafkaUnavailable, Unavailable
-from streams.kafka.connection import Servers
 from streams.pipeline.rollup.rewind import Undone, seq_of, undone_of
 from tests.simulation.clock import VirtualLoop
 

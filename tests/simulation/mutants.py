@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from marketpulse.client.redis_server import translated_errors
+from marketpulse.errors import Unavailable
 from streams.batches import DecodedBatch, Delta, Position
-from streams.errors import LedgerBroken, Unavailable
+from streams.errors import LedgerBroken
 from streams.ledger.commit import Ledger
-from streams.ledger.connection import translated_errors
 from streams.ledger.types import Answer, Claim, CutStep, Lease
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.committer import Committer

@@ -9,8 +9,8 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from marketpulse.contract.records import Excerpt
+from marketpulse.errors import MarketpulseError
 from streams.batches import DecodedBatch, Delta, OutboxEntry, Position, SourceMark
-from streams.errors import MarketpulseError
 from streams.ledger.commit import Ledger
 from streams.ledger.types import Claim, CutStep, Lease
 from tests.simulation.network import Connection, Rates, Run, Store

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from marketpulse.contract.topics import topic_name
-from streams.errors import EXIT_OPERATOR
+from marketpulse.errors import EXIT_OPERATOR
 from streams.ledger.keys import Keys
 from streams.ledger.scripts import FORMAT
 from tests.simulation.checks import Checks

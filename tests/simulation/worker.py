@@ -8,10 +8,11 @@ from typing import Any
 
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import MarketpulseError, Unavailable
 from models.classifier import ModelInfo
 from models.stub import StubClassifier
 from streams.agents import make_classify, make_commit, make_roll_up
-from streams.errors import EXIT_RESTART, MarketpulseError, Unavailable
+from streams.errors import EXIT_RESTART
 from streams.ledger.commit import Ledger
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.cells import CellLayout

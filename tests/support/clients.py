@@ -16,8 +16,8 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from marketpulse.errors import Unavailable
 from streams.dev.embedded.programs import java_executable, kafka_classpath, resolve
-from streams.errors import Unavailable
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 TOOLS_SHA256 = "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c"

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from marketpulse.client.reader import MetricsReader
+from marketpulse.client.reader import Reader
 from marketpulse.contract.decode import key_of, parse_object
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import OperatorNeeded
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.simulate import FeedPlan, generate
 from streams.dev.run import worker_environment
-from streams.errors import OperatorNeeded
 from streams.kafka.publish import Record, publish
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent
@@ -62,7 +62,7 @@ class Job:
         plan = FeedPlan(seed=5, events=EVENTS, end_ms=time.time_ns() // 1_000_000)
         self.feed = [Record(key_of(parse_object(line.value)), line.value) for line in generate(plan)]
         asyncio.run(set_up(stack.endpoints, prefix, 8))
-        self.reader = MetricsReader(stack.endpoints.redis, prefix)
+        self.reader = Reader(stack.endpoints.redis, prefix=prefix)
         self.supervisor = self.workers(0)
 
     def workers(self, number: int) -> Supervisor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from streams.errors import EXIT_OPERATOR
+from marketpulse.errors import EXIT_OPERATOR
 from tests.support.processes import marketpulse, marketpulse_process
 from tests.support.redis_servers import BUNDLED, RedisOf, one_node_cluster
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from marketpulse.errors import EXIT_OPERATOR, OperatorNeeded, Unavailable
 from streams.access.rights import redis_rules
 from streams.batches import DecodedBatch, Delta, Position, SourceMark
-from streams.errors import EXIT_OPERATOR, LedgerBroken, LedgerLost, OperatorNeeded, PartitionUnknown, Unavailable
+from streams.errors import LedgerBroken, LedgerLost, PartitionUnknown
 from streams.ledger.commit import Ledger
 from streams.ledger.server import check_server, require_one_primary
 from streams.ledger.types import Claim, CutStep, Lease

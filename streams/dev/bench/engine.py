@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from marketpulse.client.reader import MetricsReader
+from marketpulse.client.reader import Reader
 from marketpulse.contract.decode import utc
 from marketpulse.contract.topics import topic_name
 from models.bench import bare_loop, sliced, summary
@@ -42,7 +42,7 @@ def bench_engine(settings: Settings, events: int, say: Say) -> dict[str, object]
         supervisor = Supervisor(1, worker_environment(bench, endpoints), Path(logs), say)
         supervisor.start()
         try:
-            with MetricsReader(endpoints.redis, bench.prefix) as reader:
+            with Reader(endpoints.redis, prefix=bench.prefix) as reader:
                 counted, seconds = _measure(reader, supervisor, events, say)
                 totals = reader.snapshot().status.totals
         finally:
@@ -70,7 +70,7 @@ def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) 
         supervisor = Supervisor(1, worker_environment(bench, endpoints), Path(logs), say)
         supervisor.start()
         try:
-            with MetricsReader(endpoints.redis, bench.prefix) as reader:
+            with Reader(endpoints.redis, prefix=bench.prefix) as reader:
                 _round(endpoints, bench, reader, supervisor, texts[: 8 * batch], "warm")
                 for number in range(rounds):
                     bare.append(bare_loop(classifier, sliced(texts, batch)))
@@ -82,7 +82,7 @@ def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) 
 
 
 def _round(
-    endpoints: Endpoints, settings: Settings, reader: MetricsReader, supervisor: Supervisor, texts: list[str], name: str
+    endpoints: Endpoints, settings: Settings, reader: Reader, supervisor: Supervisor, texts: list[str], name: str
 ) -> float:
     """Seconds the worker takes for the texts, from the first batch counted to the last, scaled to all texts."""
     before = sum(reader.snapshot().status.partitions.values())
@@ -96,7 +96,7 @@ def _round(
     return seconds / counted * len(texts)
 
 
-def _measure(reader: MetricsReader, supervisor: Supervisor, end: int, say: Say, begin: int = 0) -> tuple[int, float]:
+def _measure(reader: Reader, supervisor: Supervisor, end: int, say: Say, begin: int = 0) -> tuple[int, float]:
     """Events and seconds between the first progress seen after `begin` and the end."""
     first: tuple[int, float] | None = None
     said = time.monotonic()

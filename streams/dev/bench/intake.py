@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
-from marketpulse.client.producer import Delivery, FeedbackProducer
+from marketpulse.client.async_producer import AsyncProducer, Delivery
+from marketpulse.client.kafka_servers import Servers
+from marketpulse.errors import Unavailable
 from streams.dev.bench.engine import PARTITIONS, Say, plain_events
 from streams.dev.processes import served
 from streams.dev.run import servers, worker_environment
-from streams.errors import Unavailable
 from streams.intake.gate import tokens_of
-from streams.kafka.connection import Servers
 from streams.recovery.first_start import set_up
 from streams.settings import Settings, load_settings
 
@@ -27,7 +27,7 @@ Post = Callable[[list[bytes]], Awaitable[int]]
 
 
 def bench_intake(settings: Settings, events: int, rounds: int, say: Say) -> dict[str, object]:
-    """Events a second through FeedbackProducer and through the intake, in batches of 100 and one by one.
+    """Events a second through AsyncProducer and through the intake, in batches of 100 and one by one.
 
     Sixteen callers each time; on the intake each has a connection that stays open. One by one it is a twentieth of the
     events. Everything shares this machine: broker, intake and callers.
@@ -66,7 +66,7 @@ async def _round(
     kafka: Servers, prefix: str, url: str, headers: dict[str, str], events: int, found: dict[str, list[float]]
 ) -> None:
     values = [record.value for record in plain_events(events)]
-    async with FeedbackProducer(kafka, prefix) as producer:
+    async with AsyncProducer(kafka, prefix=prefix) as producer:
 
         async def send(slice_: list[bytes]) -> int:
             return sum(isinstance(one, Delivery) for one in await producer.send_many(slice_))

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import msgspec
 
-from marketpulse.client.reader import Change, MetricsReader
+from marketpulse.client.reader import Reader
+from marketpulse.client.snapshot import Change
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import Unavailable
 from strategy.portfolio import load_portfolio
 from streams.dev.bench.engine import PARTITIONS, Say, plain_events
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.run import servers, worker_environment
-from streams.errors import Unavailable
 from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
 from streams.kafka.publish import publish
@@ -47,7 +48,7 @@ def bench_reallocate(settings: Settings, rounds: int, say: Say) -> dict[str, obj
         supervisor = Supervisor(1, worker_environment(bench, endpoints), Path(logs), say)
         supervisor.start()
         try:
-            with MetricsReader(endpoints.redis, bench.prefix) as reader:
+            with Reader(endpoints.redis, prefix=bench.prefix) as reader:
                 watched = _Watched(reader.changes(after="0"), supervisor)
                 watched.until_answered()
                 for number in range(rounds):

@@ -14,7 +14,8 @@ import zipfile
 from importlib.resources import files
 from pathlib import Path
 
-from streams.errors import BadInput, Unavailable
+from marketpulse.errors import Unavailable
+from streams.errors import BadInput
 
 # Kafka logs through SLF4J 1.7; the simple binding writes to standard error.
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from marketpulse.client.kafka_servers import Servers
+from marketpulse.errors import Unavailable
 from streams.dev.embedded.programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
-from streams.errors import Unavailable
-from streams.kafka.connection import Servers
 
 _PORT_TRIES = 4
 

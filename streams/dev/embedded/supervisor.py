@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from marketpulse.errors import OperatorNeeded
 from streams.dev.processes import start_marketpulse
-from streams.errors import EXIT_RESTART, OperatorNeeded
+from streams.errors import EXIT_RESTART
 
 Report = Callable[[dict[str, object]], object]
 SHORT_LIFE_S = 10.0

@@ -5,8 +5,9 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import LedgerFull
 from streams.batches import Delta
-from streams.errors import LedgerFull, LedgerRewound
+from streams.errors import LedgerRewound
 from streams.pipeline.classify.classified import classified_records
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.count.aggregate import aggregate

@@ -9,18 +9,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
+from marketpulse.client.kafka_servers import client_options
+from marketpulse.errors import KafkaUnavailable, MarketpulseError, OperatorNeeded, Unavailable
 from streams.batches import DecodedBatch, Position
-from streams.errors import (
-    ClaimTimeout,
-    KafkaUnavailable,
-    LedgerRewound,
-    MarketpulseError,
-    OperatorNeeded,
-    RetentionPassed,
-    TopicRecreated,
-    Unavailable,
-)
-from streams.kafka.connection import client_options
+from streams.errors import ClaimTimeout, LedgerRewound, RetentionPassed, TopicRecreated
 from streams.kafka.errors import Check, check_connection, error_of, refusal
 from streams.kafka.tolerant import read_tolerantly, unreadable
 from streams.ledger.commit import Ledger

@@ -1,7 +1,7 @@
 """How the feedback topic is set, where workers do not plan for it: large batches, times of producers."""
 
 from marketpulse.contract.topics import PLANNED_BATCH_BYTES, topic_name
-from streams.errors import OperatorNeeded
+from marketpulse.errors import OperatorNeeded
 from streams.kafka.admin import largest_batches, producers_set_times
 from streams.settings import Settings
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from marketpulse.client.reader import Snapshot
+from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.portfolio import Portfolio

@@ -8,9 +8,9 @@ import msgspec
 
 from marketpulse.contract.records import AlertRecord, AllocationRecord, RefusedAnswer, refused_of
 from marketpulse.contract.workers import LIVING_MS, PartitionState, WorkerState
+from marketpulse.errors import Unavailable
 from models.classifier import ModelInfo
 from streams.contract.journal import StepRecord
-from streams.errors import Unavailable
 from streams.ledger.types import Command, CutStep, Lease
 from streams.pipeline.retry import patiently
 from streams.pipeline.rollup.active_users import count_users

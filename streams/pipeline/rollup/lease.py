@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from streams.errors import StepTooLong, Unavailable
+from marketpulse.errors import Unavailable
+from streams.errors import StepTooLong
 
 STEP_LIMIT_S = 60.0
 

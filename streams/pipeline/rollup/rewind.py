@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from marketpulse.client.kafka_servers import Servers, client_options
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from streams.contract.journal import StepRecord
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.compacted import read_all
-from streams.kafka.connection import Servers, client_options
 from streams.kafka.errors import kafka_errors
 from streams.kafka.tolerant import read_tolerantly
 

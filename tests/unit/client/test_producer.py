@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketpulse.client.producer import Event, FeedbackProducer, SyncFeedbackProducer, checked
+from marketpulse.client.async_producer import AsyncProducer, Event, checked
+from marketpulse.client.producer import Producer
 from marketpulse.contract.decode import Decoded, Rejected, decode, key_of
 from marketpulse.contract.feedback import FeedbackEvent
+from marketpulse.errors import KafkaUnavailable, NotAcknowledged
 from streams.dev.embedded.servers import free_port
-from streams.errors import KafkaUnavailable, NotAcknowledged
 
 NOW = 1_790_000_000_000
 GOOD: dict[str, object] = {"id": "1", "market": "BR", "text": " bom ", "occurred_at": "2026-09-21T14:13:20Z"}
@@ -91,7 +92,7 @@ def test_without_a_kafka_everybody_is_told() -> None:
     """Start, send, batch and submit; refusals do not need one; the counts know all of it."""
 
     async def told() -> None:
-        producer = FeedbackProducer(f"127.0.0.1:{free_port()}", within_s=1)
+        producer = AsyncProducer(f"127.0.0.1:{free_port()}", timeout_s=1)
         event = GOOD | {"occurred_at": time.time_ns() // 1_000_000}
         with pytest.raises(KafkaUnavailable, match="Operator action"):
             await producer.start()
@@ -112,4 +113,4 @@ def test_without_a_kafka_everybody_is_told() -> None:
 def test_the_synchronous_one_ends_its_thread_where_kafka_is_away() -> None:
     """The same error, and nothing left running."""
     with pytest.raises(KafkaUnavailable, match="Operator action"):
-        SyncFeedbackProducer(f"127.0.0.1:{free_port()}", within_s=1)
+        Producer(f"127.0.0.1:{free_port()}", timeout_s=1)

@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 import msgspec
 
-from marketpulse.client.reader import Change, Snapshot, Status
+from marketpulse.client.snapshot import Change, Snapshot, Status
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.records import AllocationRecord, Excerpt
+from marketpulse.errors import Unavailable
 from strategy.portfolio import load_portfolio
 from strategy.scenarios import Metrics, Question
 from streams.dashboard.app import create_page
 from streams.dashboard.history import Moment
-from streams.errors import Unavailable
 from streams.settings import load_settings
 from tests.support.alerts import alert
 from tests.support.waiting import until_async

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from marketpulse.client.reader import Snapshot, Status
+from marketpulse.client.snapshot import Snapshot, Status
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.records import AllocationRecord

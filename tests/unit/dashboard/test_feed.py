@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from marketpulse.client.reader import Change
+from marketpulse.client.snapshot import Change
 from streams.dashboard.feed import Feed
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.dashboard.render import Renderer

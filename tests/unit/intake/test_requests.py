@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers as HttpHeaders
 
-from marketpulse.client.producer import MOST_PENDING_BYTES, Delivery, Event, FeedbackProducer, Outcome, checked
+from marketpulse.client.async_producer import MAX_PENDING_BYTES, AsyncProducer, Delivery, Event, Outcome, checked
 from marketpulse.contract.decode import Headers, Rejected
-from streams.errors import IntakeUnprotected, NotAcknowledged, SettingsError
+from marketpulse.errors import NotAcknowledged
+from streams.errors import IntakeUnprotected, SettingsError
 from streams.intake.answers import Answer, answer_of
 from streams.intake.app import create_intake
 from streams.intake.bodies import BATCH, JSON, LINES, SINGLE, Refusal, kind_of, values_of
@@ -69,7 +70,7 @@ def producer() -> FakeProducer:
 @contextlib.asynccontextmanager
 async def client_of(producer: FakeProducer) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an intake with two tokens, which sends the second one."""
-    application = create_intake(load_settings(intake_tokens=",".join(TOKENS)), cast(FeedbackProducer, producer))
+    application = create_intake(load_settings(intake_tokens=",".join(TOKENS)), cast(AsyncProducer, producer))
     transport, headers = httpx.ASGITransport(application), {"Authorization": f"Bearer {TOKENS[1]}"}
     async with (
         application.router.lifespan_context(application),
@@ -204,7 +205,7 @@ async def test_one_unacknowledged_event_makes_it_503(client: httpx.AsyncClient, 
 
 async def test_too_much_on_its_way_is_429(client: httpx.AsyncClient, producer: FakeProducer) -> None:
     """With the time to come again."""
-    producer.pending_bytes = MOST_PENDING_BYTES
+    producer.pending_bytes = MAX_PENDING_BYTES
     answer = await client.post("/v1/feedback", json=GOOD)
     assert (429, "busy", "1", []) == (
         answer.status_code, answer.json()["code"], answer.headers["Retry-After"], producer.records,

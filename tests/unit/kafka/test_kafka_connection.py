@@ -8,8 +8,8 @@ import pytest
 import trustme
 from aiokafka import errors
 
-from streams.errors import KafkaUnavailable, OperatorNeeded
-from streams.kafka.connection import KafkaServers, client_options
+from marketpulse.client.kafka_servers import KafkaServers, client_options
+from marketpulse.errors import KafkaUnavailable, OperatorNeeded
 from streams.kafka.errors import check_connection, error_of, kafka_errors
 
 SERVERS = KafkaServers("127.0.0.1:1", "SASL_PLAINTEXT", "SCRAM-SHA-256", "ann", "secret-word")

@@ -3,8 +3,8 @@
 import pytest
 from redis import exceptions
 
-from streams.errors import LedgerFull, OperatorNeeded, Unavailable
-from streams.ledger.connection import refused_before_writing, translated_errors
+from marketpulse.client.redis_server import refused_before_writing, translated_errors
+from marketpulse.errors import LedgerFull, OperatorNeeded, Unavailable
 
 BUSY = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 

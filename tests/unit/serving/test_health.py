@@ -6,7 +6,7 @@ import threading
 import httpx
 import pytest
 
-from streams.errors import OperatorNeeded
+from marketpulse.errors import OperatorNeeded
 from streams.serving.probes import HealthServer, Watchdog
 from streams.settings import Settings, load_settings
 from streams.telemetry.progress import Progress

@@ -6,12 +6,12 @@ from docs.generate.metrics import document
 from marketpulse.contract.decode import Decoded
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.records import AlertRecord
+from marketpulse.errors import KafkaUnavailable, Unavailable
 from models.cache import CachedClassifier
 from models.stub import StubClassifier
 from streams.batches import DeadLetter, DecodedBatch, Position, SourceMark
 from streams.contract.journal import StepRecord
 from streams.dashboard.collector import PageCollector
-from streams.errors import KafkaUnavailable, Unavailable
 from streams.intake.telemetry import IntakeTelemetry
 from streams.notify.collector import NotifyCollector
 from streams.notify.courier import SinkStatus

@@ -10,8 +10,8 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from streams.errors import LedgerFull, OperatorNeeded, Unavailable
-from streams.ledger.url import shown_url
+from marketpulse.client.redis_url import shown_url
+from marketpulse.errors import LedgerFull, OperatorNeeded, Unavailable
 
 
 def connect_async(url: str, timeout_s: float = 10.0) -> Any:
