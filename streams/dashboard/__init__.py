@@ -1,1 +1,1 @@
-"""The live page: a process of its own that reads through `marketpulse.client.reader` only."""
+"""The live page: a process of its own that reads through `marketpulse.client` only."""

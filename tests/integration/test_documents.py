@@ -1,18 +1,14 @@
 """The documents' examples as a reader types them: one shell a page, in its order; what is printed is what is shown."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.dev.processes import ending, start_marketpulse
-from tests.support.processes import marketpulse
+from tests.support.reading import reader_environment, reading
 from tests.support.terminal import Terminal, blocks_of
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -27,12 +23,6 @@ PROGRAMS = {
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
 
 
-def environment() -> dict[str, str]:
-    """A reader's, without settings of Marketpulse; `marketpulse` and `python` are those that run this test."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("MARKETPULSE_")}
-    return own | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-
-
 def needs(page: str) -> None:
     """Skip where a program that the page uses is not installed."""
     missing = [program for program in PROGRAMS.get(page, ()) if not shutil.which(program)]
@@ -42,25 +32,15 @@ def needs(page: str) -> None:
 
 @pytest.fixture
 def terminal(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Terminal]:
-    """A terminal in an empty folder, beside one worker with a ledger of its own, with the variables of `up`."""
-    given = environment() | {
-        "MARKETPULSE_KAFKA": stack.endpoints.kafka,
-        "MARKETPULSE_REDIS_URL": stack.endpoints.redis,
-        "MARKETPULSE_PREFIX": prefix,
-    }
-    (folder := tmp_path / "reader").mkdir()
-    assert 0 == marketpulse("ledger", "init", "--yes", environment=given).returncode
-    worker = start_marketpulse(
-        "worker", environment=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
-    )
-    with ending(worker), Terminal(given, folder) as opened:
+    """A terminal in an empty folder, beside one worker."""
+    with reading(stack, prefix, tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def after_the_tutorial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     """A terminal in which somebody has read the tutorial, with its own servers and worker running still."""
-    with Terminal(environment(), tmp_path_factory.mktemp("reader")) as opened:
+    with Terminal(reader_environment(), tmp_path_factory.mktemp("reader")) as opened:
         opened.read(DOCS / "tutorial.md")
         yield opened
 
@@ -117,12 +97,12 @@ def test_a_page_that_shows_something_else_is_noticed(tmp_path: Path) -> None:
     for name, content in pages.items():
         page = tmp_path / f"{name}.md"
         page.write_text(content)
-        with Terminal(environment(), folder, 0.5) as opened, pytest.raises(AssertionError):
+        with Terminal(reader_environment(), folder, 0.5) as opened, pytest.raises(AssertionError):
             opened.read(page)
     first = "```bash\nx=1; sleep 50 &\necho $! > pid\n```\n"
     second = "```bash\necho $x 'a   b'; echo 2\n```\n\n```text\n...\n1 a ...\n...\n2\n...\n```\n"
     page.write_text(first + second)
-    with Terminal(environment(), folder) as opened:
+    with Terminal(reader_environment(), folder) as opened:
         assert "1 a   b\n2\n" in opened.read(page)
     assert not Path(f"/proc/{(folder / 'pid').read_text().strip()}/exe").exists()
 
