@@ -17,7 +17,6 @@ from marketpulse.client.redis_server import connect, translated_errors
 from marketpulse.client.snapshot import Change, Snapshot, Status
 from marketpulse.client.tables import RedisTable
 from marketpulse.contract.keys import StatusKeys
-from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, MetricsRecord
@@ -173,7 +172,7 @@ class Reader:
         )
         return Snapshot(
             status=status,
-            metrics={one.market: msgspec.convert(one.metrics, MarketMetrics) for one in records},
+            metrics={one.market: one.metrics for one in records},
             alerts=sorted(
                 (msgspec.json.decode(content, type=AlertRecord) for content in alerts.values()),
                 key=lambda alert: (alert.started_at, alert.id),

@@ -1,28 +1,30 @@
 """Kafka record bytes in, a checked feedback event or one coded rejection out."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from hashlib import sha256
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
 from marketpulse.contract.feedback import (
+    EARLIEST_MS,
+    LATEST_MS,
     MAX_ATTRIBUTES,
     MAX_TEXT_CHARACTERS,
     MAX_VALUE_BYTES,
     DeadLetterCode,
     FeedbackEvent,
 )
-from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.markets import MARKETS, market_code
 from marketpulse.contract.units import DAY_MS, MINUTE_MS
-from marketpulse.contract.wire import CONTRACT_VERSION
+from marketpulse.contract.wire import CONTRACT_VERSION, MAX_ID_CHARACTERS
 from marketpulse.errors import MarketpulseError
 
 TOO_LATE_MS = 7 * DAY_MS
 FROM_THE_FUTURE_MS = 5 * MINUTE_MS
-EARLIEST_MS = 0
 SMALL = 1_000  # a version up to here is quoted; what is larger may be anything
-LATEST_MS = 7_258_118_400_000  # year 2200: beyond it a number is no epoch milliseconds (nanoseconds, say)
 
 _event_decoder = msgspec.json.Decoder(FeedbackEvent)
 _any_decoder = msgspec.json.Decoder()
@@ -71,12 +73,12 @@ def decode(value: bytes | None, record_ms: int, headers: Headers = ()) -> Decode
     try:
         event = _event_decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
-        event = _second_look(value, headers)
+        event = _second_look(value, record_ms, headers)
     if event.v != CONTRACT_VERSION:
         raise _unknown_version(event.v)
     market = event.market
     if market not in MARKETS:
-        market = ALIASES.get(market, "")
+        market = market_code(market) or ""
         if not market:
             raise Rejected("unknown_market", "market is not an assigned ISO 3166-1 alpha-2 code")
     text = event.text.strip()
@@ -113,24 +115,45 @@ def _unknown_version(version: object) -> Rejected:
     return Rejected("unknown_version", f"v is {version if small else 'large'}, this reader knows {CONTRACT_VERSION}")
 
 
-def _second_look(value: bytes, headers: Headers) -> FeedbackEvent:
-    """The event inside a CloudEvent; else Rejected with the first broken rule, in a fixed order of fields."""
+def _second_look(value: bytes, record_ms: int, headers: Headers) -> FeedbackEvent:
+    """The event inside a CloudEvent, or written in another way; else Rejected with the first rule that it breaks."""
     try:
         content = _any_decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
-        raise Rejected("not_json", "the value is not UTF-8 JSON") from None
+        content = _lenient(value)
     if not isinstance(content, dict):
         raise Rejected("not_an_object", "the value is JSON, but not an object")
-    content = _without_envelope(content, headers)
-    _check_fields(content)
+    content = _without_envelope(content, record_ms, headers)
+    given = {name: _whole(one) for name, one in content.items() if one is not None}
+    _check_fields(given)
+    given["occurred_at"] = _time(given["occurred_at"])
     try:
-        return msgspec.convert(content, FeedbackEvent)
+        return msgspec.convert(given, FeedbackEvent)
     except (msgspec.ValidationError, RecursionError) as error:
         raise Rejected("bad_value", f"a field is outside its bounds: {_path_of(error)}") from None
 
 
-def _without_envelope(content: dict[str, Any], headers: Headers) -> dict[str, Any]:
-    """The data of a CloudEvent; its `id` and `time` stand in where the data has no `id` and `occurred_at`."""
+def _lenient(value: bytes) -> Any:
+    """JSON after a byte order mark, or with half of a surrogate pair (a text cut by JavaScript), read as U+FFFD."""
+    try:
+        content = json.loads(value.decode("utf-8-sig"), parse_constant=_no_constant)
+        text = json.dumps(content, ensure_ascii=False)
+        return _any_decoder.decode(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+    except (ValueError, RecursionError, OverflowError):
+        raise Rejected("not_json", "the value is not UTF-8 JSON") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _whole(value: Any) -> Any:
+    """A whole number that was written with a decimal point, `5.0`, is that number, as in JSON Schema."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _without_envelope(content: dict[str, Any], record_ms: int, headers: Headers) -> dict[str, Any]:
+    """The data of a CloudEvent, whose identity and time stand in where the data has no `id` and `occurred_at`."""
     envelope: dict[str, Any] = {}
     if "specversion" in content and isinstance(content.get("data"), dict):
         envelope, content = content, content["data"]
@@ -138,12 +161,21 @@ def _without_envelope(content: dict[str, Any], headers: Headers) -> dict[str, An
         envelope = {
             name[3:]: text.decode("utf-8", "replace") for name, text in headers if name.startswith("ce_") and text
         }
-    if not envelope:
+    if "specversion" not in envelope:
         return content
-    if envelope.get("specversion") != "1.0":
+    if envelope["specversion"] != "1.0":
         raise Rejected("unknown_version", "specversion of the CloudEvent is not 1.0")
-    stand_in = {"id": envelope.get("id"), "occurred_at": envelope.get("time")}
-    return {name: value for name, value in stand_in.items() if value is not None} | content
+    stand_in = {"id": _identity(envelope), "occurred_at": envelope.get("time", record_ms)}
+    return stand_in | {name: value for name, value in content.items() if value is not None}
+
+
+def _identity(envelope: dict[str, Any]) -> Any:
+    """A CloudEvent is known by source and id together; by their SHA-256 where both are longer than an id may be."""
+    own, source = envelope.get("id"), envelope.get("source")
+    if not isinstance(own, str) or not isinstance(source, str) or not own or not source:
+        return own
+    both = f"{source} {own}"
+    return both if len(both) <= MAX_ID_CHARACTERS else f"sha256:{sha256(both.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def _check_fields(content: dict[str, Any]) -> None:
@@ -158,7 +190,7 @@ def _check_fields(content: dict[str, Any]) -> None:
     for name in ("id", "market", "text"):
         if type(content[name]) is not str:
             raise Rejected("bad_type", f"{name} must be a string")
-    _check_time(content["occurred_at"])
+    _time(content["occurred_at"])
     for name, expected in _OPTIONAL_TYPES.items():
         if content.get(name) is not None and type(content[name]) is not expected:
             raise Rejected("bad_type", f"{name} must be of type {expected.__name__}")
@@ -167,17 +199,22 @@ def _check_fields(content: dict[str, Any]) -> None:
         raise Rejected("bad_type", "attributes must hold strings")
 
 
-def _check_time(occurred_at: object) -> None:
+def _time(occurred_at: object) -> int:
+    """UTC epoch milliseconds of a time in any spelling of ISO 8601 with an offset, or of a whole number of them."""
     if type(occurred_at) is int:
-        _epoch_ms(occurred_at)
-        return
+        return _epoch_ms(occurred_at)
     if type(occurred_at) is float:
         raise Rejected("bad_time", "occurred_at must be a time with offset or whole epoch milliseconds")
     if type(occurred_at) is not str:
         raise Rejected("bad_type", "occurred_at must be a string or an integer")
+    written = occurred_at.strip()
     try:
-        _epoch_ms(msgspec.convert(occurred_at, datetime))
+        return _epoch_ms(msgspec.convert(written, datetime))
     except msgspec.ValidationError:
+        pass
+    try:
+        return _epoch_ms(datetime.fromisoformat(written.upper()))
+    except ValueError:
         raise Rejected("bad_time", "occurred_at is not an RFC 3339 time with an offset") from None
 
 

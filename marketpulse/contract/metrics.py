@@ -1,6 +1,10 @@
 """What a step says of each market, as rules, readers and records have it; `pipeline/rollup/metrics.py` computes it."""
 
+from typing import Annotated
+
 import msgspec
+
+from marketpulse.contract.wire import described
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -9,35 +13,35 @@ class Estimate(msgspec.Struct, frozen=True):
     value: float
     low: float
     high: float
-    se: float
+    se: Annotated[float, described("standard error")]
 
 
 class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     """One market over one window. `users` and `user_share` are None while no event names a user.
 
     `users`, `r` and `trend` are None too where the window spans a change of the key of user hashes.
-
-    `u_corrected` has the classifier's bias taken out (None where its confusion is not known); decisions use u.
-    `confidence` is the mean of the largest probability.
     """
 
-    n: int
-    labels: dict[str, int]
-    u: Estimate
-    u_corrected: Estimate | None = None
-    confidence: float | None = None
-    users: int | None = None
-    user_share: float | None = None
-    r: Estimate | None = None
-    trend: float | None = None
-    s: float | None = None
+    n: Annotated[int, described("events")]
+    labels: Annotated[dict[str, int], described("label -> events")]
+    u: Annotated[Estimate, described("user experience in [0, 1]; what decisions use")]
+    u_corrected: Annotated[Estimate, described("u with the classifier's bias taken out")] | None = None
+    confidence: Annotated[float, described("mean of the largest probability of each event")] | None = None
+    users: Annotated[int, described("distinct users")] | None = None
+    user_share: Annotated[float, described("share of all markets' users")] | None = None
+    r: (
+        Annotated[Estimate, described("expansion speed: log ratio of users to those of the window before, a day")]
+        | None
+    ) = None
+    trend: Annotated[float, described("change of u against the window before")] | None = None
+    s: Annotated[float, described("market share by users, of the portfolio's population")] | None = None
 
 
 class MarketMetrics(msgspec.Struct, frozen=True):
-    """All windows of one market at one step, t and F, 24 h by topic: (n, negative, u), and by language: share of n."""
+    """All windows of one market at one step."""
 
-    windows: dict[str, WindowMetrics]
-    t: float | None
-    objective: float | None
-    topics: dict[str, tuple[int, int, float]]
-    languages: dict[str, float] = {}
+    windows: Annotated[dict[str, WindowMetrics], described("5m, 1h, 24h, 7d -> metrics")]
+    t: Annotated[float, described("spend as planned: 1 = exactly")] | None
+    objective: Annotated[float, described("F")] | None
+    topics: Annotated[dict[str, tuple[int, int, float]], described("topic -> n, negative, u of 24 h")]
+    languages: Annotated[dict[str, float], described("language -> share of n of 24 h")] = {}

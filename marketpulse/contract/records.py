@@ -1,42 +1,44 @@
 """Wire types of every topic on the main path: the only place that knows field names."""
 
-from typing import Any, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
-from marketpulse.contract.wire import CONTRACT_VERSION
+from marketpulse.contract.alert_kinds import ALERTS
+from marketpulse.contract.allocation import Allocation, Status
+from marketpulse.contract.metrics import MarketMetrics
+from marketpulse.contract.wire import CONTRACT_VERSION, EpochMs, Evidence, Label, MarketCode, Version, described
 
 
 class ClassifiedRecord(msgspec.Struct, frozen=True):
     """What the model said of one event, in `feedback.classified`; no text.
 
-    `id` is topic-partition-offset of the event; at least once: for one id the highest `claim` counts. `score` in
-    [0, 1] is the event's e, its rating mixed in; `user` a keyed hash in hexadecimal, `user_key` tells which key it was.
+    At least once: of the records with one id the one with the highest `claim` counts.
     """
 
-    id: str
-    claim: int
-    market: str
-    occurred_at: int
-    label: str
-    topic: str
-    sentiment: dict[str, float]
-    score: float
-    model: str
-    user: str | None = None
-    lang: str | None = None
-    user_key: str | None = None
-    v: int = CONTRACT_VERSION
+    id: Annotated[str, described("topic-partition-offset of the event")]
+    claim: Annotated[int, described("number of the worker's claim on the partition; only ever grows")]
+    market: MarketCode
+    occurred_at: EpochMs
+    label: Label
+    topic: Annotated[str, described("one of the model's topics")]
+    sentiment: Annotated[dict[str, float], described("label -> probability")]
+    score: Annotated[float, described("e in [0, 1], 1 = best; a rating is mixed in")]
+    model: Annotated[str, described("name and version of the model")]
+    user: Annotated[str, described("keyed hash in hexadecimal")] | None = None
+    lang: Annotated[str, described("BCP 47 tag, as the producer gave it")] | None = None
+    user_key: Annotated[str, described("which key `user` was hashed with")] | None = None
+    v: Version = CONTRACT_VERSION
 
 
 class Excerpt(msgspec.Struct, frozen=True):
-    """A redacted, shortened text of one event, chosen by `order` (negative ones first, then by a hash of the id)."""
+    """A redacted, shortened text of one event."""
 
-    order: int
+    order: Annotated[int, described("what it was chosen by: negative ones first, then by a hash of the id")]
     text: str
-    label: str
+    label: Label
     topic: str
-    occurred_at: int
+    occurred_at: EpochMs
 
 
 class RefusedAnswer(msgspec.Struct, frozen=True):
@@ -50,78 +52,80 @@ class RefusedAnswer(msgspec.Struct, frozen=True):
 class AlertRecord(msgspec.Struct, frozen=True):
     """The state that one alert came to in one step, in `market.alerts`; readers keep the highest `seq` per `id`."""
 
-    id: str
-    seq: int
-    kind: str
-    market: str
+    id: Annotated[str, described("of the alert, through all of its states")]
+    seq: Annotated[int, described("only ever grows")]
+    kind: Annotated[str, described("what is wrong", enum=list(ALERTS))]
+    market: Annotated[str, described("ISO 3166-1 alpha-2 code, or * for all markets together")]
     state: Literal["pending", "firing", "resolved"]
-    started_at: int
-    fired_at: int | None
-    ended_at: int | None = None
-    topic: str | None = None
-    evidence: dict[str, Any] = {}
-    v: int = CONTRACT_VERSION
+    started_at: EpochMs
+    fired_at: EpochMs | None
+    ended_at: EpochMs | None = None
+    topic: Annotated[str, described("one of the model's topics; null = the market as a whole")] | None = None
+    evidence: Evidence = {}
+    v: Version = CONTRACT_VERSION
 
 
 class ShiftRecord(msgspec.Struct, frozen=True):
-    """A threshold shift in `market.shifts`, with the metrics of all markets at that step.
-
-    `n` (events of the last 24 h), `u_se` and `r_se` (standard errors) per market say how sure u and r are.
-    """
+    """A threshold shift in `market.shifts`, with the metrics of all markets at that step."""
 
     id: str
-    seq: int
+    seq: Annotated[int, described("only ever grows")]
     cause: Literal["initial", "shift", "profile"]
-    market: str | None
-    stream_time: int
-    u: dict[str, float]
-    r: dict[str, float | None]
-    evidence: dict[str, Any] = {}
-    profiles: int = 0  # offset in market.profiles up to which the answer must have read
-    n: dict[str, int] = {}
-    u_se: dict[str, float] = {}
-    r_se: dict[str, float] = {}
-    v: int = CONTRACT_VERSION
+    market: MarketCode | None
+    stream_time: EpochMs
+    u: Annotated[dict[str, float], described("market -> user experience in [0, 1] over 24 h")]
+    r: Annotated[dict[str, float | None], described("market -> expansion speed a day; null = not known yet")]
+    evidence: Evidence = {}
+    profiles: Annotated[int, described("offset in market.profiles up to which the answer must have read")] = 0
+    n: Annotated[dict[str, int], described("market -> events in 24 h")] = {}
+    u_se: Annotated[dict[str, float], described("market -> standard error of u")] = {}
+    r_se: Annotated[dict[str, float], described("market -> standard error of r")] = {}
+    v: Version = CONTRACT_VERSION
 
 
 class AllocationRecord(msgspec.Struct, frozen=True):
     """One answer of the allocator in `market.allocations`: adopted or rejected, with why."""
 
     id: str
-    seq: int
+    seq: Annotated[int, described("that of the shift")]
     cause: Literal["initial", "shift", "profile"]
-    market: str | None
-    stream_time: int
-    status: str
-    adopted: bool
-    spend: dict[str, float]
-    moves: dict[str, float]
-    allocation: dict[str, Any]
+    market: MarketCode | None
+    stream_time: EpochMs
+    status: Annotated[str, described("what came of it", enum=list(get_args(Status)))]
+    adopted: Annotated[bool, described("false: the allocation before it stays in force")]
+    spend: Annotated[dict[str, float], described("market -> money per period")]
+    moves: Annotated[dict[str, float], described("market -> change of its spend; empty where nothing is adopted")]
+    allocation: Allocation
     why: str = ""
-    v: int = CONTRACT_VERSION
+    v: Version = CONTRACT_VERSION
+
+
+Flag = Annotated[str, described("reason to take the numbers with care", enum=["warming", "degraded", "key_changed"])]
 
 
 class MetricsRecord(msgspec.Struct, frozen=True):
-    """One market's metrics at one step, in `market.metrics` and in Redis; times in epoch ms.
+    """One market's metrics at one step, in `market.metrics` and in Redis.
 
-    `newest_event` is the market's newest event time, `published_at` minus `stream_time` how stale the record was when
-    it was written. `reliability` holds per language of the last 24 h its share of events and what the model's
-    development set says of it. Flags: `warming` (fewer than 100 events in 24 h, or for an hour or 500 events after the
-    model changed), `degraded` (a worker's model, device or key of user hashes is not what it should be), `key_changed`
-    (a window, or what r compares it with, spans a change of that key: no users, no trend and no r there).
+    `published_at` minus `stream_time` says how stale the record was when it was written. Flags: `warming` (fewer than
+    100 events in 24 h, or for an hour or 500 events after the model changed), `degraded` (a worker's model, device or
+    key of user hashes is not what it should be), `key_changed` (a window, or what r compares it with, spans a change of
+    that key: no users, no trend and no r there).
     """
 
-    market: str
-    step: int
-    stream_time: int
-    published_at: int
-    newest_event: int | None
-    metrics: dict[str, Any]
-    model: str
+    market: MarketCode
+    step: Annotated[int, described("number of the roll-up step")]
+    stream_time: EpochMs
+    published_at: EpochMs
+    newest_event: Annotated[int, described("newest event time of the market, epoch ms")] | None
+    metrics: MarketMetrics
+    model: Annotated[str, described("name and version of the model")]
     model_sha256: str
-    reliability: dict[str, dict[str, float]] = {}
-    flags: tuple[str, ...] = ()
-    v: int = CONTRACT_VERSION
+    reliability: Annotated[
+        dict[str, dict[str, float]],
+        described("language -> its share of the events of 24 h, and what the model's development set says of it"),
+    ] = {}
+    flags: tuple[Flag, ...] = ()
+    v: Version = CONTRACT_VERSION
 
 
 PREFIX = "allocation-"  # of an answer's id; the shift's id follows

@@ -1,6 +1,6 @@
 """What all records share: version, lengths, encoding."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,6 +14,18 @@ MAX_ID_CHARACTERS = 128
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 ShortText = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+def described(description: str, **schema: Any) -> msgspec.Meta:
+    """What the JSON Schema says of a field; `schema` is for readers of it: decoding does not look at it."""
+    return msgspec.Meta(description=description, extra_json_schema=schema or None)
+
+
+MarketCode = Annotated[str, described("ISO 3166-1 alpha-2 code of the market")]
+EpochMs = Annotated[int, described("epoch ms")]
+Version = Annotated[int, described("version of the contract; absent means 1")]
+Label = Annotated[str, described("sentiment", enum=["negative", "neutral", "positive"])]
+Evidence = Annotated[dict[str, Any], described("what it rests on; which fields there are depends on the kind")]
 
 
 def encode(record: msgspec.Struct) -> bytes:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.decode import utc
-from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.markets import market_code
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Market, Portfolio
 from marketpulse.contract.topics import topic_name
@@ -59,7 +59,7 @@ def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
 
 def _checked(file: Path) -> Portfolio:
     portfolio = load_portfolio(file)
-    unknown = [code for code in portfolio.markets if ALIASES.get(code, code) not in MARKETS]
+    unknown = [code for code in portfolio.markets if market_code(code) is None]
     if unknown:
         raise BadInput(
             f"{file}: {', '.join(unknown)}: no assigned ISO 3166-1 alpha-2 code. Operator action: mend the name."
@@ -105,9 +105,10 @@ def profiles_rm(
     marketpulse profiles rm NG _plan
     ```
     """
-    known = {ALIASES.get(name.upper(), name.upper()) if name != PLAN_KEY else name for name in names}
-    if unknown := known - MARKETS - {PLAN_KEY}:
-        raise BadInput(f"{', '.join(sorted(unknown))}: neither {PLAN_KEY} nor a market code. Operator action: mend it.")
+    codes = {name: name if name == PLAN_KEY else market_code(name) for name in names}
+    if unknown := sorted(name for name, code in codes.items() if code is None):
+        raise BadInput(f"{', '.join(unknown)}: neither {PLAN_KEY} nor a market code. Operator action: mend it.")
+    known = {code for code in codes.values() if code is not None}
     _write(load_settings(), "market.profiles", [(name, None) for name in sorted(known)])
     output.answer({"removed": sorted(known)}, as_json, f"removed: {', '.join(sorted(known))}")
 

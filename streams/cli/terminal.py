@@ -117,10 +117,11 @@ def _allocation(allocation: AllocationRecord) -> Text:
     cause = f"{allocation.cause} of {allocation.market}" if allocation.market else allocation.cause
     reason = ""
     if allocation.market:
-        reason = str(allocation.allocation["markets"].get(allocation.market, {}).get("reason", ""))
-    value = allocation.allocation["marginal_value_of_budget"]
-    known = allocation.allocation.get("uncertainty")
-    gain = f", gain {known['expected']:.1f}, {known['worst']:.1f} in the worst 5 %" if known else ""
+        plan = allocation.allocation.markets.get(allocation.market)
+        reason = plan.reason if plan else ""
+    value = allocation.allocation.marginal_value_of_budget
+    known = allocation.allocation.uncertainty
+    gain = f", gain {known.expected:.1f}, {known.worst:.1f} in the worst 5 %" if known else ""
     return Text(
         f"allocation: {cause}, {allocation.status}, marginal value of budget {value:.4f}{gain}. "
         f"{reason or allocation.why}",

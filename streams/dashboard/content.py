@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord
@@ -71,7 +73,7 @@ def content_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
 def _market(code: str, one: MarketMetrics, snapshot: Snapshot, alerts: list[str]) -> dict[str, Any]:
     """One market's row; shares of labels, money as the allocation in force has it."""
     day, hour = one.windows["24h"], one.windows["1h"]
-    plan = _plan(snapshot, code)
+    plan = None if snapshot.allocation is None else snapshot.allocation.allocation.markets.get(code)
     profile = snapshot.portfolio.markets.get(code) if snapshot.portfolio else None
     labels = {name: n / day.n for name, n in day.labels.items()} if day.n else {}
     worst = sorted(one.topics.items(), key=lambda pair: -pair[1][1])
@@ -93,17 +95,10 @@ def _market(code: str, one: MarketMetrics, snapshot: Snapshot, alerts: list[str]
         "flags": list(snapshot.flags.get(code, ())),
         "newest_event": snapshot.newest_event.get(code),
         "alerts": alerts,
-        "spend": plan.get("spend"),
-        "reason": plan.get("reason"),
+        "spend": None if plan is None else plan.spend,
+        "reason": None if plan is None else plan.reason,
         "moved": None if snapshot.allocation is None else snapshot.allocation.moves.get(code, 0.0),
     }
-
-
-def _plan(snapshot: Snapshot, code: str) -> dict[str, Any]:
-    if snapshot.allocation is None:
-        return {}
-    plan: dict[str, Any] = snapshot.allocation.allocation.get("markets", {}).get(code, {})
-    return plan
 
 
 def _estimate(one: Estimate | None) -> dict[str, float] | None:
@@ -137,10 +132,10 @@ def _allocation(snapshot: Snapshot) -> dict[str, Any] | None:
         "stream_time": one.stream_time,
         "status": one.status,
         "why": one.why,
-        "budget": one.allocation.get("budget"),
-        "spent": one.allocation.get("spent"),
+        "budget": one.allocation.budget,
+        "spent": one.allocation.spent,
         "currency": snapshot.portfolio.plan.currency if snapshot.portfolio else "",
-        "marginal_value_of_budget": one.allocation.get("marginal_value_of_budget"),
-        "gain": one.allocation.get("gain"),
-        "uncertainty": one.allocation.get("uncertainty"),
+        "marginal_value_of_budget": one.allocation.marginal_value_of_budget,
+        "gain": one.allocation.gain,
+        "uncertainty": msgspec.to_builtins(one.allocation.uncertainty),
     }

@@ -95,7 +95,7 @@ class Renderer:
             excerpts = (await self._reader.excerpts(code))[-MOST_EXCERPTS:]
             moments = (await self._reader.history([code], unit, count)).get(code, [])
         alerts = [alert for alert in self._all_alerts(seen) if alert["market"] == code][:20]
-        plan = (seen.snapshot.allocation.allocation if seen.snapshot.allocation else {}).get("markets", {}).get(code)
+        plan = seen.snapshot.allocation.allocation.markets.get(code) if seen.snapshot.allocation else None
         parts = {
             "figures-now": self._part("market", "figures_now", one, metrics),
             "chart-table": self._part("market", "chart_table", moments, unit),
@@ -115,7 +115,7 @@ class Renderer:
         rows: dict[str, str] = {}
         figures: dict[str, Any] = {}
         if now is not None:
-            plans = now.allocation.get("markets", {})
+            plans = now.allocation.markets
             codes = sorted(set(plans) | set(before.spend if before else {}))
             most = max([1e-9, *now.spend.values(), *(before.spend.values() if before else ())])
             for code in codes:

@@ -32,6 +32,10 @@ FIELDS = {"market": "code", "newest": "newest_event"}
 NOTHING = Snapshot(Status(0, None, None, "", "", {}, {}, 0, 0, True), {}, [], None)
 
 
+NO_PLAN = dict.fromkeys(("spent", "budget", "gain", "marginal_value_of_budget"))
+"""Of an allocation, before there is one."""
+
+
 class Views:
     """What every address answers."""
 
@@ -98,15 +102,11 @@ class Views:
             except BadInput as error:
                 wrong = str(error)
         now = seen.snapshot.allocation
-        standing = {} if now is None else now.allocation
         return self._page(
             request, key, rendered, seen, "allocation.html", "Allocation", plotly=True, status=400 if wrong else 200,
             rows=rendered.body("plan-rows"), asked=asked, answer=answer, wrong=wrong, currency=plan.currency,
             present={} if now is None else now.spend,
-            standing={
-                "spent": standing.get("spent"), "budget": standing.get("budget"), "gain": standing.get("gain"),
-                "marginal": standing.get("marginal_value_of_budget"),
-            },
+            standing=NO_PLAN if now is None else now.allocation,
         )  # fmt: skip
 
     async def alerts(self, request: Request, said: str = "", wrong: str = "", status: int = 200) -> Response:

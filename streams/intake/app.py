@@ -77,7 +77,7 @@ class Intake:
         self.working += 1
         try:
             body = await _body(request, settings.intake_max_bytes, settings.intake_client_seconds)
-            binary = any(name.startswith("ce_") for name, _ in headers)
+            binary = any(name == "ce_specversion" for name, _ in headers)
             values = values_of(body, kind, binary, settings.intake_max_events)
             outcomes = await self._producer.send_many(values, headers)
         finally:

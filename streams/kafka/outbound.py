@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaProducer
 
 from marketpulse.client.kafka_servers import Servers, idempotent_producer
-from marketpulse.contract.decode import LATEST_MS
+from marketpulse.contract.feedback import LATEST_MS
 from marketpulse.contract.topics import topic_name
 from marketpulse.errors import MarketpulseError
 from streams.batches import DeadLetter, OutboxEntry, cut

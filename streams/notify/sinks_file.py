@@ -12,7 +12,7 @@ from yarl import URL
 
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.durations import duration_ms, duration_text
-from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.markets import MARKETS, market_code
 from marketpulse.contract.records import AlertRecord
 from streams.errors import BadInput
 from streams.notify.addresses import Allowed
@@ -239,7 +239,9 @@ def _value(value: Any, key: _Key, environment: Mapping[str, str]) -> Any:
         case "kinds":
             return frozenset(value) if _list_of(value, ALERTS) else wrong
         case "markets":
-            codes = [ALIASES.get(one, one) for one in value if isinstance(one, str)] if isinstance(value, list) else []
+            codes = (
+                [market_code(one) or one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+            )
             return frozenset(codes) if codes and _list_of(codes, [*MARKETS, "*"]) else wrong
         case "duration":
             return _within(_duration_s(value), key, wrong)

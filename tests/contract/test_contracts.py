@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from docs.generate.contracts import CONTRACTS, asyncapi, documents
+from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.records import AlertRecord, MetricsRecord
 from marketpulse.contract.topics import TOPICS
 
@@ -28,7 +29,7 @@ def test_unknown_fields_are_ignored(topic: str) -> None:
     contract = CONTRACTS[topic][0]
     examples = {
         "market.alerts": AlertRecord("a", 1, "surge", "BR", "firing", 1, 1),
-        "market.metrics": MetricsRecord("BR", 1, 1, 1, None, {}, "m", "0"),
+        "market.metrics": MetricsRecord("BR", 1, 1, 1, None, MarketMetrics({}, None, None, {}), "m", "0"),
     }
     if topic not in examples:
         assert not msgspec.inspect.type_info(contract).forbid_unknown_fields  # type: ignore[union-attr]

@@ -3,7 +3,7 @@
 import msgspec
 
 from marketpulse.contract.alert_kinds import ALERTS
-from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.markets import market_code
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.units import HOUR_MS
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
@@ -58,8 +58,8 @@ def new_mute(
         raise BadInput(f"{hours} hours are too few or too many. Operator action: give .01 to {MOST_HOURS}.")
     if kind and kind not in ALERTS:
         raise BadInput(f"{kind} is no kind of alert. Operator action: give one of {', '.join(ALERTS)}.")
-    code = ALIASES.get(market, market) if market else None
-    if code not in (None, "*") and code not in MARKETS:
+    code = "*" if market == "*" else market_code(market or "")
+    if market and code is None:
         raise BadInput(f"{market} is no market code. Operator action: give an ISO code as BR, or * for all at once.")
     if any(len(text) > 256 for text in (kind or "", topic or "")):
         raise BadInput("a kind or topic is too long. Operator action: give at most 256 characters.")

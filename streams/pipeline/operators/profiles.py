@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.markets import market_code
 from marketpulse.contract.operators import MarketProfile, PlanProfile
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
@@ -86,9 +86,9 @@ class Profiles:
 def profile_key(key: bytes | None) -> str:
     """`_plan` or an assigned market code; raises BadPortfolio."""
     name = (key or b"").decode("utf-8", "replace")
-    code = ALIASES.get(name.upper(), name.upper())
-    if name == PLAN_KEY or code in MARKETS:
-        return name if name == PLAN_KEY else code
+    code = PLAN_KEY if name == PLAN_KEY else market_code(name)
+    if code is not None:
+        return code
     raise BadPortfolio(f"the key {name!r:.40} is neither {PLAN_KEY} nor an assigned ISO 3166-1 alpha-2 code")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from marketpulse.contract.durations import duration_ms, duration_text
-from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.markets import market_code
 from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.contract.rules import MarketRules, Rules
 from streams.errors import BadInput
@@ -140,11 +140,12 @@ def _rules_of(content: dict[str, Any], problems: list[str]) -> Rules:
         markets = {}
     own: dict[str, MarketRules] = {}
     for name, tables in markets.items():
-        if ALIASES.get(name, name) not in MARKETS:
+        code = market_code(name)
+        if code is None:
             problems.append(f"[market.{name}]: {name} is no assigned ISO 3166-1 alpha-2 code")
         if isinstance(tables, dict):
             allowed = [table for table in KEYS if table not in WHOLE_INTAKE]
-            own[ALIASES.get(name, name)] = _with_tables(common, tables, ("market", name), allowed, problems)
+            own[code or name] = _with_tables(common, tables, ("market", name), allowed, problems)
         else:
             problems.append(f"market.{name}: must hold tables, as in [market.{name}.surge]")
     return Rules(common.surge, common.shift, common.watch, common.minutes, own)

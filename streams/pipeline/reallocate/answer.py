@@ -1,7 +1,5 @@
 """A shift in, the allocator's answer out: a pure function of shift, portfolio and the allocation in force."""
 
-import msgspec
-
 from marketpulse.contract.allocation import Allocation, MarketPlan
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import PREFIX, AllocationRecord, ShiftRecord
@@ -14,7 +12,7 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
     """The answer to one shift; where the allocator fails the plans of before stay, status `failed`."""
     before: dict[str, MarketPlan] | None = None
     if previous is not None:
-        before = msgspec.convert(previous.allocation, Allocation).markets
+        before = previous.allocation.markets
     try:
         answer = allocate(portfolio, shift.u, shift.r, before, Precision(shift.n, shift.u_se, shift.r_se))
     except StrategyError as error:
@@ -31,6 +29,6 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
         adopted=answer.adopted,
         spend={code: plan.spend for code, plan in answer.markets.items()},
         moves=moves if answer.adopted else {},
-        allocation=msgspec.to_builtins(answer),
+        allocation=answer,
         why=answer.why,
     )

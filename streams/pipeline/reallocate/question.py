@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.metrics import MarketMetrics
@@ -42,6 +40,6 @@ def answer_under(
     """
     before = None
     if held and snapshot.allocation is not None:
-        before = msgspec.convert(snapshot.allocation.allocation, Allocation).markets
+        before = snapshot.allocation.allocation.markets
     question = Question(portfolio, metrics_of(snapshot.metrics), before, stance)
     return question.under(Overrides(name="the question", plan=dict(changes))).answer()

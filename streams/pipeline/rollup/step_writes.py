@@ -51,7 +51,7 @@ def step_writes(
             stream_time=outcome.stream_time_ms or 0,
             published_at=step.now_ms,
             newest_event=rollup.markets[market].watch.newest_ms,
-            metrics=msgspec.to_builtins(one),
+            metrics=one,
             model=info.id,
             model_sha256=info.sha256,
             reliability=_reliability(one, info),

@@ -1,6 +1,7 @@
 """Any bytes in: an event or one coded rejection out."""
 
 import typing
+from typing import Any
 
 import msgspec
 import pytest
@@ -96,19 +97,73 @@ DATA = {"market": "BR", "text": "bom"}
 
 
 def test_a_structured_cloud_event_is_its_data() -> None:
-    """The envelope's id and time stand in where the data has none; the data's own win."""
+    """Source and id together, and the time, stand in where the data has none; the data's own win."""
     event = decode(msgspec.json.encode(ENVELOPE | {"data": DATA}), NOW)
-    assert ("ce-1", "BR", NOW) == (event.id, event.market, event.occurred_ms)
+    assert (f"{ENVELOPE['source']} ce-1", "BR", NOW) == (event.id, event.market, event.occurred_ms)
     assert "own" == decode(msgspec.json.encode(ENVELOPE | {"data": DATA | {"id": "own"}}), NOW).id
 
 
 def test_a_binary_cloud_event_has_its_envelope_in_headers() -> None:
-    """`ce_*` headers; other headers change nothing."""
+    """`ce_*` headers, `ce_specversion` among them; other headers change nothing."""
     headers = [(f"ce_{name}", text.encode()) for name, text in ENVELOPE.items()]
-    assert "ce-1" == decode(msgspec.json.encode(DATA), NOW, headers).id
+    assert f"{ENVELOPE['source']} ce-1" == decode(msgspec.json.encode(DATA), NOW, headers).id
+    with pytest.raises(Rejected, match="missing"):
+        decode(msgspec.json.encode(DATA), NOW, [one for one in headers if one[0] != "ce_specversion"])
     with pytest.raises(Rejected) as caught:
         decode(msgspec.json.encode(DATA), NOW, [("traceparent", b"00")])
     assert "missing_field" == caught.value.code
+
+
+def test_cloud_events_of_two_sources_are_two_events_whatever_their_ids() -> None:
+    """Long ones are known by a hash; an envelope without a time has the record's."""
+    timeless = {name: one for name, one in ENVELOPE.items() if name != "time"}
+    sources = [f"{'s' * 200}/{at}" for at in (1, 2)]
+    events = [decode(msgspec.json.encode(timeless | {"source": one, "data": DATA}), NOW) for one in sources]
+    assert 2 == len({one.id for one in events})
+    assert all(len(one.id) <= 128 and one.occurred_ms == NOW for one in events)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rating": 5.0},
+        {"v": 1.0},
+        {"v": None},
+        {"occurred_at": float(NOW)},
+        {"market": " br "},
+        {"market": "uk"},
+        {"occurred_at": "2026-09-21T14:13Z"},
+        {"occurred_at": "20260921T141320+00"},
+        {"occurred_at": " 2026-09-21t14:13:20,5z "},
+        {"occurred_at": "2026-09-21 14:13:20+00:00"},
+    ],
+    ids=str,
+)
+def test_other_spellings_of_the_same_are_read(changes: dict[str, Any]) -> None:
+    """What is accepted beyond the schema: docs/operations.md lists it."""
+    event = decode(encoded(**changes), NOW)
+    assert abs(event.occurred_ms - NOW) < 60_000
+
+
+def test_a_byte_order_mark_is_read() -> None:
+    """As Windows writes it."""
+    assert "bom" == decode(b"\xef\xbb\xbf" + encoded(), NOW).text
+
+
+def test_half_of_a_surrogate_pair_is_read_as_unreadable() -> None:
+    """JavaScript's `slice` leaves one; the rest of the text counts."""
+    value = encoded(text="bom X").replace(b"X", b"\\ud83d")
+    assert "bom \ufffd" == decode(value, NOW).text
+    whole = encoded(text="bom X").replace(b"X", b"\\ud83d\\ude00")
+    assert "bom \U0001f600" == decode(whole, NOW).text
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_what_is_no_json_stays_refused_after_a_byte_order_mark(number: str) -> None:
+    """Numbers that JSON does not have."""
+    with pytest.raises(Rejected) as caught:
+        decode(b"\xef\xbb\xbf" + encoded(surprise=0).replace(b":0", b":" + number.encode()), NOW)
+    assert "not_json" == caught.value.code
 
 
 def test_a_cloud_event_of_another_version_is_refused() -> None:

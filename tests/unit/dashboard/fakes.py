@@ -39,7 +39,7 @@ def metrics(u: float = 0.5, n: int = 10) -> MarketMetrics:
 def allocation(name: str, budget: float) -> AllocationRecord:
     portfolio = load_portfolio()
     answer = Question(portfolio, Metrics(dict.fromkeys(portfolio.markets, 0.6))).answer()
-    content = msgspec.to_builtins(answer) | {"budget": budget}
+    content = msgspec.structs.replace(answer, budget=budget)
     spend = {code: one.spend for code, one in answer.markets.items()}
     return AllocationRecord(name, 1, "shift", "BR", NOW_MS, "optimal", True, spend, {}, content, "budget moves")
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from marketpulse.client.snapshot import Snapshot, Status
+from marketpulse.contract.allocation import Allocation, MarketPlan
 from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.records import AllocationRecord
@@ -15,7 +16,8 @@ MARKET = MarketMetrics(
     dict.fromkeys(("5m", "1h", "24h", "7d"), WINDOW), None, 0.3, {"app": (5, 1, 0.6), "price": (5, 3, 0.4)}
 )
 STATUS = Status(7, 100_000_000, 1, "m", "cpu", {"accepted": 10, "dead_letter:bad_time": 2}, {0: 12}, 0, 0, True)
-PLAN = {"markets": {"BR": {"spend": 50.0, "reason": "BR: new"}}, "budget": 100.0, "spent": 90.0}
+BRAZIL = MarketPlan(50.0, 30.0, 20.0, 0, 0, 0.1, 0.2, 0.3, 0, (), "BR: new")
+PLAN = Allocation("optimal", True, "", 100.0, 90.0, 7.0, 0.1, {"BR": BRAZIL})
 ALLOCATION = AllocationRecord(
     "a", 7, "shift", "BR", 5, "optimal", True, {"BR": 50.0}, {"BR": -3.0}, PLAN, "budget moves"
 )

@@ -133,7 +133,7 @@ async def test_cloud_events_in_all_modes(client: httpx.AsyncClient, producer: Fa
         await client.post("/v1/feedback", json=data, headers=headers),
     ]
     ids = [[one["id"] for one in answer.json()["results"]] for answer in answers]
-    assert [["c1"], ["c1", "c1"], ["cé"]] == ids
+    assert [["/s c1"], ["/s c1", "/s c1"], ["cé"]] == ids
     sent = dict(producer.records[-1][1])
     assert (PARENT.encode(), b"1.0", "cé".encode()) == (sent["traceparent"], sent["ce_specversion"], sent["ce_id"])
     array = await client.post("/v1/feedback", json=[data], headers=headers)
