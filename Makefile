@@ -108,11 +108,15 @@ bench-watch: $(LIGHT) ## the surge detector beside others on simulated markets, 
 bench: $(LIGHT) ## allocate, reallocate, engine, classify, pipeline and intake; ratios within one run
 	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline && $(BIN)/marketpulse bench intake
 
-lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once
-	for one in light:cpu,embedded,page,browser,otel,notify,dev train:cpu,train,page,dev gpu:gpu,embedded,page,dev deploy:cpu,embedded,page,browser,otel,notify,dev,deploy audit:cpu,embedded,page,browser,otel,notify,dev,fuzz,audit worker-cpu:cpu,page,otel,notify worker-gpu:gpu,page,otel,notify; do \
+ALL := worker,cpu,plan,page,intake,notify,embedded,otel
+IMAGE := worker,plan,page,intake,notify,otel
+lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once: name:extras:groups
+	for one in light:$(ALL):dev,browser train:worker,cpu,plan,page,intake,train:dev gpu:worker,gpu,plan,page,intake,embedded:dev \
+	  deploy:$(ALL):dev,browser,deploy audit:$(ALL):dev,browser,fuzz,audit worker-cpu:cpu,$(IMAGE): worker-gpu:gpu,$(IMAGE):; do \
+	  rest=$${one#*:}; chosen="$$(echo $${rest%%:*} | sed 's/^/--extra /; s/,/ --extra /g') --group build"; \
+	  for group in $$(echo $${rest#*:} | tr , ' '); do chosen="$$chosen --group $$group"; done; \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --strip-extras \
-	    $$(echo $${one#*:},build | sed 's/^/--extra /; s/,/ --extra /g') -o requirements/$${one%%:*}.txt pyproject.toml \
-	    || exit 1; done
+	    $$chosen -o requirements/$${one%%:*}.txt pyproject.toml || exit 1; done
 
 monitoring: $(LIGHT) ## write deploy/monitoring and docs/metrics.md anew; promtool (Debian package prometheus) checks them
 	$(BIN)/python -m deploy.monitoring.build && $(BIN)/python -m docs.generate.metrics docs/metrics.md

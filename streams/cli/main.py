@@ -270,7 +270,7 @@ def main() -> None:
         sys.stderr.write(f"marketpulse: {error}\n")
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        if (extra := output.extra_of(error.name or "")) is None:
+        if (extra := output.extra_of(error.name or "", next(iter(sys.argv[1:]), ""))) is None:
             raise
         sys.stderr.write(
             f"marketpulse: {error.name} is not installed. Operator action: install the extra `{extra}`"

