@@ -132,6 +132,7 @@ class DecodedBatch:
     first_record_ms: int
     last_record_ms: int
     span: Any = None  # of OpenTelemetry, where there are traces
+    canaries: tuple[str, ...] = ()  # ids of them
 
 
 @dataclass(frozen=True, slots=True)

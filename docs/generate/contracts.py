@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from marketpulse.contract.allocation import Allocation
+from marketpulse.contract.canary import ReceiptRecord
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.operators import MarketProfile, MuteRecord, PlanProfile
 from marketpulse.contract.records import AlertRecord, AllocationRecord, ClassifiedRecord, MetricsRecord, ShiftRecord
@@ -29,6 +30,7 @@ CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
     "market.profiles": (MarketProfile, "receive", "market"),
     "market.profiles#plan": (PlanProfile, "receive", "_plan"),
     "market.mutes": (MuteRecord, "receive", "mute id"),
+    "market.receipts": (ReceiptRecord, "send", "sink"),
 }
 """Topic, `#` and a name where a topic has several -> (wire type, what Marketpulse does with it, Kafka key)."""
 

@@ -54,7 +54,7 @@ class AlertRecord(msgspec.Struct, frozen=True):
 
     id: Annotated[str, described("of the alert, through all of its states")]
     seq: Annotated[int, described("only ever grows")]
-    kind: Annotated[str, described("what is wrong", enum=list(ALERTS))]
+    kind: Annotated[str, described("what is wrong", enum=[*ALERTS, "test"])]
     market: Annotated[str, described("ISO 3166-1 alpha-2 code, or * for all markets together")]
     state: Literal["pending", "firing", "resolved"]
     started_at: EpochMs

@@ -33,4 +33,5 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec("market.allocations", 1, 365),
     TopicSpec("market.profiles", 1, None, compact=True),
     TopicSpec("market.mutes", 1, None, compact=True),
+    TopicSpec("market.receipts", 1, 15),
 )

@@ -57,7 +57,9 @@ def kafka_rules(prefix: str) -> list[KafkaRule]:
         *topics("page", "read", ("feedback.dead-letter",)),
         *topics("page", "write", ("market.mutes",)),
         *topics("notifier", "read", ("market.alerts", "market.mutes")),
+        *topics("notifier", "write", ("market.receipts",)),
         KafkaRule("notifier", "read", "group", f"{prefix}.notify.", prefixed=True),
+        KafkaRule("operator", "read", "group", f"{prefix}.notify.", prefixed=True),
         *(rule for operation in OPERATOR for rule in topics("operator", operation, every)),
     ]
 

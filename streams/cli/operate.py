@@ -29,6 +29,7 @@ OfMarket = Annotated[str | None, typer.Option(help="Only this market.")]
 Since = Annotated[float | None, typer.Option(help="Only those from the last N hours.")]
 
 dead_letters_app = typer.Typer(no_args_is_help=True, help="Inspect and replay rejected events.")
+alerts_app = typer.Typer(invoke_without_command=True)
 markets_app = typer.Typer(no_args_is_help=True, help="Markets: what they cost and how they rank.")
 config_app = typer.Typer(no_args_is_help=True, help="Show the settings in force.")
 
@@ -36,7 +37,7 @@ config_app = typer.Typer(no_args_is_help=True, help="Show the settings in force.
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command(rich_help_panel=output.WATCH)(doctor)
-    app.command(rich_help_panel=output.WATCH)(alerts)
+    app.add_typer(alerts_app, name="alerts", rich_help_panel=output.WATCH)
     app.add_typer(dead_letters_app, name="dead-letters", rich_help_panel=output.REPAIR)
     app.add_typer(markets_app, name="markets", rich_help_panel=output.DECIDE)
     app.add_typer(config_app, name="config", rich_help_panel=output.START)
@@ -90,7 +91,9 @@ def _origin(settings: "Settings", name: str) -> str:
     return "environment or .env" if name in settings.model_fields_set else "default"
 
 
+@alerts_app.callback()
 def alerts(
+    context: typer.Context,
     follow: Annotated[bool, typer.Option("--follow", help="Keep printing new states until Ctrl-C.")] = False,
     muted: Annotated[bool, typer.Option("--muted", help="Include silenced alerts.")] = False,
     as_json: Json = False,
@@ -101,6 +104,8 @@ def alerts(
     marketpulse alerts --follow --json
     ```
     """
+    if context.invoked_subcommand is not None:
+        return
     from marketpulse.client.reader import Reader
 
     settings = load_settings()
@@ -125,6 +130,34 @@ def alerts(
                 time.sleep(1)
         except KeyboardInterrupt:
             return
+
+
+@alerts_app.command("test")
+def alerts_test(
+    patience: Annotated[float, typer.Option(min=1, max=3600, help="Seconds to wait for every sink.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Send a canary the whole way: it is counted as nothing, becomes an alert of kind `test`, and goes to every sink.
+
+    Shows after how many seconds it got to each. Exit code 1 if it did not get everywhere.
+
+    ```
+    marketpulse alerts test --patience 30
+    ```
+    """
+    from streams.recovery.canary import send_canary
+
+    with progress("on its way") as update:
+        places = run_async(send_canary(load_settings(), patience, update))
+    if as_json:
+        output.print_json([{"place": one.place, "seconds": one.seconds, "why": one.why} for one in places])
+    else:
+        for one in places:
+            when = f"not within {patience:g} s" if one.seconds is None else f"{one.seconds:.1f} s"
+            sys.stdout.write(f"{one.place}: {when}{f', not delivered: {one.why}' if one.why else ''}\n")
+        if len(places) == 1:
+            sys.stderr.write("no notifier has read alerts yet: no sink was tested\n")
+    raise typer.Exit(0 if all(one.fine for one in places) else 1)
 
 
 @dead_letters_app.command("ls")

@@ -41,6 +41,12 @@ async def kafka_answers(servers: Servers) -> None:
         pass
 
 
+async def consumer_groups(servers: Servers) -> list[str]:
+    """Names of all consumer groups that this client may know of. Raises Unavailable, OperatorNeeded."""
+    async with _admin(servers, "list consumer groups") as admin:
+        return sorted({str(group) for group, _ in await admin.list_consumer_groups()})
+
+
 async def check_reading(servers: Servers, topic: str, group: str) -> None:
     """Return if this client may read a topic as a member of a group. Raises Unavailable, OperatorNeeded.
 

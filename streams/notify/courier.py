@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
 import tenacity
 
+from marketpulse.contract.canary import KIND, ReceiptRecord
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.wire import CONTRACT_VERSION
@@ -23,6 +24,7 @@ from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import Progress
 
 log = get_logger("notify")
+Acknowledge = Callable[[ReceiptRecord], Awaitable[None]]
 
 POLL_S = 0.5
 MOST_WAITING = 1_000
@@ -80,6 +82,7 @@ class Courier:
         mutes: Callable[[int], Iterable[MuteRecord]],
         clock: Clock,
         progress: Progress,
+        acknowledge: Acknowledge,
     ) -> None:
         self.spec = spec
         self.status = SinkStatus()
@@ -88,6 +91,7 @@ class Courier:
         self._mutes = mutes
         self._clock = clock
         self._progress = progress
+        self._acknowledge = acknowledge
         self._board = Board(spec.wants)
         self._limit = Limit(spec.per_minute, spec.burst)
         self._caught_up = False
@@ -195,12 +199,25 @@ class Courier:
                     "alert_undelivered",
                     sink=self.spec.name, id=alert.id, seq=alert.seq, state=alert.state, why=self._scrubbed(error),
                 )  # fmt: skip
+            await self._receipts(message, self._scrubbed(error))
             return
+        await self._receipts(message)
         self.status.delivered += len(message.alerts)
         log.info(
             "alerts_delivered", sink=self.spec.name, alerts=len(message.alerts), summary=message.summary,
             states=sorted({one.state for one in message.alerts}), seconds=(self._clock.now_ms() - began_ms) / 1_000,
         )  # fmt: skip
+
+    async def _receipts(self, message: Message, why: str = "") -> None:
+        """Tell who sent a canary that this sink has it, or why not; whether that arrives is not waited for."""
+        for alert in message.alerts:
+            if alert.kind == KIND and alert.state == "firing":
+                name = alert.id.removeprefix(f"{KIND}-")
+                receipt = ReceiptRecord(name, self.spec.name, self._clock.now_ms(), not why, why)
+                try:
+                    await self._acknowledge(receipt)
+                except Unavailable as error:
+                    log.warning("receipt_lost", sink=self.spec.name, canary=name, error=str(error))
 
     async def _send(self, message: Message) -> None:
         self._progress.beat(self._part)

@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from marketpulse.contract.canary import ReceiptRecord
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.wire import encode
 from marketpulse.errors import Unavailable
 from streams.clock import epoch_ms
 from streams.errors import EXIT_RESTART, BadInput
 from streams.kafka.admin import kafka_answers
-from streams.kafka.compacted import CompactedTopic
+from streams.kafka.compacted import CompactedTopic, write_all
 from streams.notify.alertmanager import AlertmanagerSink
 from streams.notify.apprise_target import AppriseSink, apprise_target
 from streams.notify.collector import NotifyTelemetry
@@ -141,7 +143,13 @@ class Notifier:
         group = f"{self._settings.prefix}.notify.{spec.name}" if self._dry is None else None
         feed = KafkaAlertFeed(self._settings.kafka_servers, topic_name(self._settings.prefix, "market.alerts"), group)
         acting = sink if self._dry is None else DrySink(spec.name, sink, self._dry)
-        return Courier(spec, acting, feed, self._mutes.active, clock, self._progress)
+        return Courier(spec, acting, feed, self._mutes.active, clock, self._progress, self._acknowledge)
+
+    async def _acknowledge(self, receipt: ReceiptRecord) -> None:
+        """Write a receipt, unless nothing is sent. Raises Unavailable."""
+        if self._dry is None:
+            topic = topic_name(self._settings.prefix, "market.receipts")
+            await write_all(self._settings.kafka_servers, topic, [(receipt.sink, encode(receipt))])
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT; then what is on its way is finished, for `drain_seconds` at most."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from yarl import URL
 
 from marketpulse.contract.alert_kinds import ALERTS
+from marketpulse.contract.canary import KIND
 from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import MARKETS, market_code
 from marketpulse.contract.records import AlertRecord
@@ -47,8 +48,8 @@ class SinkSpec:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def wants(self, alert: AlertRecord) -> bool:
-        """Whether the sink is to be told of an alert at all."""
-        return (
+        """Whether the sink is to be told of an alert at all: of a canary always."""
+        return alert.kind == KIND or (
             SEVERITIES.index(severity(alert)) >= SEVERITIES.index(self.severity)
             and (not self.kinds or alert.kind in self.kinds)
             and (not self.markets or alert.market in self.markets)

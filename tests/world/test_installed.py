@@ -153,7 +153,7 @@ def test_the_servers_wheel_does_the_demos_job(tmp_path: Path) -> None:
     python = installed(tmp_path, ".", "[worker,cpu,embedded]")
     (empty := tmp_path / "empty").mkdir()
     command = python.with_name("marketpulse")
-    run(command, "simulate", "feed.jsonl", "--events", "6000", cwd=empty)
+    run(command, "simulate", "--events", "6000", "--out", "feed.jsonl", "--expected", "truth.json", cwd=empty)
     run(command, "run", "feed.jsonl", "--embedded", "--report", "report.json", cwd=empty)
     report = json.loads((empty / "report.json").read_text("utf-8"))
     assert any(one["kind"] == "surge" and one["market"] == "BR" for one in report["alerts"])

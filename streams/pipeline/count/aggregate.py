@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from marketpulse.contract.canary import CELL
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.totals import DEAD_LETTERS, SHADOW, latency_bucket
 from marketpulse.contract.units import HOUR_MS, MICRO, MINUTE_MS
@@ -30,7 +31,7 @@ def aggregate(
     """The delta of one batch.
 
     Keys of `counts` are `market:minute:cell` with the cells of `layout` (and
-    `*:minute:dead_letter`); keys of `users` are `market:hour`.
+    `*:minute:dead_letter`, `*:minute:canary/id`); keys of `users` are `market:hour`.
     `now_ms` adds the batch's records to the latency histogram (record time to now; buckets 10 % wide). `excerpts`
     keeps up to 3 redacted texts per market.
     """
@@ -44,6 +45,9 @@ def aggregate(
     broken: dict[str, int] = {}
     if batch.dead_letters:
         broken[f"*:{batch.last_record_ms // MINUTE_MS}{DEAD_LETTERS}"] = len(batch.dead_letters)
+    for canary in batch.canaries:
+        broken[f"*:{batch.last_record_ms // MINUTE_MS}{CELL}{canary}"] = 1
+        totals["canaries"] += 1
     if not events:
         return Delta(broken, {}, dict(totals))
     totals["accepted"] = len(events)

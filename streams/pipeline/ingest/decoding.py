@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from aiokafka.structs import ConsumerRecord
 
+from marketpulse.contract.canary import canary_of
 from marketpulse.contract.decode import Decoded, Rejected, decode
 from marketpulse.contract.feedback import DeadLetterCode
 from streams.batches import LARGEST_LETTER_BYTES, DeadLetter, DecodedBatch, Position, cut
@@ -22,7 +23,9 @@ def decode_records(state: Assigned, records: list[ConsumerRecord], telemetry: Te
     span = telemetry.traces.batch(records)
     times = _times(records, state.mark.last_timestamp or 0)
     with telemetry.traces.inside(span), telemetry.stage("decode"):
-        decoded, dead_letters = _decoded(records, times, state)
+        canaries = {at: name for at, one in enumerate(records) if one.headers and (name := canary_of(one.headers))}
+        feedback = [pair for at, pair in enumerate(zip(records, times, strict=True)) if at not in canaries]
+        decoded, dead_letters = _decoded(feedback, state)
     last = records[-1]
     with telemetry.traces.inside(span), telemetry.stage("deduplicate"):
         first_seen = state.seen.first_seen
@@ -49,6 +52,7 @@ def decode_records(state: Assigned, records: list[ConsumerRecord], telemetry: Te
         first_record_ms=times[0],
         last_record_ms=times[-1],
         span=span,
+        canaries=tuple(canaries.values()),
     )
 
 
@@ -70,12 +74,12 @@ def _times(records: list[ConsumerRecord], last_ms: int) -> list[int]:
 
 
 def _decoded(
-    records: list[ConsumerRecord], times: list[int], state: Assigned
+    records: list[tuple[ConsumerRecord, int]], state: Assigned
 ) -> tuple[list[tuple[Decoded, ConsumerRecord]], list[DeadLetter]]:
     now_ms = state.now_ms()
     decoded: list[tuple[Decoded, ConsumerRecord]] = []
     dead_letters: list[DeadLetter] = []
-    for record, record_ms in zip(records, times, strict=True):
+    for record, record_ms in records:
         try:
             # A producer's clock (CreateTime) may be ahead of every other: then Redis's is what an event is judged by.
             judged_ms = min(record.timestamp, now_ms) if record.timestamp_type == CREATE_TIME else record.timestamp

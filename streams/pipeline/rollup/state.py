@@ -2,6 +2,7 @@
 
 import msgspec
 
+from marketpulse.contract.records import AlertRecord
 from streams.contract.journal import UserKey
 from streams.contract.rules import Rules
 from streams.pipeline.detect.conditions import Input
@@ -25,6 +26,7 @@ class CommonState(msgspec.Struct):
     started: bool = False
     input: Input = msgspec.field(default_factory=Input)
     watch: WatchState = msgspec.field(default_factory=WatchState)
+    canaries: list[AlertRecord] = []  # that fire until the next step
     drift: Drift = msgspec.field(default_factory=Drift)
     model: str = ""
     profiles: int = 0  # offset up to which profiles have been in force

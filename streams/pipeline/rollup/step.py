@@ -6,6 +6,7 @@ from dataclasses import replace as replace_field
 
 from msgspec.structs import replace
 
+from marketpulse.contract.canary import CELL
 from marketpulse.contract.keys import EXCERPTS_LIVE_MS
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
@@ -17,6 +18,7 @@ from streams.contract.rules import Rules
 from streams.ledger.types import CutStep
 from streams.pipeline.count.cells import CellLayout, Cells
 from streams.pipeline.count.windows import Windows
+from streams.pipeline.detect.canaries import watch_canaries
 from streams.pipeline.detect.drift import Drift, drift_step
 from streams.pipeline.detect.evidence import newest_states, with_evidence
 from streams.pipeline.detect.judge import judge_minutes, surge_alert
@@ -175,6 +177,7 @@ class RollUp:
         if context.user_key is not None and context.user_key != common.user_key:
             journal = replace(journal, user_key=context.user_key)
         alerts = watch_input(common.watch, common.input, seq, step.now_ms, self.rules.watch)
+        alerts += watch_canaries(common.canaries, step.counts, seq, step.now_ms)
         if common.stream_time_ms is None:
             return StepOutcome(step.number, seq, None, {}, [], [], alerts, [], journal, context.allocation)
         stream_ms = common.stream_time_ms
@@ -335,7 +338,7 @@ def _deltas(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, in
     """The ledger's fields `market:minute:cell` as one vector per (market, minute), in a stable order."""
     found: dict[tuple[str, int], Cells] = {}
     for field in sorted(counts):
-        if field.endswith(DEAD_LETTERS):
+        if field.endswith(DEAD_LETTERS) or CELL in field:
             continue
         market, minute, cell = field.split(":", 2)
         key = (market, int(minute))

@@ -4,10 +4,11 @@ import asyncio
 import math
 from collections.abc import Iterable, Sequence
 
+from marketpulse.contract.canary import ReceiptRecord
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.wire import encode
-from streams.notify.courier import Clock, Courier, Stopped
+from streams.notify.courier import Acknowledge, Clock, Courier, Stopped
 from streams.notify.feed import Arrivals, Arrived
 from streams.notify.messages import Message, grouped
 from streams.notify.sinks_file import SinkSpec
@@ -95,8 +96,17 @@ class ScriptedSink:
         return [(one.id, one.state) for message in self.taken for one in message.alerts]
 
 
+async def nowhere(receipt: ReceiptRecord) -> None:
+    """Nobody asks for receipts."""
+
+
 def courier(
-    feed: LogFeed, sink: ScriptedSink, clock: HandClock, mutes: Iterable[MuteRecord] = (), **keys: object
+    feed: LogFeed,
+    sink: ScriptedSink,
+    clock: HandClock,
+    mutes: Iterable[MuteRecord] = (),
+    acknowledge: Acknowledge = nowhere,
+    **keys: object,
 ) -> Courier:
     spec = SinkSpec(name="desk", kind="webhook", url="https://hooks.example.com/token", **keys)  # type: ignore[arg-type]
-    return Courier(spec, sink, feed, lambda _: mutes, clock, Progress())
+    return Courier(spec, sink, feed, lambda _: mutes, clock, Progress(), acknowledge)

@@ -5,7 +5,9 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
+from marketpulse.contract.canary import ReceiptRecord
 from marketpulse.contract.operators import MuteRecord
+from marketpulse.errors import KafkaUnavailable
 from streams.notify.courier import Stopped
 from streams.notify.errors import Away, Refused
 from tests.support.alerts import alert
@@ -140,3 +142,23 @@ async def test_a_record_that_cannot_be_read_is_passed_over() -> None:
         await one.turn()
     assert 3 == sum(entry["event"] == "alert_unreadable" for entry in logs)
     assert ([("a", "firing")], 4) == (sink.told, feed.commits[-1])
+
+
+async def test_a_canary_is_acknowledged_once_the_sink_has_it_or_refused_it() -> None:
+    """When it fires alone; that Kafka is away then holds nobody up."""
+    receipts: list[ReceiptRecord] = []
+
+    async def acknowledge(receipt: ReceiptRecord) -> None:
+        receipts.append(receipt)
+        if len(receipts) == 2:
+            raise KafkaUnavailable("away")
+
+    feed, sink = LogFeed(), ScriptedSink(None, None, Refused("HTTP 400"))
+    one = courier(feed, sink, HandClock(), acknowledge=acknowledge)
+    await one.turn()
+    for number, state in enumerate(("firing", "resolved", "firing")):
+        feed.put(alert(f"test-{number // 2}", seq=number, kind="test", market="*", state=state))
+        await one.turn()
+    assert [("0", "desk", True, ""), ("1", "desk", False, "HTTP 400")] == [
+        (each.canary, each.sink, each.delivered, each.why) for each in receipts
+    ]
