@@ -89,15 +89,15 @@ def compare_provisional(seeds: Sequence[int], plan: Plan) -> ProvisionalReport:
     delays = (
         _delays(found["whole_after"], found["whole_before"], threshold, 1, found["more"]),
         *(
-            _delays(found["running_after"], found["running_before"], one, PARTS, found["more"] - _GRACE)
-            for one in (threshold, equal)
+            _delays(found["running_after"], found["running_before"], level, PARTS, found["more"] - _GRACE)
+            for level in (threshold, equal)
         ),
     )
     rows = []
     for number, condition in enumerate(plan.conditions):
-        alarms = [float(one[found["condition"] == number].sum()) / months for one in counted]
+        alarms = [float(alarm[found["condition"] == number].sum()) / months for alarm in counted]
         ours = found["of_incident"] == number
-        minutes = [float(np.nanmean(one[ours])) for one in delays]
+        minutes = [float(np.nanmean(delay[ours])) for delay in delays]
         rows.append(
             ProvisionalRow(
                 str(condition),
