@@ -3,6 +3,7 @@
 | name | where |
 |---|---|
 | `scored` | a batch is classified, nothing of it is written |
+| `committing` | the batch is about to be committed, by a worker that holds its partition as far as it knows |
 | `committed` | the ledger holds the batch, Kafka's group offset does not |
 | `cut` | a step is cut, not published |
 | `published` | a step is published, its records are not relayed |

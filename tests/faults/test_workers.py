@@ -59,7 +59,7 @@ def test_fault_3_a_worker_is_ended_at_work(job: Job, away: str) -> None:
 @pytest.mark.seeds
 def test_fault_4_a_zombie_wakes_up_with_a_batch(job: Job) -> None:
     """SIGSTOP with a batch in hand for longer than the session: others go on, its commit is FENCED, it rejoins."""
-    zombie = job.crew.start(1, failpoint=f"scored:{job.rng.randrange(4, 20)}:stop")[0]
+    zombie = job.crew.start(1, failpoint=f"committing:{job.rng.randrange(4, 20)}:stop")[0]
     other = job.crew.start(1)[0]
     job.feed(12_000, 600.0)
     job.until(zombie.stopped, 40, "the worker has stopped itself")

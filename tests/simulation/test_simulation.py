@@ -18,6 +18,7 @@ REAL_SEEDS = 20
 MOST_SEEDS_OF_A_MUTANT = 400
 
 
+@pytest.mark.timeout(400)  # 50 s alone, two other processes beside it
 def test_seeds_hold_on_the_fake() -> None:
     """Both phases of every seed, and every kind of fault is among them."""
     results = run_many(0, SEEDS, "fake", 2)

@@ -89,6 +89,7 @@ class Committer:
         return await patiently(work, what, self._deps.progress, wanted)
 
     async def _commit_once(self, scored: ScoredBatch, delta: Delta) -> tuple[str, str]:
+        await self._deps.failpoint("committing")
         with self._deps.telemetry.stage("commit"):
             answer, detail = await self._deps.ledger.commit(scored.batch, delta)
         self._deps.telemetry.answered(answer)

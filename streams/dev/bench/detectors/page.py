@@ -76,6 +76,27 @@ def markdown(found: Report) -> str:
             for row in found.clusters
         ),
     )
+    provisional = _table(
+        (
+            "condition",
+            "whole minutes: false alarms a market-month",
+            "delay",
+            "running minutes: false alarms",
+            "delay",
+            "delay at as many false alarms",
+        ),
+        (
+            (
+                row.condition,
+                f"{row.false_alarms:.2f}",
+                f"{row.delay:,.1f}",
+                f"{row.running_false_alarms:.2f}",
+                f"{row.running_delay:,.1f}",
+                f"{row.equal_delay:,.1f}",
+            )
+            for row in found.provisional.rows
+        ),
+    )
     return (
         f"{found.market_months:,.0f} market-months, {found.incidents:,} incidents, one at a time.\n\n"
         f"{promised}\n{overall}\n"
@@ -83,6 +104,10 @@ def markdown(found: Report) -> str:
         f"Of {found.bursts:,} bursts (two hours of three-fold volume at the usual share) {found.burst_alarms} fired a "
         f"surge; in the same hours without a burst {found.plain_alarms} did.\n\n"
         f"Where events hang together for longer than a minute, which nothing is promised for:\n\n{clusters}\n"
+        f"A minute judged while it runs, after each quarter of it, beside minutes judged when they are over: markets "
+        f"without their topics, {found.provisional.market_months:,.0f} market-months. With a threshold of "
+        f"{found.provisional.equal_threshold:.2f} in place of {found.provisional.threshold:.2f} running minutes raise "
+        f"as many false alarms as whole ones:\n\n{provisional}\n"
         f"By language, at 20 events a minute, rho .02, drift .2, in minutes:\n\n{languages}"
     )
 

@@ -23,6 +23,7 @@ from streams.dev.bench.detectors.markets import (
     simulate,
     together,
 )
+from streams.dev.bench.detectors.provisional import ProvisionalReport, compare_provisional
 from streams.dev.bench.detectors.rivals import Clairvoyant, Ewma, FixedThreshold, Surge, ZScore
 from streams.dev.bench.detectors.runs import TRACE, Plan, Traced, alarm_blocks, of_arrays, trace_all, traced
 from streams.dev.bench.detectors.study import (
@@ -128,6 +129,7 @@ class Report(msgspec.Struct, frozen=True):
     languages: dict[str, LanguageRow]
     promises: list[Promise]
     clusters: list[ClusterRow]
+    provisional: ProvisionalReport
 
 
 def compare(
@@ -173,6 +175,7 @@ def compare(
         languages=_languages(noise, rule, reported_on[: max(2, len(reported_on) // 5)], days),
         promises=promises(judged["surge"]),
         clusters=_clusters(reported_on, replace(plan, conditions=CLUSTERED)),
+        provisional=compare_provisional(reported_on[: max(2, len(reported_on) // 3)], plan),
     )
 
 

@@ -108,13 +108,25 @@ class Surge(Columns):
 
     def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
         """One minute."""
-        rule = self._rule
         minutes: Array = np.zeros(self._s.shape) + minute
+        usual, shares, rho, armed = self._prepared(minutes)
+        s, large = self._after(n, x, shares, rho)
+        self._s, self._large = np.where(armed, s, self._s), np.where(armed, large, self._large)
+        shown = np.maximum(self._s, self._large)
+        self._live(minutes, n, x)
+        distance = self._recall - self._false_now
+        self._learn(minutes, n, x, usual, shares[0], distance, 1 + np.maximum(n - 1, 0) * rho)
+        self._held = np.where(self._s == 0, self._level, self._held)
+        self._events += n
+        return shown
+
+    def _prepared(self, minutes: Array) -> tuple[Array, tuple[Array, Array, Array], Array, NDArray[np.bool_]]:
+        """What a minute is judged by: the usual logit, (p0, p1, p1 of a large surge), rho, and where it counts."""
+        rule = self._rule
         kept = np.where(minutes > 0, np.exp(-1 / rule.drift_minutes), 1.0)
         self._level, self._held = self._level * kept, self._held * kept
         self._variance = self._variance * kept**2 + (1 - kept**2) * rule.drift_sd**2
         usual = self._usual(minutes) + self._market_level
-        distance = self._recall - self._false_now
         held = np.where(self._s > 0, self._held, self._level)
         p0 = self._seen(usual + rule.follow * self._level + (1 - rule.follow) * held)
         p1, large = (
@@ -123,14 +135,15 @@ class Surge(Columns):
         )
         rho = np.clip(self._squares / (self._weights + 500), 0, LARGEST_RHO)
         armed = (self._events >= rule.armed_events) & (minutes >= rule.armed_minutes)
-        self._s = np.where(armed, np.maximum(0, self._s + _llr(n, x, p0, p1, rho)), self._s)
-        self._large = np.where(armed, np.maximum(0, self._large + _llr(n, x, p0, large, rho)), self._large)
-        shown = np.maximum(self._s, self._large)
-        self._live(minutes, n, x)
-        self._learn(minutes, n, x, usual, p0, distance, 1 + np.maximum(n - 1, 0) * rho)
-        self._held = np.where(self._s == 0, self._level, self._held)
-        self._events += n
-        return shown
+        return usual, (p0, p1, large), rho, armed
+
+    def _after(self, n: Array, x: Array, shares: tuple[Array, Array, Array], rho: Array) -> tuple[Array, Array]:
+        """S and that of a large surge, n events of the minute and x negatives on."""
+        p0, p1, large = shares
+        return (
+            np.maximum(0, self._s + _llr(n, x, p0, p1, rho)),
+            np.maximum(0, self._large + _llr(n, x, p0, large, rho)),
+        )
 
     def _seen(self, z: Array) -> Array:
         return np.clip(self._false_now + (self._recall - self._false_now) * logistic(z), 1e-4, 1 - 1e-4)

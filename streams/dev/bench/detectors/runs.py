@@ -61,13 +61,13 @@ class Traced:
 def traced(makers: Mapping[str, Maker], seeds: Sequence[int], plan: Plan) -> Traced:
     """One market of every condition for each seed, and incidents in them."""
     what = f"traces of {sorted(makers)}"
-    found = _in_parts(partial(_traces, makers=dict(makers), plan=plan), what, seeds, plan)
+    found = in_parts(partial(_traces, makers=dict(makers), plan=plan), what, seeds, plan)
     return of_arrays(found, plan.days)
 
 
 def alarm_blocks(seeds: Sequence[int], plan: Plan) -> tuple[Counts, NDArray[np.float32]]:
     """Each market's condition, and what its pager's statistic was at most in every hour."""
-    found = _in_parts(partial(_blocks, plan=plan), "blocks", seeds, plan)
+    found = in_parts(partial(_blocks, plan=plan), "blocks", seeds, plan)
     return found["condition"], found["blocks"]
 
 
@@ -108,7 +108,8 @@ def _blocks(seeds: list[int], plan: Plan) -> Arrays:
     return {"condition": markets.condition, "blocks": np.maximum(own, topic_blocks(markets, plan.rule, seeds[0]))}
 
 
-def _in_parts(work: Callable[[list[int]], Arrays], what: str, seeds: Sequence[int], plan: Plan) -> Arrays:
+def in_parts(work: Callable[[list[int]], Arrays], what: str, seeds: Sequence[int], plan: Plan) -> Arrays:
+    """What `work` finds for all seeds, some at a time: by name, markets or incidents in the last axis."""
     parts = [list(seeds[at : at + SEEDS_TOGETHER]) for at in range(0, len(seeds), SEEDS_TOGETHER)]
     one = partial(_part, work=work, what=what, plan=plan)
     if plan.processes == 1:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ BURST = 120  # minutes
 TARGET_STEPS = 30
 
 Maker = Callable[[Markets], Detector]
+AnyDetector = TypeVar("AnyDetector", bound=Detector)
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,21 @@ def plant(markets: Markets, seed: int) -> Incidents:
 
 def trace(detector: Detector, markets: Markets, incidents: Incidents) -> Trace:
     """Run a detector through the markets, and a copy of its state through every incident."""
-    size = markets.n.shape[1]
+    blocks, was, copies = through(detector, markets, incidents)
+    after = _run_on(copies, incidents, incidents.n, incidents.x)
+    burst = _run_on(copies, incidents, incidents.burst_n, incidents.burst_x).max(axis=0)
+    plain = _run_on(copies, incidents, incidents.plain_n, incidents.plain_x).max(axis=0)
+    return Trace(blocks, was, np.maximum.accumulate(after), after[:FLAPPING], burst, plain, incidents.more)
+
+
+def through(
+    detector: AnyDetector, markets: Markets, incidents: Incidents
+) -> tuple[NDArray[np.float32], NDArray[np.float32], list[AnyDetector]]:
+    """Largest statistic of every hour; just before each incident; and copies of the detector as it was then."""
     n, x = markets.n.astype(float), markets.x.astype(float)
-    blocks = np.zeros((markets.minutes // BLOCK, size), np.float32)
+    blocks = np.zeros((markets.minutes // BLOCK, markets.n.shape[1]), np.float32)
     copies, before = [], []
-    statistic = np.zeros(size)
+    statistic = np.zeros(markets.n.shape[1])
     at = 0
     for minute in range(markets.minutes):
         while at < len(incidents.began) and incidents.began[at] == minute:
@@ -119,11 +131,7 @@ def trace(detector: Detector, markets: Markets, incidents: Incidents) -> Trace:
         statistic = detector.step(np.float64(minute), n[minute], x[minute], markets.q[minute])
         block = blocks[minute // BLOCK]
         np.maximum(block, statistic, out=block, casting="same_kind")
-    after = _run_on(copies, incidents, incidents.n, incidents.x)
-    burst = _run_on(copies, incidents, incidents.burst_n, incidents.burst_x).max(axis=0)
-    plain = _run_on(copies, incidents, incidents.plain_n, incidents.plain_x).max(axis=0)
-    was = np.concatenate(before).astype(np.float32)
-    return Trace(blocks, was, np.maximum.accumulate(after), after[:FLAPPING], burst, plain, incidents.more)
+    return blocks, np.concatenate(before).astype(np.float32), copies
 
 
 def market_blocks(detector: Detector, markets: Markets) -> NDArray[np.float32]:
@@ -149,7 +157,7 @@ def _run_on(copies: Sequence[Detector], incidents: Incidents, n: Counts, x: Coun
     )
 
 
-def joined(copies: Sequence[Detector]) -> Detector:
+def joined(copies: Sequence[AnyDetector]) -> AnyDetector:
     """One detector over the series of several."""
     whole = object.__new__(type(copies[0]))
     for name, value in copies[0].__dict__.items():

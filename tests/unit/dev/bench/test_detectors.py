@@ -13,12 +13,15 @@ from streams.dev.bench.detectors import runs
 from streams.dev.bench.detectors.markets import CLUSTERED, DAY, GRID, Condition, counted, simulate
 from streams.dev.bench.detectors.page import markdown
 from streams.dev.bench.detectors.pager import TOPICS, as_released, by_topic, topic_blocks, usual_seen, waits
+from streams.dev.bench.detectors.provisional import PARTS, Provisional, ProvisionalReport, compare_provisional
 from streams.dev.bench.detectors.report import LanguageRow, Report, Result, Row, promises
+from streams.dev.bench.detectors.rivals import Surge
 from streams.dev.bench.detectors.runs import Plan, alarm_blocks
 from streams.dev.bench.detectors.study import Trace, delays
 from streams.pipeline.detect.surge import Noise, Observation, SurgeState, move_usual, surge_step
 
 NOISE = (0.66, 0.11)
+NOTHING = ProvisionalReport(0, 12.75, 12.75, [])
 
 
 def test_late_events_are_judged_later_and_none_is_lost() -> None:
@@ -111,6 +114,28 @@ def test_a_delay_is_from_when_the_incident_begins_to_the_alerts_record() -> None
     assert delays(found, 12.75) == pytest.approx([2.7])
 
 
+def test_judging_a_running_minute_changes_nothing_of_what_whole_minutes_leave() -> None:
+    """The statistic is larger within a minute where complaints come first, and the same once the minute is over."""
+    markets = simulate([3], 1, NOISE, [Condition(20, 0.02, 0.2)])
+    whole, running = Surge(markets, SurgeRule()), Provisional(markets, SurgeRule(), 1)
+    within = 0
+    for minute, (n, x, q) in enumerate(zip(markets.n.astype(float), markets.x.astype(float), markets.q, strict=True)):
+        shown, highest = (one.step(np.float64(minute), n, x, q) for one in (whole, running))
+        assert shown == running.parts[-1]
+        within += bool(highest > shown)
+    assert within > 300
+    assert (whole.level, whole.calm) == (running.level, running.calm)
+
+
+def test_running_minutes_are_compared_with_whole_ones() -> None:
+    """An incident in a busy market is seen earlier, by less than a minute; at the same threshold more fires."""
+    found = compare_provisional([1, 2], Plan(NOISE, 3, SurgeRule(threshold=6.0), GRID[-1:]))
+    (row,) = found.rows
+    assert row.running_false_alarms >= row.false_alarms > 0
+    assert row.delay - 1 - 5 / 60 <= row.running_delay < row.delay
+    assert (found.threshold <= found.equal_threshold, PARTS) == (True, 4)
+
+
 def test_a_promise_that_does_not_hold_is_in_the_report() -> None:
     """With its condition; every false alarm has its upper limit beside it."""
     rows = [Row(0.5, 0.9, 30.0, 1.4, 0.0)] * (len(GRID) - 1) + [Row(2.5, 3.1, 5.0, 1.2, 0.0)]
@@ -118,7 +143,9 @@ def test_a_promise_that_does_not_hold_is_in_the_report() -> None:
     found = promises(surge)
     assert [True, False, True] == [one.holds for one in found]
     language = LanguageRow(0.6, 0.1, (0.2, 0.3), 0.03, 18.0, 18.0, 30.0)
-    report = Report(900, 5_400, [str(one) for one in GRID], {"surge": surge}, 9, 1, 0, {"all": language}, found, [])
+    report = Report(
+        900, 5_400, [str(one) for one in GRID], {"surge": surge}, 9, 1, 0, {"all": language}, found, [], NOTHING
+    )
     page = markdown(report)
     assert f"anywhere (most at {GRID[-1]}) | 2 | 2.50 | **no** |" in page
     assert "| 2.50 | 3.10 |" in page
