@@ -1,7 +1,7 @@
 """Publish feedback with asyncio: checked as a worker checks it, acknowledged by all replicas, an outcome of each.
 
 async with AsyncProducer("127.0.0.1:9092", prefix="marketpulse") as producer:
-    delivery = await producer.send(event)           # where it stands; raises Rejected or NotAcknowledged
+    delivery = await producer.send(event)           # where it is; raises Rejected or NotAcknowledged
     outcomes = await producer.send_many(events)     # Delivery, Rejected or NotAcknowledged of each, in order
     await producer.submit(event)                    # does not wait for Kafka; waits while too much is on its way
     await producer.flush()                          # raises NotAcknowledged if a submitted event was not acknowledged
@@ -20,7 +20,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from marketpulse.client.kafka_servers import BATCH_BYTES, Servers, idempotent_producer
+from marketpulse.client.idempotent import BATCH_BYTES, idempotent_producer
+from marketpulse.client.kafka_servers import Servers
 from marketpulse.contract.decode import Decoded, Headers, Rejected, decode, key_of
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.topics import topic_name
@@ -38,7 +39,7 @@ GIVE_UP_S = 1.0
 
 
 class Delivery(NamedTuple):
-    """Where an acknowledged event stands in Kafka."""
+    """Where an acknowledged event is in Kafka."""
 
     id: str
     topic: str
@@ -51,7 +52,7 @@ Outcome = Delivery | Rejected | NotAcknowledged
 
 @dataclass
 class Counts:
-    """Events by the outcome that was told, since the producer was made; `refused` by code."""
+    """Events by outcome, since the producer was made; `refused` by code."""
 
     sent: int = 0
     failed: int = 0
@@ -76,7 +77,7 @@ def checked(event: Event, now_ms: int, headers: Headers = ()) -> tuple[bytes, De
 class AsyncProducer:
     """One idempotent producer (acks=all), key = user, else id; for one event loop.
 
-    A record that is not acknowledged in time is told as NotAcknowledged: it may still come to stand in Kafka. Send it
+    A record that is not acknowledged in time is reported as NotAcknowledged: it may still reach Kafka. Send it
     again with the same id, and workers count it once (within MARKETPULSE_DEDUPE_MINUTES).
 
     Args:
@@ -130,7 +131,7 @@ class AsyncProducer:
             raise KafkaUnavailable(f"Kafka at {self._servers} did not answer within {self._timeout_s:g} s.") from error
 
     async def close(self) -> None:
-        """Close the connections; what Kafka has not acknowledged within the time is given up, and told to who waits."""
+        """Close the connections; what Kafka has not acknowledged within the time is given up, and reported."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await self._stop(producer)
@@ -179,7 +180,7 @@ class AsyncProducer:
     async def submit(self, event: Event, headers: Headers = ()) -> asyncio.Future[Delivery]:
         """Hand one event over without waiting for Kafka, but for room; the future has its Delivery or NotAcknowledged.
 
-        Who does not look at the future is told by `flush`. Raises Rejected, and NotAcknowledged where no room came up.
+        `flush` reports it too. Raises Rejected, and NotAcknowledged where no room came up.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout_s
@@ -191,24 +192,24 @@ class AsyncProducer:
                 record = await self._enqueued(*one, headers)
         except (TimeoutError, KafkaError, KafkaUnavailable, OSError) as error:
             raise self._failed(_why(error)) from error
-        told: asyncio.Future[Delivery] = loop.create_future()
+        promise: asyncio.Future[Delivery] = loop.create_future()
         event_id = one[1].id
 
         def tell(_: object = None) -> None:
             timer.cancel()
-            if told.done():
+            if promise.done():
                 return
             outcome = self._told(event_id, record, "")
             if isinstance(outcome, Delivery):
-                told.set_result(outcome)
+                promise.set_result(outcome)
             else:
                 self._lost += 1
-                told.set_exception(outcome)
-                told.exception()  # `flush` tells it too, so nobody must look here
+                promise.set_exception(outcome)
+                promise.exception()  # `flush` tells it too, so nobody must look here
 
         timer = loop.call_at(deadline, tell)
         record.add_done_callback(tell)
-        return told
+        return promise
 
     async def flush(self) -> None:
         """Wait until all that was handed over is acknowledged.
@@ -328,7 +329,7 @@ class AsyncProducer:
             if isinstance(error, (KafkaError, OSError)):
                 raise KafkaUnavailable(
                     f"Kafka at {self._servers} does not take records of {self.topic}: {error!r}. "
-                    "Operator action: start it, create the topics or mend MARKETPULSE_KAFKA."
+                    "Operator action: start it, create the topics or fix MARKETPULSE_KAFKA."
                 ) from error
             raise
         return producer
@@ -341,7 +342,7 @@ def _why(error: Exception) -> str:
 async def _give_up(producer: AIOKafkaProducer) -> None:
     """Close a producer that still has records.
 
-    An idempotent one tries for ever, and has no public way to be told that it is enough.
+    An idempotent one tries for ever, and has no public way to be stopped.
     """
     producer._closed = True
     with contextlib.suppress(TimeoutError):

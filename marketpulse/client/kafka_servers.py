@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from aiokafka import AIOKafkaProducer
-
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -44,14 +42,6 @@ class KafkaServers:
 
 Servers = KafkaServers | str
 """Bootstrap servers alone mean: no TLS, no login."""
-
-
-BATCH_BYTES = 262_144
-
-
-def idempotent_producer(servers: Servers, **options: Any) -> AIOKafkaProducer:
-    """A producer whose records all replicas acknowledge, in order and once each; not started yet."""
-    return AIOKafkaProducer(**client_options(servers), enable_idempotence=True, acks="all", **options)
 
 
 def load_pair(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:

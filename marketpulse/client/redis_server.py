@@ -15,7 +15,7 @@ from marketpulse.errors import LedgerFull, OperatorNeeded, Unavailable
 
 
 def connect_async(url: str, timeout_s: float = 10.0) -> Any:
-    """An asyncio client without retries of its own: the ledger decides what may be tried again.
+    """An asyncio client that does not retry: the ledger decides what may be tried again.
 
     Any: redis-py types every reply as text or bytes, while these clients always answer in bytes.
     """
@@ -64,12 +64,12 @@ def _refused_for_now(error: redis.exceptions.ResponseError) -> bool:
 
 @contextmanager
 def translated_errors(url: str) -> Iterator[None]:
-    """Turn redis-py's errors into the project's: retriable ones, bounds, and what an operator must mend."""
+    """Turn redis-py's errors into the project's: retriable ones, bounds, and what an operator must fix."""
     try:
         yield
     except redis.exceptions.AuthenticationError as error:
         raise OperatorNeeded(
-            f"Redis at {shown_url(url)} refuses these credentials: {error}. Operator action: mend user and password in "
+            f"Redis at {shown_url(url)} refuses these credentials: {error}. Operator action: fix user and password in "
             "MARKETPULSE_REDIS_URL, or MARKETPULSE_REDIS_USERNAME and MARKETPULSE_REDIS_PASSWORD, or the ACL."
         ) from error
     except redis.exceptions.NoPermissionError as error:
@@ -124,7 +124,7 @@ def _tls_refusal(error: BaseException, url: str) -> OperatorNeeded | None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return OperatorNeeded(
                 f"Redis at {shown_url(url)} shows a certificate that is not trusted: {cause.verify_message}. Operator "
-                "action: set MARKETPULSE_REDIS_CA to the authority that signed it, or mend the certificate's names or "
+                "action: set MARKETPULSE_REDIS_CA to the authority that signed it, or fix the certificate's names or "
                 "dates."
             )
         if isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause):

@@ -11,7 +11,7 @@ from marketpulse.contract.workers import Lag, WorkerState
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Where the stream stands. Times in epoch ms; `totals` counts since the ledger began.
+    """How far the stream is. Times in epoch ms; `totals` counts since the ledger began.
 
     `digest` is the SHA-256 of all outcomes up to the step, as a replay of the journal comes to it.
     """

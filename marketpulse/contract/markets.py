@@ -258,7 +258,7 @@ ALIASES: dict[str, str] = {"UK": "GB"}
 
 
 def market_code(name: str) -> str | None:
-    """The assigned code that a name stands for: blanks around it, lower case and aliases (`uk`) are read; else None."""
+    """The assigned code that a name means: blanks around it, lower case and aliases (`uk`) are read; else None."""
     code = name.strip().upper() if name.isascii() else ""  # one that is not might become a code in upper case
     code = ALIASES.get(code, code)
     return code if code in MARKETS else None

@@ -150,14 +150,14 @@ def alerts_test(
     with progress("on its way") as update:
         places = run_async(send_canary(load_settings(), patience, update))
     if as_json:
-        output.print_json([{"place": one.place, "seconds": one.seconds, "why": one.why} for one in places])
+        output.print_json([place._asdict() for place in places])
     else:
-        for one in places:
-            when = f"not within {patience:g} s" if one.seconds is None else f"{one.seconds:.1f} s"
-            sys.stdout.write(f"{one.place}: {when}{f', not delivered: {one.why}' if one.why else ''}\n")
+        for place, seconds, why in places:
+            when = f"not within {patience:g} s" if seconds is None else f"{seconds:.1f} s"
+            sys.stdout.write(f"{place}: {when}{f', not delivered: {why}' if why else ''}\n")
         if len(places) == 1:
             sys.stderr.write("no notifier has read alerts yet: no sink was tested\n")
-    raise typer.Exit(0 if all(one.fine for one in places) else 1)
+    raise typer.Exit(0 if all(place.fine for place in places) else 1)
 
 
 @dead_letters_app.command("ls")

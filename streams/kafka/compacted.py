@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from marketpulse.client.kafka_servers import Servers, client_options, idempotent_producer
+from marketpulse.client.idempotent import idempotent_producer
+from marketpulse.client.kafka_servers import Servers, client_options
 from marketpulse.errors import MarketpulseError
 from streams.batches import CompactedRecord
 from streams.kafka.admin import close_consumer, topic_offsets

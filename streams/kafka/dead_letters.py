@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from marketpulse.client.kafka_servers import Servers, client_options, idempotent_producer
+from marketpulse.client.idempotent import idempotent_producer
+from marketpulse.client.kafka_servers import Servers, client_options
 from marketpulse.contract.decode import parse_object
 from marketpulse.contract.topics import topic_name
 from streams.kafka.admin import close_consumer, topic_offsets

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
 
-from marketpulse.client.kafka_servers import Servers, idempotent_producer
+from marketpulse.client.idempotent import idempotent_producer
+from marketpulse.client.kafka_servers import Servers
 from marketpulse.contract.feedback import LATEST_MS
 from marketpulse.contract.topics import topic_name
 from marketpulse.errors import MarketpulseError

@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from marketpulse.client.kafka_servers import BATCH_BYTES, Servers, idempotent_producer
+from marketpulse.client.idempotent import BATCH_BYTES, idempotent_producer
+from marketpulse.client.kafka_servers import Servers
 from streams.kafka.errors import error_of
 
 

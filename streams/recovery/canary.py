@@ -9,7 +9,8 @@ from typing import NamedTuple
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from marketpulse.client.kafka_servers import client_options, idempotent_producer
+from marketpulse.client.idempotent import idempotent_producer
+from marketpulse.client.kafka_servers import client_options
 from marketpulse.contract.canary import HEADER, KIND, ReceiptRecord, canary_id
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
@@ -51,7 +52,7 @@ async def send_canary(settings: Settings, patience_s: float, progress: Progress)
     """
     servers, prefix = settings.kafka_servers, settings.prefix
     group = f"{prefix}.notify."
-    sinks = sorted(one.removeprefix(group) for one in await consumer_groups(servers) if one.startswith(group))
+    sinks = sorted(name.removeprefix(group) for name in await consumer_groups(servers) if name.startswith(group))
     places: dict[str, Arrival] = {}
     topics = {topic_name(prefix, name): name for name in ("market.alerts", "market.receipts")}
     ends = {TopicPartition(topic, 0): (await topic_offsets(servers, topic))[0][1] for topic in topics}

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from docs.generate.pages import DEAD_LETTERS, EXITS, error_kinds
 from marketpulse.contract.alert_kinds import ALERTS
-from streams import errors
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]

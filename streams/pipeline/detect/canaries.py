@@ -20,7 +20,7 @@ def watch_canaries(firing: list[AlertRecord], counts: Iterable[str], seq: int, n
         seq: of the alerts.
         now_ms: the step's time on Redis's clock.
     """
-    over = [replace(one, seq=seq, state="resolved", ended_at=now_ms) for one in firing]
+    over = [replace(alert, seq=seq, state="resolved", ended_at=now_ms) for alert in firing]
     names = sorted({field.partition(CELL)[2] for field in counts if CELL in field})
     firing[:] = [
         AlertRecord(f"{KIND}-{name}", seq, KIND, EVERYWHERE, "firing", sent_ms(name), now_ms, evidence={"what": WHAT})
