@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -111,7 +111,7 @@ class AsyncProducer:
         self._stopping: set[asyncio.Task[None]] = set()
         self._lost = 0  # submitted events that were not acknowledged, since the last flush
 
-    async def __aenter__(self) -> "AsyncProducer":
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 

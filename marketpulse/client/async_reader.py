@@ -9,6 +9,7 @@ async with AsyncReader("redis://127.0.0.1:6379/0", prefix="marketpulse") as read
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Self
 
 from marketpulse.client.reader import Reader
 from marketpulse.client.snapshot import Change, Snapshot
@@ -27,7 +28,7 @@ class AsyncReader:
         self._reader = Reader(url, prefix=prefix, timeout_s=timeout_s)
         self.u, self.r, self.s, self.t = (AsyncTable(getattr(self._reader, name)) for name in "urst")
 
-    async def __aenter__(self) -> "AsyncReader":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -7,7 +7,7 @@ with Producer("127.0.0.1:9092", prefix="marketpulse") as producer:
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from marketpulse.client.async_producer import (
     MAX_PENDING_BYTES,
@@ -54,7 +54,7 @@ class Producer:
             self._end()
             raise
 
-    def __enter__(self) -> "Producer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

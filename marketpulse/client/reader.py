@@ -9,7 +9,7 @@ with Reader("redis://127.0.0.1:6379/0", prefix="marketpulse") as reader:
 
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -49,7 +49,7 @@ class Reader:
         self._shape = _Shape()
         self.u, self.r, self.s, self.t = (RedisTable(self._redis, self._keys, name, url) for name in "urst")
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

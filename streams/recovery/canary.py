@@ -60,7 +60,7 @@ async def send_canary(settings: Settings, patience_s: float, progress: Progress)
     producer = idempotent_producer(servers)
     name = canary_id(epoch_ms(), secrets.randbits(32))
     try:
-        async with kafka_errors(servers, "carry a canary"), asyncio.timeout(patience_s):
+        async with asyncio.timeout(patience_s), kafka_errors(servers, "carry a canary"):
             await consumer.start()
             consumer.assign(list(ends))
             for partition, end in ends.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from marketpulse.contract.canary import canary_of
 from marketpulse.contract.decode import Decoded, Rejected, decode
 from marketpulse.contract.records import AlertRecord, ClassifiedRecord
 from marketpulse.contract.topics import topic_name
@@ -86,6 +87,9 @@ class Recounter:
 
     def _add(self, found: Recount, counted: dict[str, int], record: Any, first_ms: int) -> None:
         found.records += 1
+        if canary_of(record.headers):
+            found.totals["canaries"] += 1
+            return
         try:
             event = decode(record.value, record.timestamp, record.headers)
         except Rejected as rejected:

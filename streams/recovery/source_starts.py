@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from marketpulse.contract.canary import canary_of
 from marketpulse.contract.decode import Rejected, decode
 from streams.contract.journal import CheckpointRecord, PartitionMark, StepRecord
 from streams.errors import RetentionPassed, TopicRecreated
@@ -136,6 +137,8 @@ class KnownIds:
     def _take(self, records: list[Any]) -> None:
         digests = []
         for record in records:
+            if canary_of(record.headers):
+                continue
             try:
                 event = decode(record.value, record.timestamp, record.headers)
             except Rejected:

@@ -14,6 +14,7 @@ from marketpulse.client.redis_server import connect
 from marketpulse.client.snapshot import Change
 from marketpulse.errors import Unavailable
 from models.classifier import ModelInfo
+from streams.dashboard.history import PageReader
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.ledger.keys import Keys
 from streams.pipeline.count.cells import CellLayout
@@ -90,7 +91,7 @@ def test_a_snapshot_is_one_moment(stack: EmbeddedStack, prefix: str) -> None:
     assert any(one.open_cells for one in seen)
 
 
-def test_the_past_of_markets_comes_in_buckets(stack: EmbeddedStack, prefix: str) -> None:
+async def test_the_past_of_markets_comes_in_buckets(stack: EmbeddedStack, prefix: str) -> None:
     """Events per label, u shrunk to the span's mean, users by hour; an empty bucket, a market never seen, no step."""
     client, keys = connect(stack.endpoints.redis), Keys(prefix)
     info = ModelInfo("m", "0", "cpu", "p", ("negative", "neutral", "positive"), ("app", "price"))
@@ -102,14 +103,14 @@ def test_the_past_of_markets_comes_in_buckets(stack: EmbeddedStack, prefix: str)
         10 * 10**6,
         40,
     )
-    with Reader(stack.endpoints.redis, prefix=prefix) as reader:
-        assert {} == reader.history(["BR"], "hour", 3)
+    async with PageReader(stack.endpoints.redis, prefix) as reader:
+        assert {} == await reader.history(["BR"], "hour", 3)
         client.hset(f"{prefix}:step", mapping={"stream_time": hour * 3_600_000 + 5})
         client.hset(keys.state, "model_info", msgspec.json.encode(info))
         client.hset(keys.hours("BR"), mapping={hour: cells.tobytes(), hour - 1: b"of another model"})
         client.pfadd(keys.users_of_hour("BR", hour), *(f"u{at}" for at in range(12)))
-        found = reader.history(["BR", "NG"], "hour", 3)
-        minutes = reader.history(["BR"], "minute", 2)["BR"]
+        found = await reader.history(["BR", "NG"], "hour", 3)
+        minutes = (await reader.history(["BR"], "minute", 2))["BR"]
     assert [hour - 2, hour - 1, hour] == [one.at // 3_600_000 for one in found["BR"]]
     assert [(0, 0), (0, 0), (40, 12)] == [(one.n, one.users) for one in found["BR"]]
     newest = found["BR"][-1]
