@@ -14,11 +14,17 @@ from pathlib import Path
 from marketpulse.contract.decode import Rejected, decode
 from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.feeds.simulate import FeedPlan, generate
 from streams.kafka.compacted import read_all
+from streams.kafka.publish import Record
+from streams.settings import load_settings
 from tests.support.job import Job
+from tests.support.notifiers import HOOK, Shop
+from tests.support.receiver import Receiver
 from tests.support.waiting import until
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+PREFIX = "golden"
 KEPT = 3
 """Records of each topic: its first ones, and the largest."""
 TOPICS = (
@@ -30,12 +36,14 @@ TOPICS = (
     "market.allocations",
     "market.profiles",
     "market.mutes",
+    "market.receipts",
 )
 
 COMMANDS = (
     "mute add --kind surge --hours 1",
     "mute add --market BR --hours 2 --comment known",
-    "profiles apply strategy/markets.toml --market NG",
+    "profiles apply strategy/markets.toml --market BR",
+    "alerts test",
 )
 
 
@@ -54,23 +62,28 @@ def write(version: str) -> None:
     """Run a job, and keep some of its records."""
     folder = GOLDEN / version
     folder.mkdir(parents=True)
-    with tempfile.TemporaryDirectory() as logs, EmbeddedStack(Path(logs)) as stack:
-        job = Job(stack, "golden", Path(logs))
+    with tempfile.TemporaryDirectory() as logs, EmbeddedStack() as stack, Receiver() as receiver:
+        now_ms = time.time_ns() // 1_000_000
+        feed = [Record(None, line.value) for line in generate(FeedPlan(seed=11, events=6_000, end_ms=now_ms))]
+        settings = load_settings(prefix=PREFIX, step_seconds=0.3)
+        job, shop = Job(stack, PREFIX, Path(logs), settings), Shop(stack, PREFIX, Path(logs))
         try:
             job.workers(1)
-            job.publish(job.feed)
+            job.publish(feed)
             until(job.settled, 120)
+            shop.write(HOOK.format(port=receiver.port))
+            shop.start()
             for command in COMMANDS:
-                done = job.cli(*command.split())
+                done = shop(*command.split())
                 assert 0 == done.returncode, done.stderr
-            now_ms = time.time_ns() // 1_000_000
-            events = [line_of(one.key, one.value, at=now_ms) for one in job.feed if is_read(one.value, now_ms)]
+            events = [line_of(one.key, one.value, at=now_ms) for one in feed if is_read(one.value, now_ms)]
             (folder / "feedback.jsonl").write_text(chosen(events), "utf-8")
             for topic in TOPICS:
-                records = asyncio.run(read_all(job.settings.kafka, topic_name("golden", topic)))
+                records = asyncio.run(read_all(job.settings.kafka, topic_name(PREFIX, topic)))
                 lines = [line_of(one.key, one.value) for one in records if one.value is not None]
                 (folder / f"{topic}.jsonl").write_text(chosen(lines), "utf-8")
         finally:
+            shop.end()
             job.supervisor.stop()
             job.reader.close()
 
