@@ -96,6 +96,6 @@ class LedgerScripts:
         if self._generation not in (None, found):
             raise LedgerReplaced(
                 f"another ledger stands under prefix {self.keys.prefix!r}: it was rebuilt or reset. The process starts "
-                "anew with it."
+                "again with it."
             )
         self._generation = found

@@ -49,7 +49,7 @@ class Provisional(Surge):
     def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
         """One minute; the largest statistic of its parts."""
         whole = super().step(minute, n, x, q)
-        armed = self._events - n >= self._rule.armed_events
+        armed = (self._events - n >= self._rule.armed_events) & (minute >= self._rule.armed_minutes)
         self.parts = np.where(armed, self.parts, whole)
         self.parts[-1] = whole
         highest: Array = self.parts.max(axis=0)
