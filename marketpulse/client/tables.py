@@ -6,7 +6,7 @@ from typing import Any
 
 from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.keys import TableKeys
-from marketpulse.contract.windows import WINDOWS
+from marketpulse.contract.metrics import WINDOWS
 
 
 class TableIsReadOnly(TypeError):

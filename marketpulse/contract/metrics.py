@@ -6,6 +6,14 @@ import msgspec
 
 from marketpulse.contract.wire import described
 
+WINDOWS: dict[str, tuple[str, int]] = {
+    "5m": ("minute", 5),
+    "1h": ("minute", 60),
+    "24h": ("hour", 24),
+    "7d": ("hour", 168),
+}
+"""Window -> (unit of its buckets, how many: the current one included)."""
+
 
 class Estimate(msgspec.Struct, frozen=True):
     """A value with its 95 % interval; it covers sampling only."""
@@ -28,20 +36,19 @@ class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     u_corrected: Annotated[Estimate, described("u with the classifier's bias taken out")] | None = None
     confidence: Annotated[float, described("mean of the largest probability of each event")] | None = None
     users: Annotated[int, described("distinct users")] | None = None
-    user_share: Annotated[float, described("share of all markets' users")] | None = None
+    user_share: Annotated[float, described("share of the events that name a user")] | None = None
     r: (
-        Annotated[Estimate, described("expansion speed: log ratio of users to those of the window before, a day")]
-        | None
+        Annotated[Estimate, described("expansion speed: ln of users over those of the stretch before, per day")] | None
     ) = None
-    trend: Annotated[float, described("change of u against the window before")] | None = None
-    s: Annotated[float, described("market share by users, of the portfolio's population")] | None = None
+    trend: Annotated[float, described("1h: ln of users over those of the hour before, not per day")] | None = None
+    s: Annotated[float, described("24h: brand influence in [0, 1]")] | None = None
 
 
 class MarketMetrics(msgspec.Struct, frozen=True):
     """All windows of one market at one step."""
 
     windows: Annotated[dict[str, WindowMetrics], described("5m, 1h, 24h, 7d -> metrics")]
-    t: Annotated[float, described("spend as planned: 1 = exactly")] | None
-    objective: Annotated[float, described("F")] | None
+    t: Annotated[float, described("optimisation effect: 1 = spent as allocated")] | None
+    objective: Annotated[float, described("what the market adds to the expansion objective F")] | None
     topics: Annotated[dict[str, tuple[int, int, float]], described("topic -> n, negative, u of 24 h")]
     languages: Annotated[dict[str, float], described("language -> share of n of 24 h")] = {}

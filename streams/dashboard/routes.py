@@ -13,7 +13,7 @@ from starlette.routing import Route
 from marketpulse.client.snapshot import Snapshot, Status
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.markets import ALIASES, MARKETS
-from marketpulse.contract.windows import WINDOWS
+from marketpulse.contract.metrics import WINDOWS
 from marketpulse.errors import MarketpulseError
 from streams.dashboard.actions import Actions
 from streams.dashboard.content import content_of

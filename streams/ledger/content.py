@@ -5,7 +5,7 @@ from itertools import islice
 
 from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.keys import EXCERPTS_LIVE_S
-from marketpulse.contract.windows import WINDOWS
+from marketpulse.contract.metrics import WINDOWS
 from streams.ledger.commit import Ledger
 from streams.ledger.keys import USERS_LIVE_S, Keys
 from streams.ledger.types import Command, CutStep, Entry, Kind

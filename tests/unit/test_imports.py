@@ -45,6 +45,7 @@ ALLOWED = {
         "streams/pipeline/ingest",
         "streams/pipeline/rollup/rewind.py",
         "streams/notify/feed.py",
+        "streams/recovery/canary.py",
     },
     "redis": {"marketpulse/client", "streams/ledger"},
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from marketpulse.contract.windows import WINDOWS
+from marketpulse.contract.metrics import WINDOWS
 from streams.pipeline.count.cells import CellLayout, Cells
 
 MINUTES_KEPT = 180

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
+from marketpulse.contract.metrics import WINDOWS, Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
-from marketpulse.contract.windows import WINDOWS
 from streams.pipeline.count.cells import CellLayout, Cells, Sums, TopicSums
 from streams.pipeline.count.windows import Windows, first_bucket
 from streams.pipeline.rollup.correction import Array, corrected_score

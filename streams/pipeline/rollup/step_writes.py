@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from marketpulse.contract.keys import EXCERPTS_LIVE_S, TableKeys
-from marketpulse.contract.metrics import MarketMetrics, WindowMetrics
+from marketpulse.contract.metrics import WINDOWS, MarketMetrics, WindowMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, MetricsRecord
-from marketpulse.contract.windows import WINDOWS
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
 from streams.ledger.commit import Ledger

@@ -45,13 +45,18 @@ def test_a_base_install_names_the_missing_extra_in_one_line(without: str, argume
     assert f"extra `{extra}`" in ended.stderr
 
 
+def normal(requirement: str) -> str:
+    """The name of a distribution, as PEP 503 spells it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=\[ ]", requirement)[0]).lower()
+
+
 def test_every_extra_of_a_command_is_declared() -> None:
     """Its packages are those of the distribution's metadata, where they are installed."""
     asked = [line.partition(";") for line in metadata("marketpulse").get_all("Requires-Dist") or []]
     installed = packages_distributions()
     assert set(output.OF_COMMANDS.values()) <= set(metadata("marketpulse").get_all("Provides-Extra") or [])
     for extra, packages in output.EXTRAS.items():
-        declared = {re.split(r"[<>=\[ ]", name)[0].lower() for name, _, when in asked if f'extra == "{extra}"' in when}
+        declared = {normal(name) for name, _, when in asked if f'extra == "{extra}"' in when}
         for package in packages:
             if package in installed:
-                assert declared & {name.lower() for name in installed[package]}, package
+                assert declared & set(map(normal, installed[package])), package

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketpulse.contract.windows import WINDOWS
+from marketpulse.contract.metrics import WINDOWS
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.windows import Windows, first_bucket
 
