@@ -54,17 +54,19 @@ class SurgeRule(msgspec.Struct, frozen=True):
 
     `threshold` in nats; a surge is resolved at `resolve_at` of it. `odds_ratio`: how much worse the odds of a true
     negative are in a surge, `large_odds_ratio` in a large one. `drift_sd` (logits) and `drift_minutes`: how the usual
-    level wanders. `follow`, in [0, 1]: how much of the tracked level enters p0 while S is above 0. `season_events`:
-    what an hour of day leans on the whole day with; `season_minutes`: half-life of the season. A surge that lasts
-    `adopt_minutes` is usual from then on.
+    level wanders. `follow`, in [0, 1]: how much of the tracked level enters p0 while S is above 0. `far_sds`: how many
+    `drift_sd` above the season are more than drift makes, however the level came there. `season_events`: what an hour
+    of day leans on the whole day with; `season_minutes`: half-life of the season. A surge that lasts `adopt_minutes` is
+    usual from then on.
     """
 
     threshold: float = 12.75
-    odds_ratio: float = 2.5
-    large_odds_ratio: float = 10.0
+    odds_ratio: float = 2.6
+    large_odds_ratio: float = 5.0
     drift_sd: float = 0.2
     drift_minutes: float = 360.0
-    follow: float = 0.25
+    follow: float = 0.15
+    far_sds: float = 3.0
     season_events: float = 200.0
     season_minutes: float = 10_080.0
     adopt_minutes: float = 720.0

@@ -9,9 +9,11 @@ The share is modelled as it truly is. With q the true share and z its logit,
 A topic's z has its market's level too: what moves all topics is the market's surge, not one of each of them.
 (Page 1954; the correction for over-dispersion is the design effect of clusters of n). p1 is what a surge would show:
 the level at which S was last 0, and the odds times `odds_ratio`. A second S looks for `large_odds_ratio`, since the
-first would need many events for a plain outage; the larger of the two counts. p0 leans on that level too, so that a
-surge is not learned while it is being judged, and follows the tracked one by `follow`. The level is tracked by a Kalman
-filter on the score, so that a busy market's level moves in minutes and a quiet one's in hours.
+first would need many events for a plain outage. p0 leans on that level too, so that a surge is not learned while it is
+being judged, and follows the tracked one by `follow`. Where S falls to 0 by chance, the surge is learned after all: a
+third S compares with the season alone, and with the most that drift makes of it (`far_sds`). The largest counts.
+The level is tracked by a Kalman filter on the score, so that a busy market's level moves in minutes and a quiet one's
+in hours.
 """
 
 import math
@@ -91,6 +93,8 @@ class SurgeState(msgspec.Struct):
     events: int = 0
     s: float = 0.0
     large: float = 0.0  # the same for a large surge
+    far: float = 0.0  # the same for a level that is far above what drift makes of the season
+    far_from: int = 0  # the minute with which that last rose from 0
     level: float = 0.0
     variance: float = FIRST_VARIANCE
     held: float = 0.0  # level at which S was last 0
@@ -106,6 +110,11 @@ class SurgeState(msgspec.Struct):
     fired_ms: int | None = None
     fired_n: int = 0
     fired_x: int = 0
+
+    @property
+    def highest(self) -> float:
+        """The statistic that counts."""
+        return max(self.s, self.large, self.far)
 
 
 def surge_step(
@@ -133,7 +142,11 @@ def surge_step(
         _remember_start(state, at, llr)
         state.s = max(0.0, state.s + llr)
         state.large = max(0.0, state.large + _llr(seen, p0, large) / spread)
-    change = _life(state, seen, at, p0, rule)
+        if state.far == 0.0:
+            state.far_from = at
+        state.far = max(0.0, state.far + _llr(seen, *_far(noise, usual, rule)) / spread)
+    learned = state.far > 0 and state.far >= state.highest
+    change = _life(state, seen, at, noise.seen(_logistic(usual)) if learned else p0, rule)
     _learn(state, seen, noise, usual, p0, spread, at, rule)
     if state.s == 0.0:
         state.held = state.level
@@ -167,6 +180,11 @@ def began(state: SurgeState, at: int) -> tuple[int, int, int]:
     return times[weights.index(max(weights))], earliest, latest
 
 
+def _began_far(state: SurgeState, rule: SurgeRule) -> tuple[int, int, int]:
+    """The same where a rise was learned as usual before it was found: within the time of drift before that S rose."""
+    return state.far_from, max(state.first_ms, state.far_from - int(rule.drift_minutes * MINUTE_MS)), state.far_from
+
+
 def _drift(state: SurgeState, at: int, rule: SurgeRule) -> None:
     """What time alone does: levels go back towards the season, and are less sure."""
     kept = math.exp(-(at - state.last_ms) / (rule.drift_minutes * MINUTE_MS))
@@ -195,13 +213,13 @@ def _remember_start(state: SurgeState, at: int, llr: float) -> None:
 
 def _life(state: SurgeState, seen: Observation, at: int, p0: float, rule: SurgeRule) -> AlertChange | None:
     if state.fired_ms is None:
-        if max(state.s, state.large) < rule.threshold:
+        if state.highest < rule.threshold:
             return None
         state.fired_ms, state.fired_n, state.fired_x = at, seen.n, seen.x
-        likeliest, earliest, latest = began(state, at)
+        likeliest, earliest, latest = _began_far(state, rule) if state.far >= state.highest else began(state, at)
         evidence: dict[str, Any] = {
             "expected_share": round(p0, 4),
-            "statistic": round(max(state.s, state.large), 2),
+            "statistic": round(state.highest, 2),
             "began_estimate": likeliest,
             "began_interval": [earliest, latest],
         }
@@ -209,9 +227,9 @@ def _life(state: SurgeState, seen: Observation, at: int, p0: float, rule: SurgeR
     state.fired_n += seen.n
     state.fired_x += seen.x
     bound = 2 * rule.threshold  # so that an ended surge resolves in bounded time
-    state.s, state.large = min(state.s, bound), min(state.large, bound)
+    state.s, state.large, state.far = (min(one, bound) for one in (state.s, state.large, state.far))
     lasted = at - state.fired_ms >= rule.adopt_minutes * MINUTE_MS
-    if max(state.s, state.large) > rule.resolve_at * rule.threshold and not lasted:
+    if state.highest > rule.resolve_at * rule.threshold and not lasted:
         return None
     evidence = {"events": state.fired_n, "share": state.fired_x / state.fired_n if state.fired_n else None}
     adopted = 0.0
@@ -241,7 +259,7 @@ def _adopt(state: SurgeState, rule: SurgeRule) -> float:
             moved = _logit(now) - _logit(was)
         state.season_n = [rule.season_events] * 24
         state.season_x = [rule.season_events * share] * 24
-    state.s = state.large = state.level = state.so_far = 0.0
+    state.s = state.large = state.far = state.level = state.so_far = 0.0
     state.starts = []
     state.variance = FIRST_VARIANCE
     return moved
@@ -273,6 +291,12 @@ def _learn(
         residual = (seen.x - seen.n * p0) ** 2 / (seen.n * p0 * (1 - p0))
         state.residual_squares = RESIDUALS_KEPT * state.residual_squares + min(residual, 9.0) - 1.0
         state.residual_weights = RESIDUALS_KEPT * state.residual_weights + seen.n - 1
+
+
+def _far(noise: Noise, usual: float, rule: SurgeRule) -> tuple[float, float]:
+    """What the season and a drift that is as large as they come would show; and what a surge of the season would."""
+    p0 = noise.seen(_logistic(usual + rule.far_sds * rule.drift_sd))
+    return p0, _above(p0, noise.seen(_logistic(usual + math.log(rule.odds_ratio))))
 
 
 def _above(p0: float, p1: float) -> float:

@@ -53,6 +53,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "drift_sd": Key("surge.drift_sd", 0, 2),
         "drift": _time("surge.drift_minutes", MINUTE_MS),
         "follow": Key("surge.follow", 0, 1),
+        "far_sds": Key("surge.far_sds", 0, 100),
         "season_events": Key("surge.season_events", 1, EVENTS),
         "season": _time("surge.season_minutes", MINUTE_MS, 13 * WEEK_MS),
         "adopt": _time("surge.adopt_minutes", MINUTE_MS),

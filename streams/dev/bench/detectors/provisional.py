@@ -13,7 +13,7 @@ from streams.contract.rules import MinuteRule, SurgeRule
 from streams.dev.bench.detectors.arrays import Array, Counts
 from streams.dev.bench.detectors.markets import Markets, simulate
 from streams.dev.bench.detectors.pager import as_released
-from streams.dev.bench.detectors.rivals import Surge
+from streams.dev.bench.detectors.rivals import Shares, Surge
 from streams.dev.bench.detectors.runs import Arrays, Plan, in_parts
 from streams.dev.bench.detectors.study import HORIZON, Incidents, false_alarms, joined, plant, threshold_for, through
 
@@ -31,10 +31,10 @@ class Provisional(Surge):
         self._rng = np.random.default_rng([seed, 3])
         self.parts = np.zeros((PARTS, len(markets.rho)))
 
-    def _after(self, n: Array, x: Array, shares: tuple[Array, Array, Array], rho: Array) -> tuple[Array, Array]:
+    def _after(self, n: Array, x: Array, shares: Shares, rho: Array) -> tuple[Array, Array, Array]:
         negatives, others = (self._until(count) for count in (x, n - x))
         found = [
-            np.maximum(*super(Provisional, self)._after(more + less, less, shares, rho))
+            np.maximum.reduce(super(Provisional, self)._after(more + less, less, shares, rho))
             for less, more in zip(negatives, others, strict=True)
         ]
         self.parts = np.stack(found)

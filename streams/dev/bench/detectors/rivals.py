@@ -64,6 +64,10 @@ class Clairvoyant(Columns):
         return self._s
 
 
+Shares = tuple[Array, Array, Array, Array, Array]
+"""p0, p1, p1 of a large surge; p0 and p1 of a level far above the season's."""
+
+
 class Surge(Columns):
     """`streams.pipeline.detect.surge.surge_step` on arrays; a test holds that both come to the same."""
 
@@ -74,7 +78,7 @@ class Surge(Columns):
         self._false_now = self._false
         seen = self._false + (self._recall - self._false) * USUAL_SHARE
         self._pooled = seen if pooled is None else pooled
-        self._s, self._large, self._level, self._held, self._events = (np.zeros(size) for _ in range(5))
+        self._s, self._large, self._far, self._level, self._held, self._events = (np.zeros(size) for _ in range(6))
         self._variance = np.full(size, FIRST_VARIANCE)
         self._season_n, self._season_x = np.zeros((24, size)), np.zeros((24, size))
         self._hour_n, self._hour_x = np.zeros(size), np.zeros(size)
@@ -110,9 +114,12 @@ class Surge(Columns):
         """One minute."""
         minutes: Array = np.zeros(self._s.shape) + minute
         usual, shares, rho, armed = self._prepared(minutes)
-        s, large = self._after(n, x, shares, rho)
-        self._s, self._large = np.where(armed, s, self._s), np.where(armed, large, self._large)
-        shown = np.maximum(self._s, self._large)
+        judged = self._after(n, x, shares, rho)
+        self._s, self._large, self._far = (
+            np.where(armed, after, before)
+            for after, before in zip(judged, (self._s, self._large, self._far), strict=True)
+        )
+        shown = self._highest
         self._live(minutes, n, x)
         distance = self._recall - self._false_now
         self._learn(minutes, n, x, usual, shares[0], distance, 1 + np.maximum(n - 1, 0) * rho)
@@ -120,8 +127,12 @@ class Surge(Columns):
         self._events += n
         return shown
 
-    def _prepared(self, minutes: Array) -> tuple[Array, tuple[Array, Array, Array], Array, NDArray[np.bool_]]:
-        """What a minute is judged by: the usual logit, (p0, p1, p1 of a large surge), rho, and where it counts."""
+    @property
+    def _highest(self) -> Array:
+        return np.maximum(np.maximum(self._s, self._large), self._far)
+
+    def _prepared(self, minutes: Array) -> tuple[Array, Shares, Array, NDArray[np.bool_]]:
+        """What a minute is judged by: the usual logit, `Shares`, rho, and where it counts."""
         rule = self._rule
         kept = np.where(minutes > 0, np.exp(-1 / rule.drift_minutes), 1.0)
         self._level, self._held = self._level * kept, self._held * kept
@@ -133,16 +144,20 @@ class Surge(Columns):
             np.minimum(np.maximum(self._seen(usual + held + np.log(ratio)), p0 + LEAST_RISE), (1 + p0) / 2)
             for ratio in (rule.odds_ratio, rule.large_odds_ratio)
         )
+        far = self._seen(usual + rule.far_sds * rule.drift_sd)
+        of_season = self._seen(usual + np.log(rule.odds_ratio))
+        far_rise = np.minimum(np.maximum(of_season, far + LEAST_RISE), (1 + far) / 2)
         rho = np.clip(self._squares / (self._weights + 500), 0, LARGEST_RHO)
         armed = (self._events >= rule.armed_events) & (minutes >= rule.armed_minutes)
-        return usual, (p0, p1, large), rho, armed
+        return usual, (p0, p1, large, far, far_rise), rho, armed
 
-    def _after(self, n: Array, x: Array, shares: tuple[Array, Array, Array], rho: Array) -> tuple[Array, Array]:
-        """S and that of a large surge, n events of the minute and x negatives on."""
-        p0, p1, large = shares
+    def _after(self, n: Array, x: Array, shares: Shares, rho: Array) -> tuple[Array, Array, Array]:
+        """The three S, n events of the minute and x negatives on."""
+        p0, p1, large, far, far_rise = shares
         return (
             np.maximum(0, self._s + _llr(n, x, p0, p1, rho)),
             np.maximum(0, self._large + _llr(n, x, p0, large, rho)),
+            np.maximum(0, self._far + _llr(n, x, far, far_rise, rho)),
         )
 
     def _seen(self, z: Array) -> Array:
@@ -163,8 +178,8 @@ class Surge(Columns):
         firing = np.isfinite(self._fired_at)
         self._fired_n, self._fired_x = np.where(firing, self._fired_n + n, n), np.where(firing, self._fired_x + x, x)
         bound = np.where(firing, 2 * rule.threshold, np.inf)
-        self._s, self._large = np.minimum(self._s, bound), np.minimum(self._large, bound)
-        highest = np.maximum(self._s, self._large)
+        self._s, self._large, self._far = (np.minimum(one, bound) for one in (self._s, self._large, self._far))
+        highest = self._highest
         lasted = firing & (minute - self._fired_at >= rule.adopt_minutes)
         over = firing & (highest <= rule.resolve_at * rule.threshold)
         began = ~firing & (highest >= rule.threshold)
@@ -177,8 +192,8 @@ class Surge(Columns):
             self.adopted = np.where(lasted, logit(now) - logit(was), 0.0)
             self._season_n = np.where(lasted, rule.season_events, self._season_n)
             self._season_x = np.where(lasted, rule.season_events * share, self._season_x)
-            self._s, self._large, self._level = (
-                np.where(lasted, 0.0, one) for one in (self._s, self._large, self._level)
+            self._s, self._large, self._far, self._level = (
+                np.where(lasted, 0.0, one) for one in (self._s, self._large, self._far, self._level)
             )
             self._variance = np.where(lasted, FIRST_VARIANCE, self._variance)
 

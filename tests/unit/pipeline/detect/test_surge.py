@@ -119,6 +119,30 @@ def test_a_surge_that_lasts_becomes_what_is_usual_and_does_not_fire_again() -> N
     assert 12 * 60 <= changes[1][0] - changes[0][0] <= 12 * 60 + 1
 
 
+def test_a_surge_that_was_learned_as_usual_by_chance_is_found() -> None:
+    """The level already follows the incident, S is 0: the season alone tells, and where it began is said honestly."""
+
+    def found(rule: SurgeRule) -> list[tuple[int, AlertChange]]:
+        state: SurgeState | None = None
+        changes = []
+        for minute in range(1_200):
+            share = 0.2 if minute < 600 else 0.4
+            state, change = surge_step(state, Observation(minute, 100, round(100 * share), 0.2), rule)
+            if minute == 600:
+                state.level = state.held = 0.98
+                state.s = state.large = 0.0
+            if change is not None:
+                changes.append((minute, change))
+        return changes
+
+    assert [] == found(SurgeRule(far_sds=30.0))
+    ((minute, change),) = found(SurgeRule())
+    assert 600 < minute < 720
+    assert change.evidence["expected_share"] == pytest.approx(0.2, abs=0.01)
+    earliest, latest = change.evidence["began_interval"]
+    assert earliest <= 600 * 60_000 <= latest == change.evidence["began_estimate"]
+
+
 def test_the_benchmark_judges_the_detector_that_ships() -> None:
     """The vectorised copy comes to the same statistic, minute by minute, through a surge and its adoption too."""
     markets = simulate(
@@ -141,5 +165,5 @@ def test_the_benchmark_judges_the_detector_that_ships() -> None:
             fired += change is not None
             if change is None:
                 shown = min(expected[at, series], 2 * rule.threshold) if state.fired_ms else expected[at, series]
-                assert shown == pytest.approx(max(state.s, state.large), abs=1e-6)
+                assert shown == pytest.approx(state.highest, abs=1e-6)
     assert fired >= 6
