@@ -227,7 +227,7 @@ def _life(state: SurgeState, seen: Observation, at: int, p0: float, rule: SurgeR
     state.fired_n += seen.n
     state.fired_x += seen.x
     bound = 2 * rule.threshold  # so that an ended surge resolves in bounded time
-    state.s, state.large, state.far = (min(one, bound) for one in (state.s, state.large, state.far))
+    state.s, state.large, state.far = (min(s, bound) for s in (state.s, state.large, state.far))
     lasted = at - state.fired_ms >= rule.adopt_minutes * MINUTE_MS
     if state.highest > rule.resolve_at * rule.threshold and not lasted:
         return None

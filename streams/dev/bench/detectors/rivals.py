@@ -178,7 +178,7 @@ class Surge(Columns):
         firing = np.isfinite(self._fired_at)
         self._fired_n, self._fired_x = np.where(firing, self._fired_n + n, n), np.where(firing, self._fired_x + x, x)
         bound = np.where(firing, 2 * rule.threshold, np.inf)
-        self._s, self._large, self._far = (np.minimum(one, bound) for one in (self._s, self._large, self._far))
+        self._s, self._large, self._far = (np.minimum(s, bound) for s in (self._s, self._large, self._far))
         highest = self._highest
         lasted = firing & (minute - self._fired_at >= rule.adopt_minutes)
         over = firing & (highest <= rule.resolve_at * rule.threshold)
