@@ -82,6 +82,10 @@ class CellLayout:
             unknown=int(cells[self._index["unknown"]]) / MICRO,
         )
 
+    def events(self, cells: Cells) -> int:
+        """Number of events in one vector."""
+        return int(cells[: self.count_index.size].sum())
+
     def by_language(self, cells: Cells) -> Cells:
         """Counts (languages, sentiments); no rows without languages."""
         counts: Cells = cells[self.language_index]

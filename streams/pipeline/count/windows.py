@@ -68,6 +68,23 @@ class Windows:
         """Sum of a market's minute buckets in [first, end)."""
         return self._sum(market, "minute", first, end)
 
+    def usual_hours(self, market: str, last_hour: int) -> list[float]:
+        """Events of each hour of day, 24 numbers: means over the 7 days that end with an hour (of epoch hours).
+
+        Where a market speaks for less than a day, the mean of its hours stands for those that it has not been through.
+        """
+        found = {
+            hour: self.layout.events(cells)
+            for hour, cells in self._buckets.get(market, {}).get("hour", {}).items()
+            if last_hour - 7 * 24 < hour <= last_hour
+        }
+        seen = range(min(found, default=last_hour), last_hour + 1)
+        by_hour: list[list[int]] = [[] for _ in range(24)]
+        for hour in seen:
+            by_hour[hour % 24].append(found.get(hour, 0))
+        mean = sum(found.values()) / len(seen)
+        return [sum(one) / len(one) if one else mean for one in by_hour]
+
     def _sum(self, market: str, unit: str, first: int, end: int | None) -> Cells:
         buckets = self._buckets.get(market, {}).get(unit, {})
         chosen = [cells for bucket, cells in buckets.items() if bucket >= first and (end is None or bucket < end)]

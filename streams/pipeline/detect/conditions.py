@@ -1,12 +1,16 @@
 """Alerts on a condition that must hold for a while: pending, firing, resolved; and the conditions themselves."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from marketpulse.contract.metrics import WindowMetrics
-from marketpulse.contract.units import DAY_MS, MINUTE_MS
+from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.contract.rules import ConditionRule, WatchRules
+
+UsualHours = Callable[[], Sequence[float]]
+"""Events that each hour of day usually has, 24 numbers; asked for only where it matters."""
 
 
 class ConditionState(msgspec.Struct):
@@ -29,9 +33,10 @@ class ConditionChange(msgspec.Struct, frozen=True):
 def condition_step(
     state: ConditionState, holds: bool, clears: bool, at_ms: int, rule: ConditionRule
 ) -> ConditionChange | None:
-    """Judge one step; between `holds` and `clears` nothing changes (hysteresis). The state is changed in place.
+    """Judge one step; between `holds` and `clears` what fires goes on (hysteresis). The state is changed in place.
 
-    A condition that goes away while pending is resolved too, so that whoever showed it can take it away.
+    It must hold in every step for `for_ms`: one that does not hold while pending is resolved, so that whoever showed it
+    can take it away.
     """
     if state.since_ms is None:
         if not holds:
@@ -39,18 +44,23 @@ def condition_step(
         state.since_ms = at_ms
         if rule.for_ms > 0:
             return ConditionChange("pending", at_ms, None, at_ms)
+    if state.fired_ms is None and not holds:
+        return _resolved(state, at_ms)
     if clears:
         state.clear_since_ms = at_ms if state.clear_since_ms is None else state.clear_since_ms
-        if state.fired_ms is None or at_ms - state.clear_since_ms >= rule.clear_ms:
-            change = ConditionChange("resolved", state.since_ms, state.fired_ms, at_ms)
-            state.since_ms = state.fired_ms = state.clear_since_ms = None
-            return change
-        return None
+        return _resolved(state, at_ms) if at_ms - state.clear_since_ms >= rule.clear_ms else None
     state.clear_since_ms = None
     if state.fired_ms is None and at_ms - state.since_ms >= rule.for_ms:
         state.fired_ms = at_ms
         return ConditionChange("firing", state.since_ms, at_ms, at_ms)
     return None
+
+
+def _resolved(state: ConditionState, at_ms: int) -> ConditionChange:
+    assert state.since_ms is not None
+    change = ConditionChange("resolved", state.since_ms, state.fired_ms, at_ms)
+    state.since_ms = state.fired_ms = state.clear_since_ms = None
+    return change
 
 
 class Input(msgspec.Struct):
@@ -74,24 +84,43 @@ class Input(msgspec.Struct):
 
 
 def drop_condition(hour: WindowMetrics, rules: WatchRules) -> tuple[bool, bool, dict[str, Any]]:
-    """(holds, clears, evidence): the upper bound of u over 1 h is under the threshold."""
-    evidence = {"u": round(hour.u.value, 4), "u_high": round(hour.u.high, 4), "n": hour.n}
+    """(holds, clears, evidence): the upper bound of u over 1 h is under the threshold.
+
+    It clears too where too few events are left to tell; the evidence says so then.
+    """
+    evidence: dict[str, Any] = {"u": round(hour.u.value, 4), "u_high": round(hour.u.high, 4), "n": hour.n}
     holds = hour.n >= rules.drop_events and hour.u.high < rules.drop_below
-    return holds, hour.u.value >= rules.drop_resolved_above or hour.n < rules.drop_events // 2, evidence
+    few = hour.n < rules.drop_events // 2
+    if few:
+        evidence["cause"] = "too few events to tell"
+    return holds, few or hour.u.value >= rules.drop_resolved_above, evidence
 
 
 def silence_condition(
-    last_event_ms: int | None, day: WindowMetrics, week: WindowMetrics, at_ms: int, rules: WatchRules
+    last_event_ms: int | None, week: WindowMetrics, usual: UsualHours, at_ms: int, rules: WatchRules
 ) -> tuple[bool, bool, dict[str, Any]]:
     """(holds, clears, evidence): a market that used to speak is quiet.
 
-    Quiet = no event for so long that, at the mean rate of the last 24 h, at least 20 were to be expected (a chance of
-    e^-20 for a Poisson stream), and for at least 30 minutes.
+    Quiet = no event for so long that at least 20 were to be expected at these hours of day (a chance of e^-20 for a
+    Poisson stream), and for at least 30 minutes.
     """
     if last_event_ms is None or week.n < rules.no_data_events:
         return False, True, {}
-    rate = max(day.n, week.n / 7) / DAY_MS
     silence_ms = at_ms - last_event_ms
-    evidence = {"silent_minutes": silence_ms // MINUTE_MS, "expected_events": round(silence_ms * rate, 1)}
-    holds = silence_ms >= rules.no_data_silence_ms and silence_ms * rate >= rules.no_data_expected
+    if silence_ms < rules.no_data_silence_ms:
+        return False, True, {"silent_minutes": silence_ms // MINUTE_MS}
+    expected = expected_events(usual(), last_event_ms, at_ms)
+    evidence = {"silent_minutes": silence_ms // MINUTE_MS, "expected_events": round(expected, 1)}
+    holds = expected >= rules.no_data_expected
     return holds, not holds, evidence
+
+
+def expected_events(usual: Sequence[float], from_ms: int, to_ms: int) -> float:
+    """Events between two times, in epoch ms, where an hour of day usually has so many (24 numbers)."""
+    days, rest = divmod(to_ms - from_ms, DAY_MS)
+    expected, at_ms, end_ms = days * sum(usual), from_ms, from_ms + rest
+    while at_ms < end_ms:
+        until_ms = min(end_ms, (at_ms // HOUR_MS + 1) * HOUR_MS)
+        expected += usual[at_ms // HOUR_MS % 24] * (until_ms - at_ms) / HOUR_MS
+        at_ms = until_ms
+    return expected

@@ -1,6 +1,7 @@
 """The condition alerts of one step: drop, recovery, no_data per market; bad_input, model, allocation for all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from marketpulse.contract.alert_kinds import AlertKind
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.records import AlertRecord, RefusedAnswer
-from marketpulse.contract.units import MINUTE_MS
+from marketpulse.contract.units import HOUR_MS, MINUTE_MS
 from streams.contract.rules import Rules, WatchRules
 from streams.pipeline.detect.conditions import (
     ConditionChange,
@@ -36,16 +37,26 @@ class WatchState(msgspec.Struct):
 
 
 def watch_markets(
-    states: Mapping[str, WatchState], metrics: Mapping[str, MarketMetrics], step: int, at_ms: int, rules: Rules
+    states: Mapping[str, WatchState],
+    metrics: Mapping[str, MarketMetrics],
+    usual: Callable[[str, int], Sequence[float]],
+    step: int,
+    at_ms: int,
+    rules: Rules,
 ) -> list[AlertRecord]:
     """Judge every market's drop, recovery and silence; the states are changed in place.
 
-    When more than half of the markets that used to speak are silent at once, the cause lies in the intake: one
-    no_data alert for all (`*`) replaces those of single markets.
+    When more than half of the markets that used to speak are silent at once, the cause lies in the intake: one no_data
+    alert for all (`*`) replaces those of single markets. `usual` gives a market's events of each hour of day, up to an
+    hour of the epoch, see `Windows.usual_hours`.
     """
     silence = {
         market: silence_condition(
-            states[market].newest_ms, one.windows["24h"], one.windows["7d"], at_ms, rules.of(market).watch
+            states[market].newest_ms,
+            one.windows["7d"],
+            partial(usual, market, (states[market].newest_ms or 0) // HOUR_MS),
+            at_ms,
+            rules.of(market).watch,
         )
         for market, one in metrics.items()
         if market in states
@@ -71,7 +82,8 @@ def _drop(
     """A drop, and for an hour after it the news of the recovery."""
     holds, clears, evidence = drop_condition(metrics.windows["1h"], rules)
     changes = _judge(state, "drop", market, holds, clears, evidence, step, at_ms, rules)
-    recovered = any(one.state == "resolved" and one.fired_at is not None for one in changes)
+    ended = any(one.state == "resolved" and one.fired_at is not None for one in changes)
+    recovered = ended and "cause" not in evidence  # a market that falls silent has not recovered
     since = state.conditions.setdefault("recovery", ConditionState()).since_ms
     over = since is not None and at_ms - since >= rules.recovery_shown_ms
     return changes + _judge(

@@ -206,7 +206,7 @@ class RollUp:
         )
         common.judged_ms = stream_ms
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
-        alerts += watch_markets(watched, metrics, seq, stream_ms, self.rules)
+        alerts += watch_markets(watched, metrics, self.windows.usual_hours, seq, stream_ms, self.rules)
         alerts += watch_model(common.watch, context.problems, common.drift, metrics, seq, stream_ms, self.rules.watch)
         alerts += watch_allocation(common.watch, context.refused, seq, stream_ms, self.rules.watch)
         surged = {

@@ -1,11 +1,24 @@
 """Alerts with a life: pending, firing, resolved; and the conditions behind them."""
 
+import random
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marketpulse.contract.metrics import Estimate, WindowMetrics
+from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.contract.rules import ConditionRule, WatchRules
-from streams.pipeline.detect.conditions import ConditionState, Input, condition_step, drop_condition, silence_condition
+from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.windows import Windows
+from streams.pipeline.detect.conditions import (
+    ConditionState,
+    Input,
+    condition_step,
+    drop_condition,
+    expected_events,
+    silence_condition,
+)
 
 RULE = ConditionRule(for_ms=100, clear_ms=50)
 
@@ -72,12 +85,59 @@ def test_a_drop_needs_the_upper_bound_below_the_threshold() -> None:
 def test_silence_is_judged_by_what_was_to_be_expected() -> None:
     """A market of 2,000 events a day is quiet after 30 minutes, one of 100 a day is not."""
     rules, hour = WatchRules(), 3_600_000
-    busy, slow = window(2_000, 0.5), window(100, 0.5)
-    assert silence_condition(0, busy, busy, hour, rules)[0]
-    assert not silence_condition(0, slow, slow, hour, rules)[0]
-    assert not silence_condition(0, busy, busy, hour // 4, rules)[0]
-    assert silence_condition(0, slow, slow, 6 * hour, rules)[0]
-    assert not silence_condition(None, busy, busy, hour, rules)[0]
+    week = window(2_000, 0.5)
+
+    def silent(since_ms: int | None, usual: float, at_ms: int) -> bool:
+        return silence_condition(since_ms, week, lambda: [usual] * 24, at_ms, rules)[0]
+
+    assert silent(0, 84, hour)
+    assert not silent(0, 4, hour)
+    assert not silent(0, 84, hour // 4)
+    assert silent(0, 4, 6 * hour)
+    assert not silent(None, 84, hour)
+
+
+def test_what_is_to_be_expected_knows_the_hours() -> None:
+    """Half an hour of the night, whole hours, and days."""
+    usual = [0.0] * 8 + [10.0] * 16
+    assert 0 == expected_events(usual, DAY_MS + HOUR_MS, DAY_MS + 8 * HOUR_MS)
+    assert 5 == expected_events(usual, DAY_MS + 7 * HOUR_MS, DAY_MS + 8 * HOUR_MS + HOUR_MS // 2)
+    assert 160 * 3 + 10 == expected_events(usual, 23 * HOUR_MS, 4 * DAY_MS)
+
+
+def test_the_nights_of_a_small_market_are_no_silence() -> None:
+    """400 events a day, 2 % of the day's rate in the nine hours of night: quiet for 30 days; then its feed dies."""
+    rules, rng, week = WatchRules(), random.Random(1), window(2_800, 0.5)
+    layout = CellLayout(("app",))
+    windows, one = Windows(layout), layout.zeros()
+    one[layout.index("neutral/app")] = 1
+    rates = [400 * share / 15.18 / 60 for share in (0.02 if hour < 9 else 1.0 for hour in range(24))]
+    last, alarms, dies = 0, [], (30 * 24 + 12) * 60
+    for minute in range(dies + 180):
+        if minute < dies and rng.random() < rates[minute // 60 % 24]:
+            windows.advance(minute)
+            windows.add("BR", minute, one, minute)
+            last = minute
+        usual = partial(windows.usual_hours, "BR", last // 60)
+        if (
+            minute > DAY_MS // MINUTE_MS
+            and silence_condition(last * MINUTE_MS, week, usual, minute * MINUTE_MS, rules)[0]
+        ):
+            alarms.append(minute)
+    assert dies + 30 <= alarms[0] <= dies + 120
+
+
+def test_a_condition_that_stops_holding_is_not_pending_on() -> None:
+    """Below the threshold for one step, then between the thresholds: never fires."""
+    steps = [(0, True, False), (20, False, False), (150, False, False), (300, True, False), (390, True, False)]
+    assert [("pending", 0), ("resolved", 20), ("pending", 300)] == live(steps)
+
+
+def test_too_few_events_end_a_drop_and_say_why() -> None:
+    """The market fell silent; nobody became happier."""
+    _, clears, evidence = drop_condition(window(10, 0.2), WatchRules())
+    assert clears
+    assert "too few events to tell" == evidence["cause"]
 
 
 def test_the_share_of_broken_input_fades() -> None:

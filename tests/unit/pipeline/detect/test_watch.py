@@ -51,6 +51,10 @@ def metrics(u: float = 0.6, n: int = 200) -> MarketMetrics:
     return MarketMetrics(dict.fromkeys(("5m", "1h", "24h", "7d"), window), None, None, {})
 
 
+def usual(market: str, hour: int) -> list[float]:
+    return [8.0] * 24
+
+
 def said(alerts: list[AlertRecord]) -> list[tuple[str, str, str]]:
     return [(alert.kind, alert.market, alert.state) for alert in alerts]
 
@@ -61,7 +65,7 @@ def test_a_drop_is_followed_by_its_recovery() -> None:
     story = []
     for minute, u in [(0, 0.3), (11, 0.3), (20, 0.5), (30, 0.6), (90, 0.6)]:
         states["BR"].newest_ms = minute * 60_000
-        story += said(watch_markets(states, {"BR": metrics(u)}, minute, minute * 60_000, RULES))
+        story += said(watch_markets(states, {"BR": metrics(u)}, usual, minute, minute * 60_000, RULES))
     assert [
         ("drop", "BR", "pending"),
         ("drop", "BR", "firing"),
@@ -71,21 +75,32 @@ def test_a_drop_is_followed_by_its_recovery() -> None:
     ] == story
 
 
+def test_a_market_that_falls_silent_has_not_recovered() -> None:
+    """The drop ends, since nobody can tell any more, and nothing is announced."""
+    states = {"BR": WatchState(newest_ms=0), EVERYWHERE: WatchState()}
+    story = []
+    for minute, n in [(0, 200), (11, 200), (20, 10)]:
+        states["BR"].newest_ms = minute * 60_000
+        story += said(watch_markets(states, {"BR": metrics(0.3, n)}, usual, minute, minute * 60_000, RULES))
+    assert ["pending", "firing", "resolved"] == [state for _, _, state in story]
+    assert {"drop"} == {kind for kind, _, _ in story}
+
+
 def test_one_silent_market_is_told_and_speaks_again() -> None:
     """The others go on: the cause lies in that market."""
     states = {market: WatchState(newest_ms=5 * HOUR) for market in ("BR", "CN", "US")} | {EVERYWHERE: WatchState()}
     states["BR"].newest_ms = 0
     every = {market: metrics() for market in ("BR", "CN", "US")}
-    assert [("no_data", "BR", "firing")] == said(watch_markets(states, every, 1, 5 * HOUR, RULES))
+    assert [("no_data", "BR", "firing")] == said(watch_markets(states, every, usual, 1, 5 * HOUR, RULES))
     states["BR"].newest_ms = 5 * HOUR
-    assert [("no_data", "BR", "resolved")] == said(watch_markets(states, every, 2, 5 * HOUR, RULES))
+    assert [("no_data", "BR", "resolved")] == said(watch_markets(states, every, usual, 2, 5 * HOUR, RULES))
 
 
 def test_silence_everywhere_is_one_alert() -> None:
     """A cause in the intake inhibits the markets' own alerts."""
     states = {market: WatchState(newest_ms=0) for market in ("BR", "CN", "US")} | {EVERYWHERE: WatchState()}
     every = {market: metrics() for market in ("BR", "CN", "US")}
-    assert [("no_data", "*", "firing")] == said(watch_markets(states, every, 1, 5 * HOUR, RULES))
+    assert [("no_data", "*", "firing")] == said(watch_markets(states, every, usual, 1, 5 * HOUR, RULES))
 
 
 def test_broken_input_fires_by_its_share() -> None:
