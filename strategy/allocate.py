@@ -1,6 +1,6 @@
 """Metrics in, allocation out: which market gets how much, why, and the proof that no other plan is better."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -62,6 +62,7 @@ def allocate(
     previous: Plans | None = None,
     precision: Precision | None = None,
     stance: Stance = "point",
+    unheard: Collection[str] = (),
 ) -> Allocation:
     """The spend per market that does most good within budget, regional caps, bounds and change limit.
 
@@ -72,14 +73,18 @@ def allocate(
         previous: the plans in force; None = there is none, and no change limit.
         precision: how sure u and r are; None = not known, nothing is said of uncertainty.
         stance: what uncertain worth counts as; others than `point` need `precision`.
+        unheard: markets whose metrics say nothing now: each keeps its previous spend, unless the budget is too small
+            for that.
 
     Raises:
         BadMetrics: a metric is not finite or out of range.
         BadPortfolio: a market's money is in a currency without a rate.
     """
     portfolio = in_plan_currency(portfolio)
-    bounds = markets_in(portfolio, previous)
+    bounds = markets_in(portfolio, previous, unheard)
     terms = terms_of(portfolio, tuple(bounds), u, r)
+    if unheard and not problem_of(portfolio, bounds, terms).feasible:
+        bounds = markets_in(portfolio, previous)
     drawn = None
     if precision is not None and (precision.u_se or precision.r_se):
         drawn = drawn_values(terms, portfolio.plan, r, precision)

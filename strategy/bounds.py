@@ -1,7 +1,7 @@
 """Which market may be paid how much, and the name of the limit that says so."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from strategy.objective import Terms, Vector
 from strategy.problem import Problem
 
 TOLERANCE = 1e-6  # of money
+UNHEARD = "nothing heard from its users"
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,23 @@ def bounds_of(market: Market, plan: Plan, before: float | None) -> Bounds | None
     return Bounds(low, max(high, low), low_name, high_name, entry, optional and low + entry > 0)
 
 
-def markets_in(portfolio: Portfolio, previous: Mapping[str, MarketPlan] | None) -> dict[str, Bounds]:
-    """The bounds of every market that may be paid, in the order of codes."""
+def markets_in(
+    portfolio: Portfolio, previous: Mapping[str, MarketPlan] | None, unheard: Collection[str] = ()
+) -> dict[str, Bounds]:
+    """The bounds of every market that may be paid, in the order of codes.
+
+    One of `unheard`, where nobody can tell how its users are, keeps the spend that it has, within its other bounds.
+    """
     found = {}
     for code in sorted(portfolio.markets):
         old = None if previous is None else previous.get(code)
         bounds = bounds_of(portfolio.markets[code], portfolio.plan, None if old is None else old.spend - old.entry)
-        if bounds is not None:
-            found[code] = bounds
+        if bounds is None:
+            continue
+        if code in unheard and old is not None and not bounds.optional and bounds.low < bounds.high:
+            kept = min(max(old.spend - old.entry, bounds.low), bounds.high)
+            bounds = Bounds(kept, kept, UNHEARD, UNHEARD, bounds.entry, False)
+        found[code] = bounds
     return found
 
 

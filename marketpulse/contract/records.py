@@ -80,6 +80,9 @@ class ShiftRecord(msgspec.Struct, frozen=True):
     n: Annotated[dict[str, int], described("market -> events in 24 h")] = {}
     u_se: Annotated[dict[str, float], described("market -> standard error of u")] = {}
     r_se: Annotated[dict[str, float], described("market -> standard error of r")] = {}
+    unheard: Annotated[
+        tuple[MarketCode, ...], described("markets whose feed is silent, or whose baselines are learned again")
+    ] = ()
     v: Version = CONTRACT_VERSION
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from marketpulse.contract.alert_kinds import AlertKind
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.records import AlertRecord, RefusedAnswer
-from marketpulse.contract.units import HOUR_MS, MINUTE_MS
+from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.contract.rules import Rules, WatchRules
 from streams.pipeline.detect.conditions import (
     ConditionChange,
@@ -23,17 +23,27 @@ from streams.pipeline.detect.conditions import (
 from streams.pipeline.detect.drift import Drift, drifting, settled
 
 EVERYWHERE = "*"
+GAPS_KEPT_MS = 15 * DAY_MS
 
 
 class WatchState(msgspec.Struct):
     """One market's conditions (or the intake's, under `*`) and its newest event time in epoch ms.
 
-    `blind_since_ms`: on Redis's clock, since when the present was not seen.
+    `blind_since_ms`: on Redis's clock, since when the present was not seen. `silent_from_ms`: its newest event before a
+    silence that goes on; `gaps`: silences that are over, (last event before, first after), of the last 15 days.
     """
 
     conditions: dict[str, ConditionState] = {}
     newest_ms: int | None = None
     blind_since_ms: int | None = None
+    silent_from_ms: int | None = None
+    gaps: list[tuple[int, int]] = []
+
+
+def fires(state: WatchState, kind: AlertKind) -> bool:
+    """Whether a condition of a market, or of all, fires."""
+    condition = state.conditions.get(kind)
+    return condition is not None and condition.fired_ms is not None
 
 
 def watch_markets(
@@ -70,10 +80,26 @@ def watch_markets(
     )
     for market, (holds, clears, evidence) in silence.items():
         state, own = states[market], rules.of(market).watch
+        _keep_gaps(state, holds, at_ms)
         quiet = holds and not everywhere
         alerts += _judge(state, "no_data", market, quiet, clears or everywhere, evidence, step, at_ms, own)
         alerts += _drop(state, market, metrics[market], step, at_ms, own)
     return alerts
+
+
+def _keep_gaps(state: WatchState, silent: bool, at_ms: int) -> None:
+    if silent and state.silent_from_ms is None:
+        state.silent_from_ms = state.newest_ms
+    elif not silent and state.silent_from_ms is not None:
+        state.gaps = [*state.gaps, (state.silent_from_ms, state.newest_ms or at_ms)]
+        state.silent_from_ms = None
+    if state.gaps and state.gaps[0][1] < at_ms - GAPS_KEPT_MS:
+        state.gaps = [one for one in state.gaps if one[1] >= at_ms - GAPS_KEPT_MS]
+
+
+def gaps_of(state: WatchState, at_ms: int) -> list[tuple[int, int]]:
+    """Event times between which a market was silent although it should not have been, the one that goes on too."""
+    return state.gaps if state.silent_from_ms is None else [*state.gaps, (state.silent_from_ms, at_ms)]
 
 
 def _drop(

@@ -14,7 +14,8 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
     if previous is not None:
         before = previous.allocation.markets
     try:
-        answer = allocate(portfolio, shift.u, shift.r, before, Precision(shift.n, shift.u_se, shift.r_se))
+        precision = Precision(shift.n, shift.u_se, shift.r_se)
+        answer = allocate(portfolio, shift.u, shift.r, before, precision, unheard=shift.unheard)
     except StrategyError as error:
         answer = Allocation("failed", False, str(error), portfolio.plan.budget, 0, 0, 0, before or {})
     left = {code: -plan.spend for code, plan in (before or {}).items() if code not in answer.markets}

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,6 +20,7 @@ ACTIVE_OFFSET = 5.0  # a: keeps r finite for few users
 Z95 = 1.96
 HLL_ERROR = 0.0081  # standard error of a 16,384-register HyperLogLog
 BASELINE_HOURS = 168
+MOST_LOST = 0.01  # of a stretch that r compares
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ def compute_metrics(
     spending: Spending,
     confusion: Array | None = None,
     mixed: Sequence[Mixed] = (),
+    gaps: Mapping[str, Sequence[tuple[int, int]]] = MappingProxyType({}),
 ) -> dict[str, MarketMetrics]:
     """All metrics of all markets at one step; the order of markets changes nothing.
 
@@ -131,6 +134,8 @@ def compute_metrics(
         spending: of the allocation in force.
         confusion: (languages, 3, 3) of the layout's languages, for `u_corrected`; None = not known.
         mixed: where a user may be counted under two keys.
+        gaps: of each market, event times between which its feed was dead: r is None where more than 1 % of one of the
+            stretches that it compares lies in them.
     """
     minute = stream_time_ms // MINUTE_MS
     markets = windows.markets
@@ -145,7 +150,6 @@ def compute_metrics(
     negative = sum(day[market].labels["negative"] for market in markets)
     pooled_share = positive / (positive + negative) if positive + negative else 0.5
     most = max((users[market].current_24h for market in markets), default=0)
-    covered = _covered(stream_time_ms, covered_since_ms)
     keys = keys_of_windows(stream_time_ms, mixed)
     result = {}
     for market in markets:
@@ -156,6 +160,7 @@ def compute_metrics(
             users[market].current_24h,
             most,
         )
+        covered = _covered(stream_time_ms, covered_since_ms, gaps.get(market, ()))
         of_window = {
             name: _window_metrics(
                 name,
@@ -259,12 +264,21 @@ def _topic_u(sums: TopicSums, u0: float) -> float:
     return (PRIOR_EVENTS * u0 + sums.sum_e) / (PRIOR_EVENTS + sums.n)
 
 
-def _covered(stream_time_ms: int, since_ms: int | None) -> dict[str, bool]:
+def _covered(stream_time_ms: int, since_ms: int | None, gaps: Sequence[tuple[int, int]]) -> dict[str, bool]:
     """Whether the stream covers both stretches that r compares, per window."""
     if since_ms is None:
         return {"24h": False, "7d": False}
     hour, day = stream_time_ms // HOUR_MS * HOUR_MS, stream_time_ms // DAY_MS * DAY_MS
-    return {"24h": since_ms <= hour - 48 * HOUR_MS, "7d": since_ms <= day - 14 * DAY_MS}
+
+    def heard(end_ms: int, length_ms: int) -> bool:
+        begin_ms = end_ms - length_ms
+        lost_ms = sum(max(0, min(end, end_ms) - max(begin, begin_ms)) for begin, end in gaps)
+        return since_ms <= begin_ms and lost_ms <= MOST_LOST * length_ms
+
+    return {
+        "24h": heard(hour, DAY_MS) and heard(hour - DAY_MS, DAY_MS),
+        "7d": heard(day, 7 * DAY_MS) and heard(day - 7 * DAY_MS, 7 * DAY_MS),
+    }
 
 
 def _baselines(windows: Windows, markets: list[str], name: str, minute: int) -> dict[str, float]:

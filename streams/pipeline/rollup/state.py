@@ -27,6 +27,7 @@ class CommonState(msgspec.Struct):
     input: Input = msgspec.field(default_factory=Input)
     watch: WatchState = msgspec.field(default_factory=WatchState)
     canaries: list[AlertRecord] = []  # that fire until the next step
+    ended: dict[str, int] = {}  # alerts that readers still see -> stream time at which they ended, oldest first
     drift: Drift = msgspec.field(default_factory=Drift)
     model: str = ""
     profiles: int = 0  # offset up to which profiles have been in force

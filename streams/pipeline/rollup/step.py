@@ -12,7 +12,7 @@ from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, ShiftRecord
 from marketpulse.contract.totals import DEAD_LETTERS
-from marketpulse.contract.units import HOUR_MS, MINUTE_MS
+from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.contract.journal import StepRecord, UserKey
 from streams.contract.rules import Rules
 from streams.ledger.types import CutStep
@@ -29,6 +29,8 @@ from streams.pipeline.detect.surge import AlertChange
 from streams.pipeline.detect.watch import (
     EVERYWHERE,
     View,
+    fires,
+    gaps_of,
     watch_allocation,
     watch_input,
     watch_markets,
@@ -43,13 +45,16 @@ from streams.pipeline.rollup.stream_time import StreamTime, stream_time
 from streams.privacy.user_hashes import mixed_after
 
 EXCERPTS_KEPT = 40
+ENDED_SHOWN_MS = 7 * DAY_MS
+MOST_ENDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
     """All that one step publishes; `seq` of its alerts and shifts only ever grows, also where steps begin again.
 
-    `allocation` is the one in force, `late_events` how many have come so far after their minute was judged.
+    `allocation` is the one in force, `late_events` how many have come so far after their minute was judged, `forgotten`
+    the ids of alerts that ended so long ago that readers see them no more.
     """
 
     step: int
@@ -63,6 +68,7 @@ class StepOutcome:
     journal: StepRecord
     allocation: AllocationRecord | None = None
     late_events: int = 0
+    forgotten: tuple[str, ...] = ()
 
 
 class RollUp:
@@ -194,6 +200,7 @@ class RollUp:
             context.spending,
             self._confusion,
             common.users_mixed,
+            {market: gaps_of(state.watch, stream_ms) for market, state in self.markets.items()},
         )
         alerts += judge_minutes(
             self.markets,
@@ -231,7 +238,21 @@ class RollUp:
             journal,
             context.allocation,
             common.late_events,
+            self._forget_ended(alerts, stream_ms),
         )
+
+    def _forget_ended(self, alerts: Sequence[AlertRecord], stream_ms: int) -> tuple[str, ...]:
+        """Alerts that ended 7 days ago, or that more than 10,000 have ended after: the topic still has them."""
+        ended = self.common.ended
+        for alert in alerts:
+            ended.pop(alert.id, None)
+            if alert.state == "resolved":
+                ended[alert.id] = stream_ms
+        old = [name for name, at in ended.items() if stream_ms - at > ENDED_SHOWN_MS]
+        forgotten = (*old, *list(ended)[len(old) : max(0, len(ended) - MOST_ENDED)])
+        for name in forgotten:
+            del ended[name]
+        return forgotten
 
     def _keys(self, user_key: UserKey | None, stream_ms: int) -> None:
         """Remember where user ids were hashed with one key and with another."""
@@ -264,6 +285,19 @@ class RollUp:
         said = alert.state == "firing" and alert.kind in ("surge", "drop")
         return with_evidence(alert, self.windows, self.markets[alert.market].excerpts) if said else alert
 
+    def _unheard(self, stream_ms: int) -> tuple[str, ...]:
+        """Markets whose metrics say nothing of their users now: their feed is silent, or a new model is learned."""
+        quiet_ms = self.rules.watch.no_data_silence_ms
+        everywhere = fires(self.common.watch, "no_data")
+
+        def silent(state: MarketState) -> bool:
+            long = stream_ms - (state.watch.newest_ms or 0) >= quiet_ms
+            return fires(state.watch, "no_data") or (everywhere and long)
+
+        return tuple(
+            market for market, state in sorted(self.markets.items()) if state.warming is not None or silent(state)
+        )
+
     def _shifts(
         self,
         step: int,
@@ -274,11 +308,12 @@ class RollUp:
     ) -> list[ShiftRecord]:
         found = []
         ready = False
+        unheard = self._unheard(stream_ms)
         for market, one in metrics.items():
             day = one.windows["24h"]
             standing = Standing(day.n, _pair(day.u), None if day.r is None else _pair(day.r))
             state = self.markets.setdefault(market, MarketState())
-            if state.warming is not None:
+            if market in unheard:
                 continue
             rule = self.rules.of(market).shift
             state.shift, evidence = shift_step(state.shift, standing, market in surged, stream_ms, rule)
@@ -299,6 +334,7 @@ class RollUp:
             n={market: day.n for market, day in days.items()},
             u_se={market: day.u.se for market, day in days.items()},
             r_se={market: day.r.se for market, day in days.items() if day.r is not None},
+            unheard=unheard,
         )
         if ready and not self.common.started:
             self.common.started = True

@@ -65,6 +65,8 @@ def step_writes(
             writes.append(["EXPIRE", keys.excerpts(market), EXCERPTS_LIVE_S])
             writes.append(ledger.outbox_write("market.metrics", market, content))
     writes += alert_writes(ledger, outcome.alerts)
+    gone = outcome.forgotten
+    writes += [["HDEL", keys.alerts, *gone[at : at + MOST_FIELDS]] for at in range(0, len(gone), MOST_FIELDS)]
     for shift in outcome.shifts:
         writes.append(ledger.outbox_write("market.shifts", shift.market or "_all", encode(shift)))
     if outcome.shifts:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.portfolio import Portfolio
 from strategy.allocate import allocate
+from strategy.bounds import UNHEARD
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.errors import BadMetrics, BadPortfolio
 from strategy.portfolio import MONEY, load_portfolio, portfolio_of
@@ -288,3 +289,19 @@ def test_a_wrong_table_is_refused_with_its_field() -> None:
     """Unknown and missing fields are named."""
     with pytest.raises(BadPortfolio, match="nonsense"):
         portfolio_of({"markets": {"BR": {"nonsense": 1}}})
+
+
+def test_a_market_that_nobody_hears_keeps_its_spend() -> None:
+    """Whatever its numbers have become; not where the budget is too small for that, and never against a pin."""
+    before = allocate(PORTFOLIO, U, R)
+    quiet = {"BR": 0.2}
+    moved = allocate(PORTFOLIO, U | quiet, R, before.markets)
+    kept = allocate(PORTFOLIO, U | quiet | {"US": 0.5}, R, before.markets, unheard=("BR",))
+    assert abs(moved.markets["BR"].change) > 1
+    assert pytest.approx(0, abs=1e-6) == kept.markets["BR"].change
+    assert (UNHEARD,) == kept.markets["BR"].binding
+    assert abs(kept.markets["US"].change) > 1
+    small = allocate(with_plan(budget=1_200.0), U, R, before.markets, unheard=tuple(U))
+    assert "optimal" == small.status
+    pinned = allocate(with_market("BR", pinned=100.0), U, R, before.markets, unheard=("BR",))
+    assert 100.0 == pinned.markets["BR"].spend

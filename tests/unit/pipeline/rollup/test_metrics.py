@@ -103,3 +103,17 @@ def test_r_is_null_while_the_stream_does_not_cover_both_stretches() -> None:
     old = compute_metrics(windows, now_ms, {}, now_ms - 49 * 3_600_000, spending)["BR"]
     assert young.windows["24h"].r is None
     assert old.windows["24h"].r is not None
+
+
+@pytest.mark.parametrize(
+    ("hours", "known"), [((1.0, 1.2), True), ((1.0, 1.5), False), ((30.0, 30.5), False), ((50, 60), True)]
+)
+def test_r_is_null_where_the_feed_was_dead_in_one_of_its_stretches(hours: tuple[float, float], known: bool) -> None:
+    """So many hours before now; at most 1 % of a stretch may be lost."""
+    windows = Windows(CellLayout(("app",)))
+    windows.add("BR", 30_000_000, windows.layout.zeros(), 30_000_000)
+    now_ms = 30_000_000 * 60_000
+    gap = (now_ms - int(hours[1] * 3_600_000), now_ms - int(hours[0] * 3_600_000))
+    found = compute_metrics(windows, now_ms, {}, 0, Spending({}, {}, 1.0, (1.0, 0.0, 0.0, 0.0)), gaps={"BR": [gap]})
+    assert known == (found["BR"].windows["24h"].r is not None)
+    assert found["BR"].windows["7d"].r is not None or hours == (50, 60)

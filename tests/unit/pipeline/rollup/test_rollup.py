@@ -11,6 +11,7 @@ from marketpulse.contract.records import Excerpt, RefusedAnswer
 from streams.contract.rules import MarketRules, Rules, ShiftRule, SurgeRule
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.detect.watch import gaps_of
 from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step import RollUp, StepContext, StepOutcome
 from streams.pipeline.rollup.step_record import Spending
@@ -200,3 +201,41 @@ def test_a_refused_answer_is_in_the_journal_and_fires() -> None:
     assert [None, refused, refused, None] == [one.journal.refused for one in outcomes]
     told = [[alert.state for alert in one.alerts if alert.kind == "allocation"] for one in outcomes]
     assert [[], ["firing"], [], ["resolved"]] == told
+
+
+def test_what_ended_is_shown_for_seven_days() -> None:
+    """Then its id is taken out of what readers see, once; one that fires stays."""
+    rollup, outcomes = play(steps(feed(1, 400, (0.3, 0.4)), [10]))
+    ended = {alert.id for one in outcomes for alert in one.alerts if alert.state == "resolved"}
+    assert ended
+    assert {()} == {one.forgotten for one in outcomes}
+    gone = []
+    for day in range(1, 9):
+        minute, number = START + 400 + day * 24 * 60, len(outcomes) + day
+        newest = PartitionCut(number, minute * 60_000, rose_ms=number * 1_000, seen_ms=number * 1_000)
+        step = CutStep(number, number * 1_000, {f"BR:{minute}:positive/app": 1}, {}, {0: newest})
+        gone.append(set(rollup.decide(step, rollup.take(step), CONTEXT).forgotten))
+    assert [set()] * 6 == gone[:6]
+    assert ended <= gone[6] | gone[7]
+    assert not gone[6] & gone[7]
+
+
+def test_a_market_whose_feed_is_dead_does_not_shift_and_is_named() -> None:
+    """BR is silent from the third hour on while DE speaks; DE's shift says that nobody hears BR."""
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    shifts, silent = [], False
+    for number, hour in enumerate(range(12), start=1):
+        counts: dict[str, int] = {}
+        for market, until, worse in (("BR", 3, 99), ("DE", 99, 9)):
+            if hour < until:
+                name = "negative/app" if hour >= worse else "positive/app"
+                counts |= {f"{market}:{START + hour * 60 + at}:{name}": 5 for at in range(60)}
+        minute = START + hour * 60 + 59
+        newest = PartitionCut(number, minute * 60_000, rose_ms=number * 1_000, seen_ms=number * 1_000)
+        step = CutStep(number, number * 1_000, counts, {}, {0: newest})
+        outcome = rollup.decide(step, rollup.take(step), CONTEXT)
+        silent = silent or any(one.kind == "no_data" and one.market == "BR" for one in outcome.alerts)
+        shifts += outcome.shifts if silent else []
+    assert {"DE"} == {one.market for one in shifts}
+    assert {("BR",)} == {one.unheard for one in shifts}
+    assert [(START + 179) * 60_000] == [begin for begin, _ in gaps_of(rollup.markets["BR"].watch, 0)]
