@@ -52,7 +52,7 @@ def portfolio_of(content: dict[str, Any]) -> Portfolio:
         for code, fields in sorted(content["markets"].items()):
             where = f"markets.{code}"
             markets[code] = checked_market(msgspec.convert(defaults | fields, Market))
-            _check_names(plan, markets[code])
+            check_names(plan, markets[code])
     except (msgspec.ValidationError, BadPortfolio, TypeError) as error:
         raise BadPortfolio(
             f"the market table cannot be used: [{where}] {error}. Operator action: mend that field."
@@ -72,7 +72,8 @@ def _plan_fields(content: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _check_names(plan: Plan, market: Market) -> None:
+def check_names(plan: Plan, market: Market) -> None:
+    """Raises BadPortfolio where a market's currency has no rate in the plan, or its region no cap."""
     if market.currency not in (None, plan.currency) and market.currency not in plan.currencies:
         raise BadPortfolio(f"currency = {market.currency!r} has no rate in [currencies]")
     if market.region and market.region not in plan.regions:

@@ -1,19 +1,22 @@
 """What if: other metrics, other plans, other markets, side by side; and how the answer moves along one number."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from marketpulse.contract.allocation import Allocation, MarketPlan
+from marketpulse.contract.markets import market_code
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from strategy.allocate import allocate
 from strategy.errors import BadMetrics, BadPortfolio
-from strategy.portfolio import checked_market, checked_plan
+from strategy.portfolio import check_names, checked_market, checked_plan
 from strategy.uncertainty import Precision, Stance
+
+_T = TypeVar("_T")
 
 
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,6 +30,19 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n: dict[str, int] = {}
     u_se: dict[str, float] = {}
     r_se: dict[str, float] = {}
+
+    def by_code(self) -> "Metrics":
+        """The same by market code. Raises BadMetrics where a name is no market, or two names are one."""
+        found: dict[str, Any] = {}
+        for field, values in msgspec.structs.asdict(self).items():
+            codes = {name: market_code(name) for name in values}
+            for name, code in codes.items():
+                if code is None:
+                    raise BadMetrics(f"{field}.{name}: no assigned ISO 3166-1 code. Operator action: correct it.")
+            if len(set(codes.values())) < len(codes):
+                raise BadMetrics(f"{field} names a market twice: {', '.join(codes)}. Operator action: leave one.")
+            found[field] = {codes[name]: value for name, value in values.items()}
+        return Metrics(**found)
 
 
 class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,16 +97,15 @@ class Question:
         try:
             plan = checked_plan(_changed(self.portfolio.plan, scenario.plan, Plan))
             markets = dict(self.portfolio.markets)
-            for code, fields in scenario.markets.items():
-                if code not in markets:
-                    raise BadPortfolio(f"{code} is no market of the portfolio")
+            for code, fields in _by_code(scenario.markets, markets).items():
                 markets[code] = checked_market(_changed(markets[code], fields, Market))
+            for market in markets.values():
+                check_names(plan, market)
+            u, r = (_by_code(numbers, markets) for numbers in (scenario.u, scenario.r))
         except (msgspec.ValidationError, BadPortfolio) as error:
             where = scenario.name or "the scenario"
             raise BadPortfolio(f"{where} cannot be used: {error}. Operator action: mend that field.") from error
-        changed = msgspec.structs.replace(
-            self.metrics, u=self.metrics.u | scenario.u, r=self.metrics.r | scenario.r
-        )  # fmt: skip
+        changed = msgspec.structs.replace(self.metrics, u=self.metrics.u | u, r=self.metrics.r | r)
         return replace(self, portfolio=Portfolio(plan, markets), metrics=changed)
 
 
@@ -128,6 +143,15 @@ def curve(question: Question, name: str, values: Sequence[float]) -> list[Point]
             Point(value, answer.status, answer.gain, answer.marginal_value_of_budget, spend if feasible else {})
         )  # fmt: skip
     return points
+
+
+def _by_code(found: Mapping[str, _T], markets: Collection[str]) -> dict[str, _T]:
+    """The same by market code; raises BadPortfolio where a name is none of the markets."""
+    codes = {name: market_code(name) for name in found}
+    for name, code in codes.items():
+        if code not in markets:
+            raise BadPortfolio(f"{name} is no market of the portfolio")
+    return {code: found[name] for name, code in codes.items() if code is not None}
 
 
 def _changed(record: Any, fields: dict[str, Any], kind: type[Any]) -> Any:

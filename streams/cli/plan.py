@@ -16,7 +16,7 @@ from streams.cli.settings import load_settings, run_async
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
-    from marketpulse.contract.allocation import Allocation
+    from marketpulse.contract.allocation import Allocation, MarketPlan
     from strategy.scenarios import Point, Question
     from streams.settings import Settings
 
@@ -36,8 +36,13 @@ def plan(
     ] = None,
     profiles: Annotated[Path | None, typer.Option(help="Markets and budget (TOML); default: those in force.")] = None,
     previous: Annotated[
-        Path | None, typer.Option(help="An allocation as JSON (of `plan --json` or the topic): change limit, reasons.")
+        Path | None,
+        typer.Option(
+            help="An allocation as JSON (of `plan --json` or the topic): change limit, reasons; default: the "
+            "one in force, where metrics are those of now."
+        ),
     ] = None,
+    fresh: Annotated[bool, typer.Option(help="As if no allocation were in force.")] = False,
     budget: Annotated[str | None, typer.Option(help="Another budget than the file's; 100..500: a curve.")] = None,
     vary: Annotated[
         str | None, typer.Option(help="A curve along one number: u.BR=.3..0.8, r.US=0..0.1, satisfaction_weight=1..3.")
@@ -52,10 +57,10 @@ def plan(
     picture: Annotated[Path | None, typer.Option(help="Where a chart goes, as an HTML page.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Solve for the best allocation; writes nothing, needs no Kafka or Redis with --metrics.
+    """Solve for the best allocation; writes nothing, needs no Kafka or Redis with --metrics. Exit code 1: infeasible.
 
     ```
-    marketpulse plan --metrics m.json --budget 1500
+    marketpulse plan --budget 1500
     marketpulse plan --metrics m.json --scenario s.toml --previous a.json
     marketpulse plan --metrics m.json --budget 1000..3000 --picture curve.html
     ```
@@ -63,7 +68,7 @@ def plan(
     from strategy.scenarios import Overrides, PlanAnswer, Question, curve, load_overrides
 
     settings = load_settings()
-    question = _question(settings, metrics, profiles, previous)
+    question = _question(settings, metrics, profiles, previous, fresh)
     name, values = _range(budget, vary)
     if budget is not None and name != "budget":
         question = question.under(Overrides(plan={"budget": _number(budget, "--budget")}))
@@ -83,6 +88,7 @@ def plan(
         plain = len(scenarios) == 1 and not points
         answer = scenarios["now"] if plain else PlanAnswer(scenarios, name, points)
         output.print_json(answer)
+        _end(scenarios)
         return
     console = output.console()
     if name is not None:
@@ -91,8 +97,18 @@ def plan(
         console.print(_side_by_side(scenarios, unit))
     else:
         console.print(_one(scenarios["now"], unit))
-        for market in scenarios["now"].markets.values():
+        for market in _rows(scenarios["now"]).values():
             console.print(market.reason, highlight=False, soft_wrap=True)
+    for title, answered in scenarios.items():
+        if answered.status == "infeasible" and (name is not None or len(scenarios) > 1):
+            console.print(f"{title}: {answered.why}", highlight=False, soft_wrap=True)
+    _end(scenarios)
+
+
+def _end(scenarios: "dict[str, Allocation]") -> None:
+    """Exit code 1 where an answer is no plan."""
+    if any(one.status == "infeasible" for one in scenarios.values()):
+        raise typer.Exit(1)
 
 
 def allocation(
@@ -102,8 +118,8 @@ def allocation(
 
     ```
     marketpulse allocation
-    marketpulse allocation --json > now.json
-    marketpulse plan --budget 1500 --previous now.json
+    marketpulse allocation --json > then.json
+    marketpulse plan --previous then.json
     ```
     """
     from marketpulse.client.reader import Reader
@@ -163,6 +179,12 @@ def learn(
         interval = f"{one.low:,.1f} to {one.high:,.1f}"
         verdict = "differs" if one.clear else "fits"
         table.add_row(one.market, f"{one.d:,.1f}", f"{one.proposed:,.1f}", interval, str(one.outcomes), verdict)
+    if not proposals:
+        output.note(
+            f"Nothing to learn from {len(answers)} plans: it takes two answers that are at least a day apart, and "
+            "markets in which money went into quality and u was measured before and after."
+        )
+        return
     output.console().print(table)
 
 
@@ -181,14 +203,21 @@ def _kept(settings: "Settings", file: Path | None) -> list[AllocationRecord]:
         raise BadInput(f"{file or 'market.allocations'}: {error}. Operator action: give allocation records.") from error
 
 
-def _question(settings: "Settings", metrics: Path | None, profiles: Path | None, previous: Path | None) -> "Question":
+def _question(
+    settings: "Settings", metrics: Path | None, profiles: Path | None, previous: Path | None, fresh: bool
+) -> "Question":
+    if fresh and previous is not None:
+        raise BadInput("--fresh and --previous exclude each other. Operator action: leave one out.")
     from strategy.scenarios import Metrics, Question
 
     portfolio = load_portfolio(profiles or settings.portfolio)
     before = None if previous is None else _previous(previous).markets
     if metrics is not None:
         try:
-            return Question(portfolio, msgspec.json.decode(metrics.read_bytes(), type=Metrics), before)
+            found = msgspec.json.decode(metrics.read_bytes(), type=Metrics).by_code()
+            if left := sorted({*found.u, *found.r} - portfolio.markets.keys()):
+                output.note(f"{', '.join(left)}: no market of the table, left out")
+            return Question(portfolio, found, before)
         except (OSError, msgspec.DecodeError) as error:
             raise BadInput(
                 f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
@@ -198,8 +227,10 @@ def _question(settings: "Settings", metrics: Path | None, profiles: Path | None,
 
     with Reader(settings.redis, prefix=settings.prefix) as reader:
         portfolio = portfolio if profiles is not None else reader.portfolio() or portfolio
-        metrics_now = metrics_of(reader.snapshot().metrics)
-    return Question(portfolio, metrics_now, before)
+        seen = reader.snapshot()
+    if before is None and not fresh and seen.allocation is not None:
+        before = seen.allocation.allocation.markets
+    return Question(portfolio, metrics_of(seen.metrics), before)
 
 
 def _previous(file: Path) -> "Allocation":
@@ -240,9 +271,14 @@ def _number(text: str, what: str) -> float:
     return value
 
 
+def _rows(allocation: "Allocation") -> "dict[str, MarketPlan]":
+    """The plan's markets; none where there is no plan: what is infeasible carries the plan of before."""
+    return {} if allocation.status == "infeasible" else allocation.markets
+
+
 def _one(allocation: "Allocation", unit: str) -> Table:
     table = Table("market", "spend", "promotion", "quality", "p", "q", "marginal return", title=allocation.why)
-    for code, one in allocation.markets.items():
+    for code, one in _rows(allocation).items():
         table.add_row(
             code, *(f"{value:,.1f}" for value in (one.spend, one.promotion, one.quality)),
             *(f"{value:.3f}" for value in (one.p, one.q)), f"{one.marginal_return:.5f}",

@@ -115,6 +115,19 @@ def test_plan_solves_without_servers(cli: Cli, tmp_path: Path) -> None:
     assert "marginal value of budget" in cli("plan", "--metrics", str(metrics), **nowhere).stdout
 
 
+def test_what_is_infeasible_says_why_and_ends_with_1(cli: Cli, tmp_path: Path) -> None:
+    """Alone, as JSON and beside others; no plan of before is shown as a new one."""
+    metrics, scenario = tmp_path / "m.json", tmp_path / "pinned.toml"
+    metrics.write_text('{"u": {"br": 0.4, "NG": 0.5}}')
+    scenario.write_text("[markets.BR]\npinned = 700.0\n")
+    asked = ("plan", "--metrics", str(metrics), "--budget", "600", "--scenario", str(scenario))
+    done = cli(*asked)
+    assert 1 == done.returncode
+    assert "pinned: infeasible: pinned of BR (700.0) need 700.0 of a budget of 600.0" in done.stdout
+    assert "NG: no market of the table, left out" in done.stderr
+    assert 1 == cli(*asked, "--json").returncode
+
+
 def test_plan_compares_scenarios_and_draws_curves(cli: Cli, tmp_path: Path) -> None:
     """A previous plan, a scenario file, a curve, each as JSON, table and picture."""
     metrics, scenario, before = tmp_path / "m.json", tmp_path / "lean.toml", tmp_path / "a.json"
@@ -137,6 +150,7 @@ def test_learn_reads_the_topic_or_a_file(cli: Cli, tmp_path: Path) -> None:
     cli("topics", "create")
     done = cli("learn", "--json")
     assert "[]" == done.stdout.strip(), done.stderr
+    assert "Nothing to learn from 0 plans" in cli("learn").stderr
     lines = []
     for day, u in enumerate((0.5, 0.52)):
         metrics = tmp_path / "m.json"

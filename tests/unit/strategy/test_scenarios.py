@@ -36,6 +36,10 @@ def test_a_scenario_file_changes_what_it_names(tmp_path: Path) -> None:
         ("[plan]\nbudgett = 1", "budgett"),
         ("[plan]\nbudget = -1", "budget"),
         ("[markets.XX]\npinned = 1", "XX is no market"),
+        ("[u]\nXX = 0.5", "XX is no market"),
+        ("[r]\nNG = 0.5", "NG is no market"),
+        ("[markets.BR]\nregion = 'EU'", "region = 'EU' has no cap"),
+        ("[markets.BR]\ncurrency = 'XYZ'", "currency = 'XYZ' has no rate"),
         ("[markets.BR]\nspend_low = 9.0\nspend_high = 3.0", "below spend_low"),
         ("[metrics]\nu = 1", "metrics"),
         ("[plan", "mend the file"),
@@ -97,3 +101,16 @@ def test_a_market_that_contradicts_itself_is_refused(fields: dict[str, object], 
     market = msgspec.structs.asdict(PORTFOLIO.markets["DE"]) | fields
     with pytest.raises(BadPortfolio, match=why):
         portfolio_of({"markets": {"DE": market}})
+
+
+def test_one_rule_for_market_codes_everywhere() -> None:
+    """Lower case and UK are read in metrics, scenarios and what is varied; no code, or one twice, is refused."""
+    plain = Question(PORTFOLIO, Metrics(u={"BR": 0.4, "GB": 0.5}))
+    assert plain.metrics == Metrics(u={"br": 0.4, "uk": 0.5}).by_code()
+    expected = plain.under(Overrides(u={"GB": 0.3})).answer()
+    assert expected == plain.under(Overrides(u={"uk": 0.3})).answer()
+    assert expected == plain.under(varied("u.uk", 0.3)).answer()
+    with pytest.raises(BadMetrics, match=r"u\.Brazil: no assigned"):
+        Metrics(u={"Brazil": 0.4}).by_code()
+    with pytest.raises(BadMetrics, match="twice: GB, UK"):
+        Metrics(u={"GB": 0.4, "UK": 0.5}).by_code()
