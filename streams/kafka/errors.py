@@ -76,7 +76,7 @@ def refusal(error: BaseException, servers: Servers, doing: str) -> OperatorNeede
             )
     if isinstance(error, _LOGIN):
         return OperatorNeeded(
-            f"Kafka at {servers} refuses the login of {who}. Operator action: mend MARKETPULSE_KAFKA_USERNAME and "
+            f"Kafka at {servers} refuses the login of {who}. Operator action: fix MARKETPULSE_KAFKA_USERNAME and "
             "MARKETPULSE_KAFKA_PASSWORD, or the user's SCRAM credentials in Kafka."
         )
     if isinstance(error, kafka.UnsupportedSaslMechanismError):

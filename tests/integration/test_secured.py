@@ -106,7 +106,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         with ending(worker(servers, folder)) as working:
             feedback = topic_name(PREFIX, "feedback")
             asyncio.run(publish(servers.settings("producer").kafka_servers, feedback, shifted.records))
-            with Reader(servers.settings("reader").redis, PREFIX) as reader:
+            with Reader(servers.settings("reader").redis, prefix=PREFIX) as reader:
                 seen = counted(reader, truth["lines"])
         assert 0 == working.returncode, (folder / "worker.log").read_text()[-3_000:]
         refused = [(one["username"], one["object"]) for one in admin_of(servers).acl_log()]
@@ -342,7 +342,7 @@ def test_a_worker_with_a_wrong_password_stays_down(job: Job, tmp_path: Path, cha
     with ending(worker(job.servers, tmp_path, MARKETPULSE_MODEL="stub", **changes)) as refused:
         assert EXIT_OPERATOR == refused.wait(60)
     log = (tmp_path / "worker.log").read_text()
-    assert "Operator action: mend" in log.splitlines()[-1]
+    assert "Operator action: fix" in log.splitlines()[-1]
     assert "Traceback" not in log
     assert "wrong-one" not in log
 

@@ -58,7 +58,7 @@ def test_an_alerts_record_waits_for_the_grace_and_the_next_step() -> None:
 def test_topics_are_judged_as_by_the_detector_that_ships() -> None:
     """The largest statistic of every hour over a market's topics, beside their market, also while it surges."""
     markets = simulate([3], 1, NOISE, [Condition(20, 0.02, 0.2)])
-    markets.kinds[0, 800:1_100] += 6
+    markets.kinds[0, 800:1_100] += 30  # so that S is at its bound when it is adopted
     markets = type(markets)(markets.kinds, *counted(markets.kinds), *list(vars(markets).values())[3:])
     rule = SurgeRule(adopt_minutes=200)
     found = topic_blocks(markets, rule, 3)[:, 0]
@@ -89,7 +89,7 @@ def _by_hand(kinds: np.ndarray, rule: SurgeRule) -> np.ndarray:
             seen = with_values(seen, market_level=market.level, calm=market.fired_ms is None)
             state, _ = surge_step(topics[at], seen, with_values(rule, threshold=rule.threshold + more))
             topics[at] = state
-            blocks[minute // 60] = max(blocks[minute // 60], max(state.s, state.large) - more)
+            blocks[minute // 60] = max(blocks[minute // 60], state.highest - more)
     return blocks
 
 

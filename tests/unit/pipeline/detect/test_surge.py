@@ -86,7 +86,7 @@ def test_a_market_in_which_all_say_the_same_is_judged_too(events: int, share: fl
     state = None
     for minute in range(180):
         state, _ = surge_step(state, Observation(minute, events, round(events * share), 0.25, noise))
-        assert math.isfinite(state.s + state.large + state.level)
+        assert math.isfinite(state.highest + state.level)
 
 
 def test_the_benchmarks_copy_stays_below_one_too() -> None:
