@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -63,6 +64,7 @@ def allocate(
     precision: Precision | None = None,
     stance: Stance = "point",
     unheard: Collection[str] = (),
+    day_ago: Mapping[str, float] = MappingProxyType({}),
 ) -> Allocation:
     """The spend per market that does most good within budget, regional caps, bounds and change limit.
 
@@ -75,16 +77,18 @@ def allocate(
         stance: what uncertain worth counts as; others than `point` need `precision`.
         unheard: markets whose metrics say nothing now: each keeps its previous spend, unless the budget is too small
             for that.
+        day_ago: spend of 24 h ago without entry money, where known: change limits are measured from it, so that many
+            answers in a day move no market further than one may.
 
     Raises:
         BadMetrics: a metric is not finite or out of range.
         BadPortfolio: a market's money is in a currency without a rate.
     """
     portfolio = in_plan_currency(portfolio)
-    bounds = markets_in(portfolio, previous, unheard)
+    bounds = markets_in(portfolio, previous, day_ago, unheard)
     terms = terms_of(portfolio, tuple(bounds), u, r)
     if unheard and not problem_of(portfolio, bounds, terms).feasible:
-        bounds = markets_in(portfolio, previous)
+        bounds = markets_in(portfolio, previous, day_ago)
     drawn = None
     if precision is not None and (precision.u_se or precision.r_se):
         drawn = drawn_values(terms, portfolio.plan, r, precision)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def bounds_of(market: Market, plan: Plan, before: float | None) -> Bounds | None
     Args:
         market: with money in the plan's currency.
         plan: budget and change limit.
-        before: the previous spend without entry money; None = none.
+        before: the spend without entry money that the change limit is measured from; None = none.
     """
     candidate = market.status == "candidate"
     if market.status == "excluded" or (candidate and (not market.legal_ready or market.pinned == 0)):
@@ -66,16 +67,21 @@ def bounds_of(market: Market, plan: Plan, before: float | None) -> Bounds | None
 
 
 def markets_in(
-    portfolio: Portfolio, previous: Mapping[str, MarketPlan] | None, unheard: Collection[str] = ()
+    portfolio: Portfolio,
+    previous: Mapping[str, MarketPlan] | None,
+    day_ago: Mapping[str, float] = MappingProxyType({}),
+    unheard: Collection[str] = (),
 ) -> dict[str, Bounds]:
     """The bounds of every market that may be paid, in the order of codes.
 
+    The change limit is measured from the spend of `day_ago`, where that is known, else from the previous one.
     One of `unheard`, where nobody can tell how its users are, keeps the spend that it has, within its other bounds.
     """
     found = {}
     for code in sorted(portfolio.markets):
         old = None if previous is None else previous.get(code)
-        bounds = bounds_of(portfolio.markets[code], portfolio.plan, None if old is None else old.spend - old.entry)
+        before = None if old is None else day_ago.get(code, old.spend - old.entry)
+        bounds = bounds_of(portfolio.markets[code], portfolio.plan, before)
         if bounds is None:
             continue
         if code in unheard and old is not None and not bounds.optional and bounds.low < bounds.high:

@@ -83,6 +83,12 @@ class ShiftRecord(msgspec.Struct, frozen=True):
     unheard: Annotated[
         tuple[MarketCode, ...], described("markets whose feed is silent, or whose baselines are learned again")
     ] = ()
+    spend_day_ago: Annotated[
+        dict[str, float],
+        described(
+            "market -> money per period, entry money apart, that was in force 24 h ago: change limits start there"
+        ),
+    ] = {}
     v: Version = CONTRACT_VERSION
 
 

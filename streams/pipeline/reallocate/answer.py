@@ -15,7 +15,9 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
         before = previous.allocation.markets
     try:
         precision = Precision(shift.n, shift.u_se, shift.r_se)
-        answer = allocate(portfolio, shift.u, shift.r, before, precision, unheard=shift.unheard)
+        answer = allocate(
+            portfolio, shift.u, shift.r, before, precision, unheard=shift.unheard, day_ago=shift.spend_day_ago
+        )
     except StrategyError as error:
         answer = Allocation("failed", False, str(error), portfolio.plan.budget, 0, 0, 0, before or {})
     left = {code: -plan.spend for code, plan in (before or {}).items() if code not in answer.markets}

@@ -47,6 +47,8 @@ from streams.privacy.user_hashes import mixed_after
 EXCERPTS_KEPT = 40
 ENDED_SHOWN_MS = 7 * DAY_MS
 MOST_ENDED = 10_000
+MOVES_APART_MS = 30 * MINUTE_MS
+LEAST_MOVE = 1e-9  # of money
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ class RollUp:
         view = View(step.now_ms - stream_ms, _lag(step), held_ms, common.held_by)
         alerts += watch_stream(common.watch, view, seq, step.now_ms, self.rules.watch)
         self._keys(context.user_key, stream_ms)
+        self._follow_spend(context.allocation, stream_ms)
         alerts += self._rebase(seq, context.model, stream_ms)
         metrics = compute_metrics(
             self.windows,
@@ -285,6 +288,22 @@ class RollUp:
         said = alert.state == "firing" and alert.kind in ("surge", "drop")
         return with_evidence(alert, self.windows, self.markets[alert.market].excerpts) if said else alert
 
+    def _follow_spend(self, allocation: AllocationRecord | None, stream_ms: int) -> None:
+        """Remember what each market's spend was before it changed, for 24 h; changes of half an hour count as one."""
+        common = self.common
+        oldest_ms = stream_ms - DAY_MS - MOVES_APART_MS
+        recent = {market: [one for one in moves if one[0] > oldest_ms] for market, moves in common.moves.items()}
+        common.moves = {market: moves for market, moves in recent.items() if moves}
+        if allocation is None or allocation.id == common.allocated:
+            return
+        spend = {market: one.spend - one.entry for market, one in allocation.allocation.markets.items()}
+        for market in sorted(spend.keys() & common.spend.keys()):
+            moves = common.moves.get(market, [])
+            apart = not moves or stream_ms - moves[-1][0] >= MOVES_APART_MS
+            if apart and abs(spend[market] - common.spend[market]) > LEAST_MOVE:
+                common.moves[market] = [*moves, (stream_ms, common.spend[market])]
+        common.allocated, common.spend = allocation.id, spend
+
     def _unheard(self, stream_ms: int) -> tuple[str, ...]:
         """Markets whose metrics say nothing of their users now: their feed is silent, or a new model is learned."""
         quiet_ms = self.rules.watch.no_data_silence_ms
@@ -335,6 +354,7 @@ class RollUp:
             u_se={market: day.u.se for market, day in days.items()},
             r_se={market: day.r.se for market, day in days.items() if day.r is not None},
             unheard=unheard,
+            spend_day_ago=self.common.spend | {market: moves[0][1] for market, moves in self.common.moves.items()},
         )
         if ready and not self.common.started:
             self.common.started = True

@@ -7,11 +7,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketpulse.contract.records import Excerpt, RefusedAnswer
+from marketpulse.contract.records import AllocationRecord, Excerpt, RefusedAnswer
+from strategy.portfolio import load_portfolio
 from streams.contract.rules import MarketRules, Rules, ShiftRule, SurgeRule
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.detect.watch import gaps_of
+from streams.pipeline.reallocate.answer import answer_of
 from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step import RollUp, StepContext, StepOutcome
 from streams.pipeline.rollup.step_record import Spending
@@ -239,3 +241,32 @@ def test_a_market_whose_feed_is_dead_does_not_shift_and_is_named() -> None:
     assert {"DE"} == {one.market for one in shifts}
     assert {("BR",)} == {one.unheard for one in shifts}
     assert [(START + 179) * 60_000] == [begin for begin, _ in gaps_of(rollup.markets["BR"].watch, 0)]
+
+
+def test_many_answers_in_a_day_move_no_market_further_than_one_may() -> None:
+    """20 shifts in three hours, each answered at once or a step later: within one change limit of the first plan."""
+    portfolio = load_portfolio()
+    u = dict.fromkeys(portfolio.markets, 0.66)
+    for late in (False, True):
+        rollup, answers = RollUp(LAYOUT, idle_ms=30_000), []
+        known: AllocationRecord | None = None
+        for number in range(1, 21):
+            minute = START + number * 9
+            newest = PartitionCut(number, minute * 60_000, rose_ms=number * 1_000, seen_ms=number * 1_000)
+            step = CutStep(number, number * 1_000, {f"BR:{minute}:positive/app": 200}, {}, {0: newest})
+            context = replace(CONTEXT, allocation=known, profiles_changed=True)
+            [shift, *_] = rollup.decide(step, rollup.take(step), context).shifts
+            if late and answers:
+                known = answers[-1]
+            record = answer_of(
+                msgspec.structs.replace(shift, u=u | {"BR": 0.2 if number > 1 else 0.66}),
+                portfolio,
+                answers[-1] if answers else None,
+            )
+            answers += [record] if record.adopted else []
+            known = known if late else answers[-1]
+        first, last = (one.allocation.markets for one in (answers[0], answers[-1]))
+        assert len(answers) > 1
+        for market, plan in portfolio.markets.items():
+            limit = max(portfolio.plan.change_limit_floor, portfolio.plan.change_limit_share * first[market].spend)
+            assert abs(last[market].spend - first[market].spend) <= limit + 1e-6, (market, plan)
