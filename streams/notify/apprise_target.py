@@ -11,11 +11,14 @@ from typing import Any
 from marketpulse.contract.records import AlertRecord
 from marketpulse.errors import OperatorNeeded
 from streams.notify.addresses import Allowed, guarded_thread
-from streams.notify.errors import Away, Refused
+from streams.notify.errors import Away, Refused, Undelivered
+from streams.notify.http import REFUSED
 from streams.notify.messages import Message, grouped, text, title, without_excerpts
 
 LOCAL = ("dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows", "file", "kodi", "pipe")
 """Schemas that reach this machine instead of a receiver."""
+LEAST_ROOM = 100
+UNESCAPED = 0.8
 
 
 class AppriseSink:
@@ -47,7 +50,7 @@ class AppriseSink:
         except TimeoutError as error:
             raise Away("no answer in time") from error
         if problem is not None:
-            raise Away(problem)
+            raise problem
 
     async def close(self) -> None:
         """End the thread; one that hangs is left to its own time limit."""
@@ -56,9 +59,14 @@ class AppriseSink:
     def _words(self, message: Message) -> tuple[str, str]:
         alerts = message.alerts if self._excerpts else tuple(map(without_excerpts, message.alerts))
         shown = Message(alerts, message.summary)
-        return title(shown), text(shown, self._page)
+        subject = title(shown)
+        return subject, text(shown, self._page, self._room(subject))
 
-    def _notify(self, subject: str, body: str) -> str | None:
+    def _room(self, subject: str) -> int:
+        """Characters for the text: what the service takes, less the title and what escaping its marks adds."""
+        return max(LEAST_ROOM, int(UNESCAPED * self._target.body_maxlen) - len(subject))
+
+    def _notify(self, subject: str, body: str) -> Undelivered | None:
         """Send in this thread; why it did not work, or None."""
         said = _Codes()
         logger = logging.getLogger("apprise")
@@ -69,10 +77,12 @@ class AppriseSink:
                 taken = self._target.notify(body=body, title=subject, body_format="text", notify_type="info")
             refused: str | None = guard.refused
         except Exception as error:
-            return f"the library failed with {type(error).__name__}"
+            return Away(f"the library failed with {type(error).__name__}")
         finally:
             logger.removeHandler(said)
-        return None if taken else refused or said.problem
+        if taken:
+            return None
+        return Refused(said.problem) if said.code in REFUSED and not refused else Away(refused or said.problem)
 
 
 class _Codes(logging.Handler):
@@ -82,11 +92,12 @@ class _Codes(logging.Handler):
         super().__init__(logging.WARNING)
         self._of = threading.get_ident()
         self.problem = "the library could not send it"
+        self.code: int | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         code = record.getMessage().rpartition("error=")[2].rstrip(".")
         if record.thread == self._of and code.isdigit():
-            self.problem = f"HTTP {code}"
+            self.problem, self.code = f"HTTP {code}", int(code)
 
 
 def apprise_target(url: str, timeout_s: float) -> Any:
@@ -100,7 +111,7 @@ def apprise_target(url: str, timeout_s: float) -> Any:
         apprise = importlib.import_module("apprise")
     except ImportError as error:
         raise OperatorNeeded(
-            "a sink of kind apprise needs the library. Operator action: pip install marketpulse[notify]."
+            "a sink of kind apprise needs the library. Operator action: install the extra `notify`."
         ) from error
     logger = logging.getLogger("apprise")
     logger.propagate = False  # it quotes URLs with their tokens

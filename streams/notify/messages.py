@@ -67,19 +67,69 @@ def title(message: Message) -> str:
     return f"Marketpulse: {kinds} {alerts[0].state} in {markets}"
 
 
-def text(message: Message, page: str | None = None) -> str:
-    """A line of state, market, kind, topic, times and evidence for each alert, what its kind means, and the page."""
-    lines = [_line(alert) for alert in message.alerts[:SHOWN]]
-    if len(message.alerts) > SHOWN:
-        lines.append(f"and {len(message.alerts) - SHOWN} more: marketpulse alerts")
-    lines += [f"{kind}: {ALERTS[kind]}" for kind in _unique(one.kind for one in message.alerts) if kind in ALERTS]
-    return "\n".join(lines + ([page] if page else []))
+def text(message: Message, page: str | None = None, room: int | None = None) -> str:
+    """A line for each incident, the largest first, then what the kinds mean, and the page.
+
+    A line has state, market, kind, topics, times and evidence.
+
+    Args:
+        message: what is told.
+        page: its address.
+        room: characters that the receiver takes at most: fewer lines then, and how many are left out; None = no limit.
+    """
+    incidents = incidents_of(message.alerts)
+    lines = [_line(one) for one in incidents[:SHOWN]]
+
+    def body() -> str:
+        told = sum(len(one.topics) + one.whole for one in incidents[: len(lines)])
+        more = [f"and {len(message.alerts) - told} more: marketpulse alerts"] if told < len(message.alerts) else []
+        return "\n".join([*lines, *more, *([page] if page else [])])
+
+    if room is not None:
+        while len(body()) > room and len(lines) > 1:
+            lines.pop()
+        if (over := len(body()) - room) > 0:
+            lines[0] = lines[0][: max(0, len(lines[0]) - over - 1)] + "…"
+    found = body()
+    meant = [f"{kind}: {ALERTS[kind]}" for kind in _unique(one.kind for one in message.alerts) if kind in ALERTS]
+    whole = "\n".join([*found.splitlines()[: None if page is None else -1], *meant, *([page] if page else [])])
+    return whole if room is None or len(whole) <= room else found
 
 
-def _line(alert: AlertRecord) -> str:
+class Incident(NamedTuple):
+    """Alerts of one kind, market and state: the market's own, else its largest topic's; and which topics have one."""
+
+    alert: AlertRecord
+    topics: tuple[str, ...]
+    whole: bool
+
+
+def incidents_of(alerts: Iterable[AlertRecord]) -> list[Incident]:
+    """The most urgent first, then those with the most evidence."""
+    together: dict[tuple[str, str, str], list[AlertRecord]] = {}
+    for alert in alerts:
+        together.setdefault((alert.kind, alert.market, alert.state), []).append(alert)
+    found = []
+    for same in together.values():
+        largest = sorted(same, key=_size, reverse=True)
+        whole = [one for one in largest if one.topic is None]
+        topics = tuple(one.topic for one in largest if one.topic is not None)
+        found += [Incident(one, topics if at == 0 else (), True) for at, one in enumerate(whole)]
+        found += [] if whole else [Incident(largest[0], topics, False)]
+    return sorted(found, key=lambda one: _size(one.alert), reverse=True)
+
+
+def _size(alert: AlertRecord) -> tuple[int, float]:
+    statistic = alert.evidence.get("statistic")
+    return SEVERITIES.index(severity(alert)), float(statistic) if isinstance(statistic, int | float) else 0.0
+
+
+def _line(incident: Incident) -> str:
+    alert = incident.alert
     where = "all markets" if alert.market == "*" else alert.market
-    parts = [f"{alert.state} {alert.kind} {where}" + (f"/{alert.topic}" if alert.topic else "")]
-    parts.append(f"since {clock(alert.started_at)}")
+    if incident.topics:
+        where += f" ({', '.join(incident.topics)})" if incident.whole else f"/{', '.join(incident.topics)}"
+    parts = [f"{alert.state} {alert.kind} {where}", f"since {clock(alert.started_at)}"]
     if alert.ended_at is not None:
         parts.append(f"until {clock(alert.ended_at)}")
     return ", ".join(parts) + _evidence(alert.evidence)

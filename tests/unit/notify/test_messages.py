@@ -1,7 +1,9 @@
 """Alerts in messages: urgency, grouping, limits, words."""
 
+import pytest
+
 from streams.notify.limit import Limit
-from streams.notify.messages import Message, grouped, severity, text, title, within, without_excerpts
+from streams.notify.messages import Message, grouped, incidents_of, severity, text, title, within, without_excerpts
 from tests.support.alerts import alert
 
 
@@ -75,3 +77,34 @@ def test_a_long_message_counts_what_it_does_not_spell_out() -> None:
     many = Message(tuple(alert(kind="drop", market=f"{at:02}") for at in range(25)), summary=True)
     assert "and 5 more" in text(many)
     assert "Marketpulse: 25 changes of alerts at once" == title(many)
+
+
+def test_alerts_of_one_incident_are_one_line() -> None:
+    """A market with its topics; topics alone where the market has none; the most urgent and largest first."""
+    alerts = [
+        alert(topic="price", market="DE", evidence={"statistic": 15}),
+        alert(topic="delivery", market="DE", evidence={"statistic": 20}),
+        alert(topic="price", evidence={"statistic": 14}),
+        alert(evidence={"statistic": 13}),
+        alert(market="FR", evidence={"statistic": 30}),
+    ]
+    found = [(one.alert.market, one.topics, one.whole) for one in incidents_of(alerts)]
+    assert [("FR", (), True), ("BR", ("price",), True), ("DE", ("delivery", "price"), False)] == found
+    lines = text(Message(tuple(alerts))).splitlines()
+    assert ["firing surge FR,", "firing surge BR (price),", "firing surge DE/delivery, price,"] == [
+        line[: line.index(" since")] for line in lines[:3]
+    ]
+    assert 4 == len(lines)
+
+
+@pytest.mark.parametrize("room", [100, 300, 1_000, 2_000, 4_096])
+@pytest.mark.parametrize("page", [None, "https://page.example.com/"])
+def test_a_message_fits_what_a_service_takes(room: int, page: str | None) -> None:
+    """Thirty alerts: the largest is told whatever the room, the others are counted, the page is linked."""
+    said = {"share": 0.4, "expected_share": 0.1, "excerpts": ["a entrega atrasou " * 9]}
+    alerts = tuple(alert(market=f"M{at}", evidence={"statistic": at} | said) for at in range(30))
+    found = text(Message(alerts), page, room)
+    assert len(found) <= room
+    assert found.startswith("firing surge M29")
+    assert "more: marketpulse alerts" in found
+    assert page is None or found.endswith(page)

@@ -3,14 +3,19 @@
 import json
 from datetime import datetime
 
+import pytest
+
 from marketpulse.contract.records import AlertRecord
 from streams.notify.addresses import Allowed
 from streams.notify.alertmanager import AlertmanagerSink
+from streams.notify.apprise_target import AppriseSink, apprise_target
+from streams.notify.errors import Away, Refused
 from streams.notify.http import Poster
 from streams.notify.messages import Message
 from streams.notify.sink import scrubbed
 from streams.notify.webhook import WebhookSink, message_id
 from tests.support.alerts import alert
+from tests.support.receiver import Receiver
 
 NOW_MS = 1_700_000_600_000
 STARTED_MS = NOW_MS - 600_000
@@ -67,3 +72,27 @@ def test_a_webhooks_body_is_the_record() -> None:
 def test_secrets_are_scrubbed() -> None:
     """The longest first, so that no rest of one stays."""
     assert "*** and ***" == scrubbed("https://h/tokenlong and token", ["token", "https://h/tokenlong"])
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # which the library imports
+async def test_thirty_alerts_reach_a_chat_that_takes_a_thousand_characters() -> None:
+    """As Apprise's plugin for Rocket.Chat sends them: the largest is named, the rest counted; 400 is final, 500 not."""
+    pytest.importorskip("apprise")
+    alerts = tuple(
+        alert(f"many-{at}", market=f"M{at % 10}", evidence={"statistic": at, "share": 0.4}) for at in range(30)
+    )
+    with Receiver() as chat:
+        target = apprise_target(f"rocket://{'a' * 17}/{'b' * 43}@127.0.0.1:{chat.port}/#room", 5)
+        sink = AppriseSink(target, Allowed(frozenset({"127.0.0.1"}), private=frozenset({"127.0.0.1"})), 5, None, True)
+        chat.script = [200, 400, 500]
+        await sink.send(Message(alerts), NOW_MS)
+        [taken] = chat.taken
+        said = json.loads(taken.body)["text"]
+        assert len(said) <= 1_000
+        assert "firing surge M9" in said
+        assert "more: marketpulse alerts" in said
+        with pytest.raises(Refused, match="HTTP 400"):
+            await sink.send(Message(alerts), NOW_MS)
+        with pytest.raises(Away, match="HTTP 500"):
+            await sink.send(Message(alerts), NOW_MS)
+        await sink.close()
