@@ -115,17 +115,21 @@ def alerts(
             while True:
                 snapshot = reader.snapshot()
                 now_ms = epoch_ms()
+                silenced = {alert.id for alert in snapshot.alerts if snapshot.muted(alert, now_ms)}
                 for alert in snapshot.alerts:
-                    if (alert.id, alert.seq) in said or (snapshot.muted(alert, now_ms) and not muted):
+                    if (alert.id, alert.seq) in said or (alert.id in silenced and not muted):
                         continue
                     said.add((alert.id, alert.seq))
                     if as_json:
                         output.print_json(alert)
                     else:
                         where = f"{alert.market}/{alert.topic}" if alert.topic else alert.market
-                        sys.stdout.write(f"{utc(alert.started_at)} {alert.state:8} {alert.kind} {where} {alert.id}\n")
+                        state = f"{alert.state}, muted" if alert.id in silenced else f"{alert.state:8}"
+                        sys.stdout.write(f"{utc(alert.started_at)} {state} {alert.kind} {where} {alert.id}\n")
                 sys.stdout.flush()
                 if not follow:
+                    if silenced and not muted:
+                        output.note(f"{len(silenced)} silenced: `marketpulse alerts --muted` shows them too.")
                     return
                 time.sleep(1)
         except KeyboardInterrupt:

@@ -1,5 +1,7 @@
 """The terminal view: one snapshot as rich tables."""
 
+from collections.abc import Collection
+
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -11,16 +13,19 @@ from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord, AllocationRecord
 from marketpulse.contract.totals import latency_quantile
 from marketpulse.contract.words import evidence_words
+from streams.clock import epoch_ms
 
 BAR = 20
 MOST_ALERTS = 6
 
 
 def render(snapshot: Snapshot, title: str = "Marketpulse") -> RenderableType:
-    """Header, table of markets, alerts, allocation: about 100 columns wide."""
-    parts: list[RenderableType] = [_header(snapshot), _markets(snapshot)]
+    """Header, table of markets, alerts, allocation: about 100 columns wide. What is silenced is shown as muted."""
+    now_ms = epoch_ms()
+    muted = {alert.id for alert in snapshot.alerts if snapshot.muted(alert, now_ms)}
+    parts: list[RenderableType] = [_header(snapshot), _markets(snapshot, muted)]
     if snapshot.alerts:
-        parts.append(_alerts(snapshot.alerts))
+        parts.append(_alerts(snapshot.alerts, muted))
     if snapshot.allocation is not None:
         parts.append(_allocation(snapshot.allocation))
     return Panel(Group(*parts), title=title, border_style="cyan")
@@ -43,7 +48,7 @@ def _header(snapshot: Snapshot) -> Text:
     )
 
 
-def _markets(snapshot: Snapshot) -> Table:
+def _markets(snapshot: Snapshot, muted: Collection[str]) -> Table:
     table = Table(expand=True, box=None, header_style="bold")
     for name, justify in (
         ("market", "left"), ("events", "right"), ("user experience", "left"), ("u", "right"), ("1 h", "right"),
@@ -51,21 +56,25 @@ def _markets(snapshot: Snapshot) -> Table:
         ("moved", "right"),
     ):  # fmt: skip
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    firing = {alert.market for alert in snapshot.alerts if alert.state == "firing"}
+    firing = [alert for alert in snapshot.alerts if alert.state == "firing"]
+    loud = {alert.market for alert in firing if alert.id not in muted}
+    quiet = {alert.market for alert in firing} - loud
     for market, metrics in snapshot.metrics.items():
-        table.add_row(*_market_row(market, metrics, snapshot.allocation, market in firing))
+        shown = Text(market, style="bold")
+        if market in loud:
+            shown = Text(f"{market} ▲", style="bold red")
+        elif market in quiet:
+            shown = Text(f"{market} △")
+        table.add_row(shown, *_market_row(market, metrics, snapshot.allocation))
     return table
 
 
-def _market_row(
-    market: str, metrics: MarketMetrics, allocation: AllocationRecord | None, firing: bool
-) -> list[Text | str]:
+def _market_row(market: str, metrics: MarketMetrics, allocation: AllocationRecord | None) -> list[Text | str]:
     day, hour = metrics.windows["24h"], metrics.windows["1h"]
     spend = None if allocation is None else allocation.spend.get(market)
     change = None if allocation is None else allocation.moves.get(market)
     negative = day.labels["negative"] / day.n if day.n else 0.0
     return [
-        Text(f"{market} ▲" if firing else market, style="bold red" if firing else "bold"),
         f"{day.n:,}",
         _bar(day.u),
         f"{day.u.value:.3f}",
@@ -97,17 +106,21 @@ def _trend(difference: float) -> Text:
     return Text(f"↑{difference:+.2f}", style="green") if difference > 0 else Text(f"↓{difference:+.2f}", style="red")
 
 
-def _alerts(alerts: list[AlertRecord]) -> Table:
+def _alerts(alerts: list[AlertRecord], muted: Collection[str]) -> Table:
     table = Table(title="alerts", title_justify="left", expand=True, box=None, header_style="bold")
     for name in ("state", "kind", "market", "topic", "since", "evidence"):
         table.add_column(name, no_wrap=name != "evidence")
-    ordered = sorted(alerts, key=lambda alert: (alert.state != "firing", alert.topic is not None, -alert.started_at))
+    ordered = sorted(
+        alerts,
+        key=lambda alert: (alert.state != "firing", alert.id in muted, alert.topic is not None, -alert.started_at),
+    )
     for alert in ordered[:MOST_ALERTS]:
         said = [f"{name} {value}" for name, value in evidence_words(alert.evidence)]
         said += [f"“{text}”" for text in alert.evidence.get("excerpts", [])[:1]]
-        style = "bold red" if alert.state == "firing" else "dim"
+        state = f"{alert.state}, muted" if alert.id in muted else alert.state
+        style = "bold red" if state == "firing" else "dim"
         since = utc(alert.started_at)[5:16].replace("T", " ")
-        table.add_row(alert.state, alert.kind, alert.market, alert.topic or "all", since, "; ".join(said), style=style)
+        table.add_row(state, alert.kind, alert.market, alert.topic or "all", since, "; ".join(said), style=style)
     if len(alerts) > MOST_ALERTS:
         table.caption = f"and {len(alerts) - MOST_ALERTS} more: marketpulse status --json"
     return table

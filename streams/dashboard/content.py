@@ -1,5 +1,6 @@
 """What the views show, as plain values made from one snapshot; `/view.json` is the same for machines."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -23,12 +24,11 @@ def content_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
         if alert.state != "resolved" or (alert.ended_at or 0) >= (status.stream_time or 0) - RECENT_MS
     ]
     alerts.sort(key=lambda one: (one["state"] == "resolved", -one["started_at"]))
-    active: dict[str, list[str]] = {}
+    active: dict[str, dict[str, bool]] = {}  # market -> kind that fires -> whether all of its alerts are silenced
     for alert in snapshot.alerts:
-        if alert.state == "firing" and not snapshot.muted(alert, now_ms):
-            kinds = active.setdefault(alert.market, [])
-            if alert.kind not in kinds:
-                kinds.append(alert.kind)
+        if alert.state == "firing":
+            kinds = active.setdefault(alert.market, {})
+            kinds[alert.kind] = kinds.get(alert.kind, True) and snapshot.muted(alert, now_ms)
     return {
         "now": now_ms,
         "step": status.step,
@@ -62,15 +62,19 @@ def content_of(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
             "in_transaction": snapshot.lag.in_transaction,
         },
         "markets": [
-            _market(code, one, snapshot, active.get(code, [])) for code, one in sorted(snapshot.metrics.items())
+            _market(code, one, snapshot, active.get(code, {})) for code, one in sorted(snapshot.metrics.items())
         ],
-        "everywhere": active.get("*", []),
+        "everywhere": _kinds(active.get("*", {}), False),
         "alerts": alerts[:MOST_ALERTS],
         "allocation": _allocation(snapshot),
     }
 
 
-def _market(code: str, one: MarketMetrics, snapshot: Snapshot, alerts: list[str]) -> dict[str, Any]:
+def _kinds(active: Mapping[str, bool], muted: bool) -> list[str]:
+    return [kind for kind, silenced in active.items() if silenced == muted]
+
+
+def _market(code: str, one: MarketMetrics, snapshot: Snapshot, active: Mapping[str, bool]) -> dict[str, Any]:
     """One market's row; shares of labels, money as the allocation in force has it."""
     day, hour = one.windows["24h"], one.windows["1h"]
     plan = None if snapshot.allocation is None else snapshot.allocation.allocation.markets.get(code)
@@ -94,7 +98,8 @@ def _market(code: str, one: MarketMetrics, snapshot: Snapshot, alerts: list[str]
         "topics": [{"name": name, "n": n, "negative": negative, "u": u} for name, (n, negative, u) in worst[:2]],
         "flags": list(snapshot.flags.get(code, ())),
         "newest_event": snapshot.newest_event.get(code),
-        "alerts": alerts,
+        "alerts": _kinds(active, False),
+        "muted": _kinds(active, True),
         "spend": None if plan is None else plan.spend,
         "reason": None if plan is None else plan.reason,
         "moved": None if snapshot.allocation is None else snapshot.allocation.moves.get(code, 0.0),

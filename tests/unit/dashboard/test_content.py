@@ -1,6 +1,9 @@
 """What the page shows: active alerts by market, muted ones apart, spend with its reason."""
 
+import io
+
 import msgspec
+from rich.console import Console
 
 from marketpulse.client.snapshot import Snapshot, Status
 from marketpulse.contract.allocation import Allocation, MarketPlan
@@ -8,6 +11,7 @@ from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.records import AllocationRecord
 from strategy.portfolio import load_portfolio
+from streams.cli.terminal import render
 from streams.dashboard.content import content_of
 from tests.support.alerts import alert
 
@@ -46,14 +50,31 @@ def test_the_page_shows_markets_alerts_and_the_allocation_with_reasons() -> None
 
 
 def test_a_muted_alert_is_shown_but_alarms_nobody() -> None:
-    """It stays in the list, with the silence; the market is not marked."""
+    """It stays in the list and at its market, as a muted one; a kind of which one alert is not silenced is loud."""
     mutes = [MuteRecord("m", until=100, created_at=0, market="BR")]
     view = content_of(Snapshot(STATUS, {"BR": MARKET}, [alert()], None, mutes=mutes), 9)
-    assert ([], [True], None) == (
+    assert ([], ["surge"], [True], None) == (
         view["markets"][0]["alerts"],
+        view["markets"][0]["muted"],
         [one["muted"] for one in view["alerts"]],
         view["allocation"],
     )
+    general = [MuteRecord("m", until=100, created_at=0, market="BR", topic="app")]
+    both = Snapshot(STATUS, {"BR": MARKET}, [alert(), alert("second", topic="app")], None, mutes=general)
+    [brazil] = content_of(both, 9)["markets"]
+    assert (["surge"], []) == (brazil["alerts"], brazil["muted"])
+
+
+def test_the_terminal_says_the_same() -> None:
+    """A muted alert is marked as one, behind those that nobody silenced; the market has another sign."""
+    mutes = [MuteRecord("m", until=2**50, created_at=0, market="BR")]
+    found = Snapshot(STATUS, {"BR": MARKET, "DE": MARKET}, [alert(), alert(market="DE")], None, mutes=mutes)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(render(found))
+    shown = console.export_text()
+    assert "BR △" in shown
+    assert "DE ▲" in shown
+    assert shown.index("DE   ") < shown.index("firing, muted")
 
 
 def test_old_news_goes_and_what_is_active_comes_first() -> None:
