@@ -151,6 +151,7 @@ HOSTILE_TEXTS = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "${jndi:ldap://127.0.0.1/a} {{7*7}} %s %n {0}",
     "' OR 1=1; DROP TABLE users; --",
+    "\ud800 half a pair",
 )  # fmt: skip
 POISON: tuple[tuple[bytes | None, str], ...] = (
     (None, "empty_value"),
@@ -158,7 +159,6 @@ POISON: tuple[tuple[bytes | None, str], ...] = (
     (b"\xff\xfe\x00", "not_json"),
     (b'{"id": "x"', "not_json"),
     (b"[" * 50_000, "not_json"),
-    (json.dumps(event("s", 0, text="\ud800 half a pair")).encode(), "not_json"),
     (b"[1, 2]", "not_an_object"),
     (b'"' + b"x" * 700_000 + b'"', "too_large"),
     (json.dumps(event("v", 0, v=99)).encode(), "unknown_version"),
