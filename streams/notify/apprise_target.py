@@ -100,7 +100,7 @@ def apprise_target(url: str, timeout_s: float) -> Any:
         apprise = importlib.import_module("apprise")
     except ImportError as error:
         raise OperatorNeeded(
-            "a sink of kind apprise needs the library. Operator action: pip install marketpulse[notify]."
+            "a sink of kind apprise needs the library. Operator action: install the extra `notify`."
         ) from error
     logger = logging.getLogger("apprise")
     logger.propagate = False  # it quotes URLs with their tokens
