@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 LABELS = ("negative", "neutral", "positive")
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: read as U+FFFD
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)")
 _TYPES: dict[str, type] = {"user": str, "lang": str, "rating": int, "channel": str, "attributes": dict}
 _LENGTHS = {"id": 128, "user": 128, "lang": 35, "channel": 64}
@@ -102,8 +103,8 @@ def judged(value: bytes | None, record_ms: int) -> dict[str, Any]:
     if len(value) > 262_144:
         raise Broken("too_large")
     try:
-        event = json.loads(value.decode("utf-8"), parse_constant=_no_constant)
-        json.dumps(event, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair is no text
+        event = json.loads(value.decode("utf-8-sig"), parse_constant=_no_constant)
+        event = json.loads(_HALF.sub("\ufffd", json.dumps(event, ensure_ascii=False)))
     except (ValueError, RecursionError):
         raise Broken("not_json") from None
     if not isinstance(event, dict):

@@ -106,12 +106,12 @@ def test_fault_14_order_does_not_matter(make_job: Callable[..., Job]) -> None:
         key=lambda row: row["occurred_at"],
     )
     late = [event(f"late{number}", now - 7 * DAY_MS - HOUR_MS) for number in range(20)]
-    newest = event("newest", now)  # both streams end at the same stream time
+    newest = [event(f"newest{at}", now) for at in range(3)]  # the third newest counts: both end at one stream time
     found = []
     for shuffled in (False, True):
         job = make_job(idle_partition_seconds=3600)
         chosen = rng.sample(rows, len(rows)) if shuffled else rows
-        job.publish(record(row) for row in [*late, *chosen, newest])
+        job.publish(record(row) for row in [*late, *chosen, *newest])
         job.crew.start(1)
         job.check(window="7d")
         assert 20 == job.total("dead_letter:too_late")
@@ -119,7 +119,7 @@ def test_fault_14_order_does_not_matter(make_job: Callable[..., Job]) -> None:
         found.append({name: (windows[name]["n"], windows[name]["labels"]) for name in WINDOWS})
         job.crew.stop()
     assert found[0] == found[1]
-    assert 3_001 == found[0]["7d"][0]
+    assert 3_003 == found[0]["7d"][0]
 
 
 def test_fault_15_clocks_and_bad_times(job: Job) -> None:
@@ -134,7 +134,7 @@ def test_fault_15_clocks_and_bad_times(job: Job) -> None:
     job.feed(0, 500.0, [record(row, str(number % 64).encode()) for number, row in enumerate(rows)])
     job.check(clocks_agree=False)
     newest = max(int(job.redis.hget(f"{job.prefix}:partition:{number}", "newest") or 0) for number in range(PARTITIONS))
-    assert newest == now
+    assert now - MINUTE_MS <= newest <= now  # the third newest of a partition's last 100
     assert sum(job.truth.dead_letters.values()) == 300
     stream_ms = int(job.redis.hget(f"{job.prefix}:step", "stream_time"))
     assert stream_ms <= now_ms() + 2_000
@@ -151,6 +151,7 @@ HOSTILE_TEXTS = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "${jndi:ldap://127.0.0.1/a} {{7*7}} %s %n {0}",
     "' OR 1=1; DROP TABLE users; --",
+    "\ud800 half a pair",
 )  # fmt: skip
 POISON: tuple[tuple[bytes | None, str], ...] = (
     (None, "empty_value"),
@@ -158,7 +159,6 @@ POISON: tuple[tuple[bytes | None, str], ...] = (
     (b"\xff\xfe\x00", "not_json"),
     (b'{"id": "x"', "not_json"),
     (b"[" * 50_000, "not_json"),
-    (json.dumps(event("s", 0, text="\ud800 half a pair")).encode(), "not_json"),
     (b"[1, 2]", "not_an_object"),
     (b'"' + b"x" * 700_000 + b'"', "too_large"),
     (json.dumps(event("v", 0, v=99)).encode(), "unknown_version"),
