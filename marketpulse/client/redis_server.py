@@ -1,17 +1,19 @@
-"""Redis clients with the project's settings: one place for time-outs, retries and error translation."""
+"""Redis clients with the project's settings: one place for time-outs, retries and error translation.
+
+redis-py is loaded with the first connection, not with this module: it takes some .2 s, half of what all the names of
+the client would take to import.
+"""
 
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from typing import TYPE_CHECKING, Any
 
 from marketpulse.client.redis_url import shown_url
 from marketpulse.errors import LedgerFull, OperatorNeeded, Unavailable
+
+if TYPE_CHECKING:
+    from redis.exceptions import ResponseError
 
 
 def connect_async(url: str, timeout_s: float = 10.0) -> Any:
@@ -19,86 +21,95 @@ def connect_async(url: str, timeout_s: float = 10.0) -> Any:
 
     Any: redis-py types every reply as text or bytes, while these clients always answer in bytes.
     """
-    return redis.asyncio.Redis.from_url(
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    return Redis.from_url(
         url,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )
 
 
 def connect(url: str, timeout_s: float = 10.0) -> Any:
     """A synchronous client for commands and readers."""
-    return redis.Redis.from_url(
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Redis.from_url(
         url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
     )
 
 
-# Redis refuses these before a script's first write, and never after it. A missing right is not among them: Redis looks
-# at each command of a script when its turn comes.
-_REFUSED_BEFORE_WRITING = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
-
-
-# The same, for which redis-py has no type: a disk that fails, another's long script, replicas that are away.
+# What redis-py has no type for: a disk that fails, another's long script, replicas that are away.
 _REFUSED_FOR_NOW = ("MISCONF ", "BUSY ", "NOREPLICAS ", "MASTERDOWN ")
 
 
-# Only a Redis Cluster answers so.
-_OF_A_CLUSTER = (
-    redis.exceptions.AskError,  # MOVED too
-    redis.exceptions.ClusterError,
-    redis.exceptions.ClusterCrossSlotError,
-    redis.exceptions.TryAgainError,
-)
+def _of_a_cluster() -> tuple[type[Exception], ...]:
+    """What only a Redis Cluster answers."""
+    from redis.exceptions import AskError, ClusterCrossSlotError, ClusterError, TryAgainError
+
+    return AskError, ClusterError, ClusterCrossSlotError, TryAgainError  # MOVED is an AskError too
 
 
-def refused_before_writing(error: redis.exceptions.ResponseError) -> bool:
-    """Whether nothing was written, so that the same command may be tried again."""
-    return isinstance(error, (*_REFUSED_BEFORE_WRITING, *_OF_A_CLUSTER)) or _refused_for_now(error)
+def refused_before_writing(error: "ResponseError") -> bool:
+    """Whether nothing was written, so that the same command may be tried again.
+
+    Redis refuses so before a script's first write, and never after it. A missing right is not among them: Redis looks
+    at each command of a script when its turn comes.
+    """
+    from redis.exceptions import OutOfMemoryError, ReadOnlyError
+
+    return isinstance(error, (OutOfMemoryError, ReadOnlyError, *_of_a_cluster())) or _refused_for_now(error)
 
 
-def _refused_for_now(error: redis.exceptions.ResponseError) -> bool:
+def _refused_for_now(error: "ResponseError") -> bool:
     return any(word in str(error) for word in _REFUSED_FOR_NOW)
 
 
 @contextmanager
 def translated_errors(url: str) -> Iterator[None]:
     """Turn redis-py's errors into the project's: retriable ones, bounds, and what an operator must fix."""
+    from redis import exceptions
+
     try:
         yield
-    except redis.exceptions.AuthenticationError as error:
+    except exceptions.AuthenticationError as error:
         raise OperatorNeeded(
             f"Redis at {shown_url(url)} refuses these credentials: {error}. Operator action: fix user and password in "
             "MARKETPULSE_REDIS_URL, or MARKETPULSE_REDIS_USERNAME and MARKETPULSE_REDIS_PASSWORD, or the ACL."
         ) from error
-    except redis.exceptions.NoPermissionError as error:
+    except exceptions.NoPermissionError as error:
         raise OperatorNeeded(
             f"Redis at {shown_url(url)} does not allow this user so much: {error}. Operator action: grant what "
             "`marketpulse acls show redis` lists for this part, or give this process its own user."
         ) from error
-    except redis.exceptions.MasterDownError as error:  # a replica's answer, though redis-py has it with a cluster's
+    except exceptions.MasterDownError as error:  # a replica's answer, though redis-py has it with a cluster's
         raise _unavailable_for_now(error, url) from error
-    except _OF_A_CLUSTER as error:
+    except _of_a_cluster() as error:
         raise OperatorNeeded(
             f"Redis at {shown_url(url)} is a Redis Cluster: {error}. A ledger needs one primary, since one script must "
             "reach all of its keys. Operator action: point MARKETPULSE_REDIS_URL at a Redis or Valkey without Cluster "
             "(`cluster-enabled no`), with replicas as you like."
         ) from error
-    except redis.exceptions.OutOfMemoryError as error:
+    except exceptions.OutOfMemoryError as error:
         raise LedgerFull("Redis is out of memory. Operator action: raise maxmemory; commits wait meanwhile.") from error
-    except redis.exceptions.ReadOnlyError as error:
+    except exceptions.ReadOnlyError as error:
         raise Unavailable(
             f"Redis at {shown_url(url)} is a read-only replica. Operator action: point the worker at the primary."
         ) from error
-    except redis.exceptions.ResponseError as error:
+    except exceptions.ResponseError as error:
         if not _refused_for_now(error):
             raise
         raise _unavailable_for_now(error, url) from error
     except (
-        redis.exceptions.ConnectionError,
-        redis.exceptions.TimeoutError,
-        redis.exceptions.BusyLoadingError,
+        exceptions.ConnectionError,
+        exceptions.TimeoutError,
+        exceptions.BusyLoadingError,
         OSError,
     ) as error:
         if (refused := _tls_refusal(error, url)) is not None:
@@ -110,7 +121,7 @@ def translated_errors(url: str) -> Iterator[None]:
         ) from error
 
 
-def _unavailable_for_now(error: redis.exceptions.ResponseError, url: str) -> Unavailable:
+def _unavailable_for_now(error: "ResponseError", url: str) -> Unavailable:
     return Unavailable(
         f"Redis at {shown_url(url)} takes no commands at present: {error}. "
         "Operator action: as it says; it is tried again."

@@ -25,6 +25,8 @@ HELP = "import sys\nsys.argv = ['marketpulse', '--help']\nfrom streams.cli.main 
 SHOW = HELP.replace("'--help'", "'config', 'show'")
 COSTS = HELP.replace("'--help'", "'markets', 'costs'")
 INTAKE, NOTIFIER = "import streams.intake.serve", "import streams.notify.process"
+READER = "from marketpulse import AsyncReader, Reader"
+PRODUCER = "from marketpulse import AsyncProducer, Producer"
 WORKER, PAGE = "import streams.app", "import streams.dashboard.serve"
 
 
@@ -49,6 +51,8 @@ def ended(program: str) -> tuple[int, frozenset[str]]:
         pytest.param(
             NOTIFIER, TRAINING | MODEL | {"models", "redis", "faust", "streams.pipeline.rollup.step"}, id="notifier"
         ),
+        pytest.param(READER, TRAINING | MODEL | SERVERS | {"models", "streams"}, id="reader"),
+        pytest.param(PRODUCER, TRAINING | MODEL | {"models", "streams", "redis"}, id="producer"),
         pytest.param(WORKER, TRAINING | {"streams.cli.main", "starlette"}, id="worker"),
         pytest.param(PAGE, TRAINING | {"onnxruntime", "tokenizers", "faust"}, id="page"),
     ],
