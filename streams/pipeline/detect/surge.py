@@ -17,6 +17,8 @@ in hours.
 """
 
 import math
+from bisect import bisect_left
+from itertools import accumulate
 from typing import Any, Literal
 
 import msgspec
@@ -161,23 +163,20 @@ def overdispersion(state: SurgeState) -> float:
 
 
 def began(state: SurgeState, at: int) -> tuple[int, int, int]:
-    """When a change that is under way began: (likeliest, earliest, latest) time in epoch ms, the last two of 95 %.
+    """When a change that is under way began: (estimate, earliest, latest) time in epoch ms, the last two of 95 %.
 
-    The likelihood of a change that began at a minute is that of all LLR from it on; the prior is even over the minutes.
-    `at`, the minute that fires, where no start is likelier than no change at all.
+    The likelihood of a change that began at a minute is that of all LLR from it on; the prior is even over the minutes
+    that had events. The estimate is the median: where little is known, the likeliest minute lies hours off as often as
+    not, at the edge of the interval. `at`, the minute that fires, where no start is likelier than no change at all.
     """
     starts = state.starts or [(at, 0.0)]
-    times = [time for time, _ in starts]
     weights = [math.exp(-before) for _, before in starts]
-    whole, passed = sum(weights), 0.0
-    earliest, latest = times[0], times[-1]
-    for time, weight in zip(times, weights, strict=True):
-        if passed <= 0.025 * whole:
-            earliest = time
-        if passed < 0.975 * whole:
-            latest = time
-        passed += weight
-    return times[weights.index(max(weights))], earliest, latest
+    passed = list(accumulate(weights))
+
+    def quantile(part: float) -> int:
+        return starts[bisect_left(passed, part * passed[-1])][0]
+
+    return quantile(0.5), quantile(0.025), quantile(0.975)
 
 
 def _began_far(state: SurgeState, rule: SurgeRule) -> tuple[int, int, int]:
@@ -216,11 +215,11 @@ def _life(state: SurgeState, seen: Observation, at: int, p0: float, rule: SurgeR
         if state.highest < rule.threshold:
             return None
         state.fired_ms, state.fired_n, state.fired_x = at, seen.n, seen.x
-        likeliest, earliest, latest = _began_far(state, rule) if state.far >= state.highest else began(state, at)
+        estimate, earliest, latest = _began_far(state, rule) if state.far >= state.highest else began(state, at)
         evidence: dict[str, Any] = {
             "expected_share": round(p0, 4),
             "statistic": round(state.highest, 2),
-            "began_estimate": likeliest,
+            "began_estimate": estimate,
             "began_interval": [earliest, latest],
         }
         return AlertChange("firing", at, at, evidence)
