@@ -60,7 +60,7 @@ class SurgeRule(msgspec.Struct, frozen=True):
     usual from then on.
     """
 
-    threshold: float = 12.75
+    threshold: float = 12.6
     odds_ratio: float = 2.6
     large_odds_ratio: float = 5.0
     drift_sd: float = 0.2
@@ -98,7 +98,7 @@ class Rules(MarketRules, frozen=True):
 
     >>> strict = Rules(markets={"BR": MarketRules(surge=SurgeRule(threshold=16.0))})
     >>> [strict.of(market).surge.threshold for market in ("BR", "DE")]
-    [16.0, 12.75]
+    [16.0, 12.6]
     """
 
     markets: dict[str, MarketRules] = {}
