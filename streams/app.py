@@ -91,7 +91,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
 
     def settle_profiles() -> None:
         if deps.profiles.settle(deps.now_ms()) and deps.profiles.incomplete:
-            log.warning("apply_incomplete", why=[str(one) for one in deps.profiles.incomplete])
+            log.warning("apply_incomplete", why=[*map(str, deps.profiles.incomplete)])
 
     servers, prefix = settings.kafka_servers, settings.prefix
     followed = [

@@ -75,7 +75,7 @@ def profiles_apply(
     plan: Annotated[bool, typer.Option(help="Also publish the plan: budget, currency, weights, limits.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Publish a file's plan and markets; they are in force at the next step, and the allocator runs again.
+    """Publish a file's plan and markets as one change: in force together at the next step, and answered once.
 
     ```
     marketpulse profiles apply markets.toml --market BR --no-plan
@@ -153,7 +153,7 @@ def profiles_ls(as_json: Json = False) -> None:
 
 def _not_yet(profiles: Profiles) -> list[str]:
     """In words: an apply whose end is missing, and records that wait for the end of their change."""
-    lines = [str(one) for one in profiles.incomplete]
+    lines = [*map(str, profiles.incomplete)]
     if profiles.next_offset < profiles.read_offset:
         lines.append(
             f"records from offset {profiles.next_offset} are not in force yet: more of the same change may come, "

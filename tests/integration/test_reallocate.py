@@ -11,18 +11,21 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
+from marketpulse.client.idempotent import idempotent_producer
 from marketpulse.client.reader import Reader
 from marketpulse.contract.decode import key_of, parse_object
-from marketpulse.contract.operators import ApplyMark, apply_headers
+from marketpulse.contract.operators import ApplyMark, apply_headers, apply_of, profiles_transaction
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.errors import OperatorNeeded
 from strategy.portfolio import load_portfolio
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.simulate import FeedPlan, generate
 from streams.dev.run import worker_environment
-from streams.kafka.compacted import write_all
+from streams.kafka.compacted import read_all, write_all
+from streams.kafka.errors import kafka_errors
 from streams.kafka.log_reader import LogReader
 from streams.kafka.profiles import apply_profiles
 from streams.kafka.publish import Record, publish
@@ -198,3 +201,28 @@ def test_one_apply_is_answered_once(company: Company) -> None:
     company.stop()
     report = asyncio.run(replay_journal(company.settings, compare=True))
     assert (company.reader.snapshot().status.digest, []) == (report.sha256, report.differences)
+
+
+def test_of_two_applies_at_once_one_writes_nothing(stack: EmbeddedStack) -> None:
+    """The second ends the first, which is told apart from a Kafka that is away; readers see whole applies only."""
+    prefix, kafka = f"t{uuid.uuid4().hex[:12]}", stack.endpoints.kafka
+    topic = topic_name(prefix, "market.profiles")
+
+    async def both() -> None:
+        first = idempotent_producer(kafka, transactional_id=profiles_transaction(prefix))
+        await first.start()
+        try:
+            async with kafka_errors(kafka, "take records"), first.transaction():
+                await first.send_and_wait(topic, key=b"BR", value=b"first")
+                await apply_profiles(kafka, prefix, [("DE", b"second"), ("FR", b"second")])
+        finally:
+            await first.stop()
+
+    asyncio.run(set_up(stack.endpoints, prefix, 1))
+    with pytest.raises(OperatorNeeded, match="nothing of this one was written"):
+        asyncio.run(both())
+    records = asyncio.run(read_all(kafka, topic))
+    assert [(b"DE", 1, 2), (b"FR", 2, 2)] == [
+        (one.key, mark.number, mark.count) for one in records if (mark := apply_of(one.headers))
+    ]
+    assert 2 == len(records)

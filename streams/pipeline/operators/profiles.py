@@ -48,7 +48,7 @@ class _State:
 
     @property
     def bad(self) -> list[DeadLetter]:
-        found = [*self.broken, *(_letter(one.record, one.why) for one in self.waiting.values())]
+        found = [*self.broken, *(_letter(refused.record, refused.why) for refused in self.waiting.values())]
         return sorted(found, key=lambda letter: letter.offset)
 
 
