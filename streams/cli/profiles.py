@@ -177,7 +177,10 @@ def _read_profiles(settings: "Settings") -> Profiles:
     profiles = Profiles(load_portfolio(settings.portfolio))
     for record in _read(settings, "market.profiles"):
         profiles.take(record)
-    profiles.settle(epoch_ms())
+        newest_ms = record.timestamp_ms
+    if profiles.read_offset:  # as a reader has it who was there when the newest record came
+        profiles.settle(newest_ms)
+        profiles.settle(epoch_ms())
     return profiles
 
 
