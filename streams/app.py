@@ -89,9 +89,14 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     app.agent(ticks, name="roll_up")(ending(make_roll_up(leader)))
     app.agent(shifts, name="reallocate")(ending(acknowledging(make_reallocate(Reallocator(deps)))))
 
+    def settle_profiles() -> None:
+        if deps.profiles.settle(deps.now_ms()) and deps.profiles.incomplete:
+            log.warning("apply_incomplete", why=[*map(str, deps.profiles.incomplete)])
+
+    servers, prefix = settings.kafka_servers, settings.prefix
     followed = [
-        CompactedTopic(settings.kafka_servers, topic_name(settings.prefix, name), taker.take)
-        for name, taker in (("market.profiles", deps.profiles), ("market.mutes", deps.mutes))
+        CompactedTopic(servers, topic_name(prefix, "market.profiles"), deps.profiles.take, settle_profiles),
+        CompactedTopic(servers, topic_name(prefix, "market.mutes"), deps.mutes.take),
     ]
 
     @app.task  # type: ignore[untyped-decorator]

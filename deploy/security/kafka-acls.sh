@@ -32,6 +32,7 @@ kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --ad
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-notifier' --operation Write --topic 'marketpulse.market.receipts'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-notifier' --operation Read --group 'marketpulse.notify.' --resource-pattern-type prefixed
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-operator' --operation Read --group 'marketpulse.notify.' --resource-pattern-type prefixed
+kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-operator' --operation Write --transactional-id 'marketpulse.profiles'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-operator' --operation Read --topic 'marketpulse.feedback'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-operator' --operation Read --topic 'marketpulse.feedback.classified'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-operator' --operation Read --topic 'marketpulse.feedback.dead-letter'

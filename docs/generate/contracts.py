@@ -12,7 +12,14 @@ import msgspec
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.canary import ReceiptRecord
 from marketpulse.contract.feedback import FeedbackEvent
-from marketpulse.contract.operators import MarketProfile, MuteRecord, PlanProfile
+from marketpulse.contract.operators import (
+    APPLY_HEADER,
+    COUNT_HEADER,
+    NUMBER_HEADER,
+    MarketProfile,
+    MuteRecord,
+    PlanProfile,
+)
 from marketpulse.contract.records import AlertRecord, AllocationRecord, ClassifiedRecord, MetricsRecord, ShiftRecord
 from strategy.scenarios import Metrics, PlanAnswer
 from streams.contract.journal import CheckpointRecord, StepRecord
@@ -42,6 +49,16 @@ PLAN: dict[str, type[msgspec.Struct]] = {
 """Name -> what `marketpulse plan` reads and prints; no topics."""
 
 
+HEADERS = {
+    "market.profiles": {
+        APPLY_HEADER: "Id of the apply that the record belongs to; all of it is in force with its last record.",
+        NUMBER_HEADER: "Number of the record in its apply, 1 first; the last one has the number of the count.",
+        COUNT_HEADER: "Number of records of the apply.",
+    }
+}
+"""Topic -> optional headers of its records, ASCII text, and what they mean; without them a record is single."""
+
+
 def _file(entry: str) -> str:
     return f"{entry.replace('#', '.')}.schema.json"
 
@@ -55,7 +72,8 @@ def schema_of(contract: type[msgspec.Struct]) -> dict[str, Any]:
 def asyncapi() -> dict[str, Any]:
     """AsyncAPI 3 document: a channel, a message and an operation per topic."""
     channels: dict[str, Any] = {}
-    operations, messages = {}, {}
+    operations: dict[str, Any] = {}
+    messages: dict[str, Any] = {}
     for entry, (contract, action, key) in CONTRACTS.items():
         name, topic = contract.__name__, entry.partition("#")[0]
         channel = channels.setdefault(topic, {"address": f"{{prefix}}.{topic}", "messages": {}})
@@ -71,6 +89,9 @@ def asyncapi() -> dict[str, Any]:
             "description": f"Kafka key: {key}.",
             "payload": {"$ref": f"./{_file(entry)}"},
         }
+        if topic in HEADERS:
+            known = {header: {"type": "string", "description": text} for header, text in HEADERS[topic].items()}
+            messages[name]["headers"] = {"type": "object", "properties": known}
     channels["feedback.dead-letter"] = {
         "address": "{prefix}.feedback.dead-letter",
         "description": "Original bytes, key and headers; `__streams.errors.*` headers say what was wrong.",

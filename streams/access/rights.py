@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from marketpulse.contract.operators import profiles_transaction
 from marketpulse.contract.topics import TOPICS, topic_name
 
 Role = Literal["worker", "producer", "reader", "page", "notifier", "operator"]
@@ -30,11 +31,11 @@ set -eu
 
 @dataclass(frozen=True, slots=True)
 class KafkaRule:
-    """`role` may do `operation` with a topic or a consumer group; `prefixed`: with all whose names begin so."""
+    """`role` may do `operation` with a topic, consumer group or transactional id; `prefixed`: all that begin so."""
 
     role: Role
     operation: Operation
-    resource: Literal["topic", "group"]
+    resource: Literal["topic", "group", "transactional_id"]
     name: str
     prefixed: bool = False
 
@@ -60,6 +61,7 @@ def kafka_rules(prefix: str) -> list[KafkaRule]:
         *topics("notifier", "write", ("market.receipts",)),
         KafkaRule("notifier", "read", "group", f"{prefix}.notify.", prefixed=True),
         KafkaRule("operator", "read", "group", f"{prefix}.notify.", prefixed=True),
+        KafkaRule("operator", "write", "transactional_id", profiles_transaction(prefix)),
         *(rule for operation in OPERATOR for rule in topics("operator", operation, every)),
     ]
 
@@ -123,7 +125,7 @@ def kafka_commands(prefix: str, principals: Mapping[Role, str]) -> Iterator[str]
         yield (
             f'kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add '
             f"--allow-principal '{principals[rule.role]}' --operation {operation} "
-            f"--{rule.resource} '{rule.name}'{pattern}"
+            f"--{rule.resource.replace('_', '-')} '{rule.name}'{pattern}"
         )
 
 

@@ -24,7 +24,8 @@ from streams.cli.settings import load_settings, run_async
 from streams.clock import epoch_ms
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, new_mute
-from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, profile_records
+from streams.pipeline.operators.profiles import Profiles, profile_records
+from streams.pipeline.operators.published import PLAN_KEY
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -74,7 +75,7 @@ def profiles_apply(
     plan: Annotated[bool, typer.Option(help="Also publish the plan: budget, currency, weights, limits.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Publish a file's plan and markets; they are in force at the next step, and the allocator runs again.
+    """Publish a file's plan and markets as one change: in force together at the next step, and answered once.
 
     ```
     marketpulse profiles apply markets.toml --market BR --no-plan
@@ -89,7 +90,7 @@ def profiles_apply(
     records: list[tuple[str, bytes | None]] = [
         (key, value) for key, value in profile_records(portfolio) if key in wanted
     ]
-    _write(settings, "market.profiles", records)
+    _apply(settings, records)
     output.answer(
         {"published": [key for key, _ in records]}, as_json, f"published: {', '.join(key for key, _ in records)}"
     )
@@ -109,7 +110,7 @@ def profiles_rm(
     if unknown := sorted(name for name, code in codes.items() if code is None):
         raise BadInput(f"{', '.join(unknown)}: neither {PLAN_KEY} nor a market code. Operator action: mend it.")
     known = {code for code in codes.values() if code is not None}
-    _write(load_settings(), "market.profiles", [(name, None) for name in sorted(known)])
+    _apply(load_settings(), [(name, None) for name in sorted(known)])
     output.answer({"removed": sorted(known)}, as_json, f"removed: {', '.join(sorted(known))}")
 
 
@@ -131,6 +132,7 @@ def profiles_ls(as_json: Json = False) -> None:
                 for code, one in now.markets.items()
             },
             "refused": [{"offset": letter.offset, "why": letter.message} for letter in profiles.bad],
+            "not_yet": _not_yet(profiles),
         }
         output.print_json(content)
         return
@@ -145,6 +147,19 @@ def profiles_ls(as_json: Json = False) -> None:
     output.console().print(table)
     for letter in profiles.bad:
         sys.stdout.write(f"refused at offset {letter.offset}: {letter.message}\n")
+    for line in _not_yet(profiles):
+        sys.stdout.write(f"{line}\n")
+
+
+def _not_yet(profiles: Profiles) -> list[str]:
+    """In words: an apply whose end is missing, and records that wait for the end of their change."""
+    lines = [*map(str, profiles.incomplete)]
+    if profiles.next_offset < profiles.read_offset:
+        lines.append(
+            f"records from offset {profiles.next_offset} are not in force yet: more of the same change may come, "
+            "for 10 s at most"
+        )
+    return lines
 
 
 def _limits(market: Market) -> str:
@@ -162,6 +177,10 @@ def _read_profiles(settings: "Settings") -> Profiles:
     profiles = Profiles(load_portfolio(settings.portfolio))
     for record in _read(settings, "market.profiles"):
         profiles.take(record)
+        newest_ms = record.timestamp_ms
+    if profiles.read_offset:  # as a reader has it who was there when the newest record came
+        profiles.settle(newest_ms)
+        profiles.settle(epoch_ms())
     return profiles
 
 
@@ -229,6 +248,12 @@ def _read(settings: "Settings", topic: str) -> list[CompactedRecord]:
     from streams.kafka.compacted import read_all
 
     return run_async(read_all(settings.kafka_servers, topic_name(settings.prefix, topic)))
+
+
+def _apply(settings: "Settings", records: list[tuple[str, bytes | None]]) -> None:
+    from streams.kafka.profiles import apply_profiles
+
+    run_async(apply_profiles(settings.kafka_servers, settings.prefix, records))
 
 
 def _write(settings: "Settings", topic: str, records: list[tuple[str, bytes | None]]) -> None:

@@ -1,5 +1,6 @@
-"""A one-partition compacted topic: read in full without a group, then followed; written record by record."""
+"""A one-partition compacted topic: read in full without a group, then followed; written one by one or at once."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -7,20 +8,34 @@ from aiokafka.structs import ConsumerRecord
 
 from marketpulse.client.idempotent import idempotent_producer
 from marketpulse.client.kafka_servers import Servers, client_options
+from marketpulse.contract.decode import Headers
 from marketpulse.errors import MarketpulseError
 from streams.batches import CompactedRecord
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.errors import kafka_errors
 from streams.kafka.tolerant import read_tolerantly, unreadable
 
+TRANSACTION_MS = 15_000
+"""After that Kafka ends a transaction whose writer went away; readers of the topic wait for it meanwhile."""
+
 
 class CompactedTopic:
-    """Hands every record to `take`, in order: `start` up to the end as it is then, `follow` what comes later."""
+    """Hands every record to `take`, in order: `start` up to the end as it is then, `follow` what comes later.
 
-    def __init__(self, servers: Servers, topic: str, take: Callable[[CompactedRecord], object]) -> None:
+    `all_taken` is called whenever all records that Kafka has were taken, about once a second while nothing comes.
+    """
+
+    def __init__(
+        self,
+        servers: Servers,
+        topic: str,
+        take: Callable[[CompactedRecord], object],
+        all_taken: Callable[[], object] = lambda: None,
+    ) -> None:
         self._servers = servers
         self._partition = TopicPartition(topic, 0)
         self._take = take
+        self._all_taken = all_taken
         self._consumer: AIOKafkaConsumer | None = None
         self._at = 0
 
@@ -34,12 +49,16 @@ class CompactedTopic:
         await self._open(max(first, self._at))
         while self._at < end:
             await self._poll()
+        self._all_taken()
 
     async def follow(self) -> None:
         """Take what has come since, waiting for it for about a second. Raises Unavailable; may be tried again."""
         if self._consumer is None:
             await self._open(self._at)
         await self._poll()
+        stable = self._consumer.last_stable_offset(self._partition) if self._consumer else None
+        if stable is not None and self._at >= stable:
+            self._all_taken()
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -103,6 +122,35 @@ async def read_all(servers: Servers, topic: str) -> list[CompactedRecord]:
     finally:
         await reader.stop()
     return found
+
+
+async def write_at_once(
+    servers: Servers, topic: str, transaction: str, records: Iterable[tuple[str, bytes | None, Headers]]
+) -> None:
+    """Write (key, value, headers) records in one transaction: readers get all of them or none.
+
+    Args:
+        servers: where.
+        topic: whereto; None as a value = a tombstone.
+        transaction: transactional id; who takes it ends a transaction that another process has open under it.
+        records: at least one.
+
+    Raises:
+        Unavailable: nothing was written, unless Kafka went away while it committed.
+        OperatorNeeded: this login may not write to the topic, or not under this id.
+    """
+    producer = idempotent_producer(servers, transactional_id=transaction, transaction_timeout_ms=TRANSACTION_MS)
+    try:
+        async with kafka_errors(servers, f"take records of {topic} in one transaction"):
+            await producer.start()
+            async with producer.transaction():
+                sent = [
+                    await producer.send(topic, key=key.encode(), value=value, headers=list(headers))
+                    for key, value, headers in records
+                ]
+                await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
 
 
 async def write_all(servers: Servers, topic: str, records: Iterable[tuple[str, bytes | None]]) -> None:

@@ -84,6 +84,11 @@ def refusal(error: BaseException, servers: Servers, doing: str) -> OperatorNeede
             f"Kafka at {servers} has no login by {_mechanism(servers)}. Operator action: set "
             "MARKETPULSE_KAFKA_SASL_MECHANISM to one that its listener has."
         )
+    if isinstance(error, kafka.ProducerFenced):
+        return OperatorNeeded(
+            f"Kafka at {servers} does not {doing}: another process began the same at the same time, and nothing of "
+            "this one was written. Operator action: see which of the two is to hold, then run that again."
+        )
     if isinstance(error, TOO_LARGE):
         return RecordTooLarge(
             f"Kafka at {servers} does not {doing}: one is larger than its topic takes ({type(error).__name__}). "

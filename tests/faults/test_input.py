@@ -16,7 +16,8 @@ from strategy.portfolio import load_portfolio
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import write_all
 from streams.kafka.publish import Record
-from streams.pipeline.operators.profiles import PLAN_KEY, profile_records
+from streams.pipeline.operators.profiles import profile_records
+from streams.pipeline.operators.published import PLAN_KEY
 from tests.faults.feed import simulated
 from tests.faults.job import PARTITIONS, Job
 from tests.faults.oracle import DAY_MS, HOUR_MS, MINUTE_MS, records

@@ -32,6 +32,7 @@ from streams.dev.processes import ending, start_marketpulse
 from streams.kafka.admin import create_topics, topic_offsets
 from streams.kafka.compacted import read_all, write_all
 from streams.kafka.errors import kafka_errors
+from streams.kafka.profiles import apply_profiles
 from streams.kafka.publish import publish
 from streams.ledger.commit import Ledger
 from streams.recovery.doctor import examine
@@ -221,6 +222,10 @@ def _writes(topic: str) -> Callable[[Settings], Awaitable[object]]:
     return lambda settings: write_all(settings.kafka_servers, topic_name(PREFIX, topic), [("k", b"{}")])
 
 
+async def _applies(settings: Settings) -> None:
+    await apply_profiles(settings.kafka_servers, PREFIX, [("NG", None)])
+
+
 def _asks(*command: str | int) -> Callable[[Settings], Awaitable[object]]:
     async def ask(settings: Settings) -> object:
         with translated_errors(settings.redis), connect(settings.redis) as client:
@@ -237,9 +242,11 @@ REFUSED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("producer", "read feedback", _reads("feedback")),
     ("producer", "write alerts", _writes("market.alerts")),
     ("producer", "write profiles", _writes("market.profiles")),
+    ("producer", "apply profiles", _applies),
     ("producer", "use Redis", _asks("PING")),
     ("worker", "write feedback", _writes("feedback")),
     ("worker", "write profiles", _writes("market.profiles")),
+    ("worker", "apply profiles", _applies),
     ("worker", "write mutes", _writes("market.mutes")),
     ("worker", "read dead letters", _reads("feedback.dead-letter")),
     ("worker", "create topics", lambda s: create_topics(s.kafka_servers, f"{PREFIX}2")),
@@ -288,6 +295,7 @@ def test_each_is_refused_what_it_does_not_need(
 ALLOWED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("page", "write mutes", _writes("market.mutes")),
     ("operator", "write profiles", _writes("market.profiles")),
+    ("operator", "apply profiles", _applies),
     ("reader", "have a group of its own", lambda s: _group(s, f"{PREFIX}.market.alerts", f"{PREFIX}.reader.x")),
 ]
 

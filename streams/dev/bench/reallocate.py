@@ -19,10 +19,10 @@ from streams.dev.bench.engine import PARTITIONS, Say, plain_events
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.run import servers, worker_environment
-from streams.kafka.compacted import write_all
 from streams.kafka.log_reader import LogReader
+from streams.kafka.profiles import apply_profiles
 from streams.kafka.publish import publish
-from streams.pipeline.operators.profiles import PLAN_KEY
+from streams.pipeline.operators.published import PLAN_KEY
 from streams.recovery.first_start import set_up
 from streams.settings import Settings, load_settings
 
@@ -88,8 +88,7 @@ class _Watched:
 
 def _change_budget(endpoints: Endpoints, prefix: str, budget: float) -> None:
     plan = msgspec.structs.replace(load_portfolio(None).plan, budget=budget)
-    topic = topic_name(prefix, "market.profiles")
-    asyncio.run(write_all(endpoints.kafka, topic, [(PLAN_KEY, msgspec.json.encode(plan))]))
+    asyncio.run(apply_profiles(endpoints.kafka, prefix, [(PLAN_KEY, msgspec.json.encode(plan))]))
 
 
 async def _sent(endpoints: Endpoints, prefix: str, count: int) -> dict[str, tuple[int, AllocationRecord]]:

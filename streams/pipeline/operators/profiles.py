@@ -1,7 +1,8 @@
 """The portfolio in force: the file's markets and plan, with what operators published to `market.profiles`."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -13,8 +14,9 @@ from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
 from strategy.errors import BadPortfolio
 from strategy.portfolio import checked_market, checked_plan
 from streams.batches import CompactedRecord, DeadLetter
+from streams.pipeline.operators.changes import Change, Incomplete
+from streams.pipeline.operators.published import PLAN_KEY, Published, accepted
 
-PLAN_KEY = "_plan"
 HISTORY = 1_000
 MOST_BAD = 100
 
@@ -25,62 +27,153 @@ _PUBLISHED: dict[type, tuple[type[MarketProfile | PlanProfile], Callable[[Any], 
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A record that does not fit to the others: it is in force as soon as it does, unless its key has another then."""
+
+    record: CompactedRecord
+    value: Market | Plan | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the records below an offset come to."""
+
+    end: int
+    published: Published
+    portfolio: Portfolio
+    waiting: Mapping[str, _Waiting] = field(default_factory=dict)
+    broken: tuple[DeadLetter, ...] = ()
+
+    @property
+    def bad(self) -> list[DeadLetter]:
+        found = [*self.broken, *(_letter(refused.record, refused.why) for refused in self.waiting.values())]
+        return sorted(found, key=lambda letter: letter.offset)
+
+
 class Profiles:
-    """What the topic said so far, and the portfolio that it makes of the file's."""
+    """What the topic said so far, and the portfolio that it makes of the file's.
+
+    `read_offset`: records below it were taken. `next_offset`: records below it are in force; it only moves on where a
+    change ends, or where `settle` says that no more of it comes. What holds at an offset is a function of the records
+    below it alone, so that every process that asks for it has the same.
+    """
 
     def __init__(self, base: Portfolio) -> None:
         self._base = base
-        self._markets: dict[str, Market] = {}
-        self._plan: Plan | None = None
-        self._history: list[tuple[int, Portfolio]] = [(0, base)]
+        self._history = [_State(0, Published(), base)]
+        self._before = self._history[0]  # what the changes before this one came to
+        self._change = Change()
+        self._values: dict[str, tuple[CompactedRecord, Market | Plan | None]] = {}
+        self._replaced: set[str] = set()
+        self._broken: list[DeadLetter] = []
+        self.read_offset = 0
         self.next_offset = 0
-        self.bad: list[DeadLetter] = []
+        self.incomplete: tuple[Incomplete, ...] = ()
 
     @property
     def now(self) -> Portfolio:
         """The portfolio in force."""
-        return self._history[-1][1]
+        return self.at(self.next_offset)
+
+    @property
+    def bad(self) -> list[DeadLetter]:
+        """Records that are not in force: they break the contract, or do not fit to the other records."""
+        return self._state(self.next_offset).bad
 
     def at(self, offset: int) -> Portfolio:
-        """The portfolio as it was when records below `offset` had been taken (or the oldest still remembered)."""
-        return self._history[max(0, bisect_right(self._history, offset, key=lambda pair: pair[0]) - 1)][1]
+        """The portfolio that records below `offset` come to (or the oldest still remembered)."""
+        return self._state(offset).portfolio
+
+    def refused(self, since: int, offset: int) -> list[DeadLetter]:
+        """What records below `offset` are refused which were not yet at `since`."""
+        known = {letter.offset for letter in self._state(since).bad}
+        return [letter for letter in self._state(offset).bad if letter.offset not in known]
+
+    def in_force(self, known: int) -> int:
+        """The offset in force, where another process may have had `known` in force before: never an older one."""
+        return max(self.next_offset, min(known, self.read_offset))
 
     def take(self, record: CompactedRecord) -> None:
-        """Take one record; one that breaks the contract is put on `bad` and changes nothing else."""
-        if record.offset < self.next_offset:
+        """Take one record; `next_offset` moves on where a change is complete with it, or was before it."""
+        if record.offset < self.read_offset:
             return
-        last = record.offset if record.last_offset is None else record.last_offset
-        self.next_offset = last + 1
-        try:
-            if record.unreadable:
-                raise BadPortfolio(f"offsets {record.offset} to {last} cannot be read: {record.unreadable}")
-            self._apply(record.key, record.value)
-        except BadPortfolio as error:
-            letter = DeadLetter(
-                "bad_profile", str(error), 0, record.offset, record.key, record.value, record.headers,
-                record.timestamp_ms, record.last_offset,
-            )  # fmt: skip
-            self.bad = [*self.bad, letter][-MOST_BAD:]
-            return
-        markets = dict(sorted((self._base.markets | self._markets).items()))
-        self._history.append((self.next_offset, Portfolio(self._plan or self._base.plan, markets)))
+        if not self._change.takes(record):
+            self._close()
+        self._change.add(record)
+        self.read_offset = (record.offset if record.last_offset is None else record.last_offset) + 1
+        self._read(record)
+        self._history.append(self._newest())
         del self._history[:-HISTORY]
+        if self._change.ended:
+            self._close()
+
+    def settle(self, now_ms: int) -> bool:
+        """With all records taken that there are: let a change be in force whose end does not come.
+
+        Args:
+            now_ms: of one clock, at every call.
+
+        Returns:
+            Whether `next_offset` moved on.
+        """
+        if self.next_offset == self.read_offset or not self._change.settled(now_ms):
+            return False
+        self._show()
+        return True
 
     def origin(self, market: str) -> Literal["topic", "file"]:
         """Where a market's profile comes from (`_plan`: the plan's)."""
-        return "topic" if market in self._markets or (market == PLAN_KEY and self._plan) else "file"
+        published = self._state(self.next_offset).published
+        return "topic" if market in published.markets or (market == PLAN_KEY and published.plan) else "file"
 
-    def _apply(self, key: bytes | None, value: bytes | None) -> None:
-        name = profile_key(key)
-        if value is None:
-            if name == PLAN_KEY:
-                self._plan = None
-            else:
-                self._markets.pop(name, None)
-        elif name == PLAN_KEY:
-            self._plan = profile_of(value, Plan)
-        else:
-            self._markets[name] = profile_of(value, Market)
+    def _state(self, offset: int) -> _State:
+        return self._history[max(0, bisect_right(self._history, offset, key=lambda state: state.end) - 1)]
+
+    def _show(self) -> None:
+        self.next_offset, self.incomplete = self.read_offset, self._change.incomplete
+
+    def _close(self) -> None:
+        self._show()
+        self._before, self._change = self._history[-1], Change()
+        self._values, self._replaced, self._broken = {}, set(), []
+
+    def _read(self, record: CompactedRecord) -> None:
+        try:
+            if record.unreadable:
+                last = self.read_offset - 1
+                raise BadPortfolio(f"offsets {record.offset} to {last} cannot be read: {record.unreadable}")
+            key = profile_key(record.key)
+            self._replaced.add(key)
+            self._values[key] = record, _value_of(key, record.value)
+        except BadPortfolio as error:
+            self._broken.append(_letter(record, str(error)))
+
+    def _newest(self) -> _State:
+        """The state with the change so far; what waited from earlier on is tried again."""
+        before, values = self._before, {key: value for key, (_, value) in self._values.items()}
+        published, why = accepted(self._base, before.published, values)
+        waiting = {key: one for key, one in before.waiting.items() if key not in self._replaced}
+        waiting |= {key: _Waiting(*self._values[key], why[key]) for key in why}
+        if waiting:
+            published, left = accepted(self._base, published, {key: one.value for key, one in waiting.items()})
+            waiting = {key: waiting[key] for key in left}
+        broken = (*before.broken, *self._broken)[-MOST_BAD:]
+        return _State(self.read_offset, published, published.over(self._base), waiting, broken)
+
+
+def _value_of(key: str, value: bytes | None) -> Market | Plan | None:
+    if value is None:
+        return None
+    return profile_of(value, Plan) if key == PLAN_KEY else profile_of(value, Market)
+
+
+def _letter(record: CompactedRecord, why: str) -> DeadLetter:
+    return DeadLetter(
+        "bad_profile", why, 0, record.offset, record.key, record.value, record.headers, record.timestamp_ms,
+        record.last_offset,
+    )  # fmt: skip
 
 
 def profile_key(key: bytes | None) -> str:

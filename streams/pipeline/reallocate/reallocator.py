@@ -50,8 +50,8 @@ class Reallocator:
         """The profiles that were in force at the shift's step, once this worker has read so far."""
         profiles = self._deps.profiles
         deadline = time.monotonic() + PROFILES_WAIT_S
-        while profiles.next_offset < shift.profiles and time.monotonic() < deadline:  # noqa: ASYNC110 - a pure class
+        while profiles.read_offset < shift.profiles and time.monotonic() < deadline:  # noqa: ASYNC110 - a pure class
             await asyncio.sleep(0.05)
-        if profiles.next_offset < shift.profiles:
-            log.error("profiles_behind", shift=shift.id, wanted=shift.profiles, read=profiles.next_offset)
+        if profiles.read_offset < shift.profiles:
+            log.error("profiles_behind", shift=shift.id, wanted=shift.profiles, read=profiles.read_offset)
         return profiles.at(shift.profiles)

@@ -142,7 +142,7 @@ class Leader:
             self._published = lease.published
         rollup = self._rollup
         undone = await self._look_for_undone(lease, rollup)
-        read = self._deps.profiles.next_offset, self._deps.mutes.next_offset
+        read = self._deps.profiles.in_force(rollup.common.profiles), self._deps.mutes.next_offset
         force = (
             read != (rollup.common.profiles, rollup.common.mutes)
             or undone.ahead > 0
@@ -213,7 +213,7 @@ class Leader:
             user_key=msgspec.structs.replace(self._deps.hashes.key, differ=DIFFERENT_KEYS in problems),
             model_info=msgspec.to_builtins(info),
         )
-        bad = [letter for letter in profiles.bad if before <= letter.offset < profiles_read]
+        bad = profiles.refused(before, profiles_read)
         if bad:
             await self._deps.outbound.dead_letters(bad, "market.profiles")
             self._deps.telemetry.refused_profiles(len(bad))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from marketpulse.contract.topics import TOPICS
-from streams.access.rights import files, kafka_rules, redis_rules
+from streams.access.rights import KafkaRule, files, kafka_rules, redis_rules
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "security"
 
@@ -27,7 +27,16 @@ def test_topics_are_named_in_full() -> None:
 def test_only_the_operator_creates_and_deletes() -> None:
     """And nobody alters a cluster."""
     assert {"operator"} == {rule.role for rule in kafka_rules("p") if rule.operation in ("create", "delete")}
-    assert {"topic", "group"} == {rule.resource for rule in kafka_rules("p")}
+    assert {"topic", "group", "transactional_id"} == {rule.resource for rule in kafka_rules("p")}
+
+
+def test_only_the_operator_applies_profiles_in_a_transaction() -> None:
+    """Under one id of this prefix, and who may use it may write the topic."""
+    rules = [rule for rule in kafka_rules("p") if rule.resource == "transactional_id"]
+    assert [("operator", "write", "p.profiles", False)] == [
+        (rule.role, rule.operation, rule.name, rule.prefixed) for rule in rules
+    ]
+    assert KafkaRule("operator", "write", "topic", "p.market.profiles") in kafka_rules("p")
 
 
 @pytest.mark.parametrize("role", redis_rules("p"))

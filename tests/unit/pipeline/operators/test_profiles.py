@@ -3,9 +3,11 @@
 import msgspec
 import pytest
 
+from marketpulse.contract.operators import ApplyMark, apply_headers
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
-from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, profile_records
+from streams.pipeline.operators.profiles import Profiles, profile_records
+from streams.pipeline.operators.published import PLAN_KEY
 
 BASE = load_portfolio()
 RECORDS = dict(profile_records(BASE))
@@ -16,7 +18,9 @@ def changed(key: str, **fields: object) -> bytes:
 
 
 def take(profiles: Profiles, key: str | None, value: bytes | None) -> None:
-    profiles.take(CompactedRecord(profiles.next_offset, None if key is None else key.encode(), value))
+    """One apply of one record."""
+    headers = tuple(apply_headers(ApplyMark("a", 1, 1)))
+    profiles.take(CompactedRecord(profiles.next_offset, None if key is None else key.encode(), value, headers))
 
 
 def test_what_is_published_is_what_the_file_says() -> None:
@@ -77,4 +81,5 @@ def test_the_past_is_remembered_by_offset() -> None:
     take(profiles, PLAN_KEY, b"broken")
     take(profiles, PLAN_KEY, changed(PLAN_KEY, budget=3.0))
     profiles.take(CompactedRecord(0, PLAN_KEY.encode(), changed(PLAN_KEY, budget=9.0)))
+    assert 3 == profiles.next_offset
     assert [BASE.plan.budget, 1.0, 1.0, 3.0, 3.0] == [profiles.at(offset).plan.budget for offset in range(5)]
