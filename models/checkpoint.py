@@ -18,9 +18,11 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from models.bound import INPUTS
 from models.clean import clean, clean_sha256
 from models.errors import BadArtifact
+from models.evaluate import labelled
 from models.export import PARITY, quantise, require_parity
-from models.labels import SENTIMENTS
-from models.manifest import Manifest, entry_of, write_manifest
+from models.finish import describe
+from models.labels import SENTIMENTS, sentiment_of
+from models.manifest import Manifest, entry_of, new_folder, write_manifest
 from models.onnx import OnnxClassifier, load_onnx_classifier
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -29,13 +31,30 @@ LONGEST = 512
 OPSET = 17
 
 
+Groups = tuple[tuple[int, ...], ...]
+"""For each of the project's sentiments the numbers of the checkpoint's labels that mean it."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint is: number of each of the project's sentiments among its labels, pad token, longest text."""
+    """A checkpoint that can be exported: its network, labels, pad token and longest text in tokens.
 
-    order: tuple[int, ...]
+    `labels`: sentiment of each label, in their order; `tokenizer`: content of its tokenizer.json.
+    """
+
+    network: Any
+    labels: dict[str, str]
+    tokenizer: str
     pad_id: int
     max_length: int
+
+    @property
+    def groups(self) -> Groups:
+        """For each of the project's sentiments the numbers of the labels that mean it."""
+        meant = list(self.labels.values())
+        return tuple(
+            tuple(number for number, name in enumerate(meant) if name == sentiment) for sentiment in SENTIMENTS
+        )
 
 
 def export_checkpoint(
@@ -46,49 +65,71 @@ def export_checkpoint(
     labels: tuple[str, ...] | None = None,
     max_length: int = 128,
     model_id: str | None = None,
+    development: Path | None = None,
     report: Callable[[str], object] = print,
 ) -> OnnxClassifier:
-    """Export a text-classification checkpoint with three sentiments, and load what came out.
+    """Export a text-classification checkpoint whose labels mean three sentiments, and load the exported folder.
+
+    Where several labels mean one sentiment (1 and 2 stars), their probabilities are summed within the graph. After an
+    error nothing is left of the export.
 
     Args:
         source: folder or hub id.
         out: folder to make.
         texts: real texts: ranges of int8 are taken from them, and the answers must agree with PyTorch's on them.
         precision: `int8` for CPUs (static, per channel), `fp16` for CUDA, `fp32` for both.
-        labels: what the checkpoint's labels mean, in their order, where its configuration does not say.
+        labels: what each of the checkpoint's labels means, in their order, where its configuration does not say: a
+            sentiment or 1 to 5 stars.
         max_length: tokens a text is cut to.
         model_id: name in manifest and metrics; None = the source's last part.
+        development: labelled rows (JSONL) to calibrate and evaluate on; None = no calibration, scores or card.
         report: takes lines of progress.
 
     Raises:
-        BadArtifact: no such checkpoint, not these three sentiments, no fast tokenizer, or answers that differ.
+        BadArtifact: `out` is in use, the checkpoint cannot be read or exported or its labels do not mean the three
+            sentiments, weights are missing, `development` holds no rows, or the graph's answers differ from PyTorch's.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    if left := sorted(path.name for path in out.iterdir()):
-        raise BadArtifact(f"{out} is not empty: {left}. Operator action: name a new folder.")
-    checkpoint = _read(source, out, labels, max_length)
-    tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
-    tokenizer.enable_truncation(checkpoint.max_length)
-    plain = [clean(text) for text in texts]
+    with new_folder(out) as folder:
+        if development is not None:
+            labelled(development)  # a wrong path is refused now, not after minutes of exporting
+        checkpoint = _read(source, labels, max_length)
+        _export(source, folder, checkpoint, [clean(text) for text in texts], precision, model_id, report)
+        if development is not None:
+            report("calibrating and evaluating")
+            describe(folder, development, source)
+    return load_onnx_classifier(out, "cpu")
+
+
+def _export(
+    source: str,
+    folder: Path,
+    checkpoint: Checkpoint,
+    texts: list[str],
+    precision: Precision,
+    model_id: str | None,
+    report: Callable[[str], object],
+) -> None:
+    """Fill an empty folder, and compare its answers with the network's."""
+    (folder / "tokenizer.json").write_text(checkpoint.tokenizer, encoding="utf-8")
     with tempfile.TemporaryDirectory() as made:
         report("exporting with optimum")
-        main_export(
-            source, output=made, task="text-classification", opset=OPSET, do_validation=False, no_post_process=True
-        )
-        graph = Path(made) / "plain.onnx"
-        onnx.save(_with_probabilities(onnx.load(str(Path(made) / "model.onnx")), checkpoint.order), str(graph))
+        graph, converted = Path(made) / "plain.onnx", Path(made) / "converted.onnx"
+        onnx.save(_without_token_types(_exported(source, made)), str(graph))
         report(f"writing {precision}")
         if precision == "int8":
-            quantise(graph, out / "model.onnx", tokenizer, plain, checkpoint.pad_id)
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            tokenizer.enable_truncation(checkpoint.max_length)
+            quantise(graph, converted, tokenizer, texts, checkpoint.pad_id)
         elif precision == "fp16":
-            _halve(graph, out / "model.onnx")
+            _halve(graph, converted)
         else:
-            (out / "model.onnx").write_bytes(graph.read_bytes())
+            converted = graph
+        onnx.save(_with_sentiments(onnx.load(str(converted)), checkpoint.groups), str(folder / "model.onnx"))
     write_manifest(
-        out,
+        folder,
         Manifest(
-            id=model_id or Path(source).name,
-            files={name: entry_of(out / name) for name in ("model.onnx", "tokenizer.json")},
+            id=model_id or Path(source).absolute().name,
+            files={name: entry_of(folder / name) for name in ("model.onnx", "tokenizer.json")},
             sentiments=SENTIMENTS,
             topics=ONE_TOPIC,
             max_length=checkpoint.max_length,
@@ -96,17 +137,29 @@ def export_checkpoint(
             opset=OPSET,
             precision=precision,
             clean_sha256=clean_sha256(),
+            labels=checkpoint.labels,
         ),
     )
     report("comparing with PyTorch")
-    classifier = load_onnx_classifier(out, "cpu")
-    network = AutoModelForSequenceClassification.from_pretrained(source).eval()
-    require_parity(classifier, _Reordered(network, checkpoint.order), plain, PARITY if precision == "int8" else 0.002)
-    return classifier
+    expected = _Folded(checkpoint.network, checkpoint.groups)
+    require_parity(load_onnx_classifier(folder, "cpu"), expected, texts, PARITY if precision == "int8" else 0.002)
 
 
-def _read(source: str, out: Path, labels: tuple[str, ...] | None, max_length: int) -> Checkpoint:
-    """Check labels and tokenizer, and write `tokenizer.json` into the folder."""
+def _exported(source: str, folder: str) -> onnx.ModelProto:
+    try:
+        main_export(
+            source, output=folder, task="text-classification", opset=OPSET, do_validation=False, no_post_process=True
+        )
+    except Exception as error:  # optimum and PyTorch raise bare exceptions of many kinds
+        raise BadArtifact(
+            f"optimum cannot export {source}: {error}. Operator action: use an encoder that optimum's ONNX exporter "
+            "supports, for example BERT, DistilBERT or XLM-RoBERTa."
+        ) from error
+    return onnx.load(str(Path(folder) / "model.onnx"))
+
+
+def _read(source: str, labels: tuple[str, ...] | None, max_length: int) -> Checkpoint:
+    """Everything that decides whether a checkpoint can be exported, the cheapest checks first."""
     try:
         config = AutoConfig.from_pretrained(source)
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True)
@@ -114,62 +167,111 @@ def _read(source: str, out: Path, labels: tuple[str, ...] | None, max_length: in
         raise BadArtifact(
             f"{source} is no checkpoint that can be read: {error}. Operator action: name a folder or a hub id."
         ) from error
+    _require_classes(source, config)
+    meaning = _meaning(source, _names(config), labels)
     if not tokenizer.is_fast:
         raise BadArtifact(f"{source} has no fast tokenizer. Operator action: convert it to tokenizer.json.")
-    tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
-    named = labels or tuple(config.id2label[number] for number in range(config.num_labels))
-    order = tuple(_number(named, sentiment, source) for sentiment in SENTIMENTS)
-    if len(named) != len(SENTIMENTS) or config.num_labels != len(SENTIMENTS):
+    pad_id = _pad_id(source, config, tokenizer)
+    positions = getattr(config, "max_position_embeddings", LONGEST)
+    longest = min(max_length, positions - 2 if positions > 2 else LONGEST, LONGEST)
+    network = _network(source)
+    return Checkpoint(network, meaning, tokenizer.backend_tokenizer.to_str(), pad_id, longest)
+
+
+def _require_classes(source: str, config: Any) -> None:
+    """Raise BadArtifact unless the checkpoint gives probabilities of at least three classes, which sum to 1."""
+    number = int(config.num_labels)
+    if number == 1 or config.problem_type == "regression":
+        answer = "one number" if number == 1 else f"{number} numbers"
         raise BadArtifact(
-            f"{source} has {config.num_labels} labels, named {list(named)}: three are needed. "
-            "Operator action: fine-tune it on negative, neutral and positive."
+            f"{source} is a regression: it answers with {answer}, not with probabilities. Operator action: use a "
+            "checkpoint with classes (negative, neutral and positive, or 1 to 5 stars), or fine-tune it on them."
         )
-    longest = min(max_length, getattr(config, "max_position_embeddings", LONGEST) - 2, LONGEST)
-    return Checkpoint(order, int(tokenizer.pad_token_id), longest)
-
-
-def _number(named: Sequence[str], sentiment: str, source: str) -> int:
-    found = [number for number, label in enumerate(named) if label.lower().startswith(sentiment[:3])]
-    if len(found) != 1:
+    if config.problem_type == "multi_label_classification":
         raise BadArtifact(
-            f"{source} names its labels {list(named)}; which one is {sentiment}? "
-            "Operator action: say with --labels, in their order."
+            f"{source} has problem_type multi_label_classification: its labels are independent, their probabilities do "
+            "not sum to 1. Operator action: use a checkpoint with exactly one label a text, or fine-tune it with "
+            "problem_type single_label_classification."
         )
-    return found[0]
+    if number < len(SENTIMENTS):
+        raise BadArtifact(
+            f"{source} has {number} labels, {_names(config)}: three sentiments cannot be derived from them. "
+            "Operator action: use a checkpoint with negative, neutral and positive or with 1 to 5 stars, or fine-tune "
+            "it on three labels."
+        )
 
 
-def _with_probabilities(model: onnx.ModelProto, order: tuple[int, ...]) -> onnx.ModelProto:
-    """The graph with inputs ids and mask only, and the outputs every model of the project has."""
+def _names(config: Any) -> list[str]:
+    return [config.id2label.get(number, f"LABEL_{number}") for number in range(config.num_labels)]
+
+
+def _meaning(source: str, own: list[str], given: tuple[str, ...] | None) -> dict[str, str]:
+    """The sentiment of each of the checkpoint's own labels, in their order."""
+    named = own if given is None else list(given)
+    examples = {3: ",".join(SENTIMENTS), 5: "1 star,2 stars,3 stars,4 stars,5 stars"}
+    name_all = (
+        f"name a sentiment or 1 to 5 stars for each of its {len(own)} labels, in their order: "
+        f"--labels '{examples.get(len(own), 'negative,neutral,...')}'"
+    )
+    if len(named) != len(own):
+        raise BadArtifact(f"--labels names {len(named)} labels; {source} has {own}. Operator action: {name_all}.")
+    meant: dict[str, str] = {}
+    for label, name in zip(own, named, strict=True):
+        if (sentiment := sentiment_of(name)) is None:
+            raise BadArtifact(f"{source}: which sentiment is {name!r} of {named}? Operator action: {name_all}.")
+        meant[label] = sentiment
+    if missing := [sentiment for sentiment in SENTIMENTS if sentiment not in meant.values()]:
+        raise BadArtifact(
+            f"{source}: no label of {named} is {' or '.join(missing)}. Operator action: use a checkpoint with three "
+            f"sentiments; if its labels mean something else than their names say, {name_all}."
+        )
+    return meant
+
+
+def _pad_id(source: str, config: Any, tokenizer: Any) -> int:
+    """Texts of a batch are padded to one length, so the tokenizer's pad token must be one that the network knows."""
+    if tokenizer.pad_token_id is None:
+        raise BadArtifact(
+            f"{source} has no pad token, and texts of a batch are padded to one length. Operator action: set one that "
+            "its vocabulary has: tokenizer.pad_token = tokenizer.unk_token; tokenizer.save_pretrained(FOLDER), and "
+            "pad_token_id in its config.json."
+        )
+    if tokenizer.pad_token_id >= config.vocab_size:
+        raise BadArtifact(
+            f"{source}: the pad token {tokenizer.pad_token} is number {tokenizer.pad_token_id}, but the network has "
+            f"embeddings for {config.vocab_size} tokens only. Operator action: set a pad token from its vocabulary, "
+            "or call model.resize_token_embeddings(len(tokenizer)) and fine-tune it."
+        )
+    return int(tokenizer.pad_token_id)
+
+
+def _network(source: str) -> Any:
+    """The network in PyTorch, with every weight from the checkpoint."""
+    try:
+        network, loading = AutoModelForSequenceClassification.from_pretrained(source, output_loading_info=True)
+    except Exception as error:  # transformers raises bare exceptions of many kinds
+        raise BadArtifact(
+            f"{source} cannot be loaded as a text classifier: {error}. Operator action: name a checkpoint that was "
+            "fine-tuned for text classification, with weights that fit its config.json."
+        ) from error
+    if missing := sorted(loading["missing_keys"]):
+        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+        raise BadArtifact(
+            f"{source} holds no weights for {shown}: transformers would fill them with random numbers, and its answers "
+            "would be random. Operator action: name a checkpoint that was fine-tuned for text classification, or "
+            "fine-tune this one first."
+        )
+    return network.eval()
+
+
+def _without_token_types(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with inputs ids and mask only: every token is of type 0."""
     graph = model.graph
-    logits = graph.output[0].name
-    nodes = []
     for given in [one for one in graph.input if one.name not in INPUTS]:
         if given.name != "token_type_ids":
             raise BadArtifact(f"the graph wants {given.name}. Operator action: take an encoder-only checkpoint.")
         graph.input.remove(given)
-        nodes.append(helper.make_node("Sub", ["input_ids", "input_ids"], ["token_type_ids"], "no_token_types"))
-    for node in reversed(nodes):
-        graph.node.insert(0, node)
-    graph.initializer.extend(
-        [
-            helper.make_tensor("sentiment_order", TensorProto.INT64, [len(order)], list(order)),
-            helper.make_tensor("over_sentiments", TensorProto.INT64, [1], [1]),
-        ]
-    )
-    graph.node.extend(
-        [
-            helper.make_node("Gather", [logits, "sentiment_order"], ["ordered_logits"], "order_sentiments", axis=1),
-            helper.make_node("Softmax", ["ordered_logits"], ["sentiment"], "sentiment_probabilities", axis=1),
-            helper.make_node("ReduceSum", ["sentiment", "over_sentiments"], ["topic"], "one_topic", keepdims=1),
-        ]
-    )
-    del graph.output[:]
-    graph.output.extend(
-        [
-            helper.make_tensor_value_info("sentiment", TensorProto.FLOAT, ["rows", len(order)]),
-            helper.make_tensor_value_info("topic", TensorProto.FLOAT, ["rows", 1]),
-        ]
-    )
+        graph.node.insert(0, helper.make_node("Sub", ["input_ids", "input_ids"], ["token_type_ids"], "no_token_types"))
     return model
 
 
@@ -180,15 +282,50 @@ def _halve(plain: Path, final: Path) -> None:
     onnx.save(convert_float_to_float16(onnx.load(str(plain)), keep_io_types=True), str(final))
 
 
-class _Reordered(nn.Module):
-    """The checkpoint's logits in the project's order, and one topic."""
+def _with_sentiments(model: onnx.ModelProto, groups: Groups) -> onnx.ModelProto:
+    """The graph with the outputs every model of the project has, in place of the logits.
 
-    def __init__(self, network: Any, order: tuple[int, ...]) -> None:
+    Each sentiment is the sum of its labels' probabilities. In fp32 whatever the precision of the network: rounded
+    probabilities could sum to more than 1.
+    """
+    graph = model.graph
+    graph.node.append(helper.make_node("Softmax", [graph.output[0].name], ["labels"], "label_probabilities", axis=1))
+    graph.initializer.append(helper.make_tensor("over_classes", TensorProto.INT64, [1], [1]))
+    for name, group in zip(SENTIMENTS, groups, strict=True):
+        graph.initializer.append(helper.make_tensor(f"{name}_labels", TensorProto.INT64, [len(group)], group))
+        parts = [f"{name}_parts"]
+        graph.node.extend(
+            [
+                helper.make_node("Gather", ["labels", f"{name}_labels"], parts, f"gather_{name}", axis=1),
+                helper.make_node("ReduceSum", [*parts, "over_classes"], [name], f"sum_{name}", keepdims=1),
+            ]
+        )
+    graph.node.extend(
+        [
+            helper.make_node("Concat", SENTIMENTS, ["sentiment"], "sentiment_probabilities", axis=1),
+            helper.make_node("ReduceSum", ["sentiment", "over_classes"], ["topic"], "one_topic", keepdims=1),
+        ]
+    )
+    del graph.output[:]
+    graph.output.extend(
+        [
+            helper.make_tensor_value_info("sentiment", TensorProto.FLOAT, ["rows", len(groups)]),
+            helper.make_tensor_value_info("topic", TensorProto.FLOAT, ["rows", 1]),
+        ]
+    )
+    return model
+
+
+class _Folded(nn.Module):
+    """The checkpoint's answer for the project's sentiments, and one topic."""
+
+    def __init__(self, network: Any, groups: Groups) -> None:
         super().__init__()
         self.network = network
-        self.order = list(order)
+        self.groups = [list(group) for group in groups]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (n, 3) and (n, 1)."""
-        logits = self.network(input_ids=input_ids, attention_mask=attention_mask).logits[:, self.order]
-        return logits, torch.from_numpy(np.zeros((len(logits), 1), np.float32))
+        """Logits (n, 3) and (n, 1); the softmax of a log-sum-exp of logits is the sum of their probabilities."""
+        logits = self.network(input_ids=input_ids, attention_mask=attention_mask).logits
+        folded = torch.stack([logits[:, group].logsumexp(-1) for group in self.groups], dim=-1)
+        return folded, torch.from_numpy(np.zeros((len(logits), 1), np.float32))

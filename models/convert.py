@@ -8,8 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from models.errors import BadArtifact
-from models.manifest import entry_of, load_manifest, write_manifest
+from models.manifest import entry_of, load_manifest, new_folder, write_manifest
 from models.onnx import OnnxClassifier, load_onnx_classifier
 
 
@@ -24,19 +23,18 @@ def convert(source: Path, out: Path, precision: Literal["fp16", "fp32"]) -> Onnx
         BadArtifact: `source` cannot be trusted, `out` is not empty, or the graph came out unusable.
     """
     manifest = load_manifest(source)
-    out.mkdir(parents=True, exist_ok=True)
-    if left := sorted(path.name for path in out.iterdir()):
-        raise BadArtifact(f"{out} is not empty: {left}. Operator action: name a new folder.")
-    model = _without_int8(onnx.load(str(source / "model.onnx")))
-    if precision == "fp16":
-        from onnxruntime.transformers.float16 import convert_float_to_float16
+    with new_folder(out) as folder:
+        model = _without_int8(onnx.load(str(source / "model.onnx")))
+        if precision == "fp16":
+            from onnxruntime.transformers.float16 import convert_float_to_float16
 
-        model = convert_float_to_float16(model, keep_io_types=True)
-    onnx.save(model, str(out / "model.onnx"))
-    (out / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
-    names = ("model.onnx", "tokenizer.json")
-    files = {name: entry_of(out / name) for name in names}
-    write_manifest(out, msgspec.structs.replace(manifest, files=files, precision=precision))
+            model = convert_float_to_float16(model, keep_io_types=True)
+        onnx.save(model, str(folder / "model.onnx"))
+        (folder / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
+        names = ("model.onnx", "tokenizer.json")
+        files = {name: entry_of(folder / name) for name in names}
+        write_manifest(folder, msgspec.structs.replace(manifest, files=files, precision=precision))
+        load_onnx_classifier(folder, "cpu")
     return load_onnx_classifier(out, "cpu")
 
 

@@ -8,6 +8,7 @@ from models.calibrate import fit_calibration
 from models.calibration import primary_language
 from models.card import CARD, SMALL, card_of
 from models.evaluate import Evaluation, evaluate, labelled, numbers
+from models.labels import SENTIMENTS
 from models.manifest import entry_of, load_manifest, write_manifest
 from models.onnx import load_onnx_classifier
 
@@ -23,7 +24,17 @@ def finish(folder: Path, development: Path, test: Path, description: str = SMALL
 def describe(folder: Path, development: Path, source: str) -> Evaluation:
     """The same for a model that came from elsewhere, without a test set."""
     description = f"Exported from `{source}`; for what it was trained on and its licence see there."
+    if folds := _folds(load_manifest(folder).labels):
+        description += f"\n\nIts labels mean three sentiments, the probabilities of each are summed: {folds}."
     return _finish(folder, development, None, description)
+
+
+def _folds(labels: dict[str, str]) -> str:
+    """`1 star`, `2 stars` to negative and so on; empty where every sentiment has one label only."""
+    if len(labels) == len(set(labels.values())):
+        return ""
+    named = {meant: ", ".join(f"`{label}`" for label in labels if labels[label] == meant) for meant in SENTIMENTS}
+    return "; ".join(f"{names} to {meant}" for meant, names in named.items())
 
 
 def _finish(folder: Path, development: Path, test: Path | None, description: str) -> Evaluation:

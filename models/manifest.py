@@ -1,6 +1,10 @@
 """The manifest of a model folder: what it holds, checked before anything of it is parsed."""
 
 import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -28,6 +32,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     `calibration`: of the sentiments per language, "" for any other (see `models/calibration.py`); empty = raw softmax.
     `evaluation`: on the development set, with one confusion matrix a language.
+    `labels`: sentiment of each label of the checkpoint that was exported; within the graph, the probabilities of labels
+    with the same sentiment are summed. Empty = the network was trained on the sentiments themselves.
     """
 
     id: str
@@ -41,6 +47,7 @@ class Manifest(msgspec.Struct, frozen=True):
     clean_sha256: str
     calibration: dict[str, Calibration] = {}
     evaluation: Evaluation | None = None
+    labels: dict[str, str] = {}
     v: int = 1
 
     @property
@@ -119,3 +126,38 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     temporary = folder / f"{MANIFEST}.new"
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
     temporary.replace(folder / MANIFEST)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder to fill; where the block ends without an error, its files are copied to `out`.
+
+    After an error nothing is left: `out` and folders above it are there only if they were before.
+
+    Raises:
+        BadArtifact: `out` is a file, or a folder that holds something.
+    """
+    if out.exists() and not out.is_dir():
+        raise BadArtifact(f"{out} is not a folder. Operator action: name a new folder.")
+    if out.is_dir() and (left := sorted(path.name for path in out.iterdir())):
+        raise BadArtifact(f"{out} is not empty: {left}. Operator action: name a new folder.")
+    with tempfile.TemporaryDirectory(prefix="marketpulse-model-") as temporary:
+        yield Path(temporary)
+        _copy(Path(temporary), out)
+
+
+def _copy(filled: Path, out: Path) -> None:
+    """The manifest comes last: without it, a folder is refused by whatever would load it."""
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    names = sorted((path.name for path in filled.iterdir()), key=lambda name: (name == MANIFEST, name))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            shutil.copyfile(filled / name, out / name)
+    except BaseException:
+        for name in names:
+            (out / name).unlink(missing_ok=True)
+        for folder in missing:
+            if folder.exists():
+                folder.rmdir()
+        raise

@@ -29,6 +29,7 @@ kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --ad
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-page' --operation Write --topic 'marketpulse.market.mutes'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-notifier' --operation Read --topic 'marketpulse.market.alerts'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-notifier' --operation Read --topic 'marketpulse.market.mutes'
+kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-notifier' --operation Describe --topic 'marketpulse.market.steps'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-notifier' --operation Write --topic 'marketpulse.market.receipts'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-notifier' --operation Read --group 'marketpulse.notify.' --resource-pattern-type prefixed
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-operator' --operation Read --group 'marketpulse.notify.' --resource-pattern-type prefixed

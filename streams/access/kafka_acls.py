@@ -11,7 +11,7 @@ from streams.access.rights import Role, kafka_rules
 from streams.kafka.errors import kafka_errors
 
 # Numbers of Kafka's protocol (AclOperation, ResourceType, PatternType, AclPermissionType).
-_OPERATIONS = {"read": 3, "write": 4, "create": 5, "delete": 6, "describe_configs": 10}
+_OPERATIONS = {"read": 3, "write": 4, "create": 5, "delete": 6, "describe": 8, "describe_configs": 10}
 _RESOURCES = {"topic": 2, "group": 3, "transactional_id": 5}
 _LITERAL, _PREFIXED = 3, 4
 _ALLOW = 3

@@ -10,7 +10,7 @@ from marketpulse.contract.operators import profiles_transaction
 from marketpulse.contract.topics import TOPICS, topic_name
 
 Role = Literal["worker", "producer", "reader", "page", "notifier", "operator"]
-Operation = Literal["read", "write", "create", "delete", "describe_configs"]
+Operation = Literal["read", "write", "create", "delete", "describe", "describe_configs"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 WORKER_READS = ("feedback", "market.profiles", "market.mutes", "market.shifts", "market.steps", "market.alerts")
@@ -58,6 +58,7 @@ def kafka_rules(prefix: str) -> list[KafkaRule]:
         *topics("page", "read", ("feedback.dead-letter",)),
         *topics("page", "write", ("market.mutes",)),
         *topics("notifier", "read", ("market.alerts", "market.mutes")),
+        *topics("notifier", "describe", ("market.steps",)),  # how far it has grown, not what is in it
         *topics("notifier", "write", ("market.receipts",)),
         KafkaRule("notifier", "read", "group", f"{prefix}.notify.", prefixed=True),
         KafkaRule("operator", "read", "group", f"{prefix}.notify.", prefixed=True),

@@ -174,7 +174,11 @@ def model_export(
     out: Annotated[Path, typer.Option(help="Model folder to make.")],
     precision: Annotated[Literal["fp32", "fp16", "int8"], typer.Option(help="int8 for CPUs, fp16 for CUDA.")] = "fp32",
     labels: Annotated[
-        str | None, typer.Option(help="What its labels mean, in their order: `negative,neutral,positive` say.")
+        str | None,
+        typer.Option(
+            help="Meaning of its labels, in their order: a sentiment (may repeat) or 1 to 5 stars each, for example "
+            "`1 star,2 stars,3 stars,4 stars,5 stars`. Probabilities of labels with one sentiment are summed."
+        ),
     ] = None,
     texts: Annotated[
         Path | None, typer.Option(help="JSONL with real texts for int8's ranges and the comparison; default: composed.")
@@ -187,9 +191,14 @@ def model_export(
 ) -> None:
     """Bring a Hugging Face sentiment checkpoint (needs the extra `train`): exported, compared with PyTorch, described.
 
+    Three sentiments, or five stars: 1 and 2 are negative, 3 is neutral, 4 and 5 are positive. What gives no three
+    sentiments is refused (exit code 2); after an error nothing is left at --out.
+
     ```
     marketpulse model export cardiffnlp/twitter-xlm-roberta-base-sentiment \\
       --out build/xlmt --precision fp16
+    marketpulse model export nlptown/bert-base-multilingual-uncased-sentiment \\
+      --out build/stars --precision int8
     ```
     """
     try:
@@ -197,17 +206,22 @@ def model_export(
     except ImportError as error:
         raise BadInput("exporting needs PyTorch. Operator action: install the extra `train`.") from error
     from models.evaluate import labelled
-    from models.finish import describe
+    from models.manifest import load_manifest
     from streams.dev.bench.engine import bench_texts
 
     real = [row.text for row in labelled(texts)[:1_200]] if texts else bench_texts(300, None)
     named = None if labels is None else tuple(label.strip() for label in labels.split(","))
     with progress("exporting"):
-        made = export_checkpoint(source, out, real, precision, named, max_length, report=output.note)
-        found = None if development is None else describe(out, development, source)
-    answer = {"folder": str(out), "id": made.info.id, "sha256": made.info.sha256, "precision": precision}
-    if found is not None:
-        answer["mean_macro_f1"] = f"{found.mean_macro_f1:.4f}"
+        made = export_checkpoint(
+            source, out, real, precision, named, max_length, development=development, report=output.note
+        )
+    manifest = load_manifest(out)
+    answer = {
+        "folder": str(out), "id": made.info.id, "sha256": made.info.sha256, "precision": precision,
+        "labels": manifest.labels,
+    }  # fmt: skip
+    if manifest.evaluation is not None:
+        answer["mean_macro_f1"] = f"{manifest.evaluation.mean_macro_f1:.4f}"
     output.answer(answer, as_json, f"{out}: {made.info.id}, {precision}. Use it with MARKETPULSE_MODEL_FOLDER={out}")
 
 

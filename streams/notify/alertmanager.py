@@ -7,23 +7,34 @@ from typing import Any
 import msgspec
 
 from marketpulse.contract.records import AlertRecord
+from streams.notify.heartbeat import KIND
 from streams.notify.http import Poster
 from streams.notify.messages import Message, severity, text, title, without_excerpts
 
 ENDS_AFTER = 4
 """A firing alert ends in Alertmanager after so many reminders that did not come, as Prometheus has it."""
+BEATS = 2
+"""Heartbeats that must stay out before `MarketpulseHeartbeat` ends in Alertmanager."""
 
 
 class AlertmanagerSink:
     """Posts to `<url>/api/v2/alerts`: all that is due at once in one request."""
 
     def __init__(
-        self, poster: Poster, product: str, resend_s: float, page: str | None, excerpts: bool, token: str | None
+        self,
+        poster: Poster,
+        product: str,
+        resend_s: float,
+        page: str | None,
+        excerpts: bool,
+        token: str | None,
+        heartbeat_s: float | None = None,
     ) -> None:
         self.resend_s: float | None = resend_s
         self._poster = poster
         self._product = product
         self._page = page
+        self._heartbeat_s = heartbeat_s
         self._excerpts = excerpts
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
 
@@ -50,18 +61,20 @@ class AlertmanagerSink:
     def _postable(self, alert: AlertRecord, now_ms: int) -> dict[str, Any]:
         alert = alert if self._excerpts else without_excerpts(alert)
         one = Message((alert,))
+        beats = alert.kind == KIND
         labels = {
-            "alertname": f"marketpulse_{alert.kind}",
+            "alertname": "MarketpulseHeartbeat" if beats else f"marketpulse_{alert.kind}",
             "kind": alert.kind,
             "market": alert.market,
-            "severity": severity(alert),
+            "severity": "none" if beats else severity(alert),
             "product": self._product,
         }
         starts_ms = alert.started_at
         if alert.state == "resolved":
             ends_ms = max(starts_ms, min(alert.ended_at or now_ms, now_ms))
         else:
-            ends_ms = max(starts_ms, now_ms) + int(ENDS_AFTER * (self.resend_s or 0) * 1_000)
+            lasts_s = BEATS * (self._heartbeat_s or 0) if beats else ENDS_AFTER * (self.resend_s or 0)
+            ends_ms = max(starts_ms, now_ms) + int(lasts_s * 1_000)
         postable: dict[str, Any] = {
             "labels": labels | ({"topic": alert.topic} if alert.topic else {}),
             "annotations": {"summary": title(one), "description": text(one), "alert_id": alert.id},

@@ -16,6 +16,7 @@ from marketpulse.errors import Unavailable
 from streams.notify.board import Board
 from streams.notify.errors import Undelivered
 from streams.notify.feed import AlertFeed, Arrivals
+from streams.notify.heartbeat import heartbeat
 from streams.notify.limit import Limit
 from streams.notify.messages import Message, within
 from streams.notify.sink import Sink, scrubbed
@@ -83,6 +84,7 @@ class Courier:
         clock: Clock,
         progress: Progress,
         acknowledge: Acknowledge,
+        fresh: Callable[[int], bool],
     ) -> None:
         self.spec = spec
         self.status = SinkStatus()
@@ -92,11 +94,13 @@ class Courier:
         self._clock = clock
         self._progress = progress
         self._acknowledge = acknowledge
+        self._fresh = fresh
         self._board = Board(spec.wants)
         self._limit = Limit(spec.per_minute, spec.burst)
         self._caught_up = False
         self._committed = -1
         self._reminded_ms = 0
+        self._beat_ms = 0
         self._behind = 0
 
     async def run(self) -> None:
@@ -127,6 +131,7 @@ class Courier:
             return
         await self._tell()
         await self._remind()
+        await self._beat()
         await self._commit()
 
     @property
@@ -259,6 +264,18 @@ class Courier:
             await self._send(Message(tuple(firing)))
         except Undelivered as error:
             log.warning("sink_away", sink=self.spec.name, reminder=len(firing), why=self._scrubbed(error))
+
+    async def _beat(self) -> None:
+        """Send a heartbeat if it is due and workers step; it is not tried again, the next one makes up for it."""
+        now_ms = self._clock.now_ms()
+        every_s = self.spec.heartbeat_s
+        if every_s is None or now_ms - self._beat_ms < every_s * 1_000 or not self._fresh(now_ms):
+            return
+        self._beat_ms = now_ms
+        try:
+            await self._send(Message((heartbeat(now_ms),)))
+        except Undelivered as error:
+            log.warning("heartbeat_undelivered", sink=self.spec.name, why=self._scrubbed(error))
 
     async def _commit(self) -> None:
         offset = self._board.settled(self._silences(), self._clock.now_ms())

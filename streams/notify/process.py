@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import time
@@ -16,7 +17,7 @@ from marketpulse.contract.wire import encode
 from marketpulse.errors import Unavailable
 from streams.clock import epoch_ms
 from streams.errors import EXIT_RESTART, BadInput
-from streams.kafka.admin import kafka_answers
+from streams.kafka.admin import kafka_answers, topic_offsets
 from streams.kafka.compacted import CompactedTopic, write_all
 from streams.notify.alertmanager import AlertmanagerSink
 from streams.notify.apprise_target import AppriseSink, apprise_target
@@ -24,6 +25,7 @@ from streams.notify.collector import NotifyTelemetry
 from streams.notify.courier import KAFKA, Clock, Courier
 from streams.notify.errors import Refused, Undelivered
 from streams.notify.feed import KafkaAlertFeed
+from streams.notify.heartbeat import Steps
 from streams.notify.http import Poster
 from streams.notify.messages import Message
 from streams.notify.signature import key_of
@@ -40,6 +42,8 @@ from streams.telemetry.progress import LOOP, Progress
 log = get_logger("notify")
 LEAST_STALL_S = 120.0
 KAFKA_EVERY_S = 10.0
+STALE_S = 180
+"""Without a step of the worker for so long, heartbeats stop."""
 Say = Callable[[dict[str, object]], object]
 
 
@@ -59,7 +63,9 @@ def make_sink(spec: SinkSpec, file: SinksFile, product: str) -> Sink:
         poster = Poster(spec.url, file.allowed, spec.timeout_s)
         return WebhookSink(poster, product, [key_of(secret) for secret in spec.secrets], spec.excerpts)
     poster = Poster(spec.url.rstrip("/") + "/api/v2/alerts", file.allowed, spec.timeout_s)
-    return AlertmanagerSink(poster, product, spec.resend_s, file.page, spec.excerpts, spec.token)
+    return AlertmanagerSink(
+        poster, product, spec.resend_s, file.page, spec.excerpts, spec.token, heartbeat_s=spec.heartbeat_s
+    )
 
 
 class DrySink:
@@ -130,6 +136,8 @@ class Notifier:
         self._ending = Ending()
         self._progress = Progress()
         self._dry = dry
+        self._steps = Steps(1_000 * max(STALE_S, math.ceil(3 * settings.idle_step_seconds)))
+        self._beats = any(spec.heartbeat_s is not None for spec in file.sinks)
         clock = Clock(epoch_ms, self._stopping)
         self._couriers = [self._courier(spec, file, clock) for spec in file.sinks]
         telemetry = NotifyTelemetry({one.spec.name: one.status for one in self._couriers}, epoch_ms)
@@ -143,7 +151,9 @@ class Notifier:
         group = f"{self._settings.prefix}.notify.{spec.name}" if self._dry is None else None
         feed = KafkaAlertFeed(self._settings.kafka_servers, topic_name(self._settings.prefix, "market.alerts"), group)
         acting = sink if self._dry is None else DrySink(spec.name, sink, self._dry)
-        return Courier(spec, acting, feed, self._mutes.active, clock, self._progress, self._acknowledge)
+        return Courier(
+            spec, acting, feed, self._mutes.active, clock, self._progress, self._acknowledge, self._steps.fresh
+        )
 
     async def _acknowledge(self, receipt: ReceiptRecord) -> None:
         """Write a receipt, unless nothing is sent. Raises Unavailable."""
@@ -160,7 +170,8 @@ class Notifier:
         watchdog = Watchdog(self._progress, stall_s, lambda why: end_process(EXIT_RESTART, why, "stalled"))
         await self._health.start()
         watchdog.start()
-        background = [self._task(work) for work in (self._beat, self._watch_kafka)]
+        watches = (self._beat, self._watch_kafka, *([self._watch_steps] if self._beats else []))
+        background = [self._task(work) for work in watches]
         try:
             if await self._silences_read():
                 background.append(self._task(self._follow))
@@ -225,6 +236,17 @@ class Notifier:
                 self._progress.goes_on(KAFKA)
             except Unavailable:
                 self._progress.waits(KAFKA)
+            await asyncio.sleep(KAFKA_EVERY_S)
+
+    async def _watch_steps(self) -> None:
+        """How far `market.steps` has grown; while that is not known, heartbeats stop."""
+        topic = topic_name(self._settings.prefix, "market.steps")
+        while True:
+            try:
+                offsets = await topic_offsets(self._settings.kafka_servers, topic)
+                self._steps.seen(offsets[0][1], epoch_ms())
+            except Unavailable as error:
+                log.warning("waiting", what="market.steps", error=str(error))
             await asyncio.sleep(KAFKA_EVERY_S)
 
 

@@ -17,6 +17,7 @@ from marketpulse.contract.markets import MARKETS, market_code
 from marketpulse.contract.records import AlertRecord
 from streams.errors import BadInput
 from streams.notify.addresses import Allowed
+from streams.notify.heartbeat import KIND as HEARTBEAT
 from streams.notify.messages import SEVERITIES, Severity, severity
 from streams.notify.signature import key_of
 from streams.pipeline.operators.rules_file import near_and_known
@@ -44,6 +45,7 @@ class SinkSpec:
     retry_for_s: float = DEFAULT_RETRY_S
     excerpts: bool = False
     resend_s: float = 60.0
+    heartbeat_s: float | None = None
     token: str | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
@@ -91,7 +93,7 @@ class _Key(NamedTuple):
             case "severity":
                 return f"one of {', '.join(SEVERITIES)}"
             case "kinds":
-                return f"a list of {', '.join(ALERTS)}"
+                return f"a list of {', '.join([*ALERTS, HEARTBEAT])}"
             case "markets":
                 return 'a list of market codes, as in ["BR", "*"]'
             case "secret":
@@ -114,12 +116,18 @@ _COMMON = {
     "retry_for": _Key("retry_for_s", "duration", 0, 86_400),
     "excerpts": _Key("excerpts", "flag"),
 }
+_HEARTBEAT = {"heartbeat": _Key("heartbeat_s", "duration", 30, 3_600)}
+_RESEND = {"resend": _Key("resend_s", "duration", 1, 3_600), "token": _Key("token", "secret")}
 KEYS: dict[Kind, dict[str, _Key]] = {
-    "alertmanager": _COMMON | {"resend": _Key("resend_s", "duration", 1, 3_600), "token": _Key("token", "secret")},
+    "alertmanager": _COMMON | _HEARTBEAT | _RESEND,
     "apprise": _COMMON,
-    "webhook": _COMMON | {"secrets": _Key("secrets", "secrets")},
+    "webhook": _COMMON | _HEARTBEAT | {"secrets": _Key("secrets", "secrets")},
 }
 """Kind of sink -> its keys."""
+_NO_CHAT = (
+    "a chat would get a message every few minutes; give it to a sink of kind alertmanager or webhook, for example the "
+    "URL of a healthcheck service"
+)
 _TOP = ("page", "hosts", "private_hosts", "sink")
 
 
@@ -180,6 +188,9 @@ def _sink(
     known = KEYS[kind]
     values: dict[str, Any] = {}
     for key, value in keys.items():
+        if key == "heartbeat" and kind == "apprise":
+            problems.append(f"{where} heartbeat: {_NO_CHAT}")
+            continue
         if key not in known:
             problems.append(f"{where} {key}: no such key of {kind}{near_and_known(key, known)}")
             continue
@@ -188,7 +199,10 @@ def _sink(
             problems.append(f"{where} {key}: {read[1:]}")
         else:
             values[known[key].field] = read
-    needed = {"alertmanager": ("url",), "apprise": ("url",), "webhook": ("url", "secrets")}[kind]
+    only_beats = values.get("kinds") == {HEARTBEAT}
+    needed = ("url", "secrets") if kind == "webhook" and not only_beats else ("url",)
+    if HEARTBEAT in values.get("kinds", ()) and "heartbeat" not in keys:
+        problems.append(f'{where} kinds: "heartbeat" is for sinks with the key heartbeat, as in heartbeat = "5m"')
     missing = [key for key in needed if key not in keys]
     problems += [f"{where} {key}: is needed, {known[key].allowed}" for key in missing]
     if "url" in values and kind != "apprise":
@@ -238,7 +252,7 @@ def _value(value: Any, key: _Key, environment: Mapping[str, str]) -> Any:
         case "severity":
             return value if value in SEVERITIES else wrong
         case "kinds":
-            return frozenset(value) if _list_of(value, ALERTS) else wrong
+            return frozenset(value) if _list_of(value, [*ALERTS, HEARTBEAT]) else wrong
         case "markets":
             codes = (
                 [market_code(one) or one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -8,11 +8,13 @@ import msgspec
 
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.wire import encode
+from streams.notify.heartbeat import KIND
 from streams.notify.http import Poster
 from streams.notify.messages import Message, without_excerpts
 from streams.notify.signature import signed_headers
 
 SUMMARY = "marketpulse.alerts.summary"
+HEARTBEAT = "marketpulse.heartbeat"
 
 
 class WebhookSink:
@@ -36,10 +38,8 @@ class WebhookSink:
 
     async def send(self, message: Message, now_ms: int) -> None:
         """Raises Undelivered."""
-        body, name = self.body(message), message_id(message)
-        await self._poster.post(
-            body, self._event(message, name) | signed_headers(self._keys, name, now_ms // 1000, body)
-        )
+        body = self.body(message)
+        await self._poster.post(body, self.headers(message, now_ms, body))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -50,14 +50,21 @@ class WebhookSink:
         alerts = [one if self._excerpts else without_excerpts(one) for one in message.alerts]
         return msgspec.json.encode({"alerts": alerts}) if message.summary else encode(alerts[0])
 
+    def headers(self, message: Message, now_ms: int, body: bytes) -> dict[str, str]:
+        """The CloudEvent's attributes, and the signature where there is a secret."""
+        name = message_id(message)
+        signed = signed_headers(self._keys, name, now_ms // 1000, body) if self._keys else {}
+        return self._event(message, name) | signed
+
     def _event(self, message: Message, name: str) -> dict[str, str]:
         last = message.alerts[-1]
         at_ms = last.ended_at or last.fired_at or last.started_at
+        kind = HEARTBEAT if last.kind == KIND else f"marketpulse.alert.{last.state}"
         return {
             "ce-specversion": "1.0",
             "ce-id": name,
             "ce-source": f"/marketpulse/{self._product}",
-            "ce-type": SUMMARY if message.summary else f"marketpulse.alert.{last.state}",
+            "ce-type": SUMMARY if message.summary else kind,
             "ce-time": datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(),
         }
 

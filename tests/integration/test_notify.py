@@ -102,6 +102,22 @@ def test_a_failing_receiver_loses_nothing_and_holds_nobody_up(shop: Shop) -> Non
     assert not [one for one in hook.got if one.path != "/token-of-the-path"]
 
 
+@pytest.mark.long
+def test_a_heartbeat_needs_a_step(shop: Shop) -> None:
+    """A notifier alone sends none, whatever earlier steps have left; the next step brings the first one."""
+    with Receiver() as hook:
+        shop.write(HOOK.format(port=hook.port), 'heartbeat = "30s"\n')
+        shop.step(1)
+        shop.start()
+        shop.publish(recent("a", 1))
+        until(lambda: states(hook) == [("a", "firing")], what=lambda: (hook.got, shop.log.read_text()))
+        time.sleep(12)  # longer than the notifier waits between two looks at the topic
+        assert 1 == len(hook.taken)
+        shop.step(2)
+        until(lambda: len(hook.taken) > 1, what=lambda: (hook.got, shop.log.read_text()))
+        assert "heartbeat" == json.loads(hook.taken[1].body)["kind"]
+
+
 def test_a_second_notifier_stands_by_and_takes_over(shop: Shop) -> None:
     """Both are ready; when the first one ends, the second tells what comes, and nothing again."""
     with Receiver() as hook:

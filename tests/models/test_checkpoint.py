@@ -10,68 +10,19 @@ pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
 import msgspec
 import onnx
 import torch
-from tokenizers import Tokenizer
-from transformers import (
-    BertConfig,
-    BertForSequenceClassification,
-    DistilBertConfig,
-    DistilBertForSequenceClassification,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    XLMRobertaConfig,
-    XLMRobertaForSequenceClassification,
-)
 
 from models.checkpoint import export_checkpoint
 from models.errors import BadArtifact
+from models.labels import SENTIMENTS
 from models.manifest import MANIFEST, Manifest, entry_of, load_manifest, write_manifest
 from models.onnx import load_onnx_classifier
-from models.train import TrainingPlan, train_tokenizer
+from tests.models.checkpoints import NAMELESS, STARS, TEXTS, checkpoint
 
 pytestmark = [
     pytest.mark.models,
     # optimum, transformers and PyTorch's exporter warn of their own internals.
     pytest.mark.filterwarnings("ignore"),
 ]
-
-ENDS = ("service", "screen", "delivery", "nothing else that I could say about it")
-TEXTS = [
-    f"{first} {second} and {third}"
-    for first in ("good", "awful", "plain", "late")
-    for second in ("app", "box", "price")
-    for third in ENDS
-]
-LABELS = {0: "Positive", 1: "NEGATIVE", 2: "neutral"}
-SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
-
-
-def checkpoint(kind: str, folder: Path, labels: dict[int, str] = LABELS) -> tuple[str, PreTrainedModel, Tokenizer]:
-    """A tiny random checkpoint with its tokenizer, as the hub's are."""
-    torch.manual_seed(5)
-    tokenizer = train_tokenizer(iter(TEXTS * 3), TrainingPlan(vocabulary=200, max_length=64))
-    pad = tokenizer.token_to_id("[PAD]")
-    marks = {
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-    }
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks).save_pretrained(folder)
-    common = {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": pad, "id2label": labels,
-              "label2id": {name: number for number, name in labels.items()}}  # fmt: skip
-    network: PreTrainedModel
-    if kind == "bert":
-        network = BertForSequenceClassification(BertConfig(**SIZES, **common, max_position_embeddings=70))
-    elif kind == "distilbert":
-        sizes = {"dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 64, "max_position_embeddings": 70}
-        network = DistilBertForSequenceClassification(DistilBertConfig(**sizes, **common))
-    else:
-        network = XLMRobertaForSequenceClassification(XLMRobertaConfig(**SIZES, **common, max_position_embeddings=70))
-    for parameter in network.parameters():  # random weights of the usual spread answer all texts alike
-        parameter.data.mul_(8 if parameter.dim() > 1 else 1)
-    network.eval().save_pretrained(folder)
-    return str(folder), network, tokenizer
 
 
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "xlm-roberta"])
@@ -93,22 +44,52 @@ def test_a_checkpoint_answers_as_pytorch_does(tmp_path: Path, kind: str, precisi
     assert (precision, ("general",)) == ((manifest := load_manifest(out)).precision, manifest.topics)
 
 
+STAR_NAMES = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")
+FOLDED = ("negative", "negative", "neutral", "positive", "positive")
+
+
 @pytest.mark.parametrize(
-    ("labels", "given", "why"),
+    ("labels", "given"), [(STARS, None), (NAMELESS, STAR_NAMES), (NAMELESS, FOLDED)], ids=["stars", "given", "folded"]
+)
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_five_stars_fold_to_three_sentiments(
+    tmp_path: Path, labels: dict[int, str], given: tuple[str, ...] | None, precision: str
+) -> None:
+    """Probabilities of 1 and 2 stars are summed to negative, of 4 and 5 to positive; the manifest says so."""
+    source, network, tokenizer = checkpoint("bert", tmp_path / "checkpoint", labels, spread=6)
+    out = tmp_path / "model"
+    export_checkpoint(source, out, TEXTS, precision, given, report=lambda _: None)  # type: ignore[arg-type]
+    answer = load_onnx_classifier(out, "cpu").classify(TEXTS, [None] * len(TEXTS)).sentiment
+    for row, text in enumerate(TEXTS):
+        ids = torch.tensor([tokenizer.encode(text).ids])
+        with torch.no_grad():
+            stars = network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].softmax(-1).numpy()
+        expected = (stars[0] + stars[1], stars[2], stars[3] + stars[4])
+        assert answer[row] == pytest.approx(expected, abs=0.1 if precision == "int8" else 0.01)
+    assert answer.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.ptp(answer[:, 2]) > 0.01
+    assert dict(zip(labels.values(), FOLDED, strict=True)) == load_manifest(out).labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "sentiment"),
     [
-        ({0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}, None, "which one is negative"),
-        ({0: "negative", 1: "positive"}, None, "which one is neutral"),
-        ({0: "negative", 1: "neutral", 2: "positive", 3: "mixed"}, None, "three are needed"),
-        ({0: "a", 1: "b"}, ("negative", "neutral", "positive"), "three are needed"),
+        ({0: "5 stars", 1: "3 stars", 2: "1 star"}, None, ("positive", "neutral", "negative")),
+        (NAMELESS, ("neutral", "positive", "negative", "positive", "neutral"), None),
     ],
 )
-def test_other_labels_are_refused(
-    tmp_path: Path, labels: dict[int, str], given: tuple[str, ...] | None, why: str
+def test_labels_in_any_order_are_folded(
+    tmp_path: Path, labels: dict[int, str], given: tuple[str, ...] | None, sentiment: tuple[str, ...] | None
 ) -> None:
-    """With what to do."""
-    source, _, _ = checkpoint("bert", tmp_path / "checkpoint", labels)
-    with pytest.raises(BadArtifact, match=why):
-        export_checkpoint(source, tmp_path / "model", TEXTS, labels=given, report=lambda _: None)
+    """Names decide, not places."""
+    source, network, tokenizer = checkpoint("bert", tmp_path / "checkpoint", labels)
+    made = export_checkpoint(source, tmp_path / "model", TEXTS, labels=given, report=lambda _: None)
+    ids = torch.tensor([tokenizer.encode(TEXTS[0]).ids])
+    with torch.no_grad():
+        answers = network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].softmax(-1).tolist()
+    pairs = list(zip(given or sentiment or (), answers, strict=True))
+    expected = [sum(share for name, share in pairs if name == wanted) for wanted in SENTIMENTS]
+    assert made.classify(TEXTS[:1], [None]).sentiment[0] == pytest.approx(expected, abs=0.001)
 
 
 def test_named_labels_stand_in_for_nameless_ones(tmp_path: Path) -> None:

@@ -59,6 +59,11 @@ class Shop:
         records = [(one.id, encode(one)) for one in alerts]
         asyncio.run(write_all(self._kafka, topic_name(self._prefix, "market.alerts"), records))
 
+    def step(self, number: int) -> None:
+        """What a worker's step leaves on the journal's topic."""
+        topic = topic_name(self._prefix, "market.steps")
+        asyncio.run(write_all(self._kafka, topic, [(str(number), b"{}")]))
+
     def start(self) -> subprocess.Popen[str]:
         """A notifier, ready."""
         with self.log.open("ab") as log:

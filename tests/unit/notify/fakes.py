@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from marketpulse.contract.canary import ReceiptRecord
 from marketpulse.contract.operators import MuteRecord
@@ -106,7 +106,8 @@ def courier(
     clock: HandClock,
     mutes: Iterable[MuteRecord] = (),
     acknowledge: Acknowledge = nowhere,
+    fresh: Callable[[int], bool] = lambda _: True,
     **keys: object,
 ) -> Courier:
     spec = SinkSpec(name="desk", kind="webhook", url="https://hooks.example.com/token", **keys)  # type: ignore[arg-type]
-    return Courier(spec, sink, feed, lambda _: mutes, clock, Progress(), acknowledge)
+    return Courier(spec, sink, feed, lambda _: mutes, clock, Progress(), acknowledge, fresh)
