@@ -1,7 +1,7 @@
 """The portfolio in force: the file's markets and plan, with what operators published to `market.profiles`."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -32,6 +32,7 @@ class Profiles:
         self._base = base
         self._markets: dict[str, Market] = {}
         self._plan: Plan | None = None
+        self._replaces = False
         self._history: list[tuple[int, Portfolio]] = [(0, base)]
         self.next_offset = 0
         self.bad: list[DeadLetter] = []
@@ -62,7 +63,8 @@ class Profiles:
             )  # fmt: skip
             self.bad = [*self.bad, letter][-MOST_BAD:]
             return
-        markets = dict(sorted((self._base.markets | self._markets).items()))
+        base = {} if self._replaces else self._base.markets
+        markets = dict(sorted((base | self._markets).items()))
         self._history.append((self.next_offset, Portfolio(self._plan or self._base.plan, markets)))
         del self._history[:-HISTORY]
 
@@ -70,15 +72,31 @@ class Profiles:
         """Where a market's profile comes from (`_plan`: the plan's)."""
         return "topic" if market in self._markets or (market == PLAN_KEY and self._plan) else "file"
 
+    @property
+    def replaces(self) -> bool:
+        """Whether only what was published counts: the file's markets get no money."""
+        return self._replaces
+
+    @property
+    def of_file(self) -> list[str]:
+        """Markets in force that the workers' file brings (the shipped example, if they have no own)."""
+        return [code for code in self.now.markets if code not in self._markets]
+
+    @property
+    def published(self) -> Collection[str]:
+        """Markets with a published profile."""
+        return self._markets.keys()
+
     def _apply(self, key: bytes | None, value: bytes | None) -> None:
         name = profile_key(key)
         if value is None:
             if name == PLAN_KEY:
-                self._plan = None
+                self._plan, self._replaces = None, False
             else:
                 self._markets.pop(name, None)
         elif name == PLAN_KEY:
             self._plan = profile_of(value, Plan)
+            self._replaces = msgspec.json.decode(value, type=PlanProfile).replaces
         else:
             self._markets[name] = profile_of(value, Market)
 
@@ -106,7 +124,31 @@ def profile_of(value: bytes, kind: type[_Kind]) -> _Kind:
         raise BadPortfolio(str(error)) from error
 
 
-def profile_records(portfolio: Portfolio) -> list[tuple[str, bytes]]:
+def profile_records(portfolio: Portfolio, replaces: bool = False) -> list[tuple[str, bytes]]:
     """(key, value) of the plan and of every market, as they are published."""
-    rows: list[tuple[str, msgspec.Struct]] = [(PLAN_KEY, portfolio.plan), *portfolio.markets.items()]
-    return [(key, msgspec.json.encode({"v": CONTRACT_VERSION} | msgspec.structs.asdict(one))) for key, one in rows]
+    version = {"v": CONTRACT_VERSION}
+    plan = version | {"replaces": replaces} | msgspec.structs.asdict(portfolio.plan)
+    markets = {code: version | msgspec.structs.asdict(market) for code, market in portfolio.markets.items()}
+    return [(key, msgspec.json.encode(fields)) for key, fields in ({PLAN_KEY: plan} | markets).items()]
+
+
+def apply_records(
+    portfolio: Portfolio, held: Profiles, only: Collection[str] = (), plan: bool = True, merge: bool = False
+) -> list[tuple[str, bytes | None]]:
+    """What an apply publishes: the whole table in place of all others, or parts of it.
+
+    Args:
+        portfolio: the table.
+        held: what is published now.
+        only: markets to publish; empty = all. Naming them, no `plan`, or `merge` makes it a change of parts: other
+            markets keep what they have, and the plan keeps whether it replaces the workers' file.
+        plan: whether the plan is published too.
+        merge: keep published markets that the table lacks, and the workers' file where it counts now.
+    """
+    whole = plan and not only and not merge
+    wanted = set(only or portfolio.markets) | ({PLAN_KEY} if plan else set())
+    records: list[tuple[str, bytes | None]] = [
+        (key, value) for key, value in profile_records(portfolio, whole or held.replaces) if key in wanted
+    ]
+    gone = sorted(set(held.published) - set(portfolio.markets)) if whole else []
+    return records + [(code, None) for code in gone]

@@ -3,9 +3,11 @@
 import msgspec
 import pytest
 
+from marketpulse.contract.portfolio import Portfolio
+from strategy.allocate import allocate
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
-from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, profile_records
+from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, apply_records, profile_records
 
 BASE = load_portfolio()
 RECORDS = dict(profile_records(BASE))
@@ -78,3 +80,50 @@ def test_the_past_is_remembered_by_offset() -> None:
     take(profiles, PLAN_KEY, changed(PLAN_KEY, budget=3.0))
     profiles.take(CompactedRecord(0, PLAN_KEY.encode(), changed(PLAN_KEY, budget=9.0)))
     assert [BASE.plan.budget, 1.0, 1.0, 3.0, 3.0] == [profiles.at(offset).plan.budget for offset in range(5)]
+
+
+def test_a_plan_that_replaces_leaves_only_what_was_published() -> None:
+    """The file's markets get no money while it is published; they do again once it is deleted."""
+    profiles = Profiles(BASE)
+    take(profiles, PLAN_KEY, changed(PLAN_KEY, replaces=True, budget=9.0))
+    take(profiles, "ES", changed("BR"))
+    assert (["ES"], 9.0, True) == (list(profiles.now.markets), profiles.now.plan.budget, profiles.replaces)
+    assert [] == profiles.of_file
+    take(profiles, PLAN_KEY, None)
+    assert (sorted([*BASE.markets, "ES"]), False) == (list(profiles.now.markets), profiles.replaces)
+    assert list(BASE.markets) == profiles.of_file
+
+
+def test_with_no_market_left_nobody_gets_money() -> None:
+    """The shipped example does not come back by itself, and the allocator answers with an empty plan."""
+    profiles = Profiles(BASE)
+    for key, value in (("ES", changed("BR")), (PLAN_KEY, changed(PLAN_KEY, replaces=True)), ("ES", None)):
+        take(profiles, key, value)
+    assert {} == profiles.now.markets
+    answer = allocate(profiles.now, {}, {})
+    assert ({}, 0.0) == (answer.markets, answer.spent)
+
+
+def test_a_full_apply_replaces_and_a_part_changes_what_it_names() -> None:
+    """Published markets that the file lacks are deleted; parts and merges keep the rest, and how the plan holds."""
+    mine = Portfolio(BASE.plan, {code: BASE.markets[code] for code in ("BR", "DE")})
+    held = Profiles(BASE)
+    take(held, "ES", changed("BR"))
+    whole = apply_records(mine, held)
+    assert [PLAN_KEY, "BR", "DE", "ES"] == [key for key, _ in whole]
+    assert (None, True) == (dict(whole)["ES"], replaces(dict(whole)[PLAN_KEY]))
+    assert ([PLAN_KEY, "BR", "DE"], False) == (
+        [key for key, _ in apply_records(mine, held, merge=True)],
+        replaces(dict(apply_records(mine, held, merge=True))[PLAN_KEY]),
+    )
+    for key, value in whole:
+        take(held, key, value)
+    assert ["BR", "DE"] == list(held.now.markets)
+    part = dict(apply_records(mine, held, only={"BR"}))
+    assert ([PLAN_KEY, "BR"], True) == (list(part), replaces(part[PLAN_KEY]))
+    assert ["BR"] == [key for key, _ in apply_records(mine, held, only={"BR"}, plan=False)]
+    assert ["BR", "DE"] == [key for key, _ in apply_records(mine, held, plan=False)]
+
+
+def replaces(value: bytes | None) -> bool:
+    return bool(msgspec.json.decode(value or b"{}")["replaces"])
