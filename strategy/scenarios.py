@@ -1,4 +1,4 @@
-"""What if: other metrics, other plans, other markets, side by side; and how the answer moves along one number."""
+"""Scenarios: other metrics, other plans, other markets, side by side; and how the answer moves along one number."""
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence

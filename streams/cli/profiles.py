@@ -90,9 +90,10 @@ def profiles_apply(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish a file in place of every other table: markets that it lacks get no more money (with --merge they keep it).
+    """Publish a file in place of every other table: markets that it lacks get no more money.
 
-    With --market or --no-plan only the named parts change. In force at the next step; the allocator runs again.
+    With --merge they keep it; with --market or --no-plan only the named parts change. In force at the next step, and
+    the allocator runs again.
 
     ```
     marketpulse profiles apply markets.toml
@@ -127,7 +128,7 @@ def profiles_apply(
 def profiles_rm(
     names: Annotated[list[str], typer.Argument(help="Market codes, or _plan.")], as_json: Json = False
 ) -> None:
-    """Delete published profiles. Without `_plan` the workers' table counts again, the shipped example if they have no own.
+    """Delete published profiles; without `_plan` the workers' table counts again (the shipped example, if no other).
 
     As long as a plan is published that replaces that table (`apply` without --merge), a deleted market gets no money.
 
