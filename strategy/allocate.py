@@ -98,7 +98,10 @@ def allocate(
     problem = problem_of(portfolio, bounds, terms)
     if not problem.feasible:
         why = clash(portfolio, bounds, problem)
-        return Allocation("infeasible", False, why, portfolio.plan.budget, 0.0, 0.0, 0.0, dict(previous or {}))
+        return Allocation(
+            "infeasible", False, why, portfolio.plan.budget, 0.0, 0.0, 0.0, dict(previous or {}),
+            currency=portfolio.plan.currency,
+        )  # fmt: skip
     problem, solved = (problem, _solve(problem)) if drawn is None else _solve_stance(problem, drawn, stance)
     likely, held = np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_)
     if drawn is not None and previous is not None:
@@ -231,6 +234,7 @@ def _answer(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector, he
         certificate=solved.certificate,
         marginal_value_of_caps=dict(zip(sorted(plan.regions), filled.region_price.tolist(), strict=False)),
         uncertainty=known,
+        currency=plan.currency,
     )
 
 

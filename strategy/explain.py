@@ -151,7 +151,7 @@ def _seen(story: _Story, code: str, old: MarketPlan) -> list[str]:
 
 def _effects(story: _Story, market: MarketPlan, old: MarketPlan) -> list[str]:
     """What the metrics made worth more or less, where its money went the same way."""
-    said = []
+    said: list[str] = []
     pairs = (
         ("quality", _ratio_of_quality(market, old), old.quality, market.quality),
         ("promotion", _ratio_of_promotion(story.plan, market, old), old.promotion, market.promotion),

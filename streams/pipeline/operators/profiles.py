@@ -146,9 +146,8 @@ def apply_records(
         merge: keep published markets that the table lacks, and the workers' file where it counts now.
     """
     whole = plan and not only and not merge
-    wanted = set(only or portfolio.markets) | ({PLAN_KEY} if plan else set())
-    records: list[tuple[str, bytes | None]] = [
-        (key, value) for key, value in profile_records(portfolio, whole or held.replaces) if key in wanted
-    ]
-    gone = sorted(set(held.published) - set(portfolio.markets)) if whole else []
-    return records + [(code, None) for code in gone]
+    rows: dict[str, bytes | None] = dict(profile_records(portfolio, whole or held.replaces))
+    last = {PLAN_KEY: rows.pop(PLAN_KEY)} if plan else {}  # last: nobody sees a plan that replaces without its markets
+    wanted = set(only or portfolio.markets)
+    gone = dict.fromkeys(sorted(set(held.published) - set(portfolio.markets))) if whole else {}
+    return list(({code: value for code, value in rows.items() if code in wanted} | gone | last).items())

@@ -127,4 +127,4 @@ def test_a_part_leaves_the_rest_alone(mine: Path, topic: Topic) -> None:
     run("profiles", "apply", str(mine))
     run("profiles", "apply", str(mine), "--market", "es")
     assert ["BR", "ES"] == list(topic.now.markets)
-    assert msgspec.json.decode(topic.records[-2].value or b"")["replaces"]
+    assert msgspec.json.decode(topic.records[-1].value or b"")["replaces"]

@@ -1,6 +1,7 @@
 """Scenarios and curves: one number changed, everything else as it was; wrong files are refused by name."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -162,7 +163,7 @@ def test_a_table_reads_market_codes_as_everything_else_does() -> None:
 
 def test_a_scenario_and_metrics_name_every_problem_at_once() -> None:
     """All unknown markets and fields."""
-    markets = {"BR": {"region": "EU", "currency": "XYZ", "c": -1.0}, "NG": {"pinned": 1.0}}
+    markets: dict[str, dict[str, Any]] = {"BR": {"region": "EU", "currency": "XYZ", "c": -1.0}, "NG": {"pinned": 1.0}}
     wrong = Overrides(plan={"budgett": 1.0}, markets=markets, u={"XX": 0.5}, r={"KE": 0.1})
     with pytest.raises(BadPortfolio) as caught:
         QUESTION.under(wrong)

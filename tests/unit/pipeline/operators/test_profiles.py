@@ -110,9 +110,9 @@ def test_a_full_apply_replaces_and_a_part_changes_what_it_names() -> None:
     held = Profiles(BASE)
     take(held, "ES", changed("BR"))
     whole = apply_records(mine, held)
-    assert [PLAN_KEY, "BR", "DE", "ES"] == [key for key, _ in whole]
+    assert ["BR", "DE", "ES", PLAN_KEY] == [key for key, _ in whole]
     assert (None, True) == (dict(whole)["ES"], replaces(dict(whole)[PLAN_KEY]))
-    assert ([PLAN_KEY, "BR", "DE"], False) == (
+    assert (["BR", "DE", PLAN_KEY], False) == (
         [key for key, _ in apply_records(mine, held, merge=True)],
         replaces(dict(apply_records(mine, held, merge=True))[PLAN_KEY]),
     )
@@ -120,7 +120,7 @@ def test_a_full_apply_replaces_and_a_part_changes_what_it_names() -> None:
         take(held, key, value)
     assert ["BR", "DE"] == list(held.now.markets)
     part = dict(apply_records(mine, held, only={"BR"}))
-    assert ([PLAN_KEY, "BR"], True) == (list(part), replaces(part[PLAN_KEY]))
+    assert (["BR", PLAN_KEY], True) == (list(part), replaces(part[PLAN_KEY]))
     assert ["BR"] == [key for key, _ in apply_records(mine, held, only={"BR"}, plan=False)]
     assert ["BR", "DE"] == [key for key, _ in apply_records(mine, held, plan=False)]
 
