@@ -276,8 +276,8 @@ def _plans(asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: n
             likely=None if np.isnan(sure) else sure,
         )
         plans[code] = one
-    said = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys())
-    return {code: msgspec.structs.replace(one, reason=said[code]) for code, one in plans.items()}
+    sentences = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys())
+    return {code: msgspec.structs.replace(one, reason=sentences[code]) for code, one in plans.items()}
 
 
 def _binding(bounds: Bounds, spend: float, most: float, held: bool) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ class StrategyError(Exception):
 
 
 class BadPortfolio(StrategyError):
-    """The market table cannot be used. Operator action: mend the field that is named.
+    """The market table cannot be used. Operator action: fix the field that is named.
 
     problems: each of them by itself, where there may be several.
     """

@@ -98,13 +98,13 @@ def _sentence(story: _Story, code: str) -> str:
 
 def _joined(head: str, clauses: list[str]) -> str:
     """As many clauses as fit; a sentence never ends within one."""
-    said = head
+    sentence = head
     for clause in clauses:
-        longer = said + (": " if said == head else "; ") + clause
+        longer = sentence + (": " if sentence == head else "; ") + clause
         if len(longer) > LONGEST:
             break
-        said = longer
-    return said
+        sentence = longer
+    return sentence
 
 
 def _state(story: _Story, code: str) -> str:
@@ -125,33 +125,33 @@ def _cause(story: _Story, code: str, old: MarketPlan | None) -> str:
         return f"new here, {_state(story, code)}"
     seen = _seen(story, code, old)
     if not seen:
-        return _elsewhere(story, code)
+        return f"nothing new from its users, {_elsewhere(story, code)}"
     effects = _effects(story, market, old)
     if effects:
         return f"{', '.join(seen)}, so {' and '.join(effects)}"
-    return f"{', '.join(seen)}, and money does more {'here' if story.changes[code] > 0 else 'elsewhere'}"
+    return f"{', '.join(seen)}; {_elsewhere(story, code)}"
 
 
 def _seen(story: _Story, code: str, old: MarketPlan) -> list[str]:
     """How the market's metrics changed since the plan before."""
-    market, said = story.plans[code], []
+    market, news = story.plans[code], []
     if market.u is not None and old.u is not None and code in story.heard and abs(market.u - old.u) >= SEEN:
         mood = "unhappier" if market.u < old.u else "happier"
         events = "" if market.n is None else f", {market.n:,} events"
-        said.append(f"users {mood} (u {short(old.u)} to {short(market.u)}{events})")
+        news.append(f"users {mood} (u {short(old.u)} to {short(market.u)}{events})")
     if market.r is not None and old.r is None and abs(market.r) >= SEEN:
-        said.append(f"growth known now ({short(market.r)} a day)")  # it counted as 0 until then
+        news.append(f"growth known now ({short(market.r)} a day)")  # it counted as 0 until then
     elif market.r is None and old.r is not None and abs(old.r) >= SEEN:
-        said.append(f"growth no longer known ({short(old.r)} a day before)")
+        news.append(f"growth no longer known ({short(old.r)} a day before)")
     elif market.r is not None and old.r is not None and abs(market.r - old.r) >= SEEN:
         verb = "slower" if market.r < old.r else "faster"
-        said.append(f"growth {verb} ({short(old.r)} to {short(market.r)} a day)")
-    return said
+        news.append(f"growth {verb} ({short(old.r)} to {short(market.r)} a day)")
+    return news
 
 
 def _effects(story: _Story, market: MarketPlan, old: MarketPlan) -> list[str]:
     """What the metrics made worth more or less, where its money went the same way."""
-    said: list[str] = []
+    effects: list[str] = []
     pairs = (
         ("quality", _ratio_of_quality(market, old), old.quality, market.quality),
         ("promotion", _ratio_of_promotion(story.plan, market, old), old.promotion, market.promotion),
@@ -159,8 +159,8 @@ def _effects(story: _Story, market: MarketPlan, old: MarketPlan) -> list[str]:
     for name, ratio, then, now in pairs:
         if story.moved(now - then) and ratio * (now - then) > 0:
             word = "more" if ratio > 0 else "less"
-            said.append(f"{name}{'' if said else ' is worth'} {word} ({story.money(then)} to {story.money(now)})")
-    return said
+            effects.append(f"{name}{'' if effects else ' is worth'} {word} ({story.money(then)} to {story.money(now)})")
+    return effects
 
 
 def _ratio_of_quality(market: MarketPlan, old: MarketPlan) -> float:
@@ -178,26 +178,45 @@ def _ratio_of_promotion(plan: Plan, market: MarketPlan, old: MarketPlan) -> floa
 
 
 def _elsewhere(story: _Story, code: str) -> str:
-    """Why money comes or goes though nothing changed here."""
-    where = "here than where it was" if story.changes[code] > 0 else "elsewhere"
-    return f"nothing new from its users, money does more {where}"
+    """Why money comes or goes for no reason of the market's own."""
+    up = story.changes[code] > 0
+    total, others = _others(story, code)
+    if total:
+        return f"there is {'more' if up else 'less'} money for all"
+    if others and not up and set(_binding(story, others[0])) & {*FIXED, "lower bound"}:
+        return "makes room for what is fixed"
+    if others and up and (others[0] not in story.plans or set(_binding(story, others[0])) & {*FIXED, "upper bound"}):
+        return "gets what became free elsewhere"
+    return f"money does more {'here than where it was' if up else 'elsewhere'}"
 
 
 def _flow(story: _Story, code: str) -> str:
     """Where most of the money came from or went: up to two markets that moved the other way, or the budget itself."""
     up = story.changes[code] > 0
-    others = [
-        (abs(change), other)
+    total, others = _others(story, code)
+    if total:
+        return f"all markets together {story.money(total, '+')}"
+    named = " and ".join(f"{other} ({story.money(story.changes[other], '+')})" for other in others[:2])
+    return f"{'taken from' if up else 'goes to'} {named}" if named else ""
+
+
+def _others(story: _Story, code: str) -> tuple[float, list[str]]:
+    """What all markets together gain or lose where that moved this market more than others did, else 0; who moved
+    the other way, the largest move first.
+    """
+    up = story.changes[code] > 0
+    others = sorted(
+        (-abs(change), other)
         for other, change in story.changes.items()
         if other != code and story.moved(change) and (change < 0) == up
-    ]
+    )
     total = sum(story.changes.values())
-    named = [f"{other} ({story.money(story.changes[other], '+')})" for _, other in sorted(others, reverse=True)[:2]]
-    if story.moved(total) and (total > 0) == up and abs(total) >= sum(size for size, _ in others):
-        return f"all markets together {'get' if up else 'lose'} {story.money(abs(total))}{' more' if up else ''}"
-    if not named:
-        return ""
-    return f"{'taken from' if up else 'goes to'} {' and '.join(named)}"
+    whole = story.moved(total) and (total > 0) == up and abs(total) >= -sum(size for size, _ in others)
+    return (total if whole else 0.0), [other for _, other in others]
+
+
+def _binding(story: _Story, code: str) -> tuple[str, ...]:
+    return story.plans[code].binding if code in story.plans else ()
 
 
 def _split(story: _Story, code: str) -> str:

@@ -59,7 +59,7 @@ def portfolio_of(content: dict[str, Any]) -> Portfolio:
     problems += found
     if problems or plan is None:
         raise BadPortfolio(
-            f"the market table cannot be used: {'; '.join(problems)}. Operator action: mend these fields.", problems
+            f"the market table cannot be used: {'; '.join(problems)}. Operator action: fix these fields.", problems
         )
     return Portfolio(plan, dict(sorted(markets.items())))
 
@@ -91,7 +91,7 @@ def _markets(content: dict[str, Any], plan: Plan) -> tuple[dict[str, Market], li
 
 
 def _plan_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The table `plan`, with `[regions.<name>] cap = ...` and `[currencies]` put into it; regions that will not do."""
+    """The table `plan`, with `[regions.<name>] cap = ...` and `[currencies]` put into it; wrong regions."""
     caps: dict[str, Any] = {}
     problems = []
     for name, region in content.get("regions", {}).items():

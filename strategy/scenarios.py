@@ -44,7 +44,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             found[field] = {codes[name]: value for name, value in values.items()}
         if unknown:
             raise BadMetrics(
-                f"{', '.join(unknown)}: no assigned ISO 3166-1 alpha-2 code. Operator action: mend the names."
+                f"{', '.join(unknown)}: no assigned ISO 3166-1 alpha-2 code. Operator action: fix the names."
             )
         return Metrics(**found)
 
@@ -112,7 +112,7 @@ class Question:
         if problems:
             where = scenario.name or "the scenario"
             raise BadPortfolio(
-                f"{where} cannot be used: {'; '.join(problems)}. Operator action: mend these fields.", problems
+                f"{where} cannot be used: {'; '.join(problems)}. Operator action: fix these fields.", problems
             )
         changed = msgspec.structs.replace(self.metrics, u=self.metrics.u | u, r=self.metrics.r | r)
         return replace(self, portfolio=Portfolio(plan, markets), metrics=changed)

@@ -13,20 +13,20 @@ from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.decode import utc
 from marketpulse.contract.markets import market_code
 from marketpulse.contract.operators import MuteRecord
-from marketpulse.contract.portfolio import Market
+from marketpulse.contract.portfolio import Market, Plan
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.cli import output
-from streams.cli.money_table import may_spend, origin_of, rows_of, table_of
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
 from streams.clock import epoch_ms
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, new_mute
 from streams.pipeline.operators.profiles import PLAN_KEY, Profiles, apply_records
+from streams.pipeline.operators.spenders import Row, may_spend, origin_of, rows_of
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -63,7 +63,7 @@ def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
         )
         return
     sys.stdout.write(f"{file} can be used: {len(rows)} markets, budget {plan.budget:,g} ({plan.currency})\n")
-    output.console().print(table_of(rows, plan.budget, plan.currency))
+    output.console().print(_spenders(rows, plan))
     sys.stdout.write("`profiles apply` puts it in place of all other markets; --merge keeps those.\n")
 
 
@@ -119,7 +119,7 @@ def profiles_apply(
         output.print_json({"published": published, "replaces": held.replaces, "markets": rows, "no_more_money": lose})
         return
     sys.stdout.write(f"published: {', '.join(published)}\n")
-    output.console().print(table_of(rows, held.now.plan.budget, held.now.plan.currency))
+    output.console().print(_spenders(rows, held.now.plan))
     if lose:
         sys.stdout.write(f"no more money for {', '.join(lose)}: not in {file} (--merge keeps them)\n")
 
@@ -185,6 +185,15 @@ def profiles_ls(as_json: Json = False) -> None:
         )
     for letter in profiles.bad:
         sys.stdout.write(f"refused at offset {letter.offset}: {letter.message}\n")
+
+
+def _spenders(rows: dict[str, Row], plan: Plan) -> Table:
+    """Who may get money."""
+    caption = f"budget {plan.budget:,g} ({plan.currency})"
+    table = Table("market", "from", "status", "spend", "currency", caption=caption)
+    for code, row in rows.items():
+        table.add_row(code, row.origin, row.status, row.spend, row.currency)
+    return table
 
 
 def _limits(market: Market) -> str:

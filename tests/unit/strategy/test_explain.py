@@ -63,9 +63,10 @@ def test_an_unhappy_market_says_what_became_worth_more_and_who_gets_the_rest() -
 def test_a_pin_is_named_as_the_cause_and_never_with_a_probability() -> None:
     """What a person fixed is not `right with probability .00`."""
     precision = Precision({"BR": 900}, dict.fromkeys(U, 0.01), dict.fromkeys(U, 0.01))
-    said = allocate(changed("BR", pinned=400.0), U, R, FIRST.markets, precision).markets["BR"].reason
-    assert said.startswith("BR +282.7 to 400.0: pinned by hand; taken from ")
-    assert "%" not in said
+    said = allocate(changed("BR", pinned=400.0), U, R, FIRST.markets, precision).markets
+    assert said["BR"].reason.startswith("BR +282.7 to 400.0: pinned by hand; taken from ")
+    assert "%" not in said["BR"].reason
+    assert "makes room for what is fixed; goes to BR (+282.7)" in said["CN"].reason
 
 
 def test_a_market_nobody_heard_of_says_that_its_u_is_assumed() -> None:
@@ -79,14 +80,14 @@ def test_another_budget_is_where_the_money_comes_from() -> None:
     """Not from other markets."""
     plan = msgspec.structs.replace(SHIPPED.plan, budget=2_500.0)
     said = allocate(Portfolio(plan, SHIPPED.markets), U, R, FIRST.markets).markets["BR"].reason
-    assert "all markets together get 500.0 more" in said
+    assert "nothing new from its users, there is more money for all; all markets together +500.0" in said
 
 
 def test_a_market_that_left_is_where_the_money_comes_from() -> None:
     """Its code, though it is in the plan no more."""
     rest = Portfolio(SHIPPED.plan, {code: one for code, one in SHIPPED.markets.items() if code != "CN"})
     said = allocate(rest, U, R, FIRST.markets).markets["BR"].reason
-    assert "taken from CN (-299.3)" in said
+    assert said.endswith("gets what became free elsewhere; taken from CN (-299.3)")
 
 
 @pytest.mark.parametrize("factor", [1e-6, 7_800.0, 1e9])

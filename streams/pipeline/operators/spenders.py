@@ -1,16 +1,11 @@
 """Which markets may get money, from which table, within which bounds; and who loses it through an apply."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import msgspec
-from rich.table import Table
 
 from marketpulse.contract.portfolio import Market, Portfolio
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from streams.pipeline.operators.profiles import Profiles
+from streams.pipeline.operators.profiles import Profiles
 
 SHIPPED = "shipped example"
 
@@ -24,12 +19,12 @@ class Row(msgspec.Struct, frozen=True):
     currency: str
 
 
-def origin_of(profiles: "Profiles", name: str, own_file: bool) -> str:
+def origin_of(profiles: Profiles, name: str, own_file: bool) -> str:
     """Where the entry of a market (or `_plan`) comes from, in words."""
     return "published" if profiles.origin(name) == "topic" else ("file" if own_file else SHIPPED)
 
 
-def rows_of(portfolio: Portfolio, origins: "Mapping[str, str]") -> dict[str, Row]:
+def rows_of(portfolio: Portfolio, origins: Mapping[str, str]) -> dict[str, Row]:
     """A row per market."""
     return {
         code: Row(origins[code], market.status, spend_words(market), market.currency or portfolio.plan.currency)
@@ -53,11 +48,3 @@ def spend_words(market: Market) -> str:
     low = f"{market.spend_low:,g}"
     bounds = f"{low} or more" if market.spend_high is None else f"{low} to {market.spend_high:,g}"
     return f"{bounds}, or nothing below {market.spend_minimum:,g}" if market.spend_minimum else bounds
-
-
-def table_of(rows: "Mapping[str, Row]", budget: float, currency: str) -> Table:
-    """Who may get money, as a table."""
-    table = Table("market", "from", "status", "spend", "currency", caption=f"budget {budget:,g} ({currency})")
-    for code, row in rows.items():
-        table.add_row(code, row.origin, row.status, row.spend, row.currency)
-    return table
