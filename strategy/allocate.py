@@ -12,7 +12,8 @@ from marketpulse.contract.portfolio import Portfolio
 from strategy.bounds import Bounds, clash, keeps_limits, markets_in, problem_of
 from strategy.certificate import certify
 from strategy.entry import choose
-from strategy.explain import sentence
+from strategy.explain import reasons
+from strategy.limits import HELD, SATURATED
 from strategy.objective import DEFAULT_U, Terms, Vector, terms_of
 from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
@@ -29,6 +30,7 @@ from strategy.uncertainty import (
 from strategy.water_filling import Filled, fill, own_prices
 
 Plans = Mapping[str, MarketPlan]
+NEAR = 1e-9  # relative: as close to a limit is at it
 KEPT = 0.9  # share of a plan's expected improvement that must be left when unsure moves are held back
 
 
@@ -96,7 +98,10 @@ def allocate(
     problem = problem_of(portfolio, bounds, terms)
     if not problem.feasible:
         why = clash(portfolio, bounds, problem)
-        return Allocation("infeasible", False, why, portfolio.plan.budget, 0.0, 0.0, 0.0, dict(previous or {}))
+        return Allocation(
+            "infeasible", False, why, portfolio.plan.budget, 0.0, 0.0, 0.0, dict(previous or {}),
+            currency=portfolio.plan.currency,
+        )  # fmt: skip
     problem, solved = (problem, _solve(problem)) if drawn is None else _solve_stance(problem, drawn, stance)
     likely, held = np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_)
     if drawn is not None and previous is not None:
@@ -161,7 +166,7 @@ def _likely(asked: _Asked, solved: _Solved) -> Vector:
     new, new_left = _whole(solved, solved.filled.spend, 0.0), _whole(solved, solved.filled.left, 1.0)
     better = gains_drawn(asked.drawn, new_left) - gains_drawn(asked.drawn, old_left)
     pays = (better > solved.filled.price * (new - old)).mean(axis=0)
-    moves = np.isfinite(before) & (np.abs(new - old) > 1e-6)
+    moves = np.isfinite(before) & (np.abs(new - old) > NEAR * asked.portfolio.plan.budget)
     return np.where(moves, pays, np.nan)
 
 
@@ -229,6 +234,7 @@ def _answer(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector, he
         certificate=solved.certificate,
         marginal_value_of_caps=dict(zip(sorted(plan.regions), filled.region_price.tolist(), strict=False)),
         uncertainty=known,
+        currency=plan.currency,
     )
 
 
@@ -242,15 +248,15 @@ def _plans(asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: n
         *terms.costs(left).tolist(),
         _whole(solved, filled.idle, 0.0).tolist(), (terms.p0 + z * (terms.p_max - terms.p0)).tolist(),
         (terms.u + y * (1 - terms.u)).tolist(), _whole(solved, filled.own_price, 0.0).tolist(), likely.tolist(),
-        held.tolist(), solved.worth.tolist(), strict=True,
+        held.tolist(), solved.worth.tolist(), terms.most.tolist(), strict=True,
     )  # fmt: skip
     plans = {}
-    for (code, bounds), on, spend, promotion, quality, idle, p, q, own, sure, kept, worth in rows:
+    for (code, bounds), on, spend, promotion, quality, idle, p, q, own, sure, kept, worth, most in rows:
         market, before = asked.portfolio.markets[code], previous.get(code)
         if not on and market.status == "candidate":
             continue
         total = spend + bounds.entry if on else market.spent
-        binding = _binding(bounds, spend, idle, kept) if on else ("minimum viable spend",)
+        binding = _binding(bounds, spend, most, kept) if on else ("minimum viable spend",)
         one = MarketPlan(
             spend=total,
             promotion=promotion,
@@ -269,21 +275,22 @@ def _plans(asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: n
             n=asked.precision.n.get(code),
             likely=None if np.isnan(sure) else sure,
         )
-        plans[code] = msgspec.structs.replace(one, reason=sentence(code, one, before, filled.price))
-    return plans
+        plans[code] = one
+    sentences = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys())
+    return {code: msgspec.structs.replace(one, reason=sentences[code]) for code, one in plans.items()}
 
 
-def _binding(bounds: Bounds, spend: float, idle: float, held: bool) -> tuple[str, ...]:
+def _binding(bounds: Bounds, spend: float, most: float, held: bool) -> tuple[str, ...]:
+    """Names of what holds a spend, in any currency's scale; `most` buys all there is to buy in this market."""
     if held:
-        return ("too uncertain to move",)
-    near = 1e-9 * max(1.0, spend)
+        return (HELD,)
     found = []
-    if spend <= bounds.low + near and bounds.low > 0:
+    if spend <= bounds.low * (1 + NEAR) and bounds.low > 0:
         found.append(bounds.low_name)
-    if spend >= bounds.high - near and (bounds.high_name != bounds.low_name or not found):
+    if spend >= bounds.high * (1 - NEAR) and (bounds.high_name != bounds.low_name or not found):
         found.append(bounds.high_name)
-    if idle > near:
-        found.append("saturated")
+    if spend > most * (1 + NEAR):
+        found.append(SATURATED)
     return tuple(found)
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from marketpulse.contract.allocation import MarketPlan
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from strategy.costs import entry_money
+from strategy.limits import UNHEARD
 from strategy.objective import Terms, Vector
 from strategy.problem import Problem
 
-TOLERANCE = 1e-6  # of money
-UNHEARD = "nothing heard from its users"
+TOLERANCE = 1e-9  # of the budget
 
 
 @dataclass(frozen=True)
@@ -94,19 +94,20 @@ def markets_in(
 def keeps_limits(portfolio: Portfolio, plans: Mapping[str, MarketPlan]) -> bool:
     """Whether a plan of before keeps today's bounds, regional caps and budget; the change limit aside."""
     regions = dict.fromkeys(portfolio.plan.regions, 0.0)
+    near = TOLERANCE * portfolio.plan.budget
     for code, market in portfolio.markets.items():
         plan = plans.get(code)
         spend = 0.0 if plan is None else plan.spend - plan.entry
         bounds = bounds_of(market, portfolio.plan, None)
         low, high = (0.0, market.spent) if bounds is None else (bounds.low, bounds.high)
-        off = spend <= TOLERANCE and (bounds is None or bounds.optional)
-        if not off and not low - TOLERANCE <= spend <= high + TOLERANCE:
+        off = spend <= near and (bounds is None or bounds.optional)
+        if not off and not low - near <= spend <= high + near:
             return False
         if market.region in regions:
             regions[market.region] += spend
     caps = [(spend, portfolio.plan.regions[name]) for name, spend in regions.items()]
     caps.append((sum(plan.spend for plan in plans.values()), portfolio.plan.budget))
-    return all(spend <= cap + TOLERANCE for spend, cap in caps)
+    return all(spend <= cap + near for spend, cap in caps)
 
 
 def problem_of(portfolio: Portfolio, bounds: Mapping[str, Bounds], terms: Terms) -> Problem:

@@ -1,7 +1,7 @@
-"""What if: other metrics, other plans, other markets, side by side; and how the answer moves along one number."""
+"""Scenarios: other metrics, other plans, other markets, side by side; and how the answer moves along one number."""
 
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +13,11 @@ from marketpulse.contract.markets import market_code
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from strategy.allocate import allocate
 from strategy.errors import BadMetrics, BadPortfolio
-from strategy.portfolio import check_names, checked_market, checked_plan
+from strategy.portfolio import market_contradictions, name_problems, plan_contradictions, read
 from strategy.uncertainty import Precision, Stance
 
 _T = TypeVar("_T")
+_Kind = TypeVar("_Kind", Market, Plan)
 
 
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,14 +35,17 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def by_code(self) -> "Metrics":
         """The same by market code. Raises BadMetrics where a name is no market, or two names are one."""
         found: dict[str, Any] = {}
+        unknown: list[str] = []
         for field, values in msgspec.structs.asdict(self).items():
             codes = {name: market_code(name) for name in values}
-            for name, code in codes.items():
-                if code is None:
-                    raise BadMetrics(f"{field}.{name}: no assigned ISO 3166-1 code. Operator action: correct it.")
+            unknown += [f"{field}.{name}" for name, code in codes.items() if code is None]
             if len(set(codes.values())) < len(codes):
                 raise BadMetrics(f"{field} names a market twice: {', '.join(codes)}. Operator action: leave one.")
             found[field] = {codes[name]: value for name, value in values.items()}
+        if unknown:
+            raise BadMetrics(
+                f"{', '.join(unknown)}: no assigned ISO 3166-1 alpha-2 code. Operator action: fix the names."
+            )
         return Metrics(**found)
 
 
@@ -94,17 +98,22 @@ class Question:
         Raises:
             BadPortfolio: a field is unknown or out of range.
         """
-        try:
-            plan = checked_plan(_changed(self.portfolio.plan, scenario.plan, Plan))
-            markets = dict(self.portfolio.markets)
-            for code, fields in _by_code(scenario.markets, markets).items():
-                markets[code] = checked_market(_changed(markets[code], fields, Market))
-            for market in markets.values():
-                check_names(plan, market)
-            u, r = (_by_code(numbers, markets) for numbers in (scenario.u, scenario.r))
-        except (msgspec.ValidationError, BadPortfolio) as error:
+        plan, problems = _changed(self.portfolio.plan, scenario.plan, Plan, plan_contradictions)
+        markets = dict(self.portfolio.markets)
+        whole = _by_code(scenario.markets, markets, problems)
+        for code, fields in whole.items():
+            markets[code], wrong = _changed(markets[code], fields, Market, market_contradictions)
+            problems += [f"[markets.{code}] {problem}" for problem in wrong]
+        for code, market in markets.items():
+            named = msgspec.structs.asdict(market) | whole.get(code, {})
+            wrong = name_problems(plan, named["currency"], named["region"])
+            problems += [f"[markets.{code}] {problem}" for problem in wrong]
+        u, r = (_by_code(numbers, markets, problems) for numbers in (scenario.u, scenario.r))
+        if problems:
             where = scenario.name or "the scenario"
-            raise BadPortfolio(f"{where} cannot be used: {error}. Operator action: mend that field.") from error
+            raise BadPortfolio(
+                f"{where} cannot be used: {'; '.join(problems)}. Operator action: fix these fields.", problems
+            )
         changed = msgspec.structs.replace(self.metrics, u=self.metrics.u | u, r=self.metrics.r | r)
         return replace(self, portfolio=Portfolio(plan, markets), metrics=changed)
 
@@ -145,14 +154,16 @@ def curve(question: Question, name: str, values: Sequence[float]) -> list[Point]
     return points
 
 
-def _by_code(found: Mapping[str, _T], markets: Collection[str]) -> dict[str, _T]:
-    """The same by market code; raises BadPortfolio where a name is none of the markets."""
+def _by_code(found: Mapping[str, _T], markets: Collection[str], problems: list[str]) -> dict[str, _T]:
+    """The same by market code; names that are none of the markets go to `problems`."""
     codes = {name: market_code(name) for name in found}
-    for name, code in codes.items():
-        if code not in markets:
-            raise BadPortfolio(f"{name} is no market of the portfolio")
-    return {code: found[name] for name, code in codes.items() if code is not None}
+    problems += [f"{name} is no market of the portfolio" for name, code in codes.items() if code not in markets]
+    return {code: found[name] for name, code in codes.items() if code is not None and code in markets}
 
 
-def _changed(record: Any, fields: dict[str, Any], kind: type[Any]) -> Any:
-    return msgspec.convert(msgspec.structs.asdict(record) | fields, kind)
+def _changed(
+    record: _Kind, fields: dict[str, Any], kind: type[_Kind], contradictions: Callable[[_Kind], list[str]]
+) -> tuple[_Kind, list[str]]:
+    """The record with other fields, or as it was with what is wrong with them."""
+    changed, problems = read(kind, msgspec.structs.asdict(record) | fields, contradictions)
+    return (record if changed is None else changed), problems

@@ -62,7 +62,10 @@ class Uncertainty(msgspec.Struct, frozen=True):
 
 
 class Allocation(msgspec.Struct, frozen=True):
-    """The answer. `adopted` False = the previous allocation stays, `why` says so."""
+    """The answer. `adopted` False = the previous allocation stays, `why` says so.
+
+    currency: of all its money; empty where it was not kept yet.
+    """
 
     status: Status
     adopted: bool
@@ -75,3 +78,4 @@ class Allocation(msgspec.Struct, frozen=True):
     certificate: Certificate | None = None
     marginal_value_of_caps: dict[str, float] = {}
     uncertainty: Uncertainty | None = None
+    currency: str = ""

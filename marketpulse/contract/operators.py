@@ -55,8 +55,12 @@ class MarketProfile(Market, frozen=True, kw_only=True, forbid_unknown_fields=Fal
 
 
 class PlanProfile(Plan, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """What holds for all markets together in `market.profiles`, key `_plan`; a tombstone takes it away."""
+    """What holds for all markets together in `market.profiles`, key `_plan`; a tombstone takes it away.
 
+    replaces: only published markets get money; those of the workers' file do not, as long as this plan is published.
+    """
+
+    replaces: bool = False
     v: int = CONTRACT_VERSION
 
 

@@ -72,5 +72,5 @@ class Portfolio(msgspec.Struct, frozen=True):
     def values(self) -> dict[str, float]:
         """v_i = sqrt(population x income), scaled so that the largest is 100; a_i = b_i = v_i."""
         raw = {code: math.sqrt(market.population * market.income) for code, market in self.markets.items()}
-        largest = max(raw.values())
+        largest = max(raw.values(), default=1.0)
         return {code: 100 * value / largest for code, value in raw.items()}

@@ -89,6 +89,7 @@ class ShiftRecord(msgspec.Struct, frozen=True):
             "market -> money per period, entry money apart, that was in force 24 h ago: change limits start there"
         ),
     ] = {}
+    spend_currency: Annotated[str, described("currency of spend_day_ago; empty = that of the plan in force")] = ""
     v: Version = CONTRACT_VERSION
 
 

@@ -7,6 +7,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
@@ -149,7 +150,11 @@ def learn(
         Path | None, typer.Option(help="JSON lines of `market.allocations`; default: the topic itself, a year of it.")
     ] = None,
     profiles: Annotated[
-        Path | None, typer.Option(help="Markets and budget (TOML); default: the shipped table.")
+        Path | None,
+        typer.Option(
+            help="Markets and budget (TOML); default: those in force, with --allocations those of the file "
+            "that MARKETPULSE_PORTFOLIO names."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -166,7 +171,7 @@ def learn(
     from strategy.learning import outcomes_of, propose
 
     settings = load_settings()
-    portfolio = load_portfolio(profiles or settings.portfolio)
+    portfolio = _table(settings, profiles, live=allocations is None)
     answers = [(one.stream_time, msgspec.convert(one.allocation, Allocation)) for one in _kept(settings, allocations)]
     proposals = propose(portfolio, outcomes_of(answers, portfolio.plan.period_days))
     if as_json:
@@ -186,6 +191,17 @@ def learn(
         )
         return
     output.console().print(table)
+
+
+def _table(settings: "Settings", profiles: Path | None, live: bool) -> Portfolio:
+    """The given table, else the one in force where servers are asked, else the settings' own."""
+    portfolio = load_portfolio(profiles or settings.portfolio)
+    if profiles is not None or not live:
+        return portfolio
+    from marketpulse.client.reader import Reader
+
+    with Reader(settings.redis, prefix=settings.prefix) as reader:
+        return reader.portfolio() or portfolio
 
 
 def _kept(settings: "Settings", file: Path | None) -> list[AllocationRecord]:
@@ -215,8 +231,11 @@ def _question(
     if metrics is not None:
         try:
             found = msgspec.json.decode(metrics.read_bytes(), type=Metrics).by_code()
-            if left := sorted({*found.u, *found.r} - portfolio.markets.keys()):
-                output.note(f"{', '.join(left)}: no market of the table, left out")
+            if strangers := sorted({*found.u, *found.r, *found.n, *found.u_se, *found.r_se} - portfolio.markets.keys()):
+                raise BadInput(
+                    f"{metrics}: {', '.join(strangers)}: no market of the table. Operator action: add it to the table "
+                    "(`marketpulse profiles ls`, --profiles), or leave it out."
+                )
             return Question(portfolio, found, before)
         except (OSError, msgspec.DecodeError) as error:
             raise BadInput(

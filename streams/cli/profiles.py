@@ -3,7 +3,7 @@
 import sys
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 import typer
@@ -12,10 +12,11 @@ from rich.table import Table
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.decode import utc
 from marketpulse.contract.markets import market_code
-from marketpulse.contract.operators import MuteRecord
-from marketpulse.contract.portfolio import Market, Portfolio
+from marketpulse.contract.operators import ApplyMark, MuteRecord, apply_headers
+from marketpulse.contract.portfolio import Market, Plan
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
+from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.cli import output
@@ -24,8 +25,9 @@ from streams.cli.settings import load_settings, run_async
 from streams.clock import epoch_ms
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, new_mute
-from streams.pipeline.operators.profiles import Profiles, profile_records
+from streams.pipeline.operators.profiles import Profiles, apply_records
 from streams.pipeline.operators.published import PLAN_KEY
+from streams.pipeline.operators.spenders import Row, may_spend, origin_of, rows_of
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -44,28 +46,39 @@ def add_commands(app: typer.Typer) -> None:
 
 @profiles_app.command("validate")
 def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
-    """Check a file as `apply` would, and publish nothing. Exit code 2 where it cannot be used.
+    """Check a file as `apply` would, publish nothing, show who may get money. Exit code 2 with every problem.
 
     ```
     marketpulse profiles validate markets.toml
     ```
     """
-    portfolio = _checked(file)
-    output.answer(
-        {"markets": sorted(portfolio.markets), "budget": portfolio.plan.budget},
-        as_json,
-        f"{file} can be used: {len(portfolio.markets)} markets, budget {portfolio.plan.budget:,.0f}",
-    )
-
-
-def _checked(file: Path) -> Portfolio:
-    portfolio = load_portfolio(file)
-    unknown = [code for code in portfolio.markets if market_code(code) is None]
-    if unknown:
-        raise BadInput(
-            f"{file}: {', '.join(unknown)}: no assigned ISO 3166-1 alpha-2 code. Operator action: mend the name."
+    try:
+        portfolio = load_portfolio(file)
+    except BadPortfolio as error:
+        _refuse(file, error, as_json)
+    rows = rows_of(portfolio, dict.fromkeys(portfolio.markets, "this file"))
+    plan = portfolio.plan
+    if as_json:
+        output.print_json(
+            {"markets": sorted(rows), "budget": plan.budget, "currency": plan.currency, "rows": rows, "problems": []}
         )
-    return portfolio
+        return
+    sys.stdout.write(f"{file} can be used: {len(rows)} markets, budget {plan.budget:,g} ({plan.currency})\n")
+    output.console().print(_spenders(rows, plan))
+    sys.stdout.write("`profiles apply` puts it in place of all other markets; --merge keeps those.\n")
+
+
+def _refuse(file: Path, error: BadPortfolio, as_json: bool) -> NoReturn:
+    """Print every problem and end with exit code 2."""
+    if as_json:
+        output.print_json({"problems": error.problems})
+    else:
+        output.note(
+            f"{file} cannot be used, {len(error.problems)} problems:" if len(error.problems) > 1 else f"{file}:"
+        )
+        for problem in error.problems:
+            output.note(f"  {problem}")
+    raise typer.Exit(2)
 
 
 @profiles_app.command("apply")
@@ -73,34 +86,53 @@ def profiles_apply(
     file: ProfileFile,
     market: Annotated[list[str] | None, typer.Option(help="Only this market (again for more).")] = None,
     plan: Annotated[bool, typer.Option(help="Also publish the plan: budget, currency, weights, limits.")] = True,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Keep markets that the file lacks, published or of the workers' table.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish a file's plan and markets as one change: in force together at the next step, and answered once.
+    """Publish a file in place of every other table: markets that it lacks get no more money.
+
+    With --merge they keep it; with --market or --no-plan only the named parts change. It is one change: in force
+    together at the next step, and answered once.
 
     ```
+    marketpulse profiles apply markets.toml
     marketpulse profiles apply markets.toml --market BR --no-plan
     ```
     """
-    portfolio = _checked(file)
-    wanted = set(market or portfolio.markets)
-    if missing := wanted - set(portfolio.markets):
+    portfolio = load_portfolio(file)
+    only = {market_code(name) or name for name in market or ()}
+    if missing := only - set(portfolio.markets):
         raise BadInput(f"{file} has no market {', '.join(sorted(missing))}. Operator action: mend --market.")
-    wanted |= {PLAN_KEY} if plan else set()
     settings = load_settings()
-    records: list[tuple[str, bytes | None]] = [
-        (key, value) for key, value in profile_records(portfolio) if key in wanted
-    ]
+    held = _read_profiles(settings)
+    before = held.now.markets
+    records = apply_records(portfolio, held, only, plan, merge)
     _apply(settings, records)
-    output.answer(
-        {"published": [key for key, _ in records]}, as_json, f"published: {', '.join(key for key, _ in records)}"
-    )
+    for number, (key, value) in enumerate(records, start=1):
+        headers = tuple(apply_headers(ApplyMark("this", number, len(records))))
+        held.take(CompactedRecord(held.read_offset, key.encode(), value, headers))
+    own = settings.portfolio is not None
+    rows = rows_of(held.now, {code: origin_of(held, code, own) for code in held.now.markets})
+    lose = [code for code, one in before.items() if may_spend(one) and code not in held.now.markets]
+    published = [key for key, value in records if value is not None]
+    if as_json:
+        output.print_json({"published": published, "replaces": held.replaces, "markets": rows, "no_more_money": lose})
+        return
+    sys.stdout.write(f"published: {', '.join(published)}\n")
+    output.console().print(_spenders(rows, held.now.plan))
+    if lose:
+        sys.stdout.write(f"no more money for {', '.join(lose)}: not in {file} (--merge keeps them)\n")
 
 
 @profiles_app.command("rm")
 def profiles_rm(
     names: Annotated[list[str], typer.Argument(help="Market codes, or _plan.")], as_json: Json = False
 ) -> None:
-    """Delete published profiles; the file's entries apply again; markets not in the file are observed.
+    """Delete published profiles; without `_plan` the workers' table counts again (the shipped example, if no other).
+
+    As long as a plan is published that replaces that table (`apply` without --merge), a deleted market gets no money.
 
     ```
     marketpulse profiles rm NG _plan
@@ -122,13 +154,15 @@ def profiles_ls(as_json: Json = False) -> None:
     marketpulse profiles ls
     ```
     """
-    profiles = _read_profiles(load_settings())
-    now = profiles.now
+    settings = load_settings()
+    profiles = _read_profiles(settings)
+    now, own = profiles.now, settings.portfolio is not None
     if as_json:
         content = {
-            "plan": {"origin": profiles.origin(PLAN_KEY)} | msgspec.structs.asdict(now.plan),
+            "plan": {"origin": origin_of(profiles, PLAN_KEY, own), "replaces": profiles.replaces}
+            | msgspec.structs.asdict(now.plan),
             "markets": {
-                code: {"origin": profiles.origin(code)} | msgspec.structs.asdict(one)
+                code: {"origin": origin_of(profiles, code, own)} | msgspec.structs.asdict(one)
                 for code, one in now.markets.items()
             },
             "refused": [{"offset": letter.offset, "why": letter.message} for letter in profiles.bad],
@@ -141,10 +175,17 @@ def profiles_ls(as_json: Json = False) -> None:
         bounds = ("-" if value is None else f"{value:,.0f}" for value in (one.spend_low, one.spend_high, one.spend))
         costs = " ".join(f"{value:,.0f}" for value in (one.c, one.d, one.l, one.f, one.o))
         table.add_row(
-            code, profiles.origin(code), one.status, *bounds, f"{one.p0:.2f}", f"{one.p_max:.2f}", costs, _limits(one)
-        )
-    table.caption = f"plan from {profiles.origin(PLAN_KEY)}: budget {now.plan.budget:,.0f} ({now.plan.currency})"
+            code, origin_of(profiles, code, own), one.status, *bounds, f"{one.p0:.2f}", f"{one.p_max:.2f}", costs,
+            _limits(one),
+        )  # fmt: skip
+    plan = origin_of(profiles, PLAN_KEY, own)
+    table.caption = f"plan from: {plan}; budget {now.plan.budget:,.0f} ({now.plan.currency})"
     output.console().print(table)
+    if profiles.of_file and not own:
+        output.note(
+            "The shipped example is in force, with its markets and costs. Publish your own table: "
+            "`marketpulse profiles apply FILE`."
+        )
     for letter in profiles.bad:
         sys.stdout.write(f"refused at offset {letter.offset}: {letter.message}\n")
     for line in _not_yet(profiles):
@@ -160,6 +201,15 @@ def _not_yet(profiles: Profiles) -> list[str]:
             "for 10 s at most"
         )
     return lines
+
+
+def _spenders(rows: dict[str, Row], plan: Plan) -> Table:
+    """Who may get money."""
+    caption = f"budget {plan.budget:,g} ({plan.currency})"
+    table = Table("market", "from", "status", "spend", "currency", caption=caption)
+    for code, row in rows.items():
+        table.add_row(code, row.origin, row.status, row.spend, row.currency)
+    return table
 
 
 def _limits(market: Market) -> str:

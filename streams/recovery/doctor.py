@@ -14,15 +14,18 @@ from models.errors import ModelError
 from models.load import load_classifier
 from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
+from streams.clock import epoch_ms
 from streams.contract.rules import Rules
 from streams.kafka.admin import topic_offsets
+from streams.kafka.compacted import read_all
 from streams.ledger.commit import Ledger
 from streams.ledger.server import check_server, known_holes, server_version
 from streams.pipeline.ingest.topic_settings import batches_too_large, times_of_producers
+from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.settings import Settings
 
-WARNINGS = ("secrets", "redis version")
+WARNINGS = ("secrets", "redis version", "market table")
 """Parts whose findings are worth a look, and end nothing."""
 KEY_BEFORE_LIVES = timedelta(days=8)
 """How long the key before a change is needed at least: events are taken up to 7 days late."""
@@ -45,7 +48,7 @@ async def examine(settings: Settings) -> list[Finding]:
         await _checked("redis version", lambda: _redis_version(settings)),
         await _checked("ledger", lambda: _ledger(settings)),
         await _checked("model", lambda: asyncio.to_thread(_model, settings)),
-        await _checked("market table", lambda: asyncio.to_thread(_portfolio, settings)),
+        await _checked("market table", lambda: _portfolio(settings)),
         await _checked("rules", lambda: asyncio.to_thread(_rules, settings)),
         _secrets(settings),
     ]
@@ -138,9 +141,21 @@ def _model(settings: Settings) -> str:
     return f"{info.id} on {info.device} ({info.provider}), sha256 {info.sha256[:12]}"
 
 
-def _portfolio(settings: Settings) -> str:
-    portfolio = load_portfolio(settings.portfolio)
-    return f"{len(portfolio.markets)} markets, budget {portfolio.plan.budget:,.0f} ({portfolio.plan.currency})"
+async def _portfolio(settings: Settings) -> Finding | str:
+    """The table in force, or the workers' own where nothing was published yet; the shipped example is no own one."""
+    profiles = Profiles(await asyncio.to_thread(load_portfolio, settings.portfolio))
+    try:
+        for record in await read_all(settings.kafka_servers, topic_name(settings.prefix, "market.profiles")):
+            profiles.take(record)
+        profiles.settle(epoch_ms())
+    except MarketpulseError:  # Kafka or the topic is away, which is another part's finding
+        pass
+    plan, markets = profiles.now.plan, profiles.now.markets
+    what = f"{len(markets)} markets, budget {plan.budget:,.0f} ({plan.currency})"
+    if settings.portfolio is None and profiles.of_file:
+        do = "publish your own: marketpulse profiles apply FILE, or name one in MARKETPULSE_PORTFOLIO"
+        return Finding("market table", False, f"the shipped example: {what}", do)
+    return what
 
 
 def _rules(settings: Settings) -> str:

@@ -58,6 +58,10 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
         self._watchdog.start()
         await self._ending(self._health.start)()
         await self._follow(CompactedTopic.start)
+        if self._settings.portfolio is None and (example := self._work.deps.profiles.of_file):
+            log.warning(
+                "shipped_portfolio", markets=example, action="marketpulse profiles apply FILE with your own table"
+            )
         await self._ending(self._work.source.start)()
 
     async def on_stop(self) -> None:

@@ -118,14 +118,22 @@ def test_plan_solves_without_servers(cli: Cli, tmp_path: Path) -> None:
 def test_what_is_infeasible_says_why_and_ends_with_1(cli: Cli, tmp_path: Path) -> None:
     """Alone, as JSON and beside others; no plan of before is shown as a new one."""
     metrics, scenario = tmp_path / "m.json", tmp_path / "pinned.toml"
-    metrics.write_text('{"u": {"br": 0.4, "NG": 0.5}}')
+    metrics.write_text('{"u": {"br": 0.4}}')
     scenario.write_text("[markets.BR]\npinned = 700.0\n")
     asked = ("plan", "--metrics", str(metrics), "--budget", "600", "--scenario", str(scenario))
     done = cli(*asked)
     assert 1 == done.returncode
     assert "pinned: infeasible: pinned of BR (700.0) need 700.0 of a budget of 600.0" in done.stdout
-    assert "NG: no market of the table, left out" in done.stderr
     assert 1 == cli(*asked, "--json").returncode
+
+
+def test_a_metrics_file_with_a_market_that_the_table_lacks_is_refused(cli: Cli, tmp_path: Path) -> None:
+    """As in a scenario: a misspelled market is no answer about another one."""
+    metrics = tmp_path / "m.json"
+    metrics.write_text('{"u": {"BR": 0.4, "NG": 0.5}, "n": {"KE": 3}}')
+    done = cli("plan", "--metrics", str(metrics))
+    assert 2 == done.returncode
+    assert "KE, NG: no market of the table" in done.stderr
 
 
 def test_plan_compares_scenarios_and_draws_curves(cli: Cli, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The portfolio in force: the file's markets and plan, with what operators published to `market.profiles`."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -15,7 +15,7 @@ from strategy.errors import BadPortfolio
 from strategy.portfolio import checked_market, checked_plan
 from streams.batches import CompactedRecord, DeadLetter
 from streams.pipeline.operators.changes import Change, Incomplete
-from streams.pipeline.operators.published import PLAN_KEY, Published, accepted
+from streams.pipeline.operators.published import PLAN_KEY, Published, PublishedPlan, accepted
 
 HISTORY = 1_000
 MOST_BAD = 100
@@ -32,7 +32,7 @@ class _Waiting:
     """A record that does not fit to the others: it is in force as soon as it does, unless its key has another then."""
 
     record: CompactedRecord
-    value: Market | Plan | None
+    value: Market | PublishedPlan | None
     why: str
 
 
@@ -65,7 +65,7 @@ class Profiles:
         self._history = [_State(0, Published(), base)]
         self._before = self._history[0]  # what the changes before this one came to
         self._change = Change()
-        self._values: dict[str, tuple[CompactedRecord, Market | Plan | None]] = {}
+        self._values: dict[str, tuple[CompactedRecord, Market | PublishedPlan | None]] = {}
         self._replaced: set[str] = set()
         self._broken: list[DeadLetter] = []
         self.read_offset = 0
@@ -128,6 +128,23 @@ class Profiles:
         published = self._state(self.next_offset).published
         return "topic" if market in published.markets or (market == PLAN_KEY and published.plan) else "file"
 
+    @property
+    def replaces(self) -> bool:
+        """Whether only what was published counts: the file's markets get no money."""
+        return self._state(self.next_offset).published.replaces
+
+    @property
+    def of_file(self) -> list[str]:
+        """Markets in force that the workers' file brings (the shipped example, if they have no own)."""
+        return [code for code in self.now.markets if self.origin(code) == "file"]
+
+    @property
+    def published(self) -> Collection[str]:
+        """Markets with a published profile, also where it is refused and waits for a plan that it fits to."""
+        state = self._state(self.next_offset)
+        waiting = [key for key, one in state.waiting.items() if isinstance(one.value, Market)]
+        return {*state.published.markets, *waiting}
+
     def _state(self, offset: int) -> _State:
         return self._history[max(0, bisect_right(self._history, offset, key=lambda state: state.end) - 1)]
 
@@ -163,10 +180,12 @@ class Profiles:
         return _State(self.read_offset, published, published.over(self._base), waiting, broken)
 
 
-def _value_of(key: str, value: bytes | None) -> Market | Plan | None:
+def _value_of(key: str, value: bytes | None) -> Market | PublishedPlan | None:
     if value is None:
         return None
-    return profile_of(value, Plan) if key == PLAN_KEY else profile_of(value, Market)
+    if key != PLAN_KEY:
+        return profile_of(value, Market)
+    return PublishedPlan(profile_of(value, Plan), msgspec.json.decode(value, type=PlanProfile).replaces)
 
 
 def _letter(record: CompactedRecord, why: str) -> DeadLetter:
@@ -199,7 +218,30 @@ def profile_of(value: bytes, kind: type[_Kind]) -> _Kind:
         raise BadPortfolio(str(error)) from error
 
 
-def profile_records(portfolio: Portfolio) -> list[tuple[str, bytes]]:
+def profile_records(portfolio: Portfolio, replaces: bool = False) -> list[tuple[str, bytes]]:
     """(key, value) of the plan and of every market, as they are published."""
-    rows: list[tuple[str, msgspec.Struct]] = [(PLAN_KEY, portfolio.plan), *portfolio.markets.items()]
-    return [(key, msgspec.json.encode({"v": CONTRACT_VERSION} | msgspec.structs.asdict(one))) for key, one in rows]
+    version = {"v": CONTRACT_VERSION}
+    plan = version | {"replaces": replaces} | msgspec.structs.asdict(portfolio.plan)
+    markets = {code: version | msgspec.structs.asdict(market) for code, market in portfolio.markets.items()}
+    return [(key, msgspec.json.encode(fields)) for key, fields in ({PLAN_KEY: plan} | markets).items()]
+
+
+def apply_records(
+    portfolio: Portfolio, held: Profiles, only: Collection[str] = (), plan: bool = True, merge: bool = False
+) -> list[tuple[str, bytes | None]]:
+    """What an apply publishes: the whole table in place of all others, or parts of it.
+
+    Args:
+        portfolio: the table.
+        held: what is published now.
+        only: markets to publish; empty = all. Naming them, no `plan`, or `merge` makes it a change of parts: other
+            markets keep what they have, and the plan keeps whether it replaces the workers' file.
+        plan: whether the plan is published too.
+        merge: keep published markets that the table lacks, and the workers' file where it counts now.
+    """
+    whole = plan and not only and not merge
+    rows: dict[str, bytes | None] = dict(profile_records(portfolio, whole or held.replaces))
+    last = {PLAN_KEY: rows.pop(PLAN_KEY)} if plan else {}  # last: nobody sees a plan that replaces without its markets
+    wanted = set(only or portfolio.markets)
+    gone = dict.fromkeys(sorted(set(held.published) - set(portfolio.markets))) if whole else {}
+    return list(({code: value for code, value in rows.items() if code in wanted} | gone | last).items())

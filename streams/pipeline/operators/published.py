@@ -9,7 +9,16 @@ from strategy.portfolio import check_names
 
 PLAN_KEY = "_plan"
 
-Values = Mapping[str, Market | Plan | None]
+
+@dataclass(frozen=True, slots=True)
+class PublishedPlan:
+    """A plan; `replaces`: only published markets get money, those of the file do not."""
+
+    plan: Plan
+    replaces: bool = False
+
+
+Values = Mapping[str, Market | PublishedPlan | None]
 """Key of a record -> what it publishes; None = its tombstone."""
 
 
@@ -19,22 +28,24 @@ class Published:
 
     markets: Mapping[str, Market] = field(default_factory=dict)
     plan: Plan | None = None
+    replaces: bool = False
 
     def changed(self, values: Values) -> "Published":
         """The same with other values."""
-        markets, plan = dict(self.markets), self.plan
+        markets, plan = dict(self.markets), PublishedPlan(self.plan, self.replaces) if self.plan else None
         for key, value in values.items():
             if key == PLAN_KEY:
-                plan = value if isinstance(value, Plan) else None
+                plan = value if isinstance(value, PublishedPlan) else None
             elif isinstance(value, Market):
                 markets[key] = value
             else:
                 markets.pop(key, None)
-        return Published(markets, plan)
+        return Published(markets, plan.plan, plan.replaces) if plan else Published(markets)
 
     def over(self, base: Portfolio) -> Portfolio:
         """The portfolio that this and the file's make."""
-        return Portfolio(self.plan or base.plan, dict(sorted((base.markets | dict(self.markets)).items())))
+        of_file = {} if self.replaces else base.markets
+        return Portfolio(self.plan or base.plan, dict(sorted((of_file | dict(self.markets)).items())))
 
 
 def accepted(base: Portfolio, before: Published, values: Values) -> tuple[Published, dict[str, str]]:

@@ -29,6 +29,7 @@ class CommonState(msgspec.Struct):
     canaries: list[AlertRecord] = []  # that fire until the next step
     allocated: str = ""  # id of the allocation in force at the step before
     spend: dict[str, float] = {}  # of that, per market, without entry money
+    spend_currency: str = ""  # of that; empty where it was not kept yet
     moves: dict[str, list[tuple[int, float]]] = {}  # market -> (when its spend changed, what it was), of 24 h
     ended: dict[str, int] = {}  # alerts that readers still see -> stream time at which they ended, oldest first
     drift: Drift = msgspec.field(default_factory=Drift)

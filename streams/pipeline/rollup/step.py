@@ -297,12 +297,15 @@ class RollUp:
         if allocation is None or allocation.id == common.allocated:
             return
         spend = {market: one.spend - one.entry for market, one in allocation.allocation.markets.items()}
+        currency = allocation.allocation.currency
+        if common.spend_currency not in ("", currency):  # amounts of another currency say nothing of these
+            common.moves, common.spend = {}, {}
         for market in sorted(spend.keys() & common.spend.keys()):
             moves = common.moves.get(market, [])
             apart = not moves or stream_ms - moves[-1][0] >= MOVES_APART_MS
             if apart and abs(spend[market] - common.spend[market]) > LEAST_MOVE:
                 common.moves[market] = [*moves, (stream_ms, common.spend[market])]
-        common.allocated, common.spend = allocation.id, spend
+        common.allocated, common.spend, common.spend_currency = allocation.id, spend, currency
 
     def _unheard(self, stream_ms: int) -> tuple[str, ...]:
         """Markets whose metrics say nothing of their users now: their feed is silent, or a new model is learned."""
@@ -355,6 +358,7 @@ class RollUp:
             r_se={market: day.r.se for market, day in days.items() if day.r is not None},
             unheard=unheard,
             spend_day_ago=self.common.spend | {market: moves[0][1] for market, moves in self.common.moves.items()},
+            spend_currency=self.common.spend_currency,
         )
         if ready and not self.common.started:
             self.common.started = True

@@ -72,7 +72,7 @@ async def test_allocation_stands_beside_the_one_before_with_a_sentence_per_marke
     async with page(FakeReader(NOW)) as browser:
         text = (await browser.get("/allocation")).text
     assert 10 == len(re.findall(r'<tr id="plan-\w\w"', text))
-    assert "marginal return" in text
+    assert "first plan, u .60" in text
     assert '"name":"before"' in text
 
 

@@ -1,6 +1,7 @@
 """Scenarios and curves: one number changed, everything else as it was; wrong files are refused by name."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -114,3 +115,59 @@ def test_one_rule_for_market_codes_everywhere() -> None:
         Metrics(u={"Brazil": 0.4}).by_code()
     with pytest.raises(BadMetrics, match="twice: GB, UK"):
         Metrics(u={"GB": 0.4, "UK": 0.5}).by_code()
+
+
+def test_a_table_names_every_problem_at_once() -> None:
+    """Unknown and missing fields, values, contradictions, names without their table, codes: all, with their places."""
+    good = msgspec.structs.asdict(PORTFOLIO.markets["DE"])
+    lacking = {name: value for name, value in good.items() if name != "culture"}
+    content = {
+        "plan": {"budgett": 1.0, "rho": -1.0},
+        "markets": {
+            "BR": lacking | {"c": "much", "colour": 1},
+            "DE": good | {"region": "EU", "currency": "XYZ"},
+            "FR": good | {"p0": 0.7, "pinned": 5.0, "spend_low": 6.0},
+            "UK": good,
+            "GB": good,
+            "Brazil": good,
+            "US": 3,
+            "JP": good | {"region": ["EU"]},
+        },
+    }
+    with pytest.raises(BadPortfolio) as caught:
+        portfolio_of(content)
+    expected = [
+        "[plan] budgett is no field of it",
+        "[plan] rho: Expected `float` >= 0.0",
+        "[markets.BR] culture is missing",
+        "[markets.BR] c: Expected `float`, got `str`",
+        "[markets.BR] colour is no field of it",
+        "[markets.DE] currency = 'XYZ' has no rate in [currencies]",
+        "[markets.DE] region = 'EU' has no cap in [regions]",
+        "[markets.FR] p0 = 0.7 is not below p_max = 0.6",
+        "[markets.FR] pinned = 5.0 is outside spend_low = 6.0 and spend_high = inf",
+        "[markets.UK] is GB once more",
+        "[markets.Brazil] is no assigned ISO 3166-1 alpha-2 code",
+        "[markets.US] is no table",
+        "[markets.JP] region: Expected `str`, got `array`",
+    ]
+    assert sorted(expected) == sorted(caught.value.problems)
+    assert all(problem in str(caught.value) for problem in expected)
+
+
+def test_a_table_reads_market_codes_as_everything_else_does() -> None:
+    """Lower case and UK."""
+    good = msgspec.structs.asdict(PORTFOLIO.markets["DE"])
+    assert ["BR", "GB"] == list(portfolio_of({"markets": {"uk": good, "br": good}}).markets)
+
+
+def test_a_scenario_and_metrics_name_every_problem_at_once() -> None:
+    """All unknown markets and fields."""
+    markets: dict[str, dict[str, Any]] = {"BR": {"region": "EU", "currency": "XYZ", "c": -1.0}, "NG": {"pinned": 1.0}}
+    wrong = Overrides(plan={"budgett": 1.0}, markets=markets, u={"XX": 0.5}, r={"KE": 0.1})
+    with pytest.raises(BadPortfolio) as caught:
+        QUESTION.under(wrong)
+    for why in ("budgett", "region = 'EU'", "currency = 'XYZ'", "c: Expected", "NG", "XX", "KE"):
+        assert why in str(caught.value)
+    with pytest.raises(BadMetrics, match=r"u\.Brazil.*r\.Chine"):
+        Metrics(u={"Brazil": 0.4}, r={"Chine": 0.1}).by_code()

@@ -4,9 +4,11 @@ import msgspec
 import pytest
 
 from marketpulse.contract.operators import ApplyMark, apply_headers
+from marketpulse.contract.portfolio import Portfolio
+from strategy.allocate import allocate
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
-from streams.pipeline.operators.profiles import Profiles, profile_records
+from streams.pipeline.operators.profiles import Profiles, apply_records, profile_records
 from streams.pipeline.operators.published import PLAN_KEY
 
 BASE = load_portfolio()
@@ -83,3 +85,64 @@ def test_the_past_is_remembered_by_offset() -> None:
     profiles.take(CompactedRecord(0, PLAN_KEY.encode(), changed(PLAN_KEY, budget=9.0)))
     assert 3 == profiles.next_offset
     assert [BASE.plan.budget, 1.0, 1.0, 3.0, 3.0] == [profiles.at(offset).plan.budget for offset in range(5)]
+
+
+def test_a_plan_that_replaces_leaves_only_what_was_published() -> None:
+    """The file's markets get no money while it is published; they do again once it is deleted."""
+    profiles = Profiles(BASE)
+    take(profiles, PLAN_KEY, changed(PLAN_KEY, replaces=True, budget=9.0))
+    take(profiles, "ES", changed("BR"))
+    assert (["ES"], 9.0, True) == (list(profiles.now.markets), profiles.now.plan.budget, profiles.replaces)
+    assert [] == profiles.of_file
+    take(profiles, PLAN_KEY, None)
+    assert (sorted([*BASE.markets, "ES"]), False) == (list(profiles.now.markets), profiles.replaces)
+    assert list(BASE.markets) == profiles.of_file
+
+
+def test_with_no_market_left_nobody_gets_money() -> None:
+    """The shipped example does not come back by itself, and the allocator answers with an empty plan."""
+    profiles = Profiles(BASE)
+    for key, value in (("ES", changed("BR")), (PLAN_KEY, changed(PLAN_KEY, replaces=True)), ("ES", None)):
+        take(profiles, key, value)
+    assert {} == profiles.now.markets
+    answer = allocate(profiles.now, {}, {})
+    assert ({}, 0.0) == (answer.markets, answer.spent)
+
+
+def test_a_full_apply_replaces_and_a_part_changes_what_it_names() -> None:
+    """Published markets that the file lacks are deleted; parts and merges keep the rest, and how the plan holds."""
+    mine = Portfolio(BASE.plan, {code: BASE.markets[code] for code in ("BR", "DE")})
+    held = Profiles(BASE)
+    take(held, "ES", changed("BR"))
+    whole = apply_records(mine, held)
+    assert ["BR", "DE", "ES", PLAN_KEY] == [key for key, _ in whole]
+    assert (None, True) == (dict(whole)["ES"], replaces(dict(whole)[PLAN_KEY]))
+    assert (["BR", "DE", PLAN_KEY], False) == (
+        [key for key, _ in apply_records(mine, held, merge=True)],
+        replaces(dict(apply_records(mine, held, merge=True))[PLAN_KEY]),
+    )
+    for key, value in whole:
+        take(held, key, value)
+    assert ["BR", "DE"] == list(held.now.markets)
+    part = dict(apply_records(mine, held, only={"BR"}))
+    assert (["BR", PLAN_KEY], True) == (list(part), replaces(part[PLAN_KEY]))
+    assert ["BR"] == [key for key, _ in apply_records(mine, held, only={"BR"}, plan=False)]
+    assert ["BR", "DE"] == [key for key, _ in apply_records(mine, held, plan=False)]
+
+
+def test_a_full_apply_deletes_what_waits_for_a_plan_too() -> None:
+    """A market whose region has no cap is refused; it must not come into force with a later table that has one."""
+    held = Profiles(BASE)
+    take(held, "ES", changed("BR", region="south"))
+    assert ("ES", 1) == (next(iter(held.published)), len(held.bad))
+    mine = Portfolio(msgspec.structs.replace(BASE.plan, regions={"south": 9.0}), {"BR": BASE.markets["BR"]})
+    records = apply_records(mine, held)
+    assert None is dict(records)["ES"]
+    for number, (key, value) in enumerate(records, start=1):
+        headers = tuple(apply_headers(ApplyMark("b", number, len(records))))
+        held.take(CompactedRecord(held.read_offset, key.encode(), value, headers))
+    assert (["BR"], []) == (list(held.now.markets), held.bad)
+
+
+def replaces(value: bytes | None) -> bool:
+    return bool(msgspec.json.decode(value or b"{}")["replaces"])

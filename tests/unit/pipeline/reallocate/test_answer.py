@@ -42,3 +42,19 @@ def test_an_allocator_that_fails_says_so() -> None:
     refused = refused_of(encode(answer_of(broken, PORTFOLIO, first())))
     assert refused is not None
     assert ("profile-9", "failed") == (refused.shift, refused.status)
+
+
+def test_money_in_another_currency_is_not_compared() -> None:
+    """No change limit, no reason from amounts before; `why` names both currencies. Unknown ones are the plan's."""
+    plan = msgspec.structs.replace(PORTFOLIO.plan, budget=20.0, currency="EUR million", change_limit_floor=0.2)
+    euro = Portfolio(plan, PORTFOLIO.markets)
+    shift = msgspec.structs.replace(SHIFT, seq=10, spend_day_ago=dict.fromkeys(U, 200.0), spend_currency="10,000 CNY")
+    answer = answer_of(shift, euro, first())
+    assert ("optimal", {}) == (answer.status, answer.moves)
+    assert "first allocation in EUR million; before, money was in 10,000 CNY" == answer.why
+    assert ("EUR million", 20.0) == (answer.allocation.currency, answer.allocation.budget)
+    late = msgspec.structs.replace(shift, seq=11)  # cut before the roll-up saw the answer in EUR
+    assert "infeasible" != answer_of(late, euro, answer).status
+    old = first()
+    unknown = msgspec.structs.replace(old, allocation=msgspec.structs.replace(old.allocation, currency=""))
+    assert "within_dead_band" == answer_of(SHIFT, PORTFOLIO, unknown).status

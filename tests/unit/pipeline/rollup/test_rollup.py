@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord, Excerpt, RefusedAnswer
 from strategy.portfolio import load_portfolio
 from streams.contract.rules import MarketRules, Rules, ShiftRule, SurgeRule
@@ -268,3 +269,25 @@ def test_many_answers_in_a_day_move_no_market_further_than_one_may() -> None:
         for market in portfolio.markets:
             limit = max(portfolio.plan.change_limit_floor, portfolio.plan.change_limit_share * first[market].spend)
             assert abs(last[market].spend - first[market].spend) <= limit + 1e-6, market
+
+
+def test_amounts_of_another_currency_are_forgotten() -> None:
+    """What was in force in 10,000 CNY says nothing of change limits in EUR."""
+    portfolio = load_portfolio()
+    u = dict.fromkeys(portfolio.markets, 0.66)
+    euro = Portfolio(msgspec.structs.replace(portfolio.plan, budget=20.0, currency="EUR million"), portfolio.markets)
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    known: AllocationRecord | None = None
+    asked = []
+    for number, table in enumerate((portfolio, portfolio, euro, euro), start=1):
+        minute = START + number * 60
+        newest = PartitionCut(number, minute * 60_000, rose_ms=number * 1_000, seen_ms=number * 1_000)
+        step = CutStep(number, number * 1_000, {f"BR:{minute}:positive/app": 200}, {}, {0: newest})
+        context = replace(CONTEXT, allocation=known, profiles_changed=True)
+        [shift, *_] = rollup.decide(step, rollup.take(step), context).shifts
+        asked.append(shift)
+        record = answer_of(msgspec.structs.replace(shift, u=u | {"BR": 0.3 + 0.1 * number}, r={}), table, known)
+        known = record if record.adopted else known
+    assert ["", "10,000 CNY", "10,000 CNY", "EUR million"] == [one.spend_currency for one in asked]
+    assert 200 < sum(asked[2].spend_day_ago.values())
+    assert 20 >= sum(asked[3].spend_day_ago.values()) > 0
