@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from marketpulse.contract.units import DAY_MS, HOUR_MS
 
 FIRST_EVENTS = 1_000  # that say where the stream begins
-FEWEST_EVENTS = 100  # before these nothing is said of it
+FEWEST_EVENTS = 100  # without these the begin is not known
 STRAY_SHARE = 0.1  # of the first events may lie before the begin: phones that were offline, clocks that are wrong
 MOST_LOST = 0.01  # of a stretch that is compared
 

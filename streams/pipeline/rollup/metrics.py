@@ -24,9 +24,8 @@ ACTIVE_OFFSET = 5.0  # a: keeps r finite for few users
 Z95 = 1.96
 HLL_ERROR = 0.0081  # standard error of a 16,384-register HyperLogLog
 BASELINE_HOURS = 168
-WEEKDAY_SD = (
-    0.15  # of ln A/A' of two neighbouring days: a Monday of 25 % more users is .22 up, and .22 down a day later
-)
+# Of ln A/A' of two neighbouring days: a Monday of 25 % more users is .22 up, and .22 down a day later.
+WEEKDAY_SD = 0.15
 
 
 def user_experience(sums: Sums, per_user: float, u0: float) -> Estimate:
@@ -34,7 +33,7 @@ def user_experience(sums: Sums, per_user: float, u0: float) -> Estimate:
 
     With v0 = .6 u0(1-u0): s2 = [m(v0 + (u0-u)^2) + sum e^2 - 2u sum e + n u^2]/(m + n);
     deff = 1 + .1 (k - 1) w/n widens it for users who write often: w of the n events name a user, k of them each user;
-    an event without a user is one of a user of its own. se = sqrt(s2 (m + n deff))/(m + n).
+    an event without a user counts as one more user. se = sqrt(s2 (m + n deff))/(m + n).
 
     Args:
         sums: the window's sums.
@@ -215,8 +214,9 @@ class _Growth:
 def _growth(users: ActiveUsers, keys: ActiveUsers, heard: Collection[str]) -> dict[str, _Growth]:
     """r and trend of each window, None where a stretch was not heard or may count a user twice.
 
-    r of 24 h compares a whole day with the same day of the week before, so that the week's rhythm is no growth; while
-    the stream is too young for that, the last 24 hours with the 24 before, and its error says what a weekday can do.
+    r of 24 h compares a whole day with the same day of the week before, so that the week's rhythm is no growth. While
+    the stream is too young for that, or the market (nobody on that day, or on the day before it, so that it may have
+    begun in between), r compares the last 24 hours with the 24 before, and its error says what a weekday can do.
     """
 
     def compared(pair: str, now: str, before: str, days: float, rhythm_sd: float = 0.0) -> Estimate | None:
@@ -225,7 +225,7 @@ def _growth(users: ActiveUsers, keys: ActiveUsers, heard: Collection[str]) -> di
         return expansion_speed(getattr(users, now), getattr(users, before), days, rhythm_sd)
 
     hour = "1h" in heard and keys.whole_1h == keys.before_1h == 1
-    if "long" in heard:
+    if "long" in heard and users.week_ago and users.before_week_ago:
         day = compared("week", "day", "week_ago", 7.0)
     else:
         day = compared("24h", "whole_24h", "before_24h", 1.0, WEEKDAY_SD)

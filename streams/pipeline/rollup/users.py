@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from streams.privacy.user_hashes import Mixed, keys_in
 
-DAY_STRETCHES = frozenset({"current_7d", "whole_7d", "before_7d", "day", "week_ago"})
+DAY_STRETCHES = frozenset({"current_7d", "whole_7d", "before_7d", "day", "week_ago", "before_week_ago"})
 """Stretches that are counted from the HyperLogLogs of UTC days; the others from those of hours."""
 
 
@@ -24,6 +24,7 @@ class ActiveUsers:
     before_7d: int = 0
     day: int = 0
     week_ago: int = 0
+    before_week_ago: int = 0
 
 
 ONCE = ActiveUsers(*(1 for _ in fields(ActiveUsers)))  # keys_of_stretches: every user under one key everywhere
@@ -35,7 +36,7 @@ def stretches(hour: int) -> dict[str, tuple[int, int]]:
     `current_*` hold the running hour and the one ahead of it (events of partitions that are further on); `whole_*` are
     over, `before_*` is the equally long stretch before. Of 24 hours `current` is the window itself. Of 7 days all three
     begin at UTC midnight, since hours are not kept for so long. `day` is the last whole UTC day, `week_ago` the same
-    day of the week before.
+    day of the week before, `before_week_ago` the day before that one.
     """
     midnight = hour // 24 * 24
     return {
@@ -50,6 +51,7 @@ def stretches(hour: int) -> dict[str, tuple[int, int]]:
         "before_7d": (midnight - 336, midnight - 168),
         "day": (midnight - 24, midnight),
         "week_ago": (midnight - 192, midnight - 168),
+        "before_week_ago": (midnight - 216, midnight - 192),
     }
 
 
