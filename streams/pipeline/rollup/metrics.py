@@ -139,7 +139,12 @@ def compute_metrics(
         )
         growth = _growth(users[market], keys, comparable(stream_time_ms, covered_since_ms, gaps.get(market, ())))
         seen = users_of_windows(
-            hour, users[market], keys, partial(windows.events_with_user, market), day[market].with_user
+            hour,
+            users[market],
+            keys,
+            partial(windows.events_with_user, market),
+            day[market].with_user,
+            sums["7d"][market].with_user,
         )
         of_window = {
             name: _window_metrics(

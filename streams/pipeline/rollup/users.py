@@ -9,6 +9,9 @@ DAY_STRETCHES = frozenset({"current_7d", "whole_7d", "before_7d", "day", "week_a
 """Stretches that are counted from the HyperLogLogs of UTC days; the others from those of hours."""
 
 
+MOST_AHEAD = 192  # hours by which a partition may be further on than stream time
+
+
 @dataclass(frozen=True, slots=True)
 class ActiveUsers:
     """Distinct users of one market from merged HyperLogLogs, over the stretches of `stretches`."""
@@ -79,7 +82,12 @@ class WindowUsers:
 
 
 def users_of_windows(
-    hour: int, active: ActiveUsers, keys: ActiveUsers, events: Callable[[int, int], int], events_24h: int
+    hour: int,
+    active: ActiveUsers,
+    keys: ActiveUsers,
+    events: Callable[[int, int], int],
+    events_24h: int,
+    events_7d: int,
 ) -> Mapping[str, WindowUsers]:
     """The users of each window: like over like, so that nothing jumps at a full hour or at midnight.
 
@@ -92,24 +100,27 @@ def users_of_windows(
         active: distinct users.
         keys: under how many keys a user may be in each stretch.
         events: events with a user in the hours [first, end).
-        events_24h: events with a user in the window of 24 h.
+        events_24h, events_7d: events with a user in these windows, with all that lies ahead.
     """
     bounds = stretches(hour)
 
-    def counted(name: str, with_user: int | None = None) -> tuple[int, WindowUsers]:
-        found, users = (events(*bounds[name]) if with_user is None else with_user), getattr(active, name)
-        of_keys = getattr(keys, name)
+    def from_window(name: str, total: int, begin: int) -> tuple[int, WindowUsers]:
+        first, end = bounds[name]
+        more, less = events(first, begin), events(begin, first) + events(end, hour + MOST_AHEAD)
+        return counted(name, total + more - less)
+
+    def counted(name: str, found: int) -> tuple[int, WindowUsers]:
+        users, of_keys = getattr(active, name), getattr(keys, name)
         shown = users if found and of_keys == 1 else None
         return found, WindowUsers(shown, events_per_user(found, users, of_keys))
 
-    def fuller(name: str) -> WindowUsers:
-        whole, current = counted(f"whole_{name}"), counted(f"current_{name}")
+    def fuller(whole: tuple[int, WindowUsers], current: tuple[int, WindowUsers]) -> WindowUsers:
         return current[1] if current[0] > whole[0] else whole[1]
 
-    in_hour = fuller("1h")
+    in_hour = fuller(*(counted(name, events(*bounds[name])) for name in ("whole_1h", "current_1h")))
     return {
         "5m": WindowUsers(None, in_hour.per_user),
         "1h": in_hour,
-        "24h": counted("current_24h", events_24h)[1],
-        "7d": fuller("7d"),
+        "24h": from_window("current_24h", events_24h, hour - 23)[1],
+        "7d": fuller(*(from_window(name, events_7d, hour - 167) for name in ("whole_7d", "current_7d"))),
     }
