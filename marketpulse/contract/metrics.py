@@ -27,7 +27,8 @@ class Estimate(msgspec.Struct, frozen=True):
 class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     """One market over one window. `users` and `user_share` are None while no event names a user.
 
-    `users`, `r` and `trend` are None too where the window spans a change of the key of user hashes.
+    `users`, `r` and `trend` are None too where what they count spans a change of the key of user hashes; r and trend
+    where the stream does not cover both stretches, or the market's feed was dead for more than 1 % of one.
     """
 
     n: Annotated[int, described("events")]
@@ -35,12 +36,28 @@ class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     u: Annotated[Estimate, described("user experience in [0, 1]; what decisions use")]
     u_corrected: Annotated[Estimate, described("u with the classifier's bias taken out")] | None = None
     confidence: Annotated[float, described("mean of the largest probability of each event")] | None = None
-    users: Annotated[int, described("distinct users")] | None = None
+    users: (
+        Annotated[
+            int,
+            described(
+                "distinct users: 1h of the last whole hour or the running one, 7d of the last 7 whole UTC days or of "
+                "today and the 6 before, whichever has more events; 24h of the window; 5m none"
+            ),
+        ]
+        | None
+    ) = None
     user_share: Annotated[float, described("share of the events that name a user")] | None = None
     r: (
-        Annotated[Estimate, described("expansion speed: ln of users over those of the stretch before, per day")] | None
+        Annotated[
+            Estimate,
+            described(
+                "expansion speed, ln of users over those before, per day. 24h: the last whole UTC day against the same "
+                "day a week before; in the first 9 days the last 24 hours against the 24 before. 7d: whole weeks"
+            ),
+        ]
+        | None
     ) = None
-    trend: Annotated[float, described("1h: ln of users over those of the hour before, not per day")] | None = None
+    trend: Annotated[float, described("1h: ln of users of the last whole hour over the hour before")] | None = None
     s: Annotated[float, described("24h: brand influence in [0, 1]")] | None = None
 
 

@@ -16,6 +16,7 @@ from models.classifier import ModelInfo
 from streams.ledger.keys import Keys
 from streams.pipeline.count.cells import CellLayout, Sums
 from streams.pipeline.rollup.metrics import PRIOR_EVENTS, user_experience
+from streams.pipeline.rollup.users import events_per_user
 
 Unit = Literal["minute", "hour"]
 STEP_MS: dict[Unit, int] = {"minute": MINUTE_MS, "hour": HOUR_MS}
@@ -92,7 +93,9 @@ def _moment(at: int, sums: Sums | None, users: int | None, mean: float) -> Momen
     if sums is None or not sums.n:
         return Moment(at, 0, {}, None, users)
     known = min(users, sums.with_user) if users else None
-    return Moment(at, sums.n, sums.labels, user_experience(sums, known, mean), users)
+    return Moment(
+        at, sums.n, sums.labels, user_experience(sums, events_per_user(sums.with_user, known or 0), mean), users
+    )
 
 
 class PageReader(AsyncReader):

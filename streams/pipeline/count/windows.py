@@ -68,6 +68,11 @@ class Windows:
         """Sum of a market's minute buckets in [first, end)."""
         return self._sum(market, "minute", first, end)
 
+    def events_with_user(self, market: str, first: int, end: int) -> int:
+        """Events that name a user in a market's hour buckets in [first, end)."""
+        hours, cell = self._buckets.get(market, {}).get("hour", {}), self.layout.index("with_user")
+        return sum(int(hours[hour][cell]) for hour in range(first, end) if hour in hours)
+
     def usual_hours(self, market: str, last_hour: int) -> list[float]:
         """Events of each hour of day, 24 numbers: means over the 7 days that end with an hour (of epoch hours).
 

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.contract.rules import ShiftRule
 
@@ -29,7 +30,8 @@ def shift_step(
 ) -> tuple[ShiftState, dict[str, Any] | None]:
     """Whether a market shifted: |u - u_then| > .03 and > 3 sqrt(se^2 + se_then^2), the same for r, or a surge fired.
 
-    Returns the new state and the evidence of a shift, or None. The first reference is set silently.
+    Returns the new state and the evidence of a shift, or None. The first reference is set silently; so is a surer one
+    of r, which would otherwise hide every later move.
     """
     if state is None:
         state = ShiftState()
@@ -48,8 +50,15 @@ def shift_step(
     if surged:
         evidence["surge"] = {"u_was": state.u[0], "u_is": seen.u[0]}
     if not evidence:
-        return state, None
+        return _surer(state, seen.r), None
     return ShiftState(u=seen.u, r=seen.r, at_ms=at_ms), evidence
+
+
+def _surer(state: ShiftState, r: tuple[float, float] | None) -> ShiftState:
+    """A reference of r that was less than half as sure as r is now gives way to it."""
+    if r is None or state.r is None or 2 * r[1] > state.r[1]:
+        return state
+    return replace(state, r=r)
 
 
 def _moved(now: tuple[float, float], then: tuple[float, float], threshold: float, sigmas: float) -> bool:

@@ -1,10 +1,10 @@
-"""Distinct users of each market: which HyperLogLogs are merged for each window, counted by Redis."""
+"""Distinct users of each market: which HyperLogLogs are merged for each stretch, counted by Redis."""
 
 from marketpulse.contract.units import HOUR_MS
 from streams.ledger.commit import Ledger
 from streams.ledger.types import CutStep
-from streams.pipeline.rollup.metrics import ActiveUsers
 from streams.pipeline.rollup.step import RollUp
+from streams.pipeline.rollup.users import DAY_STRETCHES, ActiveUsers, stretches
 
 
 async def count_users(ledger: Ledger, rollup: RollUp, step: CutStep) -> None:
@@ -15,28 +15,16 @@ async def count_users(ledger: Ledger, rollup: RollUp, step: CutStep) -> None:
     windows = [keys for market in markets for keys in user_windows(ledger, market, hour)]
     counts = iter(await ledger.count_users(windows))
     for market in markets:
-        rollup.active[market] = ActiveUsers(*(next(counts) for _ in range(7)))
+        rollup.active[market] = ActiveUsers(**{name: next(counts) for name in stretches(hour)})
 
 
 def user_windows(ledger: Ledger, market: str, hour: int) -> list[list[str]]:
-    """HyperLogLog keys behind each field of ActiveUsers, in its order, at an hour of stream time.
+    """HyperLogLog keys behind each field of ActiveUsers, in its order, at an hour of stream time."""
+    keys = ledger.keys
 
-    The current hour's window reaches one hour ahead: events of partitions that are further on.
-    """
-    keys, day = ledger.keys, hour // 24
-
-    def hours(first: int, end: int) -> list[str]:
+    def of(name: str, first: int, end: int) -> list[str]:
+        if name in DAY_STRETCHES:
+            return [keys.users_of_day(market, at) for at in range(first // 24, (end - 1) // 24 + 1)]
         return [keys.users_of_hour(market, at) for at in range(first, end)]
 
-    def days(first: int, end: int) -> list[str]:
-        return [keys.users_of_day(market, at) for at in range(first, end)]
-
-    return [
-        hours(hour, hour + 2),
-        hours(hour - 1, hour),
-        hours(hour - 23, hour + 2),
-        hours(hour - 24, hour),
-        hours(hour - 48, hour - 24),
-        days(day - 7, day),
-        days(day - 14, day - 7),
-    ]
+    return [of(name, first, end) for name, (first, end) in stretches(hour).items()]

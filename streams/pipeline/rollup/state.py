@@ -22,6 +22,7 @@ class CommonState(msgspec.Struct):
     late_events: int = 0  # that came after their minute had gone there
     now_ms: int = 0
     covered_since_ms: int | None = None
+    first_events: dict[int, int] = {}  # minute -> events, while there are too few to be sure of where the stream begins
     pooled: dict[str, tuple[float, float]] = {}  # topic -> fading (events, negatives) over all markets
     started: bool = False
     input: Input = msgspec.field(default_factory=Input)

@@ -1,5 +1,6 @@
 """One roll-up step as a pure function: a cut step in; windows, metrics, alerts and shifts out."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_field
@@ -38,10 +39,12 @@ from streams.pipeline.detect.watch import (
     watch_stream,
 )
 from streams.pipeline.rollup.correction import Array
-from streams.pipeline.rollup.metrics import ActiveUsers, compute_metrics
+from streams.pipeline.rollup.coverage import FIRST_EVENTS, begin_of, first_events_after
+from streams.pipeline.rollup.metrics import compute_metrics
 from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step_record import StepContext, fingerprint, step_record
 from streams.pipeline.rollup.stream_time import StreamTime, stream_time
+from streams.pipeline.rollup.users import ActiveUsers
 from streams.privacy.user_hashes import mixed_after
 
 EXCERPTS_KEPT = 40
@@ -131,8 +134,8 @@ class RollUp:
         if common.stream_time_ms is None:
             return []
         drift_step(common.drift, good, drift_sums(whole, self.layout), common.stream_time_ms)
-        if common.covered_since_ms is None and deltas:
-            common.covered_since_ms = _robust_first_minute(deltas, self.layout) * MINUTE_MS
+        if common.covered_since_ms is None or common.first_events:
+            self._find_begin(deltas)
         minute = common.stream_time_ms // MINUTE_MS
         self._forget_excerpts(common.stream_time_ms)
         self.windows.advance(minute)
@@ -147,6 +150,18 @@ class RollUp:
             if market in self.markets:
                 self.markets[market].excerpts = [*self.markets[market].excerpts, *chosen][-EXCERPTS_KEPT:]
         return sorted({market for market, _ in deltas})
+
+    def _find_begin(self, deltas: Mapping[tuple[str, int], Cells]) -> None:
+        """Where the stream begins, as its first events say; an older state knows it without them."""
+        common = self.common
+        per_minute = Counter[int]()
+        for (_, minute), cells in deltas.items():
+            per_minute[minute] += self.layout.events(cells)
+        common.first_events = first_events_after(common.first_events, per_minute)
+        begin = begin_of(common.first_events)
+        common.covered_since_ms = None if begin is None else begin * MINUTE_MS
+        if sum(common.first_events.values()) >= FIRST_EVENTS:
+            common.first_events = {}
 
     def _judged(self, market: str) -> int:
         """The last minute of a market that went to the detectors, or would have if there had been something in it."""
@@ -406,16 +421,3 @@ def _deltas(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, in
             found[key] = layout.zeros()
         found[key][layout.index(cell)] += counts[field]
     return found
-
-
-def _robust_first_minute(deltas: Mapping[tuple[str, int], Cells], layout: CellLayout) -> int:
-    """The minute before which lies at most 1 % of the first step's events: one late event is no coverage."""
-    per_minute: dict[int, int] = {}
-    for (_, minute), cells in deltas.items():
-        per_minute[minute] = per_minute.get(minute, 0) + layout.read(cells).n
-    total, so_far = sum(per_minute.values()), 0
-    for minute in sorted(per_minute):
-        so_far += per_minute[minute]
-        if so_far > total * 0.01:
-            return minute
-    return 0

@@ -9,21 +9,21 @@ from marketpulse.contract.metrics import WINDOWS, MarketMetrics, WindowMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, MetricsRecord
+from marketpulse.contract.units import HOUR_MS
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
 from streams.ledger.commit import Ledger
 from streams.ledger.keys import Keys
 from streams.ledger.types import Command, CutStep
 from streams.pipeline.detect.market_state import MarketState
-from streams.pipeline.rollup.metrics import ActiveUsers, keys_of_windows
 from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import outcome_digest
+from streams.pipeline.rollup.users import ONCE, keys_of_stretches
 
 CHANGES_KEPT = 10_000
 MOST_FIELDS = 1_000
 WARM_EVENTS = 100
-ONCE = ActiveUsers(1, 1, 1, 1, 1, 1, 1)  # every user under one key in every window
 MODEL_FIELD = "model_info"
 
 
@@ -40,7 +40,7 @@ def step_writes(
     writes = _bucket_writes(keys, rollup)
     writes += _table_writes(keys, outcome.metrics)
     changed = set(outcome.changed_markets)
-    key_changed = keys_of_windows(outcome.stream_time_ms or 0, rollup.common.users_mixed) != ONCE
+    key_changed = keys_of_stretches((outcome.stream_time_ms or 0) // HOUR_MS, rollup.common.users_mixed) != ONCE
     records = []
     for market in outcome.written_markets:
         one = outcome.metrics[market]

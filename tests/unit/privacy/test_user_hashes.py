@@ -10,8 +10,9 @@ from streams.contract.journal import UserKey
 from streams.errors import SettingsError
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.windows import Windows
-from streams.pipeline.rollup.metrics import ActiveUsers, compute_metrics
+from streams.pipeline.rollup.metrics import compute_metrics
 from streams.pipeline.rollup.step_record import Spending
+from streams.pipeline.rollup.users import ActiveUsers, stretches
 from streams.privacy.user_hashes import Mixed, UserHashes, key_id, keys_in, mixed_after
 from streams.recovery.erase import Erase
 from streams.settings import load_settings
@@ -109,10 +110,10 @@ def test_a_stretch_is_forgotten_when_no_window_reaches_it() -> None:
 
 
 def test_metrics_say_nothing_of_users_across_a_change() -> None:
-    """Neither users, trend nor r while their windows span it; the interval of u is no narrower."""
+    """Neither users nor r while what they count spans it; whole hours never do. The interval of u is no narrower."""
     layout = CellLayout(("app",))
     spending = Spending({}, {}, 1.0, (0.25, 0.25, 0.25, 0.25))
-    active = {"BR": ActiveUsers(40, 40, 40, 40, 40, 40, 40)}
+    active = {"BR": ActiveUsers(*(40 for _ in stretches(0)))}
 
     def at(hours: int, mixed: list[Mixed]) -> dict[str, object]:
         now_ms = (HOUR + hours) * HOUR_MS
@@ -126,14 +127,14 @@ def test_metrics_say_nothing_of_users_across_a_change() -> None:
         return {"24h": day["24h"], "r": day["24h"].r, "users": day["24h"].users, "trend": day["1h"].trend}
 
     change = [(SINCE_MS, SINCE_MS)]
-    for hours in range(-30, 60):
+    for hours in range(-30, 220):
         plain, changed = at(hours, []), at(hours, change)
-        whole, before = hours - 24 < 0 < hours, hours - 48 < 0 < hours - 24
-        assert (hours, whole or before) == (hours, changed["r"] is None)
+        midnight = hours - (HOUR + hours) % 24  # r: the day before it, and the same day a week earlier
+        mixed = midnight - 24 < 0 < midnight or midnight - 192 < 0 < midnight - 168
+        assert (hours, mixed) == (hours, changed["r"] is None)
         assert (hours, hours - 23 < 0 < hours + 2) == (hours, changed["users"] is None)
-        assert (hours, hours == -1) == (hours, changed["trend"] is None)
         assert changed["24h"].u.se >= plain["24h"].u.se  # type: ignore[attr-defined]
-        assert None not in (plain["r"], plain["users"], plain["trend"])
+        assert None not in (plain["r"], plain["users"], changed["trend"])
 
 
 def test_settings_of_a_change_go_together() -> None:

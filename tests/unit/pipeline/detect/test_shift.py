@@ -19,3 +19,14 @@ def test_a_surge_is_a_shift_at_once() -> None:
     """A firing surge does not wait for the cool-down."""
     state, _ = shift_step(None, Standing(500, (0.60, 0.01), None), False, 0)
     assert shift_step(state, Standing(500, (0.60, 0.01), None), True, 1)[1] is not None
+
+
+def test_a_surer_reference_of_r_replaces_an_unsure_one() -> None:
+    """Else the error of the first days would hide every later move of r; one of about the same error stays."""
+    u = (0.60, 0.01)
+    state, _ = shift_step(None, Standing(500, u, (-0.1, 0.15)), False, 0)
+    same, _ = shift_step(state, Standing(500, u, (0.02, 0.14)), False, 10**7)
+    assert (-0.1, 0.15) == same.r
+    surer, evidence = shift_step(same, Standing(500, u, (0.01, 0.003)), False, 2 * 10**7)
+    assert ((0.01, 0.003), None) == (surer.r, evidence)
+    assert shift_step(surer, Standing(500, u, (0.05, 0.003)), False, 3 * 10**7)[1] == {"r": {"was": 0.01, "is": 0.05}}

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from streams.pipeline.count.cells import CellLayout, Sums
 from streams.pipeline.count.windows import Windows
 from streams.pipeline.rollup.metrics import (
-    ActiveUsers,
     brand_influence,
     compute_metrics,
     expansion_objective,
@@ -19,6 +18,7 @@ from streams.pipeline.rollup.metrics import (
     user_experience,
 )
 from streams.pipeline.rollup.step_record import Spending
+from streams.pipeline.rollup.users import ActiveUsers, events_per_user
 
 SHARES = st.floats(0, 1)
 
@@ -27,25 +27,34 @@ def sums(scores: list[float]) -> Sums:
     return Sums(len(scores), {}, sum(scores), sum(e * e for e in scores), len(scores))
 
 
-@given(st.lists(SHARES, max_size=60), SHARES, st.none() | st.integers(1, 100))
-def test_u_lies_in_its_interval_within_bounds(scores: list[float], u0: float, active: int | None) -> None:
+@given(st.lists(SHARES, max_size=60), SHARES, st.floats(1, 100))
+def test_u_lies_in_its_interval_within_bounds(scores: list[float], u0: float, per_user: float) -> None:
     """Whatever was said, 0 <= low <= u <= high <= 1."""
-    u = user_experience(sums(scores), active, u0)
+    u = user_experience(sums(scores), per_user, u0)
     assert -1e-12 <= u.low <= u.value + 1e-12
     assert u.value - 1e-12 <= u.high <= 1 + 1e-12
 
 
 def test_u_is_the_prior_without_events_and_the_mean_with_many() -> None:
     """u = (m u0 + sum e)/(m + n), m = 20."""
-    assert pytest.approx(0.3) == user_experience(sums([]), None, 0.3).value
-    assert pytest.approx((20 * 0.3 + 80) / 100) == user_experience(sums([1.0] * 80), None, 0.3).value
+    assert pytest.approx(0.3) == user_experience(sums([]), 1.0, 0.3).value
+    assert pytest.approx((20 * 0.3 + 80) / 100) == user_experience(sums([1.0] * 80), 1.0, 0.3).value
 
 
 def test_users_who_write_often_widen_the_interval() -> None:
-    """deff = 1 + .1 max(0, n/A - 1), here 2.9 and 1; se grows with sqrt(m + n deff)."""
+    """deff = 1 + .1 (k - 1) of those who name a user, here 2.9 and 1; se grows with sqrt(m + n deff)."""
     scores = [0.0, 1.0] * 50
-    few, many = user_experience(sums(scores), 5, 0.5), user_experience(sums(scores), 100, 0.5)
+    few, many = (user_experience(sums(scores), events_per_user(100, users), 0.5) for users in (5, 100))
     assert pytest.approx(math.sqrt((20 + 100 * 2.9) / (20 + 100))) == few.se / many.se
+
+
+def test_events_without_a_user_do_not_widen_the_interval() -> None:
+    """100 of 10,000 events name a user: se as of independent events; 20 events from each widen these 100 only."""
+    known, some = (Sums(10_000, {}, 5_000.0, 5_000.0, with_user) for with_user in (0, 100))
+    independent = user_experience(known, 1.0, 0.5).se
+    assert pytest.approx(independent) == user_experience(some, events_per_user(100, 100), 0.5).se
+    widened = user_experience(some, events_per_user(100, 5), 0.5).se
+    assert pytest.approx(math.sqrt((20 + 9_900 + 100 * 2.9) / (20 + 10_000))) == widened / independent
 
 
 @pytest.mark.parametrize(("now", "before"), [(100, 80), (0, 0), (7, 1_000)])
@@ -83,7 +92,7 @@ def metrics_of(order: list[str]) -> dict[str, object]:
         cells[layout.index("positive/app")] = 10 + len(market)
         cells[layout.index("e/app")] = 9_000_000
         windows.add(market, 30_000_000, cells, 30_000_000)
-    active = {market: ActiveUsers(*np.arange(7).tolist()) for market in order}
+    active = {market: ActiveUsers(*np.arange(12).tolist()) for market in order}
     spending = Spending({}, {"BR": 1.0}, 2000.0, (0.25, 0.25, 0.25, 0.25))
     return dict(compute_metrics(windows, 30_000_000 * 60_000, active, 0, spending))
 
@@ -106,14 +115,36 @@ def test_r_is_null_while_the_stream_does_not_cover_both_stretches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "known"), [((1.0, 1.2), True), ((1.0, 1.5), False), ((30.0, 30.5), False), ((50, 60), True)]
+    ("hours", "known"),
+    [((1.0, 1.5), True), ((9.0, 9.2), True), ((9.0, 9.5), False), ((180.0, 180.5), False), ((50, 60), True)],
 )
 def test_r_is_null_where_the_feed_was_dead_in_one_of_its_stretches(hours: tuple[float, float], known: bool) -> None:
-    """So many hours before now; at most 1 % of a stretch may be lost."""
+    """Hours before 08:00 UTC: r is made of yesterday and the same day a week before; 1 % of each may be lost."""
     windows = Windows(CellLayout(("app",)))
     windows.add("BR", 30_000_000, windows.layout.zeros(), 30_000_000)
     now_ms = 30_000_000 * 60_000
     gap = (now_ms - int(hours[1] * 3_600_000), now_ms - int(hours[0] * 3_600_000))
-    found = compute_metrics(windows, now_ms, {}, 0, Spending({}, {}, 1.0, (1.0, 0.0, 0.0, 0.0)), gaps={"BR": [gap]})
+    active = {"BR": ActiveUsers(day=9, week_ago=9, before_week_ago=9)}
+    found = compute_metrics(windows, now_ms, active, 0, Spending({}, {}, 1.0, (1.0, 0.0, 0.0, 0.0)), gaps={"BR": [gap]})
     assert known == (found["BR"].windows["24h"].r is not None)
     assert found["BR"].windows["7d"].r is not None or hours == (50, 60)
+
+
+@pytest.mark.parametrize(
+    ("week_ago", "before_week_ago", "value", "days"), [(1_000, 900, 3_000, 7), (0, 0, 2_700, 1), (100, 0, 2_700, 1)]
+)
+def test_a_market_that_is_younger_than_its_stream_is_not_compared_with_when_it_was_not_there(
+    week_ago: int, before_week_ago: int, value: int, days: int
+) -> None:
+    """Else its first whole days would be growth by a large factor for a week."""
+    windows = Windows(CellLayout(("app",)))
+    windows.add("BR", 30_000_000, windows.layout.zeros(), 30_000_000)
+    users = ActiveUsers(
+        whole_24h=2_700, before_24h=2_600, day=3_000, week_ago=week_ago, before_week_ago=before_week_ago
+    )
+    spending = Spending({}, {}, 1.0, (1.0, 0.0, 0.0, 0.0))
+    r = compute_metrics(windows, 30_000_000 * 60_000, {"BR": users}, 0, spending)["BR"].windows["24h"].r
+    assert r is not None
+    before = week_ago if days == 7 else 2_600
+    assert pytest.approx(math.log((value + 5) / (before + 5)) / days) == r.value
+    assert (r.se > 0.15) == (days == 1)
