@@ -61,10 +61,10 @@ def test_a_page_read_after_the_tutorial(page: str, after_the_tutorial: Terminal)
 def test_any_language(terminal: Terminal) -> None:
     """With kcat and redis-cli alone: what was published is counted, rejected, classified and read."""
     needs("any-language")
-    publish, event, _, rejected, table, market, step, keys, changes, topics, profile = terminal.read_blocks(
+    publish, event, _, rejected, table, market, step, keys, changes, topics, profile, apply = terminal.read_blocks(
         DOCS / "any-language.md"
     )
-    assert "" == publish + event + profile
+    assert "" == publish + event + profile + apply
     assert "code=unknown_market" in rejected
     assert "no such market" in rejected
     assert {"BR", "DE"} == set(table.split()[::2])
@@ -76,6 +76,8 @@ def test_any_language(terminal: Terminal) -> None:
     assert '"BR"' in keys.splitlines()[-1]
     assert "markets" in changes
     assert 3 == sum('"claim"' in line for line in topics.splitlines())
+    portfolio = json.loads(terminal.run("marketpulse profiles ls --json"))
+    assert (["africa"], "africa") == (list(portfolio["plan"]["regions"]), portfolio["markets"]["NG"]["region"])
 
 
 @pytest.mark.parametrize("page", HOW_TO)
