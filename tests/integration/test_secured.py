@@ -221,6 +221,10 @@ def _writes(topic: str) -> Callable[[Settings], Awaitable[object]]:
     return lambda settings: write_all(settings.kafka_servers, topic_name(PREFIX, topic), [("k", b"{}")])
 
 
+def _offsets(topic: str) -> Callable[[Settings], Awaitable[object]]:
+    return lambda settings: topic_offsets(settings.kafka_servers, topic_name(PREFIX, topic))
+
+
 def _asks(*command: str | int) -> Callable[[Settings], Awaitable[object]]:
     async def ask(settings: Settings) -> object:
         with translated_errors(settings.redis), connect(settings.redis) as client:
@@ -231,6 +235,7 @@ def _asks(*command: str | int) -> Callable[[Settings], Awaitable[object]]:
 
 REFUSED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("notifier", "read feedback", _reads("feedback")),
+    ("notifier", "read steps", _reads("market.steps")),
     ("notifier", "write alerts", _writes("market.alerts")),
     ("notifier", "join the workers", lambda s: _group(s, f"{PREFIX}.market.alerts", f"{PREFIX}.classify")),
     ("notifier", "use Redis", _asks("PING")),
@@ -287,6 +292,7 @@ def test_each_is_refused_what_it_does_not_need(
 
 ALLOWED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("page", "write mutes", _writes("market.mutes")),
+    ("notifier", "see how far steps are", _offsets("market.steps")),
     ("operator", "write profiles", _writes("market.profiles")),
     ("reader", "have a group of its own", lambda s: _group(s, f"{PREFIX}.market.alerts", f"{PREFIX}.reader.x")),
 ]
