@@ -40,9 +40,7 @@ def connect(url: str, timeout_s: float = 10.0) -> Any:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    return Redis.from_url(
-        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
-    )
+    return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0))
 
 
 # What redis-py has no type for: a disk that fails, another's long script, replicas that are away.

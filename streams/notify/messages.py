@@ -38,7 +38,7 @@ def grouped(alerts: Iterable[AlertRecord]) -> list[Message]:
         by_market.setdefault((alert.state, alert.market), []).append(alert)
     by_cause: dict[tuple[str, tuple[str, ...]], list[AlertRecord]] = {}
     for (state, _), found in by_market.items():
-        by_cause.setdefault((state, tuple(sorted({one.kind for one in found}))), []).extend(found)
+        by_cause.setdefault((state, tuple(sorted({alert.kind for alert in found}))), []).extend(found)
     return [Message(tuple(found)) for found in by_cause.values()]
 
 
@@ -62,8 +62,10 @@ def title(message: Message) -> str:
     alerts = message.alerts
     if message.summary:
         return f"Marketpulse: {len(alerts)} changes of alerts at once"
-    kinds = ", ".join(_unique(one.kind for one in alerts))
-    markets = ", ".join("all markets" if one == "*" else one for one in _unique(one.market for one in alerts))
+    kinds = ", ".join(_unique(alert.kind for alert in alerts))
+    markets = ", ".join(
+        "all markets" if market == "*" else market for market in _unique(alert.market for alert in alerts)
+    )
     return f"Marketpulse: {kinds} {alerts[0].state} in {markets}"
 
 
@@ -73,16 +75,16 @@ def text(message: Message, page: str | None = None, room: int | None = None) -> 
     A line has state, market, kind, topics, times and evidence.
 
     Args:
-        message: what is told.
+        message: what to put in words.
         page: its address.
         room: characters that the receiver takes at most: fewer lines then, and how many are left out; None = no limit.
     """
     incidents = incidents_of(message.alerts)
-    lines = [_line(one) for one in incidents[:SHOWN]]
+    lines = [_line(incident) for incident in incidents[:SHOWN]]
 
     def body() -> str:
-        told = sum(len(one.topics) + one.whole for one in incidents[: len(lines)])
-        more = [f"and {len(message.alerts) - told} more: marketpulse alerts"] if told < len(message.alerts) else []
+        left = len(message.alerts) - sum(len(shown.topics) + shown.whole for shown in incidents[: len(lines)])
+        more = [f"and {left} more: marketpulse alerts"] if left > 0 else []
         return "\n".join([*lines, *more, *([page] if page else [])])
 
     if room is not None:
@@ -91,7 +93,7 @@ def text(message: Message, page: str | None = None, room: int | None = None) -> 
         if (over := len(body()) - room) > 0:
             lines[0] = lines[0][: max(0, len(lines[0]) - over - 1)] + "…"
     found = body()
-    meant = [f"{kind}: {ALERTS[kind]}" for kind in _unique(one.kind for one in message.alerts) if kind in ALERTS]
+    meant = [f"{kind}: {ALERTS[kind]}" for kind in _unique(alert.kind for alert in message.alerts) if kind in ALERTS]
     whole = "\n".join([*found.splitlines()[: None if page is None else -1], *meant, *([page] if page else [])])
     return whole if room is None or len(whole) <= room else found
 
@@ -112,8 +114,8 @@ def incidents_of(alerts: Iterable[AlertRecord]) -> list[Incident]:
     found = []
     for same in together.values():
         largest = sorted(same, key=_size, reverse=True)
-        whole = [one for one in largest if one.topic is None]
-        topics = tuple(one.topic for one in largest if one.topic is not None)
+        whole = [alert for alert in largest if alert.topic is None]
+        topics = tuple(alert.topic for alert in largest if alert.topic is not None)
         found += [Incident(one, topics if at == 0 else (), True) for at, one in enumerate(whole)]
         found += [] if whole else [Incident(largest[0], topics, False)]
     return sorted(found, key=lambda one: _size(one.alert), reverse=True)

@@ -226,6 +226,10 @@ async def _applies(settings: Settings) -> None:
     await apply_profiles(settings.kafka_servers, PREFIX, [("NG", None)])
 
 
+def _offsets(topic: str) -> Callable[[Settings], Awaitable[object]]:
+    return lambda settings: topic_offsets(settings.kafka_servers, topic_name(PREFIX, topic))
+
+
 def _asks(*command: str | int) -> Callable[[Settings], Awaitable[object]]:
     async def ask(settings: Settings) -> object:
         with translated_errors(settings.redis), connect(settings.redis) as client:
@@ -236,6 +240,7 @@ def _asks(*command: str | int) -> Callable[[Settings], Awaitable[object]]:
 
 REFUSED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("notifier", "read feedback", _reads("feedback")),
+    ("notifier", "read steps", _reads("market.steps")),
     ("notifier", "write alerts", _writes("market.alerts")),
     ("notifier", "join the workers", lambda s: _group(s, f"{PREFIX}.market.alerts", f"{PREFIX}.classify")),
     ("notifier", "use Redis", _asks("PING")),
@@ -294,6 +299,7 @@ def test_each_is_refused_what_it_does_not_need(
 
 ALLOWED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("page", "write mutes", _writes("market.mutes")),
+    ("notifier", "see how far steps are", _offsets("market.steps")),
     ("operator", "write profiles", _writes("market.profiles")),
     ("operator", "apply profiles", _applies),
     ("reader", "have a group of its own", lambda s: _group(s, f"{PREFIX}.market.alerts", f"{PREFIX}.reader.x")),

@@ -76,7 +76,7 @@ class Windows:
     def usual_hours(self, market: str, last_hour: int) -> list[float]:
         """Events of each hour of day, 24 numbers: means over the 7 days that end with an hour (of epoch hours).
 
-        Where a market speaks for less than a day, the mean of its hours stands for those that it has not been through.
+        Where a market speaks for less than a day, hours that it has not been through take the mean of the others.
         """
         found = {
             hour: self.layout.events(cells)
@@ -88,7 +88,7 @@ class Windows:
         for hour in seen:
             by_hour[hour % 24].append(found.get(hour, 0))
         mean = sum(found.values()) / len(seen)
-        return [sum(one) / len(one) if one else mean for one in by_hour]
+        return [sum(events) / len(events) if events else mean for events in by_hour]
 
     def _sum(self, market: str, unit: str, first: int, end: int | None) -> Cells:
         buckets = self._buckets.get(market, {}).get(unit, {})

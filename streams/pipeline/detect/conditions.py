@@ -116,7 +116,7 @@ def silence_condition(
 
 
 def expected_events(usual: Sequence[float], from_ms: int, to_ms: int) -> float:
-    """Events between two times, in epoch ms, where an hour of day usually has so many (24 numbers)."""
+    """Events between two times, in epoch ms, by what each hour of day usually has (24 numbers)."""
     days, rest = divmod(to_ms - from_ms, DAY_MS)
     expected, at_ms, end_ms = days * sum(usual), from_ms, from_ms + rest
     while at_ms < end_ms:

@@ -94,7 +94,7 @@ def _keep_gaps(state: WatchState, silent: bool, at_ms: int) -> None:
         state.gaps = [*state.gaps, (state.silent_from_ms, state.newest_ms or at_ms)]
         state.silent_from_ms = None
     if state.gaps and state.gaps[0][1] < at_ms - GAPS_KEPT_MS:
-        state.gaps = [one for one in state.gaps if one[1] >= at_ms - GAPS_KEPT_MS]
+        state.gaps = [gap for gap in state.gaps if gap[1] >= at_ms - GAPS_KEPT_MS]
 
 
 def gaps_of(state: WatchState, at_ms: int) -> list[tuple[int, int]]:
