@@ -52,7 +52,8 @@ class ShiftRule(msgspec.Struct, frozen=True):
 class SurgeRule(msgspec.Struct, frozen=True):
     """When the share of negatives is a surge.
 
-    `threshold` in nats; a surge is resolved at `resolve_at` of it. `odds_ratio`: how much worse the odds of a true
+    `threshold` in nats, at 20 events a minute; it is higher by `rate_nats` times the logarithm of how much busier the
+    market is. A surge is resolved at `resolve_at` of it. `odds_ratio`: how much worse the odds of a true
     negative are in a surge, `large_odds_ratio` in a large one. `drift_sd` (logits) and `drift_minutes`: how the usual
     level wanders. `follow`, in [0, 1]: how much of the tracked level enters p0 while S is above 0. `far_sds`: how many
     `drift_sd` above the season are more than drift makes, however the level came there. `season_events`: what an hour
@@ -60,7 +61,8 @@ class SurgeRule(msgspec.Struct, frozen=True):
     usual from then on.
     """
 
-    threshold: float = 12.6
+    threshold: float = 12.4
+    rate_nats: float = 0.5
     odds_ratio: float = 2.6
     large_odds_ratio: float = 5.0
     drift_sd: float = 0.2
@@ -98,7 +100,7 @@ class Rules(MarketRules, frozen=True):
 
     >>> strict = Rules(markets={"BR": MarketRules(surge=SurgeRule(threshold=16.0))})
     >>> [strict.of(market).surge.threshold for market in ("BR", "DE")]
-    [16.0, 12.6]
+    [16.0, 12.4]
     """
 
     markets: dict[str, MarketRules] = {}

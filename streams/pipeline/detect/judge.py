@@ -13,7 +13,7 @@ from streams.contract.rules import Rules
 from streams.pipeline.detect.evidence import driving_topics
 from streams.pipeline.detect.market_state import MarketState
 from streams.pipeline.detect.minutes import last_closed, release, summed
-from streams.pipeline.detect.surge import AlertChange, Noise, Observation, move_usual, surge_step
+from streams.pipeline.detect.surge import AlertChange, Noise, Observation, busy_nats, move_usual, surge_step
 
 ALL_TOPICS = ""
 POOLED_HALF_LIFE_EVENTS = 20_000.0
@@ -54,9 +54,10 @@ def judge_minutes(
         if state.warming is not None:
             state.warming.events += n
         state.rising = summed(state.rising, by_topic)
+        rule = rules.of(market).surge
+        busy = busy_nats(state.surges.get(ALL_TOPICS), minute, rule)
         for topic, (events, negatives) in [(ALL_TOPICS, (n, x)), *sorted(by_topic.items())]:
-            rule = rules.of(market).surge
-            more = 0.0 if topic == ALL_TOPICS else float(np.log(topics))
+            more = busy if topic == ALL_TOPICS else busy + float(np.log(topics))
             threshold = rule.threshold + more if state.warming is None else float("inf")
             seen = Observation(minute, events, negatives, _pool(pooled, topic, events, negatives), noise)
             if topic != ALL_TOPICS:

@@ -33,6 +33,7 @@ MOST_FALSE = 0.8  # of what is usually answered negative: the share of it that c
 LEAST_SHARE, MOST_SHARE = 0.02, 0.9  # of true negatives that a season is believed to have
 LEAST_RISE = 0.002  # of the share that is answered negative
 RESIDUALS_KEPT = 0.999  # per minute
+LEAST_RATE, USUAL_RATE, MOST_RATE = 2.5, 20.0, 200.0  # events a minute of a market: what was simulated
 STARTS_KEPT = 24
 STARTS_NATS = 6.0  # a start so much less likely than the likeliest is forgotten
 
@@ -155,6 +156,22 @@ def surge_step(
     state.events += seen.n
     state.last_ms = at
     return state, change
+
+
+def busy_nats(market: SurgeState | None, minute: int, rule: SurgeRule) -> float:
+    """By how much the thresholds of a market and of its topics are higher at a minute: the busier, the more.
+
+    What chance does to S is over within minutes there, and within hours where little comes: it begins the more often.
+
+    Args:
+        market: the state of the market as a whole before that minute.
+        minute: since the epoch.
+        rule: of the market.
+    """
+    if market is None or minute * MINUTE_MS <= market.first_ms:
+        return 0.0
+    rate = market.events / (minute - market.first_ms / MINUTE_MS)
+    return rule.rate_nats * math.log(min(max(rate, LEAST_RATE), MOST_RATE) / USUAL_RATE)
 
 
 def overdispersion(state: SurgeState) -> float:

@@ -34,7 +34,7 @@ class Provisional(Surge):
     def _after(self, n: Array, x: Array, shares: Shares, rho: Array) -> tuple[Array, Array, Array]:
         negatives, others = (self._until(count) for count in (x, n - x))
         found = [
-            np.maximum.reduce(super(Provisional, self)._after(more + less, less, shares, rho))
+            np.maximum.reduce(super(Provisional, self)._after(more + less, less, shares, rho)) * self._in_usual
             for less, more in zip(negatives, others, strict=True)
         ]
         self.parts = np.stack(found)

@@ -37,7 +37,7 @@ from streams.dev.bench.detectors.study import (
 )
 
 TUNED_ON = range(1, 21)
-REPORTED_ON = range(1301, 1527)  # 150 market-months of every condition, with 20 days of each
+REPORTED_ON = range(1601, 1827)  # 150 market-months of every condition, with 20 days of each
 LANGUAGE_CONDITION = Condition(20.0, 0.02, 0.2)
 FAMILIES: dict[str, dict[str, Maker]] = {
     "fixed threshold": {

@@ -19,11 +19,14 @@ from streams.pipeline.detect.surge import (
     FIRST_VARIANCE,
     LARGEST_MOVE,
     LARGEST_RHO,
+    LEAST_RATE,
     LEAST_RISE,
     LEAST_SHARE,
     MOST_FALSE,
+    MOST_RATE,
     MOST_SHARE,
     RESIDUALS_KEPT,
+    USUAL_RATE,
 )
 
 
@@ -86,6 +89,7 @@ class Surge(Columns):
         self._fired_at = np.full(size, np.inf)
         self._fired_n, self._fired_x = np.zeros(size), np.zeros(size)
         self._market_level, self._calm = np.zeros(size), np.ones(size, bool)
+        self._busy, self._of_topics = np.zeros(size), False
         self.adopted = np.zeros(size)
 
     @property
@@ -101,6 +105,7 @@ class Surge(Columns):
 
     def beside(self, markets: "Surge", topics: int) -> None:
         """The series are topics of each of these markets: where those are at the minute that comes next."""
+        self._busy, self._of_topics = np.repeat(markets._busy, topics), True
         self._market_level, self._calm = np.repeat(markets.level, topics), np.repeat(markets.calm, topics)
         adopted = np.repeat(markets.adopted, topics)
         moved = np.flatnonzero(adopted)
@@ -111,21 +116,29 @@ class Surge(Columns):
             self._season_x[:, moved] = share * np.minimum(n, self._rule.season_events)
 
     def step(self, minute: Array | np.float64, n: Array, x: Array, q: Array) -> Array:
-        """One minute."""
+        """One minute; the statistic times what the threshold is there of what it is at the usual rate."""
         minutes: Array = np.zeros(self._s.shape) + minute
+        if not self._of_topics:
+            rate = np.clip(self._events / np.maximum(minutes, 1), LEAST_RATE, MOST_RATE)
+            self._busy = np.where(minutes > 0, self._rule.rate_nats * np.log(rate / USUAL_RATE), 0.0)
         usual, shares, rho, armed = self._prepared(minutes)
         judged = self._after(n, x, shares, rho)
         self._s, self._large, self._far = (
             np.where(armed, after, before)
             for after, before in zip(judged, (self._s, self._large, self._far), strict=True)
         )
-        shown = self._highest
+        shown: Array = self._highest * self._in_usual
         self._live(minutes, n, x)
         distance = self._recall - self._false_now
         self._learn(minutes, n, x, usual, shares[0], distance, 1 + np.maximum(n - 1, 0) * rho)
         self._held = np.where(self._s == 0, self._level, self._held)
         self._events += n
         return shown
+
+    @property
+    def _in_usual(self) -> Array:
+        found: Array = self._rule.threshold / (self._rule.threshold + self._busy)
+        return found
 
     @property
     def _highest(self) -> Array:
@@ -175,14 +188,15 @@ class Surge(Columns):
     def _live(self, minute: Array, n: Array, x: Array) -> None:
         """Fire, resolve, and take a surge that lasts for what is usual."""
         rule = self._rule
+        threshold = rule.threshold + self._busy
         firing = np.isfinite(self._fired_at)
         self._fired_n, self._fired_x = np.where(firing, self._fired_n + n, n), np.where(firing, self._fired_x + x, x)
-        bound = np.where(firing, 2 * rule.threshold, np.inf)
+        bound = np.where(firing, 2 * threshold, np.inf)
         self._s, self._large, self._far = (np.minimum(s, bound) for s in (self._s, self._large, self._far))
         highest = self._highest
         lasted = firing & (minute - self._fired_at >= rule.adopt_minutes)
-        over = firing & (highest <= rule.resolve_at * rule.threshold)
-        began = ~firing & (highest >= rule.threshold)
+        over = firing & (highest <= rule.resolve_at * threshold)
+        began = ~firing & (highest >= threshold)
         self._fired_at = np.where(began, minute, np.where(lasted | over, np.inf, self._fired_at))
         self.adopted = np.zeros_like(self.adopted)
         if lasted.any():

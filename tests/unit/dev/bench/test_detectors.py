@@ -18,7 +18,7 @@ from streams.dev.bench.detectors.report import LanguageRow, Report, Result, Row,
 from streams.dev.bench.detectors.rivals import Surge
 from streams.dev.bench.detectors.runs import Plan, alarm_blocks
 from streams.dev.bench.detectors.study import Trace, delays
-from streams.pipeline.detect.surge import Noise, Observation, SurgeState, move_usual, surge_step
+from streams.pipeline.detect.surge import Noise, Observation, SurgeState, busy_nats, move_usual, surge_step
 
 NOISE = (0.66, 0.11)
 NOTHING = ProvisionalReport(0, 12.75, 12.75, [])
@@ -75,21 +75,24 @@ def _by_hand(kinds: np.ndarray, rule: SurgeRule) -> np.ndarray:
     n, x = (np.concatenate(arrays) for arrays in zip(*days, strict=True))
     usual = usual_seen(simulate([1], 1, NOISE, GRID[:1]))
     more = math.log(TOPICS)
+    of_topic = rule.threshold + more
     market: SurgeState | None = None
     topics: list[SurgeState | None] = [None] * TOPICS
     blocks = np.zeros(kinds.shape[1] // 60)
     for minute in range(kinds.shape[1]):
         whole = int(kinds[:, minute].sum()), int(kinds[::2, minute].sum())
-        market, change = surge_step(market, Observation(minute, *whole, noise.seen(0.2), noise), rule)
+        busy = busy_nats(market, minute, rule)
+        there = with_values(rule, threshold=rule.threshold + busy)
+        market, change = surge_step(market, Observation(minute, *whole, noise.seen(0.2), noise), there)
         if change is not None and change.adopted:
             for one in filter(None, topics):
                 move_usual(one, change.adopted, rule)
         for at in range(TOPICS):
             seen = Observation(minute, int(n[minute, at]), int(x[minute, at]), float(usual[at]), noise)
             seen = with_values(seen, market_level=market.level, calm=market.fired_ms is None)
-            state, _ = surge_step(topics[at], seen, with_values(rule, threshold=rule.threshold + more))
+            state, _ = surge_step(topics[at], seen, with_values(rule, threshold=of_topic + busy))
             topics[at] = state
-            blocks[minute // 60] = max(blocks[minute // 60], state.highest - more)
+            blocks[minute // 60] = max(blocks[minute // 60], state.highest * of_topic / (of_topic + busy) - more)
     return blocks
 
 
