@@ -171,7 +171,8 @@ def busy_nats(market: SurgeState | None, minute: int, rule: SurgeRule) -> float:
     if market is None or minute * MINUTE_MS <= market.first_ms:
         return 0.0
     rate = market.events / (minute - market.first_ms / MINUTE_MS)
-    return rule.rate_nats * math.log(min(max(rate, LEAST_RATE), MOST_RATE) / USUAL_RATE)
+    nats = rule.rate_nats * math.log(min(max(rate, LEAST_RATE), MOST_RATE) / USUAL_RATE)
+    return max(nats, -rule.threshold / 2)
 
 
 def overdispersion(state: SurgeState) -> float:

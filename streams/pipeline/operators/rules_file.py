@@ -48,6 +48,7 @@ KEYS: dict[str, dict[str, Key]] = {
     "minutes": {"grace": _time("minutes.grace_ms", 0, HOUR_MS)},
     "surge": {
         "threshold": Key("surge.threshold", 1, 1000),
+        "rate_nats": Key("surge.rate_nats", 0, 10),
         "odds_ratio": Key("surge.odds_ratio", 1.05, 20),
         "large_odds_ratio": Key("surge.large_odds_ratio", 1.05, 100),
         "drift_sd": Key("surge.drift_sd", 0, 2),

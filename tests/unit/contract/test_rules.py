@@ -82,7 +82,7 @@ def test_a_file_says_only_what_differs_and_markets_inherit_the_rest(tmp_path: Pa
         '[market.UK.no_data]\nevents = 7\n[market.IN.minutes]\ngrace = "10m"\n',
     )
     found = load_rules(file)
-    assert (90.0, 12.6, 0) == (found.surge.drift_minutes, found.surge.threshold, found.watch.drop.for_ms)
+    assert (90.0, 12.4, 0) == (found.surge.drift_minutes, found.surge.threshold, found.watch.drop.for_ms)
     assert (90.0, 16.0) == (found.of("BR").surge.drift_minutes, found.of("BR").surge.threshold)
     assert (7, 100) == (found.of("GB").watch.no_data_events, found.of("DE").watch.no_data_events)
     assert {
@@ -93,7 +93,7 @@ def test_a_file_says_only_what_differs_and_markets_inherit_the_rest(tmp_path: Pa
         "market.IN.minutes.grace": (None, "10m"),
     } == changes(Rules(), found)
     assert {} == changes(found, found)
-    assert 12.6 == values_of(Rules())["surge.threshold"]
+    assert 12.4 == values_of(Rules())["surge.threshold"]
 
 
 def test_every_problem_is_named_at_once(tmp_path: Path) -> None:

@@ -120,7 +120,8 @@ class Surge(Columns):
         minutes: Array = np.zeros(self._s.shape) + minute
         if not self._of_topics:
             rate = np.clip(self._events / np.maximum(minutes, 1), LEAST_RATE, MOST_RATE)
-            self._busy = np.where(minutes > 0, self._rule.rate_nats * np.log(rate / USUAL_RATE), 0.0)
+            nats = np.maximum(self._rule.rate_nats * np.log(rate / USUAL_RATE), -self._rule.threshold / 2)
+            self._busy = np.where(minutes > 0, nats, 0.0)
         usual, shares, rho, armed = self._prepared(minutes)
         judged = self._after(n, x, shares, rho)
         self._s, self._large, self._far = (

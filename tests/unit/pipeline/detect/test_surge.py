@@ -5,12 +5,13 @@ import random
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from marketpulse.contract.units import MINUTE_MS
 from streams.contract.rules import SurgeRule
 from streams.dev.bench.detectors.markets import Condition, simulate
 from streams.dev.bench.detectors.rivals import Surge
-from streams.pipeline.detect.surge import AlertChange, Noise, Observation, SurgeState, surge_step
+from streams.pipeline.detect.surge import AlertChange, Noise, Observation, SurgeState, busy_nats, surge_step
 
 DAY = 24 * 60
 
@@ -97,6 +98,17 @@ def test_the_benchmarks_copy_stays_below_one_too() -> None:
     assert np.isfinite([copy.step(np.float64(at), n, x, unknown) for at in range(180)]).all()
 
 
+def test_thresholds_rise_with_a_markets_events_a_minute() -> None:
+    """By half of a nat for e times as many, within what was simulated; nothing is known at its first minute."""
+
+    def nats(events: int, minutes: int) -> float:
+        return busy_nats(SurgeState(first_ms=0, last_ms=0, events=events), minutes, SurgeRule())
+
+    assert [0.0, 0.0] == [busy_nats(None, 5, SurgeRule()), nats(7, 0)]
+    assert [nats(2_000, 100), nats(round(2_000 * math.e), 100)] == pytest.approx([0.0, 0.5], abs=1e-3)
+    assert (nats(1, 1_000), nats(10**7, 10)) == (nats(250, 100), nats(20_000, 100))
+
+
 def test_when_a_surge_began_lies_in_its_interval() -> None:
     """The interval of 95 % holds the true start in most of 40 simulations, and is mostly no wider than an hour."""
     held, widths = 0, []
@@ -176,9 +188,10 @@ def test_the_benchmark_judges_the_detector_that_ships() -> None:
         state: SurgeState | None = None
         for at in range(markets.minutes):
             seen = Observation(at, int(markets.n[at, series]), int(x[at, series]), noise.seen(0.2), noise)
-            state, change = surge_step(state, seen, rule)
+            threshold = rule.threshold + busy_nats(state, at, rule)
+            state, change = surge_step(state, seen, replace(rule, threshold=threshold))
             fired += change is not None
             if change is None:
                 shown = min(expected[at, series], 2 * rule.threshold) if state.fired_ms else expected[at, series]
-                assert shown == pytest.approx(state.highest, abs=1e-6)
+                assert shown == pytest.approx(state.highest * rule.threshold / threshold, abs=1e-6)
     assert fired >= 6
