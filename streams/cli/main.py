@@ -76,7 +76,7 @@ def demo(
     from streams.cli.demo import demo as run_demo
 
     console = output.console(110)
-    complete = run_demo(load_settings(), console, seconds, lambda text: console.print(f"[dim]{text}[/dim]"))
+    complete = run_demo(load_settings(), console, seconds, lambda text: console.print(output.cell(text, "dim")))
     raise typer.Exit(0 if complete or seconds is None else 1)
 
 
