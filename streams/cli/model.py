@@ -56,7 +56,7 @@ def model_evaluate(
         found = evaluate(classifier, file)
         against = None if baseline is None else _against_baseline(classifier, file, baseline)
     if picture is not None:
-        from streams.cli.charts import macro_f1_bars
+        from streams.cli.views.charts import macro_f1_bars
 
         second = {} if against is None else {name: one.second for name, one in against.languages.items()}
         picture.write_text(macro_f1_bars({name: one.macro_f1 for name, one in found.languages.items()}, second))

@@ -296,7 +296,7 @@ def markets_costs(
         for code, market in portfolio.markets.items()
     }
     if picture is not None:
-        from streams.cli.charts import stacked_costs
+        from streams.cli.views.charts import stacked_costs
 
         picture.write_text(stacked_costs(rows, portfolio.plan.currency))
     _print_rows(rows, as_json, f"costs in {portfolio.plan.currency}; J weighs rows and only ranks")

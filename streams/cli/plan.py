@@ -13,8 +13,8 @@ from marketpulse.contract.topics import topic_name
 from strategy.portfolio import load_portfolio
 from streams.cli import output
 from streams.cli.output import Json
-from streams.cli.profile_tables import period_words
 from streams.cli.settings import load_settings, run_async
+from streams.cli.views.profiles import period_words
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def plan(
     unit = question.portfolio.plan.currency
     money = f"{unit} {period_words(question.portfolio.plan)}"
     if picture is not None:
-        from streams.cli.charts import allocation_bars, curve_lines
+        from streams.cli.views.charts import allocation_bars, curve_lines
 
         page = curve_lines(name, points, unit) if name is not None else allocation_bars(scenarios, unit)
         picture.write_text(page, "utf-8")

@@ -18,8 +18,8 @@ from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.cli import output
 from streams.cli.output import Json
-from streams.cli.profile_tables import budget_words, markets_in_force, regions_in_force, regions_of, spenders
 from streams.cli.settings import load_settings, run_async
+from streams.cli.views.profiles import budget_words, markets_in_force, regions_in_force, regions_of, spenders
 from streams.clock import epoch_ms
 from streams.errors import BadInput
 from streams.pipeline.operators.preview import Preview, preview
