@@ -171,6 +171,16 @@ def in_plan_currency(portfolio: Portfolio) -> Portfolio:
     return Portfolio(plan, portfolio.markets | markets) if markets else portfolio
 
 
+def with_currencies(portfolio: Portfolio) -> Portfolio:
+    """The same portfolio, each market with the currency that its amounts are in: they keep it under another plan."""
+    unit = portfolio.plan.currency
+    markets = {
+        code: market if market.currency else msgspec.structs.replace(market, currency=unit)
+        for code, market in portfolio.markets.items()
+    }
+    return Portfolio(portfolio.plan, markets)
+
+
 def market_contradictions(market: Market) -> list[str]:
     """Where a market's fields contradict each other."""
     problems = []

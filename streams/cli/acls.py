@@ -92,10 +92,10 @@ def _print_table(prefix: str, named: dict[Role, str]) -> None:
         allowed.setdefault((named[rule.role], name), []).append(rule.operation)
     table = Table("who", "what in Kafka", "may")
     for (who, name), operations in allowed.items():
-        table.add_row(who, name, ", ".join(operations))
+        table.add_row(*map(output.cell, (who, name, ", ".join(operations))))
     console = output.console()
     console.print(table)
     users = Table("who", "what in Redis", caption="Kafka's rules: `marketpulse acls apply`. Redis's: `acls show redis`")
     for role, rules in redis_rules(prefix).items():
-        users.add_row(principal(prefix, role), " ".join(rules))
+        users.add_row(*map(output.cell, (principal(prefix, role), " ".join(rules))))
     console.print(users, markup=False)

@@ -17,6 +17,7 @@ from streams.cli import bench as cli_bench
 from streams.cli import feed as cli_feed
 from streams.cli import ledger as cli_ledger
 from streams.cli import model as cli_model
+from streams.cli import mutes as cli_mutes
 from streams.cli import notify as cli_notify
 from streams.cli import operate as cli_operate
 from streams.cli import output
@@ -75,7 +76,7 @@ def demo(
     from streams.cli.demo import demo as run_demo
 
     console = output.console(110)
-    complete = run_demo(load_settings(), console, seconds, lambda text: console.print(f"[dim]{text}[/dim]"))
+    complete = run_demo(load_settings(), console, seconds, lambda text: console.print(output.cell(text, "dim")))
     raise typer.Exit(0 if complete or seconds is None else 1)
 
 
@@ -251,6 +252,7 @@ for command in (status, page):
 cli_operate.add_commands(app)
 cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
+cli_mutes.add_commands(app)
 cli_ledger.add_commands(app)
 cli_privacy.add_commands(app)
 cli_rules.add_commands(app)

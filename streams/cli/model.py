@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from streams.cli import output
 from streams.cli.output import Json
@@ -56,7 +56,7 @@ def model_evaluate(
         found = evaluate(classifier, file)
         against = None if baseline is None else _against_baseline(classifier, file, baseline)
     if picture is not None:
-        from streams.cli.charts import macro_f1_bars
+        from streams.cli.views.charts import macro_f1_bars
 
         second = {} if against is None else {name: one.second for name, one in against.languages.items()}
         picture.write_text(macro_f1_bars({name: one.macro_f1 for name, one in found.languages.items()}, second))
@@ -103,7 +103,15 @@ def _answers(classifier: "Classifier", rows: "list[LabelledText]") -> Any:
 
 def _print_evaluation(found: "Evaluation", against: "Comparison | None", sentiments: tuple[str, ...]) -> None:
     console = output.console()
-    table = Table("language", "n", "accuracy", "macro-F1", "ECE", "Brier", *(f"true {one}" for one in sentiments))
+    table = Table(
+        "language",
+        "n",
+        "accuracy",
+        "macro-F1",
+        "ECE",
+        "Brier",
+        *(Column(output.cell(f"true {one}")) for one in sentiments),
+    )
     if against is not None:
         table.add_column("baseline")
         table.add_column("difference, 95 %")
@@ -117,7 +125,7 @@ def _print_evaluation(found: "Evaluation", against: "Comparison | None", sentime
         if against is not None:
             gap = against.languages[language]
             cells += [f"{gap.second:.3f}", f"{gap.difference:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"]
-        table.add_row(*cells)
+        table.add_row(*map(output.cell, cells))
     table.caption = (
         f"mean macro-F1 {found.mean_macro_f1:.4f}, topic macro-F1 {found.topic_macro_f1:.4f}, ECE {found.ece:.3f}, "
         f"{found.texts_per_second:,.0f} texts/s; confusions: answered {', '.join(sentiments)}"
@@ -126,7 +134,7 @@ def _print_evaluation(found: "Evaluation", against: "Comparison | None", sentime
     console.print(table)
     sources = Table("source", "n", "accuracy", "macro-F1")
     for name, of_source in found.sources.items():
-        sources.add_row(name, f"{of_source.n:,}", f"{of_source.accuracy:.3f}", f"{of_source.macro_f1:.3f}")
+        sources.add_row(output.cell(name), f"{of_source.n:,}", f"{of_source.accuracy:.3f}", f"{of_source.macro_f1:.3f}")
     if found.sources:
         console.print(sources)
     steps = ", ".join(f"{accuracy:.3f} on the surest {share:.0%}" for share, accuracy in found.abstention)
@@ -164,7 +172,7 @@ def model_compare(
     for language, one in [*found.languages.items(), ("mean", found.mean)]:
         scores = (f"{value:.4f}" for value in (one.first, one.second))
         gaps = (f"{value:+.4f}" for value in (one.difference, one.low, one.high))
-        table.add_row(language, f"{one.n:,}", *scores, *gaps, one.verdict)
+        table.add_row(output.cell(language), f"{one.n:,}", *scores, *gaps, one.verdict)
     output.console().print(table)
 
 
@@ -366,6 +374,6 @@ def shaded(words: list[dict[str, object]]) -> str:
     for one in words:
         share = float(str(one["weight"])) / strongest
         style = "bold reverse" if share > 0.5 else "bold" if share > 0.2 else "dim" if share < -0.2 else ""
-        word = str(one["word"]).replace("[", "\\[")
+        word = output.visible(one["word"]).replace("[", "\\[")
         shown.append(f"[{style}]{word}[/]" if style else word)
     return " ".join(shown)

@@ -57,9 +57,9 @@ def doctor(as_json: Json = False) -> None:
         output.print_json(findings)
     else:
         for one in findings:
-            do = f"\n  do: {one.do}" if one.do else ""
+            do = f"\n  do: {output.visible(one.do)}" if one.do else ""
             word = "fine " if one.fine else "warn " if one.part in WARNINGS else "WRONG"
-            sys.stdout.write(f"{word} {one.part}: {one.what}{do}\n")
+            sys.stdout.write(f"{word} {one.part}: {output.visible(one.what)}{do}\n")
     raise typer.Exit(0 if all(one.fine for one in findings if one.part not in WARNINGS) else 1)
 
 
@@ -83,7 +83,7 @@ def config_show(as_json: Json = False) -> None:
         return
     table = Table("setting", "value", "origin")
     for name, row in rows.items():
-        table.add_row(f"MARKETPULSE_{name.upper()}", row["value"], row["origin"])
+        table.add_row(*map(output.cell, (f"MARKETPULSE_{name.upper()}", row["value"], row["origin"])))
     Console().print(table)
 
 
@@ -125,7 +125,8 @@ def alerts(
                     else:
                         where = f"{alert.market}/{alert.topic}" if alert.topic else alert.market
                         state = f"{alert.state}, muted" if alert.id in silenced else f"{alert.state:8}"
-                        sys.stdout.write(f"{utc(alert.started_at)} {state} {alert.kind} {where} {alert.id}\n")
+                        line = f"{utc(alert.started_at)} {state} {alert.kind} {where} {alert.id}"
+                        sys.stdout.write(f"{output.visible(line)}\n")
                 sys.stdout.flush()
                 if not follow:
                     if silenced and not muted:
@@ -187,7 +188,7 @@ def dead_letters_ls(
     table = Table("offset", "code", "market", "from", "message")
     for one in found:
         source = f"{one.source_partition}@{one.source_offset}"
-        table.add_row(str(one.offset), one.code, one.market or "-", source, one.message)
+        table.add_row(*map(output.cell, (one.offset, one.code, one.market or "-", source, one.message)))
     table.caption = f"{len(every)} dead letters" + (f", the newest {limit}" if len(found) < len(every) else "")
     output.console().print(table)
 
@@ -237,7 +238,10 @@ def dead_letters_replay(
         done = run_async(replay(settings.kafka_servers, settings.prefix, selection, lambda sent: update(sent, None)))
     left = [{"offset": offset, "why": why} for offset, why in done.left]
     answer = {"replayed": done.sent, "selected": done.sent + len(left), "left": left}
-    lines = [f"{done.sent} dead letters sent again", *(f"offset {at} left: {why}" for at, why in done.left)]
+    lines = [
+        f"{done.sent} dead letters sent again",
+        *(f"offset {at} left: {output.visible(why)}" for at, why in done.left),
+    ]
     output.answer(answer, as_json, "\n".join(lines))
     if left:
         raise typer.Exit(1)
@@ -292,7 +296,7 @@ def markets_costs(
         for code, market in portfolio.markets.items()
     }
     if picture is not None:
-        from streams.cli.charts import stacked_costs
+        from streams.cli.views.charts import stacked_costs
 
         picture.write_text(stacked_costs(rows, portfolio.plan.currency))
     _print_rows(rows, as_json, f"costs in {portfolio.plan.currency}; J weighs rows and only ranks")
@@ -336,13 +340,13 @@ def _print_rows(rows: dict[str, dict[str, Any]], as_json: bool, caption: str) ->
     if as_json:
         output.print_json(rows)
         return
-    table = Table("market", *next(iter(rows.values())), caption=caption)
+    table = Table("market", *next(iter(rows.values())), caption=output.cell(caption))
     for code, row in rows.items():
         cells = (
             "-" if one is None else f"{one:,.3g}" if isinstance(one, float) and one < 10 else _plain(one)
             for one in row.values()
         )
-        table.add_row(code, *cells)
+        table.add_row(*map(output.cell, (code, *cells)))
     Console().print(table)
 
 

@@ -1,6 +1,7 @@
 """How commands print: answers on standard output, remarks on standard error."""
 
 import sys
+import unicodedata
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -8,8 +9,14 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 COLUMNS = 120  # of tables where no terminal says how wide it is
+
+INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode categories that are shown escaped: control characters, half surrogates, separators of lines."""
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They turn the direction of what is written after them."""
 
 START, FEED, WATCH = "Start", "Feed", "Watch"
 DECIDE, REPAIR, DEVELOP = "Decide", "Repair", "Develop"
@@ -65,3 +72,20 @@ def console(columns: int = COLUMNS) -> "Console":
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else columns)
+
+
+def visible(value: object) -> str:
+    """A value that others wrote, for a terminal: control characters escaped, so that none acts there."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if character in TURNS or unicodedata.category(character) in INVISIBLE
+        else character
+        for character in str(value)
+    )
+
+
+def cell(value: object, style: str = "") -> "Text":
+    """The same for rich's tables, titles and prints: no markup is read in it."""
+    from rich.text import Text
+
+    return Text(visible(value), style=style)

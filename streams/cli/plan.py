@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
@@ -14,6 +14,7 @@ from strategy.portfolio import load_portfolio
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
+from streams.cli.views.profiles import period_words
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
@@ -80,8 +81,9 @@ def plan(
         scenarios[one.name] = question.under(one).answer()
     points = curve(question, name, values) if name is not None else []
     unit = question.portfolio.plan.currency
+    money = f"{unit} {period_words(question.portfolio.plan)}"
     if picture is not None:
-        from streams.cli.charts import allocation_bars, curve_lines
+        from streams.cli.views.charts import allocation_bars, curve_lines
 
         page = curve_lines(name, points, unit) if name is not None else allocation_bars(scenarios, unit)
         picture.write_text(page, "utf-8")
@@ -95,14 +97,14 @@ def plan(
     if name is not None:
         console.print(_curve_table(name, points))
     elif len(scenarios) > 1:
-        console.print(_side_by_side(scenarios, unit))
+        console.print(_side_by_side(scenarios, money))
     else:
-        console.print(_one(scenarios["now"], unit))
+        console.print(_one(scenarios["now"], money))
         for market in _rows(scenarios["now"]).values():
-            console.print(market.reason, highlight=False, soft_wrap=True)
+            console.print(output.cell(market.reason), soft_wrap=True)
     for title, answered in scenarios.items():
         if answered.status == "infeasible" and (name is not None or len(scenarios) > 1):
-            console.print(f"{title}: {answered.why}", highlight=False, soft_wrap=True)
+            console.print(output.cell(f"{title}: {answered.why}"), soft_wrap=True)
     _end(scenarios)
 
 
@@ -134,15 +136,16 @@ def allocation(
     if as_json:
         output.print_json(record)
         return
-    unit = (portfolio or load_portfolio(settings.portfolio)).plan.currency
+    plan = (portfolio or load_portfolio(settings.portfolio)).plan
     console = output.console()
     plans = msgspec.convert(record.allocation, Allocation)
-    console.print(_one(plans, unit))
+    console.print(_one(plans, f"{plan.currency} {period_words(plan)}"))
     for market in plans.markets.values():
-        console.print(market.reason, highlight=False, soft_wrap=True)
+        console.print(output.cell(market.reason), soft_wrap=True)
     newest = max(answers, key=lambda one: one.seq, default=record)
     if not newest.adopted:
-        console.print(f"The newest answer was not adopted: {newest.status}, {newest.why}", soft_wrap=True)
+        why = f"The newest answer was not adopted: {newest.status}, {newest.why}"
+        console.print(output.cell(why), soft_wrap=True)
 
 
 def learn(
@@ -183,7 +186,9 @@ def learn(
     for one in proposals:
         interval = f"{one.low:,.1f} to {one.high:,.1f}"
         verdict = "differs" if one.clear else "fits"
-        table.add_row(one.market, f"{one.d:,.1f}", f"{one.proposed:,.1f}", interval, str(one.outcomes), verdict)
+        table.add_row(
+            output.cell(one.market), f"{one.d:,.1f}", f"{one.proposed:,.1f}", interval, str(one.outcomes), verdict
+        )
     if not proposals:
         output.note(
             f"Nothing to learn from {len(answers)} plans: it takes two answers that are at least a day apart, and "
@@ -296,27 +301,30 @@ def _rows(allocation: "Allocation") -> "dict[str, MarketPlan]":
 
 
 def _one(allocation: "Allocation", unit: str) -> Table:
-    table = Table("market", "spend", "promotion", "quality", "p", "q", "marginal return", title=allocation.why)
+    table = Table(
+        "market", "spend", "promotion", "quality", "p", "q", "marginal return", title=output.cell(allocation.why)
+    )
     for code, one in _rows(allocation).items():
         table.add_row(
-            code, *(f"{value:,.1f}" for value in (one.spend, one.promotion, one.quality)),
+            output.cell(code), *(f"{value:,.1f}" for value in (one.spend, one.promotion, one.quality)),
             *(f"{value:.3f}" for value in (one.p, one.q)), f"{one.marginal_return:.5f}",
         )  # fmt: skip
-    table.caption = (
+    caption = (
         f"{allocation.status}; {allocation.spent:,.1f} of {allocation.budget:,.1f} ({unit}); "
         f"marginal value of budget {allocation.marginal_value_of_budget:.5f}"
     )
     if allocation.uncertainty is not None:
         known = allocation.uncertainty
-        table.caption += f"; gain {known.expected:.1f} expected, {known.worst:.1f} in the worst 5 %"
+        caption += f"; gain {known.expected:.1f} expected, {known.worst:.1f} in the worst 5 %"
+    table.caption = output.cell(caption)
     return table
 
 
 def _side_by_side(scenarios: "dict[str, Allocation]", unit: str) -> Table:
-    table = Table("spend", *scenarios, title=f"Scenarios ({unit})")
+    table = Table("spend", *(Column(output.cell(name)) for name in scenarios), title=output.cell(f"Scenarios ({unit})"))
     for code in sorted({code for one in scenarios.values() for code in one.markets}):
         spends = (one.markets.get(code) for one in scenarios.values())
-        table.add_row(code, *("-" if plan is None else f"{plan.spend:,.1f}" for plan in spends))
+        table.add_row(output.cell(code), *("-" if plan is None else f"{plan.spend:,.1f}" for plan in spends))
     table.add_section()
     table.add_row("budget", *(f"{one.budget:,.1f}" for one in scenarios.values()))
     table.add_row("gain", *(f"{one.gain:,.2f}" for one in scenarios.values()))
@@ -326,11 +334,12 @@ def _side_by_side(scenarios: "dict[str, Allocation]", unit: str) -> Table:
 
 
 def _curve_table(name: str, points: "list[Point]") -> Table:
-    table = Table(name, "gain", "marginal value of budget", "most spend", "status", title=f"The plan along {name}")
+    title = output.cell(f"The plan along {name}")
+    table = Table(Column(output.cell(name)), "gain", "marginal value of budget", "most spend", "status", title=title)
     for point in points:
         most = sorted(point.spend.items(), key=lambda pair: -pair[1])[:3]
         table.add_row(
             f"{point.value:,.3f}", f"{point.gain:,.2f}", f"{point.marginal_value_of_budget:.5f}",
-            ", ".join(f"{code} {spend:,.0f}" for code, spend in most), point.status,
+            output.cell(", ".join(f"{code} {spend:,.0f}" for code, spend in most)), point.status,
         )  # fmt: skip
     return table

@@ -1,47 +1,70 @@
-"""Commands that publish what operators decide: market profiles and silences."""
+"""Commands that publish market profiles, and show which are in force."""
 
 import sys
-import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 import typer
-from rich.table import Table
 
-from marketpulse.contract.alert_kinds import ALERTS
-from marketpulse.contract.decode import utc
 from marketpulse.contract.markets import market_code
-from marketpulse.contract.operators import ApplyMark, MuteRecord, apply_headers
-from marketpulse.contract.portfolio import Market, Plan
+from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.topics import topic_name
-from marketpulse.contract.wire import encode
+from marketpulse.errors import MarketpulseError
 from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
+from streams.cli.views.profiles import budget_words, markets_in_force, regions_in_force, regions_of, spenders
 from streams.clock import epoch_ms
 from streams.errors import BadInput
-from streams.pipeline.operators.mutes import Mutes, new_mute
+from streams.pipeline.operators.preview import Preview, preview
 from streams.pipeline.operators.profiles import Profiles, apply_records
 from streams.pipeline.operators.published import PLAN_KEY
-from streams.pipeline.operators.spenders import Row, may_spend, origin_of, rows_of
+from streams.pipeline.operators.spenders import Row, origin_of, rows_of
 
 if TYPE_CHECKING:
     from streams.settings import Settings
 
 ProfileFile = Annotated[Path, typer.Argument(help="TOML in the form of `strategy/markets.toml`.")]
 
+WHOLE = "apply the whole file (without --merge, --market, --no-plan), or add the rate or cap to its plan."
+WITH_IT = f"`profiles rm` the markets with it ({PLAN_KEY} and their codes in one command), or apply a whole file."
+
 profiles_app = typer.Typer(no_args_is_help=True, help="Markets, costs, bounds and budget in force.")
-mute_app = typer.Typer(no_args_is_help=True, help="Silence alerts: while a silence is active, nobody is notified.")
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.add_typer(profiles_app, name="profiles", rich_help_panel=output.DECIDE)
-    app.add_typer(mute_app, name="mute", rich_help_panel=output.WATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is in force: profiles over the workers' file, whether that is their own, spend in the plan's currency."""
+
+    profiles: Profiles
+    own: bool
+    spend: dict[str, float]
+    differs: str = ""
+
+    def origin(self, name: str) -> str:
+        """Where the entry of a market (or `_plan`) comes from, in words."""
+        return origin_of(self.profiles, name, self.own)
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Market -> where its entry comes from."""
+        return {code: self.origin(code) for code in self.profiles.now.markets}
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """Market -> who may get how much, from which table."""
+        return rows_of(self.profiles.now, self.origins)
 
 
 @profiles_app.command("validate")
@@ -52,10 +75,9 @@ def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
     marketpulse profiles validate markets.toml
     ```
     """
-    try:
-        portfolio = load_portfolio(file)
-    except BadPortfolio as error:
-        _refuse(file, error, as_json)
+    portfolio = _load(file, as_json)
+    if why := _infeasible(portfolio):
+        _refuse(file, [why], as_json)
     rows = rows_of(portfolio, dict.fromkeys(portfolio.markets, "this file"))
     plan = portfolio.plan
     if as_json:
@@ -63,21 +85,40 @@ def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
             {"markets": sorted(rows), "budget": plan.budget, "currency": plan.currency, "rows": rows, "problems": []}
         )
         return
-    sys.stdout.write(f"{file} can be used: {len(rows)} markets, budget {plan.budget:,g} ({plan.currency})\n")
-    output.console().print(_spenders(rows, plan))
+    sys.stdout.write(f"{file} can be used: {len(rows)} markets, {output.visible(budget_words(plan))}\n")
+    output.console().print(spenders(rows, plan))
     sys.stdout.write("`profiles apply` puts it in place of all other markets; --merge keeps those.\n")
 
 
-def _refuse(file: Path, error: BadPortfolio, as_json: bool) -> NoReturn:
+def _load(file: Path, as_json: bool) -> Portfolio:
+    try:
+        return load_portfolio(file)
+    except BadPortfolio as error:
+        _refuse(file, error.problems, as_json)
+
+
+def _infeasible(portfolio: Portfolio) -> str | None:
+    """Why no plan can keep a table; not looked at where a base install lacks the solver's packages."""
+    try:
+        from strategy.feasibility import infeasible
+    except ModuleNotFoundError as error:
+        output.note(
+            f"Budget and caps were not checked: {error.name} is missing. "
+            "Operator action: pip install marketpulse[plan]."
+        )
+        return None
+    return infeasible(portfolio)
+
+
+def _refuse(what: object, problems: Sequence[str], as_json: bool, action: str = "fix these fields.") -> NoReturn:
     """Print every problem and end with exit code 2."""
     if as_json:
-        output.print_json({"problems": error.problems})
+        output.print_json({"problems": problems})
     else:
-        output.note(
-            f"{file} cannot be used, {len(error.problems)} problems:" if len(error.problems) > 1 else f"{file}:"
-        )
-        for problem in error.problems:
-            output.note(f"  {problem}")
+        output.note(f"{what} cannot be used, {len(problems)} problems:" if len(problems) > 1 else f"{what}:")
+        for problem in problems:
+            output.note(f"  {output.visible(problem)}")
+        output.note(f"Nothing was published. Operator action: {action}")
     raise typer.Exit(2)
 
 
@@ -94,36 +135,31 @@ def profiles_apply(
     """Publish a file in place of every other table: markets that it lacks get no more money.
 
     With --merge they keep it; with --market or --no-plan only the named parts change. It is one change: in force
-    together at the next step, and answered once.
+    together at the next step, and answered once. Nothing is published, and the exit code is 2, where workers would
+    refuse a part, where amounts of another currency would be read as the plan's, and where budget or caps cannot hold.
 
     ```
     marketpulse profiles apply markets.toml
     marketpulse profiles apply markets.toml --market BR --no-plan
     ```
     """
-    portfolio = load_portfolio(file)
+    portfolio = _load(file, as_json)
     only = {market_code(name) or name for name in market or ()}
     if missing := only - set(portfolio.markets):
         raise BadInput(f"{file} has no market {', '.join(sorted(missing))}. Operator action: mend --market.")
     settings = load_settings()
-    held = _read_profiles(settings)
-    before = held.now.markets
-    records = apply_records(portfolio, held, only, plan, merge)
-    _apply(settings, records)
-    for number, (key, value) in enumerate(records, start=1):
-        headers = tuple(apply_headers(ApplyMark("this", number, len(records))))
-        held.take(CompactedRecord(held.read_offset, key.encode(), value, headers))
-    own = settings.portfolio is not None
-    rows = rows_of(held.now, {code: origin_of(held, code, own) for code in held.now.markets})
-    lose = [code for code, one in before.items() if may_spend(one) and code not in held.now.markets]
+    held = _in_force(settings)
+    records = apply_records(portfolio, held.profiles, only, plan, merge)
+    whole = plan and not only and not merge
+    done = _publish(settings, held, records, file, as_json, whole)
     published = [key for key, value in records if value is not None]
     if as_json:
-        output.print_json({"published": published, "replaces": held.replaces, "markets": rows, "no_more_money": lose})
+        output.print_json({"published": published, **_change(held, done)})
         return
     sys.stdout.write(f"published: {', '.join(published)}\n")
-    output.console().print(_spenders(rows, held.now.plan))
-    if lose:
-        sys.stdout.write(f"no more money for {', '.join(lose)}: not in {file} (--merge keeps them)\n")
+    output.console().print(spenders(held.rows, held.profiles.now.plan))
+    if gone := [code for code in done.lose if code not in done.after.markets]:
+        sys.stdout.write(f"no more money for {', '.join(gone)}: not in {file} (--merge keeps them)\n")
 
 
 @profiles_app.command("rm")
@@ -133,6 +169,7 @@ def profiles_rm(
     """Delete published profiles; without `_plan` the workers' table counts again (the shipped example, if no other).
 
     As long as a plan is published that replaces that table (`apply` without --merge), a deleted market gets no money.
+    What workers would refuse is not published (exit code 2): `_plan` while markets in its currency or regions stay.
 
     ```
     marketpulse profiles rm NG _plan
@@ -141,55 +178,91 @@ def profiles_rm(
     codes = {name: name if name == PLAN_KEY else market_code(name) for name in names}
     if unknown := sorted(name for name, code in codes.items() if code is None):
         raise BadInput(f"{', '.join(unknown)}: neither {PLAN_KEY} nor a market code. Operator action: mend it.")
-    known = {code for code in codes.values() if code is not None}
-    _apply(load_settings(), [(name, None) for name in sorted(known)])
-    output.answer({"removed": sorted(known)}, as_json, f"removed: {', '.join(sorted(known))}")
+    known = sorted({code for code in codes.values() if code is not None})
+    settings = load_settings()
+    held = _in_force(settings)
+    records: list[tuple[str, bytes | None]] = [(name, None) for name in known]
+    done = _publish(settings, held, records, f"profiles rm {' '.join(known)}", as_json, False)
+    if as_json:
+        output.print_json({"removed": known, **_change(held, done)})
+        return
+    sys.stdout.write(f"removed: {', '.join(known)}\n")
+    output.console().print(spenders(held.rows, held.profiles.now.plan))
+    for words, who in (("no more money for", done.lose), ("money again for", done.again)):
+        if who:
+            sys.stdout.write(f"{words} {', '.join(who)}\n")
+
+
+def _publish(
+    settings: "Settings", held: _Held, records: list[tuple[str, bytes | None]], what: object, as_json: bool, whole: bool
+) -> Preview:
+    """Look what the change does, then publish it; exit code 2 and nothing published where it cannot be.
+
+    A part may leave a table without a plan that was so before: it may be a step towards one.
+    """
+    was_infeasible = not whole and _infeasible(held.profiles.now)
+    seen = preview(held.profiles, records, epoch_ms())
+    if seen.problems:
+        rm = all(value is None for _, value in records)
+        _refuse(what, seen.problems, as_json, WITH_IT if rm else WHOLE)
+    if not was_infeasible and (why := _infeasible(seen.after)):
+        _refuse(what, [why], as_json, "change budget, caps or these markets.")
+    _apply(settings, records)
+    if held.differs:
+        output.note(held.differs)
+    return seen
+
+
+def _change(held: _Held, done: Preview) -> dict[str, object]:
+    return {
+        "replaces": held.profiles.replaces,
+        "markets": held.rows,
+        "no_more_money": done.lose,
+        "money_again": done.again,
+    }
 
 
 @profiles_app.command("ls")
 def profiles_ls(as_json: Json = False) -> None:
-    """The plan and the markets in force, each with its origin, and records that were refused.
+    """The plan and the markets in force, each with origin and spend, caps with their use, and refused records.
 
     ```
     marketpulse profiles ls
     ```
     """
-    settings = load_settings()
-    profiles = _read_profiles(settings)
-    now, own = profiles.now, settings.portfolio is not None
+    held = _in_force(load_settings())
+    profiles, now = held.profiles, held.profiles.now
+    if held.differs:
+        output.note(held.differs)
+    regions = regions_of(now, held.spend)
     if as_json:
         content = {
-            "plan": {"origin": origin_of(profiles, PLAN_KEY, own), "replaces": profiles.replaces}
-            | msgspec.structs.asdict(now.plan),
+            "plan": {"origin": held.origin(PLAN_KEY), "replaces": profiles.replaces} | msgspec.structs.asdict(now.plan),
             "markets": {
-                code: {"origin": origin_of(profiles, code, own)} | msgspec.structs.asdict(one)
-                for code, one in now.markets.items()
+                code: {"origin": held.origin(code)} | msgspec.structs.asdict(one) for code, one in now.markets.items()
             },
+            "spend": held.spend,
+            "regions": regions,
             "refused": [{"offset": letter.offset, "why": letter.message} for letter in profiles.bad],
             "not_yet": _not_yet(profiles),
         }
         output.print_json(content)
         return
-    table = Table("market", "origin", "status", "spend low", "high", "now", "p0", "p max", "costs c d l f o", "limits")
-    for code, one in now.markets.items():
-        bounds = ("-" if value is None else f"{value:,.0f}" for value in (one.spend_low, one.spend_high, one.spend))
-        costs = " ".join(f"{value:,.0f}" for value in (one.c, one.d, one.l, one.f, one.o))
-        table.add_row(
-            code, origin_of(profiles, code, own), one.status, *bounds, f"{one.p0:.2f}", f"{one.p_max:.2f}", costs,
-            _limits(one),
-        )  # fmt: skip
-    plan = origin_of(profiles, PLAN_KEY, own)
-    table.caption = f"plan from: {plan}; budget {now.plan.budget:,.0f} ({now.plan.currency})"
-    output.console().print(table)
-    if profiles.of_file and not own:
+    table = markets_in_force(now, held.origins, held.spend)
+    table.caption = output.cell(f"plan from: {held.origin(PLAN_KEY)}; {budget_words(now.plan)}")
+    console = output.console()
+    console.print(table)
+    if regions:
+        console.print(regions_in_force(regions, now.plan))
+    if profiles.of_file and not held.own:
         output.note(
             "The shipped example is in force, with its markets and costs. Publish your own table: "
             "`marketpulse profiles apply FILE`."
         )
     for letter in profiles.bad:
-        sys.stdout.write(f"refused at offset {letter.offset}: {letter.message}\n")
+        sys.stdout.write(f"refused at offset {letter.offset}: {output.visible(letter.message)}\n")
     for line in _not_yet(profiles):
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{output.visible(line)}\n")
 
 
 def _not_yet(profiles: Profiles) -> list[str]:
@@ -203,95 +276,55 @@ def _not_yet(profiles: Profiles) -> list[str]:
     return lines
 
 
-def _spenders(rows: dict[str, Row], plan: Plan) -> Table:
-    """Who may get money."""
-    caption = f"budget {plan.budget:,g} ({plan.currency})"
-    table = Table("market", "from", "status", "spend", "currency", caption=caption)
-    for code, row in rows.items():
-        table.add_row(code, row.origin, row.status, row.spend, row.currency)
-    return table
+def _in_force(settings: "Settings") -> _Held:
+    """What was published, over the workers' file: over the shipped example, where Redis shows that they have that."""
+    records = _read(settings, "market.profiles")
+    profiles, own = _over(load_portfolio(settings.portfolio), records), settings.portfolio is not None
+    in_redis, spend = _in_redis(settings)
+    if in_redis is None or in_redis == profiles.now:
+        return _Held(profiles, own, spend)
+    shipped = _over(load_portfolio(), records)
+    if own and in_redis == shipped.now:
+        return _Held(
+            shipped, False, spend,
+            f"Workers have the shipped example, not {settings.portfolio}, which MARKETPULSE_PORTFOLIO of this command "
+            "names: shown is what they have. Operator action: set it for workers too, or for neither.",
+        )  # fmt: skip
+    here, there = profiles.now.markets, in_redis.markets
+    names = [code for code in sorted(here.keys() | there.keys()) if here.get(code) != there.get(code)]
+    names += [PLAN_KEY] if in_redis.plan != profiles.now.plan else []
+    return _Held(
+        profiles, own, spend,
+        f"Workers have another table in force: {', '.join(names)} differ. Operator action: none for a change of the "
+        "last seconds; else set MARKETPULSE_PORTFOLIO for commands as for workers.",
+    )  # fmt: skip
 
 
-def _limits(market: Market) -> str:
-    """The rarer limits of a market in words."""
-    named = [
-        ("pinned", market.pinned), ("at least", market.spend_minimum or None), ("spent", market.spent or None)
-    ]  # fmt: skip
-    words = [f"{name} {value:,.0f}" for name, value in named if value is not None]
-    words += [] if market.legal_ready else ["not legally ready"]
-    words += [f"in {one}" for one in (market.region, market.currency) if one]
-    return ", ".join(words)
+def _in_redis(settings: "Settings") -> tuple[Portfolio | None, dict[str, float]]:
+    """The portfolio that workers have in force (None = not known) and the spend, where it is in its currency."""
+    from marketpulse.client.reader import Reader
+
+    try:
+        with Reader(settings.redis, prefix=settings.prefix) as reader:
+            seen = reader.snapshot()
+    except MarketpulseError as error:
+        output.note(f"What workers have in force is not known: {error}")
+        return None, {}
+    if seen.portfolio is None or seen.allocation is None:
+        return seen.portfolio, {}
+    same = seen.allocation.allocation.currency in ("", seen.portfolio.plan.currency)
+    return seen.portfolio, dict(seen.allocation.spend) if same else {}
 
 
-def _read_profiles(settings: "Settings") -> Profiles:
-    profiles = Profiles(load_portfolio(settings.portfolio))
-    for record in _read(settings, "market.profiles"):
+def _over(base: Portfolio, records: Sequence[CompactedRecord]) -> Profiles:
+    profiles = Profiles(base)
+    for record in records:
         profiles.take(record)
         newest_ms = record.timestamp_ms
     if profiles.read_offset:  # as a reader has it who was there when the newest record came
         profiles.settle(newest_ms)
         profiles.settle(epoch_ms())
     return profiles
-
-
-@mute_app.command("add")
-def mute_add(
-    hours: Annotated[float, typer.Option(min=0.01, max=24 * 90, help="How long it holds.")],
-    kind: Annotated[str | None, typer.Option(help=f"{', '.join(ALERTS)}; default: any.")] = None,
-    market: Annotated[str | None, typer.Option(help="Market code, or `*` for what concerns all; default: any.")] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic of a surge; default: any.")] = None,
-    comment: Annotated[str, typer.Option(help="Why.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Silence alerts for some hours.
-
-    ```
-    marketpulse mute add --market BR --kind surge --hours 2
-    ```
-    """
-    now_ms = epoch_ms()
-    mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment)
-    _write(load_settings(), "market.mutes", [(mute.id, encode(mute))])
-    output.answer(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")
-
-
-@mute_app.command("ls")
-def mute_ls(as_json: Json = False) -> None:
-    """Silences in force.
-
-    ```
-    marketpulse mute ls
-    ```
-    """
-    for mute in _active_mutes(load_settings()):
-        what = " ".join(f"{name}={getattr(mute, name)}" for name in ("kind", "market", "topic") if getattr(mute, name))
-        output.answer(
-            msgspec.to_builtins(mute),
-            as_json,
-            f"{mute.id} until {utc(mute.until)} {what or 'everything'} {mute.comment}".rstrip(),
-        )
-
-
-@mute_app.command("rm")
-def mute_rm(mute: Annotated[str, typer.Argument(help="Id, as `ls` names it.")], as_json: Json = False) -> None:
-    """End a silence.
-
-    ```
-    marketpulse mute rm 3f2a9c1d77aa
-    ```
-    """
-    settings = load_settings()
-    if mute not in {one.id for one in _active_mutes(settings)}:
-        raise BadInput(f"no silence {mute} is in force. Operator action: `marketpulse mute ls`.")
-    _write(settings, "market.mutes", [(mute, None)])
-    output.answer({"removed": mute}, as_json, f"silence {mute} ended")
-
-
-def _active_mutes(settings: "Settings") -> list[MuteRecord]:
-    mutes = Mutes()
-    for record in _read(settings, "market.mutes"):
-        mutes.take(record)
-    return mutes.active(epoch_ms())
 
 
 def _read(settings: "Settings", topic: str) -> list[CompactedRecord]:
@@ -304,9 +337,3 @@ def _apply(settings: "Settings", records: list[tuple[str, bytes | None]]) -> Non
     from streams.kafka.profiles import apply_profiles
 
     run_async(apply_profiles(settings.kafka_servers, settings.prefix, records))
-
-
-def _write(settings: "Settings", topic: str, records: list[tuple[str, bytes | None]]) -> None:
-    from streams.kafka.compacted import write_all
-
-    run_async(write_all(settings.kafka_servers, topic_name(settings.prefix, topic), records))

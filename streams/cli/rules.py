@@ -112,12 +112,12 @@ def what_if(
         highlight=False,
     )
     for name, (was, now) in found.changed.items():
-        console.print(f"  {name}: {_value(was)} -> {_value(now)}", highlight=False, markup=False)
+        console.print(output.cell(f"  {name}: {_value(was)} -> {_value(now)}"))
     console.print(_alerts(found))
     console.print(_allocations(found))
     for market, (was, now) in found.spend.items():
         if abs(now - was) > 0.05:
-            console.print(f"spend {market}: {was:,.1f} in fact, {now:,.1f} with the rules", highlight=False)
+            console.print(output.cell(f"spend {market}: {was:,.1f} in fact, {now:,.1f} with the rules"))
     console.print("identical outcome" if found.same else "the outcome would have differed")
 
 
@@ -141,7 +141,8 @@ def _alerts(found: "WhatIf") -> Table:
     table = Table("alert", "topic", "in fact", "with the rules", "only", title="Alerts that fired, with their end")
     for row in found.alerts:
         only = "" if row.in_fact and row.with_rules else "in fact" if row.in_fact else "with the rules"
-        table.add_row(f"{row.kind} {row.market}", row.topic, _span(row.in_fact), _span(row.with_rules), only)
+        row_of = (f"{row.kind} {row.market}", row.topic, _span(row.in_fact), _span(row.with_rules), only)
+        table.add_row(*map(output.cell, row_of))
     in_fact = sum(row.in_fact is not None for row in found.alerts)
     table.caption = f"{in_fact} in fact, {sum(row.with_rules is not None for row in found.alerts)} with the rules"
     return table
@@ -157,7 +158,7 @@ def _allocations(found: "WhatIf") -> Table:
     table = Table("time", "cause", "in fact", "with the rules", title="Answers of the allocator, with the money moved")
     for row in found.allocations:
         cause = " ".join(filter(None, (row.cause, row.market)))
-        table.add_row(utc(row.stream_time)[:16], cause, _answer(row.in_fact), _answer(row.with_rules))
+        table.add_row(utc(row.stream_time)[:16], output.cell(cause), _answer(row.in_fact), _answer(row.with_rules))
     return table
 
 

@@ -13,6 +13,7 @@ from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord, AllocationRecord
 from marketpulse.contract.totals import latency_quantile
 from marketpulse.contract.words import evidence_words
+from streams.cli.output import cell, visible
 from streams.clock import epoch_ms
 
 BAR = 20
@@ -28,7 +29,7 @@ def render(snapshot: Snapshot, title: str = "Marketpulse") -> RenderableType:
         parts.append(_alerts(snapshot.alerts, muted))
     if snapshot.allocation is not None:
         parts.append(_allocation(snapshot.allocation))
-    return Panel(Group(*parts), title=title, border_style="cyan")
+    return Panel(Group(*parts), title=cell(title), border_style="cyan")
 
 
 def _header(snapshot: Snapshot) -> Text:
@@ -43,7 +44,7 @@ def _header(snapshot: Snapshot) -> Text:
         f"stream time {when}   step {status.step}   accepted {totals.get('accepted', 0):,}   duplicates "
         f"{totals.get('duplicates', 0):,}   dead letters {dead:,}   median latency "
         f"{'-' if latency is None else f'{latency / 1000:.1f} s'}   lag {snapshot.lag.records:,} records, "
-        f"{snapshot.lag.seconds:.0f} s{waiting}   model {status.model} on {status.device}",
+        f"{snapshot.lag.seconds:.0f} s{waiting}   model {visible(status.model)} on {visible(status.device)}",
         style="dim",
     )
 
@@ -60,11 +61,11 @@ def _markets(snapshot: Snapshot, muted: Collection[str]) -> Table:
     loud = {alert.market for alert in firing if alert.id not in muted}
     quiet = {alert.market for alert in firing} - loud
     for market, metrics in snapshot.metrics.items():
-        shown = Text(market, style="bold")
+        shown = cell(market, "bold")
         if market in loud:
-            shown = Text(f"{market} ▲", style="bold red")
+            shown = cell(f"{market} ▲", "bold red")
         elif market in quiet:
-            shown = Text(f"{market} △")
+            shown = cell(f"{market} △")
         table.add_row(shown, *_market_row(market, metrics, snapshot.allocation))
     return table
 
@@ -120,7 +121,8 @@ def _alerts(alerts: list[AlertRecord], muted: Collection[str]) -> Table:
         state = f"{alert.state}, muted" if alert.id in muted else alert.state
         style = "bold red" if state == "firing" else "dim"
         since = utc(alert.started_at)[5:16].replace("T", " ")
-        table.add_row(state, alert.kind, alert.market, alert.topic or "all", since, "; ".join(said), style=style)
+        row = (state, alert.kind, alert.market, alert.topic or "all", since, "; ".join(said))
+        table.add_row(*map(cell, row), style=style)
     if len(alerts) > MOST_ALERTS:
         table.caption = f"and {len(alerts) - MOST_ALERTS} more: marketpulse status --json"
     return table
@@ -135,8 +137,8 @@ def _allocation(allocation: AllocationRecord) -> Text:
     value = allocation.allocation.marginal_value_of_budget
     known = allocation.allocation.uncertainty
     gain = f", gain {known.expected:.1f}, {known.worst:.1f} in the worst 5 %" if known else ""
-    return Text(
+    return cell(
         f"allocation: {cause}, {allocation.status}, marginal value of budget {value:.4f}{gain}. "
         f"{reason or allocation.why}",
-        style="green",
+        "green",
     )

@@ -12,7 +12,7 @@ from marketpulse.contract.operators import MarketProfile, PlanProfile
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
 from strategy.errors import BadPortfolio
-from strategy.portfolio import checked_market, checked_plan
+from strategy.portfolio import checked_market, checked_plan, with_currencies
 from streams.batches import CompactedRecord, DeadLetter
 from streams.pipeline.operators.changes import Change, Incomplete
 from streams.pipeline.operators.published import PLAN_KEY, Published, PublishedPlan, accepted
@@ -231,6 +231,8 @@ def apply_records(
 ) -> list[tuple[str, bytes | None]]:
     """What an apply publishes: the whole table in place of all others, or parts of it.
 
+    Each market names its currency: a plan in another one without a rate for it does not fit to it any more.
+
     Args:
         portfolio: the table.
         held: what is published now.
@@ -240,7 +242,7 @@ def apply_records(
         merge: keep published markets that the table lacks, and the workers' file where it counts now.
     """
     whole = plan and not only and not merge
-    rows: dict[str, bytes | None] = dict(profile_records(portfolio, whole or held.replaces))
+    rows: dict[str, bytes | None] = dict(profile_records(with_currencies(portfolio), whole or held.replaces))
     last = {PLAN_KEY: rows.pop(PLAN_KEY)} if plan else {}  # last: nobody sees a plan that replaces without its markets
     wanted = set(only or portfolio.markets)
     gone = dict.fromkeys(sorted(set(held.published) - set(portfolio.markets))) if whole else {}

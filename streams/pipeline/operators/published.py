@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from strategy.errors import BadPortfolio
-from strategy.portfolio import check_names
+from strategy.portfolio import check_names, with_currencies
 
 PLAN_KEY = "_plan"
 
@@ -43,7 +43,9 @@ class Published:
         return Published(markets, plan.plan, plan.replaces) if plan else Published(markets)
 
     def over(self, base: Portfolio) -> Portfolio:
-        """The portfolio that this and the file's make."""
+        """The portfolio that this and the file's make; amounts of the file keep its currency."""
+        if self.plan is not None and self.plan.currency != base.plan.currency:
+            base = with_currencies(base)
         of_file = {} if self.replaces else base.markets
         return Portfolio(self.plan or base.plan, dict(sorted((of_file | dict(self.markets)).items())))
 

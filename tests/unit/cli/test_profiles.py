@@ -1,6 +1,7 @@
 """`profiles` on a file and on what was published: who may get money, from which table, and every problem of a file."""
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -44,6 +45,7 @@ class Topic:
 
     def __init__(self) -> None:
         self.records: list[CompactedRecord] = []
+        self.in_redis: tuple[Portfolio | None, dict[str, float]] = None, {}
 
     def apply(self, _settings: object, records: list[tuple[str, bytes | None]]) -> None:
         """As `_apply`."""
@@ -70,6 +72,7 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
     topic = Topic()
     monkeypatch.setattr(commands, "_apply", topic.apply)
     monkeypatch.setattr(commands, "_read", topic.read)
+    monkeypatch.setattr(commands, "_in_redis", lambda _settings: topic.in_redis)
     return topic
 
 
@@ -107,8 +110,9 @@ def test_an_own_table_replaces_the_shipped_example(mine: Path, topic: Topic) -> 
     answer = json.loads(run("profiles", "apply", str(mine), "--json"))
     assert ([], True) == (answer["no_more_money"], answer["replaces"])
     assert "shipped example" not in run("profiles", "ls")
-    run("profiles", "rm", "_plan")
+    run("profiles", "rm", "BR", "ES", "_plan")
     assert "The shipped example is in force" in run("profiles", "ls")
+    mine.write_text(mine.read_text().replace("EUR thousand", "10,000 CNY"))
     merged = json.loads(run("profiles", "apply", str(mine), "--merge", "--json"))
     assert ("published", "shipped example") == tuple(merged["markets"][code]["origin"] for code in ("ES", "CN"))
 
@@ -124,9 +128,124 @@ def test_an_own_table_replaces_what_was_published_before(mine: Path, topic: Topi
 
 def test_a_part_leaves_the_rest_alone(mine: Path, topic: Topic) -> None:
     """`--market` and `--no-plan` change what they name, after a whole table as before it."""
+    mine.write_text(mine.read_text().replace("EUR thousand", "10,000 CNY"))
     assert "no more money" not in run("profiles", "apply", str(mine), "--market", "ES", "--no-plan")
     assert sorted([*SHIPPED.markets, "ES"]) == list(topic.now.markets)
     run("profiles", "apply", str(mine))
     run("profiles", "apply", str(mine), "--market", "es")
     assert ["BR", "ES"] == list(topic.now.markets)
     assert msgspec.json.decode(topic.records[-1].value or b"")["replaces"]
+
+
+@pytest.mark.parametrize("part", [("--merge",), ("--market", "ES"), ("--market", "ES", "--no-plan"), ("--no-plan",)])
+def test_no_part_reads_amounts_in_another_currency(mine: Path, topic: Topic, part: tuple[str, ...]) -> None:
+    """The shipped example's amounts are no EUR, and the file's EUR are no CNY: nothing is published."""
+    shown = run("profiles", "apply", str(mine), *part, code=2)
+    assert "has no rate in [currencies]" in shown
+    assert "Operator action: apply the whole file" in shown
+    assert [] == topic.records
+    problems = json.loads(run("profiles", "apply", str(mine), *part, "--json", code=2))["problems"]
+    assert any("no rate" in problem for problem in problems)
+
+
+def test_a_rate_lets_tables_of_two_currencies_stand_together(mine: Path, topic: Topic) -> None:
+    """Amounts of the workers' file keep their unit, and are converted."""
+    mine.write_text(mine.read_text() + '[currencies]\n"10,000 CNY" = 1.28\n')
+    answer = json.loads(run("profiles", "apply", str(mine), "--merge", "--json"))
+    assert ("EUR thousand", "10,000 CNY") == tuple(answer["markets"][code]["currency"] for code in ("ES", "US"))
+    assert "10,000 CNY" == topic.now.markets["US"].currency
+
+
+def test_rm_refuses_what_workers_would(mine: Path, topic: Topic) -> None:
+    """The plan cannot go while markets in its currency stay, or in its regions; with them it can."""
+    run("profiles", "apply", str(mine))
+    for records in (2, 3):
+        shown = run("profiles", "rm", "_plan", code=2)
+        assert "Operator action: `profiles rm` the markets with it" in shown
+        assert "removed" not in shown
+        assert 3 * (records - 1) == len(topic.records)
+        text = mine.read_text().replace("EUR thousand", "10,000 CNY") + "[regions.EU]\ncap = 400.0\n"
+        mine.write_text(text.replace("[markets.ES]", '[markets.ES]\nregion = "EU"'))
+        if records == 2:
+            run("profiles", "apply", str(mine))
+    run("profiles", "rm", "_plan", "BR", "ES")
+    assert SHIPPED == topic.now
+
+
+def test_rm_does_not_read_amounts_without_a_currency_anew(topic: Topic) -> None:
+    """Records of other programs may have none: they count in the plan's, so the plan cannot go from under them."""
+    plan = msgspec.structs.replace(SHIPPED.plan, currency="EUR thousand")
+    rows = dict(profile_records(Portfolio(plan, {"ES": SHIPPED.markets["BR"]}), replaces=True))
+    topic.apply(None, [*rows.items()])
+    shown = run("profiles", "rm", "_plan", code=2)
+    assert "ES: amounts in EUR thousand would be read as 10,000 CNY" in shown
+    run("profiles", "rm", "_plan", "ES")
+
+
+def test_rm_names_who_loses_and_who_gets_money(mine: Path, topic: Topic) -> None:
+    """With the table that `apply` shows."""
+    run("profiles", "apply", str(mine))
+    shown = run("profiles", "rm", "ES")
+    assert "no more money for ES" in shown
+    assert "pinned at 90" in shown
+    shown = run("profiles", "rm", "BR", "_plan")
+    assert "money again for CN, DE, FR, GB, ID, IN, JP, RU, US" in shown
+    assert "shipped example" in shown
+    run("profiles", "apply", str(mine))
+    answer = json.loads(run("profiles", "rm", "BR", "ES", "_plan", "--json"))
+    assert (["BR", "ES", "_plan"], False, ["ES"]) == (answer["removed"], answer["replaces"], answer["no_more_money"])
+    assert sorted(set(SHIPPED.markets) - {"BR"}) == answer["money_again"]
+
+
+@pytest.mark.parametrize("command", ["validate", "apply"])
+def test_a_table_without_any_plan_is_refused(mine: Path, topic: Topic, command: str) -> None:
+    """In the words of `plan`, with the nearest budget and cap."""
+    mine.write_text(
+        mine.read_text().replace("1200.0", "80.0").replace("pinned", 'region = "S"\npinned')
+        + "[regions.S]\ncap = 70.0\n"
+    )
+    shown = run("profiles", command, str(mine), code=2)
+    assert "the nearest feasible budget is 90.0" in shown
+    assert "the nearest feasible cap is 90.0" in shown
+    [problem] = json.loads(run("profiles", command, str(mine), "--json", code=2))["problems"]
+    assert problem.startswith("infeasible: pinned of BR (90.0) need 90.0 of a budget of 80.0")
+    assert [] == topic.records
+
+
+def test_a_market_outside_the_regions_in_force_is_refused(mine: Path, topic: Topic) -> None:
+    """Before anything is published."""
+    run("profiles", "apply", str(mine))
+    mine.write_text(mine.read_text() + 'region = "EU"\n[regions.EU]\ncap = 400.0\n')
+    shown = run("profiles", "apply", str(mine), "--market", "ES", "--no-plan", code=2)
+    assert "region = 'EU' has no cap" in shown
+    assert 3 == len(topic.records)
+
+
+def test_ls_shows_money_in_force_with_caps_and_their_use(mine: Path, topic: Topic) -> None:
+    """Per period, in the plan's currency."""
+    mine.write_text(mine.read_text() + 'region = "EU"\n[regions.EU]\ncap = 400.0\n')
+    run("profiles", "apply", str(mine))
+    topic.in_redis = topic.now, {"BR": 90.0, "ES": 310.5}
+    shown = run("profiles", "ls")
+    assert "budget 1,200 (EUR thousand) per 30 days" in shown
+    for row in (r"BR .*│ 90 ", r"ES .*│ 310.5 ", r"EU +│ 400 +│ 310.5 +│ ES"):
+        assert re.search(row, shown), shown
+    listed = json.loads(run("profiles", "ls", "--json"))
+    assert (310.5, 400.0, 310.5) == (listed["spend"]["ES"], *(listed["regions"]["EU"][one] for one in ("cap", "used")))
+
+
+def test_ls_shows_the_workers_table_whatever_the_callers_is(
+    mine: Path, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers with the shipped example are seen by a caller with a file, and the other way round it is said."""
+    monkeypatch.setenv("MARKETPULSE_PORTFOLIO", str(mine))
+    assert "plan from: file" in run("profiles", "ls")
+    topic.in_redis = SHIPPED, {}
+    shown = run("profiles", "ls")
+    assert "plan from: shipped example" in shown
+    assert "MARKETPULSE_PORTFOLIO of this command" in shown
+    assert "CN" in json.loads(CliRunner().invoke(app, ["profiles", "ls", "--json"]).stdout)["markets"]
+    monkeypatch.delenv("MARKETPULSE_PORTFOLIO")
+    topic.in_redis = load_portfolio(mine), {}
+    shown = run("profiles", "ls")
+    assert "Workers have another table in force: BR, CN, DE, ES" in shown

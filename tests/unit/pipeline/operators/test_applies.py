@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from marketpulse.contract.operators import ApplyMark, apply_headers, apply_of
+from marketpulse.contract.portfolio import Portfolio
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.pipeline.operators.changes import INCOMPLETE_MS, SINGLE_MS
-from streams.pipeline.operators.profiles import Profiles, profile_records
+from streams.pipeline.operators.profiles import Profiles, apply_records, profile_records
 from streams.pipeline.operators.published import PLAN_KEY
 
 BASE = load_portfolio()
@@ -273,3 +274,29 @@ def test_compaction_of_a_good_history_refuses_nothing() -> None:
         again.take(log.records[offset])
     again.settle(LATER)
     assert (log.profiles.now, []) == (again.now, again.bad)
+
+
+def test_amounts_of_the_file_keep_their_currency() -> None:
+    """A published plan in another one is refused while the file's markets count, unless it has a rate for them."""
+    log = Log()
+    log.apply(plan(currency="EUR thousand"))
+    [message] = log.why()
+    assert BASE == log.profiles.now
+    assert f"US (currency = {BASE.plan.currency!r} has no rate in [currencies])" in message
+    log.apply(plan(currency="EUR thousand", currencies={BASE.plan.currency: 1.28}))
+    assert ([], {BASE.plan.currency}) == (log.why(), {one.currency for one in log.profiles.now.markets.values()})
+    log.apply(plan(currency="EUR thousand", replaces=True))
+    assert ([], {}) == (log.why(), log.profiles.now.markets)
+
+
+def test_what_an_apply_publishes_names_its_currency() -> None:
+    """So that no plan of another currency can come under it."""
+    own = Portfolio(msgspec.structs.replace(BASE.plan, currency="EUR thousand"), {"BR": BASE.markets["BR"]})
+    log = Log()
+    log.apply(*apply_records(own, log.profiles))
+    assert "EUR thousand" == log.profiles.now.markets["BR"].currency
+    before = log.profiles.now
+    log.apply(plan(currency="GBP", replaces=True))
+    assert (before, 1) == (log.profiles.now, len(log.why()))
+    log.apply((PLAN_KEY, None))
+    assert before == log.profiles.now
