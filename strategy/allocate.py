@@ -7,12 +7,13 @@ from types import MappingProxyType
 import msgspec
 import numpy as np
 
-from marketpulse.contract.allocation import Allocation, Certificate, MarketPlan, Uncertainty
+from marketpulse.contract.allocation import Allocation, Basis, Certificate, MarketPlan, Uncertainty
 from marketpulse.contract.portfolio import Portfolio
 from strategy.bounds import Bounds, clash, keeps_limits, markets_in, problem_of
 from strategy.certificate import certify
+from strategy.changes import Changes, basis_of, changes_between
 from strategy.entry import choose
-from strategy.explain import reasons
+from strategy.explain import SMALL, amount, reasons, reasons_of_lost
 from strategy.limits import HELD, SATURATED
 from strategy.objective import DEFAULT_U, Terms, Vector, terms_of
 from strategy.portfolio import in_plan_currency
@@ -28,6 +29,7 @@ from strategy.uncertainty import (
     worst_value,
 )
 from strategy.water_filling import Filled, fill, own_prices
+from strategy.whole import unspent_words, why_of
 
 Plans = Mapping[str, MarketPlan]
 NEAR = 1e-9  # relative: as close to a limit is at it
@@ -46,7 +48,10 @@ class _Solved:
 
 @dataclass(frozen=True)
 class _Asked:
-    """Everything that one question is made of; `drawn` is None where the metrics' errors are not known."""
+    """Everything that one question is made of.
+
+    drawn: None where the metrics' errors are not known. table: None where the table of before is not.
+    """
 
     portfolio: Portfolio
     u: Mapping[str, float]
@@ -56,6 +61,7 @@ class _Asked:
     bounds: dict[str, Bounds]
     terms: Terms
     drawn: Vector | None
+    table: Changes | None
 
 
 def allocate(
@@ -67,6 +73,7 @@ def allocate(
     stance: Stance = "point",
     unheard: Collection[str] = (),
     day_ago: Mapping[str, float] = MappingProxyType({}),
+    basis: Basis | None = None,
 ) -> Allocation:
     """The spend per market that does most good within budget, regional caps, bounds and change limit.
 
@@ -81,11 +88,13 @@ def allocate(
             for that.
         day_ago: spend of 24 h ago without entry money, where known: change limits are measured from it, so that many
             answers in a day move no market further than one may.
+        basis: the table that `previous` was made with; None = not known, reasons name no change of it.
 
     Raises:
         BadMetrics: a metric is not finite or out of range.
         BadPortfolio: a market's money is in a currency without a rate.
     """
+    table = None if previous is None else changes_between(basis, basis_of(portfolio))
     portfolio = in_plan_currency(portfolio)
     bounds = markets_in(portfolio, previous, day_ago, unheard)
     terms = terms_of(portfolio, tuple(bounds), u, r)
@@ -94,7 +103,7 @@ def allocate(
     drawn = None
     if precision is not None and (precision.u_se or precision.r_se):
         drawn = drawn_values(terms, portfolio.plan, r, precision)
-    asked = _Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn)
+    asked = _Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn, table)
     problem = problem_of(portfolio, bounds, terms)
     if not problem.feasible:
         why = clash(portfolio, bounds, problem)
@@ -105,7 +114,7 @@ def allocate(
     problem, solved = (problem, _solve(problem)) if drawn is None else _solve_stance(problem, drawn, stance)
     likely, held = np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_)
     if drawn is not None and previous is not None:
-        likely = _likely(asked, solved)
+        likely = _likely(asked, problem, solved)
         problem, solved, held = _hold_back(asked, problem, solved, likely)
     return _within_dead_band(_answer(asked, problem, solved, likely, held), portfolio, previous)
 
@@ -155,17 +164,19 @@ def _before(asked: _Asked) -> Vector:
     return np.array([np.nan if one is None else one.spend - one.entry for one in plans])
 
 
-def _likely(asked: _Asked, solved: _Solved) -> Vector:
-    """Probability (n,) that a move pays: V(new) - V(old) > L (new - old), under the draws; NaN where nothing moves.
+def _likely(asked: _Asked, problem: Problem, solved: _Solved) -> Vector:
+    """Probability (n,) that a move pays: V(new) - V(old) >= L (new - old), under the draws; NaN where nothing moves.
 
-    The old spend is split as the metrics of now have it.
+    L is the price of money in its region: that of the budget, and what the region's cap adds to it. The old
+    spend is split as the metrics of now have it.
     """
     assert asked.drawn is not None
     before, old_left = _before(asked), _left_before(asked)
     old = np.nan_to_num(before)
     new, new_left = _whole(solved, solved.filled.spend, 0.0), _whole(solved, solved.filled.left, 1.0)
     better = gains_drawn(asked.drawn, new_left) - gains_drawn(asked.drawn, old_left)
-    pays = (better > solved.filled.price * (new - old)).mean(axis=0)
+    price = solved.filled.price + solved.filled.region_price[problem.region]
+    pays = (better >= price * (new - old)).mean(axis=0)
     moves = np.isfinite(before) & (np.abs(new - old) > NEAR * asked.portfolio.plan.budget)
     return np.where(moves, pays, np.nan)
 
@@ -221,24 +232,32 @@ def _answer(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector, he
         expected, worst = expected_and_worst(gains_drawn(asked.drawn, left))
         names = tuple(code for code, one in zip(asked.bounds, held, strict=True) if one)
         known = Uncertainty(expected, worst, DRAWS, names)
-    unused = plan.budget - problem.budget
+    spent = float(filled.spend.sum() + problem.fixed[solved.on].sum()) + plan.budget - problem.budget
+    unspent = plan.budget - spent
+    markets = _plans(asked, solved, left, likely, held, unspent)
+    kept = ""
+    if unspent > SMALL * plan.budget:
+        kept = unspent_words(amount(plan, unspent), amount(plan, plan.budget), markets)
     return Allocation(
         status="optimal" if exact else "near_optimal",
         adopted=True,
-        why="first allocation" if asked.previous is None else "reallocated to maximize expected gain",
+        why=why_of(asked.previous is None, asked.table, kept),
         budget=plan.budget,
-        spent=float(filled.spend.sum() + problem.fixed[solved.on].sum()) + unused,
+        spent=spent,
         gain=float(asked.terms.gains(left).sum()),
         marginal_value_of_budget=filled.price,
-        markets=_plans(asked, solved, left, likely, held),
+        markets=markets,
         certificate=solved.certificate,
         marginal_value_of_caps=dict(zip(sorted(plan.regions), filled.region_price.tolist(), strict=False)),
         uncertainty=known,
         currency=plan.currency,
+        lost=reasons_of_lost(markets, asked.previous, plan, asked.portfolio.markets),
     )
 
 
-def _plans(asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: np.ndarray) -> dict[str, MarketPlan]:
+def _plans(
+    asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: np.ndarray, unspent: float
+) -> dict[str, MarketPlan]:
     terms, filled, previous = asked.terms, solved.filled, asked.previous or {}
     z, y = 1 - left
     caps = asked.portfolio.plan.regions
@@ -250,6 +269,7 @@ def _plans(asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: n
         (terms.u + y * (1 - terms.u)).tolist(), _whole(solved, filled.own_price, 0.0).tolist(), likely.tolist(),
         held.tolist(), solved.worth.tolist(), terms.most.tolist(), strict=True,
     )  # fmt: skip
+    cut = sum(before.spend for before in previous.values()) > asked.portfolio.plan.budget * (1 + SMALL)
     plans = {}
     for (code, bounds), on, spend, promotion, quality, idle, p, q, own, sure, kept, worth, most in rows:
         market, before = asked.portfolio.markets[code], previous.get(code)
@@ -275,9 +295,15 @@ def _plans(asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: n
             n=asked.precision.n.get(code),
             likely=None if np.isnan(sure) else sure,
         )
-        plans[code] = one
-    sentences = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys())
+        plans[code] = one if _chosen(one, cut) else msgspec.structs.replace(one, likely=None)
+    sentences = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys(), asked.table, unspent)
     return {code: msgspec.structs.replace(one, reason=sentences[code]) for code, one in plans.items()}
+
+
+def _chosen(plan: MarketPlan, cut: bool) -> bool:
+    """Whether a spend is a free exchange: no limit and no budget below the spend of before (`cut`) sets it."""
+    scarce = plan.marginal_return > 0  # else it has all there is to buy, and what it gives gains nothing elsewhere
+    return scarce and set(plan.binding) <= {HELD, SATURATED} and not (cut and plan.change < 0)
 
 
 def _binding(bounds: Bounds, spend: float, most: float, held: bool) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from marketpulse.contract.allocation import MarketPlan
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from strategy.costs import entry_money
 from strategy.limits import UNHEARD
-from strategy.objective import Terms, Vector
+from strategy.objective import Terms, Vector, terms_of
+from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
 
 TOLERANCE = 1e-9  # of the budget
@@ -167,3 +168,14 @@ def _demands(bounds: Mapping[str, Bounds], needed: np.ndarray, inside: np.ndarra
             by_name.setdefault(one.low_name if one.low > 0 else "entry money", []).append(f"{code} ({money:,.1f})")
     named = [f"{name} of {', '.join(who[:5])}{' and others' if len(who) > 5 else ''}" for name, who in by_name.items()]
     return " and ".join(named) or "money already spent"
+
+
+def infeasible(portfolio: Portfolio) -> str | None:
+    """Why no plan can keep a table, with the nearest budget and caps that would do, as `allocate` says it; else None.
+
+    Metrics do not matter for it. Change limits are left out: they depend on the spend in force, not on the table.
+    """
+    portfolio = in_plan_currency(portfolio)
+    bounds = markets_in(portfolio, None)
+    problem = problem_of(portfolio, bounds, terms_of(portfolio, tuple(bounds), {}, {}))
+    return None if problem.feasible else clash(portfolio, bounds, problem)

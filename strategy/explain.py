@@ -9,8 +9,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from marketpulse.contract.allocation import MarketPlan
-from marketpulse.contract.portfolio import Plan
+from marketpulse.contract.portfolio import Market, Plan
+from strategy.changes import Changes, own_changes
 from strategy.limits import HELD, SATURATED, UNHEARD
+from strategy.shared import Moves, shared_causes
 
 SEEN = 0.005  # smaller changes of u and r are not worth a word
 SMALL = 1e-4  # of the budget: a smaller change of money is none
@@ -43,19 +45,31 @@ class _Story:
     plan: Plan
     heard: Collection[str]
     changes: Mapping[str, float]
+    table: Changes | None
+    unspent: float
 
     def money(self, value: float, sign: str = "") -> str:
-        """An amount with as many decimals as the budget's size needs: 117.3 of 2,000; 915,000 of 15,600,000."""
-        decimals = min(9, max(0, 4 - int(f"{self.plan.budget:e}".partition("e")[2])))
-        return f"{value:{sign},.{decimals}f}"
+        """An amount in words, see `amount`."""
+        return amount(self.plan, value, sign)
 
     def moved(self, value: float) -> bool:
         """Whether an amount is worth a word."""
         return abs(value) > SMALL * self.plan.budget
 
 
+def amount(plan: Plan, value: float, sign: str = "") -> str:
+    """Money with as many decimals as the budget's size needs: 117.3 of 2,000; 915,000 of 15,600,000."""
+    decimals = min(9, max(0, 4 - int(f"{plan.budget:e}".partition("e")[2])))
+    return f"{value:{sign},.{decimals}f}"
+
+
 def reasons(
-    plans: Mapping[str, MarketPlan], before: Mapping[str, MarketPlan] | None, plan: Plan, heard: Collection[str]
+    plans: Mapping[str, MarketPlan],
+    before: Mapping[str, MarketPlan] | None,
+    plan: Plan,
+    heard: Collection[str],
+    table: Changes | None = None,
+    unspent: float = 0.0,
 ) -> dict[str, str]:
     """For example `BR +35.8 to 112.4: users unhappier (u .77 to .61), so quality is worth more; taken from RU (-51.2)`.
 
@@ -64,12 +78,44 @@ def reasons(
         before: the previous plan; None = there is none.
         plan: budget and weights.
         heard: markets with a measured u.
+        table: what of the market table changed since the plan before; None = not known.
+        unspent: money that no market may take.
     """
+    story = _story(plans, before, plan, heard, table, unspent)
+    return {code: _sentence(story, code) for code in plans}
+
+
+def reasons_of_lost(
+    plans: Mapping[str, MarketPlan], before: Mapping[str, MarketPlan] | None, plan: Plan, markets: Mapping[str, Market]
+) -> dict[str, str]:
+    """For example `AT -130.0 to 0.0: no longer in the table`, of every market that only the plan before gave money."""
+    story = _story(plans, before, plan, (), None, 0.0)
+    lost = (code for code in sorted(before or {}) if code not in plans and story.changes[code] != 0)
+    return {code: f"{code} {_moved_to(story, code, 0.0)}: {_lost(markets.get(code))}" for code in lost}
+
+
+def _lost(market: Market | None) -> str:
+    if market is None:
+        return "no longer in the table"
+    if market.status == "excluded":
+        return "excluded by the table"
+    if not market.legal_ready:
+        return LIMITS["not legally ready"]
+    return LIMITS["pinned"] if market.pinned == 0 else "entering it does less than the money does elsewhere"
+
+
+def _story(
+    plans: Mapping[str, MarketPlan],
+    before: Mapping[str, MarketPlan] | None,
+    plan: Plan,
+    heard: Collection[str],
+    table: Changes | None,
+    unspent: float,
+) -> _Story:
     old = before or {}
     changes = {code: one.spend - (old[code].spend if code in old else 0.0) for code, one in plans.items()}
     changes |= {code: -one.spend for code, one in old.items() if code not in plans}
-    story = _Story(plans, before, plan, heard, changes)
-    return {code: _sentence(story, code) for code in plans}
+    return _Story(plans, before, plan, heard, changes, table, unspent)
 
 
 def short(value: float) -> str:
@@ -83,10 +129,10 @@ def _sentence(story: _Story, code: str) -> str:
     if story.before is None:
         head, clauses = f"{code} {story.money(market.spend)}", [f"first plan, {_state(story, code)}"]
     elif not story.moved(story.changes[code]):
-        head, clauses = f"{code} unchanged at {story.money(market.spend)}", [_split(story, code)]
+        head, clauses = f"{code} unchanged at {story.money(market.spend)}", [_own(story, code), _split(story, code)]
     else:
-        head = f"{code} {story.money(story.changes[code], '+')} to {story.money(market.spend)}"
-        clauses = [_cause(story, code, old), _flow(story, code)]
+        head = f"{code} {_moved_to(story, code, market.spend)}"
+        clauses = [*_causes(story, code, old), _flow(story, code)]
     if market.entry > 0:
         clauses.append(f"{story.money(market.entry)} of it is the cost of entry")
     fixed = bool(set(market.binding) & set(FIXED))
@@ -94,6 +140,10 @@ def _sentence(story: _Story, code: str) -> str:
     if market.likely is not None and story.moved(story.changes[code]) and not fixed:
         clauses.append(f"{100 * market.likely:.0f} % sure to pay")
     return _joined(head, [clause for clause in clauses if clause])
+
+
+def _moved_to(story: _Story, code: str, spend: float) -> str:
+    return f"{story.money(story.changes[code], '+')} to {story.money(spend)}"
 
 
 def _joined(head: str, clauses: list[str]) -> str:
@@ -116,20 +166,44 @@ def _state(story: _Story, code: str) -> str:
     return f"u {short(market.u)}{events}{growth}"
 
 
-def _cause(story: _Story, code: str, old: MarketPlan | None) -> str:
-    """What changed in the market itself and what that makes worth more or less; else where money does more."""
-    market = story.plans[code]
-    if set(market.binding) & set(FIXED):
-        return ""
+def _causes(story: _Story, code: str, old: MarketPlan | None) -> list[str]:
+    """What changed in the market's table, in the market itself, and for all; else where money does more."""
+    own, shared = _own(story, code), _shared(story, code)
+    if set(story.plans[code].binding) & set(FIXED):
+        return [own]
     if old is None:
-        return f"new here, {_state(story, code)}"
-    seen = _seen(story, code, old)
-    if not seen:
-        return f"nothing new from its users, {_elsewhere(story, code)}"
-    effects = _effects(story, market, old)
-    if effects:
-        return f"{', '.join(seen)}, so {' and '.join(effects)}"
-    return f"{', '.join(seen)}; {_elsewhere(story, code)}"
+        added = story.table is not None and code in story.table.added
+        return [f"new {'in the table' if added else 'here'}, {_state(story, code)}", *shared]
+    users = _users(story, code, old)
+    if not (users or own or shared):
+        return [f"nothing new from its users, {_elsewhere(story, code)}"]
+    if users and not (own or shared or _explained(story, code, old)):
+        users += f"; {_elsewhere(story, code)}"
+    return [own, users, *shared]
+
+
+def _own(story: _Story, code: str) -> str:
+    """What of the market's own table changed."""
+    return "" if story.table is None else own_changes(story.table, code)
+
+
+def _shared(story: _Story, code: str) -> list[str]:
+    """Budget, caps, weights and markets of the table that changed and moved this market."""
+    if story.table is None:
+        return []
+    moves = Moves(story.plans, story.before or {}, story.changes, SMALL * story.plan.budget, story.unspent)
+    return shared_causes(moves, story.table, code)
+
+
+def _explained(story: _Story, code: str, old: MarketPlan) -> bool:
+    """Whether what is new about the users moved the money."""
+    return bool(_seen(story, code, old) and _effects(story, story.plans[code], old))
+
+
+def _users(story: _Story, code: str, old: MarketPlan) -> str:
+    """What is new about the users, and what that makes worth more or less."""
+    seen, effects = _seen(story, code, old), _effects(story, story.plans[code], old)
+    return ", ".join(seen) + (f", so {' and '.join(effects)}" if seen and effects else "")
 
 
 def _seen(story: _Story, code: str, old: MarketPlan) -> list[str]:
@@ -182,7 +256,12 @@ def _elsewhere(story: _Story, code: str) -> str:
     up = story.changes[code] > 0
     total, others = _others(story, code)
     if total:
-        return f"there is {'more' if up else 'less'} money for all"
+        other_budget = "budget" in story.table.plan if story.table else up or not story.moved(story.unspent)
+        what = "there is {} money for all" if other_budget else "{} of the budget may be spent"
+        return what.format("more" if up else "less")
+    capped = [name for name in _binding(story, code) if name.startswith("cap of ")]
+    if capped and not up and story.table is None:
+        return f"the {capped[0]} leaves no more"
     if others and not up and set(_binding(story, others[0])) & {*FIXED, "lower bound"}:
         return "makes room for what is fixed"
     if others and up and (others[0] not in story.plans or set(_binding(story, others[0])) & {*FIXED, "upper bound"}):
@@ -195,7 +274,8 @@ def _flow(story: _Story, code: str) -> str:
     up = story.changes[code] > 0
     total, others = _others(story, code)
     if total:
-        return f"all markets together {story.money(total, '+')}"
+        unspent = f", {story.money(story.unspent)} of the budget unspent" if story.moved(story.unspent) else ""
+        return f"all markets together {story.money(total, '+')}{unspent}"
     named = " and ".join(f"{other} ({story.money(story.changes[other], '+')})" for other in others[:2])
     return f"{'taken from' if up else 'goes to'} {named}" if named else ""
 

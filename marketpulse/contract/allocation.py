@@ -1,6 +1,6 @@
 """What the allocator answers: the allocation, each market's part, how sure it is, and its proof."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -31,7 +31,8 @@ class MarketPlan(msgspec.Struct, frozen=True):
 
     entry: money paid once to enter; idle: money that buys nothing more; change: of the spend since the previous plan;
     binding: names of the limits that hold the spend; left: what of the spend is not spent yet in this period; u, r, n:
-    the metrics that it was made for and their number of events; likely: probability that the move is right.
+    the metrics that it was made for and their number of events; likely: probability that the move pays, null where
+    nothing moves, the metrics' errors are not known, or a limit and not a choice sets the spend.
     """
 
     spend: float
@@ -64,7 +65,8 @@ class Uncertainty(msgspec.Struct, frozen=True):
 class Allocation(msgspec.Struct, frozen=True):
     """The answer. `adopted` False = the previous allocation stays, `why` says so.
 
-    currency: of all its money; empty where it was not kept yet.
+    currency: of all its money; empty where it was not kept yet. lost: a sentence for each market that has no part any
+    more, which the allocation before had given money.
     """
 
     status: Status
@@ -79,3 +81,11 @@ class Allocation(msgspec.Struct, frozen=True):
     marginal_value_of_caps: dict[str, float] = {}
     uncertainty: Uncertainty | None = None
     currency: str = ""
+    lost: dict[str, str] = {}
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """The market table that an answer was made with: fields of the plan and of markets that are not the defaults."""
+
+    plan: dict[str, Any] = {}
+    markets: dict[str, dict[str, Any]] = {}

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from marketpulse.contract.alert_kinds import ALERTS
-from marketpulse.contract.allocation import Allocation, Status
+from marketpulse.contract.allocation import Allocation, Basis, Status
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.wire import CONTRACT_VERSION, EpochMs, Evidence, Label, MarketCode, Version, described
 
@@ -107,6 +107,9 @@ class AllocationRecord(msgspec.Struct, frozen=True):
     moves: Annotated[dict[str, float], described("market -> change of its spend; empty where nothing is adopted")]
     allocation: Allocation
     why: str = ""
+    basis: Annotated[
+        Basis | None, described("market table that it was made with; null where nothing is adopted or it was not kept")
+    ] = None
     v: Version = CONTRACT_VERSION
 
 

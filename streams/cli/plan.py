@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
+from rich.console import Console
 from rich.table import Column, Table
 
 from marketpulse.contract.portfolio import Portfolio
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 POINTS = 21
+UNSPENT = 1e-4  # of the budget: less is not worth a word
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -100,8 +102,7 @@ def plan(
         console.print(_side_by_side(scenarios, money))
     else:
         console.print(_one(scenarios["now"], money))
-        for market in _rows(scenarios["now"]).values():
-            console.print(output.cell(market.reason), soft_wrap=True)
+        _print_reasons(console, scenarios["now"])
     for title, answered in scenarios.items():
         if answered.status == "infeasible" and (name is not None or len(scenarios) > 1):
             console.print(output.cell(f"{title}: {answered.why}"), soft_wrap=True)
@@ -140,8 +141,7 @@ def allocation(
     console = output.console()
     plans = msgspec.convert(record.allocation, Allocation)
     console.print(_one(plans, f"{plan.currency} {period_words(plan)}"))
-    for market in plans.markets.values():
-        console.print(output.cell(market.reason), soft_wrap=True)
+    _print_reasons(console, plans)
     newest = max(answers, key=lambda one: one.seq, default=record)
     if not newest.adopted:
         why = f"The newest answer was not adopted: {newest.status}, {newest.why}"
@@ -300,17 +300,31 @@ def _rows(allocation: "Allocation") -> "dict[str, MarketPlan]":
     return {} if allocation.status == "infeasible" else allocation.markets
 
 
+def _print_reasons(console: Console, allocation: "Allocation") -> None:
+    """A sentence per market, also of those that have no part any more."""
+    if allocation.status == "infeasible":
+        return
+    for reason in [*(market.reason for market in allocation.markets.values()), *allocation.lost.values()]:
+        console.print(output.cell(reason), soft_wrap=True)
+
+
 def _one(allocation: "Allocation", unit: str) -> Table:
-    table = Table(
-        "market", "spend", "promotion", "quality", "p", "q", "marginal return", title=output.cell(allocation.why)
-    )
+    title = allocation.why
+    if allocation.status == "within_dead_band":
+        title += ". Shown: the plan that is not adopted"
+    columns = ("market", "spend", "promotion", "quality", "p", "q", "marginal return")
+    table = Table(*columns, title=output.cell(title))
     for code, one in _rows(allocation).items():
         table.add_row(
             output.cell(code), *(f"{value:,.1f}" for value in (one.spend, one.promotion, one.quality)),
             *(f"{value:.3f}" for value in (one.p, one.q)), f"{one.marginal_return:.5f}",
         )  # fmt: skip
+    unspent = allocation.budget - allocation.spent
+    within = unspent > UNSPENT * allocation.budget and allocation.status in ("optimal", "near_optimal")
     caption = (
-        f"{allocation.status}; {allocation.spent:,.1f} of {allocation.budget:,.1f} ({unit}); "
+        f"{allocation.status}{' within the limits' if within else ''}; "
+        f"{allocation.spent:,.1f} of {allocation.budget:,.1f} ({unit})"
+        f"{f', {unspent:,.1f} unspent' if within else ''}; "
         f"marginal value of budget {allocation.marginal_value_of_budget:.5f}"
     )
     if allocation.uncertainty is not None:

@@ -100,7 +100,7 @@ def _load(file: Path, as_json: bool) -> Portfolio:
 def _infeasible(portfolio: Portfolio) -> str | None:
     """Why no plan can keep a table; not looked at where a base install lacks the solver's packages."""
     try:
-        from strategy.feasibility import infeasible
+        from strategy.bounds import infeasible
     except ModuleNotFoundError as error:
         output.note(
             f"Budget and caps were not checked: {error.name} is missing. "

@@ -6,6 +6,7 @@ from marketpulse.contract.allocation import Allocation, MarketPlan
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import PREFIX, AllocationRecord, ShiftRecord
 from strategy.allocate import allocate
+from strategy.changes import basis_of
 from strategy.errors import StrategyError
 from strategy.uncertainty import Precision
 
@@ -19,10 +20,13 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
     before: dict[str, MarketPlan] | None = None
     if previous is not None and previous.allocation.currency in ("", plan.currency):
         before = previous.allocation.markets
+    basis = None if previous is None else previous.basis
     day_ago = shift.spend_day_ago if shift.spend_currency in ("", plan.currency) else {}
     try:
         precision = Precision(shift.n, shift.u_se, shift.r_se)
-        answer = allocate(portfolio, shift.u, shift.r, before, precision, unheard=shift.unheard, day_ago=day_ago)
+        answer = allocate(
+            portfolio, shift.u, shift.r, before, precision, unheard=shift.unheard, day_ago=day_ago, basis=basis
+        )
     except StrategyError as error:
         answer = Allocation("failed", False, str(error), plan.budget, 0, 0, 0, before or {}, currency=plan.currency)
     if previous is not None and before is None and answer.adopted:
@@ -42,4 +46,5 @@ def answer_of(shift: ShiftRecord, portfolio: Portfolio, previous: AllocationReco
         moves=moves if answer.adopted else {},
         allocation=answer,
         why=answer.why,
+        basis=basis_of(portfolio) if answer.adopted else None,
     )

@@ -1,1 +1,0 @@
-"""What the allocator answers: the allocation, each market's part, and how sure it is."""

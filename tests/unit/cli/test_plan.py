@@ -1,0 +1,88 @@
+"""`plan` and `allocation` as a person reads them: which plan is shown, what stays unspent, who lost everything."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from marketpulse.contract.allocation import Allocation
+from marketpulse.contract.portfolio import Portfolio
+from marketpulse.contract.records import AllocationRecord, ShiftRecord
+from strategy.portfolio import load_portfolio
+from streams.cli.main import app
+from streams.pipeline.reallocate.answer import answer_of
+
+SHIPPED = load_portfolio()
+U = dict.fromkeys(SHIPPED.markets, 0.66)
+SHIFT = ShiftRecord("profile-9", 9, "profile", None, 1_000, U, dict.fromkeys(U, 0.02))
+
+
+def run(*arguments: str) -> str:
+    done = CliRunner().invoke(app, [*arguments], env={"COLUMNS": "300"})
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Path:
+    """The first allocation of the shipped table at U."""
+    (tmp_path / "m.json").write_text(json.dumps({"u": U, "r": dict.fromkeys(U, 0.02)}))
+    file = tmp_path / "before.json"
+    file.write_text(run("plan", "--metrics", str(tmp_path / "m.json"), "--json"))
+    return file
+
+
+def test_a_plan_within_the_dead_band_says_that_it_is_the_one_that_is_not_adopted(before: Path) -> None:
+    """The table and sentences are those of the answer, not of the plan that stays."""
+    metrics = before.parent / "n.json"
+    metrics.write_text(json.dumps({"u": U | {"BR": 0.655}, "r": dict.fromkeys(U, 0.02)}))
+    shown = run("plan", "--metrics", str(metrics), "--previous", str(before))
+    assert "the previous plan stays. Shown: the plan that is not adopted" in " ".join(shown.split())
+
+
+def test_optimal_with_money_left_says_how_much_and_why(before: Path) -> None:
+    """Change limits keep a much larger budget from being spent."""
+    shown = run("plan", "--metrics", str(before.parent / "m.json"), "--previous", str(before), "--budget", "4000")
+    assert "optimal within the limits; 2,989.3 of 4,000.0 (10,000 CNY), 1,010.7 unspent" in " ".join(shown.split())
+    limits = "change limits of BR, CN, DE, FR and 5 others, nothing more to buy in"
+    assert f"1,010.7 of 4,000.0 unspent: {limits}" in " ".join(shown.split())
+
+
+class FakeReader:
+    """What the commands ask Redis for."""
+
+    record: AllocationRecord
+    allocation: AllocationRecord
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.allocation = self.record
+
+    def __enter__(self) -> "FakeReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def snapshot(self) -> "FakeReader":
+        return self
+
+    def portfolio(self) -> Portfolio:
+        return SHIPPED
+
+    def allocations(self) -> list[AllocationRecord]:
+        return [self.record]
+
+
+def test_markets_that_lost_everything_have_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the plan has no row for them."""
+    rest = Portfolio(SHIPPED.plan, {code: one for code, one in SHIPPED.markets.items() if code in ("CN", "DE", "US")})
+    FakeReader.record = answer_of(SHIFT, rest, answer_of(SHIFT, SHIPPED, None))
+    monkeypatch.setattr("marketpulse.client.reader.Reader", FakeReader)
+    lines = run("allocation").splitlines()
+    for code in SHIPPED.markets.keys() - rest.markets.keys():
+        assert any(line.startswith(f"{code} -") and line.endswith("to 0.0: no longer in the table") for line in lines)
+    shown = msgspec.json.decode(run("allocation", "--json"), type=AllocationRecord)
+    assert isinstance(shown.allocation, Allocation)
+    assert 7 == len(shown.allocation.lost)
