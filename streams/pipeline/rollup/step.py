@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from marketpulse.contract.canary import CELL
 from marketpulse.contract.keys import EXCERPTS_LIVE_MS
-from marketpulse.contract.metrics import Estimate, MarketMetrics
+from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, ShiftRecord
 from marketpulse.contract.totals import DEAD_LETTERS
@@ -25,12 +25,10 @@ from streams.pipeline.detect.evidence import newest_states, with_evidence
 from streams.pipeline.detect.judge import judge_minutes, surge_alert
 from streams.pipeline.detect.market_state import MarketState, Warming
 from streams.pipeline.detect.minutes import keep, last_closed
-from streams.pipeline.detect.shift import Standing, shift_step
 from streams.pipeline.detect.surge import AlertChange
 from streams.pipeline.detect.watch import (
     EVERYWHERE,
     View,
-    fires,
     gaps_of,
     watch_allocation,
     watch_input,
@@ -41,6 +39,7 @@ from streams.pipeline.detect.watch import (
 from streams.pipeline.rollup.correction import Array
 from streams.pipeline.rollup.coverage import FIRST_EVENTS, begin_of, first_events_after
 from streams.pipeline.rollup.metrics import compute_metrics
+from streams.pipeline.rollup.shifts import follow_spend, shifts_of
 from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step_record import StepContext, fingerprint, step_record
 from streams.pipeline.rollup.stream_time import StreamTime, stream_time
@@ -50,8 +49,6 @@ from streams.privacy.user_hashes import mixed_after
 EXCERPTS_KEPT = 40
 ENDED_SHOWN_MS = 7 * DAY_MS
 MOST_ENDED = 10_000
-MOVES_APART_MS = 30 * MINUTE_MS
-LEAST_MOVE = 1e-9  # of money
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +205,7 @@ class RollUp:
         view = View(step.now_ms - stream_ms, _lag(step), held_ms, common.held_by)
         alerts += watch_stream(common.watch, view, seq, step.now_ms, self.rules.watch)
         self._keys(context.user_key, stream_ms)
-        self._follow_spend(context.allocation, stream_ms)
+        follow_spend(common, context.allocation, stream_ms)
         alerts += self._rebase(seq, context.model, stream_ms)
         metrics = compute_metrics(
             self.windows,
@@ -240,7 +237,7 @@ class RollUp:
             if alert.kind in ("surge", "drop") and alert.state == "firing" and alert.topic is None
         }
         alerts = newest_states(self._with_evidence(alert) for alert in alerts)
-        shifts = self._shifts(seq, stream_ms, metrics, surged, context)
+        shifts = shifts_of(self.markets, common, metrics, surged, seq, context, self.rules)
         minute_began = stream_ms // MINUTE_MS != common.written_minute
         common.written_minute = stream_ms // MINUTE_MS
         written = sorted(metrics) if minute_began else list(changed)
@@ -303,97 +300,10 @@ class RollUp:
         said = alert.state == "firing" and alert.kind in ("surge", "drop")
         return with_evidence(alert, self.windows, self.markets[alert.market].excerpts) if said else alert
 
-    def _follow_spend(self, allocation: AllocationRecord | None, stream_ms: int) -> None:
-        """Remember what each market's spend was before it changed, for 24 h; changes of half an hour count as one."""
-        common = self.common
-        oldest_ms = stream_ms - DAY_MS - MOVES_APART_MS
-        recent = {market: [one for one in moves if one[0] > oldest_ms] for market, moves in common.moves.items()}
-        common.moves = {market: moves for market, moves in recent.items() if moves}
-        if allocation is None or allocation.id == common.allocated:
-            return
-        spend = {market: one.spend - one.entry for market, one in allocation.allocation.markets.items()}
-        currency = allocation.allocation.currency
-        if common.spend_currency not in ("", currency):  # amounts of another currency say nothing of these
-            common.moves, common.spend = {}, {}
-        for market in sorted(spend.keys() & common.spend.keys()):
-            moves = common.moves.get(market, [])
-            apart = not moves or stream_ms - moves[-1][0] >= MOVES_APART_MS
-            if apart and abs(spend[market] - common.spend[market]) > LEAST_MOVE:
-                common.moves[market] = [*moves, (stream_ms, common.spend[market])]
-        common.allocated, common.spend, common.spend_currency = allocation.id, spend, currency
-
-    def _unheard(self, stream_ms: int) -> tuple[str, ...]:
-        """Markets whose metrics say nothing of their users now: their feed is silent, or a new model is learned."""
-        quiet_ms = self.rules.watch.no_data_silence_ms
-        everywhere = fires(self.common.watch, "no_data")
-
-        def silent(state: MarketState) -> bool:
-            long = stream_ms - (state.watch.newest_ms or 0) >= quiet_ms
-            return fires(state.watch, "no_data") or (everywhere and long)
-
-        return tuple(
-            market for market, state in sorted(self.markets.items()) if state.warming is not None or silent(state)
-        )
-
-    def _shifts(
-        self,
-        step: int,
-        stream_ms: int,
-        metrics: Mapping[str, MarketMetrics],
-        surged: set[str],
-        context: StepContext,
-    ) -> list[ShiftRecord]:
-        found = []
-        ready = False
-        unheard = self._unheard(stream_ms)
-        for market, one in metrics.items():
-            day = one.windows["24h"]
-            standing = Standing(day.n, _pair(day.u), None if day.r is None else _pair(day.r))
-            state = self.markets.setdefault(market, MarketState())
-            if market in unheard:
-                continue
-            rule = self.rules.of(market).shift
-            state.shift, evidence = shift_step(state.shift, standing, market in surged, stream_ms, rule)
-            ready = ready or state.shift.u is not None
-            if evidence is not None:
-                found.append((market, evidence))
-        found.sort(key=lambda pair: ("surge" not in pair[1], pair[0]))
-        days = {market: one.windows["24h"] for market, one in metrics.items()}
-        everything = ShiftRecord(
-            id=f"initial-{step}",
-            seq=step,
-            cause="initial",
-            market=None,
-            stream_time=stream_ms,
-            u={market: day.u.value for market, day in days.items()},
-            r={market: None if day.r is None else day.r.value for market, day in days.items()},
-            profiles=context.profiles,
-            n={market: day.n for market, day in days.items()},
-            u_se={market: day.u.se for market, day in days.items()},
-            r_se={market: day.r.se for market, day in days.items() if day.r is not None},
-            unheard=unheard,
-            spend_day_ago=self.common.spend | {market: moves[0][1] for market, moves in self.common.moves.items()},
-            spend_currency=self.common.spend_currency,
-        )
-        if ready and not self.common.started:
-            self.common.started = True
-            return [everything]
-        shifts = [
-            replace(everything, id=f"shift-{step}-{market}", cause="shift", market=market, evidence=evidence)
-            for market, evidence in found
-        ]
-        if context.profiles_changed and self.common.started:
-            shifts.insert(0, replace(everything, id=f"profile-{step}", cause="profile"))
-        return shifts
-
 
 def _lag(step: CutStep) -> int:
     """Records that Kafka has and the step does not, as far as the ends are known."""
     return sum(max(0, one.end - one.next) for one in step.partitions.values() if one.end is not None)
-
-
-def _pair(estimate: Estimate) -> tuple[float, float]:
-    return estimate.value, estimate.se
 
 
 def drift_sums(cells: Cells, layout: CellLayout) -> dict[str, float]:
