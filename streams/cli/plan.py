@@ -144,7 +144,8 @@ def allocation(
     _print_reasons(console, plans)
     newest = max(answers, key=lambda one: one.seq, default=record)
     if not newest.adopted:
-        why = f"The newest answer was not adopted: {newest.status}, {newest.why}"
+        words = newest.why if newest.why.startswith(newest.status) else f"{newest.status}, {newest.why}"
+        why = f"The newest answer was not adopted: {words}"
         console.print(output.cell(why), soft_wrap=True)
 
 

@@ -73,7 +73,17 @@ PURE = {
     *(f"streams/pipeline/count/{name}.py" for name in ("aggregate", "cells", "windows")),
     *(
         f"streams/pipeline/rollup/{name}.py"
-        for name in ("step", "state", "stream_time", "metrics", "users", "coverage", "correction", "step_record")
+        for name in (
+            "step",
+            "state",
+            "stream_time",
+            "metrics",
+            "users",
+            "coverage",
+            "correction",
+            "shifts",
+            "step_record",
+        )
     ),
     "streams/pipeline/reallocate/answer.py",
     *(f"streams/recovery/{name}.py" for name in ("chain", "fold")),
