@@ -179,6 +179,8 @@ def _causes(story: _Story, code: str, old: MarketPlan | None) -> list[str]:
         return [f"nothing new from its users, {_elsewhere(story, code)}"]
     if users and not (own or shared or _explained(story, code, old)):
         users += f"; {_elsewhere(story, code)}"
+    if own and shared:  # which of them moved it, and which way its own worked, one answer cannot tell
+        own = own.replace("table changed", "table changed too")
     return [own, users, *shared]
 
 

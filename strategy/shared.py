@@ -52,13 +52,12 @@ def _caps(moves: Moves, table: Changes, code: str) -> list[str]:
 
 
 def _cap_mattered(moves: Moves, name: str, pair: Pair, inside: list[str]) -> bool:
-    """Whether the higher cap held its region before, or the lower one holds it now."""
-    limit = f"cap of {name}"
-    if _rose(pair):
-        return any(limit in moves.before[code].binding for code in inside if code in moves.before)
-    spent = sum(moves.before[code].spend for code in inside if code in moves.before)
-    return spent > pair[1] + moves.small or any(limit in moves.plans[code].binding for code in inside
-                                                if code in moves.plans)  # fmt: skip
+    """Whether a cap that rose held its region before or would not allow its plan; whether one that fell holds it."""
+    limit, rose = f"cap of {name}", _rose(pair)
+    plans = moves.before if rose else moves.plans
+    held = any(limit in plans[code].binding for code in inside if code in plans)
+    spent = sum(moves.plans[code].spend for code in inside if code in moves.plans)
+    return held or (rose and spent > pair[0] + moves.small)
 
 
 def _budget(moves: Moves, table: Changes, code: str) -> list[str]:

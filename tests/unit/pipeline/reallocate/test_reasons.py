@@ -79,6 +79,15 @@ def test_a_cap_that_holds_nobody_is_no_cause() -> None:
     assert "cap of SOUTH 900 to 850" in answer.why
 
 
+def test_of_two_causes_only_those_that_moved_it_are_named() -> None:
+    """A budget so low that the lower cap holds nobody; a cap that rose over what it allowed; a cost beside a budget."""
+    assert "cap of SOUTH" not in said(after(table(500.0, 340.0)), "ES")
+    raised = after(table(1_200.0, 500.0), after(table(600.0, 400.0)))
+    assert raised.spend["ES"] + raised.spend["IT"] > 400
+    assert "the cap of SOUTH rose from 400 to 500" in said(raised, "ES")
+    assert "its table changed too (c 55 to 120); the budget fell" in said(after(table(650.0, PL_c=120.0)), "PL")
+
+
 def test_money_that_no_market_may_take_is_not_less_money_for_all() -> None:
     """PL is full, so what the cap frees stays unspent: said so, by market and as a whole."""
     full = answer_of(asked(), table(PL_spend_high=290.0), None)
