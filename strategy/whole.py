@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from marketpulse.contract.allocation import MarketPlan
 from strategy.changes import Changes, all_changes
+from strategy.explain import LONGEST
 from strategy.limits import HELD, SATURATED, UNHEARD
 
-LONGEST = 240  # characters
 NAMED = 4  # markets of one limit
 UPPER = {
     "change limit up": "change limits of",

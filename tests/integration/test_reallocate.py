@@ -204,7 +204,7 @@ def test_one_apply_is_answered_once(company: Company) -> None:
 
 
 def test_of_two_applies_at_once_one_writes_nothing(stack: EmbeddedStack) -> None:
-    """The second ends the first, which is told apart from a Kafka that is away; readers see whole applies only."""
+    """The second ends the first, which is not taken for a Kafka that is away; readers see whole applies only."""
     prefix, kafka = f"t{uuid.uuid4().hex[:12]}", stack.endpoints.kafka
     topic = topic_name(prefix, "market.profiles")
 

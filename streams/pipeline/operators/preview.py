@@ -44,10 +44,10 @@ def preview(held: Profiles, records: Sequence[tuple[str, bytes | None]], now_ms:
         for letter in held.bad
         if letter.offset not in known
     ]
-    return Preview(before, held.now, (*refused, *_read_anew(before, held.now, {key for key, _ in records})))
+    return Preview(before, held.now, (*refused, *_other_units(before, held.now, {key for key, _ in records})))
 
 
-def _read_anew(before: Portfolio, after: Portfolio, changed: Collection[str]) -> list[str]:
+def _other_units(before: Portfolio, after: Portfolio, changed: Collection[str]) -> list[str]:
     """Markets without a currency of their own whose amounts would mean another one, though nobody changes them."""
     return [
         f"{code}: amounts in {_unit(before, before.markets[code])} would be read as {_unit(after, market)}"

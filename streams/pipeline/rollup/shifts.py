@@ -1,4 +1,4 @@
-"""Shifts of a step: which markets moved far enough that the allocator is asked, and what it is told."""
+"""Shifts of a step: which markets moved far enough that the allocator is asked, and with what."""
 
 from collections.abc import Collection, Mapping
 

@@ -7,8 +7,6 @@ from streams.privacy.user_hashes import Mixed, keys_in
 
 DAY_STRETCHES = frozenset({"current_7d", "whole_7d", "before_7d", "day", "week_ago", "before_week_ago"})
 """Stretches that are counted from the HyperLogLogs of UTC days; the others from those of hours."""
-
-
 MOST_AHEAD = 192  # hours by which a partition may be further on than stream time
 
 

@@ -100,7 +100,7 @@ def test_alerts_of_one_incident_are_one_line() -> None:
 @pytest.mark.parametrize("room", [100, 300, 1_000, 2_000, 4_096])
 @pytest.mark.parametrize("page", [None, "https://page.example.com/"])
 def test_a_message_fits_what_a_service_takes(room: int, page: str | None) -> None:
-    """Thirty alerts: the largest is told whatever the room, the others are counted, the page is linked."""
+    """Thirty alerts: the largest is there whatever the room, the others are counted, the page is linked."""
     said = {"share": 0.4, "expected_share": 0.1, "excerpts": ["a entrega atrasou " * 9]}
     alerts = tuple(alert(market=f"M{at}", evidence={"statistic": at} | said) for at in range(30))
     found = text(Message(alerts), page, room)
