@@ -16,6 +16,8 @@ from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
 
 TOLERANCE = 1e-9  # of the budget
+DEMANDS = {"change limit down": "least that the change limit allows"}
+"""What a limit demands, where its name does not say it."""
 
 
 @dataclass(frozen=True)
@@ -161,21 +163,26 @@ def clash(portfolio: Portfolio, bounds: Mapping[str, Bounds], problem: Problem) 
 
 
 def _demands(bounds: Mapping[str, Bounds], needed: np.ndarray, inside: np.ndarray) -> str:
-    """For example `lower bound of BR (2,500.0) and change limit down of CN (149.6), US (136.7)`."""
+    """For example `lower bound of BR (2,500.0) and least that the change limit allows of CN (149.6), US (136.7)`."""
     by_name: dict[str, list[str]] = {}
     for (code, one), money, counts in zip(bounds.items(), needed, inside, strict=True):
         if counts and money > 0:
-            by_name.setdefault(one.low_name if one.low > 0 else "entry money", []).append(f"{code} ({money:,.1f})")
+            name = DEMANDS.get(one.low_name, one.low_name) if one.low > 0 else "entry money"
+            by_name.setdefault(name, []).append(f"{code} ({money:,.1f})")
     named = [f"{name} of {', '.join(who[:5])}{' and others' if len(who) > 5 else ''}" for name, who in by_name.items()]
     return " and ".join(named) or "money already spent"
 
 
-def infeasible(portfolio: Portfolio) -> str | None:
+def infeasible(
+    portfolio: Portfolio,
+    previous: Mapping[str, MarketPlan] | None = None,
+    day_ago: Mapping[str, float] = MappingProxyType({}),
+) -> str | None:
     """Why no plan can keep a table, with the nearest budget and caps that would do, as `allocate` says it; else None.
 
-    Metrics do not matter for it. Change limits are left out: they depend on the spend in force, not on the table.
+    Metrics do not matter for it; change limits do where there are plans to measure them from.
     """
     portfolio = in_plan_currency(portfolio)
-    bounds = markets_in(portfolio, None)
+    bounds = markets_in(portfolio, previous, day_ago)
     problem = problem_of(portfolio, bounds, terms_of(portfolio, tuple(bounds), {}, {}))
     return None if problem.feasible else clash(portfolio, bounds, problem)

@@ -277,7 +277,7 @@ def _flow(story: _Story, code: str) -> str:
     total, others = _others(story, code)
     if total:
         unspent = f", {story.money(story.unspent)} of the budget unspent" if story.moved(story.unspent) else ""
-        return f"all markets together {story.money(total, '+')}{unspent}"
+        return f"all markets together get {story.money(abs(total))} {'more' if total > 0 else 'less'}{unspent}"
     named = " and ".join(f"{other} ({story.money(story.changes[other], '+')})" for other in others[:2])
     return f"{'taken from' if up else 'goes to'} {named}" if named else ""
 

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,12 +36,12 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The same by market code. Raises BadMetrics where a name is no market, or two names are one."""
         found: dict[str, Any] = {}
         unknown: list[str] = []
-        for field, values in msgspec.structs.asdict(self).items():
+        for kind, values in msgspec.structs.asdict(self).items():
             codes = {name: market_code(name) for name in values}
-            unknown += [f"{field}.{name}" for name, code in codes.items() if code is None]
+            unknown += [f"{kind}.{name}" for name, code in codes.items() if code is None]
             if len(set(codes.values())) < len(codes):
-                raise BadMetrics(f"{field} names a market twice: {', '.join(codes)}. Operator action: leave one.")
-            found[field] = {codes[name]: value for name, value in values.items()}
+                raise BadMetrics(f"{kind} names a market twice: {', '.join(codes)}. Operator action: leave one.")
+            found[kind] = {codes[name]: value for name, value in values.items()}
         if unknown:
             raise BadMetrics(
                 f"{', '.join(unknown)}: no assigned ISO 3166-1 alpha-2 code. Operator action: fix the names."
@@ -79,18 +79,19 @@ class PlanAnswer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Question:
-    """Everything that one plan is made from."""
+    """Everything that one plan is made from; see `allocate`."""
 
     portfolio: Portfolio
     metrics: Metrics
     previous: dict[str, MarketPlan] | None = None
     stance: Stance = "point"
+    day_ago: Mapping[str, float] = field(default_factory=dict)
 
     def answer(self) -> Allocation:
         """The best allocation. Raises BadMetrics, BadPortfolio."""
         u = {code: value for code, value in self.metrics.u.items() if value is not None}
         precision = Precision(self.metrics.n, self.metrics.u_se, self.metrics.r_se)
-        return allocate(self.portfolio, u, self.metrics.r, self.previous, precision, self.stance)
+        return allocate(self.portfolio, u, self.metrics.r, self.previous, precision, self.stance, day_ago=self.day_ago)
 
     def under(self, scenario: Overrides) -> "Question":
         """The same question under a scenario.

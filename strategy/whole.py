@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from marketpulse.contract.allocation import MarketPlan
 from strategy.changes import Changes, all_changes
-from strategy.explain import LONGEST
 from strategy.limits import HELD, SATURATED, UNHEARD
 
 NAMED = 4  # markets of one limit
+LONGEST = 480  # characters
 UPPER = {
     "change limit up": "change limits of",
     "upper bound": "upper bounds of",

@@ -1,5 +1,6 @@
 """The commands `plan` and `learn`: allocations, scenarios side by side, curves, and what earlier plans teach."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -42,8 +43,8 @@ def plan(
     previous: Annotated[
         Path | None,
         typer.Option(
-            help="An allocation as JSON (of `plan --json` or the topic): change limit, reasons; default: the "
-            "one in force, where metrics are those of now."
+            help="An allocation as JSON (of `plan --json` or the topic): reasons, and the spend that change limits are "
+            "measured from (workers take that of 24 h ago); default: the one in force, where metrics are those of now."
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option(help="As if no allocation were in force.")] = False,
@@ -69,14 +70,14 @@ def plan(
     marketpulse plan --metrics m.json --budget 1000..3000 --picture curve.html
     ```
     """
-    from strategy.scenarios import Overrides, PlanAnswer, Question, curve, load_overrides
+    from strategy.scenarios import Overrides, PlanAnswer, curve, load_overrides
 
     settings = load_settings()
     question = _question(settings, metrics, profiles, previous, fresh)
     name, values = _range(budget, vary)
     if budget is not None and name != "budget":
         question = question.under(Overrides(plan={"budget": _number(budget, "--budget")}))
-    question = Question(question.portfolio, question.metrics, question.previous, stance)
+    question = replace(question, stance=stance)
     scenarios = {"now": question.answer()}
     for path in scenario or []:
         one = load_overrides(path)
@@ -248,14 +249,14 @@ def _question(
                 f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
             ) from error
     from marketpulse.client.reader import Reader
-    from streams.pipeline.reallocate.question import metrics_of
+    from streams.pipeline.reallocate.question import question_of
 
     with Reader(settings.redis, prefix=settings.prefix) as reader:
         portfolio = portfolio if profiles is not None else reader.portfolio() or portfolio
-        seen = reader.snapshot()
-    if before is None and not fresh and seen.allocation is not None:
-        before = seen.allocation.allocation.markets
-    return Question(portfolio, metrics_of(seen.metrics), before)
+        seen, answers = reader.snapshot(), reader.allocations()
+    if before is not None:
+        return replace(question_of(seen, answers, portfolio, held=False), previous=before)
+    return question_of(seen, answers, portfolio, held=not fresh)
 
 
 def _previous(file: Path) -> "Allocation":

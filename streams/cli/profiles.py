@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import msgspec
 import typer
 
+from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.markets import market_code
 from marketpulse.contract.portfolio import Portfolio
+from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.errors import MarketpulseError
 from strategy.errors import BadPortfolio
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 ProfileFile = Annotated[Path, typer.Argument(help="TOML in the form of `strategy/markets.toml`.")]
 
 WHOLE = "apply the whole file (without --merge, --market, --no-plan), or add the rate or cap to its plan."
+LIMITED = ", go there over several days, or raise change_limit_share or change_limit_floor of the plan"
 WITH_IT = f"`profiles rm` the markets with it ({PLAN_KEY} and their codes in one command), or apply a whole file."
 
 profiles_app = typer.Typer(no_args_is_help=True, help="Markets, costs, bounds and budget in force.")
@@ -45,12 +48,30 @@ def add_commands(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What is in force: profiles over the workers' file, whether that is their own, spend in the plan's currency."""
+    """What is in force: profiles over the workers' file, whether that is their own, what Redis shows of workers."""
 
     profiles: Profiles
     own: bool
-    spend: dict[str, float]
+    seen: Snapshot | None
+    answers: list[AllocationRecord]
     differs: str = ""
+
+    @property
+    def spend(self) -> dict[str, float]:
+        """Market -> money of the allocation in force; empty where that is in another currency than the plan's."""
+        if self.seen is None or self.seen.allocation is None or self.seen.portfolio is None:
+            return {}
+        same = self.seen.allocation.allocation.currency in ("", self.seen.portfolio.plan.currency)
+        return dict(self.seen.allocation.spend) if same else {}
+
+    @property
+    def refused(self) -> str:
+        """In words, where the newest answer is no plan: spend is that of an earlier table."""
+        newest = max(self.answers, key=lambda one: one.seq, default=None)
+        if newest is None or newest.status not in ("infeasible", "failed"):
+            return ""
+        why = newest.why if newest.why.startswith(newest.status) else f"{newest.status}: {newest.why}"
+        return f"The spend is that of an earlier answer; the newest is {why}"
 
     def origin(self, name: str) -> str:
         """Where the entry of a market (or `_plan`) comes from, in words."""
@@ -97,17 +118,21 @@ def _load(file: Path, as_json: bool) -> Portfolio:
         _refuse(file, error.problems, as_json)
 
 
-def _infeasible(portfolio: Portfolio) -> str | None:
-    """Why no plan can keep a table; not looked at where a base install lacks the solver's packages."""
+def _infeasible(portfolio: Portfolio, held: _Held | None = None) -> str | None:
+    """Why no plan can keep a table, from the spend in force; not looked at where the solver's packages are missing."""
     try:
         from strategy.bounds import infeasible
+        from streams.pipeline.reallocate.question import in_force
     except ModuleNotFoundError as error:
         output.note(
             f"Budget and caps were not checked: {error.name} is missing. "
             "Operator action: pip install marketpulse[plan]."
         )
         return None
-    return infeasible(portfolio)
+    if held is None or held.seen is None:
+        return infeasible(portfolio)
+    now = in_force(held.seen, held.answers, portfolio.plan.currency)
+    return infeasible(portfolio, now.plans, now.day_ago)
 
 
 def _refuse(what: object, problems: Sequence[str], as_json: bool, action: str = "fix these fields.") -> NoReturn:
@@ -200,13 +225,14 @@ def _publish(
 
     A part may leave a table without a plan that was so before: it may be a step towards one.
     """
-    was_infeasible = not whole and _infeasible(held.profiles.now)
+    was_infeasible = not whole and _infeasible(held.profiles.now, held)
     seen = preview(held.profiles, records, epoch_ms())
     if seen.problems:
         rm = all(value is None for _, value in records)
         _refuse(what, seen.problems, as_json, WITH_IT if rm else WHOLE)
-    if not was_infeasible and (why := _infeasible(seen.after)):
-        _refuse(what, [why], as_json, "change budget, caps or these markets.")
+    if not was_infeasible and (why := _infeasible(seen.after) or _infeasible(seen.after, held)):
+        limited = LIMITED if _infeasible(seen.after) is None else ""
+        _refuse(what, [why], as_json, f"change budget, caps or these markets{limited}.")
     _apply(settings, records)
     if held.differs:
         output.note(held.differs)
@@ -245,6 +271,7 @@ def profiles_ls(as_json: Json = False) -> None:
             "regions": regions,
             "refused": [{"offset": letter.offset, "why": letter.message} for letter in profiles.bad],
             "not_yet": _not_yet(profiles),
+            "newest_answer": held.refused,
         }
         output.print_json(content)
         return
@@ -254,6 +281,8 @@ def profiles_ls(as_json: Json = False) -> None:
     console.print(table)
     if regions:
         console.print(regions_in_force(regions, now.plan))
+    if held.refused:
+        output.note(output.visible(held.refused))
     if profiles.of_file and not held.own:
         output.note(
             "The shipped example is in force, with its markets and costs. Publish your own table: "
@@ -280,13 +309,14 @@ def _in_force(settings: "Settings") -> _Held:
     """What was published, over the workers' file: over the shipped example, where Redis shows that they have that."""
     records = _read(settings, "market.profiles")
     profiles, own = _over(load_portfolio(settings.portfolio), records), settings.portfolio is not None
-    in_redis, spend = _in_redis(settings)
+    seen, answers = _in_redis(settings)
+    in_redis = None if seen is None else seen.portfolio
     if in_redis is None or in_redis == profiles.now:
-        return _Held(profiles, own, spend)
+        return _Held(profiles, own, seen, answers)
     shipped = _over(load_portfolio(), records)
     if own and in_redis == shipped.now:
         return _Held(
-            shipped, False, spend,
+            shipped, False, seen, answers,
             f"Workers have the shipped example, not {settings.portfolio}, which MARKETPULSE_PORTFOLIO of this command "
             "names: shown is what they have. Operator action: set it for workers too, or for neither.",
         )  # fmt: skip
@@ -294,26 +324,22 @@ def _in_force(settings: "Settings") -> _Held:
     names = [code for code in sorted(here.keys() | there.keys()) if here.get(code) != there.get(code)]
     names += [PLAN_KEY] if in_redis.plan != profiles.now.plan else []
     return _Held(
-        profiles, own, spend,
+        profiles, own, seen, answers,
         f"Workers have another table in force: {', '.join(names)} differ. Operator action: none for a change of the "
         "last seconds; else set MARKETPULSE_PORTFOLIO for commands as for workers.",
     )  # fmt: skip
 
 
-def _in_redis(settings: "Settings") -> tuple[Portfolio | None, dict[str, float]]:
-    """The portfolio that workers have in force (None = not known) and the spend, where it is in its currency."""
+def _in_redis(settings: "Settings") -> tuple[Snapshot | None, list[AllocationRecord]]:
+    """What workers have in force (None = not known), and the allocator's answers, oldest first."""
     from marketpulse.client.reader import Reader
 
     try:
         with Reader(settings.redis, prefix=settings.prefix) as reader:
-            seen = reader.snapshot()
+            return reader.snapshot(), reader.allocations()
     except MarketpulseError as error:
         output.note(f"What workers have in force is not known: {error}")
-        return None, {}
-    if seen.portfolio is None or seen.allocation is None:
-        return seen.portfolio, {}
-    same = seen.allocation.allocation.currency in ("", seen.portfolio.plan.currency)
-    return seen.portfolio, dict(seen.allocation.spend) if same else {}
+        return None, []
 
 
 def _over(base: Portfolio, records: Sequence[CompactedRecord]) -> Profiles:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +13,7 @@ from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.decode import parse_object
 from marketpulse.contract.portfolio import Portfolio
+from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from marketpulse.errors import Unavailable
@@ -25,7 +26,7 @@ from streams.errors import BadInput
 from streams.kafka.compacted import write_all
 from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_letters
 from streams.pipeline.operators.mutes import MOST_HOURS, new_mute
-from streams.pipeline.reallocate.question import answer_under
+from streams.pipeline.reallocate.question import answer_under, question_of
 from streams.privacy.redaction import redact
 from streams.settings import Settings
 
@@ -72,7 +73,9 @@ class Actions:
         """Markets and plan in force; those of the file before the first step."""
         return snapshot.portfolio or load_portfolio(self._settings.portfolio)
 
-    async def what_if(self, snapshot: Snapshot, fields: Mapping[str, str]) -> Allocation:
+    async def what_if(
+        self, snapshot: Snapshot, answers: Sequence[AllocationRecord], fields: Mapping[str, str]
+    ) -> Allocation:
         """The allocator's answer, made in a thread. Raises BadInput, also where too many ask or it takes too long."""
         changes = {
             "budget": number_of(fields, "budget", 0.01, 1e12),
@@ -83,10 +86,9 @@ class Actions:
             raise BadInput("Unknown stance. Operator action: choose point, sampled or robust.")
         if self._asking >= AT_ONCE:
             raise BadInput("other questions are being answered. Operator action: ask again in a moment.")
-        portfolio = self.portfolio(snapshot)
-        held = fields.get("held") != "0"
+        question = question_of(snapshot, answers, self.portfolio(snapshot), held=fields.get("held") != "0")
         self._asking += 1
-        answering = asyncio.create_task(asyncio.to_thread(answer_under, snapshot, portfolio, changes, stance, held))
+        answering = asyncio.create_task(asyncio.to_thread(answer_under, question, changes, stance))
         answering.add_done_callback(self._answered)  # a thread cannot be stopped: it counts until it has ended
         try:
             return await asyncio.wait_for(asyncio.shield(answering), ANSWER_WITHIN_S)

@@ -98,7 +98,7 @@ class Views:
         answer, wrong = None, ""
         if "budget" in request.query_params:
             try:
-                answer = await self._actions.what_if(seen.snapshot, asked)
+                answer = await self._actions.what_if(seen.snapshot, seen.answers, asked)
             except BadInput as error:
                 wrong = str(error)
         now = seen.snapshot.allocation

@@ -31,6 +31,7 @@ class WatchState(msgspec.Struct):
 
     `blind_since_ms`: on Redis's clock, since when the present was not seen. `silent_from_ms`: its newest event before a
     silence that goes on; `gaps`: silences that are over, (last event before, first after), of the last 15 days.
+    `refused`: shift of the newest answer where that is no plan.
     """
 
     conditions: dict[str, ConditionState] = {}
@@ -38,6 +39,7 @@ class WatchState(msgspec.Struct):
     blind_since_ms: int | None = None
     silent_from_ms: int | None = None
     gaps: list[tuple[int, int]] = []
+    refused: str = ""
 
 
 def fires(state: WatchState, kind: AlertKind) -> bool:
@@ -186,11 +188,20 @@ def watch_model(
 def watch_allocation(
     state: WatchState, refused: RefusedAnswer | None, step: int, at_ms: int, rules: WatchRules
 ) -> list[AlertRecord]:
-    """The allocator's newest answer failed or is infeasible, and the previous plan stays: fires until one succeeds."""
-    holds = refused is not None
-    return _judge(
-        state, "allocation", EVERYWHERE, holds, not holds, msgspec.to_builtins(refused) or {}, step, at_ms, rules
-    )
+    """The allocator's newest answer failed or is infeasible, and the previous plan stays: fires until one succeeds.
+
+    Another such answer while it fires changes the evidence: a record of the same alert says it.
+    """
+    holds, known = refused is not None, state.refused
+    evidence = msgspec.to_builtins(refused) or {}
+    state.refused = "" if refused is None else refused.shift
+    found = _judge(state, "allocation", EVERYWHERE, holds, not holds, evidence, step, at_ms, rules)
+    condition = state.conditions["allocation"]
+    if found or not holds or condition.fired_ms is None or known == state.refused:
+        return found
+    assert condition.since_ms is not None
+    again = ConditionChange("firing", condition.since_ms, condition.fired_ms, at_ms)
+    return [_alert(again, "allocation", EVERYWHERE, evidence, step)]
 
 
 def _confidence(metrics: Mapping[str, MarketMetrics], window: str, events: int) -> float | None:

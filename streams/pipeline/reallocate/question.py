@@ -1,13 +1,16 @@
 """What the allocator would answer now: a snapshot's metrics and portfolio as a question, and the same under changes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from marketpulse.client.snapshot import Snapshot
-from marketpulse.contract.allocation import Allocation
+from marketpulse.contract.allocation import Allocation, MarketPlan
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
+from marketpulse.contract.records import AllocationRecord
 from strategy.scenarios import Metrics, Overrides, Question
 from strategy.uncertainty import Stance
+from streams.pipeline.rollup.shifts import spend_day_ago
 
 
 def metrics_of(markets: Mapping[str, MarketMetrics]) -> Metrics:
@@ -22,24 +25,52 @@ def metrics_of(markets: Mapping[str, MarketMetrics]) -> Metrics:
     )
 
 
-def answer_under(
-    snapshot: Snapshot, portfolio: Portfolio, changes: Mapping[str, float], stance: Stance, held: bool
-) -> Allocation:
-    """The allocator's answer to the present metrics under a changed plan. Writes nothing.
+@dataclass(frozen=True)
+class InForce:
+    """What change limits are measured from: the plans in force, and the spend of 24 h ago where that was another.
+
+    Both are empty where no allocation is in force, or its money is in another currency than the plan's.
+    """
+
+    plans: dict[str, MarketPlan] | None
+    day_ago: dict[str, float]
+
+
+def in_force(snapshot: Snapshot, answers: Iterable[AllocationRecord], currency: str) -> InForce:
+    """Of a snapshot and the allocator's answers, oldest first, for a plan in a currency."""
+    record = snapshot.allocation
+    if record is None or record.allocation.currency not in ("", currency):
+        return InForce(None, {})
+    now_ms = max(record.stream_time, snapshot.status.stream_time or 0)
+    return InForce(record.allocation.markets, spend_day_ago(answers, now_ms, currency))
+
+
+def question_of(
+    snapshot: Snapshot, answers: Iterable[AllocationRecord], portfolio: Portfolio, held: bool = True
+) -> Question:
+    """The question that workers would ask now.
 
     Args:
         snapshot: metrics and allocation in force.
-        portfolio: markets and plan in force.
+        answers: of the allocator, oldest first.
+        portfolio: markets and plan.
+        held: whether the change limit holds against the allocation in force.
+    """
+    now = in_force(snapshot, answers, portfolio.plan.currency) if held else InForce(None, {})
+    return Question(portfolio, metrics_of(snapshot.metrics), now.plans, day_ago=now.day_ago)
+
+
+def answer_under(question: Question, changes: Mapping[str, float], stance: Stance) -> Allocation:
+    """The allocator's answer under a changed plan. Writes nothing.
+
+    Args:
+        question: of now.
         changes: fields of the plan that are otherwise, as `budget`.
         stance: what uncertain worth counts as.
-        held: whether the change limit holds against the allocation in force.
 
     Raises:
         BadPortfolio: a change is out of range.
         BadMetrics: a metric cannot be used.
     """
-    before = None
-    if held and snapshot.allocation is not None:
-        before = snapshot.allocation.allocation.markets
-    question = Question(portfolio, metrics_of(snapshot.metrics), before, stance)
-    return question.under(Overrides(name="the question", plan=dict(changes))).answer()
+    changed = question.under(Overrides(name="the question", plan=dict(changes)))
+    return replace(changed, stance=stance).answer()

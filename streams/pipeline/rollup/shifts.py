@@ -1,6 +1,6 @@
 """Shifts of a step: which markets moved far enough that the allocator is asked, and with what."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -41,6 +41,26 @@ def follow_spend(common: CommonState, allocation: AllocationRecord | None, strea
         if apart and abs(spend[market] - common.spend[market]) > LEAST_MOVE:
             common.moves[market] = [*moves, (stream_ms, common.spend[market])]
     common.allocated, common.spend, common.spend_currency = allocation.id, spend, currency
+
+
+def spend_day_ago(answers: Iterable[AllocationRecord], stream_ms: int, currency: str) -> dict[str, float]:
+    """Spend per market of 24 h ago without entry money, as a shift of now would name it; empty in another currency.
+
+    Args:
+        answers: of the allocator, oldest first.
+        stream_ms: stream time, in epoch ms.
+        currency: of the plan that asks.
+    """
+    common = CommonState()
+    for answer in answers:
+        if answer.adopted:
+            follow_spend(common, answer, answer.stream_time)
+    follow_spend(common, None, stream_ms)
+    return _day_ago(common) if common.spend_currency in ("", currency) else {}
+
+
+def _day_ago(common: CommonState) -> dict[str, float]:
+    return common.spend | {market: moves[0][1] for market, moves in common.moves.items()}
 
 
 def shifts_of(
@@ -91,7 +111,7 @@ def shifts_of(
         u_se={market: day.u.se for market, day in days.items()},
         r_se={market: day.r.se for market, day in days.items() if day.r is not None},
         unheard=unheard,
-        spend_day_ago=common.spend | {market: moves[0][1] for market, moves in common.moves.items()},
+        spend_day_ago=_day_ago(common),
         spend_currency=common.spend_currency,
     )
     if ready and not common.started:

@@ -2,19 +2,24 @@
 
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from marketpulse.client.snapshot import Snapshot, Status
 from marketpulse.contract.operators import ApplyMark, apply_headers
 from marketpulse.contract.portfolio import Portfolio
+from marketpulse.contract.records import AllocationRecord, ShiftRecord
+from marketpulse.contract.units import HOUR_MS
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.cli import profiles as commands
 from streams.cli.main import app
 from streams.pipeline.operators.profiles import Profiles, profile_records
+from streams.pipeline.reallocate.answer import answer_of
 
 SHIPPED = load_portfolio()
 MARKET = """
@@ -45,7 +50,7 @@ class Topic:
 
     def __init__(self) -> None:
         self.records: list[CompactedRecord] = []
-        self.in_redis: tuple[Portfolio | None, dict[str, float]] = None, {}
+        self.in_redis: tuple[Snapshot | None, list[AllocationRecord]] = None, []
 
     def apply(self, _settings: object, records: list[tuple[str, bytes | None]]) -> None:
         """As `_apply`."""
@@ -56,6 +61,13 @@ class Topic:
     def read(self, _settings: object, _topic: str) -> list[CompactedRecord]:
         """As `_read`."""
         return self.records
+
+    def workers(self, table: Portfolio, *answers: AllocationRecord) -> None:
+        """What Redis shows of workers that have a table in force, with the allocator's answers, oldest first."""
+        now_ms = answers[-1].stream_time if answers else None
+        status = Status(1, now_ms, None, "", "", {}, {}, 0, 0, True)
+        adopted = [one for one in answers if one.adopted]
+        self.in_redis = Snapshot(status, {}, [], adopted[-1] if adopted else None, table), [*answers]
 
     @property
     def now(self) -> Portfolio:
@@ -74,6 +86,15 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
     monkeypatch.setattr(commands, "_read", topic.read)
     monkeypatch.setattr(commands, "_in_redis", lambda _settings: topic.in_redis)
     return topic
+
+
+def answer(
+    table: Portfolio, hour: int = 0, previous: AllocationRecord | None = None, u: float = 0.6
+) -> AllocationRecord:
+    """Of the allocator, at an hour of stream time."""
+    values = dict.fromkeys(table.markets, u)
+    shift = ShiftRecord(f"profile-{hour}", hour, "profile", None, hour * HOUR_MS, values, dict.fromkeys(values, 0.0))
+    return answer_of(shift, table, previous)
 
 
 def run(*arguments: str, code: int = 0) -> str:
@@ -212,6 +233,44 @@ def test_a_table_without_any_plan_is_refused(mine: Path, topic: Topic, command: 
     assert [] == topic.records
 
 
+def test_what_change_limits_forbid_now_is_not_published(tmp_path: Path, topic: Topic) -> None:
+    """Measured from the spend of 24 h ago, as workers do; a table with a wider limit can be applied at once."""
+    file = tmp_path / "mine.toml"
+
+    def table(budget: float, share: float = 0.5) -> Portfolio:
+        text = (files("strategy") / "markets.toml").read_text("utf-8")
+        file.write_text(text.replace("2000.0 ", f"{budget} ").replace("share = 0.5", f"share = {share}"))
+        return load_portfolio(file)
+
+    whole, half, less = (table(budget) for budget in (2000.0, 1100.0, 700.0))
+    first = answer(whole)
+    topic.workers(whole, first)
+    shown = run("profiles", "apply", str(file), code=2)
+    assert "infeasible: least that the change limit allows of BR" in shown
+    assert "raise change_limit_share or change_limit_floor" in shown
+    assert [] == topic.records
+    lower = answer(half, 1, first)
+    topic.workers(half, first, lower)  # half of this spend is less than 700, half of that of a day ago is not
+    run("profiles", "apply", str(file), code=2)
+    topic.workers(half, first, lower, answer(half, 27, lower, u=0.9))
+    run("profiles", "apply", str(file))
+    topic.workers(whole, first)
+    table(200.0, share=1.0)
+    run("profiles", "apply", str(file))
+    assert (700.0, 200.0) == (less.plan.budget, topic.now.plan.budget)
+
+
+def test_ls_says_that_the_spend_is_of_an_earlier_table(topic: Topic) -> None:
+    """Where the newest answer is no plan."""
+    first = answer(SHIPPED)
+    less = msgspec.structs.replace(SHIPPED.plan, budget=200.0)
+    refused = answer(Portfolio(less, SHIPPED.markets), 1, first)
+    topic.workers(SHIPPED, first, refused)
+    shown = " ".join(run("profiles", "ls").split())
+    assert "The spend is that of an earlier answer; the newest is infeasible: least that" in shown
+    assert refused.why in json.loads(CliRunner().invoke(app, ["profiles", "ls", "--json"]).stdout)["newest_answer"]
+
+
 def test_a_market_outside_the_regions_in_force_is_refused(mine: Path, topic: Topic) -> None:
     """Before anything is published."""
     run("profiles", "apply", str(mine))
@@ -225,13 +284,16 @@ def test_ls_shows_money_in_force_with_caps_and_their_use(mine: Path, topic: Topi
     """Per period, in the plan's currency."""
     mine.write_text(mine.read_text() + 'region = "EU"\n[regions.EU]\ncap = 400.0\n')
     run("profiles", "apply", str(mine))
-    topic.in_redis = topic.now, {"BR": 90.0, "ES": 310.5}
+    in_force = answer(topic.now)
+    spent = in_force.spend["ES"]
+    topic.workers(topic.now, in_force)
     shown = run("profiles", "ls")
     assert "budget 1,200 (EUR thousand) per 30 days" in shown
-    for row in (r"BR .*│ 90 ", r"ES .*│ 310.5 ", r"EU +│ 400 +│ 310.5 +│ ES"):
+    for row in (r"BR .*│ 90 ", rf"ES .*│ {spent:.1f} ", rf"EU +│ 400 +│ {spent:.1f} +│ ES"):
         assert re.search(row, shown), shown
     listed = json.loads(run("profiles", "ls", "--json"))
-    assert (310.5, 400.0, 310.5) == (listed["spend"]["ES"], *(listed["regions"]["EU"][one] for one in ("cap", "used")))
+    used = listed["regions"]["EU"]
+    assert (spent, 400.0, spent, "") == (listed["spend"]["ES"], used["cap"], used["used"], listed["newest_answer"])
 
 
 def test_ls_shows_the_workers_table_whatever_the_callers_is(
@@ -240,12 +302,12 @@ def test_ls_shows_the_workers_table_whatever_the_callers_is(
     """Workers with the shipped example are seen by a caller with a file, and the other way round it is said."""
     monkeypatch.setenv("MARKETPULSE_PORTFOLIO", str(mine))
     assert "plan from: file" in run("profiles", "ls")
-    topic.in_redis = SHIPPED, {}
+    topic.workers(SHIPPED)
     shown = run("profiles", "ls")
     assert "plan from: shipped example" in shown
     assert "MARKETPULSE_PORTFOLIO of this command" in shown
     assert "CN" in json.loads(CliRunner().invoke(app, ["profiles", "ls", "--json"]).stdout)["markets"]
     monkeypatch.delenv("MARKETPULSE_PORTFOLIO")
-    topic.in_redis = load_portfolio(mine), {}
+    topic.workers(load_portfolio(mine))
     shown = run("profiles", "ls")
     assert "Workers have another table in force: BR, CN, DE, ES" in shown

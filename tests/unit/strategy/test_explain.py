@@ -80,7 +80,7 @@ def test_another_budget_is_where_the_money_comes_from() -> None:
     """Not from other markets."""
     plan = msgspec.structs.replace(SHIPPED.plan, budget=2_500.0)
     said = allocate(Portfolio(plan, SHIPPED.markets), U, R, FIRST.markets).markets["BR"].reason
-    assert "nothing new from its users, there is more money for all; all markets together +500.0" in said
+    assert "nothing new from its users, there is more money for all; all markets together get 500.0 more" in said
 
 
 def test_a_market_that_left_is_where_the_money_comes_from() -> None:

@@ -135,12 +135,17 @@ def test_a_model_that_is_not_what_it_should_be_is_said() -> None:
 
 
 def test_an_answer_that_is_no_plan_is_said_until_one_succeeds() -> None:
-    """Fires at once, with the shift, the status and why; another refusal changes nothing."""
+    """Fires at once, with the shift, the status and why; another refusal is the same alert with new evidence, once."""
     state, first = WatchState(), RefusedAnswer("profile-7", "infeasible", "budget 1 is too small")
+    other = RefusedAnswer("shift-8-BR", "failed", "no u")
     story = [
         watch_allocation(state, refused, step, step * 1_000, RULES.watch)
-        for step, refused in enumerate([None, first, RefusedAnswer("shift-8-BR", "failed", "no u"), None, None])
+        for step, refused in enumerate([None, first, first, other, other, None, None])
     ]
-    assert [[], [("allocation", "*", "firing")], [], [("allocation", "*", "resolved")], []] == [*map(said, story)]
+    fires, ends = [("allocation", "*", "firing")], [("allocation", "*", "resolved")]
+    assert [[], fires, [], fires, [], ends, []] == [*map(said, story)]
     assert {"shift": "profile-7", "status": "infeasible", "why": "budget 1 is too small"} == story[1][0].evidence
-    assert story[1][0].id == story[3][0].id
+    assert {"shift": "shift-8-BR", "status": "failed", "why": "no u"} == story[3][0].evidence
+    same = [(one.id, one.started_at, one.fired_at) for one in (story[1][0], story[3][0])]
+    assert same[0] == same[1]
+    assert story[5][0].id == story[1][0].id
