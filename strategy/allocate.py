@@ -10,8 +10,9 @@ import numpy as np
 from marketpulse.contract.allocation import Allocation, Basis, Certificate, MarketPlan, Uncertainty
 from marketpulse.contract.portfolio import Portfolio
 from strategy.bounds import Bounds, clash, keeps_limits, markets_in, problem_of
+from strategy.causes import USERS, Part, parts_of
 from strategy.certificate import certify
-from strategy.changes import Changes, basis_of, changes_between
+from strategy.changes import Changes, basis_of, changes_between, table_of
 from strategy.entry import choose
 from strategy.explain import SMALL, amount, reasons, reasons_of_lost
 from strategy.limits import HELD, SATURATED
@@ -62,6 +63,7 @@ class _Asked:
     terms: Terms
     drawn: Vector | None
     table: Changes | None
+    parts: tuple[list[Part], tuple[str, ...]]
 
 
 def allocate(
@@ -95,6 +97,14 @@ def allocate(
         BadPortfolio: a market's money is in a currency without a rate.
     """
     table = None if previous is None else changes_between(basis, basis_of(portfolio))
+    parts: tuple[list[Part], tuple[str, ...]] = ([], (USERS,))
+    if table is not None and basis is not None:
+
+        def solve(between: Portfolio) -> Plans | None:
+            answer = allocate(between, u, r, previous, precision, stance, unheard, day_ago)
+            return None if answer.status == "infeasible" else answer.markets
+
+        parts = parts_of(table_of(basis), portfolio, solve)
     portfolio = in_plan_currency(portfolio)
     bounds = markets_in(portfolio, previous, day_ago, unheard)
     terms = terms_of(portfolio, tuple(bounds), u, r)
@@ -103,7 +113,7 @@ def allocate(
     drawn = None
     if precision is not None and (precision.u_se or precision.r_se):
         drawn = drawn_values(terms, portfolio.plan, r, precision)
-    asked = _Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn, table)
+    asked = _Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn, table, parts)
     problem = problem_of(portfolio, bounds, terms)
     if not problem.feasible:
         why = clash(portfolio, bounds, problem)
@@ -296,7 +306,7 @@ def _plans(
             likely=None if np.isnan(sure) else sure,
         )
         plans[code] = one if _chosen(one, cut) else msgspec.structs.replace(one, likely=None)
-    sentences = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys(), asked.table, unspent)
+    sentences = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys(), asked.table, *asked.parts, unspent)
     return {code: msgspec.structs.replace(one, reason=sentences[code]) for code, one in plans.items()}
 
 

@@ -15,8 +15,6 @@ from marketpulse.contract.portfolio import Market, Plan, Portfolio
 ONLY_RANKS = ("w", "spend")
 """Fields of a market that no allocation depends on; o counts only where a market enters."""
 MOST_FIELDS = 3  # named per market in its sentence
-SCALES = ("penetration_weight", "satisfaction_weight", "rho", "theta")
-CHANGE_LIMITS = ("change_limit_floor", "change_limit_share")
 
 Pair = tuple[Any, Any]
 
@@ -39,6 +37,11 @@ def basis_of(portfolio: Portfolio) -> Basis:
     """The table of an answer, without what is as the defaults have it: the same after encoding and decoding."""
     markets = {code: _fields(one, Market) for code, one in portfolio.markets.items()}
     return Basis(_fields(portfolio.plan, Plan), markets)
+
+
+def table_of(basis: Basis) -> Portfolio:
+    """The table that a basis is of."""
+    return msgspec.convert({"plan": basis.plan, "markets": basis.markets}, Portfolio)
 
 
 def changes_between(before: Basis | None, now: Basis) -> Changes | None:

@@ -5,18 +5,18 @@ everywhere, since the journal's digest is made of it too.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from marketpulse.contract.allocation import MarketPlan
 from marketpulse.contract.portfolio import Market, Plan
+from strategy.causes import BUDGET, USERS, Part, why_this_gives, words_of
 from strategy.changes import Changes, own_changes
 from strategy.limits import HELD, SATURATED, UNHEARD
-from strategy.shared import Moves, shared_causes
 
 SEEN = 0.005  # smaller changes of u and r are not worth a word
 SMALL = 1e-4  # of the budget: a smaller change of money is none
-LONGEST = 240  # characters of a sentence
+LONGEST = 320  # characters of a sentence
 
 LIMITS = {
     "pinned": "pinned by hand",
@@ -46,6 +46,7 @@ class _Story:
     heard: Collection[str]
     changes: Mapping[str, float]
     table: Changes | None
+    parts: list[Part]
     unspent: float
 
     def money(self, value: float, sign: str = "") -> str:
@@ -69,6 +70,8 @@ def reasons(
     plan: Plan,
     heard: Collection[str],
     table: Changes | None = None,
+    parts: Sequence[Part] = (),
+    kinds: tuple[str, ...] = (USERS,),
     unspent: float = 0.0,
 ) -> dict[str, str]:
     """For example `BR +35.8 to 112.4: users unhappier (u .77 to .61), so quality is worth more; taken from RU (-51.2)`.
@@ -79,9 +82,10 @@ def reasons(
         plan: budget and weights.
         heard: markets with a measured u.
         table: what of the market table changed since the plan before; None = not known.
+        parts, kinds: from `parts_of`: the plans with one kind of change after another, and the last kinds.
         unspent: money that no market may take.
     """
-    story = _story(plans, before, plan, heard, table, unspent)
+    story = _story(plans, before, plan, heard, table, [*parts, Part(kinds, plans)], unspent)
     return {code: _sentence(story, code) for code in plans}
 
 
@@ -89,7 +93,7 @@ def reasons_of_lost(
     plans: Mapping[str, MarketPlan], before: Mapping[str, MarketPlan] | None, plan: Plan, markets: Mapping[str, Market]
 ) -> dict[str, str]:
     """For example `AT -130.0 to 0.0: no longer in the table`, of every market that only the plan before gave money."""
-    story = _story(plans, before, plan, (), None, 0.0)
+    story = _story(plans, before, plan, (), None, [], 0.0)
     lost = (code for code in sorted(before or {}) if code not in plans and story.changes[code] != 0)
     return {code: f"{code} {_moved_to(story, code, 0.0)}: {_lost(markets.get(code))}" for code in lost}
 
@@ -110,12 +114,13 @@ def _story(
     plan: Plan,
     heard: Collection[str],
     table: Changes | None,
+    parts: list[Part],
     unspent: float,
 ) -> _Story:
     old = before or {}
     changes = {code: one.spend - (old[code].spend if code in old else 0.0) for code, one in plans.items()}
     changes |= {code: -one.spend for code, one in old.items() if code not in plans}
-    return _Story(plans, before, plan, heard, changes, table, unspent)
+    return _Story(plans, before, plan, heard, changes, table, parts, unspent)
 
 
 def short(value: float) -> str:
@@ -167,21 +172,37 @@ def _state(story: _Story, code: str) -> str:
 
 
 def _causes(story: _Story, code: str, old: MarketPlan | None) -> list[str]:
-    """What changed in the market's table, in the market itself, and for all; else where money does more."""
-    own, shared = _own(story, code), _shared(story, code)
+    """Each kind of change that moved the market, the largest first, with its part of the money if it is not alone."""
+    own = _own(story, code)
     if set(story.plans[code].binding) & set(FIXED):
         return [own]
     if old is None:
         added = story.table is not None and code in story.table.added
-        return [f"new {'in the table' if added else 'here'}, {_state(story, code)}", *shared]
-    users = _users(story, code, old)
-    if not (users or own or shared):
-        return [f"nothing new from its users, {_elsewhere(story, code)}"]
-    if users and not (own or shared or _explained(story, code, old)):
-        users += f"; {_elsewhere(story, code)}"
-    if own and shared:  # which of them moved it, and which way its own worked, one answer cannot tell
-        own = own.replace("table changed", "table changed too")
-    return [own, users, *shared]
+        return [f"new {'in the table' if added else 'here'}, {_state(story, code)}"]
+    moves, spend = [], old.spend
+    for part in story.parts:
+        now = part.plans[code].spend if code in part.plans else 0.0
+        if story.moved(now - spend):
+            moves.append((now - spend, part))
+        spend = now
+    moves.sort(key=lambda move: -abs(move[0]))
+    causes = []
+    for move, part in moves:
+        share = f" ({story.money(move, '+')})" if len(moves) > 1 else ""
+        why = why_this_gives(story.before or {}, story.parts, code) if part.kinds == (BUDGET,) and move < 0 else ""
+        causes.append(f"{_cause(story, code, part, move)}{share}{', ' if why else ''}{why}")
+    return causes
+
+
+def _cause(story: _Story, code: str, part: Part, move: float) -> str:
+    """One part in words."""
+    clauses = []
+    if USERS in part.kinds:
+        users = _story(part.plans, story.before, story.plan, story.heard, None, [], story.unspent)
+        clauses.append(_news(story if part is story.parts[-1] else users, code))
+    if story.table is not None:
+        clauses += [words_of(kind, story.table, code, move > 0) for kind in part.kinds if kind != USERS]
+    return " and ".join(clause for clause in clauses if clause)
 
 
 def _own(story: _Story, code: str) -> str:
@@ -189,12 +210,13 @@ def _own(story: _Story, code: str) -> str:
     return "" if story.table is None else own_changes(story.table, code)
 
 
-def _shared(story: _Story, code: str) -> list[str]:
-    """Budget, caps, weights and markets of the table that changed and moved this market."""
-    if story.table is None:
-        return []
-    moves = Moves(story.plans, story.before or {}, story.changes, SMALL * story.plan.budget, story.unspent)
-    return shared_causes(moves, story.table, code)
+def _news(story: _Story, code: str) -> str:
+    """What is new about the users and moved the market, or that it is nothing of its own."""
+    old = (story.before or {})[code]
+    users = _users(story, code, old)
+    if not users:
+        return f"nothing new from its users, {_elsewhere(story, code)}"
+    return users if _explained(story, code, old) else f"{users}; {_elsewhere(story, code)}"
 
 
 def _explained(story: _Story, code: str, old: MarketPlan) -> bool:
@@ -211,7 +233,7 @@ def _users(story: _Story, code: str, old: MarketPlan) -> str:
 def _seen(story: _Story, code: str, old: MarketPlan) -> list[str]:
     """How the market's metrics changed since the plan before."""
     market, news = story.plans[code], []
-    if market.u is not None and old.u is not None and code in story.heard and abs(market.u - old.u) >= SEEN:
+    if market.u is not None and old.u is not None and code in story.heard and _differ(market.u, old.u):
         mood = "unhappier" if market.u < old.u else "happier"
         events = "" if market.n is None else f", {market.n:,} events"
         news.append(f"users {mood} (u {short(old.u)} to {short(market.u)}{events})")
@@ -219,10 +241,15 @@ def _seen(story: _Story, code: str, old: MarketPlan) -> list[str]:
         news.append(f"growth known now ({short(market.r)} a day)")  # it counted as 0 until then
     elif market.r is None and old.r is not None and abs(old.r) >= SEEN:
         news.append(f"growth no longer known ({short(old.r)} a day before)")
-    elif market.r is not None and old.r is not None and abs(market.r - old.r) >= SEEN:
+    elif market.r is not None and old.r is not None and _differ(market.r, old.r):
         verb = "slower" if market.r < old.r else "faster"
         news.append(f"growth {verb} ({short(old.r)} to {short(market.r)} a day)")
     return news
+
+
+def _differ(value: float, other: float) -> bool:
+    """Whether a difference is worth a word, and can be seen in what is shown."""
+    return abs(value - other) >= SEEN and short(value) != short(other)
 
 
 def _effects(story: _Story, market: MarketPlan, old: MarketPlan) -> list[str]:

@@ -1,0 +1,120 @@
+"""Which kind of change moved each market's money, and by how much: the plan solved again with one kind after another.
+
+A cause is what it did, not what stands beside it: a cost that rose beside a smaller budget has an amount of its own.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from marketpulse.contract.allocation import MarketPlan
+from marketpulse.contract.portfolio import Portfolio
+from strategy.changes import Changes, fell_or_rose, from_to, own_changes
+
+USERS, BUDGET = "users", "budget"
+MOST_OF_A_CUT = 0.5  # a market that gives so much of a smaller budget says why
+SAME_RETURN = 0.01  # relative: returns as close as this are equal
+NAMED = 2  # markets, caps or fields of one cause
+
+Plans = Mapping[str, MarketPlan]
+Solve = Callable[[Portfolio], Plans | None]
+"""The best plans under a table with the metrics of now; None = it is infeasible."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Kinds of change (several where they are feasible only together), and the plans with these and all before."""
+
+    kinds: tuple[str, ...]
+    plans: Plans
+
+
+def parts_of(before: Portfolio, now: Portfolio, solve: Solve) -> tuple[list[Part], tuple[str, ...]]:
+    """What changed, kind after kind: users, rules, tables of markets, which markets, budget, caps.
+
+    Args:
+        before: the table of the plan before.
+        now: the table of now.
+        solve: plans under a table between.
+
+    Returns:
+        The parts without the last one, whose plans are those of now, and the kinds of that.
+    """
+    found: list[Part] = []
+    kinds: tuple[str, ...] = ()
+    *between, (last, _) = _stages(before, now)
+    for kind, table in between:
+        kinds += (kind,)
+        plans = solve(table)
+        if plans is not None:
+            found.append(Part(kinds, plans))
+            kinds = ()
+    return found, (*kinds, last)
+
+
+def _stages(before: Portfolio, now: Portfolio) -> Iterator[tuple[str, Portfolio]]:
+    """Tables on the way from one to the other: with each kind of change one more, those alone that change something."""
+    rates = {**before.plan.currencies, **now.plan.currencies}
+    rules = replace(now.plan, budget=before.plan.budget, regions=before.plan.regions, currencies=before.plan.currencies)
+    same = {code: now.markets.get(code, one) for code, one in before.markets.items()}
+    stages = [
+        ("rules", Portfolio(rules, before.markets)),
+        ("tables", Portfolio(replace(rules, currencies=rates), same)),
+        ("members", Portfolio(replace(rules, currencies=now.plan.currencies), now.markets)),
+        (BUDGET, Portfolio(replace(now.plan, regions=before.plan.regions), now.markets)),
+        ("caps", now),  # last: a cap is a cause where it holds once everything else is as it is now
+    ]
+    table = before
+    yield USERS, before
+    for kind, changed in stages:
+        if changed != table:
+            yield kind, changed
+        table = changed
+
+
+def words_of(kind: str, table: Changes, code: str, rose: bool) -> str:
+    """What changed of one kind, as a clause for a market whose spend this made rise or fall; empty for its users."""
+    match kind:
+        case "rules":
+            rules = {name: pair for name, pair in table.plan.items() if name != "budget"}
+            return f"the plan changed ({_few([f'{name} {from_to(*pair)}' for name, pair in rules.items()])})"
+        case "tables":
+            others = [*table.markets, *(f"rate of {name}" for name in table.rates)]
+            return own_changes(table, code) or f"the table of {_few(others)} changed"
+        case "members":
+            left, came = (_named(table.dropped, "no longer"), _named(table.added, "new"))
+            return (left or came) if rose else (came or left)
+        case "caps":
+            own = table.regions.get(code, "")
+            names = [own] if own in table.caps else [*table.caps]
+            return _few([fell_or_rose(f"the cap of {name}", table.caps[name]) for name in names])
+        case _ if kind == BUDGET:
+            return fell_or_rose("the budget", table.plan["budget"])
+    return ""
+
+
+def why_this_gives(before: Plans, parts: list[Part], code: str) -> str:
+    """Why most of a smaller budget is taken here: the marginal returns before the cut, as the plan before has them."""
+    at = next(number for number, part in enumerate(parts) if part.kinds == (BUDGET,))
+    cut, left = (parts[at - 1].plans if at else before), parts[at].plans
+    given = {other: one.spend - (left[other].spend if other in left else 0.0) for other, one in cut.items()}
+    old = before.get(code)
+    if old is None or given[code] < MOST_OF_A_CUT * sum(given.values()):
+        return ""
+    others = [(one.marginal_return, other) for other, one in before.items()
+              if other != code and one.spend > 0 and "pinned" not in one.binding]  # fmt: skip
+    if not others:
+        return "no other market can give"
+    least, other = min(others)
+    if old.marginal_return < least * (1 - SAME_RETURN):
+        return f"its last money gained least ({old.marginal_return:.3g} per unit, {other} {least:.3g})"
+    return ""
+
+
+def _named(codes: tuple[str, ...], how: str) -> str:
+    return f"{_few([*codes])} {'are' if len(codes) > 1 else 'is'} {how} in the table" if codes else ""
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} others" if len(names) > NAMED else "")
