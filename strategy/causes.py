@@ -1,6 +1,6 @@
 """Which kind of change moved each market's money, and by how much: the plan solved again with one kind after another.
 
-A cause is what it did, not what stands beside it: a cost that rose beside a smaller budget has an amount of its own.
+A cost that rose while the budget fell is no cause of the cut that it softened: each has its part, with its sign.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -211,7 +211,7 @@ def _own(story: _Story, code: str) -> str:
 
 
 def _news(story: _Story, code: str) -> str:
-    """What is new about the users and moved the market, or that it is nothing of its own."""
+    """What is new about the users and moved the market, or that nothing is."""
     old = (story.before or {})[code]
     users = _users(story, code, old)
     if not users:
