@@ -32,6 +32,7 @@ LIMITS = {
     SATURATED: "more money would buy nothing here",
 }
 """What each name in `binding` means; `cap of <region>` is none of them."""
+LEFT = "entering it does less than the money does elsewhere"
 FIXED = ("pinned", "already spent", "not legally ready", UNHEARD, HELD)
 """Limits under which the spend is what it is, whatever the metrics are."""
 
@@ -105,7 +106,7 @@ def _lost(market: Market | None) -> str:
         return "excluded by the table"
     if not market.legal_ready:
         return LIMITS["not legally ready"]
-    return LIMITS["pinned"] if market.pinned == 0 else "entering it does less than the money does elsewhere"
+    return LIMITS["pinned"] if market.pinned == 0 else LEFT
 
 
 def _story(
@@ -198,8 +199,8 @@ def _cause(story: _Story, code: str, part: Part, move: float) -> str:
     """One part in words."""
     clauses = []
     if USERS in part.kinds:
-        users = _story(part.plans, story.before, story.plan, story.heard, None, [], story.unspent)
-        clauses.append(_news(story if part is story.parts[-1] else users, code))
+        users = _story(part.plans, story.before, story.plan, story.heard, story.table, [], story.unspent)
+        clauses.append(_news(users, code))
     if story.table is not None:
         clauses += [words_of(kind, story.table, code, move > 0) for kind in part.kinds if kind != USERS]
     return " and ".join(clause for clause in clauses if clause)
@@ -212,6 +213,8 @@ def _own(story: _Story, code: str) -> str:
 
 def _news(story: _Story, code: str) -> str:
     """What is new about the users and moved the market, or that nothing is."""
+    if code not in story.plans:
+        return LEFT
     old = (story.before or {})[code]
     users = _users(story, code, old)
     if not users:
@@ -285,7 +288,7 @@ def _elsewhere(story: _Story, code: str) -> str:
     up = story.changes[code] > 0
     total, others = _others(story, code)
     if total:
-        other_budget = "budget" in story.table.plan if story.table else up or not story.moved(story.unspent)
+        other_budget = story.table is None and (up or not story.moved(story.unspent))
         what = "there is {} money for all" if other_budget else "{} of the budget may be spent"
         return what.format("more" if up else "less")
     capped = [name for name in _binding(story, code) if name.startswith("cap of ")]

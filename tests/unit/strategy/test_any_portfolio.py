@@ -1,5 +1,6 @@
 """Whatever operators set: a plan that keeps every limit and proves itself, or a refusal that names the clash."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -11,12 +12,16 @@ from hypothesis import strategies as st
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.portfolio import Market, Portfolio
 from strategy.allocate import allocate
+from strategy.changes import basis_of
+from strategy.explain import LONGEST, SMALL
 from strategy.portfolio import checked_market, load_portfolio
 from strategy.uncertainty import Precision
 
 SHIPPED = load_portfolio()
 CODES = tuple(SHIPPED.markets)
 U = dict.fromkeys(CODES, 0.66)
+PART = re.compile(r"(?<![A-Z]{2} )\(([+-][\d,.]+)\)")
+"""A cause's part of the money; where money came from and went has a market before it."""
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -137,3 +142,22 @@ def test_what_leaves_nothing_to_decide_is_a_plan_too(fields: dict[str, Any], spe
     assert ("optimal", pytest.approx(spent)) == (first.status, first.spent)
     again = allocate(portfolio, U, {}, first.markets, Precision({}, dict.fromkeys(CODES, 0.2), {}), "robust")
     check(portfolio, again)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS)
+def test_every_change_of_table_has_words_and_parts_that_add_up(seed: int) -> None:
+    """From any table to any other, with other metrics: parts are the whole move, where all of them fit in."""
+    rng = np.random.default_rng(seed)
+    before, now = any_portfolio(rng), any_portfolio(rng)
+    kept = rng.choice(CODES, 8, replace=False)
+    now = Portfolio(now.plan, {code: one for code, one in now.markets.items() if code in kept})
+    first = allocate(before, U, {})
+    u = {code: float(rng.uniform(0.3, 0.9)) if rng.random() < 0.3 else value for code, value in U.items()}
+    answer = allocate(now, u, {}, first.markets or None, basis=basis_of(before))
+    if "infeasible" in (first.status, answer.status):
+        return
+    for market in answer.markets.values():
+        parts = [float(one.replace(",", "")) for one in PART.findall(market.reason)]
+        whole = len(market.reason) < LONGEST - 180 and len(parts) > 1
+        assert not whole or sum(parts) == pytest.approx(market.change, abs=SMALL * now.plan.budget * 6)
