@@ -4,6 +4,7 @@ redis-py is loaded with the first connection, not with this module: it takes som
 the client would take to import.
 """
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,8 +44,8 @@ def connect(url: str, timeout_s: float = 10.0) -> Any:
     return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0))
 
 
-# What redis-py has no type for: a disk that fails, another's long script, replicas that are away.
-_REFUSED_FOR_NOW = ("MISCONF ", "BUSY ", "NOREPLICAS ", "MASTERDOWN ")
+_REFUSED_FOR_NOW = re.compile(r"(?:^|\s-|')(OOM|READONLY|MISCONF|BUSY|NOREPLICAS|MASTERDOWN) ")
+"""Codes that redis-py has no type for, or that Redis 6 has in the middle of a script's error: `...: 39: -OOM ...`."""
 
 
 def _of_a_cluster() -> tuple[type[Exception], ...]:
@@ -62,11 +63,13 @@ def refused_before_writing(error: "ResponseError") -> bool:
     """
     from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-    return isinstance(error, (OutOfMemoryError, ReadOnlyError, *_of_a_cluster())) or _refused_for_now(error)
+    return isinstance(error, (OutOfMemoryError, ReadOnlyError, *_of_a_cluster())) or bool(_code(error))
 
 
-def _refused_for_now(error: "ResponseError") -> bool:
-    return any(word in str(error) for word in _REFUSED_FOR_NOW)
+def _code(error: "ResponseError") -> str:
+    """`OOM`, `MISCONF` and so on, where Redis refuses for now; else empty."""
+    found = _REFUSED_FOR_NOW.search(str(error))
+    return "" if found is None else found.group(1)
 
 
 @contextmanager
@@ -94,14 +97,16 @@ def translated_errors(url: str) -> Iterator[None]:
             "reach all of its keys. Operator action: point MARKETPULSE_REDIS_URL at a Redis or Valkey without Cluster "
             "(`cluster-enabled no`), with replicas as you like."
         ) from error
-    except exceptions.OutOfMemoryError as error:
-        raise LedgerFull("Redis is out of memory. Operator action: raise maxmemory; commits wait meanwhile.") from error
-    except exceptions.ReadOnlyError as error:
-        raise Unavailable(
-            f"Redis at {shown_url(url)} is a read-only replica. Operator action: point the worker at the primary."
-        ) from error
     except exceptions.ResponseError as error:
-        if not _refused_for_now(error):
+        if isinstance(error, exceptions.OutOfMemoryError) or _code(error) == "OOM":
+            raise LedgerFull(
+                "Redis is out of memory. Operator action: raise maxmemory; commits wait meanwhile."
+            ) from error
+        if isinstance(error, exceptions.ReadOnlyError) or _code(error) == "READONLY":
+            raise Unavailable(
+                f"Redis at {shown_url(url)} is a read-only replica. Operator action: point the worker at the primary."
+            ) from error
+        if not _code(error):
             raise
         raise _unavailable_for_now(error, url) from error
     except (

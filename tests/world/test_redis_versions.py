@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from marketpulse.errors import EXIT_OPERATOR, OperatorNeeded, Unavailable
+from marketpulse.errors import EXIT_OPERATOR, LedgerFull, OperatorNeeded, Unavailable
 from streams.access.rights import redis_rules
 from streams.batches import DecodedBatch, Delta, Position, SourceMark
 from streams.errors import LedgerBroken, LedgerLost, PartitionUnknown
@@ -338,3 +338,33 @@ async def test_a_growth_needs_a_ledger(server: RedisOf, prefix: str) -> None:
         await none.grow(3)
     assert {} == await everything(none)
     await none.close()
+
+
+@pytest.mark.parametrize(
+    ("refuse", "allow", "error"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), LedgerFull),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), Unavailable),
+    ],
+    ids=["memory", "replica"],
+)
+async def test_a_script_that_redis_refuses_for_now_may_be_tried_again(
+    ledger: Ledger, refuse: tuple[str, ...], allow: tuple[str, ...], error: type[Exception]
+) -> None:
+    """Claim, commit and cut, however this Redis words it: nothing is written, and it is no defect of the ledger."""
+    claim, lease = await ledger.claim(0), await leased(ledger)
+    before = await everything(ledger)
+    await ledger.redis.execute_command(*refuse)
+    attempts: list[Callable[[], Awaitable[object]]] = [
+        lambda: ledger.claim(1),
+        lambda: ledger.commit(batch(claim, 0, 3), delta()),
+        lambda: ledger.cut(lease, force=True),
+    ]
+    try:
+        for attempt in attempts:
+            with pytest.raises(error):
+                await attempt()
+    finally:
+        await ledger.redis.execute_command(*allow)
+    assert before == await everything(ledger)
+    assert ("OK", "") == await ledger.commit(batch(claim, 0, 3), delta())

@@ -8,6 +8,8 @@ from marketpulse.errors import LedgerFull, OperatorNeeded, Unavailable
 
 BUSY = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 
+IN_A_SCRIPT = "Error running script (call to f_dde2): @user_script:39: @user_script: 39: -{} as Redis 6 says it."
+
 
 @pytest.mark.parametrize(
     ("error", "expected"),
@@ -21,6 +23,10 @@ BUSY = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SH
         (exceptions.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), Unavailable),
         (exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."), Unavailable),
         (exceptions.OutOfMemoryError("memory"), LedgerFull),
+        (exceptions.ResponseError(IN_A_SCRIPT.format("OOM command not allowed")), LedgerFull),
+        (exceptions.ResponseError(IN_A_SCRIPT.format("READONLY You can't write")), Unavailable),
+        (exceptions.ResponseError(IN_A_SCRIPT.format("MISCONF Redis is configured")), Unavailable),
+        (exceptions.ResponseError("a market called TOO-BUSY or BUSYKEY Target key name"), exceptions.ResponseError),
         (exceptions.AuthenticationError("NOAUTH"), OperatorNeeded),
         (exceptions.NoPermissionError("NOPERM"), OperatorNeeded),
         (exceptions.ResponseError("WRONGTYPE Operation against a key"), exceptions.ResponseError),
@@ -40,6 +46,7 @@ def test_every_refusal_has_its_error(error: Exception, expected: type[Exception]
         (exceptions.OutOfMemoryError("memory"), True),
         (exceptions.ReadOnlyError("replica"), True),
         (exceptions.ResponseError(BUSY), True),
+        (exceptions.ResponseError(IN_A_SCRIPT.format("OOM command not allowed")), True),
         (exceptions.NoPermissionError("ACL failure in script: no permissions to run the 'rpush' command"), False),
         (exceptions.ResponseError("user_script:42: attempt to index a nil value"), False),
     ],
