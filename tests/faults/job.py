@@ -154,6 +154,12 @@ class Job:
         assert newest is not None
         return newest[1]
 
+    def shared(self) -> tuple[Worker, Worker]:
+        """Wait until two workers share the partitions: those that have the first and the last one."""
+        last = PARTITIONS - 1
+        self.until(lambda: self.worker_with(0) is not self.worker_with(last), 30, "two workers have partitions")
+        return self.worker_with(0), self.worker_with(last)
+
     # --- convergence --------------------------------------------------------------------------------------------
 
     def check(self, seconds: float = CONVERGES_S, window: str = "24h", clocks_agree: bool = True) -> None:
