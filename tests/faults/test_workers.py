@@ -8,7 +8,7 @@ import pytest
 from streams.kafka.publish import Record
 from tests.faults.crew import Worker
 from tests.faults.feed import simulated
-from tests.faults.job import BATCH, SESSION_S, Job
+from tests.faults.job import BATCH, PARTITIONS, SESSION_S, Job
 from tests.faults.nemesis import KILL_WORKER, Nemesis, schedule
 
 pytestmark = [pytest.mark.faults, pytest.mark.nemesis, pytest.mark.timeout(300)]
