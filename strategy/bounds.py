@@ -16,7 +16,7 @@ from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
 
 TOLERANCE = 1e-9  # of the budget
-DEMANDS = {"change limit down": "least that the change limit allows"}
+DEMANDS = {"change limit down": "least that the change limit allows after the spend 24 h ago"}
 """What a limit demands, where its name does not say it."""
 
 
@@ -163,7 +163,7 @@ def clash(portfolio: Portfolio, bounds: Mapping[str, Bounds], problem: Problem) 
 
 
 def _demands(bounds: Mapping[str, Bounds], needed: np.ndarray, inside: np.ndarray) -> str:
-    """For example `lower bound of BR (2,500.0) and least that the change limit allows of CN (149.6), US (136.7)`."""
+    """For example `lower bound of BR (2,500.0) and entry money of CN (149.6), US (136.7)`."""
     by_name: dict[str, list[str]] = {}
     for (code, one), money, counts in zip(bounds.items(), needed, inside, strict=True):
         if counts and money > 0:

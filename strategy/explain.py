@@ -342,10 +342,13 @@ def _split(story: _Story, code: str) -> str:
         return ""
     seen = _seen(story, code, old)
     pairs = (("promotion", old.promotion, market.promotion), ("quality", old.quality, market.quality))
-    return ", ".join([*seen, *(f"{name} {story.money(then)} to {story.money(now)}" for name, then, now in pairs)])
+    parts = (f"{name} {story.money(then)} to {story.money(now)}" for name, then, now in pairs)
+    return f"{', '.join([*seen, ''])}within its spend {', '.join(parts)}"
 
 
 def _limits(market: MarketPlan) -> str:
     if market.spend == 0 and market.binding == ("minimum viable spend",):
         return "nothing: its minimum viable spend does more elsewhere"
-    return ", ".join(LIMITS.get(name, f"at the {name}") for name in market.binding)
+    sure = "" if market.likely is None else f" ({100 * market.likely:.0f} % sure to pay)"
+    named = [LIMITS.get(name, f"at the {name}") for name in market.binding]
+    return ", ".join(named).replace(HELD, f"{HELD}{sure}")

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.words import clock
 from strategy.portfolio import load_portfolio
 from streams.cli import output
 from streams.cli.output import Json
@@ -102,7 +103,7 @@ def plan(
     elif len(scenarios) > 1:
         console.print(_side_by_side(scenarios, money))
     else:
-        console.print(_one(scenarios["now"], money))
+        console.print(_one(scenarios["now"], money, "A proposal, not in force: "))
         _print_reasons(console, scenarios["now"])
     for title, answered in scenarios.items():
         if answered.status == "infeasible" and (name is not None or len(scenarios) > 1):
@@ -141,13 +142,24 @@ def allocation(
     plan = (portfolio or load_portfolio(settings.portfolio)).plan
     console = output.console()
     plans = msgspec.convert(record.allocation, Allocation)
-    console.print(_one(plans, f"{plan.currency} {period_words(plan)}"))
+    since = f"In force since {clock(record.stream_time)} of stream time, {_cause(record)}: "
+    console.print(_one(plans, f"{plan.currency} {period_words(plan)}", since))
     _print_reasons(console, plans)
     newest = max(answers, key=lambda one: one.seq, default=record)
     if not newest.adopted:
         words = newest.why if newest.why.startswith(newest.status) else f"{newest.status}, {newest.why}"
         why = f"The newest answer was not adopted: {words}"
         console.print(output.cell(why), soft_wrap=True)
+
+
+def _cause(record: AllocationRecord) -> str:
+    """What an answer is to, in words."""
+    match record.cause:
+        case "initial":
+            return "the first one"
+        case "profile":
+            return "after a change of profiles"
+    return f"after a shift of {record.market}"
 
 
 def learn(
@@ -310,8 +322,8 @@ def _print_reasons(console: Console, allocation: "Allocation") -> None:
         console.print(output.cell(reason), soft_wrap=True)
 
 
-def _one(allocation: "Allocation", unit: str) -> Table:
-    title = allocation.why
+def _one(allocation: "Allocation", unit: str, what: str) -> Table:
+    title = f"{what}{allocation.why}"
     if allocation.status == "within_dead_band":
         title += ". Shown: the plan that is not adopted"
     columns = ("market", "spend", "promotion", "quality", "p", "q", "marginal return")

@@ -14,6 +14,7 @@ from marketpulse.contract.markets import market_code
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.words import clock
 from marketpulse.errors import MarketpulseError
 from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio
@@ -54,6 +55,7 @@ class _Held:
     own: bool
     seen: Snapshot | None
     answers: list[AllocationRecord]
+    changed_ms: int | None
     differs: str = ""
 
     @property
@@ -232,7 +234,8 @@ def _publish(
         _refuse(what, seen.problems, as_json, WITH_IT if rm else WHOLE)
     if not was_infeasible and (why := _infeasible(seen.after) or _infeasible(seen.after, held)):
         limited = LIMITED if _infeasible(seen.after) is None else ""
-        _refuse(what, [why], as_json, f"change budget, caps or these markets{limited}.")
+        lost = f" No money would be left for {', '.join(seen.lose)}." if seen.lose else ""
+        _refuse(what, [why], as_json, f"change budget, caps or these markets{limited}.{lost}")
     _apply(settings, records)
     if held.differs:
         output.note(held.differs)
@@ -272,11 +275,13 @@ def profiles_ls(as_json: Json = False) -> None:
             "refused": [{"offset": letter.offset, "why": letter.message} for letter in profiles.bad],
             "not_yet": _not_yet(profiles),
             "newest_answer": held.refused,
+            "changed_at": held.changed_ms,
         }
         output.print_json(content)
         return
     table = markets_in_force(now, held.origins, held.spend)
-    table.caption = output.cell(f"plan from: {held.origin(PLAN_KEY)}; {budget_words(now.plan)}")
+    newest = f"; newest change {clock(held.changed_ms)}" if held.changed_ms else ""
+    table.caption = output.cell(f"plan from: {held.origin(PLAN_KEY)}{newest}; {budget_words(now.plan)}")
     console = output.console()
     console.print(table)
     if regions:
@@ -311,12 +316,13 @@ def _in_force(settings: "Settings") -> _Held:
     profiles, own = _over(load_portfolio(settings.portfolio), records), settings.portfolio is not None
     seen, answers = _in_redis(settings)
     in_redis = None if seen is None else seen.portfolio
+    changed_ms = max((record.timestamp_ms for record in records), default=None)
     if in_redis is None or in_redis == profiles.now:
-        return _Held(profiles, own, seen, answers)
+        return _Held(profiles, own, seen, answers, changed_ms)
     shipped = _over(load_portfolio(), records)
     if own and in_redis == shipped.now:
         return _Held(
-            shipped, False, seen, answers,
+            shipped, False, seen, answers, changed_ms,
             f"Workers have the shipped example, not {settings.portfolio}, which MARKETPULSE_PORTFOLIO of this command "
             "names: shown is what they have. Operator action: set it for workers too, or for neither.",
         )  # fmt: skip
@@ -324,7 +330,7 @@ def _in_force(settings: "Settings") -> _Held:
     names = [code for code in sorted(here.keys() | there.keys()) if here.get(code) != there.get(code)]
     names += [PLAN_KEY] if in_redis.plan != profiles.now.plan else []
     return _Held(
-        profiles, own, seen, answers,
+        profiles, own, seen, answers, changed_ms,
         f"Workers have another table in force: {', '.join(names)} differ. Operator action: none for a change of the "
         "last seconds; else set MARKETPULSE_PORTFOLIO for commands as for workers.",
     )  # fmt: skip

@@ -246,7 +246,7 @@ def test_what_change_limits_forbid_now_is_not_published(tmp_path: Path, topic: T
     first = answer(whole)
     topic.workers(whole, first)
     shown = run("profiles", "apply", str(file), code=2)
-    assert "infeasible: least that the change limit allows of BR" in shown
+    assert "infeasible: least that the change limit allows after the spend 24 h ago of BR" in shown
     assert "raise change_limit_share or change_limit_floor" in shown
     assert [] == topic.records
     lower = answer(half, 1, first)
