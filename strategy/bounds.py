@@ -16,7 +16,8 @@ from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
 
 TOLERANCE = 1e-9  # of the budget
-DEMANDS = {"change limit down": "least that the change limit allows after the spend 24 h ago"}
+CHANGE_LIMIT = "the change limit's least"
+DEMANDS = {"change limit down": CHANGE_LIMIT}
 """What a limit demands, where its name does not say it."""
 
 
@@ -143,10 +144,10 @@ def problem_of(portfolio: Portfolio, bounds: Mapping[str, Bounds], terms: Terms)
 def clash(portfolio: Portfolio, bounds: Mapping[str, Bounds], problem: Problem) -> str:
     """Which constraints cannot hold together, by name and market, and the nearest budget (and caps) that would do."""
     needed = np.where(problem.optional, 0.0, problem.fixed + problem.low)
-    said = []
+    found = []
     total = float(needed.sum()) + portfolio.plan.budget - problem.budget
     if needed.sum() > problem.budget:
-        said.append(
+        found.append(
             f"{_demands(bounds, needed, np.ones(len(needed), np.bool_))} need {total:,.1f} of a budget of "
             f"{portfolio.plan.budget:,.1f}; the nearest feasible budget is {total:,.1f}"
         )
@@ -155,11 +156,12 @@ def clash(portfolio: Portfolio, bounds: Mapping[str, Bounds], problem: Problem) 
         over = float(needed[inside].sum() - problem.caps[index])
         if over > 0:
             cap = portfolio.plan.regions[name]
-            said.append(
+            found.append(
                 f"{_demands(bounds, needed, inside)} need {cap + over:,.1f} of the cap of {cap:,.1f} of region {name}; "
                 f"the nearest feasible cap is {cap + over:,.1f}"
             )
-    return f"infeasible: {'; '.join(said)}"
+    counted = "; change limits count from the spend of 24 h ago" if CHANGE_LIMIT in "".join(found) else ""
+    return f"infeasible: {'; '.join(found)}{counted}"
 
 
 def _demands(bounds: Mapping[str, Bounds], needed: np.ndarray, inside: np.ndarray) -> str:

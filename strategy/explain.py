@@ -174,12 +174,12 @@ def _state(story: _Story, code: str) -> str:
 
 def _causes(story: _Story, code: str, old: MarketPlan | None) -> list[str]:
     """Each kind of change that moved the market, the largest first, with its part of the money if it is not alone."""
-    own = _own(story, code)
-    if set(story.plans[code].binding) & set(FIXED):
-        return [own]
+    fixed = bool(set(story.plans[code].binding) & set(FIXED))
     if old is None:
-        added = story.table is not None and code in story.table.added
-        return [f"new {'in the table' if added else 'here'}, {_state(story, code)}"]
+        new = "new in the table" if story.table is not None and code in story.table.added else "new here"
+        return [new if fixed else f"{new}, {_state(story, code)}"]
+    if fixed:
+        return [_own(story, code)]
     moves, spend = [], old.spend
     for part in story.parts:
         now = part.plans[code].spend if code in part.plans else 0.0
@@ -308,7 +308,11 @@ def _flow(story: _Story, code: str) -> str:
     if total:
         unspent = f", {story.money(story.unspent)} of the budget unspent" if story.moved(story.unspent) else ""
         return f"all markets together get {story.money(abs(total))} {'more' if total > 0 else 'less'}{unspent}"
-    named = " and ".join(f"{other} ({story.money(story.changes[other], '+')})" for other in others[:2])
+    whole = abs(story.changes[code]) + SMALL * story.plan.budget
+    named = " and ".join(
+        f"{other} ({story.money(story.changes[other], '+')}{' in all' if abs(story.changes[other]) > whole else ''})"
+        for other in others[:2]
+    )
     return f"{'taken from' if up else 'goes to'} {named}" if named else ""
 
 

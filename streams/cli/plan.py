@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
@@ -17,16 +16,16 @@ from strategy.portfolio import load_portfolio
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
+from streams.cli.views.plans import cause_words, curve_table, history_of, one_plan, print_reasons, side_by_side
 from streams.cli.views.profiles import period_words
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
-    from marketpulse.contract.allocation import Allocation, MarketPlan
-    from strategy.scenarios import Point, Question
+    from marketpulse.contract.allocation import Allocation
+    from strategy.scenarios import Question
     from streams.settings import Settings
 
 POINTS = 21
-UNSPENT = 1e-4  # of the budget: less is not worth a word
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -99,12 +98,12 @@ def plan(
         return
     console = output.console()
     if name is not None:
-        console.print(_curve_table(name, points))
+        console.print(curve_table(name, points))
     elif len(scenarios) > 1:
-        console.print(_side_by_side(scenarios, money))
+        console.print(side_by_side(scenarios, money))
     else:
-        console.print(_one(scenarios["now"], money, "A proposal, not in force: "))
-        _print_reasons(console, scenarios["now"])
+        console.print(one_plan(scenarios["now"], money, "A proposal, not in force: "))
+        print_reasons(console, scenarios["now"])
     for title, answered in scenarios.items():
         if answered.status == "infeasible" and (name is not None or len(scenarios) > 1):
             console.print(output.cell(f"{title}: {answered.why}"), soft_wrap=True)
@@ -118,12 +117,15 @@ def _end(scenarios: "dict[str, Allocation]") -> None:
 
 
 def allocation(
+    history: Annotated[
+        int, typer.Option(min=0, max=500, help="Also this many of the newest answers, adopted or not.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record, as `plan --previous` takes it.")] = False,
 ) -> None:
     """The allocation in force, with a sentence per market, and the newest answer where that was rejected.
 
     ```
-    marketpulse allocation
+    marketpulse allocation --history 10
     marketpulse allocation --json > then.json
     marketpulse plan --previous then.json
     ```
@@ -142,24 +144,16 @@ def allocation(
     plan = (portfolio or load_portfolio(settings.portfolio)).plan
     console = output.console()
     plans = msgspec.convert(record.allocation, Allocation)
-    since = f"In force since {clock(record.stream_time)} of stream time, {_cause(record)}: "
-    console.print(_one(plans, f"{plan.currency} {period_words(plan)}", since))
-    _print_reasons(console, plans)
+    since = f"In force since {clock(record.stream_time)} of stream time, {cause_words(record)}: "
+    console.print(one_plan(plans, f"{plan.currency} {period_words(plan)}", since))
+    print_reasons(console, plans)
     newest = max(answers, key=lambda one: one.seq, default=record)
     if not newest.adopted:
         words = newest.why if newest.why.startswith(newest.status) else f"{newest.status}, {newest.why}"
         why = f"The newest answer was not adopted: {words}"
         console.print(output.cell(why), soft_wrap=True)
-
-
-def _cause(record: AllocationRecord) -> str:
-    """What an answer is to, in words."""
-    match record.cause:
-        case "initial":
-            return "the first one"
-        case "profile":
-            return "after a change of profiles"
-    return f"after a shift of {record.market}"
+    if history:
+        console.print(history_of(sorted(answers, key=lambda one: one.seq)[-history:]))
 
 
 def learn(
@@ -307,67 +301,3 @@ def _number(text: str, what: str) -> float:
     if not -1e300 < value < 1e300:
         raise BadInput(f"{what} {text!r} is no number. Operator action: give one, or LOW..HIGH.")
     return value
-
-
-def _rows(allocation: "Allocation") -> "dict[str, MarketPlan]":
-    """The plan's markets; none where there is no plan: what is infeasible carries the plan of before."""
-    return {} if allocation.status == "infeasible" else allocation.markets
-
-
-def _print_reasons(console: Console, allocation: "Allocation") -> None:
-    """A sentence per market, also of those that have no part any more."""
-    if allocation.status == "infeasible":
-        return
-    for reason in [*(market.reason for market in allocation.markets.values()), *allocation.lost.values()]:
-        console.print(output.cell(reason), soft_wrap=True)
-
-
-def _one(allocation: "Allocation", unit: str, what: str) -> Table:
-    title = f"{what}{allocation.why}"
-    if allocation.status == "within_dead_band":
-        title += ". Shown: the plan that is not adopted"
-    columns = ("market", "spend", "promotion", "quality", "p", "q", "marginal return")
-    table = Table(*columns, title=output.cell(title))
-    for code, one in _rows(allocation).items():
-        table.add_row(
-            output.cell(code), *(f"{value:,.1f}" for value in (one.spend, one.promotion, one.quality)),
-            *(f"{value:.3f}" for value in (one.p, one.q)), f"{one.marginal_return:.5f}",
-        )  # fmt: skip
-    unspent = allocation.budget - allocation.spent
-    within = unspent > UNSPENT * allocation.budget and allocation.status in ("optimal", "near_optimal")
-    caption = (
-        f"{allocation.status}{' within the limits' if within else ''}; "
-        f"{allocation.spent:,.1f} of {allocation.budget:,.1f} ({unit})"
-        f"{f', {unspent:,.1f} unspent' if within else ''}; "
-        f"marginal value of budget {allocation.marginal_value_of_budget:.5f}"
-    )
-    if allocation.uncertainty is not None:
-        known = allocation.uncertainty
-        caption += f"; gain {known.expected:.1f} expected, {known.worst:.1f} in the worst 5 %"
-    table.caption = output.cell(caption)
-    return table
-
-
-def _side_by_side(scenarios: "dict[str, Allocation]", unit: str) -> Table:
-    table = Table("spend", *(Column(output.cell(name)) for name in scenarios), title=output.cell(f"Scenarios ({unit})"))
-    for code in sorted({code for one in scenarios.values() for code in one.markets}):
-        spends = (one.markets.get(code) for one in scenarios.values())
-        table.add_row(output.cell(code), *("-" if plan is None else f"{plan.spend:,.1f}" for plan in spends))
-    table.add_section()
-    table.add_row("budget", *(f"{one.budget:,.1f}" for one in scenarios.values()))
-    table.add_row("gain", *(f"{one.gain:,.2f}" for one in scenarios.values()))
-    table.add_row("marginal value", *(f"{one.marginal_value_of_budget:.5f}" for one in scenarios.values()))
-    table.add_row("status", *(one.status for one in scenarios.values()))
-    return table
-
-
-def _curve_table(name: str, points: "list[Point]") -> Table:
-    title = output.cell(f"The plan along {name}")
-    table = Table(Column(output.cell(name)), "gain", "marginal value of budget", "most spend", "status", title=title)
-    for point in points:
-        most = sorted(point.spend.items(), key=lambda pair: -pair[1])[:3]
-        table.add_row(
-            f"{point.value:,.3f}", f"{point.gain:,.2f}", f"{point.marginal_value_of_budget:.5f}",
-            output.cell(", ".join(f"{code} {spend:,.0f}" for code, spend in most)), point.status,
-        )  # fmt: skip
-    return table

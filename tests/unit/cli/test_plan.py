@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -55,6 +56,7 @@ class FakeReader:
     """What the commands ask Redis for."""
 
     record: AllocationRecord
+    answers: ClassVar[list[AllocationRecord]] = []
     allocation: AllocationRecord
 
     def __init__(self, *_: object, **__: object) -> None:
@@ -73,7 +75,7 @@ class FakeReader:
         return SHIPPED
 
     def allocations(self) -> list[AllocationRecord]:
-        return [self.record]
+        return self.answers
 
 
 def test_markets_that_lost_everything_have_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,3 +89,19 @@ def test_markets_that_lost_everything_have_a_line_each(monkeypatch: pytest.Monke
     shown = msgspec.json.decode(run("allocation", "--json"), type=AllocationRecord)
     assert isinstance(shown.allocation, Allocation)
     assert 7 == len(shown.allocation.lost)
+
+
+def test_since_when_a_plan_is_in_force_and_what_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the title; `--history` has a row per answer with what it was to and the largest moves."""
+    first = answer_of(msgspec.structs.replace(SHIFT, cause="initial"), SHIPPED, None)
+    angry = msgspec.structs.replace(SHIFT, id="shift-10-BR", seq=10, cause="shift", market="BR", u=U | {"BR": 0.3})
+    FakeReader.record = answer_of(msgspec.structs.replace(angry, stream_time=3_600_000), SHIPPED, first)
+    monkeypatch.setattr(FakeReader, "answers", [FakeReader.record, first])
+    monkeypatch.setattr("marketpulse.client.reader.Reader", FakeReader)
+    title = " ".join(run("allocation").split())
+    assert "In force since 1970-01-01 01:00:00 UTC of stream time, after a shift of BR" in title
+    shown = run("allocation", "--history", "2").splitlines()
+    moves = max(FakeReader.record.moves.values(), key=abs)
+    first_row, row = [line for line in shown if "│ the first one" in line or f"│ BR {moves:+,.1f}" in line]
+    assert "none" in first_row
+    assert "after a shift of BR" in row

@@ -56,7 +56,8 @@ def test_an_unhappy_market_says_what_became_worth_more_and_who_gets_the_rest() -
         "less (51.9 to 0.0); goes to ID (+3.7) and RU (+3.6)"
     )
     assert said["ID"].reason == (
-        "ID +3.7 to 112.9: nothing new from its users, money does more here than where it was; taken from BR (-24.0)"
+        "ID +3.7 to 112.9: nothing new from its users, money does more here than where it was; "
+        "taken from BR (-24.0 in all)"
     )
 
 
@@ -66,7 +67,7 @@ def test_a_pin_is_named_as_the_cause_and_never_with_a_probability() -> None:
     said = allocate(changed("BR", pinned=400.0), U, R, FIRST.markets, precision).markets
     assert said["BR"].reason.startswith("BR +282.7 to 400.0: pinned by hand; taken from ")
     assert "%" not in said["BR"].reason
-    assert "makes room for what is fixed; goes to BR (+282.7)" in said["CN"].reason
+    assert "makes room for what is fixed; goes to BR (+282.7 in all)" in said["CN"].reason
 
 
 def test_a_market_nobody_heard_of_says_that_its_u_is_assumed() -> None:
@@ -87,7 +88,7 @@ def test_a_market_that_left_is_where_the_money_comes_from() -> None:
     """Its code, though it is in the plan no more."""
     rest = Portfolio(SHIPPED.plan, {code: one for code, one in SHIPPED.markets.items() if code != "CN"})
     said = allocate(rest, U, R, FIRST.markets).markets["BR"].reason
-    assert said.endswith("gets what became free elsewhere; taken from CN (-299.3)")
+    assert said.endswith("gets what became free elsewhere; taken from CN (-299.3 in all)")
 
 
 @pytest.mark.parametrize("factor", [1e-6, 7_800.0, 1e9])

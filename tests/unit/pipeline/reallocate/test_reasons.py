@@ -140,7 +140,9 @@ def test_without_the_table_of_before_nothing_is_said_of_it_and_nothing_untrue() 
         assert "for all" not in said(answer, code)
     assert "table changed:" not in answer.why
     moved = after(table(cap=340.0), msgspec.structs.replace(FIRST, basis=None))
-    assert "nothing new from its users, the cap of SOUTH leaves no more; goes to PL (+80.00)" in said(moved, "ES")
+    assert "nothing new from its users, the cap of SOUTH leaves no more; goes to PL (+80.00 in all)" in said(
+        moved, "ES"
+    )
 
 
 def test_a_change_of_its_own_table_is_the_cause() -> None:
