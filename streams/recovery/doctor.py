@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,7 +27,7 @@ from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.settings import Settings
 
-WARNINGS = ("secrets", "redis version", "market table")
+WARNINGS = ("secrets", "redis version", "market table", "connections")
 """Parts whose findings are worth a look, and end nothing."""
 KEY_BEFORE_LIVES = timedelta(days=8)
 """How long the key before a change is needed at least: events are taken up to 7 days late."""
@@ -41,7 +43,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Kafka and topics, Redis and ledger, model and device, market table, rules, settings."""
+    """Kafka and topics, Redis and ledger, model and device, market table, rules, connections, secrets."""
     return [
         await _checked("kafka and topics", lambda: _topics(settings)),
         await _checked("redis", lambda: _redis(settings)),
@@ -50,6 +52,7 @@ async def examine(settings: Settings) -> list[Finding]:
         await _checked("model", lambda: asyncio.to_thread(_model, settings)),
         await _checked("market table", lambda: _portfolio(settings)),
         await _checked("rules", lambda: asyncio.to_thread(_rules, settings)),
+        _connections(settings),
         _secrets(settings),
     ]
 
@@ -161,6 +164,29 @@ async def _portfolio(settings: Settings) -> Finding | str:
 def _rules(settings: Settings) -> str:
     changed = changes(Rules(), load_rules(settings.rules))
     return f"{len(changed)} values are not the default" if changed else "the defaults"
+
+
+def _connections(settings: Settings) -> Finding:
+    """Passwords that whoever sees the network between this process and a server would read."""
+    read = []
+    if (settings.kafka_security_protocol, settings.kafka_sasl_mechanism) == ("SASL_PLAINTEXT", "PLAIN"):
+        hosts = [address.strip().rpartition(":")[0].strip("[]") for address in settings.kafka.split(",")]
+        read += [f"Kafka's to {host}" for host in hosts if not _is_here(host)]
+    url = urlsplit(settings.redis)
+    if url.scheme == "redis" and url.password and not _is_here(url.hostname or "localhost"):
+        read.append(f"Redis's to {url.hostname}")
+    if not read:
+        return Finding("connections", True, "no password is sent to another host without TLS")
+    do = "MARKETPULSE_KAFKA_SECURITY_PROTOCOL=SASL_SSL, rediss:// in MARKETPULSE_REDIS_URL (docs/how-to/secure.md)"
+    return Finding("connections", False, f"passwords are sent without TLS: {', '.join(read)}", do)
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine by its name or address; a name is not looked up."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _secrets(settings: Settings) -> Finding:

@@ -158,7 +158,7 @@ class Secured(EmbeddedStack):
         self.admin = secrets.token_urlsafe(12)
         logins = {principal(prefix, role): password for role, password in self.passwords.items()}
         self.kafka = SecuredKafka(folder / "kafka", self.certificates, {"admin": self.admin, **logins})
-        users = ["user default off", f"user admin on >{self.admin} ~* &* +@all", *redis_users(prefix, self.passwords)]
+        users = [f"user admin on >{self.admin} ~* &* +@all", *redis_users(prefix, self.passwords)]
         self.redis = SecuredRedis(folder / "redis", self.certificates, "\n".join(users) + "\n")
 
     def environment(self, role: Role | Literal["admin"]) -> dict[str, str]:
