@@ -75,7 +75,7 @@ test-fuzz: $(AUDIT) ## every fuzz target for a few seconds, from the kept corpus
 fuzz: $(AUDIT) ## every fuzz target for SECONDS=60 each; what breaks a promise is kept in build/fuzz
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60)
 
-audit: $(AUDIT) ## known vulnerabilities and licences of what workers install, bill of materials in build/sbom.json
+audit: $(AUDIT) ## known vulnerabilities of all lock files, licences of what is shipped, bill of materials in build/sbom.json
 	$(BIN)/python -m deploy.audit
 
 helm: $(HELM) ## build helm with Go into build/tools (2 min once)
