@@ -84,7 +84,7 @@ def refused(packages: Iterable[str]) -> dict[str, str]:
 def accepted() -> list[Accepted]:
     """Entries of audit.toml."""
     entries = tomllib.loads(ACCEPTED.read_text("utf-8"))["accepted"]
-    return [Accepted(one["package"], frozenset(one["advisories"])) for one in entries]
+    return [Accepted(entry["package"], frozenset(entry["advisories"])) for entry in entries]
 
 
 def ask_index(wanted: Iterable[Pin]) -> Report:
@@ -119,9 +119,11 @@ def _pip_audit(group: Iterable[Pin]) -> dict[Pin, list[frozenset[str]]]:
     except (ValueError, KeyError):
         return {}
     return {
-        (one["name"], one["version"]): [frozenset([vuln["id"], *vuln.get("aliases", ())]) for vuln in one["vulns"]]
-        for one in answers
-        if "skip_reason" not in one
+        (answer["name"], answer["version"]): [
+            frozenset([vuln["id"], *vuln.get("aliases", ())]) for vuln in answer["vulns"]
+        ]
+        for answer in answers
+        if "skip_reason" not in answer
     }
 
 
@@ -137,7 +139,7 @@ def complaints(report: Report, entries: list[Accepted], locks: Mapping[str, set[
     for pin, vulnerabilities in sorted(report.found.items()):
         where = ", ".join(name for name, content in sorted(locks.items()) if pin in content)
         for advisories in vulnerabilities:
-            match = [one for one in entries if one.package == pin[0] and one.advisories & advisories]
+            match = [entry for entry in entries if entry.package == pin[0] and entry.advisories & advisories]
             needed.update(match)
             if not match:
                 yield (
@@ -145,9 +147,9 @@ def complaints(report: Report, entries: list[Accepted], locks: Mapping[str, set[
                     "pyproject.toml, `make lock`; or accept it in deploy/audit.toml, with the reason."
                 )
     silent = {name for name, _ in report.unread}
-    for one in entries:
-        if one not in needed and one.package not in silent:
-            yield f"NOT NEEDED {one.package}: {', '.join(sorted(one.advisories))}. Remove it from deploy/audit.toml."
+    for entry in entries:
+        if entry not in needed and entry.package not in silent:
+            yield f"NOT NEEDED {entry.package}: {', '.join(sorted(entry.advisories))}. Remove it from deploy/audit.toml."
 
 
 def main(arguments: list[str], ask: Callable[[Iterable[Pin]], Report] = ask_index) -> int:
