@@ -99,7 +99,7 @@ def ask_index(wanted: Iterable[Pin]) -> Report:
 
 
 def _groups(wanted: Iterable[Pin]) -> Iterator[set[Pin]]:
-    """Sets in which each package stands once: pip-audit takes no two versions of one."""
+    """Sets that hold each package once: pip-audit takes no two versions of one."""
     left = set(wanted)
     while left:
         group = set({name: (name, version) for name, version in sorted(left)}.values())
@@ -149,7 +149,7 @@ def complaints(report: Report, entries: list[Accepted], locks: Mapping[str, set[
     silent = {name for name, _ in report.unread}
     for entry in entries:
         if entry not in needed and entry.package not in silent:
-            yield f"NOT NEEDED {entry.package}: {', '.join(sorted(entry.advisories))}. Remove it from deploy/audit.toml."
+            yield f"NOT NEEDED {entry.package}: {', '.join(sorted(entry.advisories))}. Remove it from audit.toml."
 
 
 def main(arguments: list[str], ask: Callable[[Iterable[Pin]], Report] = ask_index) -> int:

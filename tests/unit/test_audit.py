@@ -64,7 +64,7 @@ def test_an_entry_that_is_not_needed_is_reported_once_the_index_answers() -> Non
     entries = [Accepted("transformers", frozenset({"CVE-1"}))]
     assert [] == list(complaints(Report({}, frozenset({("transformers", "4.57.6")})), entries, LOCKED))
     [said] = complaints(Report({}, NOTHING), entries, LOCKED)
-    assert said == "NOT NEEDED transformers: CVE-1. Remove it from deploy/audit.toml."
+    assert said == "NOT NEEDED transformers: CVE-1. Remove it from audit.toml."
 
 
 def test_accepted_entries_say_why_and_since_when() -> None:
