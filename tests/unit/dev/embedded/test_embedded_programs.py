@@ -41,12 +41,16 @@ def test_versions_are_read_from_what_a_server_says(tmp_path: Path, said: str, ve
     assert version == server_version(str(tmp_path / "server"))
 
 
-def test_a_redis_on_path_is_taken_only_when_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis 6.2.19 on PATH, with known holes, is passed over for the Valkey beside it."""
+@pytest.mark.parametrize("name", ["valkey-server", "redis-server"])
+def test_the_first_server_on_path_that_is_new_enough_is_taken(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis 6.2.19, with known holes, is passed over wherever it comes before a newer server."""
+    (later := tmp_path / "later").mkdir()
     script(tmp_path / "redis-server", "Redis server v=6.2.19 sha=0")
-    script(tmp_path / "valkey-server", "Valkey server v=8.1.3 sha=0")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert str(tmp_path / "valkey-server") == redis_executable()
+    script(later / name, "Valkey server v=8.1.3 sha=0")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{later}:/usr/bin:/bin")
+    assert str(later / name) == redis_executable()
 
 
 @pytest.mark.parametrize(("version", "warns"), [("6.2.14", True), ("6.2.20", False), ("7.0.15", False)])
