@@ -123,6 +123,7 @@ class SecuredRedis(EmbeddedRedis):
 
     def prepare(self) -> None:
         """Write the ACL file."""
+        super().prepare()  # its password goes for nothing: the file's users count alone
         (self.folder / "users.acl").write_text(self._users, "utf-8")
 
     def command(self) -> list[str]:
