@@ -65,6 +65,17 @@ test-models: $(TRAIN) ## training and export with PyTorch (downloads about 3 GB 
 test-gpu: $(GPU) ## the classifier on the onnxruntime-gpu wheel (its CPU provider where there is no GPU)
 	.venv-gpu/bin/python -m pytest -n $(PROCESSES) --dist loadgroup tests/unit/models
 
+FLOORS := .venv-floors/bin/python
+test-floors: $(LIGHT) ## client, contract, page, intake and notifier on the lowest versions that pyproject.toml allows (loads 120 MB)
+	@mkdir -p build && $(BIN)/uv pip compile -q --system-certs --resolution lowest-direct --python-version 3.11 --strip-extras \
+	  --no-header --no-annotate --extra page --extra intake --extra notify --group build -o build/lowest.txt pyproject.toml
+	@$(PYTHON) -m venv --clear .venv-floors
+	@$(BIN)/uv pip install -q --system-certs --python $(FLOORS) -c build/lowest.txt -r build/lowest.txt \
+	  hypothesis httpx jsonschema pytest pytest-asyncio pytest-timeout pytest-xdist pyyaml rfc3339-validator trustme
+	@$(FLOORS) -m pip install -q --no-deps --no-build-isolation -e .
+	$(FLOORS) -m pytest -q -n $(PROCESSES) -W ignore::DeprecationWarning tests/unit/client tests/unit/contract \
+	  tests/unit/dashboard tests/unit/intake tests/unit/notify tests/unit/test_settings.py
+
 test-deploy: $(DEPLOY) ## Dockerfiles, compose and chart: linted, rendered, checked by schemas, build steps run (helm where Go is)
 	@if command -v go > /dev/null; then $(MAKE) --no-print-directory helm; else echo "no Go here: without helm the chart is not rendered"; fi
 	$(BIN)/python -m pytest tests/deploy
@@ -75,7 +86,7 @@ test-fuzz: $(AUDIT) ## every fuzz target for a few seconds, from the kept corpus
 fuzz: $(AUDIT) ## every fuzz target for SECONDS=60 each; what breaks a promise is kept in build/fuzz
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60)
 
-audit: $(AUDIT) ## known vulnerabilities and licences of what workers install, bill of materials in build/sbom.json
+audit: $(AUDIT) ## known vulnerabilities of all lock files, licences of what is shipped, bill of materials in build/sbom.json
 	$(BIN)/python -m deploy.audit
 
 helm: $(HELM) ## build helm with Go into build/tools (2 min once)
@@ -123,7 +134,7 @@ monitoring: $(LIGHT) ## write deploy/monitoring and docs/metrics.md anew; promto
 	$(BIN)/python -m pytest tests/unit/test_monitoring.py
 
 clean: ## remove both environments and caches
-	rm -rf .venv .venv-train .venv-gpu .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf .venv .venv-train .venv-gpu .venv-floors .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 
 $(LIGHT): requirements/light.txt pyproject.toml
 	@$(NEW_ENOUGH)
@@ -154,5 +165,5 @@ $(GPU): loads := onnxruntime-gpu and what it needs
 	@.venv-$*/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup environments demo test test-long faults test-faults soak simulation test-models test-gpu test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
+.PHONY: help setup environments demo test test-long faults test-faults soak simulation test-models test-gpu test-floors test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
 .DEFAULT_GOAL := help

@@ -79,9 +79,10 @@ _WRITING = (
 _REPAIRING = ("config|get", "info", "rename", "scan")
 _READABLE = (
     "alerts", "allocation", "allocation:seq", "allocations", "buckets:*", "changes", "excerpts:*", "ledger", "markets",
-    "metrics:*", "mutes", "outbox", "partition:*", "portfolio", "shift:seq", "state", "step", "step:*", "table:*",
-    "topics:*", "totals", "workers",
+    "metrics:*", "mutes", "outbox", "partition:*", "portfolio", "shift:seq", "state", "step", "step:*:counts",
+    "step:*:cut", "table:*", "topics:*", "totals", "workers",
 )  # fmt: skip
+"""Keys that a reader sees. Of an open step only how far it is: `step:*:users:*` are HyperLogLogs of users."""
 
 
 def redis_rules(prefix: str) -> dict[Role, list[str]]:
@@ -131,8 +132,12 @@ def kafka_commands(prefix: str, principals: Mapping[Role, str]) -> Iterator[str]
 
 
 def redis_users(prefix: str, passwords: Mapping[Role, str] | None = None) -> Iterator[str]:
-    """Lines of a Redis ACL file. A user without a password cannot log in: give each `>password` or `#sha256`."""
+    """Lines of a Redis ACL file. A user without a password cannot log in: give each `>password` or `#sha256`.
+
+    The first line closes Redis to clients without a login: its default user may otherwise do anything.
+    """
     passwords = passwords or {}
+    yield "user default off"
     for role, rules in redis_rules(prefix).items():
         secret = f" >{passwords[role]}" if role in passwords else ""
         yield f"user {principal(prefix, role)} on resetpass{secret} resetchannels {' '.join(rules)}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from marketpulse.client.snapshot import Status
 from marketpulse.contract.topics import topic_name
 from marketpulse.errors import Unavailable
 from streams.clock import epoch_ms
+from streams.dev.embedded.programs import redis_executable, warning_of
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Report, Supervisor
 from streams.dev.feeds.files import is_csv, read_records, shift_to_now
@@ -49,8 +51,10 @@ def servers(settings: Settings, embedded: bool, data_folder: Path | None) -> Ite
         return
     if secured := sorted(settings.model_fields_set & _SECURED):
         names = ", ".join(f"MARKETPULSE_{name.upper()}" for name in secured)
-        raise BadInput(f"The embedded servers have no TLS and no login. Operator action: unset {names} for them.")
+        raise BadInput(f"The embedded servers have no TLS, and logins of their own. Operator action: unset {names}.")
     with EmbeddedStack(data_folder) as stack:
+        if warning := warning_of(redis_executable()):
+            logging.getLogger(__name__).warning(warning)
         yield stack.endpoints
 
 

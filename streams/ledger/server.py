@@ -59,10 +59,13 @@ REPAIRS: Mapping[str, tuple[str | int, ...]] = {"rename": ("RENAME", "{}none", "
 """The same for `ledger rebuild` and `reset`."""
 
 _SOUND: Mapping[str, Mapping[tuple[int, ...], int]] = {
-    "Redis": {(6, 2): 20, (7, 2): 11, (7, 4): 6, (8, 0): 4, (8, 2): 2},
-    "Valkey": {(7, 2): 11, (8, 0): 6, (8, 1): 4},
+    "Redis": {(6, 2): 23, (7, 2): 15, (7, 4): 10, (8, 2): 8, (8, 4): 5, (8, 6): 5, (8, 8): 1},
+    "Valkey": {(7, 2): 14, (8, 0): 10, (8, 1): 9, (9, 0): 5, (9, 1): 1},
 }
-"""Series -> its first version without CVE-2025-49844 (a script of any user may run code in the server) and its like."""
+"""Series -> its first version without CVE-2025-49844, CVE-2026-63639 and their like: a user may run code in the server.
+
+The fixes of July 2026; a series that is not named gets none any more, or begins after them.
+"""
 
 
 async def check_server(url: str, prefix: str) -> None:
@@ -159,7 +162,7 @@ def known_holes(version: ServerVersion) -> str | None:
     if sound is None or (sound == tuple(series) and patch >= first[sound]):
         return None
     return (
-        f"{version.name} {version.number} has known holes (CVE-2025-49844: whoever may run a script may run code in "
-        "the server), unless its distribution closed them. Operator action: before users whom you do not trust reach "
+        f"{version.name} {version.number} has known holes (such as CVE-2025-49844: any user may run code in the "
+        "server), unless its distribution closed them. Operator action: before users whom you do not trust reach "
         f"it, run {sound[0]}.{sound[1]}.{first[sound]} or later."
     )

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,7 +27,7 @@ from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.settings import Settings
 
-WARNINGS = ("secrets", "redis version", "market table")
+WARNINGS = ("secrets", "redis version", "market table", "connections")
 """Parts whose findings are worth a look, and end nothing."""
 KEY_BEFORE_LIVES = timedelta(days=8)
 """How long the key before a change is needed at least: events are taken up to 7 days late."""
@@ -41,11 +43,12 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Kafka and topics, Redis and ledger, model and device, market table, rules, settings."""
+    """Kafka and topics, Redis and ledger, model and device, market table, rules, connections, secrets."""
     return [
         await _checked("kafka and topics", lambda: _topics(settings)),
         await _checked("redis", lambda: _redis(settings)),
         await _checked("redis version", lambda: _redis_version(settings)),
+        _connections(settings),
         await _checked("ledger", lambda: _ledger(settings)),
         await _checked("model", lambda: asyncio.to_thread(_model, settings)),
         await _checked("market table", lambda: _portfolio(settings)),
@@ -101,6 +104,29 @@ async def _redis_version(settings: Settings) -> Finding | str:
         await ledger.close()
     holes = known_holes(found)
     return Finding("redis version", False, *what_and_action(holes)) if holes else f"{found.name} {found.number}"
+
+
+def _connections(settings: Settings) -> Finding:
+    """Passwords that whoever sees the network between this process and a server would read."""
+    read = []
+    if (settings.kafka_security_protocol, settings.kafka_sasl_mechanism) == ("SASL_PLAINTEXT", "PLAIN"):
+        hosts = [address.strip().rpartition(":")[0].strip("[]") for address in settings.kafka.split(",")]
+        read += [f"Kafka's to {host}" for host in hosts if not _is_here(host)]
+    url = urlsplit(settings.redis)
+    if url.scheme == "redis" and url.password and not _is_here(url.hostname or "localhost"):
+        read.append(f"Redis's to {url.hostname}")
+    if not read:
+        return Finding("connections", True, "no password is sent to another host without TLS")
+    do = "MARKETPULSE_KAFKA_SECURITY_PROTOCOL=SASL_SSL, rediss:// in MARKETPULSE_REDIS_URL (docs/how-to/secure.md)"
+    return Finding("connections", False, f"passwords are sent without TLS: {', '.join(read)}", do)
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine by its name or address; a name is not looked up."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _ledger(settings: Settings) -> Finding | str:

@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from marketpulse.errors import Unavailable
+from marketpulse.client.kafka_servers import KafkaServers, Servers
+from marketpulse.errors import MarketpulseError, OperatorNeeded, Unavailable
+from streams.access.kafka_acls import create_acls
+from streams.access.rights import ROLES, Role, principal
 from streams.dev.embedded.programs import java_executable, kafka_classpath
-from streams.kafka.admin import create_topics, kafka_answers
-from tests.deploy.chart import HELM, ROOT, VALUES, containers, rendered, variables
+from streams.kafka.admin import create_topics, kafka_answers, topic_offsets
+from streams.kafka.publish import Record, publish
+from tests.deploy.chart import HELM, VALUES, containers, rendered, variables
+from tests.deploy.compose import environment, make_secrets
 from tests.support.waiting import until_async
 
 needs_helm = pytest.mark.skipif(HELM is None, reason="needs helm: `make helm` builds it where there is Go")
@@ -31,8 +35,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
             for one, value in given.items()
             if one.startswith("KAFKA_")
         }
-        ports = free_ports(3)
-        for old, new in zip(("9092", "9093", "9094"), ports, strict=True):
+        ports = free_ports(4)
+        for old, new in zip(("9092", "9093", "9094", "9095"), ports, strict=True):
             environment = {one: value.replace(f":{old}", f":{new}") for one, value in environment.items()}
         environment["KAFKA_LOG_DIRS"] = str(tmp_path / "data" / "log")  # Kafka makes it, as below the volume
         java = [java_executable(), "-Xmx512m", "-cp", kafka_classpath()]
@@ -75,14 +79,30 @@ async def test_the_chart_s_broker_starts(start: Start) -> None:
     assert "trial.feedback" in await create_topics(address, "trial", 2, 1)
 
 
-async def test_compose_s_broker_starts(start: Start) -> None:
-    """Likewise, with a listener for the host."""
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-    address = start({name: str(value) for name, value in compose["services"]["kafka"]["environment"].items()}, "kafka")
-    await until_async(lambda: answers(address), 60, every_s=0.1)
+async def test_compose_s_broker_knows_each_part(start: Start, tmp_path: Path) -> None:
+    """Logins of deploy/secrets.sh and rules of `acls apply`, as compose runs it: each part its own, nobody without."""
+    secrets = make_secrets(tmp_path)
+    address = start(environment("kafka", secrets), "kafka")
+
+    def login(service: str) -> KafkaServers:
+        given = environment(service, secrets)
+        user, password = given["MARKETPULSE_KAFKA_USERNAME"], given["MARKETPULSE_KAFKA_PASSWORD"]
+        return KafkaServers(address, "SASL_PLAINTEXT", "PLAIN", user, password)
+
+    await until_async(lambda: answers(login("acls")), 60, every_s=0.1)
+    principals: dict[Role, str] = {role: f"User:{principal('marketpulse', role)}" for role in ROLES}
+    await create_acls(login("acls"), "marketpulse", principals)
+    assert "marketpulse.feedback" in await create_topics(login("init"), "marketpulse", 2, 1)
+    await publish(login("intake"), "marketpulse.feedback", [Record(None, b"{}")])
+    assert 1 == sum(end for _, end in (await topic_offsets(login("worker"), "marketpulse.feedback")).values())
+    for service in ("notify", "page"):
+        with pytest.raises(OperatorNeeded, match="Operator action"):
+            await topic_offsets(login(service), "marketpulse.feedback", patience=1)
+    with pytest.raises(MarketpulseError):
+        await topic_offsets(address, "marketpulse.feedback", patience=1)
 
 
-async def answers(address: str) -> bool:
+async def answers(address: Servers) -> bool:
     """Whether the broker answers."""
     try:
         await kafka_answers(address)

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from docs.generate.commands import every_command
 from marketpulse.contract.topics import topic_name
+from streams.access.rights import Role, principal
 from streams.pipeline.ingest.source import group_consumer
 from streams.settings import Settings
 from tests.deploy.chart import (
@@ -234,6 +235,55 @@ def test_a_process_is_told_of_the_servers_it_reaches_alone(values: Path) -> None
             assert setting("redis_url") in variables(container)
 
 
+def logins(manifests: tuple[Manifest, ...], name: str) -> dict[str, str]:
+    """Container -> the Secret's key that a setting is read from."""
+    found = {one["name"]: variables(one).get(setting(name)) for _, one in containers(manifests)}
+    return {container: one["valueFrom"]["secretKeyRef"]["key"] for container, one in found.items() if one is not None}
+
+
+def test_each_process_has_a_login_of_its_own() -> None:
+    """Keys of the Secret and Kafka's users are those of `marketpulse acls`; intake and notifier have no Redis."""
+    manifests = rendered(PRODUCTION)
+    redis = dict.fromkeys(("worker", "wait-for-ledger"), "redis-url-worker") | {"page": "redis-url-page"}
+    assert redis | dict.fromkeys(("topics", "ledger"), "redis-url-operator") == logins(manifests, "redis_url")
+    roles: dict[str, Role] = {"worker": "worker", "page": "page", "intake": "producer", "notify": "notifier"}
+    assert {one: f"kafka-password-{role}" for one, role in roles.items()}.items() <= logins(
+        manifests, "kafka_password"
+    ).items()
+    users = {
+        one["name"]: variables(one)[setting("kafka_username")]["value"]
+        for _, one in containers(manifests)
+        if one["name"] in roles
+    }
+    assert users == {one: principal("marketpulse", role) for one, role in roles.items()}
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(manifests, "NetworkPolicy")}
+    for name in ("intake", "notify"):
+        assert 6380 not in [
+            port["port"] for rule in policies[f"trial-marketpulse-{name}"]["egress"] for port in rule["ports"]
+        ]
+
+
+def test_only_workers_get_the_key_of_user_hashes() -> None:
+    """And each secret setting goes to the process that needs it alone."""
+    assert {"worker": "user-hash-key"} == logins(rendered(PRODUCTION), "user_hash_key")
+    assert {"page": "page-token"} == logins(rendered(PRODUCTION), "page_token")
+    assert {"intake": "intake-tokens"} == logins(rendered(PRODUCTION), "intake_tokens")
+
+
+def test_one_login_for_all_is_kept_where_it_is_asked_for() -> None:
+    """`secrets.shared` is how it was before: the same keys and the same user."""
+    manifests = rendered(
+        PRODUCTION, "secrets.shared=true", "kafka.username=ann", "prepare.settings=null", "prepare.secretSettings=null"
+    )
+    assert {"redis-url"} == set(logins(manifests, "redis_url").values())
+    assert {"kafka-password"} == set(logins(manifests, "kafka_password").values())
+    assert {"ann"} == {
+        variables(one)[setting("kafka_username")]["value"]
+        for _, one in containers(manifests)
+        if setting("kafka_username") in variables(one)
+    }
+
+
 @each_set
 def test_there_are_at_most_as_many_workers_as_partitions(values: Path) -> None:
     """Without autoscaling and with it; the job makes as many partitions."""
@@ -443,11 +493,17 @@ def test_acls_come_first_where_they_are_wanted() -> None:
         (("secrets.create=null",), "user-hash-key"),
         (("secrets.existing=other",), "one of them"),
         (("secrets.create.page-token=short",), "page-token"),
+        (("secrets.create.redis-url=redis://a/0",), "secrets.shared=true"),
+        (("secrets.create.kafka-password=x",), "kafka-password-worker"),
+        (("kafka.username=ann",), "secrets.shared=true"),
         (("worker.drain=3",), "worker"),
         (("worker.settings.MARKETPULSE_HEALTH_PORT=1",), "worker"),
         (("processes.page.ingress.enabled=true", "processes.page.ingress.host=a.example.com"), "tlsSecret"),
         (("kafka.tls.secretName=files",), "SSL"),
-        (("kafka.bundled=false", "kafka.servers=a:1", "kafka.securityProtocol=SASL_SSL"), "kafka.username"),
+        (
+            ("kafka.bundled=false", "kafka.servers=a:1", "kafka.securityProtocol=SASL_SSL", "secrets.shared=true"),
+            "kafka.username",
+        ),
     ],
 )
 def test_values_that_cannot_work_are_refused(changes: tuple[str, ...], why: str) -> None:

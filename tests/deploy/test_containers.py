@@ -1,24 +1,30 @@
 """Dockerfiles and docker-compose.yml: linted, against the compose specification, against the program."""
 
+import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+import redis
 import yaml
 from compose_spec import PyCompose
 
 from docs.generate.commands import every_command
+from streams.access.rights import Role, principal
+from streams.dev.embedded.servers import die_with_parent, free_port
 from streams.settings import Settings
 from tests.deploy.build_steps import DEPLOY, ROOT, UID, stages
+from tests.deploy.compose import COMPOSE, SERVICES, environment, filled, make_secrets, required
+from tests.support.redis_servers import program
+from tests.support.waiting import until
 
 DOCKERFILES = [DEPLOY / "Dockerfile.cpu", DEPLOY / "Dockerfile.gpu"]
 each_dockerfile = pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.suffix)
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OWN = {name: one for name, one in SERVICES.items() if "build" in one}
+PROGRAM = program("redis-server")
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
@@ -79,7 +85,7 @@ def test_the_profiles_are_there() -> None:
     for name, one in SERVICES.items():
         for profile in one.get("profiles", [""]):
             profiles.setdefault(profile, set()).add(name)
-    assert {"kafka", "redis", "init", "worker", "page"} == profiles.pop("")
+    assert {"kafka", "redis", "acls", "init", "worker", "page"} == profiles.pop("")
     assert {"gpu", "intake", "notify", "tools", "monitoring"} == set(profiles)
 
 
@@ -93,12 +99,12 @@ def test_a_container_may_not_do_more_than_it_must(name: str) -> None:
     assert "privileged" not in one
     assert "/tmp" in one["tmpfs"]
     assert {"cpus", "memory"} <= set(one["deploy"]["resources"]["limits"])
-    short = one["restart"] == "no" or name == "init"
+    short = one["restart"] == "no" or name in ("acls", "init")
     assert short == bool(one["healthcheck"].get("disable"))
     assert short == ("test" not in one["healthcheck"])
     assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ()))
     if "image" in one:
-        assert re.search(r":v?\d+\.\d+", one["image"])
+        assert re.search(r":v?\d+\.\d+\.\d+$", one["image"])
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -116,6 +122,95 @@ def test_own_containers_are_told_what_the_program_knows(name: str) -> None:
     if "MARKETPULSE_HEALTH_PORT" in one["environment"]:
         assert f":{one['environment']['MARKETPULSE_HEALTH_PORT']}/livez" in one["healthcheck"]["test"][-1]
     assert (ROOT / one["build"]["dockerfile"]).exists()
+
+
+def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
+    """All that compose requires, random, in a file that is closed to others; what is there is not replaced."""
+    (tmp_path / ".env").write_text("MARKETPULSE_PAGE_TOKEN=one-of-my-own-choice\n", "utf-8")
+    made = make_secrets(tmp_path)
+    assert required() <= set(made)
+    assert "one-of-my-own-choice" == made.pop("MARKETPULSE_PAGE_TOKEN")
+    assert len(made) == len(set(made.values()))
+    assert all(re.fullmatch("[0-9a-f]{48}", one) for one in made.values())
+    assert 0o600 == stat.S_IMODE((tmp_path / ".env").stat().st_mode)
+    assert made.items() <= make_secrets(tmp_path).items()
+    assert ".env" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+
+
+def test_no_service_starts_with_a_secret_of_the_repository() -> None:
+    """Every password, key and token is a required variable."""
+    for name, one in SERVICES.items():
+        for variable, value in one.get("environment", {}).items():
+            if re.search("PASSWORD|TOKEN|KEY|AUTH$|JAAS", variable):
+                assert re.search(r"\$\{\w+:\?", str(value)), (name, variable)
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "redis"),
+    [
+        ("worker", "worker", True), ("worker-gpu", "worker", True), ("page", "page", True),
+        ("intake", "producer", False), ("notify", "notifier", False), ("init", "operator", True),
+        ("cli", "operator", True),
+    ],
+)  # fmt: skip
+def test_each_service_has_the_login_of_its_part(name: str, role: Role, redis: bool) -> None:
+    """In both servers; the key of user hashes goes to workers and to the command line, which erases, alone."""
+    given = environment(name, secrets := dict.fromkeys(required(), "") | {one: one for one in required()})
+    assert principal("marketpulse", role) == given["MARKETPULSE_KAFKA_USERNAME"]
+    assert secrets[f"KAFKA_PASSWORD_{role.upper()}"] == given["MARKETPULSE_KAFKA_PASSWORD"]
+    assert redis == ("MARKETPULSE_REDIS_URL" in given)
+    if redis:
+        assert principal("marketpulse", role) == given["MARKETPULSE_REDIS_USERNAME"]
+        assert secrets[f"REDIS_PASSWORD_{role.upper()}"] == given["MARKETPULSE_REDIS_PASSWORD"]
+    assert (name in ("worker", "worker-gpu", "cli")) == ("MARKETPULSE_USER_HASH_KEY" in given)
+
+
+def test_nobody_shares_a_network_with_redis_who_does_not_use_it() -> None:
+    """The intake, the notifier and Grafana reach Kafka or Prometheus, not Redis; every service is in some network."""
+    users = {name for name, one in SERVICES.items() if set(one["networks"]) & set(SERVICES["redis"]["networks"])}
+    assert {"intake", "notify", "grafana", "kcat"} == set(SERVICES) - users
+    assert {name for one in SERVICES.values() for name in one["networks"]} == set(COMPOSE["networks"])
+    assert not set(SERVICES["grafana"]["networks"]) & set(SERVICES["kafka"]["networks"])
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="needs Redis 7: the Debian package redis-server")
+def test_compose_s_redis_lets_in_whom_it_lists(tmp_path: Path) -> None:
+    """Its command line, run here: each part by its password with its rights, nobody without; healthy when it serves."""
+    secrets = make_secrets(tmp_path)
+    port, shell = free_port(), filled(SERVICES["redis"]["command"][-1], secrets)
+    own = {
+        "/etc/redis/users.acl": str(DEPLOY / "security" / "users.acl"),
+        "/tmp/users.acl": str(tmp_path / "users.acl"),
+    }
+    for path, here in own.items():
+        shell = shell.replace(path, here)
+    shell = shell.replace("redis-server", f"{PROGRAM} --port {port} --bind 127.0.0.1 --dir {tmp_path}")
+    running = subprocess.Popen(
+        ["sh", "-c", shell], env=os.environ | environment("redis", secrets), preexec_fn=die_with_parent()
+    )
+    try:
+        reader = redis.Redis(port=port, username="marketpulse-reader", password=secrets["REDIS_PASSWORD_READER"])
+        until(lambda: answers(reader), 20)
+        for role in ("worker", "page", "operator"):
+            login = redis.Redis(
+                port=port, username=f"marketpulse-{role}", password=secrets[f"REDIS_PASSWORD_{role.upper()}"]
+            )
+            assert login.ping()
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            reader.set("marketpulse:state", "x")
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            redis.Redis(port=port).ping()
+    finally:
+        running.terminate()
+        running.wait(20)
+
+
+def answers(client: "redis.Redis[bytes]") -> bool:
+    """Whether a login is taken already."""
+    try:
+        return bool(client.ping())
+    except redis.exceptions.ConnectionError:
+        return False
 
 
 def test_compose_waits_longer_than_a_worker_drains() -> None:

@@ -51,7 +51,8 @@ def proxies(stack: FaultStack) -> Iterator[tuple[Endpoints, Proxy, Proxy]]:
     kafka = Proxy(stack.kafka.proxy_port, stack.kafka.door_port)
     redis = Proxy(redis_port, stack.redis.port)
     try:
-        yield Endpoints(f"127.0.0.1:{stack.kafka.proxy_port}", f"redis://127.0.0.1:{redis_port}/0"), kafka, redis
+        url = stack.redis.url.replace(f":{stack.redis.port}/", f":{redis_port}/")
+        yield Endpoints(f"127.0.0.1:{stack.kafka.proxy_port}", url), kafka, redis
     finally:
         kafka.stop()
         redis.stop()

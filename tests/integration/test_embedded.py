@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,39 @@ def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     server = EmbeddedRedis(tmp_path / "redis")
     yield server
     server.kill()
+
+
+def test_redis_asks_for_a_password_and_shows_it_to_nobody(redis: EmbeddedRedis) -> None:
+    """Random at each start on new ports, not on the command line; without it nothing is answered, on loopback alone."""
+    redis.start()
+    host = redis.url.partition("@")[2]
+    password = redis.url.removeprefix("redis://default:").removesuffix(f"@{host}")
+    assert len(password) >= 32
+    assert password not in Path(f"/proc/{redis.pid}/cmdline").read_text("utf-8")
+    for command in ("PING", "EVAL 'return 1' 0"):
+        with socket.create_connection(("127.0.0.1", redis.port), 5) as stranger:
+            stranger.sendall(f"{command}\r\n".encode())
+            assert stranger.recv(16).startswith(b"-NOAUTH")
+    with connect(redis.url) as client:
+        assert "127.0.0.1" == client.config_get("bind")["bind"]
+    assert password not in EmbeddedRedis(redis.folder).url
+
+
+def test_what_redis_keeps_is_closed_to_other_accounts(redis: EmbeddedRedis) -> None:
+    """Folder 0700, files 0600, whatever the umask; a folder that was open before is closed."""
+    redis.folder.mkdir(0o755)
+    before = os.umask(0o022)
+    try:
+        redis.start()
+    finally:
+        os.umask(before)
+    with connect(redis.url) as client:
+        client.set("a", "1")
+        client.save()
+    assert 0o700 == stat.S_IMODE(redis.folder.stat().st_mode)
+    kept = [path for path in redis.folder.rglob("*") if path.is_file()]
+    assert {"redis.log", "redis.conf", "dump.rdb"} <= {path.name for path in kept}
+    assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in kept}
 
 
 def test_redis_keeps_what_it_acknowledged_over_a_kill(redis: EmbeddedRedis) -> None:
@@ -133,10 +167,19 @@ def test_a_stopped_stack_leaves_no_process_and_no_folder() -> None:
     with EmbeddedStack() as stack:
         pids = [stack.kafka.pid, stack.redis.pid]
         folder = stack.kafka.folder
+        assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
+        assert set() == {path for path in folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o077}
+        assert all("//127.0.0.1:" in one for one in listeners(folder / "server.properties"))
     assert not folder.exists()
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def listeners(configuration: Path) -> list[str]:
+    """A broker's listeners, all of them."""
+    [line] = [line for line in configuration.read_text("utf-8").splitlines() if line.startswith("listeners=")]
+    return line.removeprefix("listeners=").split(",")
 
 
 def test_two_stacks_do_not_share_a_folder(tmp_path: Path) -> None:

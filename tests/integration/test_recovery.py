@@ -23,6 +23,7 @@ from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings
 from tests.faults.oracle import truth_of
 from tests.support.job import Job
+from tests.support.redis_servers import url_of
 from tests.support.waiting import until_async
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
@@ -114,7 +115,7 @@ async def break_ledger(settings: Settings) -> None:
     """Commit with a login that may not append to lists: counts are added, the offset is not moved."""
     ledger, user = Ledger(settings.redis, settings.prefix), settings.prefix
     await ledger.redis.execute_command("ACL", "SETUSER", user, "on", ">pw", "~*", "+@all", "-rpush")
-    limited = Ledger(settings.redis.replace("redis://", f"redis://{user}:pw@"), settings.prefix)
+    limited = Ledger(url_of(settings.redis, user, "pw"), settings.prefix)
     claim = await limited.claim(0)
     position = Position(0, claim.number, claim.generation, claim.next, claim.next + 3)
     batch = DecodedBatch(position, [], [], [], 0, b"i" * 24, 0, SourceMark(), 1_000, 1_000)

@@ -19,7 +19,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[
         "run", str(folder / "feed.jsonl.gz"), "--embedded", "--workers", "2", "--report", str(folder / "r.json"),
         "--timeout", "80", timeout=100,
     )  # fmt: skip
-    assert (0, "") == (done.returncode, done.stderr)
+    assert 0 == done.returncode, done.stderr
+    assert all(line.startswith("The bundled Redis ") for line in done.stderr.splitlines()), done.stderr
     report = json.loads((folder / "r.json").read_text())
     return truth, report, [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -49,7 +49,7 @@ from tests.support.waiting import until, until_async
 pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.skipif(
-        not shutil.which(DEBIAN_REDIS) or server_version(DEBIAN_REDIS) < (7, 0),
+        not shutil.which(DEBIAN_REDIS) or server_version(DEBIAN_REDIS) < (7, 0, 0),
         reason="needs a Redis 7 with TLS: the Debian package redis-server",
     ),
 ]
@@ -272,6 +272,8 @@ REFUSED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("reader", "run scripts", _asks("EVAL", "return 1", 0)),
     ("reader", "read ids of events", _asks("LRANGE", f"{PREFIX}:ids:0", 0, -1)),
     ("reader", "read users", _asks("GET", f"{PREFIX}:users:hour:BR:1")),
+    ("reader", "read users of an open step", _asks("GET", f"{PREFIX}:step:1:users:BR:1")),
+    ("page", "read users of an open step", _asks("GET", f"{PREFIX}:step:1:users:BR:1")),
     ("page", "read feedback", _reads("feedback")),
     ("page", "write feedback", _writes("feedback")),
     ("page", "write allocations", _writes("market.allocations")),

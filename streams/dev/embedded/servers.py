@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,9 @@ from typing import IO, Self
 from marketpulse.client.kafka_servers import Servers
 from marketpulse.errors import Unavailable
 from streams.dev.embedded.programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
+
+PRIVATE_FOLDER, PRIVATE_FILE, PRIVATE_UMASK = 0o700, 0o600, 0o077
+"""Modes of what the servers keep: other accounts of this machine read and write none of it."""
 
 _PORT_TRIES = 4
 
@@ -94,7 +98,7 @@ class Server:
             Unavailable: it ended or did not serve in time; the message shows the end of its log.
         """
         deadline = time.monotonic() + timeout_s
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
         trouble = ""
         for _ in range(_PORT_TRIES):
             failure = self._try_to_start(deadline)
@@ -112,14 +116,16 @@ class Server:
 
     def _try_to_start(self, deadline: float) -> str | None:
         """Start once; None when it serves, else what it logged."""
-        if self.answers():
+        if Server.answers(self):  # whether anybody listens: a stranger must not be sent the password
             return f"Address already in use: another process listens on port {self.port}"
         self.prepare()
+        self.log.touch(PRIVATE_FILE)
         with self.log.open("ab") as log:
             begin = log.tell()
             self.process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent()
-            )
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent(),
+                umask=PRIVATE_UMASK,
+            )  # fmt: skip
         while self.process.poll() is None and time.monotonic() < deadline:
             if self.answers():
                 return None
@@ -171,7 +177,7 @@ class EmbeddedKafka(Server):
 
     def prepare(self) -> None:
         """Write the configuration with today's ports, and format the log folder once."""
-        (self.folder / "server.properties").write_text(self._properties(), "utf-8")
+        write_private(self.folder / "server.properties", self._properties())
         if (self.folder / "logs" / "meta.properties").exists():
             return
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -185,7 +191,7 @@ class EmbeddedKafka(Server):
             configuration,
             *self._format_options(),
         ]
-        done = subprocess.run(tool, capture_output=True, check=False)
+        done = subprocess.run(tool, capture_output=True, check=False, umask=PRIVATE_UMASK)
         if done.returncode:
             raise Unavailable(
                 f"Kafka's log folder {self.folder} could not be formatted. Operator action: check its disk and rights; "
@@ -241,19 +247,29 @@ log.segment.bytes=268435456
 
 
 class EmbeddedRedis(Server):
-    """Redis or Valkey with an append-only file."""
+    """Redis or Valkey with an append-only file and a random password, which only its configuration and `url` hold."""
 
     name = "redis"
 
+    def choose_ports(self) -> None:
+        """Pick a free port and a new password: one that was offered at a port of somebody else is not used again."""
+        super().choose_ports()
+        self._password = secrets.token_urlsafe(24)
+
     @property
     def url(self) -> str:
-        """Redis URL."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        """Redis URL with its login."""
+        return f"redis://default:{self._password}@127.0.0.1:{self.port}/0"
+
+    def prepare(self) -> None:
+        """Write the password where only this user reads it; a command line can be read by all."""
+        write_private(self.folder / "redis.conf", f"requirepass {self._password}\n")
 
     def command(self) -> list[str]:
         """The server's command line."""
         return [
-            redis_executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
+            redis_executable(), str(self.folder / "redis.conf"), "--port", str(self.port), "--bind", "127.0.0.1",
+            "--dir", str(self.folder),
             "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
             "--daemonize", "no", "--protected-mode", "yes",
         ]  # fmt: skip
@@ -261,8 +277,9 @@ class EmbeddedRedis(Server):
     def answers(self) -> bool:
         """Whether it answers a PING (it refuses while it loads its file)."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5) as link:
-            link.sendall(b"PING\r\n")
-            return link.recv(16).startswith(b"+PONG")
+            link.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
+            with link.makefile("rb") as answers:
+                return [answers.readline(), answers.readline()] == [b"+OK\r\n", b"+PONG\r\n"]
         return False
 
 
@@ -303,7 +320,7 @@ class EmbeddedStack:
 
     def _take_folder(self) -> None:
         """Two stacks on one folder would write over each other's logs. Raises Unavailable."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         self._lock = (self._root / "lock").open("ab")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -321,6 +338,19 @@ class EmbeddedStack:
             self._lock.close()
         if self._temporary is not None:
             self._temporary.cleanup()
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that only this user may enter, or make it so: it holds what users wrote."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(PRIVATE_FOLDER)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user may read; the mode is set before the content is there."""
+    path.touch(PRIVATE_FILE)
+    path.chmod(PRIVATE_FILE)
+    path.write_text(text, "utf-8")
 
 
 def die_with_parent() -> Callable[[], None]:

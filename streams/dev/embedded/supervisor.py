@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from marketpulse.errors import OperatorNeeded
+from streams.dev.embedded.servers import private_folder
 from streams.dev.processes import start_marketpulse
 from streams.errors import EXIT_RESTART
 
@@ -37,7 +38,7 @@ class Supervisor:
         self.workers = [self._spawn() for _ in range(self._count)]
 
     def _spawn(self) -> subprocess.Popen[str]:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder)
         self._started += 1
         with (self._folder / f"worker-{self._started}.log").open("ab") as log:
             process = start_marketpulse("worker", environment=self._environment, stdout=log, stderr=log)

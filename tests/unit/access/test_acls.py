@@ -39,6 +39,14 @@ def test_only_the_operator_applies_profiles_in_a_transaction() -> None:
     assert KafkaRule("operator", "write", "topic", "p.market.profiles") in kafka_rules("p")
 
 
+def test_the_acl_file_closes_the_default_user_first() -> None:
+    """Used alone as `aclfile`, it lets nobody in without a login; no user has a password in it."""
+    lines = files()["users.acl"].splitlines()
+    assert "user default off" == lines[0]
+    assert len(lines) == 1 + len(redis_rules("p"))
+    assert all(" resetpass resetchannels " in line for line in lines[1:])
+
+
 @pytest.mark.parametrize("role", redis_rules("p"))
 def test_no_role_administrates_redis(role: str) -> None:
     """Commands are listed one by one, keys are those of the prefix."""

@@ -16,7 +16,13 @@ servers a process speaks to (kafka, redis): it is told of no other, and gets no 
 {{- end }}
 {{- end -}}
 
-{{/* dict root, reaches, settings (plain), secretSettings (setting: key), environment, taken (names that stand elsewhere). */}}
+{{/* dict root, login, name (redis-url, kafka-password): the key of the Secret with a process's own login, or with the shared one. */}}
+{{- define "marketpulse.secretKey" -}}
+{{ .name }}{{ if not .root.Values.secrets.shared }}-{{ .login }}{{ end }}
+{{- end -}}
+
+{{/* dict root, reaches, login (whose: worker, page, producer, notifier, operator), settings (plain), secretSettings (setting:
+key), environment, taken (names that stand elsewhere). */}}
 {{- define "marketpulse.environment" -}}
 {{- $root := .root -}}
 {{- $kafka := $root.Values.kafka -}}
@@ -27,7 +33,7 @@ servers a process speaks to (kafka, redis): it is told of no other, and gets no 
 {{- if $root.Values.redis.bundled -}}
 {{- $_ := set $plain "MARKETPULSE_REDIS_URL" (printf "redis://%s-redis:6379/0" (include "marketpulse.fullname" $root)) -}}
 {{- else -}}
-{{- $_ := set $secret "MARKETPULSE_REDIS_URL" "redis-url" -}}
+{{- $_ := set $secret "MARKETPULSE_REDIS_URL" (include "marketpulse.secretKey" (dict "root" $root "login" .login "name" "redis-url")) -}}
 {{- end -}}
 {{- end -}}
 {{- if has "kafka" .reaches -}}
@@ -36,8 +42,8 @@ servers a process speaks to (kafka, redis): it is told of no other, and gets no 
 {{- end -}}
 {{- if $login -}}
 {{- $_ := set $plain "MARKETPULSE_KAFKA_SASL_MECHANISM" $kafka.saslMechanism -}}
-{{- $_ := set $plain "MARKETPULSE_KAFKA_USERNAME" $kafka.username -}}
-{{- $_ := set $secret "MARKETPULSE_KAFKA_PASSWORD" "kafka-password" -}}
+{{- $_ := set $plain "MARKETPULSE_KAFKA_USERNAME" (ternary $kafka.username (printf "%s-%s" $root.Values.prefix .login) $root.Values.secrets.shared) -}}
+{{- $_ := set $secret "MARKETPULSE_KAFKA_PASSWORD" (include "marketpulse.secretKey" (dict "root" $root "login" .login "name" "kafka-password")) -}}
 {{- end -}}
 {{- range $server, $tls := include "marketpulse.tls" . | fromYaml -}}
 {{- range $file, $setting := dict "ca" "CA" "certificate" "CERTIFICATE" "key" "KEY" -}}
@@ -52,7 +58,7 @@ servers a process speaks to (kafka, redis): it is told of no other, and gets no 
 {{- $plain = mergeOverwrite $plain $root.Values.environment (.environment | default dict) $root.Values.settings (.settings | default dict) -}}
 {{- $secret = mergeOverwrite $secret (.secretSettings | default dict) -}}
 {{- if and $login (not $plain.MARKETPULSE_KAFKA_USERNAME) (not $secret.MARKETPULSE_KAFKA_USERNAME) -}}
-{{- fail "kafka.username is needed with a securityProtocol that begins with SASL" -}}
+{{- fail "kafka.username is needed with secrets.shared and a securityProtocol that begins with SASL" -}}
 {{- end -}}
 {{- range $name, $value := $plain }}
 {{- if not (or (hasKey $secret $name) (has $name $.taken)) }}
@@ -146,7 +152,7 @@ checksum/secret: {{ .Values.secrets.create | toJson | sha256sum }}
   {{- include "marketpulse.image" (dict "root" .root "image" .image) | nindent 2 }}
   args: [ledger, wait, --seconds, "900"]
   env:
-    {{- include "marketpulse.environment" (merge (dict "settings" .settings "secretSettings" .secretSettings "taken" list) $reaches) | nindent 4 }}
+    {{- include "marketpulse.environment" (merge (dict "login" "worker" "settings" .settings "secretSettings" .secretSettings "taken" list) $reaches) | nindent 4 }}
   securityContext:
     {{- include "marketpulse.containerSecurity" . | nindent 4 }}
   resources:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.dev.embedded.programs import redis_executable, require_platform, server_version
+from streams.dev.embedded.programs import redis_executable, require_platform, server_version, warning_of
 from streams.errors import BadInput
 
 
@@ -30,20 +30,33 @@ def test_other_platforms_are_told_what_to_do(system: str, machine: str) -> None:
 @pytest.mark.parametrize(
     ("said", "version"),
     [
-        ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1", (7, 0)),
-        ("Valkey server v=8.1.3 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1", (8, 1)),
-        ("not a server", (0, 0)),
+        ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1", (7, 0, 15)),
+        ("Valkey server v=8.1.3 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1", (8, 1, 3)),
+        ("not a server", (0, 0, 0)),
     ],
 )
-def test_versions_are_read_from_what_a_server_says(tmp_path: Path, said: str, version: tuple[int, int]) -> None:
+def test_versions_are_read_from_what_a_server_says(tmp_path: Path, said: str, version: tuple[int, int, int]) -> None:
     """Redis and Valkey both say their version as v=."""
     script(tmp_path / "server", said)
     assert version == server_version(str(tmp_path / "server"))
 
 
-def test_a_redis_on_path_is_taken_only_when_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis 6.0 on PATH is passed over for the Valkey beside it."""
-    script(tmp_path / "redis-server", "Redis server v=6.0.16 sha=0")
-    script(tmp_path / "valkey-server", "Valkey server v=8.1.3 sha=0")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert str(tmp_path / "valkey-server") == redis_executable()
+@pytest.mark.parametrize("name", ["valkey-server", "redis-server"])
+def test_the_first_server_on_path_that_is_new_enough_is_taken(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis 6.2.19, with known holes, is passed over wherever it comes before a newer server."""
+    (later := tmp_path / "later").mkdir()
+    script(tmp_path / "redis-server", "Redis server v=6.2.19 sha=0")
+    script(later / name, "Valkey server v=8.1.3 sha=0")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{later}:/usr/bin:/bin")
+    assert str(later / name) == redis_executable()
+
+
+@pytest.mark.parametrize(("version", "warns"), [("6.2.14", True), ("6.2.20", False), ("7.0.15", False)])
+def test_a_redis_with_known_holes_is_warned_of(tmp_path: Path, version: str, warns: bool) -> None:
+    """In one line, with what to install."""
+    script(tmp_path / "server", f"Redis server v={version} sha=0")
+    said = warning_of(str(tmp_path / "server"))
+    assert warns == (said is not None)
+    assert not warns or (version in str(said) and "Operator action: install" in str(said) and "\n" not in str(said))

@@ -1,0 +1,71 @@
+"""The ACL file as it is shipped, in a Redis that knows key permissions: what a reader sees, and what it does not."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from redis.exceptions import AuthenticationError, NoPermissionError
+
+from marketpulse.client.reader import Reader
+from streams.access.rights import Role, redis_rules, redis_users
+from streams.dev.embedded.programs import server_version
+from streams.ledger.commit import Ledger
+from tests.support.redis_servers import RedisOf, program, url_of
+
+PREFIX = "shop"
+PROGRAM = program("redis-server") or program("valkey-server")
+pytestmark = pytest.mark.skipif(
+    PROGRAM is None or server_version(str(PROGRAM)) < (7, 0, 0),
+    reason="needs Redis 7 or Valkey, which know key permissions: the Debian package redis-server",
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisOf]:
+    """A Redis whose users are those of `marketpulse acls show redis`."""
+    folder = tmp_path_factory.mktemp("rights")
+    users = redis_users(PREFIX, dict.fromkeys(redis_rules(PREFIX), "pw"))
+    (folder / "users.acl").write_text("".join(f"{line}\n" for line in users), "utf-8")
+    assert PROGRAM is not None
+    started = Listed(folder, PROGRAM, "--aclfile", str(folder / "users.acl"))
+    started.start()
+    yield started
+    started.stop()
+
+
+class Listed(RedisOf):
+    """With users of its file alone; it is up once it refuses its default user."""
+
+    def answers(self) -> bool:
+        """Whether the refusal comes."""
+        try:
+            redis.Redis(port=self.port).ping()
+        except AuthenticationError:
+            return True
+        except redis.ConnectionError:
+            return False
+        return False
+
+
+def client(server: RedisOf, role: Role) -> "redis.Redis[bytes]":
+    """A role's connection."""
+    return redis.Redis.from_url(url_of(server.url, f"{PREFIX}-{role}", "pw"))
+
+
+async def test_a_reader_reads_and_sees_no_hashes_of_users(server: RedisOf) -> None:
+    """Metrics, counts of users and a snapshot; not the HyperLogLogs of hours, nor those of a step that is open."""
+    ledger = Ledger(url_of(server.url, f"{PREFIX}-worker", "pw"), PREFIX)
+    hour, opened = ledger.keys.users_of_hour("BR", 1), ledger.keys.step_users(3, "BR:1")
+    await ledger.redis.pfadd(hour, b"user")
+    await ledger.redis.pfadd(opened, b"user")
+    await ledger.redis.hset(ledger.keys.step_counts(3), "BR:1:negative/app", 2)
+    await ledger.close()
+    for role in ("reader", "page"):
+        with client(server, role) as reading:
+            assert 1 == reading.pfcount(hour)
+            assert 1 == reading.hlen(ledger.keys.step_counts(3))
+            for key in (hour, opened, f"{PREFIX}:step:3:users"):
+                with pytest.raises(NoPermissionError):
+                    reading.get(key)
+    with Reader(url_of(server.url, f"{PREFIX}-reader", "pw"), prefix=PREFIX) as reader:
+        assert 0 == reader.snapshot().status.step
