@@ -167,7 +167,10 @@ def examine_key(settings: Settings) -> Finding:
     """The key of user hashes by its value: settings refuse an empty one and a short one."""
     key, before, since = settings.user_hash_key, settings.user_hash_key_before, settings.user_hash_key_since
     if key.get_secret_value() == PUBLIC_KEY:
-        do = "set MARKETPULSE_USER_HASH_KEY to a secret of your own before production: openssl rand -hex 32"
+        if not settings.on_loopback:
+            what = "workers refuse the public default key, as Kafka or Redis is not on loopback"
+            return Finding("user hash key", False, what, "set MARKETPULSE_USER_HASH_KEY: openssl rand -hex 32")
+        do = "set MARKETPULSE_USER_HASH_KEY to a secret of your own before production"
         return Finding("secrets", False, "user ids are hashed with the public default key", do)
     if before is not None and before.get_secret_value() == key.get_secret_value():
         do = "set MARKETPULSE_USER_HASH_KEY to another one, or take _BEFORE and _SINCE away"

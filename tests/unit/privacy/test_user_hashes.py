@@ -214,7 +214,8 @@ def test_the_public_key_is_for_servers_on_loopback(kafka: str, redis: str, taken
 @pytest.mark.parametrize(
     ("given", "fine", "what"),
     [
-        ({}, False, "public default key"),
+        ({}, False, "are hashed with the public default key"),
+        ({"kafka": "kafka:9092"}, False, "workers refuse the public default key"),
         ({"user_hash_key": "k" * 16}, True, "a key of your own"),
         ({"user_hash_key": "k" * 16, "user_hash_key_before": "k" * 16}, False, "is the key before it"),
         ({"user_hash_key": "k" * 16, "user_hash_key_before": "marketpulse"}, False, "the key before it is public"),
