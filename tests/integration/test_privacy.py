@@ -16,8 +16,9 @@ from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import lives_of
 from streams.kafka.compacted import read_all
 from streams.kafka.publish import Record
+from streams.pipeline.detect.evidence import words_of
 from streams.privacy.redaction import excerpt
-from tests.support.job import Job, counted_records
+from tests.support.job import Job, complaining, counted_records
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
 
@@ -78,7 +79,7 @@ def test_a_dry_run_finds_everything_and_changes_nothing(job: Job) -> None:
         found[name] for name in ("feedback", "feedback.classified", "feedback.dead-letter", "market.alerts")
     )
     assert found["market.steps"] >= 1
-    assert found["Redis, excerpts"] >= 8  # the table and the roll-up's own
+    assert found["Redis, excerpts"] >= 4  # the table and the roll-up's own, one per market and step
     assert found["Redis, distinct users"] is None
     days = (report["places"]["feedback"]["gone_by"] - time.time() * 1000) / DAY_MS
     assert 16 == pytest.approx(days, abs=0.1)
@@ -115,12 +116,15 @@ def test_a_quote_and_words_of_an_alert_go_too(stack: EmbeddedStack, prefix: str,
     one = Job(stack, prefix, tmp_path)
     one.workers(1)
     try:
-        one.publish(one.feed)
+        one.publish(one.feed[:2_000])
+        one.until(one.settled)
+        complaints = [Record(record.key, complaining(record.value)) for record in one.feed[2_000:]]
+        one.publish(complaints)
         one.until(one.settled)
         alert, quote = next(
             (alert, text) for alert in one.reader.snapshot().alerts for text in alert.evidence.get("excerpts", [])
         )
-        events = [parse_object(record.value) or {} for record in one.feed]
+        events = [parse_object(record.value) or {} for record in complaints]
         users = {
             str(event["user"]) for event in events if quote == excerpt(str(event.get("text", ""))) and "user" in event
         }
@@ -130,7 +134,7 @@ def test_a_quote_and_words_of_an_alert_go_too(stack: EmbeddedStack, prefix: str,
             assert report["places"]["market.alerts"]["gone_by"]
         left = next(each for each in one.reader.snapshot().alerts if each.id == alert.id)
         assert quote not in left.evidence["excerpts"]
-        assert [] == left.evidence["words"]
+        assert not words_of(quote) & set(left.evidence["words"])
     finally:
         one.supervisor.stop()
         one.reader.close()
