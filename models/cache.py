@@ -1,5 +1,6 @@
 """Answers to texts that repeat: an exact-match cache, bounded, in front of any classifier."""
 
+import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ class CachedClassifier:
     def __init__(self, classifier: Classifier, most: int) -> None:
         self._classifier = classifier
         self._most = most
+        self._seed = secrets.randbits(64)  # nobody can make two texts that share an answer
         self._known: OrderedDict[bytes, tuple[Row, Row, float]] = OrderedDict()
         self.asked = 0
         self.hits = 0
@@ -33,7 +35,7 @@ class CachedClassifier:
 
     def classify(self, texts: Sequence[str], languages: Sequence[str | None]) -> Predictions:
         """Probabilities of each text, in the order given. Raises BadOutput."""
-        keys = [_key(text, language) for text, language in zip(texts, languages, strict=True)]
+        keys = [self._key(text, language) for text, language in zip(texts, languages, strict=True)]
         fresh: dict[bytes, int] = {}
         for at, key in enumerate(keys):
             if key not in self._known:
@@ -59,10 +61,9 @@ class CachedClassifier:
     def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
         """Hand the hint on for texts that are not remembered."""
         pairs = list(zip(texts, languages, strict=True))
-        fresh = [one for one in pairs if _key(*one) not in self._known]
+        fresh = [one for one in pairs if self._key(*one) not in self._known]
         self._classifier.prefetch([text for text, _ in fresh], [language for _, language in fresh])
 
-
-def _key(text: str, language: str | None) -> bytes:
-    content = f"{primary_language(language)}\n{text}".encode("utf-8", "surrogatepass")
-    return xxhash.xxh3_128_digest(content)
+    def _key(self, text: str, language: str | None) -> bytes:
+        content = f"{primary_language(language)}\n{text}".encode("utf-8", "surrogatepass")
+        return xxhash.xxh3_128_digest(content, self._seed)

@@ -20,6 +20,7 @@ from streams.agents import make_classify, make_commit, make_reallocate, make_rol
 from streams.batches import DecodedBatch
 from streams.kafka.admin import check_reading, kafka_answers
 from streams.kafka.compacted import CompactedTopic
+from streams.ledger.commit import Ledger
 from streams.ledger.server import check_server
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.committer import Committer
@@ -30,6 +31,7 @@ from streams.pipeline.operators.rules_file import load_rules
 from streams.pipeline.reallocate.reallocator import Reallocator
 from streams.pipeline.retry import patiently
 from streams.pipeline.rollup.leader import Leader
+from streams.pipeline.rollup.state import known_key
 from streams.serving.ending import Ending
 from streams.serving.probes import HealthServer
 from streams.settings import Settings, load_settings
@@ -130,6 +132,7 @@ async def _wait_for_servers(settings: Settings, deps: Deps) -> None:
     await health.start()
     try:
         await patiently(lambda: check_server(settings.redis, settings.prefix), REDIS, deps.progress)
+        await patiently(lambda: _keep_key_id(settings, deps), REDIS, deps.progress)
         await patiently(lambda: kafka_answers(settings.kafka_servers), KAFKA, deps.progress)
         shifts = topic_name(settings.prefix, "market.shifts")
         await patiently(lambda: check_reading(settings.kafka_servers, shifts, control), KAFKA, deps.progress)
@@ -139,6 +142,16 @@ async def _wait_for_servers(settings: Settings, deps: Deps) -> None:
             log.warning("times_of_producers", why=dated)
     finally:
         await health.stop()
+
+
+async def _keep_key_id(settings: Settings, deps: Deps) -> None:
+    """Call the key of user hashes what the ledger calls it."""
+    ledger = Ledger(settings.redis, settings.prefix)  # of this event loop
+    try:
+        key = known_key((await ledger.load_state()).get("common"))
+    finally:
+        await ledger.close()
+    deps.hashes.known_as([] if key is None else [key.id])
 
 
 def _end_before_work(*_: object) -> None:

@@ -1,8 +1,10 @@
 """All settings of a process: parsed once from the environment, frozen, every problem reported at once."""
 
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,6 +16,9 @@ from streams.errors import SettingsError
 from streams.kafka.pem import check_ca, check_certificate, check_key
 from streams.privacy.user_hashes import UserHashes
 
+PUBLIC_KEY = "marketpulse"
+"""Key of user hashes where none is set: for trials, with servers on loopback alone."""
+LEAST_KEY_BYTES = 16
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
 
 
@@ -54,8 +59,8 @@ class Settings(BaseSettings):
     """PEM file of this client's own certificate, where Redis asks for one."""
     redis_key: Path | None = Field(None, validate_default=True)
     """PEM file of the key of this client's certificate; not needed where the certificate's file holds it too."""
-    user_hash_key: SecretStr = SecretStr("marketpulse")
-    """Key of the hash that replaces user ids; set your own in production."""
+    user_hash_key: SecretStr = SecretStr(PUBLIC_KEY)
+    """Key of the hash that replaces user ids, 16 bytes or more; not needed where Kafka and Redis are on loopback."""
     user_hash_key_before: SecretStr | None = None
     """The key before it, while the key is being changed."""
     user_hash_key_since: AwareDatetime | None = Field(None, validate_default=True)
@@ -144,6 +149,26 @@ class Settings(BaseSettings):
         if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return url
+
+    @field_validator("user_hash_key")
+    @classmethod
+    def _long_key(cls, key: SecretStr) -> SecretStr:
+        """Empty and short ones can be guessed; the public one, a default, is refused by `user_hashes`."""
+        length = len(key.get_secret_value().encode())
+        if length < LEAST_KEY_BYTES and key.get_secret_value() != PUBLIC_KEY:
+            raise ValueError(
+                f"must have at least {LEAST_KEY_BYTES} bytes, not {length}: openssl rand -hex 32 makes one. Change a "
+                "key that is in use with MARKETPULSE_USER_HASH_KEY_BEFORE and _SINCE (docs/how-to/secure.md)"
+            )
+        return key
+
+    @field_validator("user_hash_key_before")
+    @classmethod
+    def _some_key(cls, key: SecretStr | None) -> SecretStr | None:
+        """A short one is taken: otherwise nobody could change it for a better one."""
+        if key is not None and not key.get_secret_value():
+            raise ValueError("is empty: give the key so far, or unset it")
+        return key
 
     @field_validator("user_hash_key_since")
     @classmethod
@@ -236,8 +261,26 @@ class Settings(BaseSettings):
         )
 
     @property
+    def on_loopback(self) -> bool:
+        """Whether Kafka and Redis are on this machine alone, as embedded ones are."""
+        url = urlsplit(self.redis_url.get_secret_value())
+        hosts = [urlsplit(f"//{server.strip()}").hostname for server in self.kafka.split(",")]
+        hosts += [] if url.scheme == "unix" else [url.hostname]
+        return all(map(_is_loopback, hosts))
+
+    @property
     def user_hashes(self) -> UserHashes:
-        """What replaces user ids, under the key in force and the one before."""
+        """What replaces user ids, under the key in force and the one before.
+
+        Raises SettingsError: the key is the public one, and servers are not on loopback.
+        """
+        if self.user_hash_key.get_secret_value() == PUBLIC_KEY and not self.on_loopback:
+            raise SettingsError(
+                f"MARKETPULSE_USER_HASH_KEY is the public default, and Kafka ({self.kafka}) or Redis is not on "
+                "loopback: user ids would be hashed with a key that everybody knows. Operator action: set it to a "
+                "secret of 16 bytes or more (openssl rand -hex 32). Where the public key is in use so far, set "
+                f"MARKETPULSE_USER_HASH_KEY_BEFORE={PUBLIC_KEY} and _SINCE too (docs/how-to/secure.md)."
+            )
         before, since = self.user_hash_key_before, self.user_hash_key_since
         return UserHashes(
             self.user_hash_key.get_secret_value().encode(),
@@ -257,6 +300,13 @@ class Settings(BaseSettings):
             self.redis_certificate,
             self.redis_key,
         )
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _needs_tls(path: Path | None, info: ValidationInfo) -> None:

@@ -34,7 +34,7 @@ FOR_READERS: tuple[KeySpec, ...] = (
     KeySpec("topics:<market>", "string", ALWAYS, "JSON: topic -> n, negative, u over 24 h"),
     KeySpec("excerpts:<market>", "string", "8 days after the last event", "JSON: what users said last, redacted"),
     KeySpec("markets", "set", ALWAYS, "codes ever seen"),
-    KeySpec("alerts", "hash", ALWAYS, "alert id -> newest state (JSON), 7 d once it ended; excerpts while it fires"),
+    KeySpec("alerts", "hash", ALWAYS, "alert id -> newest state (JSON), 7 d once ended; excerpts, words while firing"),
     KeySpec("allocation", "string", ALWAYS, "JSON: the allocation in force"),
     KeySpec("allocations", "list", "the last 500", "JSON: the allocator's answers"),
     KeySpec("portfolio", "string", ALWAYS, "JSON: markets and plan in force"),

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+WRITTEN_BY_USERS = ("excerpts", "words")
+"""Evidence of an alert that is users' own; `repeated` beside it is numbers alone."""
+
 
 def clock(ms: int | None) -> str:
     """A time of epoch ms in UTC, to the second."""

@@ -37,8 +37,8 @@ def privacy_erase(
 ) -> None:
     """Find what is stored of a user; with --yes erase what can be. Counts do not change.
 
-    Excerpts are taken out of Redis at once by a rebuild: workers restart (exit code 75). What Kafka holds goes with
-    its retention, or now with --cut.
+    Excerpts and words are taken out of Redis at once by a rebuild: workers restart (exit code 75). What Kafka holds
+    goes with its retention, or now with --cut.
 
     ```
     marketpulse privacy erase --user u7 --market BR

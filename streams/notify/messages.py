@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from marketpulse.contract.alert_kinds import ALERTS, AlertKind
 from marketpulse.contract.records import AlertRecord
-from marketpulse.contract.words import clock, evidence_words
+from marketpulse.contract.words import WRITTEN_BY_USERS, clock, evidence_words
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -53,8 +53,8 @@ def within(messages: Sequence[Message], allowed: int) -> list[Message]:
 
 
 def without_excerpts(alert: AlertRecord) -> AlertRecord:
-    """The same alert without what users wrote."""
-    return replace(alert, evidence={name: one for name, one in alert.evidence.items() if name != "excerpts"})
+    """The same alert without what users wrote: neither their texts nor their words."""
+    return replace(alert, evidence={name: one for name, one in alert.evidence.items() if name not in WRITTEN_BY_USERS})
 
 
 def title(message: Message) -> str:

@@ -16,7 +16,8 @@ _PLAIN = {one: str(unicodedata.digit(chr(one))) for one in range(0x80, 0x10000) 
 _PLAIN |= {wide: chr(wide - 0xFEE0) for wide in map(ord, "＋＠－．（）／＝：")}
 _HIDDEN = re.compile(
     r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+"
-    r"|[\u200c\u200d]+(?=[\x00-\x7f])|(?<=[\x00-\x7f])[\u200c\u200d]+"  # between other letters they shape them
+    r"|(?<![\u200c\u200d])[\u200c\u200d]++(?=[\x00-\x7f])"  # between other letters they shape them
+    r"|(?<=[\x00-\x7f])[\u200c\u200d]+"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _DIGIT = re.compile(r"\d")

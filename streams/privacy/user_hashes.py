@@ -1,15 +1,16 @@
 """Keyed hashes of user ids, and what a change of their key does to counts of distinct users."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 
 from marketpulse.contract.decode import TOO_LATE_MS
 from marketpulse.contract.units import DAY_MS, HOUR_MS
 from streams.contract.journal import UserKey
+from streams.privacy.excerpt_order import REMEMBERED, ExcerptOrder
 
 KEPT_MS = 16 * DAY_MS  # r over 7 d looks back 14 days and a part of one
-REMEMBERED = 131_072
+_LONGEST_KEY = 64  # that BLAKE2b takes
 
 Mixed = tuple[int, int]
 """A stretch of event time (epoch ms) in which a user may stand under two keys.
@@ -32,13 +33,27 @@ class UserHashes:
     ) -> None:
         self._now = _hasher(key, remembered)
         self._before = None if before is None else _hasher(before, remembered)
-        self._ids = key_id(key), key_id(key if before is None else before)
+        self._keys = key, key if before is None else before
         self._since_ms = since_ms
+        self._known: frozenset[str] = frozenset()
+        self.orders = [ExcerptOrder(folded_key(each)) for each in dict.fromkeys(self._keys)]
+        """What excerpts are chosen by, under all keys; the first is in force, whatever the time of an event."""
+
+    def known_as(self, ids: Collection[str]) -> None:
+        """Which ids of keys the ledger knows: a key that it knows by an id of the older kind keeps that id.
+
+        Otherwise an update would look like a change of the key, and so would workers of two versions side by side.
+        """
+        self._known = frozenset(ids)
+
+    def _id_of(self, key: bytes) -> str:
+        older = quick_key_id(key)
+        return older if older in self._known else key_id(key)
 
     @property
     def key(self) -> UserKey:
         """The key in force, for the journal."""
-        return UserKey(self._ids[0], self._since_ms)
+        return UserKey(self._id_of(self._keys[0]), self._since_ms)
 
     def of(self, user: str, occurred_ms: int) -> bytes:
         """The hash of a user in an event of that time."""
@@ -48,7 +63,7 @@ class UserHashes:
 
     def key_id_at(self, occurred_ms: int) -> str:
         """What tells the key of that time from others; the key cannot be known from it."""
-        return self._ids[self._before is not None and occurred_ms < self._since_ms]
+        return self._id_of(self._keys[self._before is not None and occurred_ms < self._since_ms])
 
     def every(self, user: str) -> list[bytes]:
         """The user's hashes under all keys, the one in force first."""
@@ -56,16 +71,33 @@ class UserHashes:
 
 
 def _hasher(key: bytes, remembered: int) -> Callable[[str], bytes]:
+    folded = folded_key(key)
+
     @lru_cache(maxsize=remembered)
     def hashed(user: str) -> bytes:
-        return hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=8, key=key[:64]).digest()
+        return hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=8, key=folded).digest()
 
     return hashed
 
 
+def folded_key(key: bytes) -> bytes:
+    """The key itself, or the BLAKE2b of one that is longer than BLAKE2b takes: what lies beyond counts too."""
+    return key if len(key) <= _LONGEST_KEY else hashlib.blake2b(key).digest()
+
+
+@lru_cache(maxsize=64)
 def key_id(key: bytes) -> str:
-    """Eight hexadecimal digits that tell keys apart."""
-    return hashlib.blake2b(b"", digest_size=4, key=key[:64], person=b"user key id").hexdigest()
+    """Twelve hexadecimal digits that tell keys apart, from scrypt: it is published, so guesses of a key must be dear.
+
+    Takes about 50 ms and 16 MiB the first time.
+    """
+    return hashlib.scrypt(key, salt=b"marketpulse user key id", n=2**14, r=8, p=1, dklen=6).hex()
+
+
+@lru_cache(maxsize=64)
+def quick_key_id(key: bytes) -> str:
+    """The id that a key had before `key_id`, of eight hexadecimal digits; ledgers of that time keep it."""
+    return hashlib.blake2b(b"", digest_size=4, key=key[:_LONGEST_KEY], person=b"user key id").hexdigest()
 
 
 def mixed_after(mixed: Sequence[Mixed], before: UserKey | None, now: UserKey, newest_ms: int) -> list[Mixed]:

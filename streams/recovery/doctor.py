@@ -25,7 +25,7 @@ from streams.ledger.server import check_server, known_holes, server_version
 from streams.pipeline.ingest.topic_settings import batches_too_large, times_of_producers
 from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.operators.rules_file import changes, load_rules
-from streams.settings import Settings
+from streams.settings import LEAST_KEY_BYTES, PUBLIC_KEY, Settings
 
 WARNINGS = ("secrets", "redis version", "market table", "connections")
 """Parts whose findings are worth a look, and end nothing."""
@@ -53,7 +53,7 @@ async def examine(settings: Settings) -> list[Finding]:
         await _checked("model", lambda: asyncio.to_thread(_model, settings)),
         await _checked("market table", lambda: _portfolio(settings)),
         await _checked("rules", lambda: asyncio.to_thread(_rules, settings)),
-        _secrets(settings),
+        examine_key(settings),
     ]
 
 
@@ -189,15 +189,26 @@ def _rules(settings: Settings) -> str:
     return f"{len(changed)} values are not the default" if changed else "the defaults"
 
 
-def _secrets(settings: Settings) -> Finding:
-    if "user_hash_key" not in settings.model_fields_set:
+def examine_key(settings: Settings) -> Finding:
+    """The key of user hashes by its value: settings refuse an empty one and a short one."""
+    key, before, since = settings.user_hash_key, settings.user_hash_key_before, settings.user_hash_key_since
+    if key.get_secret_value() == PUBLIC_KEY:
+        if not settings.on_loopback:
+            what = "workers refuse the public default key, as Kafka or Redis is not on loopback"
+            return Finding("user hash key", False, what, "set MARKETPULSE_USER_HASH_KEY: openssl rand -hex 32")
         do = "set MARKETPULSE_USER_HASH_KEY to a secret of your own before production"
         return Finding("secrets", False, "user ids are hashed with the public default key", do)
-    since = settings.user_hash_key_since
-    if since is None:
+    if before is not None and before.get_secret_value() == key.get_secret_value():
+        do = "set MARKETPULSE_USER_HASH_KEY to another one, or take _BEFORE and _SINCE away"
+        return Finding("secrets", False, "the new key of user hashes is the key before it", do)
+    if since is None or before is None:
         return Finding("secrets", True, "user ids are hashed with a key of your own")
     when = f"user ids are hashed with the new key for events from {utc(int(since.timestamp() * 1000))} on"
     if datetime.now(UTC) - since > KEY_BEFORE_LIVES:
         do = "take MARKETPULSE_USER_HASH_KEY_BEFORE and _SINCE away: nothing is hashed with the key before any more"
         return Finding("secrets", False, when, do)
+    if (length := len(before.get_secret_value().encode())) < LEAST_KEY_BYTES:
+        kind = "public" if before.get_secret_value() == PUBLIC_KEY else f"short ({length} bytes)"
+        do = f"take MARKETPULSE_USER_HASH_KEY_BEFORE and _SINCE away {KEY_BEFORE_LIVES.days} days after that"
+        return Finding("secrets", False, f"{when}; the key before it is {kind}", do)
     return Finding("secrets", True, when)

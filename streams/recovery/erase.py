@@ -1,5 +1,6 @@
-"""What is stored of one user, and what of it can be erased: found by raw id, by keyed hash, and by text."""
+"""What is stored of one user, and what of it can be erased: found by raw id, by keyed hash and order, and by text."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,11 +19,10 @@ from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names
 from streams.ledger.keys import USERS_LIVE_MS
-from streams.pipeline.detect.market_state import MarketState
 from streams.pipeline.rollup.checkpoint import unpacked
-from streams.privacy.redaction import excerpt
 from streams.recovery.fold import Fold, folded
 from streams.recovery.rebuild import Rebuild
+from streams.recovery.user_quotes import UserQuotes
 from streams.settings import Settings
 
 CUT = ("feedback", "feedback.classified", "feedback.dead-letter")
@@ -64,7 +64,7 @@ class _Said(msgspec.Struct):
 
 
 _named, _said = msgspec.json.Decoder(_Named), msgspec.json.Decoder(_Said)
-_excerpts, _alert = msgspec.json.Decoder(list[Excerpt]), msgspec.json.Decoder(AlertRecord)
+_alert = msgspec.json.Decoder(AlertRecord)
 _checkpoint = msgspec.json.Decoder(CheckpointRecord)
 
 
@@ -83,9 +83,10 @@ class Erase:
         self._user = user
         self._market = market
         self._say = say
-        self._hashes = [one.hex() for one in settings.user_hashes.every(user)]
+        hashes = settings.user_hashes
+        self._hashes = [one.hex() for one in hashes.every(user)]
         self.user_hash = self._hashes[0]
-        self._said: set[tuple[str, str]] = set()  # (market, redacted text)
+        self._quotes = UserQuotes(hashes.orders, user, market)
         self._newest_ms = 0
         self._ends: dict[str, dict[int, int]] = {}  # topic -> partition -> offset after the user's newest record
 
@@ -94,6 +95,7 @@ class Erase:
         lives = await lives_of(
             self._settings.kafka_servers, [self._topic(name) for name in (*CUT, "market.steps", "market.alerts")]
         )
+        self._quotes.watch(await self._held())
         places = [
             await self._scan("feedback", self._is_by, lives),
             await self._scan("feedback.classified", self._is_hashed, lives),
@@ -126,33 +128,8 @@ class Erase:
         return Erasure(self.user_hash, places, rebuilt)
 
     def forget(self, fold: Fold) -> int:
-        """Take the user's excerpts out of a ledger's tables, roll-up state and open alerts; how many there were."""
-        gone = 0
-        for name, content in list(fold.strings.items()):
-            kind, _, market = name.partition(":")
-            if kind == "excerpts":
-                rows = _excerpts.decode(content)
-                kept = [one for one in rows if not self._theirs(market, one.text)]
-                gone += len(rows) - len(kept)
-                fold.strings[name] = msgspec.json.encode(kept)
-        state = fold.hashes.get("state", {})
-        for field, content in list(state.items()):
-            kind, _, market = field.decode().partition(":")
-            if kind == "market":
-                one = msgspec.msgpack.decode(content, type=MarketState)
-                held = len(one.excerpts)
-                one.excerpts = [text for text in one.excerpts if not self._theirs(market, text.text)]
-                gone += held - len(one.excerpts)
-                state[field] = msgspec.msgpack.encode(one)
-        for field, content in list(fold.hashes.get("alerts", {}).items()):
-            alert = _alert.decode(content)
-            quoted = alert.evidence.get("excerpts", [])
-            left = [text for text in quoted if not self._theirs(alert.market, text)]
-            if len(left) < len(quoted):
-                gone += len(quoted) - len(left)
-                alert = msgspec.structs.replace(alert, evidence=alert.evidence | {"excerpts": left})
-                fold.hashes["alerts"][field] = msgspec.json.encode(alert)
-        return gone
+        """Take the user's excerpts and words out of a ledger's content; how many there were."""
+        return self._quotes.forget(fold)
 
     # --- the topics ---------------------------------------------------------------------------------------------
 
@@ -165,6 +142,8 @@ class Erase:
             total, done = sum(end - first for first, end in reader.offsets.values()), 0
             for partition, (first, end) in reader.offsets.items():
                 async for record in reader.records(first, end, partition):
+                    if name == "market.steps" and not done and first:
+                        self._quotes.known_since_ms = record.timestamp
                     done += 1
                     if is_theirs(record):
                         found += 1
@@ -190,30 +169,26 @@ class Erase:
             return False
         if self._market not in (None, ALIASES.get(market, market)):
             return False
-        try:
-            event = decode(record.value, record.timestamp, record.headers)
-            self._said.add((event.market, excerpt(event.text)))
-        except Rejected:
-            pass
+        with contextlib.suppress(Rejected):
+            self._quotes.take_event(decode(record.value, record.timestamp, record.headers))
         return True
 
     def _is_hashed(self, record: Any) -> bool:
         named = _named.decode(record.value)
-        return bool(named.user in self._hashes and self._market in (None, named.market))
+        theirs = bool(named.user in self._hashes and self._market in (None, named.market))
+        if theirs:
+            self._quotes.markets.add(named.market)
+        return theirs
 
     def _is_quoted(self, record: Any) -> bool:
-        """A step, a checkpoint or an alert that holds an excerpt of the user."""
+        """A step, a checkpoint or an alert that holds an excerpt, a quote or a word of the user."""
         if record.topic.endswith("market.alerts"):
-            alert = _alert.decode(record.value)
-            return any(self._theirs(alert.market, text) for text in alert.evidence.get("excerpts", []))
+            return self._quotes.without(_alert.decode(record.value), in_doubt=False)[1] > 0
         if record.key != CHECKPOINT_KEY:
             rows = _said.decode(record.value).excerpts
-            return any(self._theirs(market, one.text) for market, said in rows.items() for one in said)
+            return sum(self._quotes.owns(market, one) for market, said in rows.items() for one in said) > 0
         content = _checkpoint.decode(record.value).content
-        return bool(content) and self.forget(folded("", unpacked(content))) > 0
-
-    def _theirs(self, market: str, text: str) -> bool:
-        return (market, text) in self._said
+        return bool(content) and self._quotes.forget(folded("", unpacked(content)), in_doubt=False) > 0
 
     async def _cut(self, name: str) -> None:
         """Delete up to the user's newest record; of `feedback` only what is counted and past the horizon of ids."""

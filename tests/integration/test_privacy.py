@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from marketpulse.contract.decode import parse_object
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import DAY_MS
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import lives_of
 from streams.kafka.compacted import read_all
 from streams.kafka.publish import Record
-from tests.support.job import Job, counted_records
+from streams.pipeline.detect.evidence import words_of
+from streams.privacy.redaction import excerpt
+from tests.support.job import Job, complaining, counted_records
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
 
@@ -48,11 +51,11 @@ def job(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Job]:
         one.reader.close()
 
 
-def erase(job: Job, *arguments: str) -> dict[str, Any]:
+def erase(job: Job, *arguments: str, user: str = USER) -> dict[str, Any]:
     """The report, with places by name."""
-    run = job.cli("privacy", "erase", "--user", USER, "--json", *arguments)
+    run = job.cli("privacy", "erase", "--user", user, "--json", *arguments)
     assert 0 == run.returncode, run.stderr
-    assert USER not in run.stdout
+    assert user not in run.stdout
     report: dict[str, Any] = json.loads(run.stdout)
     return report | {"places": {place["where"]: place for place in report["places"]}}
 
@@ -76,7 +79,7 @@ def test_a_dry_run_finds_everything_and_changes_nothing(job: Job) -> None:
         found[name] for name in ("feedback", "feedback.classified", "feedback.dead-letter", "market.alerts")
     )
     assert found["market.steps"] >= 1
-    assert found["Redis, excerpts"] >= 8  # the table and the roll-up's own
+    assert found["Redis, excerpts"] >= 4  # the table and the roll-up's own, one per market and step
     assert found["Redis, distinct users"] is None
     days = (report["places"]["feedback"]["gone_by"] - time.time() * 1000) / DAY_MS
     assert 16 == pytest.approx(days, abs=0.1)
@@ -106,6 +109,35 @@ def test_excerpts_go_for_good_and_counts_stay(job: Job) -> None:
     assert (0, []) == (verified.returncode, json.loads(verified.stdout)["left_out"]), verified.stdout
     assert 0 == job.cli("replay").returncode
     assert 0 == erase(job)["places"]["Redis, excerpts"]["found"]
+
+
+def test_a_quote_and_words_of_an_alert_go_too(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> None:
+    """Of whoever an alert in Redis quotes; the record on the topic stays, and is reported."""
+    one = Job(stack, prefix, tmp_path)
+    one.workers(1)
+    try:
+        one.publish(one.feed[:2_000])
+        one.until(one.settled)
+        complaints = [Record(record.key, complaining(record.value)) for record in one.feed[2_000:]]
+        one.publish(complaints)
+        one.until(one.settled)
+        alert, quote = next(
+            (alert, text) for alert in one.reader.snapshot().alerts for text in alert.evidence.get("excerpts", [])
+        )
+        events = [parse_object(record.value) or {} for record in complaints]
+        users = {
+            str(event["user"]) for event in events if quote == excerpt(str(event.get("text", ""))) and "user" in event
+        }
+        for user in users:
+            report = erase(one, "--yes", user=user)
+            assert report["places"]["market.alerts"]["found"] >= 1
+            assert report["places"]["market.alerts"]["gone_by"]
+        left = next(each for each in one.reader.snapshot().alerts if each.id == alert.id)
+        assert quote not in left.evidence["excerpts"]
+        assert not words_of(quote) & set(left.evidence["words"])
+    finally:
+        one.supervisor.stop()
+        one.reader.close()
 
 
 def test_topics_can_be_cut_where_their_records_are_counted(job: Job) -> None:

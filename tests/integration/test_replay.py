@@ -5,7 +5,6 @@ import json
 import tempfile
 import time
 import uuid
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from streams.recovery.first_start import set_up
 from streams.recovery.journal import Journal
 from streams.recovery.replay_report import replay_journal
 from streams.settings import Settings, load_settings
-from tests.support.job import counted_records
+from tests.support.job import complaining, counted_records
 from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
@@ -42,16 +41,6 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(150)]
 PLAN = FeedPlan(seed=5, events=3_000, end_ms=time.time_ns() // 1_000_000)
 
 OFTEN = {"step_seconds": 0.3, "idle_step_seconds": 0.5, "checkpoint_minutes": 1 / 60}
-
-
-def complaining(line: bytes) -> bytes:
-    """The event with a text that the stub takes for a negative one, where it is from Brazil."""
-    event = parse_object(line)
-    if event is None or event.get("market") != "BR" or not isinstance(event.get("text"), str):
-        return line
-    while zlib.crc32(event["text"].encode()) % 3:
-        event["text"] += "!"
-    return msgspec.json.encode(event)
 
 
 class Counted:

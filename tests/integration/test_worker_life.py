@@ -8,14 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
+import redis
 
 from marketpulse.errors import OperatorNeeded
+from streams.contract.journal import UserKey
 from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.run import worker_environment
+from streams.pipeline.rollup.state import CommonState
+from streams.privacy.user_hashes import key_id, quick_key_id
 from streams.recovery.first_start import set_up
 from streams.settings import load_settings
+from tests.support.job import Job
 from tests.support.probes import status
 from tests.support.waiting import until
 
@@ -135,3 +141,28 @@ def claimed(supervisor: Supervisor) -> list[int]:
 def shared(first: Supervisor, second: Supervisor) -> bool:
     """Whether each has two of the four partitions."""
     return {0, 1, 2, 3} == {*claimed(first)[-2:], *claimed(second)[-2:]}
+
+
+def test_a_key_that_a_ledger_knows_by_an_older_id_keeps_it(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> None:
+    """So an update is no change of the key: counts of users go on. A new ledger gets the id of today."""
+    job = Job(stack, prefix, tmp_path)
+    key, state = job.settings.user_hash_key.get_secret_value().encode(), f"{prefix}:state"
+    try:
+        with redis.Redis.from_url(stack.endpoints.redis) as client:
+            job.workers(1)
+            job.publish(job.feed[:200])
+            job.until(job.settled)
+            job.supervisor.stop()
+            common = msgspec.msgpack.decode(client.hget(state, "common"), type=CommonState)
+            assert UserKey(key_id(key)) == common.user_key
+            common.user_key = UserKey(quick_key_id(key))
+            client.hset(state, "common", msgspec.msgpack.encode(common))
+            client.delete(f"{prefix}:workers")  # the one before seems to live, with another id
+            job.workers(1)
+            job.publish(job.feed[200:400])
+            job.until(job.settled)
+            common = msgspec.msgpack.decode(client.hget(state, "common"), type=CommonState)
+            assert (UserKey(quick_key_id(key)), []) == (common.user_key, common.users_mixed)
+    finally:
+        job.supervisor.stop()
+        job.reader.close()

@@ -95,7 +95,10 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         redis.call("SADD", step + b":users", bucket)
     for market, rows in payload[b"excerpts"].items():
         known = redis.call("HGET", step + b":excerpts", market)
-        chosen = sorted(rows + (_unpacked(known) if known else []))[:3]
+        best: dict[Any, Any] = {}
+        for at, row in enumerate(sorted(rows + (_unpacked(known) if known else []))):
+            best.setdefault((row[0] >= 2**51 and row[0] % 2**24) or f"nobody {at}", row)
+        chosen = list(best.values())[:3]
         redis.call("HSET", step + b":excerpts", market, msgpack.packb(chosen, use_bin_type=False))
     for field, delta in payload[b"totals"].items():
         redis.call("HINCRBY", keys[3], field, delta)

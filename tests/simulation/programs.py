@@ -220,11 +220,16 @@ def _delta(rng: random.Random) -> Delta:
     markets = rng.sample(("BR", "DE"), rng.randrange(3))
     users = {f"{market}:{rng.choice((10, 11))}": [b"%08d" % rng.randrange(6) for _ in range(3)] for market in markets}
     excerpts = {
-        market: [Excerpt(rng.randrange(2**33), f"text {rng.randrange(9)}", "negative", "app", 5) for _ in range(2)]
+        market: [Excerpt(_order(rng), f"text {rng.randrange(9)}", "negative", "app", 5) for _ in range(2)]
         for market in markets
     }
     counts = {f"{market}:{600 + rng.randrange(20)}:e/app": rng.randrange(10**9) for market in markets}
     return Delta(counts, users, {"accepted": rng.randrange(5)}, excerpts)
+
+
+def _order(rng: random.Random) -> int:
+    """Of an excerpt: an older one, or one of four users or of nobody in particular."""
+    return rng.choice((rng.randrange(2**33), 2**51 + rng.randrange(2**27) * 2**24 + rng.randrange(5)))
 
 
 def _writes(ledger: Ledger, rng: random.Random) -> list[Any]:

@@ -4,10 +4,12 @@ import asyncio
 import json
 import subprocess
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import SecretStr
 
@@ -34,6 +36,16 @@ EVENTS = 3_000
 def counted_records(totals: Mapping[str, int]) -> dict[str, int]:
     """Totals of what was read: how long it took and which commits were refused depends on who counts, and when."""
     return {name: n for name, n in totals.items() if not name.startswith("latency") and name != "fenced_commits"}
+
+
+def complaining(line: bytes) -> bytes:
+    """The event with a text that the stub takes for a negative one, where it is from Brazil."""
+    event = parse_object(line)
+    if event is None or event.get("market") != "BR" or not isinstance(event.get("text"), str):
+        return line
+    while zlib.crc32(event["text"].encode()) % 3:
+        event["text"] += "!"
+    return msgspec.json.encode(event)
 
 
 class Job:

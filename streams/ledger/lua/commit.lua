@@ -53,7 +53,15 @@ for market, rows in pairs(payload.excerpts) do
     rows[#rows + 1] = row
   end
   table.sort(rows, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
-  redis.call('HSET', step .. ':excerpts', market, cmsgpack.pack({rows[1], rows[2], rows[3]}))
+  local chosen, quoted = {}, {}
+  for _, row in ipairs(rows) do -- one per user: see excerpt_order.py
+    local speaker = row[1] >= 2 ^ 51 and row[1] % 2 ^ 24 or 0
+    if #chosen < 3 and not quoted[speaker] then
+      chosen[#chosen + 1] = row
+      quoted[speaker] = speaker > 0 or nil
+    end
+  end
+  redis.call('HSET', step .. ':excerpts', market, cmsgpack.pack(chosen))
 end
 for field, delta in pairs(payload.totals) do
   redis.call('HINCRBY', KEYS[4], field, delta)

@@ -1,6 +1,5 @@
 """A scored batch in, its additive delta for the ledger out: counts, fixed-point sums, distinct users."""
 
-import zlib
 from collections import Counter
 
 import numpy as np
@@ -14,11 +13,9 @@ from streams.batches import Delta
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scores import ratings_of, scores_micro
 from streams.pipeline.count.cells import CellLayout
+from streams.privacy.excerpt_order import EXCERPTS_CHOSEN
 from streams.privacy.redaction import excerpt
 from streams.privacy.user_hashes import UserHashes
-
-EXCERPTS = 3  # per market and step
-AFTER_NEGATIVES = 1 << 32
 
 
 def aggregate(
@@ -33,7 +30,7 @@ def aggregate(
     Keys of `counts` are `market:minute:cell` with the cells of `layout` (and
     `*:minute:dead_letter`, `*:minute:canary/id`); keys of `users` are `market:hour`.
     `now_ms` adds the batch's records to the latency histogram (record time to now; buckets 10 % wide). `excerpts`
-    keeps up to 3 redacted texts per market.
+    keeps up to 3 redacted texts per market, one per user.
     """
     batch = scored.batch
     events = batch.events
@@ -68,7 +65,7 @@ def aggregate(
         counts=counts | broken,
         users=_users(markets, occurred, users, hashes),
         totals=dict(totals),
-        excerpts=_excerpts(scored, layout, names, market) if excerpts else {},
+        excerpts=_excerpts(scored, layout, names, market, hashes) if excerpts else {},
     )
 
 
@@ -82,21 +79,21 @@ def _agreement(active: NDArray[np.int64], shadow: NDArray[np.int64], names: tupl
 
 
 def _excerpts(
-    scored: ScoredBatch, layout: CellLayout, names: list[str], market: NDArray[np.int64]
+    scored: ScoredBatch, layout: CellLayout, names: list[str], market: NDArray[np.int64], hashes: UserHashes
 ) -> dict[str, list[Excerpt]]:
-    """Up to 3 texts per market, negative ones first, then by a hash of the id: whichever batch they come in."""
-    events = scored.batch.events
-    order = np.fromiter((zlib.crc32(event.id.encode("utf-8", "replace")) for event in events), np.int64, len(events))
+    """Up to 3 texts per market, one per user, negative ones first, then by lot: whichever batch they come in."""
+    events, order_of = scored.batch.events, hashes.orders[0]
     label, topic = scored.sentiment.argmax(axis=1), scored.topic.argmax(axis=1)
-    order += np.where(label == 0, 0, AFTER_NEGATIVES)
-    found: dict[str, list[Excerpt]] = {}
-    for at in np.lexsort((order, market)).tolist():
-        chosen = found.setdefault(names[market[at]], [])
-        if len(chosen) < EXCERPTS:
-            event = events[at]
+    lottery = np.fromiter((order_of.lottery(event.id) for event in events), np.int64, len(events))
+    found: dict[str, dict[object, Excerpt]] = {}
+    for at in np.lexsort((lottery, label != 0, market)).tolist():
+        event, chosen = events[at], found.setdefault(names[market[at]], {})
+        speaker = at if event.user is None else event.user
+        if len(chosen) < EXCERPTS_CHOSEN and speaker not in chosen:
+            order = order_of.of(event.market, event.user, event.id, label[at] == 0)
             label_name, topic_name = layout.sentiments[label[at]], layout.topics[topic[at]]
-            chosen.append(Excerpt(int(order[at]), excerpt(event.text), label_name, topic_name, event.occurred_ms))
-    return found
+            chosen[speaker] = Excerpt(order, excerpt(event.text), label_name, topic_name, event.occurred_ms)
+    return {name: list(chosen.values()) for name, chosen in found.items()}
 
 
 def _counts(

@@ -1,4 +1,7 @@
-"""What an alert tells beside its state: topics by their excess of negatives, new words, share of repeated texts."""
+"""What an alert tells beside its state: topics by their excess of negatives, new words, share of repeated texts.
+
+Words are users' own, as excerpts are: whoever leaves out one leaves out the other.
+"""
 
 import math
 import re
@@ -11,10 +14,13 @@ from msgspec.structs import replace
 from marketpulse.contract.records import AlertRecord, Excerpt
 from marketpulse.contract.units import MINUTE_MS
 from streams.pipeline.count.windows import MINUTES_KEPT, Windows
+from streams.privacy.excerpt_order import speaker_of
 
 EXCERPTS_SHOWN = 3
 TOPICS_SHOWN = 3
 WORDS_SHOWN = 5
+WORD_USERS = 5
+"""Users who must have written a word before an alert names it: fewer could be known by it."""
 LEAST_TEXTS = 5
 PRIOR_EVENTS = 40.0
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -93,17 +99,21 @@ def driving_topics(
 def driving_words(excerpts: Sequence[Excerpt], began_ms: int) -> list[str]:
     """Words (pairs of characters where there are no spaces) in negative excerpts since then, and seldom before.
 
-    Ranked by count times the log ratio of the shares of texts that hold them, one half added to each count.
+    None that fewer than five users wrote; excerpts without a known user count for none. Ranked by count times the log
+    ratio of the shares of texts that hold them, one half added to each count.
     """
-    now = [one.text for one in excerpts if one.occurred_at >= began_ms and one.label == "negative"]
+    since = [kept for kept in excerpts if kept.occurred_at >= began_ms and kept.label == "negative"]
+    now = [kept.text for kept in since]
     before = [one.text for one in excerpts if one.occurred_at < began_ms]
-    counted, usual = (Counter(word for text in texts for word in _words(text)) for texts in (now, before))
+    counted, usual = (Counter(word for text in texts for word in words_of(text)) for texts in (now, before))
+    written = {(word, speaker_of(kept.order)) for kept in since for word in words_of(kept.text)}
+    users = Counter(word for word, speaker in written if speaker is not None)
 
     def weight(word: str) -> float:
         share, was = (counted[word] + 0.5) / (len(now) + 1), (usual[word] + 0.5) / (len(before) + 1)
         return counted[word] * math.log(share / was)
 
-    often = [word for word, n in counted.items() if n >= 2 and weight(word) > 0]
+    often = [word for word in counted if users[word] >= WORD_USERS and weight(word) > 0]
     return sorted(often, key=lambda word: (-weight(word), word))[:WORDS_SHOWN]
 
 
@@ -119,7 +129,8 @@ def repeated_texts(excerpts: Sequence[Excerpt], began_ms: int) -> dict[str, Any]
     return {"share": round(sum(n for n in times.values() if n > 1) / len(texts), 4), "of": len(texts)}
 
 
-def _words(text: str) -> set[str]:
+def words_of(text: str) -> set[str]:
+    """What an alert could name of a text: words of three letters and more, pairs of characters without spaces."""
     folded = text.casefold()
     pairs = {run[at : at + 2] for run in _WITHOUT_SPACES.findall(folded) for at in range(len(run) - 1)}
     return pairs | set(_WORD.findall(_WITHOUT_SPACES.sub(" ", folded)))

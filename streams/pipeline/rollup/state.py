@@ -44,3 +44,12 @@ class CommonState(msgspec.Struct):
     user_key: UserKey | None = None  # that of the step before
     users_mixed: list[Mixed] = []  # where a user may be counted under two keys
     digest: str = ""  # of all outcomes so far, see StepRecord
+
+
+class _Known(msgspec.Struct):
+    user_key: UserKey | None = None
+
+
+def known_key(common: bytes | None) -> UserKey | None:
+    """The key of user hashes of a stored CommonState, whichever version stored it."""
+    return None if common is None else msgspec.msgpack.decode(common, type=_Known).user_key

@@ -20,6 +20,7 @@ from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import outcome_digest
 from streams.pipeline.rollup.users import ONCE, keys_of_stretches
+from streams.privacy.excerpt_order import without_speaker
 
 CHANGES_KEPT = 10_000
 MOST_FIELDS = 1_000
@@ -61,7 +62,11 @@ def step_writes(
         writes.append(["SET", keys.metrics(market), content])
         writes.append(["SET", keys.topics(market), msgspec.json.encode(one.topics)])
         if market in changed:
-            writes.append(["SET", keys.excerpts(market), msgspec.json.encode(rollup.markets[market].excerpts)])
+            shown = [
+                msgspec.structs.replace(kept, order=without_speaker(kept.order))
+                for kept in rollup.markets[market].excerpts
+            ]
+            writes.append(["SET", keys.excerpts(market), msgspec.json.encode(shown)])
             writes.append(["EXPIRE", keys.excerpts(market), EXCERPTS_LIVE_S])
             writes.append(ledger.outbox_write("market.metrics", market, content))
     writes += alert_writes(ledger, outcome.alerts)

@@ -64,3 +64,11 @@ def test_only_texts_that_are_not_remembered_are_looked_ahead_for() -> None:
     cached.classify(["a"], [None])
     cached.prefetch(["a", "b", "a"], [None, None, "en"])
     assert ["b", "a"] == counting.expected
+
+
+def test_what_texts_are_remembered_by_differs_from_process_to_process() -> None:
+    """Texts that were made to share an answer in one share none in another."""
+    one, other = (CachedClassifier(Counting(), 5) for _ in range(2))
+    for cached in (one, other):
+        cached.classify(["a text"], ["en"])
+    assert not one._known.keys() & other._known.keys()

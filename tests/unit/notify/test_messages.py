@@ -59,17 +59,18 @@ def test_the_bucket_fills_with_time() -> None:
 
 def test_words_are_those_of_page_and_terminal() -> None:
     """State, kind, market, topic, since when, evidence; an excerpt only where it was left in; what the kind means."""
-    evidence = {"share": 0.4217, "excerpts": ["a entrega atrasou"], "problems": ["cpu"]}
+    evidence = {"share": 0.4217, "words": ["Sabine"], "excerpts": ["a entrega atrasou"], "problems": ["cpu"]}
     start = 1_700_000_000_000
     one = alert(state="resolved", started_at=start, ended_at=start + 600_000, topic="delivery", evidence=evidence)
     full = Message((one,))
     said = text(full, "https://page.example.com/")
     assert "Marketpulse: surge resolved in BR" == title(full)
     times = "since 2023-11-14 22:13:20 UTC, until 2023-11-14 22:23:20 UTC"
-    assert said.startswith(f"resolved surge BR/delivery, {times}: share 0.422; problems cpu")
+    assert said.startswith(f"resolved surge BR/delivery, {times}: share 0.422; words Sabine; problems cpu")
     assert "“a entrega atrasou”" in said
     assert said.endswith("rose by more than chance\nhttps://page.example.com/")
-    assert "atrasou" not in text(Message((without_excerpts(one),)))
+    left = text(Message((without_excerpts(one),)))
+    assert ("share 0.422; problems cpu" in left, "atrasou" in left, "Sabine" in left) == (True, False, False)
 
 
 def test_a_long_message_counts_what_it_does_not_spell_out() -> None:

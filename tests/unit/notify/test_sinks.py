@@ -23,7 +23,7 @@ POSTER = Poster("https://hooks.example.com/token", Allowed(frozenset({"hooks.exa
 
 
 def surge(**fields: object) -> AlertRecord:
-    evidence = {"share": 0.5, "excerpts": ["what somebody wrote"]}
+    evidence = {"share": 0.5, "excerpts": ["what somebody wrote"], "words": ["somebody wrote too"]}
     return alert(started_at=STARTED_MS, topic="price", evidence=evidence, **fields)
 
 

@@ -95,7 +95,25 @@ def test_what_is_redacted_stays_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["a", "a.", "a@", "1-", "1 ", "(", "DE12 ", "a (at", "1,000", "$1", "v1.", "://", "www.", "=?", "eyJ", "+1"],
+    [
+        "a",
+        "a.",
+        "a@",
+        "1-",
+        "1 ",
+        "(",
+        "DE12 ",
+        "a (at",
+        "1,000",
+        "$1",
+        "v1.",
+        "://",
+        "www.",
+        "=?",
+        "eyJ",
+        "+1",
+        "\u200d",
+    ],
 )
 def test_no_text_takes_long(piece: str) -> None:
     """The longest text that the contract takes, of whatever it repeats, within a tenth of a second."""

@@ -1,5 +1,6 @@
 """The delta of a batch equals counting its events one by one."""
 
+import zlib
 from collections import Counter
 from dataclasses import replace
 
@@ -9,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketpulse.contract.decode import Decoded
+from marketpulse.contract.records import Excerpt
 from streams.batches import DecodedBatch, Position, SourceMark
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scores import scores_micro
 from streams.pipeline.count.aggregate import aggregate
 from streams.pipeline.count.cells import CellLayout
+from streams.privacy.excerpt_order import ExcerptOrder, speaker_of
 from streams.privacy.user_hashes import UserHashes
 
 TOPICS = ("price", "app")
+HASHES = UserHashes(b"key")
 LAYOUT = CellLayout(TOPICS, languages=("pt", "zh"))
 EVENT = st.tuples(
     st.sampled_from(["BR", "CN"]), st.integers(0, 10**7), st.none() | st.sampled_from(["a", "b", "c"]),
@@ -72,14 +76,31 @@ def test_two_batches_add_up_to_one(
     assert {name: n for name, n in whole.items() if n} == {name: n for name, n in parts.items() if n}
 
 
-def test_excerpts_are_the_same_wherever_the_stream_is_cut() -> None:
-    """Negative ones first, then by the id's hash: at most three per market, redacted."""
-    rows = [("BR", 0, None, None, 2 if at % 5 else 0, 0) for at in range(20)]
-    whole = aggregate(scored(rows), LAYOUT, UserHashes(b"key")).excerpts["BR"]
-    assert ["negative"] * 3 == [one.label for one in whole]
-    assert sorted(whole, key=lambda one: one.order) == whole
-    assert {f"text {at}" for at in (0, 5, 10, 15)} >= {one.text for one in whole}
-    assert {} == aggregate(scored(rows), LAYOUT, UserHashes(b"key"), excerpts=False).excerpts
+@given(st.lists(EVENT, min_size=1, max_size=40), st.integers(0, 40))
+def test_excerpts_are_the_same_wherever_the_stream_is_cut(
+    rows: list[tuple[str, int, str | None, int | None, int, int]], cut: int
+) -> None:
+    """Negative ones first, then by lot: the best of two batches are those of one. At most three, one per user."""
+    whole = aggregate(scored(rows), LAYOUT, HASHES).excerpts
+    parts = [aggregate(scored(part, at), LAYOUT, HASHES).excerpts for part, at in ((rows[:cut], 0), (rows[cut:], cut))]
+    for market, chosen in whole.items():
+        best: dict[object, Excerpt] = {}
+        for one in sorted((one for part in parts for one in part.get(market, [])), key=lambda one: one.order):
+            best.setdefault(speaker_of(one.order) or one.text, one)
+        assert list(best.values())[:3] == chosen
+        authors = [rows[int(one.text.split()[1])][2] for one in chosen]
+        assert len(set(authors) - {None}) == len(authors) - authors.count(None)
+        assert (min(label for of, *_, label, _ in rows if of == market) == 0) == (chosen[0].label == "negative")
+    assert {} == aggregate(scored(rows), LAYOUT, HASHES, excerpts=False).excerpts
+
+
+def test_whose_ids_are_ground_is_not_quoted_more_often() -> None:
+    """Ids whose CRC-32 is low, as anybody can make them, win no more than their share against honest ones."""
+    low = sorted(range(30_000), key=lambda at: zlib.crc32(str(at).encode()))[:100]
+    honest = range(30_000, 30_100)
+    order = ExcerptOrder(b"a secret of the operator")
+    first = sorted([*low, *honest], key=lambda at: order.lottery(str(at)))[:100]
+    assert 30 <= len(set(low) & set(first)) <= 70
 
 
 @pytest.mark.parametrize(

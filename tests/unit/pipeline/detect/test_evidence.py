@@ -1,19 +1,24 @@
 """What drives a surge is named: its topics, its words, and whether machines write it."""
 
 import msgspec
+import pytest
 
 from marketpulse.contract.records import Excerpt
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.windows import Windows
 from streams.pipeline.detect.evidence import driving_words, repeated_texts, topics_since, with_evidence
+from streams.privacy.excerpt_order import ExcerptOrder
 from tests.support.alerts import alert
 
 LAYOUT = CellLayout(("app", "delivery", "price"))
 MINUTE = 60_000
 
 
-def said(text: str, minute: int, label: str = "negative") -> Excerpt:
-    return Excerpt(0, text, label, "app", minute * MINUTE)
+ORDER = ExcerptOrder(b"key")
+
+
+def said(text: str, minute: int, label: str = "negative", user: str | None = None) -> Excerpt:
+    return Excerpt(ORDER.of("BR", user, text, label == "negative"), text, label, "app", minute * MINUTE)
 
 
 def test_topics_stand_in_the_order_of_their_excess() -> None:
@@ -41,17 +46,27 @@ def test_topics_stand_in_the_order_of_their_excess() -> None:
 
 def test_words_are_new_in_the_negatives_since_it_began() -> None:
     """Words of every day and words of one text are none; where there are no spaces, pairs of characters stand in."""
-    before = [said(f"the parcel came on day {at}", at) for at in range(10)]
-    now = [said(f"the parcel is broken, number {at}", 100 + at) for at in range(4)] + [
-        said("配送遅い", 101),
-        said("配送遅い", 102),
+    users = [f"user {at}" for at in range(5)]
+    before = [said(f"the parcel came on day {at}", at, user=f"user {at}") for at in range(10)]
+    now = [said(f"the parcel is broken, number {user}", 100, user=user) for user in users]
+    now += [
+        said(text, 101, label, user) for user in users for text, label in (("配送", "negative"), ("lovely", "positive"))
     ]
-    words = driving_words(
-        [*before, *now, said("lovely", 100, "positive"), said("lovely", 101, "positive")], 100 * MINUTE
-    )
+    words = driving_words([*before, *now], 100 * MINUTE)
     assert "broken" == words[0]
     assert "配送" in words
     assert not {"the", "parcel", "lovely"} & set(words)
+
+
+@pytest.mark.parametrize("users", [["one"] * 9, [None] * 9, ["a", "b", "c", "d", None, None]])
+def test_a_word_of_few_users_is_not_named(users: list[str | None]) -> None:
+    """Neither one that somebody repeats, nor one of users that nobody knows, nor one of four."""
+    assert [] == driving_words([said(f"Sabine from Gotha {at}", 9, user=user) for at, user in enumerate(users)], 0)
+
+
+def test_words_of_older_excerpts_are_not_named() -> None:
+    """Their order does not tell who wrote them."""
+    assert [] == driving_words([Excerpt(at * 7**9, "Sabine", "negative", "app", 9) for at in range(9)], 0)
 
 
 def test_a_flood_of_one_text_is_told_by_its_share() -> None:
@@ -68,6 +83,6 @@ def test_a_surge_shows_what_users_said() -> None:
     shown = with_evidence(surge, Windows(LAYOUT), kept).evidence
     assert {"n": 9, "excerpts": ["text 5", "text 4", "text 2"]}.items() <= shown.items()
     assert {"share": 0.0, "of": 5} == shown["repeated"]
-    assert ["text"] == shown["words"]
+    assert [] == shown["words"]
     elsewhere = msgspec.structs.replace(surge, topic="price")
     assert [] == with_evidence(elsewhere, Windows(LAYOUT), kept).evidence["excerpts"]
