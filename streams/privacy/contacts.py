@@ -5,7 +5,7 @@ import re
 from streams.privacy.words import AT_ALONE, AT_WITH, NETWORKS, Words, holds
 
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-"""Written without spaces: what stands beside it is another word."""
+"""Written without spaces: what stands beside it belongs to another word."""
 
 _WORD = rf"[^\W{CJK}]"
 _STOPS = r"\s@<>()\[\]{},;:!?\"“”„«»‘’…|\\=/~，。！？、；：（）「」『』【】《》،؛؟।"
@@ -35,17 +35,18 @@ _SPACED_EMAIL = re.compile(
 _DOT = r"(?:dot|dott?|punkt|punto|ponto|point|pt|точка|тчк|titik|點|点|ドット|どっと|डॉट|डाट|बिंदु|دوت|نقطة|نقطه)"
 _SPELT_NAME = rf"[^{_STOPS}{CJK}]{{1,64}}(?:\s{_DOT}\s[^{_STOPS}{CJK}]{{1,64}}){{0,2}}"
 _SPELT_LABEL = rf"[^{_STOPS}.{CJK}]{{1,63}}"
-_SPELT_DOT = rf"(?:\s?\.\s?|\s?[(\[{{<*]\s?{_DOT}\s?[)\]}}>*]\s?|\s{{1,2}}{_DOT}\s{{1,2}}|{_DOT}(?=[{CJK}\w]))"
-_AT = (
-    r"(?:at|ät|arroba|arobase?|arobas|chiocciola|собака|собачка|эт|ат|klammeraffe|affenschwanz|a commercial"
-    r"|アットマーク|アット|あっとまーく|あっと|艾特|圈a|एट|ऐट|अट|آت|ات|أت)"
+_SPELT_DOT = rf"(?:\.|\s\.\s?|\s?[(\[{{<*]\s?{_DOT}\s?[)\]}}>*]\s?|\s{{1,2}}{_DOT}\s{{1,2}}|{_DOT}(?=[{CJK}\w]))"
+_AT_SPACED = (
+    r"(?:ät|arroba|arobase?|arobas|chiocciola|собака|собачка|klammeraffe|affenschwanz|a commercial|एट|ऐट|آت|ات|أت)"
 )
+_AT_BESIDE = r"(?:アットマーク|アット|あっとまーく|あっと|艾特|圈a)"
+_AT = rf"(?:at|эт|ат|अट|{_AT_SPACED}|{_AT_BESIDE})"
 _BRACKETED_EMAIL = re.compile(
     rf"{_SPELT_NAME}\s?[(\[{{<*]\s?(?:{_AT}|a|ä|@)\s?[)\]}}>*]\s?{_SPELT_LABEL}(?:{_SPELT_DOT}{_SPELT_LABEL}){{1,6}}",
     re.IGNORECASE,
 )
 _SPELT_EMAIL = re.compile(
-    rf"{_SPELT_NAME}\s{{0,2}}{_AT.replace('(?:at|', '(?:')}\s{{0,2}}"
+    rf"{_SPELT_NAME}(?:\s{{1,2}}{_AT_SPACED}\s{{1,2}}|\s{{0,2}}{_AT_BESIDE}\s{{0,2}})"
     rf"{_SPELT_LABEL}(?:{_SPELT_DOT}{_SPELT_LABEL}){{1,6}}",
     re.IGNORECASE,
 )
@@ -109,7 +110,9 @@ _AT_NETWORK = re.compile(
     re.IGNORECASE,
 )
 _SPECIAL = re.compile(r"[^\W\d_]{2}[._]?\d|_\w|\w_|[A-Za-z]{2}\.[A-Za-z]{2}|^\d{5}")
-_LIKE_A_NAME = re.compile(r"[A-Za-z]\d|_|[:=]|[A-Za-z]\.[A-Za-z]|\d{5}")
+_NOT_LATIN = re.compile(r"[\u0370-\u1fff\u3040-\ud7af]")
+_LATIN = re.compile(r"[A-Za-z0-9_.]{3}")
+_LIKE_A_NAME = re.compile(r"(?<=[A-Za-z])\d|[_:=]|\.[A-Za-z]|\d{5}")
 _SPEAKS_ON = re.compile(r"\s+[^\W\d_]")
 
 
@@ -130,9 +133,14 @@ def hide_contacts(text: str, low: str) -> str:
         if " @" in text or "@ " in text or " ." in text:
             text = _SPACED_EMAIL.sub("[email]", text)
         text = _HANDLE.sub("[handle]", _EMAIL.sub("[email]", text))
-    if (not text.isascii() or _LIKE_A_NAME.search(text)) and holds(_NETWORKS_OR_LINE, low):
+    if (_LIKE_A_NAME.search(text) or has_foreign_name(text)) and holds(_NETWORKS_OR_LINE, low):
         text = _AT_NETWORK.sub(_at_network, text)
     return text
+
+
+def has_foreign_name(text: str) -> bool:
+    """Whether a text in another script than the Latin one has a Latin word or a number in it."""
+    return not text.isascii() and _NOT_LATIN.search(text) is not None and _LATIN.search(text) is not None
 
 
 def hide_dotted_email(text: str) -> str:

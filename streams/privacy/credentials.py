@@ -3,7 +3,7 @@
 import itertools
 import re
 
-from streams.privacy.contacts import CJK
+from streams.privacy.contacts import CJK, has_foreign_name
 from streams.privacy.words import PROSE, TELLS, holds
 
 _TOKEN_CHANGES = 4
@@ -67,9 +67,8 @@ def hide_credentials(text: str, low: str, has_digit: bool) -> str:
     """
     if has_digit:
         text = _KEY.sub("[token]", text)
-    if (has_digit or ":" in text or "=" in text or not text.isascii() or '"' in text or "phrase" in low) and holds(
-        TELLS, low
-    ):
+    may_tell = has_digit or ":" in text or "=" in text or '"' in text or "phrase" in low or has_foreign_name(text)
+    if may_tell and holds(TELLS, low):
         text = _without_secrets(text)
     return text
 
@@ -86,7 +85,7 @@ def hide_mixed(text: str) -> str:
 
 def _mixed(found: "re.Match[str]") -> str:
     """In a word with a year letters and digits do not change often."""
-    kinds = [one.isdigit() for one in found.group() if one.isalnum()]
+    kinds = [char.isdigit() for char in found.group() if char.isalnum()]
     changes = sum(one != other for one, other in itertools.pairwise(kinds))
     return "[token]" if changes >= _TOKEN_CHANGES else found.group()
 
@@ -143,9 +142,9 @@ def _digits(text: str) -> str:
 def _phrase_length(word: str, value: str) -> int:
     """All words up to the end of the sentence, if they are few and none of them speaks about something."""
     sentence = re.split(r"[.!?](?:\s|$)|\s[-–—(]", value, maxsplit=1)[0]
-    words = [one.group() for one in _TOKENS.finditer(sentence)]
+    words = [token.group() for token in _TOKENS.finditer(sentence)]
     limit = _MOST_WORDS[bool(_PHRASE.search(word))]
-    if not words or len(words) > limit or any(one.lower().strip("'\"") in PROSE for one in words):
+    if not words or len(words) > limit or any(each.lower().strip("'\"") in PROSE for each in words):
         return 0
     if not sentence.isascii() and any(one in sentence for one in _PROSE_CJK):
         return 0

@@ -92,7 +92,7 @@ def _ip4(found: "re.Match[str]") -> str:
     """`[device]`; versions and the own machine stay."""
     parts = found.groups()
     before = found.string[max(found.start() - 16, 0) : found.start()]
-    if any(int(one) > 255 or (len(one) > 1 and one[0] == "0") for one in parts) or parts[0] in ("0", "127"):
+    if any(int(part) > 255 or (len(part) > 1 and part[0] == "0") for part in parts) or parts[0] in ("0", "127"):
         return found.group()
     sure = len(parts[0]) > 1 or _ADDRESS.search(before)
     return "[device]" if sure and not _VERSION.search(before) else found.group()
@@ -196,7 +196,7 @@ def _cjk_word(word: str, marked: bool) -> "tuple[bool | None, bool]":
             return True, marked
         if word.endswith(ID_ENDS):
             return False, marked or word.endswith(CJK_MARKED)
-        stripped = next((word.removesuffix(one) for one in CJK_LINKS if word.endswith(one)), word)
+        stripped = next((word.removesuffix(link) for link in CJK_LINKS if word.endswith(link)), word)
         if stripped == word:
             return None, False
         marked, word = marked or word.endswith(CJK_MARKED), stripped

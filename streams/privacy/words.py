@@ -126,9 +126,9 @@ NETWORKS = Words(
 
 AT_ALONE = Words(
     "arroba", "arobas", "chiocciola", "собака", "собачка", "klammeraffe", "affenschwanz", "a commercial", "アット",
-    "あっと", "艾特", "圈a", " ät ", " एट ", " ऐट ", " آت ", " ات ", " أت ", " эт ", " ат ",
+    "あっと", "艾特", "圈a", " ät ", " एट ", " ऐट ", " آت ", " ات ", " أت ",
 )  # fmt: skip
-"""Said for @, and hardly else beside a host."""
+"""Words for @ that hardly occur beside a host otherwise."""
 
 AT_WITH = Words(
     " dot ", " punkt ", " ponto ", " punto ", " point ", " titik ", "mail", "yahoo", "outlook", "gmx", "web", "cloud", "yandex", "aol", "qq", "163", "live",
