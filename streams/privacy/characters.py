@@ -6,7 +6,7 @@ import unicodedata
 _DASHES = "\u2212\u30fc\uff70\u2043\u02d7"  # written for a dash, and not of the category of dashes (Pd)
 _DOTS = "·•‧∙⋅・･․"
 _SLASHES = "\u2044\u2215"
-_WIDE = {ord(wide): chr(ord(wide) - 0xFEE0) for wide in "＋＠．（）／＝：＃［］｛｝"}
+_WIDE = {ord(wide): chr(ord(wide) - 0xFEE0) for wide in "＋＠－．（）／＝："}
 _IGNORABLE = (  # Default_Ignorable_Code_Point of the Unicode standard; and a blank Braille cell
     (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
     (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x2800, 0x2800), (0x3164, 0x3164), (0xFE00, 0xFE0F),

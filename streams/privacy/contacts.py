@@ -5,12 +5,15 @@ import re
 from streams.privacy.words import AT_ALONE, AT_WITH, NETWORKS, Words, holds
 
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-"""Written without spaces: what stands beside it belongs to another word."""
+"""Written without spaces: a neighbour belongs to another word."""
 
 _WORD = rf"[^\W{CJK}]"
-_STOPS = r"\s@<>()\[\]{},;:!?\"“”„«»‘’…|\\=/~，。！？、；：（）「」『』【】《》،؛؟।"
+_STOPS = (
+    r"\s@<>()\[\]{},;:!?\"«»|\\=/~#*&^$`，。！？、；：（）「」『』【】《》،؛؟।"
+    r"\u2010-\u20ff\u2190-\u2bff\ufe0f\uff3b\uff3d\U0001f000-\U0001faff"  # punctuation, symbols, emoji
+)
 _NAME = rf"(?:[^{_STOPS}{CJK}]{{1,64}}|[{CJK}]{{1,4}})"  # with the vowels of Devanagari, which are no \w
-_LABEL = rf"(?:[^{_STOPS}.{CJK}]{{1,63}}|[{CJK}]{{1,15}})"
+_LABEL = rf"(?:[^{_STOPS}.'%+{CJK}]{{1,63}}|[{CJK}]{{1,15}})"
 _END = r"[^\s<>\"，。！？、）」』】]"
 _COMMON = (
     r"(?:com|org|net|info|biz|edu|gov|mil|app|dev|shop|store|online|site|club|xyz|top|link|page|live|social|cloud|tech"
@@ -28,21 +31,23 @@ _EMAIL = re.compile(
 )
 _DOTTED_EMAIL = re.compile(rf"{_NAME}@{_LABEL}(?:[.。]{_LABEL}){{1,8}}")
 _SPACED_EMAIL = re.compile(
-    rf"[\w.+%'-]{{2,64}}(?:\s{{1,2}}@\s{{0,2}}|@\s{{1,2}})(?:[\w-]{{1,63}}\.){{1,4}}{_COMMON}\b"
+    rf"(?<![\w.+%'-])(?!via\b)[\w.+%'-]{{2,64}}(?:\s{{1,2}}@\s{{0,2}}|@\s{{1,2}})(?:[\w-]{{1,63}}\.){{1,4}}{_COMMON}\b"
     rf"|[\w.+%'-]{{2,64}}\s?@\s?[\w-]{{1,63}}(?:\s\.\s?[\w-]{{1,63}}){{0,2}}\s\.\s?{_COMMON}\b",
     re.IGNORECASE,
 )
 _DOT = r"(?:dot|dott?|punkt|punto|ponto|point|pt|точка|тчк|titik|點|点|ドット|どっと|डॉट|डाट|बिंदु|دوت|نقطة|نقطه)"
 _SPELT_NAME = rf"[^{_STOPS}{CJK}]{{1,64}}(?:\s{_DOT}\s[^{_STOPS}{CJK}]{{1,64}}){{0,2}}"
 _SPELT_LABEL = rf"[^{_STOPS}.{CJK}]{{1,63}}"
-_SPELT_DOT = rf"(?:\.|\s\.\s?|\s?[(\[{{<*]\s?{_DOT}\s?[)\]}}>*]\s?|\s{{1,2}}{_DOT}\s{{1,2}}|{_DOT}(?=[{CJK}\w]))"
+_SPELT_DOT = (
+    rf"(?:\.|\s\.\s?|\s?[(\[{{<*［｛]\s?{_DOT}\s?[)\]}}>*］｝]\s?|\s{{1,2}}{_DOT}\s{{1,2}}|{_DOT}(?=[{CJK}\w]))"
+)
 _AT_SPACED = (
     r"(?:ät|arroba|arobase?|arobas|chiocciola|собака|собачка|klammeraffe|affenschwanz|a commercial|एट|ऐट|آت|ات|أت)"
 )
 _AT_BESIDE = r"(?:アットマーク|アット|あっとまーく|あっと|艾特|圈a)"
 _AT = rf"(?:at|эт|ат|अट|{_AT_SPACED}|{_AT_BESIDE})"
 _BRACKETED_EMAIL = re.compile(
-    rf"{_SPELT_NAME}\s?[(\[{{<*]\s?(?:{_AT}|a|ä|@)\s?[)\]}}>*]\s?{_SPELT_LABEL}(?:{_SPELT_DOT}{_SPELT_LABEL}){{1,6}}",
+    rf"{_SPELT_NAME}\s?[(\[{{<*［｛]\s?(?:{_AT}|a|ä|@)\s?[)\]}}>*］｝]\s?{_SPELT_LABEL}(?:{_SPELT_DOT}{_SPELT_LABEL}){{1,6}}",
     re.IGNORECASE,
 )
 _SPELT_EMAIL = re.compile(
@@ -61,7 +66,7 @@ _AT_EMAIL = re.compile(
     re.IGNORECASE,
 )
 _UPPER_AT_EMAIL = re.compile(rf"{_SPELT_NAME}\sAT\s(?:[A-Za-z0-9-]{{1,63}}\.){{1,3}}(?i:{_COMMON})(?!\w)")
-_BRACKET_AT = re.compile(rf"[(\[{{<*]\s?(?:{_AT}|a|ä|@)\s?[)\]}}>*]")
+_BRACKET_AT = re.compile(rf"[(\[{{<*［｛]\s?(?:{_AT}|a|ä|@)\s?[)\]}}>*］｝]")
 _JOINED_EMAIL = re.compile(
     r"(?<![A-Za-z0-9])(?:[A-Za-z0-9.+]{1,32}[_-]){0,3}[A-Za-z0-9.+]{1,32}([_-])at\1[A-Za-z0-9]{1,63}"
     r"(?:\1(?:dot|punkt|punto|ponto|point)\1[A-Za-z0-9]{1,63}){1,4}",
@@ -80,8 +85,10 @@ _PATH_LINK = re.compile(
     rf"/(?=[\w%~?#@+])[^\s<>\"，。！？、）」』】{CJK}]+(?<![.,;:!?'’)\]])",
     re.IGNORECASE,
 )
+_HANDLE_PART = rf"[^{_STOPS}.'%+{CJK}-]"
 _HANDLE = re.compile(
-    rf"@(?!\d{{1,4}}(?:[ap]m|h|uhr)?(?!\w))(?:(?=\w[^{_STOPS}{CJK}.])[^{_STOPS}{CJK}.]{{1,64}}(?:\.{_WORD}[^{_STOPS}{CJK}.]{{0,63}}){{0,4}}|[{CJK}]{{2,30}})"
+    rf"@(?!\d{{1,4}}(?:[ap]m|h|uhr)?(?!\w))(?:(?=\w{_HANDLE_PART}){_HANDLE_PART}{{1,64}}"
+    rf"(?:\.{_WORD}{_HANDLE_PART}{{0,63}}){{0,4}}|[{CJK}]{{2,30}})"
 )
 _TAGGED = re.compile(
     r"(?<![\w#&])(?!(?:no|nr|issue|bug|pr|case|ticket|order|top|part|page|room|unit|step|error|rev|level)#)"
@@ -94,7 +101,7 @@ _NETWORKS_OR_LINE = Words(*NETWORKS, "line")
 _NETWORK = "(?:" + "|".join(sorted(NETWORKS, key=len, reverse=True)) + ")"
 _NO_NAME = (  # what is written beside a network's name and is nobody's
     r"(?!(?:v\d|iphone|ipad|ios|android|windows|galaxy|note\d|pro\d|web\d|mac|pixel|redmi|premium|desktop|business|beta"
-    r"|video|story|stories|update|error|group|http|call|messenger|support|id(?![a-z0-9_])"
+    r"|inbox|video|story|stories|update|error|group|http|call|messenger|support|id(?![a-z0-9_])"
     r"|(?:app|pay|plus|bot|pc|lite|vip|live|reels?|chat|is|it|not|and|the|me|my|or)(?![a-z]))[\w.]*)"
 )
 _ASKED = (

@@ -146,6 +146,6 @@ def _phrase_length(word: str, value: str) -> int:
     limit = _MOST_WORDS[bool(_PHRASE.search(word))]
     if not words or len(words) > limit or any(each.lower().strip("'\"") in PROSE for each in words):
         return 0
-    if not sentence.isascii() and any(one in sentence for one in _PROSE_CJK):
+    if not sentence.isascii() and any(map(sentence.__contains__, _PROSE_CJK)):
         return 0
     return len(sentence.rstrip())

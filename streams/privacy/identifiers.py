@@ -56,13 +56,19 @@ _VERSION = re.compile(
     re.IGNORECASE,
 )
 _PLACE = re.compile(
-    r"(?<![\d.,])[+-]?(\d{1,2})[.,]\d{4,}\s?°?\s?[NSns]?(?:\s?[,;/ ]\s?|\s(?:lon|lng|long|longitude)[\s:=]{1,2})"
+    r"(?<![\d.,])[+-]?(\d{1,2})[.,]\d{4,}\s?°?\s?[NSns]?(?:\s?[,;/ ]\s?(?:(?:lon|lng|long|longitude)[\s:=]{1,2})?)"
     r"[+-]?(1?\d{1,2})[.,]\d{4,}(?:\s?°)?(?:\s?[EWewOo]\b)?(?!\d)"
     r"|\d{1,3}\s?°\s?\d{1,2}(?:[.,]\d+)?\s?['′’](?:\s?\d{1,2}(?:[.,]\d+)?\s?(?:[\"″”]|''))?\s?[NSEWOnsewo]?\b"
 )
 _PLACED = re.compile(
-    r"(?<=[^\d.,])[+-]?\d{1,3}[.,]\d{3,}\s?°?\s?[NSEW]?\b|(?<=[^\d.,])[+-]?\d{1,3}[.,]\d{2,}\s?°\s?[NSEWO]?",
+    r"(?<=[^\d.,])[+-]?\d{1,3}[.,]\d{3,}\s?°?\s?[NSEW]?\b"
+    r"|(?<=[^\d.,])[+-]?\d{1,3}[.,]\d{2,}\s?°\s?[NSEWO]?",
     re.IGNORECASE,
+)
+_PLACE_BEFORE = re.compile(
+    r"(?<![^\W\d_])(?:lat|lon|lng|gps|latitude|longitude|latitud|longitud|coord\w*|koord\w*)(?![^\W\d_])"
+    r"|breitengrad|längengrad|широт|долгот|коорд"
+    r"|纬度|经度|緯度|経度|坐标|座標|خط العرض|خط الطول|احداث|إحداث|अक्षांश|देशांतर"
 )
 _IN_PARTS = re.compile(r"[0-9A-Fa-f][.:-][0-9A-Fa-f]{1,4}[.:-]|::")
 _FINE = re.compile(r"\d[.,]\d\d|°")
@@ -118,11 +124,11 @@ def _place(found: "re.Match[str]") -> str:
 def _without_placed(text: str) -> str:
     """Single degrees after a word for them."""
 
-    def one(found: "re.Match[str]") -> str:
-        before = found.string[max(found.start() - 14, 0) : found.start()].lower()
-        return "[place]" if any(word in before for word in PLACE_WORDS) else found.group()
+    def degrees(found: "re.Match[str]") -> str:
+        before = found.string[max(found.start() - 16, 0) : found.start()].lower()
+        return "[place]" if _PLACE_BEFORE.search(before) else found.group()
 
-    return _PLACED.sub(one, text)
+    return _PLACED.sub(degrees, text)
 
 
 def _lettered(found: "re.Match[str]") -> str:

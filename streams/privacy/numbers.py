@@ -1,4 +1,4 @@
-"""Numbers in running text: accounts, cards and telephones apart from dates, prices, versions, addresses and scores."""
+"""Numbers in running text: accounts, cards and telephones apart from dates, prices, counts, versions and scores."""
 
 import re
 
@@ -30,7 +30,7 @@ _DAY, _MONTH, _YEAR, _PART = (
 )
 _HOUR = r"(?:[01]?\d|2[0-4])\.[0-5]\d"
 LONGEST_COUNT = 9
-LONGEST_AMOUNT = 15  # characters, thousands apart: what is longer is no price, whatever stands beside it
+LONGEST_AMOUNT = 15  # characters, thousands apart: what is longer is no price, whatever is beside it
 _PRICE = (
     r"(?:价格?|落地|裸车|価格|値段|price|preis|prix|precio|preço|harga|hanya|цена|कीमत|سعر|السعر)\s?(?:is|:|：|是)?"
 )
@@ -119,7 +119,7 @@ def hidden_account(found: "re.Match[str]") -> str:
 
 
 def hidden_number(found: "re.Match[str]") -> str:
-    """`[card]`, `[phone]` or `[number]` for a match of group `number` that no currency stands beside; others stay."""
+    """`[card]`, `[phone]` or `[number]` for a match of group `number` without a currency or a unit; others stay."""
     written = found.group()
     if found.lastgroup != "number":
         return written
@@ -177,4 +177,4 @@ def luhn(digits: str) -> bool:
 
 
 def _mod_97(account: str) -> int:
-    return int("".join(str(int(one, 36)) for one in account[4:] + account[:4])) % 97
+    return int("".join(str(int(char, 36)) for char in account[4:] + account[:4])) % 97

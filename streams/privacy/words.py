@@ -159,7 +159,7 @@ PROSE = frozenset(
 """A sentence about a password has one of these; a passphrase has none."""
 
 PLACE_WORDS = Words(
-    "lat", "lon", "lng", "gps", "coord", "koord", "breite", "länge", "широт", "долгот", "коорд", "纬", "经", "緯",
-    "経", "坐标", "座標", "عرض", "طول", "احداث", "إحداث", "अक्षांश", "देशांतर", "°",
+    "lat", "lon", "lng", "gps", "coord", "koord", "breitengrad", "längengrad", "широт", "долгот", "коорд", "纬度", "经度",
+    "緯度", "経度", "坐标", "座標", "خط العرض", "خط الطول", "احداث", "إحداث", "अक्षांश", "देशांतर", "°",
 )  # fmt: skip
 """Before degrees."""
