@@ -32,10 +32,10 @@ _QUERY = re.compile(r"(://[^\s?#]{1,256}[?#])(?!\[query\])[^\s\"']+")
 def redact(text: str) -> str:
     """The text with what names a person or opens a door replaced by its kind.
 
-    `[email]`, `[link]`, `[handle]`, `[iban]`, `[card]`, `[phone]`, `[token]`, `[device]` (addresses of networks and their
-    cards), `[place]` (coordinates), and `[number]` for numbers of orders, accounts and documents that a word, a form or a
-    check digit tells, and for others of six or more digits that are no date, price, count, version or score. Whole
-    links go, since any part of one may be a token. Invisible and direction characters go, control characters become one
+    `[email]`, `[link]`, `[handle]`, `[iban]`, `[card]`, `[phone]`, `[token]`, `[device]` (addresses of networks and of
+    their cards), `[place]` (coordinates), and `[number]`: of orders, accounts and documents that a word, a form or a
+    check digit tells, and others of six or more digits that are no date, price, count, version or score. Whole links
+    go, since any part of one may be a token. Invisible and direction characters go, control characters become one
     space, digits of all scripts those of ASCII, dashes between digits `-`. Redacting again changes nothing.
     """
     for _ in range(_MOST_PASSES):  # what was put in can bring apart what hid something

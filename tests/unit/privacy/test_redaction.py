@@ -86,7 +86,7 @@ def test_every_form_of_a_kind_is_found_and_nothing_beside_it() -> None:
 
 
 def test_forms_written_later_are_found_too() -> None:
-    """Of forms that were written without the rules at hand, 97 in 100 go (87 before the rules were mended by them)."""
+    """Of forms that were written without the rules at hand, 97 in 100 go; 88 did before the rules followed them."""
     quality = measured(of(list(written("forms-later")))).values()
     assert sum(one.gone for one in quality) >= 0.97 * sum(one.planted for one in quality)
 
