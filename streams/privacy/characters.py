@@ -17,9 +17,8 @@ _REMEMBERED = 0x20000
 
 _JOINER = re.compile(rf"[{_JOINERS}\u0300-\u036f\u20d0-\u20f0]")
 _UNSEEN_JOINER = re.compile(
-    r"[\u200c\u200d]+(?=[\x00-\x7f])|(?<=[\x00-\x7f])[\u200c\u200d]+"
-    r"|(?<=[\x00-\x7f])[\ufe00-\ufe0f\U000e0020-\U000e007f]+(?!\u20e3)"
-    r"|(?<=[0-9])[\u0300-\u036f\u20d0-\u20f0\ufe00-\ufe0f]+(?=[0-9])"  # keycaps and struck-out digits in a row
+    rf"(?<=[0-9])[\u0300-\u036f\u20d0-\u20f0{_JOINERS}]+(?=[0-9])"  # keycaps and struck-out digits in a row
+    rf"|[\u200c\u200d]+(?=[\x00-\x7f])|(?<=[\x00-\x7f])[{_JOINERS}]+(?!\u20e3)"
 )
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])([\s)]{0,2})([^\w\s\x00-\x7f]|[ーｰ\uff3f])(?=[\s(]{0,2}[0-9])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")

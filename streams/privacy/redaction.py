@@ -51,17 +51,10 @@ def redact_log(text: str) -> str:
     Long numbers alone are offsets and claims here, quads of octets are hosts, and no word makes a number one of a
     person. Of links, logins and queries go.
     """
-    text = plain(text)
-    if "://" in text:
-        text = _QUERY.sub(r"\1[query]", _LOGIN.sub(r"\1[login]@", text))
-    if "@" in text:
-        text = hide_dotted_email(text)
-    if _DIGIT.search(text):
-        text = ACCOUNT.sub(hidden_account, hide_keys(text))
-        if has_card(text):
-            text = CARD.sub(hidden_card, text)
-        if has_number(text):
-            text = NUMBERS.sub(_told, text)
+    for _ in range(_MOST_PASSES):
+        before, text = text, _log_pass(plain(text))
+        if text == before:
+            break
     return text
 
 
@@ -87,6 +80,20 @@ def _pass(text: str) -> str:
         text = hide_identifiers(text)
         if has_number(text):
             text = NUMBERS.sub(hidden_number, text)
+    return text
+
+
+def _log_pass(text: str) -> str:
+    if "://" in text:
+        text = _QUERY.sub(r"\1[query]", _LOGIN.sub(r"\1[login]@", text))
+    if "@" in text:
+        text = hide_dotted_email(text)
+    if _DIGIT.search(text):
+        text = ACCOUNT.sub(hidden_account, hide_keys(text))
+        if has_card(text):
+            text = CARD.sub(hidden_card, text)
+        if has_number(text):
+            text = NUMBERS.sub(_told, text)
     return text
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.privacy.characters import visible
+from streams.privacy.characters import plain, visible
 from streams.privacy.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
 from tests import privacy_figures
 from tests.redaction_texts import CARRIERS, KINDS, Labelled, made, measured, written
@@ -148,12 +148,13 @@ def test_what_is_redacted_stays_as_it_is(text: str) -> None:
 
 
 PIECES = (Path(__file__).parents[2] / "data" / "redaction-pieces.txt").read_text("utf-8").split()
-BLANKS = [" ", "  ", "\u200d", "\ufe0f", "\u200b", "\n"]
+BLANKS = [" ", "  ", "\u200d", "\ufe0f", "\u200b", "\u0301", "\u20e3", "\U000e0031", "\n"]
 
 
 @given(st.lists(st.sampled_from(PIECES + BLANKS), max_size=14).map("".join))
 def test_pieces_of_rules_side_by_side_are_stable(text: str) -> None:
     """What was put in brings nothing hidden to light, and makes no new match."""
+    assert plain(text) == plain(plain(text))
     once = redact(text)
     assert once == redact(once)
     assert redact_log(text) == redact_log(redact_log(text))
