@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 KINDS = ("email", "phone", "card", "iban", "number", "link", "token", "handle")
+MARKS = (*KINDS, "device", "place")
 
 
 class Labelled(NamedTuple):
@@ -70,8 +71,8 @@ LOOKALIKES = {
     "ru": ["150 000 руб.", "26.11.2026", "10/10", "с 2019-2024", "1 500 000 рублей", "в 08:39", "версия 12.0.1", "№1"],
     "zh": ["1299元", "2026年11月26日", "2026-11-26 08:39:12", "10/10", "100000元", "5分", "版本 10.0.19045.3803", "12306"],
     "ja": ["1,299,000円", "2026/11/26", "10/10", "9:00-17:00", "150000円", "バージョン 8.24.1", "24時間365日", "第3位"],
-    "ar": ["1,299,000 ريال", "2026/11/26", "10/10", "الساعة 08:39", "150000 جنيه", "192.168.100.200", "5 نجوم"],
-    "hi": ["₹1,29,999", "26/11/2026", "10/10", "₹ 150000", "2023-24", "192.168.100.200", "5 स्टार", "08:39 बजे"],
+    "ar": ["1,299,000 ريال", "2026/11/26", "10/10", "الساعة 08:39", "150000 جنيه", "5 نجوم"],
+    "hi": ["₹1,29,999", "26/11/2026", "10/10", "₹ 150000", "2023-24", "5 स्टार", "08:39 बजे"],
 }  # fmt: skip
 
 FILE = Path(__file__).parent / "data" / "redaction.jsonl"
@@ -79,7 +80,10 @@ _MARKED = re.compile(r"<(\w+)>(.*?)</\1>")
 
 
 def written(name: str) -> Iterator[Labelled]:
-    """The texts written by hand: `known` to who made the rules, or `later`, which the rules were not made with."""
+    """The texts written by hand.
+
+    `known` and `forms` were there when the rules were made; `later` and `forms-later` were not.
+    """
     for line in FILE.read_text("utf-8").splitlines():
         row = json.loads(line)
         if row["set"] == name:
@@ -182,12 +186,12 @@ class Quality:
         return self.right / max(self.put, 1)
 
 
-_PUT = re.compile(r"\[(" + "|".join(KINDS) + r")\]")
+_PUT = re.compile(r"\[(" + "|".join(MARKS) + r")\]")
 
 
 def measured(rows: list[tuple[Labelled, str]]) -> dict[str, Quality]:
     """Quality per kind from texts and what redaction made of them."""
-    found = {kind: Quality() for kind in KINDS}
+    found = {kind: Quality() for kind in MARKS}
     for row, redacted in rows:
         planted, put = Counter(_PUT.findall(row.expected)), Counter(_PUT.findall(redacted))
         kinds = _PUT.findall(row.expected)
@@ -203,7 +207,7 @@ def measured(rows: list[tuple[Labelled, str]]) -> dict[str, Quality]:
             surplus -= more
             found[kind].put += n
             found[kind].right += exact[kind] + more
-    return found
+    return {kind: one for kind, one in found.items() if one.planted or one.put}
 
 
 def _left(value: str, redacted: str) -> bool:
