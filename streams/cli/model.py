@@ -14,6 +14,8 @@ from streams.cli.settings import load_settings
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from models.classifier import Classifier
     from models.compare import Comparison
     from models.evaluate import Evaluation
@@ -367,13 +369,14 @@ def explained(classifier: "Classifier", text: str, lang: str | None) -> list[dic
     return [{"word": one.word, "weight": one.weight} for one in explain(classifier, text, lang)[1]]
 
 
-def shaded(words: list[dict[str, object]]) -> str:
+def shaded(words: list[dict[str, object]]) -> "Text":
     """The words with rich's colours: what carried the label stands out, what spoke against it is dim."""
+    from rich.text import Text
+
     strongest = max((abs(float(str(one["weight"]))) for one in words), default=0.0) or 1.0
     shown = []
     for one in words:
         share = float(str(one["weight"])) / strongest
         style = "bold reverse" if share > 0.5 else "bold" if share > 0.2 else "dim" if share < -0.2 else ""
-        word = output.visible(one["word"]).replace("[", "\\[")
-        shown.append(f"[{style}]{word}[/]" if style else word)
-    return " ".join(shown)
+        shown.append(output.cell(one["word"], style))
+    return Text(" ").join(shown)

@@ -1,12 +1,10 @@
 """Commands for operations people: doctor, configuration, alerts, dead letters, markets."""
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from marketpulse.contract.decode import utc
@@ -19,6 +17,7 @@ from streams.cli.progress import progress
 from streams.cli.settings import load_settings, run_async
 from streams.clock import epoch_ms
 from streams.errors import BadInput
+from streams.privacy.redaction import redact_log
 
 if TYPE_CHECKING:
     from streams.kafka.dead_letters import RejectedRecord, Selection
@@ -59,7 +58,7 @@ def doctor(as_json: Json = False) -> None:
         for one in findings:
             do = f"\n  do: {output.visible(one.do)}" if one.do else ""
             word = "fine " if one.fine else "warn " if one.part in WARNINGS else "WRONG"
-            sys.stdout.write(f"{word} {one.part}: {output.visible(one.what)}{do}\n")
+            output.say(f"{word} {one.part}: {output.visible(one.what)}{do}")
     raise typer.Exit(0 if all(one.fine for one in findings if one.part not in WARNINGS) else 1)
 
 
@@ -84,7 +83,7 @@ def config_show(as_json: Json = False) -> None:
     table = Table("setting", "value", "origin")
     for name, row in rows.items():
         table.add_row(*map(output.cell, (f"MARKETPULSE_{name.upper()}", row["value"], row["origin"])))
-    Console().print(table)
+    output.console().print(table)
 
 
 def _origin(settings: "Settings", name: str) -> str:
@@ -126,8 +125,7 @@ def alerts(
                         where = f"{alert.market}/{alert.topic}" if alert.topic else alert.market
                         state = f"{alert.state}, muted" if alert.id in silenced else f"{alert.state:8}"
                         line = f"{utc(alert.started_at)} {state} {alert.kind} {where} {alert.id}"
-                        sys.stdout.write(f"{output.visible(line)}\n")
-                sys.stdout.flush()
+                        output.say(output.visible(line))
                 if not follow:
                     if silenced and not muted:
                         output.note(f"{len(silenced)} silenced: `marketpulse alerts --muted` shows them too.")
@@ -159,9 +157,9 @@ def alerts_test(
     else:
         for place, seconds, why in places:
             when = f"not within {patience:g} s" if seconds is None else f"{seconds:.1f} s"
-            sys.stdout.write(f"{place}: {when}{f', not delivered: {why}' if why else ''}\n")
+            output.say(output.visible(f"{place}: {when}{f', not delivered: {why}' if why else ''}"))
         if len(places) == 1:
-            sys.stderr.write("no notifier has read alerts yet: no sink was tested\n")
+            output.note("no notifier has read alerts yet: no sink was tested")
     raise typer.Exit(0 if all(place.fine for place in places) else 1)
 
 
@@ -188,7 +186,8 @@ def dead_letters_ls(
     table = Table("offset", "code", "market", "from", "message")
     for one in found:
         source = f"{one.source_partition}@{one.source_offset}"
-        table.add_row(*map(output.cell, (one.offset, one.code, one.market or "-", source, one.message)))
+        market, why = redact_log(one.market or "-"), redact_log(one.message)
+        table.add_row(*map(output.cell, (one.offset, one.code, market, source, why)))
     table.caption = f"{len(every)} dead letters" + (f", the newest {limit}" if len(found) < len(every) else "")
     output.console().print(table)
 
@@ -347,7 +346,7 @@ def _print_rows(rows: dict[str, dict[str, Any]], as_json: bool, caption: str) ->
             for one in row.values()
         )
         table.add_row(*map(output.cell, (code, *cells)))
-    Console().print(table)
+    output.console().print(table)
 
 
 def _plain(value: Any) -> str:

@@ -92,7 +92,7 @@ class AppriseSink:
 def _converted(target: Any, subject: str, body: str) -> dict[str, Any]:
     """Title and body as the plugin writes them, with the marks of HTML or Markdown in them escaped.
 
-    The plugin takes what it is given for its own format: text that it is told to be plain it sends as it is.
+    The plugin takes what it is given for its own format, also where it is called with another one.
     """
     convert = importlib.import_module("apprise.conversion.format").convert_between
     plain = importlib.import_module("apprise").NotifyFormat.TEXT
