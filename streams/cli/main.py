@@ -203,7 +203,9 @@ def classify(
     if not text.strip():
         raise BadInput("the text is empty. Operator action: give one.")
     settings = load_settings()
-    classifier = load_classifier(settings.model, settings.model_folder, settings.device, settings.threads)
+    classifier = load_classifier(
+        settings.model, settings.model_folder, settings.device, settings.threads, settings.model_sha256
+    )
     predicted = classifier.classify([text], [lang])
     sentiment = dict(zip(classifier.info.sentiments, map(float, predicted.sentiment[0]), strict=True))
     topics = dict(zip(classifier.info.topics, map(float, predicted.topic[0]), strict=True))

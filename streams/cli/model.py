@@ -74,7 +74,8 @@ def _load(folder: Path | None, device: Device) -> "Classifier":
 
     settings = load_settings()
     kind = settings.model if folder is None else "onnx"
-    return load_classifier(kind, folder or settings.model_folder, device, settings.threads)
+    sha256 = settings.model_sha256 if folder is None else None
+    return load_classifier(kind, folder or settings.model_folder, device, settings.threads, sha256)
 
 
 def _against_baseline(classifier: "Classifier", file: Path, baseline: Path) -> "Comparison":
@@ -197,12 +198,16 @@ def model_export(
         Path | None, typer.Option(help="Labelled rows (JSONL): also calibrate, evaluate, write a card.")
     ] = None,
     max_length: Annotated[int, typer.Option(min=8, max=512, help="Tokens a text is cut to.")] = 128,
+    revision: Annotated[
+        str | None, typer.Option(help="Commit, tag or branch at the hub; default: its main branch.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Bring a Hugging Face sentiment checkpoint (needs the extra `train`): exported, compared with PyTorch, described.
 
     Three sentiments, or five stars: 1 and 2 are negative, 3 is neutral, 4 and 5 are positive. What gives no three
-    sentiments is refused (exit code 2); after an error nothing is left at --out.
+    sentiments is refused (exit code 2); after an error nothing is left at --out. Weights are read from safetensors
+    only, and no code of the checkpoint is run.
 
     ```
     marketpulse model export cardiffnlp/twitter-xlm-roberta-base-sentiment \\
@@ -223,8 +228,9 @@ def model_export(
     named = None if labels is None else tuple(label.strip() for label in labels.split(","))
     with progress("exporting"):
         made = export_checkpoint(
-            source, out, real, precision, named, max_length, development=development, report=output.note
-        )
+            source, out, real, precision, named, max_length, development=development, report=output.note,
+            revision=revision,
+        )  # fmt: skip
     manifest = load_manifest(out)
     answer = {
         "folder": str(out), "id": made.info.id, "sha256": made.info.sha256, "precision": precision,
