@@ -87,7 +87,7 @@ def config_show(as_json: Json = False) -> None:
 
 
 def _origin(settings: "Settings", name: str) -> str:
-    return "environment or .env" if name in settings.model_fields_set else "default"
+    return "environment or file" if name in settings.model_fields_set else "default"
 
 
 @alerts_app.callback()
@@ -223,13 +223,14 @@ def dead_letters_replay(
     marketpulse dead-letters replay --code unknown_market --dry-run
     ```
     """
-    from streams.kafka.dead_letters import NOT_WHOLE, replay
+    from streams.kafka.dead_letters import replay, why_not
 
     settings = load_settings()
     selection = _selection(code, market, hours, offset)
     if dry_run:
         found = _collect(selection)
-        cut = [{"offset": letter.offset, "why": NOT_WHOLE} for letter in found if not letter.whole]
+        reasons = {letter.offset: why_not(letter, settings.prefix) for letter in found}
+        cut = [{"offset": offset, "why": why} for offset, why in reasons.items() if why]
         would = {"replayed": 0, "selected": len(found), "left": cut}
         output.answer(would, as_json, f"{len(found) - len(cut)} dead letters would be sent again")
         return
