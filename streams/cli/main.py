@@ -265,17 +265,17 @@ cli_model.add_commands(app)
 cli_bench.add_commands(app)
 
 
-def _uncaught(kind: type[BaseException], error: BaseException, _: object) -> None:
-    """The traceback of what nobody handled: Python would print it with whatever text the error quotes."""
-    from streams.telemetry.logs import shown_traceback
+def _uncaught(error: Exception) -> None:
+    """Say what nobody handled: Python and Typer would print it with whatever text the error quotes."""
+    from streams.telemetry.logs import log_uncaught, shown_traceback
 
-    output.note("Aborted." if issubclass(kind, KeyboardInterrupt) else shown_traceback(error))
+    if not log_uncaught(error):
+        output.note(shown_traceback(error))
 
 
 def main() -> None:
     """Entry point: errors become one message and their exit code."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # commands say themselves what did not answer
-    sys.excepthook = _uncaught
     try:
         app(standalone_mode=True)
     except MarketpulseError as error:
@@ -283,7 +283,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         if (extra := output.extra_of(error.name or "", next(iter(sys.argv[1:]), ""))) is None:
-            raise
+            _uncaught(error)
+            sys.exit(1)
         output.note(
             f"marketpulse: {error.name} is not installed. Operator action: install the extra `{extra}`"
             f" (from the checkout: pip install '.[{extra}]')."
@@ -295,3 +296,6 @@ def main() -> None:
     except (ModelError, StrategyError) as error:
         output.note(f"marketpulse: {error}")
         sys.exit(2)
+    except Exception as error:
+        _uncaught(error)
+        sys.exit(1)

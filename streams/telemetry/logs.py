@@ -66,10 +66,17 @@ def configure_logs(settings: Settings) -> None:
     threading.excepthook = lambda ended: _uncaught(ended.exc_type, ended.exc_value, ended.exc_traceback)
 
 
-def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """What nobody handled, as a line of the log: Python would print it unredacted."""
+def log_uncaught(error: BaseException) -> bool:
+    """Log what nobody handled, where this process logs at all: whether it does."""
+    if structlog.is_configured():
+        get_logger("process").critical("uncaught", exc_info=error)
+    return structlog.is_configured()
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, _: TracebackType | None) -> None:
+    """In place of Python's own hook, which prints the error unredacted."""
     if error is not None and not issubclass(kind, KeyboardInterrupt | SystemExit):
-        get_logger("process").critical("uncaught", exc_info=(kind, error, trace))
+        log_uncaught(error)
 
 
 def _redacted(logger: object, method: str, event: EventDict) -> EventDict:
