@@ -21,6 +21,8 @@ from streams.notify.messages import Message, grouped, text, title, without_excer
 LOCAL = ("dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows", "file", "kodi", "pipe")
 """Schemas that reach this machine instead of a receiver."""
 LEAST_ROOM = 100
+ANSWER_S = 30.0
+"""Longest time for the body of an answer, in seconds: the longest `timeout` that a sink may have."""
 UNESCAPED = 0.8
 _LINK = re.compile(r"\](?=[\[(:])|<(?=\S)")
 
@@ -145,19 +147,19 @@ def apprise_target(url: str, timeout_s: float) -> Any:
     if one is None:
         raise Refused("no URL of a target that Apprise can reach elsewhere")
     one.socket_connect_timeout = one.socket_read_timeout = timeout_s
-    _bound_answers(timeout_s)
+    _bound_answers()
     return one
 
 
-def _bound_answers(timeout_s: float) -> None:
-    """Let the library read ANSWER_BYTES of an answer at most, unpacked, and for that long: by itself it reads all."""
+def _bound_answers() -> None:
+    """Let the library read ANSWER_BYTES of an answer at most, unpacked, within ANSWER_S: by itself it reads all."""
     sessions: Any = importlib.import_module("requests.sessions")
     adapters: Any = importlib.import_module("requests.adapters")
 
     class BoundedAdapter(adapters.HTTPAdapter):  # type: ignore[misc]
         def send(self, *arguments: Any, **options: Any) -> Any:
             answer = super().send(*arguments, **options)
-            whole, found, until = answer.raw, b"", time.monotonic() + timeout_s
+            whole, found, until = answer.raw, b"", time.monotonic() + ANSWER_S
             while len(found) < ANSWER_BYTES and time.monotonic() < until:
                 if not (part := whole.read1(ANSWER_BYTES - len(found), decode_content=True)):
                     break
