@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from marketpulse.client.reader import Reader
 from marketpulse.client.snapshot import Status
@@ -83,6 +84,8 @@ def test_the_notifier_works_with_kafka_alone(job: Job, tmp_path: Path) -> None:
         asyncio.run(write_all(kafka, topic_name(PREFIX, "market.alerts"), [(later.id, encode(later))]))
         carry("later")
         assert 1 == len(receiver.taken) - before
+        ended = [(one.id, encode(replace(one, seq=3, state="resolved"))) for one in (canary, later)]
+        asyncio.run(write_all(kafka, topic_name(PREFIX, "market.alerts"), ended))  # no worker knows of them
     receipts = asyncio.run(
         read_all(job.servers.settings("operator").kafka_servers, topic_name(PREFIX, "market.receipts"))
     )
