@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from optimum.exporters.onnx import main_export
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 
 from models.bound import INPUTS
 from models.clean import clean, clean_sha256
@@ -67,6 +67,7 @@ def export_checkpoint(
     model_id: str | None = None,
     development: Path | None = None,
     report: Callable[[str], object] = print,
+    revision: str | None = None,
 ) -> OnnxClassifier:
     """Export a text-classification checkpoint whose labels mean three sentiments, and load the exported folder.
 
@@ -84,15 +85,17 @@ def export_checkpoint(
         model_id: name in manifest and metrics; None = the source's last part.
         development: labelled rows (JSONL) to calibrate and evaluate on; None = no calibration, scores or card.
         report: takes lines of progress.
+        revision: commit, tag or branch of a hub id; None = its main branch.
 
     Raises:
-        BadArtifact: `out` is in use, the checkpoint cannot be read or exported or its labels do not mean the three
-            sentiments, weights are missing, `development` holds no rows, or the graph's answers differ from PyTorch's.
+        BadArtifact: `out` is in use, the checkpoint wants custom code, has no safetensors, cannot be read or
+            exported or its labels do not mean the three sentiments, weights are missing, `development` holds no rows,
+            or the graph's answers differ from PyTorch's.
     """
     with new_folder(out) as folder:
         if development is not None:
             labelled(development)  # a wrong path is refused now, not after minutes of exporting
-        checkpoint = _read(source, labels, max_length)
+        checkpoint = _read(source, labels, max_length, revision)
         _export(source, folder, checkpoint, [clean(text) for text in texts], precision, model_id, report)
         if development is not None:
             report("calibrating and evaluating")
@@ -114,7 +117,7 @@ def _export(
     with tempfile.TemporaryDirectory() as made:
         report("exporting with optimum")
         graph, converted = Path(made) / "plain.onnx", Path(made) / "converted.onnx"
-        onnx.save(_without_token_types(_exported(source, made)), str(graph))
+        onnx.save(_without_token_types(_exported(source, checkpoint.network, made)), str(graph))
         report(f"writing {precision}")
         if precision == "int8":
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -145,11 +148,15 @@ def _export(
     require_parity(load_onnx_classifier(folder, "cpu"), expected, texts, PARITY if precision == "int8" else 0.002)
 
 
-def _exported(source: str, folder: str) -> onnx.ModelProto:
+def _exported(source: str, network: Any, folder: str) -> onnx.ModelProto:
+    """The graph of the network that was checked: optimum would read the checkpoint again, by other rules."""
+    checked = Path(folder) / "checkpoint"
     try:
+        network.save_pretrained(checked)
         main_export(
-            source, output=folder, task="text-classification", opset=OPSET, do_validation=False, no_post_process=True
-        )
+            str(checked), output=folder, task="text-classification", opset=OPSET, do_validation=False,
+            no_post_process=True,
+        )  # fmt: skip
     except Exception as error:  # optimum and PyTorch raise bare exceptions of many kinds
         raise BadArtifact(
             f"optimum cannot export {source}: {error}. Operator action: use an encoder that optimum's ONNX exporter "
@@ -158,11 +165,16 @@ def _exported(source: str, folder: str) -> onnx.ModelProto:
     return onnx.load(str(Path(folder) / "model.onnx"))
 
 
-def _read(source: str, labels: tuple[str, ...] | None, max_length: int) -> Checkpoint:
+def _read(source: str, labels: tuple[str, ...] | None, max_length: int, revision: str | None) -> Checkpoint:
     """Everything that decides whether a checkpoint can be exported, the cheapest checks first."""
+    given = {"revision": revision or "main", "trust_remote_code": False}
     try:
-        config = AutoConfig.from_pretrained(source)
-        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True)
+        content, _ = PretrainedConfig.get_config_dict(source, revision=given["revision"])
+        _require_no_code(source, content)
+        config = AutoConfig.from_pretrained(source, **given)
+        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, **given)
+    except BadArtifact:
+        raise
     except Exception as error:  # transformers raises bare exceptions of many kinds
         raise BadArtifact(
             f"{source} is no checkpoint that can be read: {error}. Operator action: name a folder or a hub id."
@@ -174,8 +186,28 @@ def _read(source: str, labels: tuple[str, ...] | None, max_length: int) -> Check
     pad_id = _pad_id(source, config, tokenizer)
     positions = getattr(config, "max_position_embeddings", LONGEST)
     longest = min(max_length, positions - 2 if positions > 2 else LONGEST, LONGEST)
-    network = _network(source)
+    network = _network(source, given)
     return Checkpoint(network, meaning, tokenizer.backend_tokenizer.to_str(), pad_id, longest)
+
+
+def _require_no_code(source: str, content: Any) -> None:
+    """Raise BadArtifact where a configuration, at any depth, wants code of the checkpoint or of another repository.
+
+    transformers takes an attention implementation with a `/` for the id of a kernel on the hub, and loads it.
+    """
+    if isinstance(content, list):
+        for part in content:
+            _require_no_code(source, part)
+    if not isinstance(content, dict):
+        return
+    for name, value in content.items():
+        kernel = ("attn" in name or "kernel" in name) and "/" in str(value)
+        if name in ("auto_map", "custom_pipelines") or kernel:
+            raise BadArtifact(
+                f"{source} wants code that is not transformers' own: {name} is {value!r} in its config.json. Operator "
+                "action: use a checkpoint of an architecture that transformers has, without this entry."
+            )
+        _require_no_code(source, value)
 
 
 def _require_classes(source: str, config: Any) -> None:
@@ -245,10 +277,12 @@ def _pad_id(source: str, config: Any, tokenizer: Any) -> int:
     return int(tokenizer.pad_token_id)
 
 
-def _network(source: str) -> Any:
-    """The network in PyTorch, with every weight from the checkpoint."""
+def _network(source: str, given: dict[str, Any]) -> Any:
+    """The network in PyTorch, with every weight from the checkpoint's safetensors: other files may hold code."""
     try:
-        network, loading = AutoModelForSequenceClassification.from_pretrained(source, output_loading_info=True)
+        network, loading = AutoModelForSequenceClassification.from_pretrained(
+            source, output_loading_info=True, use_safetensors=True, **given
+        )
     except Exception as error:  # transformers raises bare exceptions of many kinds
         raise BadArtifact(
             f"{source} cannot be loaded as a text classifier: {error}. Operator action: name a checkpoint that was "

@@ -23,6 +23,7 @@ def convert(source: Path, out: Path, precision: Literal["fp16", "fp32"]) -> Onnx
         BadArtifact: `source` cannot be trusted, `out` is not empty, or the graph came out unusable.
     """
     manifest = load_manifest(source)
+    load_onnx_classifier(source, "cpu")  # refuses weights in other files, which onnx would read
     with new_folder(out) as folder:
         model = _without_int8(onnx.load(str(source / "model.onnx")))
         if precision == "fp16":

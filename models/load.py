@@ -10,11 +10,15 @@ Device = Literal["auto", "cpu", "cuda", "tensorrt"]
 
 
 def load_classifier(
-    kind: Literal["onnx", "stub"], folder: Path, device: Device = "auto", threads: int = 0
+    kind: Literal["onnx", "stub"],
+    folder: Path,
+    device: Device = "auto",
+    threads: int = 0,
+    manifest_sha256: str | None = None,
 ) -> Classifier:
-    """The stub, or the ONNX model of a folder. Raises BadArtifact or DeviceMissing."""
+    """The stub, or the ONNX model of a folder, whose manifest has that SHA-256. Raises BadArtifact or DeviceMissing."""
     if kind == "stub":
         return StubClassifier()
     from models.onnx import load_onnx_classifier
 
-    return load_onnx_classifier(folder, device, threads)
+    return load_onnx_classifier(folder, device, threads, manifest_sha256)

@@ -56,15 +56,26 @@ class Manifest(msgspec.Struct, frozen=True):
         return self.files["model.onnx"].sha256
 
 
-def load_manifest(folder: Path) -> Manifest:
+def load_manifest(folder: Path, sha256: str | None = None) -> Manifest:
     """Read a folder's manifest and verify the folder against it, before anything else in it is parsed.
 
+    Args:
+        folder: with manifest.json and the files that it lists.
+        sha256: what manifest.json must have, in hexadecimal; None = any.
+
     Raises:
-        BadArtifact: missing or unreadable manifest, a file that is missing, changed, a link or outside the folder,
-            a file that the manifest does not list, doubled labels, or another cleaning of texts than this version's.
+        BadArtifact: another, missing or unreadable manifest, a file that is missing, changed, a link or outside the
+            folder, a file that the manifest does not list, doubled labels, or another cleaning of texts than this
+            version's.
     """
     try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+        content = (folder / MANIFEST).read_bytes()
+        if sha256 is not None and (own := hashlib.sha256(content).hexdigest()) != sha256.lower():
+            raise BadArtifact(
+                f"{folder / MANIFEST} has SHA-256 {own}, not {sha256} as MARKETPULSE_MODEL_SHA256 says. "
+                "Operator action: restore the folder, or set the variable to that of the model that you mean."
+            )
+        manifest = msgspec.json.decode(content, type=Manifest)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadArtifact(
             f"{folder} holds no usable manifest: {error}. Operator action: mend MARKETPULSE_MODEL_FOLDER."

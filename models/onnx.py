@@ -29,6 +29,8 @@ PROVIDERS: dict[str, str] = {
     "cpu": "CPUExecutionProvider",
 }
 MOST_AHEAD = 4_000
+NOWHERE = f"{os.devnull}/none"
+"""A folder that cannot be: where ONNX Runtime looks for weights that a graph keeps in other files."""
 MARKS = (2, 3)  # any two pieces: only shapes matter where they stand in
 UNKNOWN_PIECES = ("[UNK]", "<unk>")
 BATCH_LIMITS: dict[str, tuple[int, int]] = {"cpu": (2_048, 256), "cuda": (16_384, 1_024), "tensorrt": (16_384, 1_024)}
@@ -134,19 +136,23 @@ class OnnxClassifier:
         return sentiment, topic
 
 
-def load_onnx_classifier(folder: Path, device: Device = "auto", threads: int = 0) -> OnnxClassifier:
+def load_onnx_classifier(
+    folder: Path, device: Device = "auto", threads: int = 0, manifest_sha256: str | None = None
+) -> OnnxClassifier:
     """Verify a model folder, then load it on a device.
 
     Args:
         folder: model.onnx, tokenizer.json and manifest.json.
         device: `auto` takes the best that is there; any other must be there.
         threads: threads of ONNX Runtime; 0 = all cores.
+        manifest_sha256: SHA-256 that manifest.json must have, in hexadecimal; None = any.
 
     Raises:
-        BadArtifact: the folder cannot be trusted or its model has other outputs than the manifest says.
+        BadArtifact: the folder cannot be trusted, its model keeps weights in other files, or has other outputs than the
+            manifest says.
         DeviceMissing: the device is not there.
     """
-    manifest = load_manifest(folder)
+    manifest = load_manifest(folder, manifest_sha256)
     chosen = _choose(device)
     if chosen != "cpu" and find_spec("nvidia"):
         onnxruntime.preload_dlls(directory="")  # CUDA and cuDNN that came as wheels are on no library path
@@ -156,6 +162,11 @@ def load_onnx_classifier(folder: Path, device: Device = "auto", threads: int = 0
         )
         tokenizer = Tokenizer.from_buffer((folder / "tokenizer.json").read_bytes())
     except Exception as error:  # both raise bare exceptions of many kinds
+        if "xternal data" in str(error):
+            raise BadArtifact(
+                f"{folder} keeps weights outside of model.onnx (external data), where the manifest does not vouch for "
+                f"them: {error}. Operator action: export the model again, with all weights in model.onnx."
+            ) from error
         raise BadArtifact(f"{folder} cannot be loaded: {error}. Operator action: export the model again.") from error
     if session.get_providers()[0] != PROVIDERS[chosen]:
         raise DeviceMissing(
@@ -190,6 +201,8 @@ def session_options(threads: int = 0) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Else a graph that is given as bytes could take any file of the working directory for its weights.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
     return options
 
 

@@ -110,7 +110,9 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
 
 def classifier_of(settings: Settings) -> Classifier:
     """The classifier the settings name, with its cache."""
-    classifier = load_classifier(settings.model, settings.model_folder, settings.device, settings.threads)
+    classifier = load_classifier(
+        settings.model, settings.model_folder, settings.device, settings.threads, settings.model_sha256
+    )
     if settings.model == "stub" or not settings.cache_texts:
         return classifier
     return CachedClassifier(classifier, settings.cache_texts)

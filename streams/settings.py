@@ -1,11 +1,14 @@
 """All settings of a process: parsed once from the environment, frozen, every problem reported at once."""
 
+import os
+from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,14 +22,17 @@ from streams.privacy.user_hashes import UserHashes
 PUBLIC_KEY = "marketpulse"
 """Key of user hashes where none is set: for trials, with servers on loopback alone."""
 LEAST_KEY_BYTES = 16
+ENV_FILE = "MARKETPULSE_ENV_FILE"
+"""Variable with the path of a file of further variables, `NAME=value` each."""
+MAX_SECRET_CHARACTERS = 65_536
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
 
 
 class Settings(BaseSettings):
-    """Every setting is the environment variable MARKETPULSE_<NAME>, also from a file `.env` beside the process."""
+    """Every setting is the environment variable MARKETPULSE_<NAME>; `load_settings` reads secrets from files too."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MARKETPULSE_", env_file=".env", frozen=True, extra="ignore", use_attribute_docstrings=True
+        env_prefix="MARKETPULSE_", frozen=True, extra="ignore", use_attribute_docstrings=True
     )
 
     prefix: str = Field("marketpulse", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
@@ -70,6 +76,8 @@ class Settings(BaseSettings):
     """`stub` classifies by a pure function of the text: for engine benchmarks and fault tests only."""
     model_folder: Path = SHIPPED_MODEL
     """Folder with the ONNX model, its tokenizer and manifest."""
+    model_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+    """SHA-256 that `manifest.json` in the model's folder must have, in hexadecimal; any when not given."""
     candidate_folder: Path | None = None
     """A second model that classifies the same events in shadow: only its agreement is published."""
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
@@ -323,13 +331,71 @@ def _needs_tls(path: Path | None, info: ValidationInfo) -> None:
 
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment with overrides; raises SettingsError naming every problem at once."""
-    given = {name: value for name, value in overrides.items() if value is not None}
+    environment, problems = environment_of(os.environ)
+    secrets = _secrets_in_files(environment, problems)
+    given = secrets | {name: value for name, value in overrides.items() if value is not None}
+    settings = None
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        settings = Settings(_env_file=environment.get(ENV_FILE) or None, **given)  # type: ignore[arg-type, call-arg]
     except ValidationError as error:
-        problems = [
+        problems += [
             f"MARKETPULSE_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()
         ]
+    if settings is None or problems:
         raise SettingsError(
             "Settings cannot be used:\n  " + "\n  ".join(problems) + "\nOperator action: mend them and start again."
-        ) from error
+        )
+    return settings
+
+
+def environment_of(own: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The environment with what the file that MARKETPULSE_ENV_FILE names adds to it, and what is wrong with that.
+
+    No other file is read: one of the working directory could be somebody else's, and move a password to their server.
+    """
+    name = own.get(ENV_FILE)
+    if not name:
+        return dict(own), []
+    if not Path(name).is_file():
+        return dict(own), [f"{ENV_FILE}: {name} is no file"]
+    return {key: value for key, value in dotenv_values(name).items() if value is not None} | dict(own), []
+
+
+def secret_of(environment: Mapping[str, str], name: str) -> str | None:
+    """A secret from its variable, or from the file that the variable with `_FILE` behind its name names; None = unset.
+
+    Raises:
+        ValueError: both are set, or the file cannot be read.
+    """
+    value, path = environment.get(name), environment.get(f"{name}_FILE")
+    if not path:
+        return value
+    if value is not None:
+        raise ValueError(f"is given twice: here and in {name}_FILE; keep one of them")
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            content = file.read(MAX_SECRET_CHARACTERS + 1).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ValueError(f"{path}, which {name}_FILE names, cannot be read: {why}") from None
+    if not 1 <= len(content) <= MAX_SECRET_CHARACTERS:
+        raise ValueError(f"{path}, which {name}_FILE names, must hold 1 to {MAX_SECRET_CHARACTERS} characters")
+    return content
+
+
+def _secrets_in_files(environment: Mapping[str, str], problems: list[str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name in SECRETS:
+        variable = f"MARKETPULSE_{name.upper()}"
+        try:
+            secret = secret_of(environment, variable)
+        except ValueError as error:
+            problems.append(f"{variable}: {error}")
+            continue
+        if secret is not None and environment.get(f"{variable}_FILE"):
+            found[name] = secret
+    return found
+
+
+SECRETS = tuple(name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation))
+"""Settings that may be given in a file too."""

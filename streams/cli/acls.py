@@ -1,6 +1,5 @@
 """The commands `acls show` and `acls apply`: what each part may do in Kafka and Redis."""
 
-import sys
 from typing import Annotated, Literal
 
 import msgspec
@@ -53,7 +52,7 @@ def acls_show(
         _print_table(prefix, named)
     else:
         lines = kafka_commands(prefix, named) if form == "kafka" else redis_users(prefix)
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        output.say("\n".join(lines))
 
 
 @acls_app.command("apply")
@@ -98,4 +97,4 @@ def _print_table(prefix: str, named: dict[Role, str]) -> None:
     users = Table("who", "what in Redis", caption="Kafka's rules: `marketpulse acls apply`. Redis's: `acls show redis`")
     for role, rules in redis_rules(prefix).items():
         users.add_row(*map(output.cell, (principal(prefix, role), " ".join(rules))))
-    console.print(users, markup=False)
+    console.print(users)

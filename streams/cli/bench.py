@@ -70,7 +70,7 @@ def bench_classify(
     from streams.dev.bench.engine import TEXTS_PER_BATCH, bench_texts
 
     settings = load_settings()
-    classifier = load_onnx_classifier(settings.model_folder, device, settings.threads)
+    classifier = load_onnx_classifier(settings.model_folder, device, settings.threads, settings.model_sha256)
     batch = TEXTS_PER_BATCH[classifier.info.device]
     _bench(measure(classifier, bench_texts(texts, data), batch, rounds), as_json)
 
@@ -174,7 +174,7 @@ def bench_watch(
     from streams.dev.bench.detectors.report import REPORTED_ON, TUNED_ON, compare
 
     settings = load_settings()
-    evaluation = load_manifest(settings.model_folder).evaluation
+    evaluation = load_manifest(settings.model_folder, settings.model_sha256).evaluation
     if evaluation is None:
         raise BadInput(
             "this model's confusion was not measured. Operator action: `marketpulse model export` with rows."

@@ -1,7 +1,5 @@
 """The commands that bring feedback in: `run`, `publish`, `simulate`, `intake`."""
 
-import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -89,10 +87,10 @@ def publish(
     now_ms = epoch_ms()
     shifted = shift_to_now(records, now_ms) if shift else Shifted(records, 0, None)
     for number, why in broken[:10]:
-        sys.stderr.write(f"line {number} skipped: {why}\n")
+        output.note(output.visible(f"line {number} skipped: {why}"))
     refused = refusals(shifted.records, now_ms)
     for reason, count in refused.most_common(10):
-        sys.stderr.write(f"{count} of {len(records)} will be dead letters, {reason}\n")
+        output.note(output.visible(f"{count} of {len(records)} will be dead letters, {reason}"))
     topic = topic_name(settings.prefix, "feedback")
     with progress("publishing") as update:
         done = run_async(
@@ -168,13 +166,8 @@ def intake(
     ```
     """
     from streams.intake.serve import serve
-    from streams.telemetry.logs import configure_logs
 
-    settings = load_settings()
-    configure_logs(settings)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says every try of an outage
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of every client that speaks no HTTP
-    serve(settings, host, port, _say)
+    serve(load_settings(), host, port, _say)
 
 
 def _say(url: str) -> None:

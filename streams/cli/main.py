@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from marketpulse.errors import MarketpulseError
 from models.errors import ModelError
@@ -48,7 +47,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        sys.stdout.write(f"marketpulse {version('marketpulse')}\n")
+        output.say(f"marketpulse {version('marketpulse')}")
         raise typer.Exit
 
 
@@ -204,7 +203,9 @@ def classify(
     if not text.strip():
         raise BadInput("the text is empty. Operator action: give one.")
     settings = load_settings()
-    classifier = load_classifier(settings.model, settings.model_folder, settings.device, settings.threads)
+    classifier = load_classifier(
+        settings.model, settings.model_folder, settings.device, settings.threads, settings.model_sha256
+    )
     predicted = classifier.classify([text], [lang])
     sentiment = dict(zip(classifier.info.sentiments, map(float, predicted.sentiment[0]), strict=True))
     topics = dict(zip(classifier.info.topics, map(float, predicted.topic[0]), strict=True))
@@ -221,9 +222,10 @@ def classify(
         f"{best} ({sentiment[best]:.0%}), topic {topic} ({topics[topic]:.0%})",
     )
     if explain and not as_json:
-        Console().print(cli_model.shaded(words))
+        output.console().print(cli_model.shaded(words))
         heaviest = sorted(words, key=lambda one: -abs(float(str(one["weight"]))))[:5]
-        sys.stdout.write("".join(f"{float(str(one['weight'])):+.3f} {one['word']}\n" for one in heaviest))
+        for word in heaviest:
+            output.say(f"{float(str(word['weight'])):+.3f} {output.visible(word['word'])}")
 
 
 @topics_app.command("create")
@@ -263,25 +265,37 @@ cli_model.add_commands(app)
 cli_bench.add_commands(app)
 
 
+def _uncaught(error: Exception) -> None:
+    """Say what nobody handled: Python and Typer would print it with whatever text the error quotes."""
+    from streams.telemetry.logs import log_uncaught, shown_traceback
+
+    if not log_uncaught(error):
+        output.note(shown_traceback(error))
+
+
 def main() -> None:
     """Entry point: errors become one message and their exit code."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # commands say themselves what did not answer
     try:
         app(standalone_mode=True)
     except MarketpulseError as error:
-        sys.stderr.write(f"marketpulse: {error}\n")
+        output.note(f"marketpulse: {error}")
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         if (extra := output.extra_of(error.name or "", next(iter(sys.argv[1:]), ""))) is None:
-            raise
-        sys.stderr.write(
+            _uncaught(error)
+            sys.exit(1)
+        output.note(
             f"marketpulse: {error.name} is not installed. Operator action: install the extra `{extra}`"
-            f" (from the checkout: pip install '.[{extra}]').\n"
+            f" (from the checkout: pip install '.[{extra}]')."
         )
         sys.exit(2)
     except OSError as error:
-        sys.stderr.write(f"marketpulse: {error}. Operator action: check path and rights.\n")
+        output.note(f"marketpulse: {error}. Operator action: check path and rights.")
         sys.exit(2)
     except (ModelError, StrategyError) as error:
-        sys.stderr.write(f"marketpulse: {error}\n")
+        output.note(f"marketpulse: {error}")
         sys.exit(2)
+    except Exception as error:
+        _uncaught(error)
+        sys.exit(1)

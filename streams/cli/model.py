@@ -14,6 +14,8 @@ from streams.cli.settings import load_settings
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from models.classifier import Classifier
     from models.compare import Comparison
     from models.evaluate import Evaluation
@@ -72,7 +74,8 @@ def _load(folder: Path | None, device: Device) -> "Classifier":
 
     settings = load_settings()
     kind = settings.model if folder is None else "onnx"
-    return load_classifier(kind, folder or settings.model_folder, device, settings.threads)
+    sha256 = settings.model_sha256 if folder is None else None
+    return load_classifier(kind, folder or settings.model_folder, device, settings.threads, sha256)
 
 
 def _against_baseline(classifier: "Classifier", file: Path, baseline: Path) -> "Comparison":
@@ -195,12 +198,16 @@ def model_export(
         Path | None, typer.Option(help="Labelled rows (JSONL): also calibrate, evaluate, write a card.")
     ] = None,
     max_length: Annotated[int, typer.Option(min=8, max=512, help="Tokens a text is cut to.")] = 128,
+    revision: Annotated[
+        str | None, typer.Option(help="Commit, tag or branch at the hub; default: its main branch.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Bring a Hugging Face sentiment checkpoint (needs the extra `train`): exported, compared with PyTorch, described.
 
     Three sentiments, or five stars: 1 and 2 are negative, 3 is neutral, 4 and 5 are positive. What gives no three
-    sentiments is refused (exit code 2); after an error nothing is left at --out.
+    sentiments is refused (exit code 2); after an error nothing is left at --out. Weights are read from safetensors
+    only, and no code of the checkpoint is run.
 
     ```
     marketpulse model export cardiffnlp/twitter-xlm-roberta-base-sentiment \\
@@ -221,8 +228,9 @@ def model_export(
     named = None if labels is None else tuple(label.strip() for label in labels.split(","))
     with progress("exporting"):
         made = export_checkpoint(
-            source, out, real, precision, named, max_length, development=development, report=output.note
-        )
+            source, out, real, precision, named, max_length, development=development, report=output.note,
+            revision=revision,
+        )  # fmt: skip
     manifest = load_manifest(out)
     answer = {
         "folder": str(out), "id": made.info.id, "sha256": made.info.sha256, "precision": precision,
@@ -367,13 +375,14 @@ def explained(classifier: "Classifier", text: str, lang: str | None) -> list[dic
     return [{"word": one.word, "weight": one.weight} for one in explain(classifier, text, lang)[1]]
 
 
-def shaded(words: list[dict[str, object]]) -> str:
+def shaded(words: list[dict[str, object]]) -> "Text":
     """The words with rich's colours: what carried the label stands out, what spoke against it is dim."""
+    from rich.text import Text
+
     strongest = max((abs(float(str(one["weight"]))) for one in words), default=0.0) or 1.0
     shown = []
     for one in words:
         share = float(str(one["weight"])) / strongest
         style = "bold reverse" if share > 0.5 else "bold" if share > 0.2 else "dim" if share < -0.2 else ""
-        word = output.visible(one["word"]).replace("[", "\\[")
-        shown.append(f"[{style}]{word}[/]" if style else word)
-    return " ".join(shown)
+        shown.append(output.cell(one["word"], style))
+    return Text(" ").join(shown)

@@ -1,7 +1,6 @@
 """Commands that carry alerts on: the notifier, and a test of its sinks."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -74,7 +73,7 @@ def notify_test(
             output.print_json({**one._asdict(), "seconds": round(one.seconds, 3)})
         elif not dry_run:
             said = "delivered" if one.delivered else f"NOT delivered: {one.why}"
-            sys.stdout.write(f"{one.sink} ({one.kind}): {said}, {one.seconds:.1f} s\n")
+            output.say(output.visible(f"{one.sink} ({one.kind}): {said}, {one.seconds:.1f} s"))
     raise typer.Exit(0 if dry_run or all(one.delivered for one in tried) else 1)
 
 
@@ -85,7 +84,6 @@ def _shown(as_json: bool) -> Callable[[dict[str, object]], None]:
         if as_json:
             output.print_json(event)
         else:
-            sys.stdout.write(f"to {event['sink']}:\n{event['message']}\n\n")
-        sys.stdout.flush()
+            output.say(f"to {event['sink']}:\n{event['message']}\n")
 
     return show

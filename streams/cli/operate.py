@@ -1,12 +1,10 @@
 """Commands for operations people: doctor, configuration, alerts, dead letters, markets."""
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from marketpulse.contract.decode import utc
@@ -19,6 +17,7 @@ from streams.cli.progress import progress
 from streams.cli.settings import load_settings, run_async
 from streams.clock import epoch_ms
 from streams.errors import BadInput
+from streams.privacy.redaction import redact_log
 
 if TYPE_CHECKING:
     from streams.kafka.dead_letters import RejectedRecord, Selection
@@ -59,7 +58,7 @@ def doctor(as_json: Json = False) -> None:
         for one in findings:
             do = f"\n  do: {output.visible(one.do)}" if one.do else ""
             word = "fine " if one.fine else "warn " if one.part in WARNINGS else "WRONG"
-            sys.stdout.write(f"{word} {one.part}: {output.visible(one.what)}{do}\n")
+            output.say(f"{word} {one.part}: {output.visible(one.what)}{do}")
     raise typer.Exit(0 if all(one.fine for one in findings if one.part not in WARNINGS) else 1)
 
 
@@ -84,11 +83,11 @@ def config_show(as_json: Json = False) -> None:
     table = Table("setting", "value", "origin")
     for name, row in rows.items():
         table.add_row(*map(output.cell, (f"MARKETPULSE_{name.upper()}", row["value"], row["origin"])))
-    Console().print(table)
+    output.console().print(table)
 
 
 def _origin(settings: "Settings", name: str) -> str:
-    return "environment or .env" if name in settings.model_fields_set else "default"
+    return "environment or file" if name in settings.model_fields_set else "default"
 
 
 @alerts_app.callback()
@@ -126,8 +125,7 @@ def alerts(
                         where = f"{alert.market}/{alert.topic}" if alert.topic else alert.market
                         state = f"{alert.state}, muted" if alert.id in silenced else f"{alert.state:8}"
                         line = f"{utc(alert.started_at)} {state} {alert.kind} {where} {alert.id}"
-                        sys.stdout.write(f"{output.visible(line)}\n")
-                sys.stdout.flush()
+                        output.say(output.visible(line))
                 if not follow:
                     if silenced and not muted:
                         output.note(f"{len(silenced)} silenced: `marketpulse alerts --muted` shows them too.")
@@ -159,9 +157,9 @@ def alerts_test(
     else:
         for place, seconds, why in places:
             when = f"not within {patience:g} s" if seconds is None else f"{seconds:.1f} s"
-            sys.stdout.write(f"{place}: {when}{f', not delivered: {why}' if why else ''}\n")
+            output.say(output.visible(f"{place}: {when}{f', not delivered: {why}' if why else ''}"))
         if len(places) == 1:
-            sys.stderr.write("no notifier has read alerts yet: no sink was tested\n")
+            output.note("no notifier has read alerts yet: no sink was tested")
     raise typer.Exit(0 if all(place.fine for place in places) else 1)
 
 
@@ -188,7 +186,8 @@ def dead_letters_ls(
     table = Table("offset", "code", "market", "from", "message")
     for one in found:
         source = f"{one.source_partition}@{one.source_offset}"
-        table.add_row(*map(output.cell, (one.offset, one.code, one.market or "-", source, one.message)))
+        market, why = redact_log(one.market or "-"), redact_log(one.message)
+        table.add_row(*map(output.cell, (one.offset, one.code, market, source, why)))
     table.caption = f"{len(every)} dead letters" + (f", the newest {limit}" if len(found) < len(every) else "")
     output.console().print(table)
 
@@ -224,13 +223,14 @@ def dead_letters_replay(
     marketpulse dead-letters replay --code unknown_market --dry-run
     ```
     """
-    from streams.kafka.dead_letters import NOT_WHOLE, replay
+    from streams.kafka.dead_letters import replay, why_not
 
     settings = load_settings()
     selection = _selection(code, market, hours, offset)
     if dry_run:
         found = _collect(selection)
-        cut = [{"offset": letter.offset, "why": NOT_WHOLE} for letter in found if not letter.whole]
+        reasons = {letter.offset: why_not(letter, settings.prefix) for letter in found}
+        cut = [{"offset": offset, "why": why} for offset, why in reasons.items() if why]
         would = {"replayed": 0, "selected": len(found), "left": cut}
         output.answer(would, as_json, f"{len(found) - len(cut)} dead letters would be sent again")
         return
@@ -347,7 +347,7 @@ def _print_rows(rows: dict[str, dict[str, Any]], as_json: bool, caption: str) ->
             for one in row.values()
         )
         table.add_row(*map(output.cell, (code, *cells)))
-    Console().print(table)
+    output.console().print(table)
 
 
 def _plain(value: Any) -> str:

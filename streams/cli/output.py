@@ -1,22 +1,21 @@
-"""How commands print: answers on standard output, remarks on standard error."""
+"""How commands print: answers on standard output, remarks on standard error. They print by no other way."""
 
 import sys
-import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
+
+from streams.privacy.redaction import redact_log
+from streams.privacy.visible import visible as visible
+from streams.privacy.visible import visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
 COLUMNS = 120  # of tables where no terminal says how wide it is
-
-INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}
-"""Unicode categories that are shown escaped: control characters, half surrogates, separators of lines."""
-TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They turn the direction of what is written after them."""
 
 START, FEED, WATCH = "Start", "Feed", "Watch"
 DECIDE, REPAIR, DEVELOP = "Decide", "Repair", "Develop"
@@ -48,7 +47,16 @@ def extra_of(module: str, command: str = "") -> str | None:
 
 def answer(content: object, as_json: bool, text: str) -> None:
     """The content as one line of JSON, or a text for people."""
-    sys.stdout.write((msgspec.json.encode(content).decode() if as_json else text) + "\n")
+    if as_json:
+        print_json(content)
+    else:
+        say(text)
+
+
+def say(text: str) -> None:
+    """Lines on standard output, at once; what others wrote in them acts on no terminal."""
+    sys.stdout.write(visible_lines(text) + "\n")
+    sys.stdout.flush()
 
 
 def print_json(content: object) -> None:
@@ -59,33 +67,37 @@ def print_json(content: object) -> None:
 
 def note_json(event: dict[str, object]) -> None:
     """One line of JSON on standard error."""
-    note(msgspec.json.encode(event).decode())
+    sys.stderr.write(msgspec.json.encode(event).decode() + "\n")
 
 
 def note(text: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(text + "\n")
+    """Lines on standard error, redacted: errors and remarks may quote what others wrote."""
+    sys.stderr.write(visible_lines(redact_log(text)) + "\n")
 
 
-def console(columns: int = COLUMNS) -> "Console":
-    """Standard output for tables: as wide as the terminal, or `columns` wide without one."""
-    from rich.console import Console
+def console(columns: int = COLUMNS, stderr: bool = False) -> "Console":
+    """Where tables and bars go: as wide as the terminal, or `columns` wide without one.
 
-    return Console(width=None if sys.stdout.isatty() else columns)
+    No markup is read in what is printed there, and no control character in it reaches the terminal: cells, titles,
+    captions and descriptions too.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
+    class SafeConsole(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> "Iterable[Segment]":
+            for segment in super().render(renderable, options):
+                if segment.control:
+                    yield segment  # of rich's own: it moves the cursor of a bar
+                else:
+                    yield Segment(visible_lines(segment.text), segment.style)
 
-def visible(value: object) -> str:
-    """A value that others wrote, for a terminal: control characters escaped, so that none acts there."""
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if character in TURNS or unicodedata.category(character) in INVISIBLE
-        else character
-        for character in str(value)
-    )
+    stream = sys.stderr if stderr else sys.stdout
+    return SafeConsole(width=None if stream.isatty() else columns, stderr=stderr, markup=False, emoji=False)
 
 
 def cell(value: object, style: str = "") -> "Text":
-    """The same for rich's tables, titles and prints: no markup is read in it."""
+    """A value that others wrote, for rich's tables: as wide as it is shown, on one line."""
     from rich.text import Text
 
     return Text(visible(value), style=style)

@@ -1,6 +1,5 @@
 """Commands that publish market profiles, and show which are in force."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +107,9 @@ def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
             {"markets": sorted(rows), "budget": plan.budget, "currency": plan.currency, "rows": rows, "problems": []}
         )
         return
-    sys.stdout.write(f"{file} can be used: {len(rows)} markets, {output.visible(budget_words(plan))}\n")
+    output.say(f"{file} can be used: {len(rows)} markets, {output.visible(budget_words(plan))}")
     output.console().print(spenders(rows, plan))
-    sys.stdout.write("`profiles apply` puts it in place of all other markets; --merge keeps those.\n")
+    output.say("`profiles apply` puts it in place of all other markets; --merge keeps those.")
 
 
 def _load(file: Path, as_json: bool) -> Portfolio:
@@ -183,10 +182,10 @@ def profiles_apply(
     if as_json:
         output.print_json({"published": published, **_change(held, done)})
         return
-    sys.stdout.write(f"published: {', '.join(published)}\n")
+    output.say(f"published: {', '.join(published)}")
     output.console().print(spenders(held.rows, held.profiles.now.plan))
     if gone := [code for code in done.lose if code not in done.after.markets]:
-        sys.stdout.write(f"no more money for {', '.join(gone)}: not in {file} (--merge keeps them)\n")
+        output.say(f"no more money for {', '.join(gone)}: not in {file} (--merge keeps them)")
 
 
 @profiles_app.command("rm")
@@ -213,11 +212,11 @@ def profiles_rm(
     if as_json:
         output.print_json({"removed": known, **_change(held, done)})
         return
-    sys.stdout.write(f"removed: {', '.join(known)}\n")
+    output.say(f"removed: {', '.join(known)}")
     output.console().print(spenders(held.rows, held.profiles.now.plan))
     for words, who in (("no more money for", done.lose), ("money again for", done.again)):
         if who:
-            sys.stdout.write(f"{words} {', '.join(who)}\n")
+            output.say(f"{words} {', '.join(who)}")
 
 
 def _publish(
@@ -294,9 +293,9 @@ def profiles_ls(as_json: Json = False) -> None:
             "`marketpulse profiles apply FILE`."
         )
     for letter in profiles.bad:
-        sys.stdout.write(f"refused at offset {letter.offset}: {output.visible(letter.message)}\n")
+        output.say(f"refused at offset {letter.offset}: {output.visible(letter.message)}")
     for line in _not_yet(profiles):
-        sys.stdout.write(f"{output.visible(line)}\n")
+        output.say(f"{output.visible(line)}")
 
 
 def _not_yet(profiles: Profiles) -> list[str]:

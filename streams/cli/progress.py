@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from streams.cli import output
 
 Update = Callable[[int, int | None], None]
 Receive = Callable[[dict[str, object]], None]
@@ -14,8 +15,8 @@ class Phases:
     """A bar for work in several parts, each with its own time to go."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        console = output.console(stderr=True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
         hidden = not console.is_terminal
         self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden)
         self._task = self._bar.add_task("", total=None)
@@ -33,7 +34,7 @@ class Phases:
         if what != self._what:
             self._what = what
             self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(what, total=total)
+            self._task = self._bar.add_task(output.visible(what), total=total)
         self._bar.update(self._task, completed=done, total=total)
 
     @contextmanager

@@ -1,6 +1,5 @@
 """Commands on the detectors' rules: check a file, try it on synthetic input, and on the past."""
 
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,9 +45,9 @@ def rules_check(
     if as_json:
         output.print_json({"changed": {name: {"default": was, "file": now} for name, (was, now) in changed.items()}})
         return
-    sys.stdout.write(f"{file} can be used; values that are not the default: {len(changed)}\n")
+    output.say(f"{file} can be used; values that are not the default: {len(changed)}")
     for name, (was, now) in changed.items():
-        sys.stdout.write(f"  {name} = {now}" + (f" (default {was})\n" if was is not None else "\n"))
+        output.say(output.visible(f"  {name} = {now}{f' (default {was})' if was is not None else ''}"))
 
 
 @rules_app.command("test")
@@ -70,14 +69,14 @@ def rules_test(
         output.print_json({"ok": all(one.ok for one in results), "tests": results})
     else:
         for one in results:
-            sys.stdout.write(f"{'ok    ' if one.ok else 'failed'} {one.name}\n")
+            output.say(output.visible(f"{'ok    ' if one.ok else 'failed'} {one.name}"))
             for check in one.checks:
                 if not check.ok:
                     expected, got = (", ".join(names) or "none" for names in (check.expected, check.got))
-                    sys.stdout.write(f"         {check.what} at {check.at}: expected {expected}; got {got}\n")
+                    output.say(f"         {check.what} at {check.at}: expected {expected}; got {got}")
             if not one.ok:
-                sys.stdout.write("".join(f"         | {line}\n" for line in one.story or ["nothing fired"]))
-        sys.stdout.write(f"{sum(one.ok for one in results)} of {len(results)} tests passed\n")
+                output.say("\n".join(f"         | {line}" for line in one.story or ["nothing fired"]))
+        output.say(f"{sum(one.ok for one in results)} of {len(results)} tests passed")
     raise typer.Exit(0 if all(one.ok for one in results) else 1)
 
 

@@ -1,7 +1,11 @@
 """What every command needs, loaded when a command asks for it: the program's help does without."""
 
+import os
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from streams.cli import output
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -11,9 +15,19 @@ _Result = TypeVar("_Result")
 
 def load_settings() -> "Settings":
     """Settings from the environment. Raises SettingsError naming every problem at once."""
+    from streams.settings import ENV_FILE
     from streams.settings import load_settings as load
 
+    if ENV_FILE not in os.environ and _names_settings(Path(".env")):
+        output.note(f"The file .env of the working directory is not read. Operator action: name it in {ENV_FILE}.")
     return load()
+
+
+def _names_settings(path: Path) -> bool:
+    try:
+        return "MARKETPULSE_" in path.read_text("utf-8", "replace")
+    except OSError:
+        return False
 
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:

@@ -8,6 +8,7 @@ from streams.errors import Unprotected
 from streams.serving.access import check_address
 from streams.serving.listening import run_server
 from streams.settings import Settings
+from streams.telemetry.logs import configure_logs
 
 
 def serve(settings: Settings, host: str, port: int, say: Callable[[str], object]) -> None:
@@ -17,8 +18,9 @@ def serve(settings: Settings, host: str, port: int, say: Callable[[str], object]
         Unprotected: the address is not loopback and there is no token.
         BadInput: the address cannot be listened on.
     """
+    configure_logs(settings)
     check_address(host, settings.page_token is not None, Unprotected)
     run_server(
         create_page(settings), host, port, say, MOST_CLIENTS,
-        log_level="warning", timeout_graceful_shutdown=2, limit_concurrency=MOST_CLIENTS + 1_000,
+        log_config=None, log_level="warning", timeout_graceful_shutdown=2, limit_concurrency=MOST_CLIENTS + 1_000,
     )  # fmt: skip

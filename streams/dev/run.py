@@ -24,7 +24,7 @@ from streams.errors import BadInput
 from streams.kafka.admin import topic_offsets
 from streams.kafka.publish import publish
 from streams.recovery.first_start import set_up
-from streams.settings import Settings
+from streams.settings import SECRETS, Settings
 
 _SECURED = {
     f"{server}_{name}" for server in ("kafka", "redis") for name in ("username", "password", "ca", "certificate", "key")
@@ -61,7 +61,8 @@ def servers(settings: Settings, embedded: bool, data_folder: Path | None) -> Ite
 def worker_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str]:
     """Environment variables that make a child worker work with these servers and settings."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    environment = {
+    environment = {f"MARKETPULSE_{name.upper()}_FILE": "" for name in SECRETS}  # secrets are in `given`, whole
+    environment |= {
         f"MARKETPULSE_{name.upper()}": value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
         for name, value in given.items()
         if value is not None

@@ -1,6 +1,7 @@
 """The intake as a process: an address that is safe to listen on, a server that waits for no slow client, a drain."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from streams.intake.gate import tokens_of
 from streams.serving.access import check_address
 from streams.serving.listening import run_server
 from streams.settings import Settings
+from streams.telemetry.logs import configure_logs
 
 MOST_CONNECTIONS = 1_000
 MOST_HEAD_BYTES = 16_384
@@ -65,6 +67,9 @@ def serve(settings: Settings, host: str, port: int, say: Callable[[str], object]
         IntakeUnprotected: the address is not loopback and there is no token.
         BadInput: the address cannot be listened on.
     """
+    configure_logs(settings)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says every try of an outage
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of every client that speaks no HTTP
     check_address(host, bool(tokens_of(settings)), IntakeUnprotected)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # uvicorn raises the signal again when all is finished

@@ -16,6 +16,8 @@ from streams.kafka.publish import LARGEST_REQUEST_BYTES
 from streams.kafka.tolerant import read_tolerantly, unreadable
 
 ERROR_HEADER = "__streams.errors."
+SOURCES = ("feedback", "market.profiles")
+"""Topics of which records are rejected, and to which they may be sent again."""
 NOT_WHOLE = "only a part of the record was kept"
 
 
@@ -149,7 +151,7 @@ async def replay(
     done, left = 0, list[tuple[int, str]]()
     try:
         async for one in read_dead_letters(servers, prefix, selection):
-            why = await _sent(sender, one, one.source_topic or topic_name(prefix, "feedback"))
+            why = why_not(one, prefix) or await _sent(sender, one, one.source_topic or topic_name(prefix, "feedback"))
             if why:
                 left.append((one.offset, why))
             else:
@@ -162,12 +164,21 @@ async def replay(
     return Replayed(done, tuple(left))
 
 
-async def _sent(sender: "_Sender", one: RejectedRecord, topic: str) -> str:
-    """Send one dead letter again; why it was left, empty where it was sent. Raises KafkaError, OSError."""
+def why_not(one: RejectedRecord, prefix: str) -> str:
+    """Why a dead letter cannot be sent again, empty where it can.
+
+    Its own header names the topic, so whoever may write dead letters could have it written anywhere.
+    """
+    known = [topic_name(prefix, name) for name in SOURCES]
+    if one.source_topic and one.source_topic not in known:
+        return f"its header names the topic {one.source_topic}; records are sent to {' and '.join(known)} only"
     if not one.whole:
         return NOT_WHOLE
-    if one.key is None and one.value is None:
-        return "it has neither key nor value"
+    return "it has neither key nor value" if one.key is None and one.value is None else ""
+
+
+async def _sent(sender: "_Sender", one: RejectedRecord, topic: str) -> str:
+    """Send one dead letter again; why it was left, empty where it was sent. Raises KafkaError, OSError."""
     if await sender.takes(one, topic):
         return ""
     return f"{len(one.value or b'')} bytes: {topic} takes no record as large"

@@ -2,8 +2,11 @@
 
 import asyncio
 import importlib
+import io
 import logging
+import re
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,13 +15,16 @@ from marketpulse.contract.records import AlertRecord
 from marketpulse.errors import OperatorNeeded
 from streams.notify.addresses import Allowed, guarded_thread
 from streams.notify.errors import Away, Refused, Undelivered
-from streams.notify.http import REFUSED
+from streams.notify.http import ANSWER_BYTES, REFUSED
 from streams.notify.messages import Message, grouped, text, title, without_excerpts
 
 LOCAL = ("dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows", "file", "kodi", "pipe")
 """Schemas that reach this machine instead of a receiver."""
 LEAST_ROOM = 100
+ANSWER_S = 30.0
+"""Longest time for the body of an answer, in seconds: the longest `timeout` that a sink may have."""
 UNESCAPED = 0.8
+_LINK = re.compile(r"\](?=[\[(:])|<(?=\S)")
 
 
 class AppriseSink:
@@ -74,7 +80,7 @@ class AppriseSink:
         try:
             with guarded_thread(self._allowed) as guard:
                 # The plugin itself: the library's `Apprise.notify` would send from a thread that nothing guards.
-                taken = self._target.notify(body=body, title=subject, body_format="text", notify_type="info")
+                taken = self._target.notify(**_converted(self._target, subject, body), notify_type="info")
             refused: str | None = guard.refused
         except Exception as error:
             return Away(f"the library failed with {type(error).__name__}")
@@ -83,6 +89,26 @@ class AppriseSink:
         if taken:
             return None
         return Refused(said.problem) if said.code in REFUSED and not refused else Away(refused or said.problem)
+
+
+def _converted(target: Any, subject: str, body: str) -> dict[str, Any]:
+    """Title and body as the plugin writes them, with the marks of HTML or Markdown in them escaped.
+
+    The plugin takes what it is given for its own format, also where it is called with another one.
+    """
+    convert = importlib.import_module("apprise.conversion.format").convert_between
+    plain = importlib.import_module("apprise").NotifyFormat.TEXT
+    written = target.resolve_format(plain)
+    if written == plain:  # many services read Markdown in it all the same
+        subject, body = _unlinked(subject), _unlinked(body)
+    elif target.title_maxlen <= 0:  # the plugin puts the title before the body
+        subject = convert(plain, written, subject)
+    return {"title": subject, "body": convert(plain, written, body), "body_format": written}
+
+
+def _unlinked(text: str) -> str:
+    """The text with a zero-width space where a link of Markdown, of HTML or of Slack would begin its target."""
+    return _LINK.sub("\\g<0>\u200b", text)
 
 
 class _Codes(logging.Handler):
@@ -96,7 +122,7 @@ class _Codes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         code = record.getMessage().rpartition("error=")[2].rstrip(".")
-        if record.thread == self._of and code.isdigit():
+        if record.thread == self._of and code.isascii() and code.isdecimal():
             self.problem, self.code = f"HTTP {code}", int(code)
 
 
@@ -121,4 +147,25 @@ def apprise_target(url: str, timeout_s: float) -> Any:
     if one is None:
         raise Refused("no URL of a target that Apprise can reach elsewhere")
     one.socket_connect_timeout = one.socket_read_timeout = timeout_s
+    _bound_answers()
     return one
+
+
+def _bound_answers() -> None:
+    """Let the library read ANSWER_BYTES of an answer at most, unpacked, within ANSWER_S: by itself it reads all."""
+    sessions: Any = importlib.import_module("requests.sessions")
+    adapters: Any = importlib.import_module("requests.adapters")
+
+    class BoundedAdapter(adapters.HTTPAdapter):  # type: ignore[misc]
+        def send(self, *arguments: Any, **options: Any) -> Any:
+            answer = super().send(*arguments, **options)
+            whole, found, until = answer.raw, b"", time.monotonic() + ANSWER_S
+            while len(found) < ANSWER_BYTES and time.monotonic() < until:
+                if not (part := whole.read1(ANSWER_BYTES - len(found), decode_content=True)):
+                    break
+                found += part
+            whole.close()
+            answer.raw = io.BytesIO(found)
+            return answer
+
+    sessions.HTTPAdapter = BoundedAdapter  # each session, and so each request of the library, mounts it

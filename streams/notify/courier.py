@@ -19,7 +19,7 @@ from streams.notify.feed import AlertFeed, Arrivals
 from streams.notify.heartbeat import heartbeat
 from streams.notify.limit import Limit
 from streams.notify.messages import Message, within
-from streams.notify.sink import Sink, scrubbed
+from streams.notify.sink import Sink, divided, scrubbed, send
 from streams.notify.sinks_file import SinkSpec
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import Progress
@@ -163,7 +163,7 @@ class Courier:
 
     async def _tell(self) -> None:
         """Send what is due and the limit allows; what waits is told in fewer messages later."""
-        messages = self._sink.divided(self._due())
+        messages = divided(self._sink, self._due())
         for message in within(messages, self._limit.available(self._clock.now_ms() / 1_000)):
             self._limit.take()
             await self._deliver(message)
@@ -228,7 +228,7 @@ class Courier:
         self._progress.beat(self._part)
         now_ms = self._clock.now_ms()
         try:
-            await self._sink.send(message, now_ms)
+            await send(self._sink, message, now_ms)
         except Undelivered:
             self.status.failing_since_ms = self.status.failing_since_ms or now_ms
             raise

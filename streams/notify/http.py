@@ -12,6 +12,9 @@ from streams.notify.addresses import Allowed, GuardedResolver
 from streams.notify.errors import Away, Refused
 
 ANSWER_BYTES = 65_536
+"""Most bytes of an answer that are read."""
+MAX_WAIT_S = 3_600.0
+"""A receiver that asks for a longer pause by `Retry-After` gets this one, in seconds."""
 REFUSED = (400, 406, 411, 413, 414, 415, 422)
 """Answers that say that the message itself cannot be taken; any other failure may be mended at the receiver."""
 
@@ -49,7 +52,7 @@ class Poster:
             raise Away(f"HTTP {status}: redirects are not followed")
         if status in REFUSED:
             raise Refused(f"HTTP {status}")
-        raise Away(f"HTTP {status}", _seconds(wait, time.time()))
+        raise Away(f"HTTP {status}", wait_of(wait, time.time()))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -62,13 +65,18 @@ class Poster:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=2, resolver=GuardedResolver(self._allowed), use_dns_cache=False)
             self._session = aiohttp.ClientSession(
-                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+                connector=connector,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,  # an answer of a few kilobytes could unpack to gigabytes
             )
         return self._session
 
 
 def _is_address(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
+    numbers = host.replace(".", "")
+    return ":" in host or (numbers.isascii() and numbers.isdecimal())
 
 
 def _why(error: BaseException) -> str:
@@ -81,13 +89,12 @@ def _why(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _seconds(retry_after: str | None, now_s: float) -> float | None:
-    """What `Retry-After` says, in seconds; None where it says nothing that can be read."""
-    if retry_after is None:
-        return None
-    if retry_after.strip().isdigit():
-        return float(retry_after)
+def wait_of(retry_after: str | None, now_s: float) -> float | None:
+    """Seconds to wait by `Retry-After`, a number or an HTTP date, from 0 to MAX_WAIT_S; None where it is neither."""
+    text = (retry_after or "").strip()
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now_s)
-    except ValueError:
+        number = text.isascii() and text.isdecimal()  # other scripts have digits that float() does not read
+        wait_s = float(text) if number else parsedate_to_datetime(text).timestamp() - now_s
+    except (ValueError, OverflowError, TypeError):
         return None
+    return min(max(0.0, wait_s), MAX_WAIT_S)

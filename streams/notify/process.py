@@ -29,7 +29,7 @@ from streams.notify.heartbeat import Steps
 from streams.notify.http import Poster
 from streams.notify.messages import Message
 from streams.notify.signature import key_of
-from streams.notify.sink import Sink, scrubbed
+from streams.notify.sink import Sink, scrubbed, send
 from streams.notify.sinks_file import SinksFile, SinkSpec, load_sinks
 from streams.notify.webhook import WebhookSink
 from streams.pipeline.operators.mutes import Mutes
@@ -118,7 +118,7 @@ async def _test(spec: SinkSpec, sink: Sink, dry: Say | None) -> Tried:
     acting = sink if dry is None else DrySink(spec.name, sink, dry)
     try:
         for message in acting.divided(_test_alerts(now_ms)):
-            await acting.send(message, now_ms)
+            await send(acting, message, now_ms)
     except Undelivered as error:
         return Tried(spec.name, spec.kind, False, time.monotonic() - began, scrubbed(str(error), spec.hidden))
     finally:

@@ -21,6 +21,7 @@ from streams.notify.heartbeat import KIND as HEARTBEAT
 from streams.notify.messages import SEVERITIES, Severity, severity
 from streams.notify.signature import key_of
 from streams.pipeline.operators.rules_file import near_and_known
+from streams.settings import secret_of
 
 Kind = Literal["alertmanager", "apprise", "webhook"]
 MOST_SINKS = 50
@@ -132,7 +133,7 @@ _TOP = ("page", "hosts", "private_hosts", "sink")
 
 
 def load_sinks(path: Path | None, environment: Mapping[str, str]) -> SinksFile:
-    """The sinks of a TOML file, with references to environment variables resolved.
+    """The sinks of a TOML file, with references to environment variables (or `_FILE`s of them) resolved.
 
     Raises:
         BadInput: there is no file, or something in it cannot be used: every problem is named, no secret is.
@@ -301,8 +302,13 @@ def _secrets(value: Any, environment: Mapping[str, str], wrong: str) -> Any:
 
 
 def _resolved(text: str, environment: Mapping[str, str]) -> str:
-    """The text with its references replaced; what is not set is named."""
-    missing = [name for name in REFERENCE.findall(text) if not environment.get(name)]
-    if missing:
+    """The text with its references replaced; what is not set, or whose file cannot be read, is named."""
+    found = {}
+    for name in REFERENCE.findall(text):
+        try:
+            found[name] = secret_of(environment, name)
+        except ValueError as error:
+            return f"!{name} {error}"
+    if missing := [name for name, value in found.items() if not value]:
         return f"!the environment variable {', '.join(missing)} is not set"
-    return REFERENCE.sub(lambda found: environment[found[1]], text)
+    return REFERENCE.sub(lambda reference: found[reference[1]] or "", text)

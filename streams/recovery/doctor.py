@@ -163,7 +163,9 @@ async def _offsets(settings: Settings, name: str) -> dict[int, tuple[int, int]]:
 
 
 def _model(settings: Settings) -> str:
-    info = load_classifier(settings.model, settings.model_folder, settings.device, settings.threads).info
+    info = load_classifier(
+        settings.model, settings.model_folder, settings.device, settings.threads, settings.model_sha256
+    ).info
     return f"{info.id} on {info.device} ({info.provider}), sha256 {info.sha256[:12]}"
 
 

@@ -1,7 +1,8 @@
 """OpenTelemetry spans of batches and steps, for workers with the extra `otel`; without it all of this does nothing.
 
-A batch's span goes on from the `traceparent` in its records' Kafka headers: as its child where they all have the same
-one, else linked with each of them.
+A batch's span begins a new trace and is linked with the `traceparent` in its records' Kafka headers. It is never
+the child of one: any producer could then put a whole batch into a trace, or by its flag keep it out of all of them.
+Which are sampled is decided here alone, as OTEL_TRACES_SAMPLER says.
 """
 
 import os
@@ -28,13 +29,13 @@ class Traces:
         if self._tracer is None:
             return None
         from opentelemetry import trace
+        from opentelemetry.context import Context
 
-        contexts = _contexts(records)
-        spans = [trace.get_current_span(one) for one in contexts]
+        spans = [trace.get_current_span(one) for one in _contexts(records)]
         return self._tracer.start_span(
             "marketpulse.batch",
-            context=contexts[0] if len(contexts) == 1 else None,
-            links=[trace.Link(span.get_span_context()) for span in spans] if len(contexts) > 1 else [],
+            context=Context(),
+            links=[trace.Link(span.get_span_context()) for span in spans],
             kind=trace.SpanKind.CONSUMER,
         )
 

@@ -134,7 +134,7 @@ def test_doctor_names_what_is_missing(shop: Shop) -> None:
 def test_the_configuration_hides_secrets_and_tells_origins(shop: Shop) -> None:
     """A value from the environment is named so; a password never shows."""
     [shown] = json.loads("[" + shop("config", "show", "--json", MARKETPULSE_REDIS_URL="redis://:pw@x/0").stdout + "]")
-    assert {"value": PREFIX, "origin": "environment or .env"} == shown["prefix"]
+    assert {"value": PREFIX, "origin": "environment or file"} == shown["prefix"]
     assert "default" == shown["step_seconds"]["origin"]
     assert "pw" not in json.dumps(shown)
     assert "MARKETPULSE_PREFIX" in shop("config", "show").stdout

@@ -1,4 +1,4 @@
-"""A worker with MARKETPULSE_TRACES goes on from a producer's trace and sends its spans by OTLP."""
+"""A worker with MARKETPULSE_TRACES links its batches with producers' traces and sends its spans by OTLP."""
 
 import asyncio
 import threading
@@ -29,6 +29,7 @@ class Collector(HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Taker)
         self.spans: list[tuple[str, str, str]] = []  # trace, parent, name
+        self.links: set[tuple[str, str, str]] = set()  # name, linked trace and span
         self.resources: set[tuple[str, str]] = set()
 
 
@@ -43,6 +44,9 @@ class Taker(BaseHTTPRequestHandler):
             self.server.resources |= {(one.key, one.value.string_value) for one in resource.resource.attributes}
             for scope in resource.scope_spans:
                 self.server.spans += [(one.trace_id.hex(), one.parent_span_id.hex(), one.name) for one in scope.spans]
+                self.server.links |= {
+                    (one.name, link.trace_id.hex(), link.span_id.hex()) for one in scope.spans for link in one.links
+                }
         self.send_response(200)
         self.end_headers()
 
@@ -62,8 +66,8 @@ async def publish(kafka: str, topic: str) -> None:
         await producer.stop()
 
 
-def test_spans_arrive_in_the_producers_trace(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> None:
-    """The batch below the producer's span, its stages below the batch; steps in traces of their own."""
+def test_spans_arrive_with_links_to_the_producers_trace(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> None:
+    """The batch in a trace of its own, linked with the producer's span, its stages below it; steps likewise."""
     settings = load_settings(prefix=prefix, model="stub", traces=True, step_seconds=0.2)
     asyncio.run(set_up(stack.endpoints, prefix, 1))
     with Collector() as collector:
@@ -81,7 +85,8 @@ def test_spans_arrive_in_the_producers_trace(stack: EmbeddedStack, prefix: str, 
         finally:
             supervisor.stop()
             collector.shutdown()
-    assert (TRACE, SPAN, "marketpulse.batch") in collector.spans
-    assert "marketpulse.commit" in {name for trace, _, name in collector.spans if trace == TRACE}
-    assert [] == [trace for trace, _, name in collector.spans if name == "marketpulse.step" and trace == TRACE]
+    assert {("marketpulse.batch", TRACE, SPAN)} == collector.links
+    [batch] = {trace for trace, parent, name in collector.spans if name == "marketpulse.batch" and not parent}
+    assert "marketpulse.commit" in {name for trace, _, name in collector.spans if trace == batch}
+    assert {TRACE, batch}.isdisjoint(trace for trace, _, name in collector.spans if name == "marketpulse.step")
     assert {("service.name", "marketpulse-worker"), ("service.namespace", prefix)} <= collector.resources

@@ -1,5 +1,6 @@
 """Checkpoints that give no three sentiments are refused in words that help, and an export that fails leaves nothing."""
 
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
 
+import torch
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertForSequenceClassification, BertModel
 
 import models.checkpoint
@@ -68,6 +70,24 @@ def with_another_number_of_labels(folder: Path) -> None:
     config.save_pretrained(folder)
 
 
+def configured(**entries: object) -> Maker:
+    """With further entries in its config.json, as a stranger may have written them."""
+
+    def make(folder: Path) -> None:
+        checkpoint("bert", folder)
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | entries), "utf-8")
+
+    return make
+
+
+def pickled(folder: Path) -> None:
+    """Weights as PyTorch pickles them, which may hold code."""
+    _, network, _ = checkpoint("bert", folder)
+    (folder / "model.safetensors").unlink()
+    torch.save(network.state_dict(), folder / "pytorch_model.bin")
+
+
 REFUSED: dict[str, tuple[Maker, list[str], str, str]] = {
     "two labels": (labelled({0: "NEGATIVE", 1: "POSITIVE"}), [], "2 labels", "1 to 5 stars"),
     "two named labels": (labelled({0: "a", 1: "b"}), ["--labels", "negative,positive"], "2 labels", "1 to 5 stars"),
@@ -86,6 +106,12 @@ REFUSED: dict[str, tuple[Maker, list[str], str, str]] = {
         with_a_pad_token_beyond_its_embeddings, [], "[NEW PAD]", "resize_token_embeddings"),
     "no head": (without_head, [], "classifier.weight", "fine-tune"),
     "another task": (of_another_task, [], "classifier.weight", "fine-tune"),
+    "a kernel of the hub": (
+        configured(_attn_implementation_internal="evil/kernel"), [], "evil/kernel", "without this entry"),
+    "a kernel of a part": (
+        configured(text_config={"attn_implementation": "evil/kernel:x"}), [], "evil/kernel", "without this entry"),
+    "code of its own": (configured(auto_map={"AutoConfig": "evil.Config"}), [], "evil.Config", "without this entry"),
+    "pickled weights": (pickled, [], "cannot be loaded", "Operator action"),
     "other weights": (with_another_number_of_labels, [], "cannot be loaded", "Operator action"),
 }  # fmt: skip
 

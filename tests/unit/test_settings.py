@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 import trustme
 
+from streams.cli.settings import load_settings as settings_of_commands
+from streams.dev.embedded.servers import Endpoints
+from streams.dev.run import worker_environment
 from streams.errors import SettingsError
-from streams.settings import load_settings
+from streams.settings import SECRETS, load_settings
 
 
 @pytest.fixture
@@ -90,3 +93,65 @@ def test_redis_settings_are_folded_into_one_url(pem: Path) -> None:
 def test_a_password_alone_is_the_default_users() -> None:
     """As Redis has it without an ACL."""
     assert "redis://:word@127.0.0.1:6379/0" == load_settings(redis_password="word").redis
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_be_in_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As orchestrators mount them; not beside the variable itself; one that cannot be read is named, never shown."""
+    secret = "redis://h/0" if name == "redis_url" else "secret-word-of-16+"
+    variable, file = f"MARKETPULSE_{name.upper()}", tmp_path / "secret"
+    others = {"kafka_username": "ann", "kafka_security_protocol": "SASL_SSL", "kafka_password": "x"}
+    others |= {"user_hash_key_before": "the key before it", "user_hash_key_since": "2026-01-31T00:00:00Z"}
+    others.pop(name, None)
+    monkeypatch.setenv(f"{variable}_FILE", str(file))
+    assert f"{variable}: {file}, which {variable}_FILE names, cannot be read: No such file" in problems(**others)
+    file.write_text(f"{secret}\r\n")
+    assert secret == getattr(load_settings(**others), name).get_secret_value()
+    for content in ("\n", "x" * 70_000):
+        file.write_text(content)
+        assert "must hold 1 to 65536 characters" in problems(**others)
+    file.write_bytes(b"secret\xff")
+    assert "it is not UTF-8" in problems(**others)
+    file.write_text(secret)
+    monkeypatch.setenv(variable, secret)
+    said = problems(**others)
+    assert f"{variable}: is given twice: here and in {variable}_FILE" in said
+    assert secret not in said
+
+
+def test_a_file_of_variables_is_read_where_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never one that merely lies in the working directory: the command line says so."""
+    (tmp_path / "key").write_text("a key in a file of its own\n")
+    content = f"MARKETPULSE_KAFKA=evil:9092\nMARKETPULSE_USER_HASH_KEY_FILE={tmp_path / 'key'}\n"
+    (tmp_path / ".env").write_text(content)
+    monkeypatch.chdir(tmp_path)
+    assert "127.0.0.1:9092" == load_settings().kafka
+    monkeypatch.setenv("MARKETPULSE_ENV_FILE", str(tmp_path / ".env"))
+    found = load_settings()
+    assert ("evil:9092", "a key in a file of its own") == (found.kafka, found.user_hash_key.get_secret_value())
+    monkeypatch.setenv("MARKETPULSE_KAFKA", "kafka:9092")
+    assert "kafka:9092" == load_settings().kafka
+    monkeypatch.setenv("MARKETPULSE_ENV_FILE", "nowhere")
+    assert "MARKETPULSE_ENV_FILE: nowhere is no file" in problems()
+
+
+def test_commands_say_that_they_pass_over_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it holds settings."""
+    monkeypatch.chdir(tmp_path)
+    for content, said in (("OTHER=1", False), ("MARKETPULSE_KAFKA=evil:9092", True)):
+        (tmp_path / ".env").write_text(content)
+        assert "127.0.0.1:9092" == settings_of_commands().kafka
+        assert said == ("name it in MARKETPULSE_ENV_FILE" in capsys.readouterr().err)
+
+
+def test_workers_get_a_secret_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child inherits the variable that names the file, and is given the secret itself."""
+    (tmp_path / "key").write_text("a key in a file of its own")
+    monkeypatch.setenv("MARKETPULSE_USER_HASH_KEY_FILE", str(tmp_path / "key"))
+    settings = load_settings()
+    given = worker_environment(settings, Endpoints(settings.kafka_servers, settings.redis))
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert settings.user_hash_key == load_settings().user_hash_key

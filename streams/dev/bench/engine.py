@@ -60,7 +60,7 @@ def bench_engine(settings: Settings, events: int, say: Say) -> dict[str, object]
 
 def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) -> dict[str, object]:
     """The whole worker with the real model against the bare loop over the same texts, in turn."""
-    classifier = load_onnx_classifier(settings.model_folder, settings.device, settings.threads)
+    classifier = load_onnx_classifier(settings.model_folder, settings.device, settings.threads, settings.model_sha256)
     batch = TEXTS_PER_BATCH[classifier.info.device]
     overrides = _overrides(settings) | {"batch_records": batch, "batch_target_seconds": 10.0, "cache_texts": 0}
     bench = load_settings(**overrides)

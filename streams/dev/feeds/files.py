@@ -1,8 +1,11 @@
 """Feedback files (JSONL, CSV, gzip, standard input) as Kafka keys and values, and their shift to now."""
 
+import codecs
+import contextlib
 import csv
 import gzip
 import io
+import itertools
 import re
 import sys
 import zlib
@@ -11,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, AnyStr, TextIO
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,6 +24,13 @@ from marketpulse.contract.units import DAY_MS
 from streams.errors import BadInput
 from streams.kafka.publish import Record
 
+MAX_LINE = 16_777_216
+"""Bytes of a line that are read; Kafka takes no record as long."""
+MAX_UNPACKED_BYTES = 2 * 1_073_741_824
+FREE_UNPACKED_BYTES = 64 * 1_048_576
+MAX_RATIO = 200
+"""A gzip file may unpack to `FREE_UNPACKED_BYTES` and this many times its own size; feedback's JSON has 5 to 30."""
+MAX_DIGITS = 19
 _FIELDS = {"v", "id", "market", "text", "occurred_at", "user", "lang", "rating", "channel"}
 
 
@@ -73,71 +83,147 @@ def read_records(
         BadInput: the file cannot be read.
     """
     try:
-        content = sys.stdin.buffer.read() if source == "-" else _read(Path(source))
+        with _opened(source) as content:
+            if not raw and is_csv(source):
+                return list(_csv_records(content, on_broken, form or CsvForm()))
+            return list(_line_records(content, raw, on_broken))
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{source} cannot be read: {error}. Operator action: check path and format.") from error
-    if not raw and is_csv(source):
-        try:
-            return list(_csv_records(content, on_broken, form or CsvForm()))
-        except csv.Error as error:
-            raise BadInput(f"{source} is no CSV file: {error}. Operator action: check its quotes.") from error
-    records = []
-    for number, line in enumerate(content.split(b"\n"), 1):
-        value = line if raw else line.removesuffix(b"\r")
+    except csv.Error as error:
+        raise BadInput(f"{source} is no CSV file: {error}. Operator action: check its quotes.") from error
+
+
+class _Unpacked(io.RawIOBase):
+    """A gzip file as it is read, up to a bound: a few kilobytes could unpack to whatever the memory holds."""
+
+    def __init__(self, name: str, packed: gzip.GzipFile) -> None:
+        self._name = name
+        self._packed = packed
+        self._limit = min(MAX_UNPACKED_BYTES, FREE_UNPACKED_BYTES + MAX_RATIO * Path(name).stat().st_size)
+        self._read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Raises BadInput beyond the bound."""
+        part = self._packed.read(len(buffer))
+        self._read += len(part)
+        if self._read > self._limit:
+            raise BadInput(
+                f"{self._name} unpacks to more than {self._limit:,} bytes. Operator action: if it is what you mean, "
+                "unpack it and publish the file, or its parts."
+            )
+        buffer[: len(part)] = part
+        return len(part)
+
+
+@contextlib.contextmanager
+def _opened(source: str) -> Iterator[Any]:
+    if source == "-":
+        yield sys.stdin.buffer
+    elif source.endswith(".gz"):
+        with gzip.open(source) as packed, io.BufferedReader(_Unpacked(source, packed), 65_536) as content:
+            yield content
+    else:
+        with Path(source).open("rb") as content:
+            yield content
+
+
+def _line_records(content: io.BufferedReader, raw: bool, on_broken: Callable[[int, str], object]) -> Iterator[Record]:
+    for number, line in enumerate(_lines(content, b"\n", on_broken), 1):
+        value = line.removesuffix(b"\n") if raw else line.removesuffix(b"\n").removesuffix(b"\r")
         if not value:
             continue
         fields = parse_object(value)
         if fields is None and not raw:
             on_broken(number, "not a JSON object")
             continue
-        records.append(Record(key_of(fields), value))
-    return records
+        yield Record(key_of(fields), value)
 
 
-def _read(path: Path) -> bytes:
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+def _lines(content: IO[AnyStr], end: AnyStr, on_broken: Callable[[int, str], object]) -> Iterator[AnyStr]:
+    """The lines with their ends; one that is too long is reported, and an empty one takes its place."""
+    number = 0
+    while line := content.readline(MAX_LINE):
+        number += 1
+        if len(line) == MAX_LINE and not line.endswith(end):
+            while (line := content.readline(MAX_LINE)) and not line.endswith(end):
+                pass
+            on_broken(number, f"longer than {MAX_LINE:,} bytes")
+            line = end
+        yield line
 
 
-def _csv_records(content: bytes, on_broken: Callable[[int, str], object], form: CsvForm) -> Iterator[Record]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"the CSV file is not UTF-8: {error}. Operator action: save it as UTF-8.") from error
-    header = text.partition("\n")[0]
-    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=form.delimiter or max(",;\t", key=header.count))
-    theirs = list(table.fieldnames or ())
+def _csv_records(
+    content: io.BufferedReader, on_broken: Callable[[int, str], object], form: CsvForm
+) -> Iterator[Record]:
+    begin = content.peek(2)[:2]
+    encoding = "utf-16" if begin in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    with io.TextIOWrapper(content, encoding, newline="") as text:
+        try:
+            yield from _rows(text, on_broken, form)
+        except UnicodeError as error:
+            raise BadInput(f"the CSV file is not UTF-8: {error}. Operator action: save it as UTF-8.") from error
+
+
+def _rows(text: TextIO, on_broken: Callable[[int, str], object], form: CsvForm) -> Iterator[Record]:
+    lines = _lines(text, "\n", on_broken)
+    header = next(lines, "")
+    delimiter = form.delimiter or max(",;\t", key=header.count)
+    table = csv.DictReader(itertools.chain([header], lines), delimiter=delimiter)
+    table.fieldnames = _names(list(table.fieldnames or ()), form)
+    while True:
+        try:
+            row = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            on_broken(table.reader.line_num, f"no CSV: {error}")
+            continue
+        if None in row or None in row.values():
+            on_broken(table.line_num, "another number of columns than the header")
+            continue
+        yield _record_of(row, form)
+
+
+def _names(theirs: list[str], form: CsvForm) -> list[str]:
+    """The contract's names of a file's columns. Raises BadInput where one is missing."""
     if unknown := [name for name in form.columns.values() if name not in theirs]:
         raise BadInput(
             f"the CSV file has no column {', '.join(unknown)}, but {', '.join(theirs)}. Operator action: mend --column."
         )
     ours = {column: name for name, column in form.columns.items()}
     names = [ours.get(name, f"their {name}" if name in form.columns else name) for name in theirs]
-    table.fieldnames = names
     if missing := [name for name in ("id", "market", "text", "occurred_at") if name not in names]:
         raise BadInput(
             f"the CSV file has no column {', '.join(missing)}, but {', '.join(names)}. Operator action: say which is "
             "which, as in --column market=country; the contract has id, market, text, occurred_at, and if you like "
             "user, lang, rating, channel."
         )
-    for row in table:
-        number = table.line_num
-        if None in row or None in row.values():
-            on_broken(number, "another number of columns than the header")
-            continue
-        fields: dict[str, Any] = {name: value for name, value in row.items() if name in _FIELDS and value != ""}
-        attributes = {name: value for name, value in row.items() if name not in _FIELDS and value != ""}
-        if attributes:
-            fields["attributes"] = attributes
-        for name in ("rating", "v"):
-            if name in fields and str(fields[name]).isdecimal():
-                fields[name] = int(fields[name])
-        if "occurred_at" in fields:
-            fields["occurred_at"] = _time_in(str(fields["occurred_at"]), form.zone)
-        yield Record(key_of(fields), msgspec.json.encode(fields))
+    return names
+
+
+def _record_of(row: dict[str, str], form: CsvForm) -> Record:
+    fields: dict[str, Any] = {name: value for name, value in row.items() if name in _FIELDS and value != ""}
+    attributes = {name: value for name, value in row.items() if name not in _FIELDS and value != ""}
+    if attributes:
+        fields["attributes"] = attributes
+    for name in ("rating", "v"):
+        if name in fields and _is_number(fields[name]):
+            fields[name] = int(fields[name])
+    if "occurred_at" in fields:
+        fields["occurred_at"] = _time_in(str(fields["occurred_at"]), form.zone)
+    return Record(key_of(fields), msgspec.json.encode(fields))
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is read as a number; more digits than any field can have stay text, which the contract refuses."""
+    return text.isdecimal() and len(text) <= MAX_DIGITS
 
 
 def _time_in(text: str, zone: ZoneInfo | None) -> str | int:
-    if text.isdecimal():
+    if _is_number(text):
         return int(text)
     try:
         at = datetime.fromisoformat(text)
@@ -203,9 +289,10 @@ def _time_of(line: bytes) -> int | None:
         return None
     try:
         parsed = datetime.fromisoformat(at)
-        return None if parsed.tzinfo is None else int(parsed.timestamp() * 1000)
+        found = 0 if parsed.tzinfo is None else int(parsed.timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
+    return found if 0 < found < 10**13 else None
 
 
 def _with_time(line: bytes, at_ms: int) -> bytes:

@@ -1,13 +1,54 @@
 """Where the page listens, and how."""
 
+import logging
 import socket
+import sys
+import threading
+from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
+import structlog
+import uvicorn
 
+from streams.dashboard import serve as page
 from streams.dashboard.serve import serve
 from streams.errors import BadInput, Unprotected
+from streams.intake import serve as intake
 from streams.serving.listening import SILENT_MS, listen_on
 from streams.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a process configures for itself is as before after the test."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    for module, name in ((sys, "excepthook"), (threading, "excepthook"), (logging, "raiseExceptions")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("service", [page, intake])
+def test_the_servers_own_log_is_redacted(
+    service: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As uvicorn logs an error that a request ended with."""
+
+    def run(*_: object, **options: object) -> None:
+        uvicorn.Config("none", **{name: one for name, one in options.items() if name.startswith("log")})
+        try:
+            raise ValueError("could not convert max@example.com")
+        except ValueError:
+            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+
+    monkeypatch.setattr(service, "run_server", run)
+    for name in ("create_page", "create_intake"):
+        monkeypatch.setattr(service, name, lambda _: None, raising=False)
+    service.serve(load_settings(), "127.0.0.1", 0, lambda _: None)
+    logged = capsys.readouterr().err
+    assert "could not convert [email]" in logged
+    assert "max@" not in logged
 
 
 def test_without_a_token_the_page_does_not_begin_to_listen_beyond_this_machine() -> None:

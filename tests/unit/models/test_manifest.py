@@ -5,11 +5,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
-from models.manifest import MANIFEST, load_manifest, write_manifest
+from models.load import load_classifier
+from models.manifest import MANIFEST, entry_of, load_manifest, sha256_of, write_manifest
 from models.onnx import load_onnx_classifier
 
 
@@ -86,6 +88,55 @@ def test_model_with_other_outputs_is_refused(folder: Path) -> None:
     change(folder, topics=[*TOPICS, "another"])
     with pytest.raises(BadArtifact, match="13"):
         load_onnx_classifier(folder, "cpu", 1)
+
+
+def test_another_manifest_than_the_pinned_one_is_refused(folder: Path) -> None:
+    """Before anything of it is parsed; whoever changes a model changes its manifest too."""
+    pinned = sha256_of(folder / MANIFEST)
+    assert load_manifest(folder, pinned.upper()) == load_manifest(folder)
+    change(folder, id="another")
+    with pytest.raises(BadArtifact, match=f"not {pinned} as MARKETPULSE_MODEL_SHA256 says. Operator action"):
+        load_classifier("onnx", folder, "cpu", 1, pinned)
+    (folder / MANIFEST).write_bytes(b"{")
+    with pytest.raises(BadArtifact, match="MARKETPULSE_MODEL_SHA256"):
+        load_manifest(folder, pinned)
+
+
+def field(number: int, content: bytes | int) -> bytes:
+    """One field of a protobuf message: a number below 16, at most 127 bytes."""
+    if isinstance(content, int):
+        return bytes([number << 3, content])
+    return (
+        bytes([*([number << 3 | 2] if number < 16 else [number << 3 & 127 | 130, number >> 4]), len(content)]) + content
+    )
+
+
+def graph_with_weights_at(location: bytes) -> bytes:
+    """An ONNX graph whose 8 bytes of weights are in another file."""
+    where = b"".join(
+        field(13, field(1, key) + field(2, value))
+        for key, value in {b"location": location, b"offset": b"0", b"length": b"8"}.items()
+    )
+    weights = field(1, 8) + field(2, 2) + field(8, b"w") + where + field(14, 1)
+    shape = field(1, field(1, 2) + field(2, field(1, field(1, 8))))
+    node = field(1, b"w") + field(2, b"y") + field(4, b"Identity")
+    graph = field(1, node) + field(2, b"g") + field(5, weights) + field(12, field(1, b"y") + field(2, shape))
+    return field(1, 8) + bytes([7 << 3 | 2, len(graph)]) + graph + field(8, field(2, 17))
+
+
+@pytest.mark.parametrize("location", [b"weights.bin", b"model/weights.bin", b"../weights.bin"])
+def test_weights_in_another_file_are_refused(folder: Path, location: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is, in the working directory too, and even where the manifest lists it."""
+    for place in (folder, folder.parent):
+        (place / "weights.bin").write_bytes(b"12345678")
+    (folder / "model.onnx").write_bytes(graph_with_weights_at(location))
+    names = ("model.onnx", "tokenizer.json", "weights.bin")
+    change(folder, files={name: msgspec.to_builtins(entry_of(folder / name)) for name in names})
+    (folder / "MODEL_CARD.md").unlink()
+    for working in (folder, folder.parent):
+        monkeypatch.chdir(working)
+        with pytest.raises(BadArtifact, match=r"keeps weights outside of model\.onnx .* Operator action"):
+            load_onnx_classifier(folder, "cpu", 1)
 
 
 def test_manifest_survives_writing(folder: Path) -> None:

@@ -82,6 +82,31 @@ async def test_a_refused_message_is_not_tried_again() -> None:
     assert (1, 1) == (sink.tries, one.status.undelivered)
 
 
+async def test_a_fault_of_a_sink_costs_that_sink_alone() -> None:
+    """Whatever it raises is tried again, and then is on record; the loop goes on with the next alert."""
+    script = ValueError("could not convert max@example.com"), KeyError("x")
+    feed, sink, clock = LogFeed(), ScriptedSink(*script), HandClock()
+    one = courier(feed, sink, clock)
+    await one.turn()
+    feed.put(alert("a"))
+    with capture_logs() as logs:
+        await one.turn()
+    assert ([("a", "firing")], 2, 1) == (sink.told, one.status.retries, one.status.delivered)
+    assert "the sink failed with ValueError: could not convert [email]" == logs[0]["why"]
+    assert sum(clock.pauses) > 1
+
+
+async def test_alerts_that_cannot_be_divided_go_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault in how a sink groups them is no reason to tell nothing."""
+    feed, sink = LogFeed(), ScriptedSink()
+    monkeypatch.setattr(sink, "divided", [].index)  # raises ValueError
+    one = courier(feed, sink, HandClock())
+    await one.turn()
+    feed.put(alert("a"), alert("b"))
+    await one.turn()
+    assert [("a", "firing"), ("b", "firing")] == sink.told
+
+
 async def test_a_process_that_ends_meanwhile_loses_nothing() -> None:
     """The next one begins with what was not taken."""
     feed, clock = LogFeed(), HandClock(end_ms=1_003_000)

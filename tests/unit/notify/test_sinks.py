@@ -1,6 +1,11 @@
 """What each kind of sink puts into its requests."""
 
+import asyncio
+import contextlib
 import json
+import socket
+import threading
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -10,7 +15,7 @@ from streams.notify.addresses import Allowed
 from streams.notify.alertmanager import AlertmanagerSink
 from streams.notify.apprise_target import AppriseSink, apprise_target
 from streams.notify.errors import Away, Refused
-from streams.notify.http import Poster
+from streams.notify.http import MAX_WAIT_S, Poster, wait_of
 from streams.notify.messages import Message
 from streams.notify.sink import scrubbed
 from streams.notify.webhook import WebhookSink, message_id
@@ -96,3 +101,85 @@ async def test_thirty_alerts_reach_a_chat_that_takes_a_thousand_characters() -> 
         with pytest.raises(Away, match="HTTP 500"):
             await sink.send(Message(alerts), NOW_MS)
         await sink.close()
+
+
+TELEGRAM = "tgram://123456789:abcdefg_hijklmnop/12315544/"
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("url", "arrives"),
+    [
+        (TELEGRAM, "&lt;a href=evil.example/login&gt;x&lt;/a&gt; [y](evil.example)"),
+        (TELEGRAM + "?format=markdown", r"\[y\](evil"),
+        ("ntfy://127.0.0.1:{port}/topic?format=markdown", r"\[y\]\(evil"),
+        ("mmost://127.0.0.1:{port}/" + "a" * 26, "<\u200ba href=evil.example/login>x<\u200b/a> [y]\u200b(evil"),
+        (f"rocket://{'a' * 17}/{'b' * 43}@127.0.0.1:{{port}}/#room", r"\[y\]\(evil"),
+    ],
+)
+async def test_what_users_wrote_never_becomes_a_link(url: str, arrives: str) -> None:
+    """HTML and Markdown in an excerpt arrive as they are read, through the library's own plugins."""
+    pytest.importorskip("apprise")
+    written = "<a href=evil.example/login>x</a> [y](evil.example)"
+    with Receiver() as chat:
+        chat.script = [200]
+        target = apprise_target(url.format(port=chat.port), 5)
+        target.notify_url = f"http://127.0.0.1:{chat.port}/bot"  # Telegram's
+        here = frozenset({"127.0.0.1"})
+        sink = AppriseSink(target, Allowed(here, private=here), 5, None, True)
+        with contextlib.suppress(Away):  # what else the plugin expects of the answer
+            await sink.send(Message((alert(evidence={"excerpts": [written]}),)), NOW_MS)
+        await sink.close()
+    content = json.loads(chat.got[0].body)
+    assert arrives in str(content.get("text") or content.get("message"))
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0), (" 7 ", 7.0), ("²", None), ("٧", None), ("-1", None), ("", None), (None, None), ("soon", None),
+        ("9" * 400, MAX_WAIT_S), ("Wed, 15 Nov 2023 00:00:00 GMT", MAX_WAIT_S), ("Tue, 14 Nov 2023 22:14:20 GMT", 60.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("Fri, 31 Dec 9999 23:59:59 -2359", MAX_WAIT_S),
+        ("Fri, 31 Dec 0001 23:59:59 +2359", 0.0), ("Mon, 99 Foo 2020", None),
+    ],
+)  # fmt: skip
+def test_a_receiver_may_ask_for_a_pause(header: str | None, seconds: float | None) -> None:
+    """By a number or a date, of an hour at most; what cannot be read asks for nothing."""
+    assert seconds == wait_of(header, 1_700_000_000.0)
+
+
+def endless() -> Iterator[bytes]:
+    """An answer of HTTP whose body has no end."""
+    yield b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+    while True:
+        yield b"x" * 65_536
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+async def test_an_answer_without_end_is_cut_off() -> None:
+    """Of both kinds of connections: 64 KiB are read, then the connection is closed."""
+    pytest.importorskip("apprise")
+    sent: list[int] = []
+
+    def serve(listening: socket.socket) -> None:
+        for _ in range(2):
+            connection, _ = listening.accept()
+            connection.recv(65_536)
+            with contextlib.suppress(OSError):
+                for part in endless():
+                    sent.append(connection.send(part))
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        url, here = f"127.0.0.1:{listening.getsockname()[1]}", frozenset({"127.0.0.1"})
+        allowed = Allowed(here, private=here)
+        sink = AppriseSink(apprise_target(f"json://{url}/", 5), allowed, 5, None, True)
+        await sink.send(Message((alert(),)), NOW_MS)
+        poster = Poster(f"http://{url}/", allowed, 5)
+        await poster.post(b"{}", {})
+        await poster.close()
+        await sink.close()
+        await asyncio.to_thread(thread.join, 10)
+    assert sum(sent) < 64 * 1_048_576

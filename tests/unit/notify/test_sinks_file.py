@@ -111,3 +111,21 @@ def test_no_file_and_no_sink_are_said(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
         load_sinks(tmp_path / "none.toml", {})
     assert ['sink: 1 to 50 tables are needed, as in [sink.chat] kind = "apprise"'] == problems(tmp_path, "")
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    """Of a reference, as orchestrators mount it; one that cannot be read is named."""
+    text = """
+    hosts = ["hooks.example.com"]
+    [sink.one]
+    kind = "webhook"
+    url = "https://hooks.example.com/x"
+    secrets = ["${DESK_SECRET}"]
+    """
+    path = str(tmp_path / "secret")
+    [why] = problems(tmp_path, text, DESK_SECRET_FILE=path)
+    assert f"[sink.one] secrets: DESK_SECRET {path}, which DESK_SECRET_FILE names, cannot be read" in why
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    assert (SECRET,) == loaded(tmp_path, text, DESK_SECRET_FILE=path).sinks[0].secrets
+    [why] = problems(tmp_path, text, DESK_SECRET_FILE=path, DESK_SECRET=SECRET)
+    assert "is given twice" in why

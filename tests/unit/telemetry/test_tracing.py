@@ -1,4 +1,4 @@
-"""Spans: a batch goes on from its records' traceparent, stages are its children; nothing without a tracer."""
+"""Spans: a batch is linked with its records' traceparent, stages are its children; nothing without a tracer."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -101,28 +101,32 @@ async def work(telemetry: Telemetry, *records: Any) -> ScoredBatch:
     return scored
 
 
-async def test_a_batch_goes_on_from_the_producers_trace(recorded: Recorded) -> None:
-    """One traceparent: the batch's span is its child, and each stage is a child of the batch's."""
-    await work(Telemetry(recorded.traces), record(0, traced(TRACE)), record(1, traced(TRACE)))
+async def test_a_batch_is_linked_with_the_producers_traces(recorded: Recorded) -> None:
+    """Each once, and it is the child of none; what does not parse is passed over. Its stages are its children."""
+    broken = ("traceparent", b"\xff\x00")
+    records = [record(0, traced(TRACE)), record(1, traced(TRACE)), record(2, traced(OTHER)), record(3, broken)]
+    await work(Telemetry(recorded.traces), *records, record(4))
     spans = recorded.spans
     batch = spans.pop("batch")
-    assert (int(TRACE, 16), int(SPAN, 16)) == (batch.parent.trace_id, batch.parent.span_id)
-    assert (0, 0, 2) == tuple(batch.attributes[f"marketpulse.{name}"] for name in ("partition", "start", "end"))
+    assert batch.parent is None
+    assert [(TRACE, SPAN), (OTHER, SPAN)] == [
+        (f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}") for link in batch.links
+    ]
+    assert (0, 0, 5) == tuple(batch.attributes[f"marketpulse.{name}"] for name in ("partition", "start", "end"))
     assert {"decode", "deduplicate", "classify", "aggregate", "commit"} == spans.keys()
     assert {(batch.context.trace_id, batch.context.span_id)} == {
         (one.parent.trace_id, one.parent.span_id) for one in spans.values()
     }
 
 
-async def test_a_batch_of_several_traces_is_linked_with_each(recorded: Recorded) -> None:
-    """It can be the child of none; what does not parse is passed over."""
-    broken = ("traceparent", b"\xff\x00")
-    await work(
-        Telemetry(recorded.traces), record(0, traced(TRACE)), record(1, traced(OTHER)), record(2, broken), record(3)
-    )
+@pytest.mark.parametrize("flags", ["00", "01"])
+async def test_one_producer_moves_no_batch_into_its_trace_and_switches_none_off(recorded: Recorded, flags: str) -> None:
+    """Whatever its sampled flag says, also where its record is the only one with a trace."""
+    header = ("traceparent", f"00-{TRACE}-{SPAN}-{flags}".encode())
+    await work(Telemetry(recorded.traces), record(0, header), record(1))
     batch = recorded.spans["batch"]
-    assert batch.parent is None
-    assert [TRACE, OTHER] == [f"{link.context.trace_id:032x}" for link in batch.links]
+    assert TRACE != f"{batch.context.trace_id:032x}"
+    assert [TRACE] == [f"{link.context.trace_id:032x}" for link in batch.links]
 
 
 async def test_records_without_a_trace_begin_one(recorded: Recorded) -> None:

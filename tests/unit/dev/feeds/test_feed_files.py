@@ -1,12 +1,13 @@
 """Reading feedback files and moving their times."""
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from streams.dev.feeds.files import csv_form, read_records, refusals, shift_to_now
+from streams.dev.feeds.files import MAX_LINE, csv_form, read_records, refusals, shift_to_now
 from streams.errors import BadInput
 from streams.kafka.publish import Record
 
@@ -60,6 +61,77 @@ def test_a_form_that_cannot_be_is_refused(given: tuple[list[str] | None, str | N
     """With what to do."""
     with pytest.raises(BadInput, match="Operator action"):
         csv_form(*given)
+
+
+HOSTILE_ROWS = {
+    "2,BR,bad,1,%s,1" % ("9" * 5_000): "refused",
+    "2,BR,bad,1,5,%s" % ("9" * 5_000): "refused",
+    "2,BR,bad,%s,5,1" % ("9" * 5_000): "refused",
+    "2,BR,bad,0001-01-01T00:00:00+14:00,5,1": "refused",
+    "2,BR,bad\0,1,5,1": "refused",
+    "2,BR,%s,1,5,1" % ("x" * 200_000): "skipped",
+    "2,BR,%s,1,5,1" % ("x" * (MAX_LINE + 10)): "skipped",
+    "2,BR,%s" % ("," * 100_000): "skipped",
+    "2,BR,²,1,²,²": "refused",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "becomes"), HOSTILE_ROWS.items(), ids=range(len(HOSTILE_ROWS)))
+def test_a_hostile_row_costs_only_itself(tmp_path: Path, row: str, becomes: str) -> None:
+    """Absurd numbers, long fields, NULs: skipped with its line, or refused as any reader of the topic would."""
+    path = tmp_path / "f.csv"
+    good = "{},BR,good,2026-09-21T10:00:00Z,5,1\n"
+    path.write_text(f"id,market,text,occurred_at,rating,v\n{good.format(1)}{row}\n{good.format(3)}", "utf-8")
+    records, broken = lines(path)
+    assert [3] * (becomes == "skipped") == [number for number, _ in broken]
+    assert ["1", *["2"] * (becomes != "skipped"), "3"] == [msgspec.json.decode(one.value)["id"] for one in records]
+    moved = shift_to_now(records, NOW).records
+    assert (becomes == "refused") == refusals(moved, NOW).total()
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"occurred_at":%s}' % (b"9" * 5_000), b"x" * (MAX_LINE + 10), b"[" * 100_000, b"\0"]
+)
+def test_a_hostile_line_of_json_costs_only_itself(tmp_path: Path, line: bytes) -> None:
+    """It is skipped with its number."""
+    path = tmp_path / "f.jsonl"
+    path.write_bytes(b'{"id": "1"}\n' + line + b'\r\n{"id": "3"}')
+    records, broken = lines(path)
+    assert ([b"1", b"3"], [2]) == ([one.key for one in records], [number for number, _ in broken])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_spreadsheets_write_is_read(tmp_path: Path, encoding: str) -> None:
+    """With or without a mark of its encoding, and with either end of line."""
+    path = tmp_path / "f.csv"
+    path.write_bytes("id;market;text;occurred_at\r\n1;DE;läuft 👍;1\r\n".encode(encoding))
+    [record] = lines(path)[0]
+    assert "läuft 👍" == msgspec.json.decode(record.value)["text"]
+
+
+@pytest.mark.parametrize("name", ["f.jsonl.gz", "f.csv.gz"])
+def test_a_bomb_is_refused(tmp_path: Path, name: str) -> None:
+    """100 KB that unpack to 100 MB: refused with what to do, before they are in memory."""
+    path = tmp_path / name
+    with gzip.open(path, "wb") as packed:
+        packed.write(b"id,market,text,occurred_at\n")
+        for _ in range(1_000):
+            packed.write(b"x" * 100_000 + b"\n")
+    assert path.stat().st_size < 110_000
+    tracemalloc.start()
+    with pytest.raises(BadInput, match=r"unpacks to more than 8\d,\d+,\d+ bytes. Operator action"):
+        lines(path)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+def test_a_damaged_gzip_file_is_a_clear_error(tmp_path: Path) -> None:
+    """Cut off, or no gzip at all."""
+    path = tmp_path / "f.jsonl.gz"
+    for content in (gzip.compress(b'{"id": "1"}\n' * 9)[:-9], b"no gzip"):
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match="cannot be read"):
+            lines(path)
 
 
 def test_raw_lines_keep_their_bytes(tmp_path: Path) -> None:
