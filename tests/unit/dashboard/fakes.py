@@ -126,14 +126,18 @@ async def page(
     write: Written | None = None,
     client: str = "127.0.0.1",
     host: str = "127.0.0.1:8080",
+    scheme: str = "http",
+    raises: bool = True,
     **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a running page that has read something, or has found Redis away."""
     app = create_page(load_settings(**settings), reader, write or Written())  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1234))
+    transport = httpx.ASGITransport(app=app, client=(client, 1234), raise_app_exceptions=raises)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers={"Accept": "text/html"}) as browser,
+        httpx.AsyncClient(
+            transport=transport, base_url=f"{scheme}://{host}", headers={"Accept": "text/html"}
+        ) as browser,
     ):
 
         async def ready() -> bool:

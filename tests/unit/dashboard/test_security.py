@@ -1,13 +1,24 @@
 """Who gets in: headers, token, sessions, forms of other sites, failures in a row."""
 
+import asyncio
 import re
 
 import httpx
 import msgspec
 import pytest
+from starlette.datastructures import URL
+from starlette.requests import HTTPConnection
 
 from marketpulse.contract.operators import MuteRecord
-from streams.dashboard.security import COOKIE, FAILURES, SESSION_S, Attempts, Sessions
+from streams.dashboard.app import create_page
+from streams.dashboard.attempts import CLIENTS, FAILURES, FAILURES_OF_ALL, Attempts
+from streams.dashboard.routes import Views
+from streams.dashboard.security import COOKIE, SECURE_COOKIE
+from streams.dashboard.sessions import IDLE_S, SESSION_S, Sessions
+from streams.errors import SettingsError
+from streams.serving.listening import Limits, server_config
+from streams.settings import load_settings
+from tests.support.waiting import until_async
 from tests.unit.dashboard.fakes import TOKEN, FakeReader, Written, metrics, page, snapshot
 
 NOW = snapshot(BR=metrics())
@@ -67,19 +78,26 @@ async def test_the_login_leads_nowhere_else(wanted: str) -> None:
     assert (303, "/") == (answer.status_code, answer.headers["location"])
 
 
-@pytest.mark.parametrize("way", ["form", "bearer"])
-async def test_failures_in_a_row_have_to_wait_even_with_the_right_token(way: str) -> None:
-    """429 with Retry-After after five; another address is not held up."""
-
-    async def attempt(browser: httpx.AsyncClient, token: str) -> httpx.Response:
-        if way == "form":
-            return await browser.post("/login", data={"token": token})
-        return await browser.get("/view.json", headers={"authorization": f"Bearer {token}"})
-
+async def test_failures_in_a_row_have_to_wait_in_the_form_even_with_the_right_token() -> None:
+    """429 with Retry-After after five."""
     async with page(FakeReader(NOW), page_token=TOKEN) as browser:
-        assert [401] * FAILURES == [(await attempt(browser, "guess")).status_code for _ in range(FAILURES)]
-        held = await attempt(browser, TOKEN)
+        guesses = [await browser.post("/login", data={"token": "guess"}) for _ in range(FAILURES)]
+        assert [401] * FAILURES == [one.status_code for one in guesses]
+        held = await browser.post("/login", data={"token": TOKEN})
         assert (429, True) == (held.status_code, int(held.headers["retry-after"]) > 0)
+
+
+async def test_who_has_the_token_or_a_session_is_never_held_up_by_others_guesses() -> None:
+    """Behind one address: wrong bearers get 429, the right one and the session go on."""
+    async with page(FakeReader(NOW), page_token=TOKEN) as browser:
+        await browser.post("/login", data={"token": TOKEN})
+        wrong = [
+            (await browser.get("/view.json", headers={"authorization": "Bearer guess"})).status_code
+            for _ in range(FAILURES + 1)
+        ]
+        assert [*[401] * FAILURES, 429] == wrong
+        right = await browser.get("/view.json", headers={"authorization": f"Bearer {TOKEN}"})
+        assert (200, 200) == (right.status_code, (await browser.get("/view.json")).status_code)
 
 
 def test_an_address_may_try_again_after_a_minute_and_the_list_stays_short() -> None:
@@ -92,9 +110,32 @@ def test_an_address_may_try_again_after_a_minute_and_the_list_stays_short() -> N
     now[0] = 61.0
     assert 0.0 == attempts.wait_s("a")
     now[0] = 0.0
-    for number in range(2_000):
+    attempts.worked("a")  # the limit of all clients together does not hold it up
+    for _ in range(FAILURES):
+        attempts.failed("a")
+    for number in range(CLIENTS):
         attempts.failed(f"c{number}")
     assert 0.0 == attempts.wait_s("a")
+
+
+def test_a_whole_ipv6_network_is_one_client() -> None:
+    """Somebody with a /64 has as many tries as somebody with one IPv4 address."""
+    attempts = Attempts(lambda: 0.0)
+    for number in range(FAILURES):
+        attempts.failed(f"2001:db8:1:2::{number:x}")
+    assert (60.0, 0.0) == (attempts.wait_s("2001:db8:1:2:ffff::1"), attempts.wait_s("2001:db8:1:3::1"))
+    for _ in range(FAILURES):
+        attempts.failed("::ffff:192.0.2.7")
+    assert 60.0 == attempts.wait_s("192.0.2.7")
+
+
+def test_guesses_from_many_addresses_hold_up_who_never_logged_in() -> None:
+    """Not who did."""
+    attempts = Attempts(lambda: 0.0)
+    attempts.worked("192.0.2.1")
+    for number in range(FAILURES_OF_ALL):
+        attempts.failed(f"198.51.100.{number}")
+    assert (0.0, 60.0) == (attempts.wait_s("192.0.2.1"), attempts.wait_s("203.0.113.1"))
 
 
 def test_a_session_ends_and_cannot_be_forged_or_lengthened() -> None:
@@ -111,10 +152,132 @@ def test_a_session_ends_and_cannot_be_forged_or_lengthened() -> None:
         "é.é.é",
         "x",
     ]
-    assert [True, *[False] * len(forged)] == [sessions.valid(one) for one in (cookie, *forged)]
-    assert sessions.form_token(cookie) != sessions.form_token(sessions.new())
-    now[0] += SESSION_S + 1
-    assert not sessions.valid(cookie)
+    assert [None] * len(forged) == [sessions.session(one) for one in forged]
+    assert sessions.form_token(sessions.session(cookie)) != sessions.form_token(sessions.session(sessions.new()))
+    assert sessions.session(cookie)
+    now[0] += IDLE_S
+    assert not sessions.session(cookie)
+
+
+def test_a_session_that_is_used_is_renewed_up_to_its_end() -> None:
+    """Its forms stay valid meanwhile; after 12 hours it is over."""
+    now = [1_000.0]
+    sessions = Sessions(TOKEN, lambda: now[0])
+    cookie, renewals = sessions.new(), 0
+    session = sessions.session(cookie)
+    form = sessions.form_token(session)
+    assert session
+    assert sessions.renewed(session) is None
+    while (session := sessions.session(cookie)) is not None:
+        assert sessions.form_fits(session, form)
+        if (renewed := sessions.renewed(session)) is not None:
+            cookie, renewals = renewed, renewals + 1
+        now[0] += IDLE_S / 2
+    assert (1_000 + SESSION_S, True) == (now[0], renewals > 10)
+
+
+async def test_a_cookie_is_worth_nothing_after_the_logout_and_is_renewed_before() -> None:
+    """Also one that was copied; the stream of the session is closed."""
+    async with page(FakeReader(NOW), page_token=TOKEN) as browser:
+        await browser.post("/login", data={"token": TOKEN})
+        copied = {"cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
+        csrf = csrf_of((await browser.get("/alerts")).text)
+        stream = asyncio.create_task(browser.get("/events?view=markets", headers=copied))
+
+        async def opened() -> bool:
+            return "marketpulse_page_streams 1.0" in (await browser.get("/metrics", headers=copied)).text
+
+        await until_async(opened)
+        await browser.post("/logout", data={"csrf": csrf})
+        closed = await asyncio.wait_for(stream, 10)
+        assert (200, True) == (closed.status_code, b"event: view" in closed.content)
+        assert 401 == (await browser.get("/view.json", headers=copied | {"accept": "*/*"})).status_code
+
+
+@pytest.mark.parametrize("settings", [{"page_secure_cookie": True}, {}], ids=["setting", "proxy"])
+async def test_behind_tls_the_cookie_is_of_this_host_alone(settings: dict[str, bool]) -> None:
+    """`__Host-`, Secure, HSTS, whether a setting or the scheme says so; a cookie of another name is none."""
+    scheme = "http" if settings else "https"
+    async with page(FakeReader(NOW), page_token=TOKEN, scheme=scheme, **settings) as browser:
+        login = await browser.post("/login", data={"token": TOKEN})
+        cookie = login.headers["set-cookie"]
+        assert cookie.startswith(f"{SECURE_COOKIE}=")
+        assert {"secure", "path=/", "httponly"} <= set(cookie.lower().split("; "))
+        assert "max-age" in login.headers["strict-transport-security"]
+        value = cookie.partition("=")[2].partition(";")[0]
+        for name, status in ((SECURE_COOKIE, 200), (COOKIE, 401)):
+            browser.cookies.clear()
+            answer = await browser.get("/view.json", headers={"cookie": f"{name}={value}", "accept": "*/*"})
+            assert status == answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("trusted", "other"), [("10.0.0.0/24", 303), ("192.0.2.0/24", 429)], ids=["behind the proxy", "of no proxy"]
+)
+async def test_a_forged_forwarded_address_is_no_other_client(trusted: str, other: int) -> None:
+    """The right-most address that is no proxy's is the client's, whatever it writes before that."""
+    settings = load_settings(page_token=TOKEN, forwarded_allow=trusted)
+    config = server_config(create_page(settings, FakeReader(NOW)), settings, Limits(9, 9, 9))  # type: ignore[arg-type]
+    config.load()
+    transport = httpx.ASGITransport(config.loaded_app, client=("10.0.0.9", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://page.example") as browser:
+        answers = [
+            await browser.post(
+                "/login", data={"token": "guess"}, headers={"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.7"}
+            )
+            for number in range(FAILURES + 1)
+        ]
+        assert [*[401] * FAILURES, 429] == [one.status_code for one in answers]
+        answer = await browser.post("/login", data={"token": TOKEN}, headers={"X-Forwarded-For": "203.0.113.8"})
+    assert other == answer.status_code
+
+
+@pytest.mark.parametrize("wrong", ["*", "0.0.0.0/0", "::/0", "ingress"])
+def test_a_proxy_is_named_by_its_address(wrong: str) -> None:
+    """Trust in everybody would make the limits void: whoever writes the header chooses the address."""
+    with pytest.raises(SettingsError, match=r"MARKETPULSE_FORWARDED_ALLOW: .* would believe every client"):
+        load_settings(forwarded_allow=wrong)
+
+
+@pytest.mark.parametrize("host", ["page.example/static/?", "page.example/login?", "page.example/static/#", "x@/login"])
+async def test_a_host_header_opens_nothing(host: str) -> None:
+    """What is asked for is the request's own path, whatever `Host` holds."""
+    async with page(FakeReader(NOW), page_token=TOKEN, host="page.example") as browser:
+        answer = await browser.get("/view.json", headers={"accept": "*/*", "host": host})
+    assert 401 == answer.status_code
+
+
+async def test_the_guard_never_asks_for_a_path_made_of_the_host_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Starlette before 1.0.1 made it."""
+    monkeypatch.setattr(HTTPConnection, "url", property(lambda _: URL("http://page.example/static/?/view.json")))
+    async with page(FakeReader(NOW), page_token=TOKEN, host="page.example") as browser:
+        assert 401 == (await browser.get("/view.json", headers={"accept": "*/*"})).status_code
+
+
+async def test_an_error_of_ours_has_the_safe_headers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """500 comes from outside of the guard."""
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Views, "machine", broken)
+    async with page(FakeReader(NOW), raises=False) as browser:
+        answer = await browser.get("/view.json")
+    assert (500, "internal_error") == (answer.status_code, answer.json()["code"])
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "ZeroDivision" not in answer.text
+
+
+async def test_strangers_are_told_no_address() -> None:
+    """The probe says that Redis is away, not where it is; metrics need the token."""
+    reader = FakeReader(NOW)
+    reader.away = True
+    async with page(reader, page_token=TOKEN) as browser:
+        probe = await browser.get("/healthz")
+        assert (503, {"ready": False, "error": "Redis cannot be read"}) == (probe.status_code, probe.json())
+        assert 401 == (await browser.get("/metrics", headers={"accept": "*/*"})).status_code
+        metrics_ = await browser.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+    assert "marketpulse_page_ready 0.0" in metrics_.text
 
 
 async def test_a_page_without_a_token_answers_only_to_names_of_this_machine() -> None:
