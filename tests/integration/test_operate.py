@@ -1,5 +1,6 @@
 """Operations commands against a worker that has counted a small feed."""
 
+import ast
 import asyncio
 import json
 import subprocess
@@ -63,12 +64,16 @@ def shop(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_dead_letters_are_listed_shown_and_sent_back(shop: Shop) -> None:
-    """By code; shown with their bytes; a dry run sends nothing; a replay is judged again."""
+    """By code; shown redacted, with --raw their bytes; a dry run sends nothing; a replay is judged again."""
     listed = shop.json("dead-letters", "ls", "--code", "unknown_market")
     assert {"unknown_market"} == {one["code"] for one in listed}  # type: ignore[index]
     offset = str(listed[0]["offset"])  # type: ignore[index]
     shown = json.loads(shop("dead-letters", "show", offset).stdout)
-    assert '"market":' in shown["value"]
+    raw = json.loads(shop("dead-letters", "show", "--raw", offset).stdout)
+    assert ({"key", "value"}, '"market":' in raw["value"]) == (raw.keys() - shown.keys(), True)
+    user = json.loads(ast.literal_eval(raw["value"]))["user"]
+    assert '"[user]"' in shown["shown"]
+    assert f'"{user}"' not in str(shown)
     assert [{"replayed": 0, "selected": len(listed), "left": []}] == shop.json(
         "dead-letters", "replay", "--code", "unknown_market", "--dry-run"
     )

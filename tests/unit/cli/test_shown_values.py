@@ -77,7 +77,7 @@ def snapshot() -> Snapshot:
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis and Kafka with hostile values; tables as wide as they want."""
-    letter = RejectedRecord(3, "bad_time", HOSTILE, "feedback", 0, 7, NOW_MS, HOSTILE, b"k", b"v", ())
+    letter = RejectedRecord(3, HOSTILE, HOSTILE, "feedback", 0, 7, NOW_MS, HOSTILE, b"k", b"v", ())
     monkeypatch.setattr(client, "Reader", MemoryReader(snapshot()))
     monkeypatch.setattr(operate, "_collect", lambda _selection: [letter])
     monkeypatch.setattr(profiles, "_read", lambda _settings, _topic: [])
