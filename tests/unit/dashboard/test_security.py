@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 
 import httpx
 import msgspec
@@ -10,6 +11,7 @@ from starlette.datastructures import URL
 from starlette.requests import HTTPConnection
 
 from marketpulse.contract.operators import MuteRecord
+from streams.dashboard import forms
 from streams.dashboard.app import create_page
 from streams.dashboard.attempts import CLIENTS, FAILURES, FAILURES_OF_ALL, Attempts
 from streams.dashboard.routes import Views
@@ -296,12 +298,13 @@ async def test_a_mute_is_written_as_the_command_writes_it_and_ended_again(token:
         await browser.post("/login", data={"token": token or ""})
         csrf = csrf_of((await browser.get("/alerts")).text)
         fields = {"csrf": csrf, "kind": "surge", "market": "UK", "topic": "", "hours": "2", "comment": "known"}
+        fields["author"] = "Ada"
         sent = await browser.post("/alerts/mute", data=fields)
         assert 303 == sent.status_code
         [(name, content)] = written.records
         mute = msgspec.json.decode(content or b"", type=MuteRecord)
-        assert (name, "surge", "GB", None, 7_200_000, "known") == (
-            mute.id, mute.kind, mute.market, mute.topic, mute.until - mute.created_at, mute.comment
+        assert (name, "surge", "GB", None, 7_200_000, "known", "Ada") == (
+            mute.id, mute.kind, mute.market, mute.topic, mute.until - mute.created_at, mute.comment, mute.author
         )  # fmt: skip
         assert f"Silence {name} was written" in (await browser.get(sent.headers["location"])).text
         assert 303 == (await browser.post("/alerts/unmute", data={"csrf": csrf, "id": name})).status_code
@@ -309,11 +312,11 @@ async def test_a_mute_is_written_as_the_command_writes_it_and_ended_again(token:
 
 
 async def test_forms_of_other_sites_and_bad_ones_write_nothing() -> None:
-    """No form token, another session's, no form, too large a form, a wrong market, no hours."""
+    """No form token, another session's, no form, too large a form, a wrong market, no hours, no name."""
     written = Written()
     async with page(FakeReader(NOW), written) as browser:
         csrf = csrf_of((await browser.get("/alerts")).text)
-        good = {"csrf": csrf, "hours": "2"}
+        good = {"csrf": csrf, "hours": "2", "author": "Ada"}
         answers = [
             await browser.post("/alerts/mute", data={"hours": "2"}),
             await browser.post("/alerts/mute", data=good | {"csrf": csrf[::-1]}),
@@ -321,10 +324,26 @@ async def test_forms_of_other_sites_and_bad_ones_write_nothing() -> None:
             await browser.post("/alerts/mute", data=good | {"comment": "x" * 9_000}),
             await browser.post("/alerts/mute", data=good | {"market": "XX"}),
             await browser.post("/alerts/mute", data=good | {"hours": "nan"}),
+            await browser.post("/alerts/mute", data=good | {"author": " "}),
             await browser.get("/alerts/mute"),
         ]
-    assert [403, 403, 403, 403, 400, 400, 405] == [one.status_code for one in answers]
+    assert [403, 403, 403, 403, 400, 400, 400, 405] == [one.status_code for one in answers]
     assert [] == written.records
+
+
+async def test_a_form_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a form: an answer in time, and nothing written."""
+    monkeypatch.setattr(forms, "WITHIN_S", 0.05)
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"hours=2"
+        await asyncio.sleep(20)
+
+    written = Written()
+    async with page(FakeReader(NOW), written) as browser:
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        answer = await browser.post("/alerts/mute", content=half(), headers=kind)
+    assert (403, True, []) == (answer.status_code, "did not arrive" in answer.text, written.records)
 
 
 async def test_a_page_without_kafka_says_so_instead_of_a_form() -> None:
