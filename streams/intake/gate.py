@@ -98,7 +98,7 @@ class Gate:
         named = _named(settings)
         rate, requests = settings.intake_events_per_second, settings.intake_max_requests
         burst = max(int(rate * BURST_S), settings.intake_max_events)
-        places = requests if len(named) < 2 else max(1, int(requests * settings.intake_token_share))
+        places = requests if len(named) < 2 else max(1, int(requests * settings.intake_client_share))
         self._digests = [(_digest(token), Client(name, rate, burst, places)) for name, token in named]
         self._nobody = Client(THIS_MACHINE, 0, 0, requests)
 
