@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from docs.generate.redis_keys import spec_of
-from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.dev.feeds.simulate import FeedPlan, write_feed
 from streams.dev.processes import ending, served, start_marketpulse
 from streams.kafka.compacted import write_all
@@ -223,8 +223,10 @@ def test_the_page_serves_views_as_they_come(page_url: str) -> None:
 
 
 def test_a_page_without_redis_says_so_and_waits() -> None:
-    """Not ready, with the reason, instead of an end or an empty table."""
-    away = {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"}
+    """Not ready, with the reason where probes are asked, instead of an end or an empty table."""
+    port = free_port()
+    away = {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0", "MARKETPULSE_HEALTH_PORT": str(port)}
     with served("page", "--port", "0", environment=away, stderr=subprocess.DEVNULL) as page:
-        until(lambda: "does not answer" in httpx.get(f"{page.url}healthz").json()["error"])
+        until(lambda: "does not answer" in str(httpx.get(f"http://127.0.0.1:{port}/readyz").json()["problems"]))
+        assert "Redis cannot be read" == httpx.get(f"{page.url}healthz").json()["error"]
         assert 503 == httpx.get(f"{page.url}view.json").status_code

@@ -24,8 +24,8 @@ class Running(Served):
         return httpx.URL(self.url).port or 0
 
     def get(self, path: str) -> httpx.Response:
-        """A probe or metrics."""
-        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=20)
+        """A probe, or metrics with the token."""
+        return httpx.get(f"{self.url}{path}", headers=HEADERS, trust_env=False, timeout=20)
 
     def post(self, content: object, **headers: str) -> httpx.Response:
         """Post JSON with the token."""
