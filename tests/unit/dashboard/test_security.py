@@ -11,7 +11,7 @@ from starlette.datastructures import URL
 from starlette.requests import HTTPConnection
 
 from marketpulse.contract.operators import MuteRecord
-from streams.dashboard import forms
+from streams.dashboard import forms, sessions, sse
 from streams.dashboard.app import create_page
 from streams.dashboard.attempts import CLIENTS, FAILURES, FAILURES_OF_ALL, Attempts
 from streams.dashboard.routes import Views
@@ -178,11 +178,12 @@ def test_a_session_that_is_used_is_renewed_up_to_its_end() -> None:
     assert (1_000 + SESSION_S, True) == (now[0], renewals > 10)
 
 
-async def test_a_cookie_is_worth_nothing_after_the_logout_and_is_renewed_before() -> None:
+async def test_a_cookie_is_worth_nothing_after_the_logout() -> None:
     """Also one that was copied; the stream of the session is closed."""
     async with page(FakeReader(NOW), page_token=TOKEN) as browser:
         await browser.post("/login", data={"token": TOKEN})
         copied = {"cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
+        bearer = {"authorization": f"Bearer {TOKEN}"}
         csrf = csrf_of((await browser.get("/alerts")).text)
         stream = asyncio.create_task(browser.get("/events?view=markets", headers=copied))
 
@@ -193,7 +194,33 @@ async def test_a_cookie_is_worth_nothing_after_the_logout_and_is_renewed_before(
         await browser.post("/logout", data={"csrf": csrf})
         closed = await asyncio.wait_for(stream, 10)
         assert (200, True) == (closed.status_code, b"event: view" in closed.content)
+        assert "marketpulse_page_streams 0.0" in (await browser.get("/metrics", headers=bearer)).text
         assert 401 == (await browser.get("/view.json", headers=copied | {"accept": "*/*"})).status_code
+
+
+async def test_a_stream_ends_with_its_age_and_a_client_may_have_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer ends as it should; one more than a client may have is 429, a proxy's are not limited."""
+    monkeypatch.setattr(sse, "STREAM_S", 0.2)
+    monkeypatch.setattr(sse, "MAX_OF_CLIENT", 2)
+    for client, statuses in (("192.0.2.7", [200, 200, 429]), ("127.0.0.1", [200, 200, 200])):
+        async with page(FakeReader(NOW), client=client) as browser:
+            for _ in range(2):  # and again, once they have ended
+                answers = await asyncio.gather(*(browser.get("/events?view=markets") for _ in range(3)))
+                assert statuses == sorted(one.status_code for one in answers)
+                assert 2 <= sum(b"event: view" in one.content for one in answers)
+
+
+async def test_a_cookie_is_renewed_while_the_page_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the second half of its hour, by any answer that is not kept; the stream's too."""
+    monkeypatch.setattr(sse, "STREAM_S", 0.05)
+    async with page(FakeReader(NOW), page_token=TOKEN) as browser:
+        await browser.post("/login", data={"token": TOKEN})
+        assert "set-cookie" not in (await browser.get("/alerts")).headers
+        monkeypatch.setattr(sessions, "IDLE_S", 3 * IDLE_S)
+        old = {"cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
+        for path, renewed in (("/alerts", True), ("/events?view=markets", True), ("/static/page.js", False)):
+            browser.cookies.clear()
+            assert renewed == ("set-cookie" in (await browser.get(path, headers=old)).headers), path
 
 
 @pytest.mark.parametrize("settings", [{"page_secure_cookie": True}, {}], ids=["setting", "proxy"])

@@ -51,7 +51,12 @@ async def serving(limits: Limits, forwarded_allow: str = "") -> AsyncIterator[Se
     """A server with these limits, as page and intake are served."""
     served = Served()
     config = server_config(
-        served.app, load_settings(forwarded_allow=forwarded_allow), limits, interface="asgi3", lifespan="off"
+        served.app,
+        load_settings(forwarded_allow=forwarded_allow),
+        limits,
+        interface="asgi3",
+        lifespan="off",
+        timeout_keep_alive=1,
     )
     config.load()
     state, made = ServerState(), config.http_protocol_class
