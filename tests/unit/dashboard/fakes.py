@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -54,6 +55,14 @@ def snapshot(step: int = 7, **markets: MarketMetrics) -> Snapshot:
         alert(kind="model", market="*", started_at=NOW_MS),
     ]
     return Snapshot(status, markets, alerts if markets else [], allocation("a-2", 2000.0), load_portfolio())
+
+
+NOW = snapshot(BR=metrics())
+
+
+def csrf_of(text: str) -> str:
+    """The token in a page's forms."""
+    return re.findall(r'name="csrf" value="(\w+)"', text)[0]
 
 
 class FakeReader:
