@@ -15,9 +15,14 @@ class Proxies:
     """The proxies whose forwarded addresses are believed: `text` is addresses and CIDRs, with commas between them."""
 
     def __init__(self, text: str) -> None:
-        self.networks = [
-            ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()
-        ]  # fmt: skip
+        given = [ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
+        # A socket that listens on `::` sees IPv4 addresses as IPv6 ones.
+        mapped = [
+            ipaddress.ip_network(f"::ffff:{one.network_address}/{96 + one.prefixlen}")
+            for one in given
+            if one.version == 4
+        ]
+        self.networks = [*given, *mapped]
         self._known = functools.lru_cache(maxsize=4_096)(self._knows)
 
     def __contains__(self, address: object) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from marketpulse.client.kafka_servers import Servers
 from streams.dev.processes import Served, served
 from streams.kafka.log_reader import LogReader
 from tests.support.waiting import until
@@ -55,7 +56,7 @@ def intake(servers: str, prefix: str, login: Mapping[str, str] | None = None, **
         yield running
 
 
-def records_of(servers: str, topic: str) -> list[Any]:
+def records_of(servers: Servers, topic: str) -> list[Any]:
     """All Kafka records of a topic."""
 
     async def read() -> list[Any]:

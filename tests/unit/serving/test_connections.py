@@ -125,8 +125,8 @@ async def test_places_are_free_again_after_a_connection() -> None:
 def test_proxies_are_addresses_and_networks() -> None:
     """And nothing that is no address."""
     proxies = Proxies("10.0.0.0/8, 192.0.2.1,2001:db8::/32")
-    inside = ("10.1.2.3", "192.0.2.1", "2001:db8::7")
-    assert [True, True, True, False, False, False] == [
+    inside = ("10.1.2.3", "192.0.2.1", "2001:db8::7", "::ffff:10.1.2.3")
+    assert [True, True, True, True, False, False, False] == [
         one in proxies for one in (*inside, "11.0.0.1", "unix:", None)
     ]  # fmt: skip
 
