@@ -18,9 +18,9 @@ class Proxies:
         given = [ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
         # A socket that listens on `::` sees IPv4 addresses as IPv6 ones.
         mapped = [
-            ipaddress.ip_network(f"::ffff:{one.network_address}/{96 + one.prefixlen}")
-            for one in given
-            if one.version == 4
+            ipaddress.ip_network(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+            for network in given
+            if network.version == 4
         ]
         self.networks = [*given, *mapped]
         self._known = functools.lru_cache(maxsize=4_096)(self._knows)
