@@ -64,12 +64,17 @@ class Streams:
         age_s = STREAM_S * random.uniform(0.8, 1.0)  # so that pages do not all come back at once
         now = asyncio.get_running_loop().time
         limit.reschedule(now() + (age_s if session is None else min(age_s, self._sessions.left_s(session))))
+
+        def end() -> None:
+            if not limit.expired():
+                limit.reschedule(now())
+
         self._of_client[client] += 1
         try:
             if session is None:
                 yield
             else:
-                with self._sessions.watched(session, lambda: limit.reschedule(now())):
+                with self._sessions.watched(session, end):
                     yield
         finally:
             self._of_client[client] -= 1
@@ -89,12 +94,16 @@ class _Stream(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
+        limit = asyncio.timeout(None)
         try:
-            async with asyncio.timeout(None) as limit:
+            async with limit:
                 with self._held(limit):
                     await super().__call__(scope, receive, send)
         except TimeoutError:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            if not limit.expired():  # a client that takes nothing
+                raise
+            last = send({"type": "http.response.body", "body": b"", "more_body": False})
+            await asyncio.wait_for(last, SEND_TIMEOUT_S)
         finally:
             await self._found.aclose()
 

@@ -26,8 +26,6 @@ SILENT_MS = 30_000
 BACKLOG = 1_024
 UNSENT_BYTES = 131_072
 """What the system holds for one client beside the process, so that 1,000 slow ones do not cost gigabytes there."""
-
-
 MAX_HEAD_BYTES = 16_384
 PROBE_CONNECTIONS = 50
 PROBE_HEAD_S = 5.0
@@ -111,14 +109,14 @@ class _Server(uvicorn.Server):
 
 
 async def _serve_probes(app: ASGIApp, probing: socket.socket) -> asyncio.Server:
-    one = protocol(Connections(PROBE_CONNECTIONS, PROBE_CONNECTIONS, Proxies("")), PROBE_HEAD_S)
+    probe_protocol = protocol(Connections(PROBE_CONNECTIONS, PROBE_CONNECTIONS, Proxies("")), PROBE_HEAD_S)
     config = uvicorn.Config(
-        app, http=one, ws="none", lifespan="off", server_header=False, log_config=None, access_log=False,
+        app, http=probe_protocol, ws="none", lifespan="off", server_header=False, log_config=None, access_log=False,
         proxy_headers=False, limit_concurrency=PROBE_CONNECTIONS + 1,
     )  # fmt: skip
     config.load()
     state = ServerState()
-    return await asyncio.get_running_loop().create_server(lambda: one(config, state, {}), sock=probing)
+    return await asyncio.get_running_loop().create_server(lambda: probe_protocol(config, state, {}), sock=probing)
 
 
 def _listen_for_probes(settings: Settings) -> socket.socket | None:

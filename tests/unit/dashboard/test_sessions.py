@@ -1,8 +1,11 @@
 """Sessions, cookies and streams that end; failed logins of clients and of all together."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
 
 import pytest
+from starlette.types import Message
 
 from streams.dashboard import sessions, sse
 from streams.dashboard.attempts import CLIENTS, FAILURES, FAILURES_OF_ALL, Attempts
@@ -149,3 +152,24 @@ async def test_behind_tls_the_cookie_is_of_this_host_alone(settings: dict[str, b
             browser.cookies.clear()
             answer = await browser.get("/view.json", headers={"cookie": f"{name}={value}", "accept": "*/*"})
             assert status == answer.status_code
+
+
+async def test_a_stream_that_fails_is_not_ended_as_if_it_were_whole() -> None:
+    """A client that takes nothing: the error goes on, so that the server closes the connection."""
+    sent: list[Message] = []
+
+    async def broken() -> AsyncGenerator[bytes]:
+        raise TimeoutError
+        yield b""
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        await asyncio.sleep(20)
+        return {"type": "http.disconnect"}
+
+    stream = sse._Stream(broken(), lambda _: contextlib.nullcontext())
+    with pytest.raises((TimeoutError, ExceptionGroup)):
+        await stream({"type": "http", "method": "GET"}, receive, send)
+    assert [] == [one for one in sent if one.get("more_body") is False]
