@@ -20,7 +20,7 @@ from streams.errors import IntakeUnprotected, SettingsError
 from streams.intake.answers import Answer, answer_of
 from streams.intake.app import create_intake
 from streams.intake.bodies import BATCH, JSON, LINES, SINGLE, Refusal, kind_of, values_of
-from streams.intake.gate import Client, Gate
+from streams.intake.gate import Client, Gate, tokens_of
 from streams.intake.openapi import openapi
 from streams.intake.serve import serve
 from streams.intake.telemetry import STATUSES
@@ -239,6 +239,14 @@ def test_tokens_that_can_be_guessed_are_refused(tokens: str) -> None:
     with pytest.raises(SettingsError, match=r"MARKETPULSE_INTAKE_TOKENS: .* 16 characters") as refused:
         load_settings(intake_tokens=tokens)
     assert TOKENS[0] not in str(refused.value)
+
+
+def test_tokens_may_have_names_also_two_of_one_client() -> None:
+    """While one follows the other; a token of another form is called by its place."""
+    base64 = "c29tZXRoaW5nIGVsc2U=="
+    settings = load_settings(intake_tokens=f"shop:{TOKENS[0]}, shop:{TOKENS[1]}, {base64}")
+    assert [*TOKENS, base64] == tokens_of(settings)
+    assert ["shop", "shop", "token-3"] == Gate(settings).names
 
 
 @pytest.mark.parametrize("text", ["only-for-a-trial", "shop:only-for-a-trial"])
