@@ -66,8 +66,13 @@ def run_server(
         BadInput: the address cannot be listened on.
         OperatorNeeded: the port of the probes cannot.
     """
-    listening = listen_on(host, port)
     probing = _listen_for_probes(settings)
+    try:
+        listening = listen_on(host, port)
+    except BadInput:
+        if probing is not None:
+            probing.close()
+        raise
     say(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/")
     _allow_descriptors(2 * limits.connections)
     _Server(server_config(app, settings, limits, **options), probes, probing).run(sockets=[listening])
