@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,22 +11,14 @@ import pytest
 
 from marketpulse.contract.topics import topic_name
 from streams.access.kafka_acls import create_acls
-from streams.dev.embedded.programs import server_version
-from streams.dev.embedded.servers import Endpoints, free_port
+from streams.dev.embedded.servers import free_port
 from streams.dev.processes import served
-from streams.kafka.admin import topic_offsets
-from streams.recovery.first_start import set_up
+from streams.kafka.admin import create_topics, topic_offsets
 from tests.support.intakes import HEADERS, TOKEN, Running, intake, records_of
-from tests.support.secured import DEBIAN_REDIS, Secured
+from tests.support.secured import Secured
 from tests.support.waiting import until
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(
-        not shutil.which(DEBIAN_REDIS) or server_version(DEBIAN_REDIS) < (7, 0),
-        reason="needs a Redis 7 with TLS: the Debian package redis-server",
-    ),
-]
+pytestmark = pytest.mark.timeout(240)
 PREFIX = "secured-intake"
 OTHER = "another-token-of-an-intake"
 
@@ -39,12 +30,15 @@ def event(name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """Kafka and Redis with every role's user, its rules, topics and a ledger."""
-    with Secured(tmp_path_factory.mktemp("secured"), PREFIX) as both:
+    """Kafka with every role's user, its rules and topics; Redis stays down, no intake needs it."""
+    both = Secured(tmp_path_factory.mktemp("secured"), PREFIX)
+    try:
+        both.kafka.start()
         asyncio.run(create_acls(both.settings("admin").kafka_servers, PREFIX, both.principals))
-        operator = both.settings("operator")
-        assert asyncio.run(set_up(Endpoints(operator.kafka_servers, operator.redis), PREFIX, 2))
+        asyncio.run(create_topics(both.settings("operator").kafka_servers, PREFIX, 2))
         yield both
+    finally:
+        both.kafka.stop()
 
 
 def login(servers: Secured, role: Any) -> dict[str, str]:
