@@ -1,6 +1,8 @@
 """All settings of a process: parsed once from the environment, frozen, every problem reported at once."""
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import ip_address
@@ -117,7 +119,7 @@ class Settings(BaseSettings):
     idle_partition_seconds: float = Field(30.0, gt=0)
     """A partition without records for so long does not hold stream time back."""
     health_port: int | None = Field(None, ge=0, le=65535)
-    """Port of `/livez`, `/readyz`, `/startupz`, `/metrics`; none without it; 0 = any free one (it is logged)."""
+    """Port of probes and `/metrics`, not that of page or intake itself; none without it; 0 = any free one."""
     health_host: str = "127.0.0.1"
     """Address the probes listen on; `0.0.0.0` in a container."""
     stall_seconds: float = Field(120.0, ge=5, le=3600)
@@ -126,14 +128,22 @@ class Settings(BaseSettings):
     """Grace period after SIGTERM for in-flight batches; the rest is read again by other workers."""
     page_token: SecretStr | None = Field(None, min_length=16)
     """What opens the live page, in its login form or as `Authorization: Bearer`; none = it listens on loopback only."""
+    page_secure_cookie: bool = False
+    """The page is reached by https alone, also where no trusted proxy says so: Secure cookies and HSTS."""
+    forwarded_allow: str = "127.0.0.1,::1"
+    """Addresses and CIDRs of the proxies before page and intake whose `X-Forwarded-For` and `-Proto` are believed."""
     intake_tokens: SecretStr | None = None
-    """Bearer tokens that may post events, of 16 characters at least, commas between them; none = loopback only."""
+    """Bearer tokens that may post events, `token` or `name:token`, with commas between them; none = loopback only."""
     intake_max_bytes: int = Field(1_048_576, ge=1_024, le=16_777_216)
     """Longest body of a request to the intake; a longer one is answered 413."""
     intake_max_events: int = Field(1_000, ge=1, le=10_000)
     """Most events in one request to the intake; more are answered 413."""
     intake_max_requests: int = Field(64, ge=1, le=4_096)
     """Requests that the intake works on at once; one more is answered 429."""
+    intake_events_per_second: float = Field(10_000, ge=0, le=10_000_000)
+    """Events a second that one token may post to one intake, twice as many at once, else 429; 0 = no limit."""
+    intake_client_share: float = Field(0.75, gt=0, le=1)
+    """Share of the requests at once that one of several tokens may hold, so that none holds all of them."""
     intake_ack_seconds: float = Field(10.0, gt=0, le=300)
     """How long the intake waits for Kafka's acknowledgement before it answers 503."""
     intake_client_seconds: float = Field(10.0, gt=0, le=300)
@@ -190,9 +200,29 @@ class Settings(BaseSettings):
     @field_validator("intake_tokens")
     @classmethod
     def _long_tokens(cls, tokens: SecretStr | None) -> SecretStr | None:
-        if tokens is not None and any(len(one.strip()) < 16 for one in tokens.get_secret_value().split(",")):
-            raise ValueError("each token must have at least 16 characters")
+        if tokens is not None:
+            for _, token in named_tokens(tokens.get_secret_value()):
+                _check_token(token)
         return tokens
+
+    @field_validator("page_token")
+    @classmethod
+    def _own_token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None:
+            _check_token(token.get_secret_value())
+        return token
+
+    @field_validator("forwarded_allow")
+    @classmethod
+    def _proxies(cls, text: str) -> str:
+        for part in filter(None, (one.strip() for one in text.split(","))):
+            try:
+                network = ipaddress.ip_network(part, strict=False)
+            except ValueError:
+                raise ValueError(f"{part} is neither an address nor a CIDR; `*` would believe every client") from None
+            if not network.prefixlen:
+                raise ValueError(f"{part} would believe every client: name the proxies' own addresses")
+        return text
 
     # Each field is checked by itself, after those above it: so every problem is reported, not the first alone.
 
@@ -315,6 +345,27 @@ def _is_loopback(host: str | None) -> bool:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
         return False
+
+
+PUBLIC_TOKENS = ("only-for-a-trial",)
+"""Examples that everybody can read."""
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,31}):(.*)", re.DOTALL)
+
+
+def named_tokens(text: str) -> list[tuple[str, str]]:
+    """(name, token) of each; one without a name is called by its place, `token-1`. RFC 6750 has no colon in a token."""
+    found = []
+    for number, part in enumerate(text.split(","), 1):
+        named = _NAMED.fullmatch(part.strip())
+        found.append((named[1], named[2]) if named else (f"token-{number}", part.strip()))
+    return found
+
+
+def _check_token(token: str) -> None:
+    if len(token) < 16:
+        raise ValueError("each token must have at least 16 characters")
+    if token in PUBLIC_TOKENS:
+        raise ValueError("is an example that everybody can read: make one of your own with `openssl rand -hex 16`")
 
 
 def _needs_tls(path: Path | None, info: ValidationInfo) -> None:

@@ -285,7 +285,7 @@ def scraping() -> dict[str, Any]:
                     job("worker", service, 8081)["dns_sd_configs"][0] for service in ("worker", "worker-gpu")
                 ],
             },
-            job("page", "page", 8080),
+            job("page", "page", 8081),
             job("intake", "intake", 8081),
             job("notify", "notify", 8081),
         ],

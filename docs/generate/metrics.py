@@ -12,11 +12,12 @@ HEAD = f"""# Metrics for Prometheus
 
 Written by `python -m docs.generate.metrics docs/metrics.md` from `streams/telemetry/instruments.py`.
 
-`GET /metrics` on the port of the probes of a worker or notifier (`MARKETPULSE_HEALTH_PORT`) and on the ports of page
-and intake, in Prometheus's text format or OpenMetrics. Each process has its own; sums over workers are PromQL's work.
+`GET /metrics` on the port of the probes of each process (`MARKETPULSE_HEALTH_PORT`), in Prometheus's text format or
+OpenMetrics; page and intake answer it on their own port too, with their token. Each process has its own;
+sums over workers are PromQL's work.
 Beside what stands here each process has `process_*` and `python_*` of the client library. Nothing is counted by event:
 a batch, a step or an answer at a time. No label holds what users sent: values are codes of the contract, kinds,
-partitions and at most {MOST_MARKETS} markets.
+partitions, names of the intake's tokens and at most {MOST_MARKETS} markets.
 
 The one worker that holds the roll-up lease also has what is known of the last step; the series go when it loses the
 lease or has not renewed it in time. A counter begins anew with each process: use `rate` and `increase`.

@@ -65,7 +65,10 @@ class PlanProfile(Plan, frozen=True, kw_only=True, forbid_unknown_fields=False):
 
 
 class MuteRecord(msgspec.Struct, frozen=True):
-    """A silence in `market.mutes`, key = its id; a tombstone ends it. None stands for any; times in epoch ms."""
+    """A silence in `market.mutes`, key = its id; a tombstone ends it. None stands for any; times in epoch ms.
+
+    author: who wrote it, as they called themselves; empty in records of earlier versions.
+    """
 
     id: Identifier
     until: int
@@ -75,3 +78,4 @@ class MuteRecord(msgspec.Struct, frozen=True):
     topic: str | None = None
     comment: ShortText = ""
     v: int = CONTRACT_VERSION
+    author: ShortText = ""

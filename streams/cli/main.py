@@ -182,8 +182,12 @@ def page(
     ```
     """
     from streams.dashboard.serve import serve
+    from streams.telemetry.logs import configure_logs
 
-    serve(load_settings(), host, port, lambda url: output.print_json({"event": "page", "url": url}))
+    settings = load_settings()
+    configure_logs(settings)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of every client that speaks no HTTP
+    serve(settings, host, port, lambda url: output.print_json({"event": "page", "url": url}))
 
 
 def classify(

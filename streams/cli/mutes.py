@@ -1,5 +1,6 @@
 """Commands that silence alerts."""
 
+import getpass
 import uuid
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,7 @@ def mute_add(
     market: Annotated[str | None, typer.Option(help="Market code, or `*` for what concerns all; default: any.")] = None,
     topic: Annotated[str | None, typer.Option(help="Topic of a surge; default: any.")] = None,
     comment: Annotated[str, typer.Option(help="Why.")] = "",
+    author: Annotated[str | None, typer.Option(help="Who mutes; default: the login name of this machine.")] = None,
     as_json: Json = False,
 ) -> None:
     """Silence alerts for some hours.
@@ -46,7 +48,7 @@ def mute_add(
     ```
     """
     now_ms = epoch_ms()
-    mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment)
+    mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment, author or _login_name())
     _write(load_settings(), [(mute.id, encode(mute))])
     output.answer(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")
 
@@ -61,7 +63,9 @@ def mute_ls(as_json: Json = False) -> None:
     """
     for mute in _active_mutes(load_settings()):
         what = " ".join(f"{name}={getattr(mute, name)}" for name in ("kind", "market", "topic") if getattr(mute, name))
-        line = output.visible(f"{mute.id} until {utc(mute.until)} {what or 'everything'} {mute.comment}".rstrip())
+        who = f"by {mute.author}" if mute.author else ""
+        parts = (mute.id, "until", utc(mute.until), what or "everything", who, mute.comment)
+        line = output.visible(" ".join(filter(None, parts)))
         output.answer(msgspec.to_builtins(mute), as_json, line)
 
 
@@ -78,6 +82,14 @@ def mute_rm(mute: Annotated[str, typer.Argument(help="Id, as `ls` names it.")], 
         raise BadInput(f"no silence {mute} is in force. Operator action: `marketpulse mute ls`.")
     _write(settings, [(mute, None)])
     output.answer({"removed": mute}, as_json, f"silence {mute} ended")
+
+
+def _login_name() -> str:
+    """Empty where the system knows none, as in a container with a user id alone."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def _active_mutes(settings: "Settings") -> list[MuteRecord]:

@@ -17,7 +17,6 @@ from streams.cli.progress import progress
 from streams.cli.settings import load_settings, run_async
 from streams.clock import epoch_ms
 from streams.errors import BadInput
-from streams.privacy.redaction import redact_log
 
 if TYPE_CHECKING:
     from streams.kafka.dead_letters import RejectedRecord, Selection
@@ -184,26 +183,33 @@ def dead_letters_ls(
             output.print_json(_public(one))
         return
     table = Table("offset", "code", "market", "from", "message")
-    for one in found:
-        source = f"{one.source_partition}@{one.source_offset}"
-        market, why = redact_log(one.market or "-"), redact_log(one.message)
-        table.add_row(*map(output.cell, (one.offset, one.code, market, source, why)))
+    for letter in map(_public, found):
+        source = "{partition}@{offset}".format(**letter["source"])
+        row = (letter["offset"], letter["code"], letter["market"] or "-", source, letter["message"])
+        table.add_row(*map(output.cell, row))
     table.caption = f"{len(every)} dead letters" + (f", the newest {limit}" if len(found) < len(every) else "")
     output.console().print(table)
 
 
 @dead_letters_app.command("show")
-def dead_letters_show(offset: Annotated[int, typer.Argument(help="As `ls` names it.")]) -> None:
-    """One dead letter whole, its bytes escaped.
+def dead_letters_show(
+    offset: Annotated[int, typer.Argument(help="As `ls` names it.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Key and value whole, bytes escaped, user id and all.")] = False,
+) -> None:
+    """One dead letter: chosen fields, texts redacted, no user id. What is no JSON as its shape.
 
     ```
     marketpulse dead-letters show 12
     ```
     """
+    from streams.kafka.letter_view import letter_text
+
     found = _collect(_selection(None, None, None, offset))
     if not found:
         raise BadInput(f"there is no dead letter at offset {offset}. Operator action: `marketpulse dead-letters ls`.")
-    output.print_json(_public(found[0]) | {"value": repr(found[0].value), "key": repr(found[0].key)})
+    [one] = found
+    whole = {"value": repr(one.value), "key": repr(one.key)} if raw else {"shown": letter_text(one)}
+    output.print_json(_public(one) | whole)
 
 
 @dead_letters_app.command("replay")
@@ -271,8 +277,10 @@ def _collect(selection: "Selection") -> "list[RejectedRecord]":
 
 
 def _public(one: "RejectedRecord") -> dict[str, Any]:
+    from streams.kafka.letter_view import letter_market, letter_message
+
     return {
-        "offset": one.offset, "code": one.code, "message": one.message, "market": one.market,
+        "offset": one.offset, "code": one.code, "message": letter_message(one), "market": letter_market(one),
         "source": {"partition": one.source_partition, "offset": one.source_offset}, "at": utc(one.record_ms),
     }  # fmt: skip
 

@@ -1,7 +1,6 @@
 """What a visitor may ask for beyond looking: a what-if, a silence, one dead letter."""
 
 import asyncio
-import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -11,7 +10,6 @@ import msgspec
 from marketpulse.client.kafka_servers import Servers
 from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.allocation import Allocation
-from marketpulse.contract.decode import parse_object
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
@@ -25,6 +23,7 @@ from streams.dashboard.forms import number_of
 from streams.errors import BadInput
 from streams.kafka.compacted import write_all
 from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_letters
+from streams.kafka.letter_view import letter_message, letter_text
 from streams.pipeline.operators.mutes import MOST_HOURS, new_mute
 from streams.pipeline.reallocate.question import answer_under, question_of
 from streams.privacy.redaction import redact
@@ -36,7 +35,6 @@ KAFKA_WITHIN_S = 15.0
 LETTERS_SEARCHED = 2_000
 LETTER_CHARACTERS = 2_000
 
-TIME = re.compile(r"[\d:.TZ+ -]{1,40}")
 STANCES: dict[str, Stance] = {"point": "point", "sampled": "sampled", "robust": "robust"}
 
 Write = Callable[[Servers, str, list[tuple[str, bytes | None]]], Awaitable[None]]
@@ -107,7 +105,9 @@ class Actions:
     async def mute(self, fields: Mapping[str, str]) -> str:
         """Write a silence; its id. Raises BadInput, Unavailable."""
         hours = number_of(fields, "hours", 0.01, MOST_HOURS)
-        chosen = [fields.get(name, "").strip() for name in ("kind", "market", "topic", "comment")]
+        chosen = [fields.get(name, "").strip() for name in ("kind", "market", "topic", "comment", "author")]
+        if not chosen[-1]:
+            raise BadInput("the name is missing. Operator action: give your name; it is shown beside the silence.")
         mute = new_mute(uuid.uuid4().hex[:12], epoch_ms(), hours, *chosen)
         await self._write_mute(mute.id, encode(mute))
         return mute.id
@@ -161,26 +161,10 @@ async def _in_time(work: Awaitable[T]) -> T:
 
 
 def redacted(one: RejectedRecord) -> Letter:
-    """A dead letter without what could name a person: no key, no user, texts redacted."""
-    event = parse_object(one.value or b"")
-    if event is not None:
-        shown = msgspec.json.format(msgspec.json.encode(_hidden(event)), indent=2).decode()
-    else:
-        shown = redact((one.value or b"")[: 4 * LETTER_CHARACTERS].decode("utf-8", "replace"))
+    """A dead letter without what could name a person: no key, chosen fields, texts redacted."""
+    shown = letter_text(one)
     return Letter(
-        offset=one.offset, code=one.code, message=redact(one.message), topic=one.source_topic,
+        offset=one.offset, code=redact(one.code), message=letter_message(one), topic=one.source_topic,
         partition=one.source_partition, source=one.source_offset, at=one.record_ms,
         shown=shown[:LETTER_CHARACTERS], cut=len(shown) > LETTER_CHARACTERS,
     )  # fmt: skip
-
-
-def _hidden(value: object, name: str = "") -> object:
-    if isinstance(value, dict):
-        return {str(key): _hidden(one, str(key)) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_hidden(one, name) for one in value]
-    if name in ("user", "ce_user", "author"):
-        return "[user]"
-    if not isinstance(value, str) or (name == "occurred_at" and TIME.fullmatch(value)):
-        return value
-    return redact(value)

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,16 +11,20 @@ from starlette.routing import Route
 
 from streams.dashboard import static_files
 from streams.dashboard.actions import Actions, Write
+from streams.dashboard.attempts import Attempts
 from streams.dashboard.collector import PageCollector
 from streams.dashboard.feed import Feed
 from streams.dashboard.history import PageReader
 from streams.dashboard.login import Doors
 from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
-from streams.dashboard.security import Attempts, Guard, Sessions
+from streams.dashboard.security import Guard, failed
+from streams.dashboard.sessions import Sessions
+from streams.dashboard.sse import Streams
 from streams.kafka.compacted import write_all
+from streams.serving.access import Proxies
+from streams.serving.own_port import metrics_answer, probes_app
 from streams.settings import Settings
-from streams.telemetry.instruments import exposition
 from streams.telemetry.worker import Telemetry
 
 
@@ -38,14 +41,17 @@ def create_page(settings: Settings, reader: PageReader | None = None, write: Wri
     sessions, attempts = Sessions(None if token is None else token.get_secret_value()), Attempts()
     renderer, actions = Renderer(reader), Actions(settings, write)
     feed = Feed(reader, renderer)
-    views = Views(feed, renderer, sessions, actions)
+    streams = Streams(feed, sessions, Proxies(settings.forwarded_allow))
+    views = Views(feed, renderer, sessions, streams, actions)
     doors = Doors(views, renderer, sessions, attempts, actions)
     telemetry = Telemetry()
     telemetry.registry.register(PageCollector(feed))
 
     async def metrics(request: Request) -> Response:
-        body, content_type = await run_in_threadpool(exposition, telemetry.registry, request.headers.get("accept", ""))
-        return Response(body, headers={"Content-Type": content_type})
+        return await metrics_answer(request, telemetry.registry)
+
+    def problems() -> list[str]:
+        return [] if feed.error is None else [feed.error]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -56,8 +62,11 @@ def create_page(settings: Settings, reader: PageReader | None = None, write: Wri
             await feed.stop()
             await reader.close()
 
-    return Starlette(
+    application = Starlette(
         routes=[Route("/metrics", metrics), *views.routes(), *doors.routes(), *static_files.routes()],
-        middleware=[Middleware(Guard, sessions=sessions, attempts=attempts)],
+        middleware=[Middleware(Guard, sessions=sessions, attempts=attempts, secure=settings.page_secure_cookie)],
+        exception_handlers={Exception: failed},
         lifespan=lifespan,
     )
+    application.state.probes = probes_app(problems, telemetry.registry)
+    return application

@@ -16,6 +16,10 @@ class Follower(Protocol):
     number: int
     error: str | None
 
+    @property
+    def clients(self) -> int:
+        """Streams that are open."""
+
 
 class PageCollector(Collector):
     """The page: whether it can read, and how many views it has made."""
@@ -27,3 +31,4 @@ class PageCollector(Collector):
         """All that can be read now."""
         yield family(telemetry.PAGE_READY, self._follower.error is None)
         yield family(telemetry.PAGE_VIEWS, self._follower.number)
+        yield family(telemetry.PAGE_STREAMS, self._follower.clients)

@@ -1,5 +1,6 @@
 """What a browser sends in: queries and forms, bounded and checked."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,6 +11,8 @@ from streams.errors import BadInput
 
 MOST_BYTES = 8_192
 MOST_FIELDS = 32
+WITHIN_S = 10.0
+"""How long a form may take to come."""
 
 
 async def form_of(request: Request) -> dict[str, str]:
@@ -17,10 +20,14 @@ async def form_of(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise BadInput("this is no form. Operator action: send application/x-www-form-urlencoded.")
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_BYTES:
-            raise BadInput(f"the form is too large. Operator action: send at most {MOST_BYTES} bytes.")
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MOST_BYTES:
+                    raise BadInput(f"the form is too large. Operator action: send at most {MOST_BYTES} bytes.")
+    except TimeoutError:
+        raise BadInput(f"the form did not arrive within {WITHIN_S:g} s. Operator action: send it again.") from None
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError as error:

@@ -8,10 +8,12 @@ from starlette.routing import Route
 
 from marketpulse.errors import MarketpulseError
 from streams.dashboard.actions import Actions
+from streams.dashboard.attempts import Attempts
 from streams.dashboard.forms import form_of
 from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
-from streams.dashboard.security import COOKIE, SESSION_S, Attempts, Sessions, address_of, too_many
+from streams.dashboard.security import address_of, delete_cookie, is_secure, session_of, set_cookie, too_many
+from streams.dashboard.sessions import Sessions
 from streams.errors import BadInput
 from streams.serving.access import bearer_of
 from streams.telemetry.logs import get_logger
@@ -41,7 +43,7 @@ class Doors:
         ]
 
     async def login(self, request: Request) -> Response:
-        """The form, and what it sends; a right token begins a session of 12 hours."""
+        """The form, and what it sends; a right token begins a session of at most 12 hours."""
         if not self._sessions.needed:
             return RedirectResponse("/", 303)
         if request.method == "GET":
@@ -57,22 +59,21 @@ class Doors:
             self._attempts.failed(address)
             log.warning("page_login_refused", address=address)
             return self._form(fields.get("next", "/"), "That is not the token.", 401)
-        self._attempts.forget(address)
+        self._attempts.worked(address)
         answer = RedirectResponse(_inside(fields.get("next", "/")), 303)
-        answer.set_cookie(
-            COOKIE, self._sessions.new(), max_age=SESSION_S, httponly=True, samesite="strict",
-            secure=request.url.scheme == "https",
-        )  # fmt: skip
+        set_cookie(answer, self._sessions.new(), is_secure(request))
         return answer
 
     async def logout(self, request: Request) -> Response:
-        """End the session in this browser."""
+        """End the session: its cookie is worth nothing any more, and its streams are closed."""
         try:
             await self._checked(request)
         except BadInput as error:
             return self._views.message(request, 403, "Refused", str(error))
         answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        if (session := session_of(request)) is not None:
+            self._sessions.end(session)
+        delete_cookie(answer, is_secure(request))
         return answer
 
     async def mute(self, request: Request) -> Response:
@@ -104,7 +105,7 @@ class Doors:
         fields = await form_of(request)
         if self._sessions.needed and bearer_of(request.headers) is not None:
             return fields  # no browser sends this header by itself
-        if not self._sessions.form_fits(request.cookies.get(COOKIE), fields.get("csrf", "")):
+        if not self._sessions.form_fits(session_of(request), fields.get("csrf", "")):
             raise BadInput(
                 "Your session has expired or the form came from another site. Operator action: reload the page and"
                 " try again."

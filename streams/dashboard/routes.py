@@ -21,8 +21,9 @@ from streams.dashboard.feed import Feed, Seen
 from streams.dashboard.forms import asked_of
 from streams.dashboard.parts import Rendered, ViewKey
 from streams.dashboard.render import VIEWS, Renderer
-from streams.dashboard.security import COOKIE, Sessions
-from streams.dashboard.sse import stream_of
+from streams.dashboard.security import session_of
+from streams.dashboard.sessions import Sessions
+from streams.dashboard.sse import Streams
 from streams.dashboard.static_files import PLOTLY_PATH
 from streams.errors import BadInput
 
@@ -32,6 +33,8 @@ FIELDS = {"market": "code", "newest": "newest_event"}
 NOTHING = Snapshot(Status(0, None, None, "", "", {}, {}, 0, 0, True), {}, [], None)
 
 
+AWAY = "Redis cannot be read"
+"""The text for strangers; the log and the port of the probes name which server, and why."""
 NO_PLAN = dict.fromkeys(("spent", "budget", "gain", "marginal_value_of_budget"))
 """Of an allocation, before there is one."""
 
@@ -39,10 +42,11 @@ NO_PLAN = dict.fromkeys(("spent", "budget", "gain", "marginal_value_of_budget"))
 class Views:
     """What every address answers."""
 
-    def __init__(self, feed: Feed, renderer: Renderer, sessions: Sessions, actions: Actions) -> None:
+    def __init__(self, feed: Feed, renderer: Renderer, sessions: Sessions, streams: Streams, actions: Actions) -> None:
         self._feed = feed
         self._renderer = renderer
         self._sessions = sessions
+        self._streams = streams
         self._actions = actions
 
     def routes(self) -> list[Route]:
@@ -144,7 +148,7 @@ class Views:
         )
         if not known:
             return JSONResponse({"code": "no_such_view", "error": "there is no such view"}, status_code=404)
-        return stream_of(request, self._feed, key)
+        return self._streams.open(request, key)
 
     async def machine(self, _: Request) -> Response:
         """The content of all views as JSON."""
@@ -155,9 +159,9 @@ class Views:
         return Response(msgspec.json.encode(content), media_type="application/json")
 
     async def ready(self, _: Request) -> Response:
-        """Whether the page reads Redis."""
-        error = self._feed.error
-        return JSONResponse({"ready": error is None, "error": error}, status_code=503 if error else 200)
+        """Whether the page reads Redis; strangers may ask, so it names no address."""
+        away = self._feed.error is not None
+        return JSONResponse({"ready": not away, "error": AWAY if away else None}, status_code=503 if away else 200)
 
     def message(self, request: Request, status: int, title: str, message: str) -> Response:
         """A page that only says something."""
@@ -177,7 +181,7 @@ class Views:
     def _base(self, request: Request, title: str) -> dict[str, Any]:
         return {
             "title": title, "view": "message", "stream": "", "plotly": None, "waiting": False,
-            "login": self._sessions.needed, "csrf": self._sessions.form_token(request.cookies.get(COOKIE)),
+            "login": self._sessions.needed, "csrf": self._sessions.form_token(session_of(request)),
         }  # fmt: skip
 
     def _page(

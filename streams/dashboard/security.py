@@ -1,27 +1,21 @@
-"""Who may see the page, and what a browser may do with it: token, sessions, forms' tokens, response headers."""
+"""The page's guard: who may come in, and the headers that tell a browser what it may do with an answer."""
 
-import hashlib
-import hmac
-import secrets
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streams.dashboard.attempts import Attempts
+from streams.dashboard.sessions import SESSION_S, Session, Sessions
 from streams.serving.access import asks_loopback, bearer_of
 
 COOKIE = "marketpulse_page"
-SESSION_S = 12 * 3600
-FAILURES = 5
-FAILURES_WITHIN_S = 60.0
-ADDRESSES = 1_000
-OPEN = ("/login", "/healthz", "/metrics")
-"""What needs no token: nothing of any market is in it."""
+SECURE_COOKIE = f"__Host-{COOKIE}"
+"""Under https: browsers take a cookie of this name from this host alone, and only over TLS."""
+OPEN = ("/login", "/healthz")
+"""What needs no token: nothing of any market is in it, and no address."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -32,116 +26,89 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-class Sessions:
-    """Signed session cookies and the forms' tokens; nothing is stored, so every replica with the same token agrees.
-
-    Without a token everybody on this machine is one session, and the key is this process's own.
-    """
-
-    def __init__(self, token: str | None, now: Callable[[], float] = time.time) -> None:
-        self._token = token
-        self._now = now
-        secret = secrets.token_bytes(32) if token is None else token.encode()
-        self._key = hmac.digest(secret, b"marketpulse page sessions", hashlib.sha256)
-
-    @property
-    def needed(self) -> bool:
-        """Whether a login is asked for."""
-        return self._token is not None
-
-    def fits(self, token: str) -> bool:
-        """Whether a token is the right one; takes as long for a wrong one."""
-        return self._token is not None and hmac.compare_digest(token.encode(), self._token.encode())
-
-    def new(self) -> str:
-        """The cookie of a session that begins now."""
-        content = f"{int(self._now()) + SESSION_S}.{secrets.token_urlsafe(16)}"
-        return f"{content}.{self._signed('session', content)}"
-
-    def valid(self, cookie: str) -> bool:
-        """Whether a cookie was made by `new` and its time is not over."""
-        content, _, signature = cookie.rpartition(".")
-        until = content.partition(".")[0]
-        return (
-            hmac.compare_digest(signature.encode(), self._signed("session", content).encode())
-            and until.isdecimal()
-            and int(until) > self._now()
-        )
-
-    def form_token(self, cookie: str | None) -> str:
-        """What a form of this session carries, so that other sites cannot send it."""
-        return self._signed("form", cookie if cookie and self.needed else "")
-
-    def form_fits(self, cookie: str | None, token: str) -> bool:
-        """Whether a form's token is that of the session."""
-        return hmac.compare_digest(token.encode(), self.form_token(cookie).encode())
-
-    def _signed(self, purpose: str, content: str) -> str:
-        return hmac.new(self._key, f"{purpose}:{content}".encode(), hashlib.sha256).hexdigest()
-
-
-class Attempts:
-    """Failed logins per address; bounded, the address that failed longest ago goes first."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._failed: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def wait_s(self, address: str) -> float:
-        """Seconds until this address may try again; 0 = now."""
-        times = self._failed.get(address)
-        if times is None or len(times) < FAILURES:
-            return 0.0
-        return max(0.0, times[0] + FAILURES_WITHIN_S - self._now())
-
-    def failed(self, address: str) -> None:
-        """Remember one failure."""
-        self._failed.setdefault(address, deque(maxlen=FAILURES)).append(self._now())
-        self._failed.move_to_end(address)
-        while len(self._failed) > ADDRESSES:
-            self._failed.popitem(last=False)
-
-    def forget(self, address: str) -> None:
-        """A login that worked."""
-        self._failed.pop(address, None)
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 def address_of(connection: HTTPConnection) -> str:
-    """Who asks, as far as the connection tells."""
+    """Who asks, as far as the connection and trusted proxies tell."""
     return connection.client.host if connection.client else "?"
+
+
+def session_of(request: HTTPConnection) -> Session | None:
+    """The session that a request came in with."""
+    found: Session | None = getattr(request.state, "session", None)
+    return found
+
+
+def is_secure(request: HTTPConnection) -> bool:
+    """Whether the browser speaks https, as the connection, a trusted proxy or a setting says."""
+    return bool(getattr(request.state, "secure", False))
+
+
+def set_cookie(answer: Response, cookie: str, secure: bool) -> None:
+    """Give a browser its session; the server knows when it ends."""
+    name = SECURE_COOKIE if secure else COOKIE
+    answer.set_cookie(name, cookie, max_age=SESSION_S, path="/", httponly=True, samesite="strict", secure=secure)
+
+
+def delete_cookie(answer: Response, secure: bool) -> None:
+    """Take a browser's session away."""
+    answer.delete_cookie(
+        SECURE_COOKIE if secure else COOKIE, path="/", httponly=True, samesite="strict", secure=secure
+    )  # fmt: skip
+
+
+def failed(request: Request, _: Exception) -> Response:
+    """The answer to a request that ended in an error of ours; it is made outside of the guard."""
+    headers = HEADERS | {"Cache-Control": "no-store"} | (HSTS if is_secure(request) else {})
+    return JSONResponse({"code": "internal_error", "error": "see the page's log"}, 500, headers=headers)
 
 
 class Guard:
     """Lets in who may come in, and puts the safe headers on every answer; streams pass unbuffered.
 
     Without a token only names of this machine are answered, so that no other site's name can be made to lead here.
+    `secure`: browsers speak https, whatever the connection says.
     """
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, attempts: Attempts) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions, attempts: Attempts, secure: bool) -> None:
         self._app = app
         self._sessions = sessions
         self._attempts = attempts
+        self._secure = secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        connection = HTTPConnection(scope)
+        secure = connection.state.secure = self._secure or scope["scheme"] == "https"
+        session = self._sessions.session(connection.cookies.get(SECURE_COOKIE if secure else COOKIE, ""))
+        connection.state.session = session
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                headers.update(HEADERS | (HSTS if secure else {}))
                 headers.setdefault("Cache-Control", "no-store")
+                self._renew(headers, session, secure)
             await send(message)
 
-        refusal = self._refusal(HTTPConnection(scope))
+        refusal = self._refusal(connection, session)
         await (refusal or self._app)(scope, receive, send_with_headers)
 
-    def _refusal(self, connection: HTTPConnection) -> Response | None:
-        path = connection.url.path
+    def _renew(self, headers: MutableHeaders, session: Session | None, secure: bool) -> None:
+        if session is None or "set-cookie" in headers or headers["Cache-Control"] != "no-store":
+            return
+        if (cookie := self._sessions.renewed(session)) is not None:
+            answer = Response()
+            set_cookie(answer, cookie, secure)
+            headers.append("set-cookie", answer.headers["set-cookie"])
+
+    def _refusal(self, connection: HTTPConnection, session: Session | None) -> Response | None:
+        # Never from connection.url: older Starlette makes its path from the Host header, which the client writes.
+        path = connection.scope["path"]
         if not self._sessions.needed:
             if asks_loopback(connection.headers):
                 return None
@@ -150,17 +117,17 @@ class Guard:
             return None
         token, address = bearer_of(connection.headers), address_of(connection)
         if token is not None:
+            if self._sessions.fits(token):  # never held up: others behind the same address may have guessed
+                return None
             if (wait := self._attempts.wait_s(address)) > 0:
                 return too_many(wait)
-            if self._sessions.fits(token):
-                return None
             self._attempts.failed(address)
             return _coded(401, "wrong_token", "the token is not the right one")
-        if self._sessions.valid(connection.cookies.get(COOKIE, "")):
+        if session is not None:
             return None
         if connection.scope["method"] == "GET" and "text/html" in connection.headers.get("accept", ""):
-            wanted = path + (f"?{connection.url.query}" if connection.url.query else "")
-            return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303)
+            query = connection.scope["query_string"].decode("latin-1")
+            return RedirectResponse(f"/login?next={quote(path + (f'?{query}' if query else ''), safe='')}", 303)
         return _coded(401, "not_logged_in", "log in, or send Authorization: Bearer")
 
 

@@ -6,9 +6,12 @@ from streams.dashboard.app import create_page
 from streams.dashboard.feed import MOST_CLIENTS
 from streams.errors import Unprotected
 from streams.serving.access import check_address
-from streams.serving.listening import run_server
+from streams.serving.listening import Limits, run_server
 from streams.settings import Settings
 from streams.telemetry.logs import configure_logs
+
+MAX_OF_CLIENT = 300
+HEAD_S = 10.0
 
 
 def serve(settings: Settings, host: str, port: int, say: Callable[[str], object]) -> None:
@@ -20,7 +23,9 @@ def serve(settings: Settings, host: str, port: int, say: Callable[[str], object]
     """
     configure_logs(settings)
     check_address(host, settings.page_token is not None, Unprotected)
+    application = create_page(settings)
+    limits = Limits(MOST_CLIENTS + 1_000, MAX_OF_CLIENT, HEAD_S)
     run_server(
-        create_page(settings), host, port, say, MOST_CLIENTS,
-        log_config=None, log_level="warning", timeout_graceful_shutdown=2, limit_concurrency=MOST_CLIENTS + 1_000,
+        application, host, port, say, settings, limits, application.state.probes, log_level="warning",
+        timeout_graceful_shutdown=2,
     )  # fmt: skip

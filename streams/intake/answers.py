@@ -1,6 +1,6 @@
 """What the intake answers: one result per event, or one problem for the whole request."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -70,11 +70,13 @@ def _result(index: int, outcome: Outcome) -> EventResult:
     return EventResult(index, "unacknowledged", code=outcome.code, message=message)
 
 
-def response(status: int, content: msgspec.Struct, **headers: str) -> Response:
-    """JSON; 503 and 429 say when to come again."""
-    more = {name.replace("_", "-"): value for name, value in headers.items()}
+def response(
+    status: int, content: msgspec.Struct, wait_s: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """JSON; 503 and 429 say when to come again: after `wait_s`, or 1 s."""
+    more = dict(headers or {})
     if status in (429, 503):
-        more["Retry-After"] = str(RETRY_AFTER_S)
+        more["Retry-After"] = str(wait_s or RETRY_AFTER_S)
     return Response(
         msgspec.json.encode(content), status, headers=_HEADERS | more, media_type="application/json"
     )  # fmt: skip
@@ -82,7 +84,7 @@ def response(status: int, content: msgspec.Struct, **headers: str) -> Response:
 
 def problem(refusal: Refusal) -> Response:
     """The answer to a request that is not worked on."""
-    headers = {"WWW_Authenticate": "Bearer"} if refusal.status == 401 else {}
+    headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
     if refusal.status == 408:
         headers["Connection"] = "close"  # what still comes of the body is not waited for
-    return response(refusal.status, Problem(refusal.code, str(refusal)), **headers)
+    return response(refusal.status, Problem(refusal.code, str(refusal)), refusal.wait_s, headers)

@@ -3,11 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,20 +14,17 @@ from starlette.routing import Route
 from marketpulse.client.async_producer import MAX_PENDING_BYTES, AsyncProducer
 from streams.intake.answers import answer_of, problem, response
 from streams.intake.bodies import Refusal, kind_of, record_headers, values_of
-from streams.intake.gate import Gate, tokens_of
+from streams.intake.gate import Client, Gate
 from streams.intake.kafka_watch import KafkaWatch
 from streams.intake.telemetry import IntakeTelemetry
+from streams.serving.own_port import health_answer, metrics_answer, probes_app
 from streams.settings import Settings
-from streams.telemetry.instruments import exposition
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-class Health(msgspec.Struct, frozen=True):
-    """What a probe answers."""
-
-    status: str
-    problems: list[str]
+AWAY = "Kafka does not answer"
+"""The text for strangers; the log and the port of the probes name which broker, and why."""
 
 
 class Intake:
@@ -39,9 +34,9 @@ class Intake:
         self._settings = settings
         self._producer = producer
         self._watch = watch
-        self._gate = Gate(tokens_of(settings))
+        self._gate = Gate(settings)
         self.working = 0
-        self.telemetry = IntakeTelemetry(self)
+        self.telemetry = IntakeTelemetry(self, self._gate.names)
 
     @property
     def pending_bytes(self) -> int:
@@ -55,51 +50,67 @@ class Intake:
 
     async def feedback(self, request: Request) -> Response:
         """POST /v1/feedback: nothing is answered 2xx that Kafka has not acknowledged."""
+        client = None
         try:
-            answer = await self._taken(request)
+            client = self._gate.client(request.headers)
+            answer = await self._taken(request, client)
         except Refusal as refusal:
             answer = problem(refusal)
+            if client is not None and refusal.status == 429:
+                self.telemetry.held_back(client.name)
         except ClientDisconnect:
             answer = problem(Refusal(400, "disconnected", "the body ended before its end"))
+        if client is not None:
+            answer.headers.update(client.headers())
         self.telemetry.answered(answer.status_code)
         return answer
 
-    async def _taken(self, request: Request) -> Response:
+    async def _taken(self, request: Request, client: Client) -> Response:
         began = time.monotonic()
         settings = self._settings
-        self._gate.check(request.headers)
         kind = kind_of(request.headers)
         headers = record_headers(request.headers, kind)
         if not self.ready:
-            raise Refusal(503, "kafka_away", "Kafka does not answer; nothing was taken")
+            raise Refusal(503, "kafka_away", f"{AWAY}; nothing was taken")
         if self.working >= settings.intake_max_requests or self.pending_bytes > MAX_PENDING_BYTES // 2:
             raise Refusal(429, "busy", "too much is on its way already; nothing was taken")
-        self.working += 1
-        try:
+        with client.place(), self._counted():
             body = await _body(request, settings.intake_max_bytes, settings.intake_client_seconds)
             binary = any(name == "ce_specversion" for name, _ in headers)
             values = values_of(body, kind, binary, settings.intake_max_events)
+            client.take(len(values))
             outcomes = await self._producer.send_many(values, headers)
+        status, answer = answer_of(outcomes)
+        self.telemetry.told(outcomes, time.monotonic() - began, client.name)
+        return response(status, answer)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.working += 1
+        try:
+            yield
         finally:
             self.working -= 1
-        status, answer = answer_of(outcomes)
-        self.telemetry.told(outcomes, time.monotonic() - began)
-        return response(status, answer)
+
+    def problems(self) -> list[str]:
+        """Why it is not ready, in full."""
+        return [] if self._watch.problem is None else [self._watch.problem]
 
     async def livez(self, _: Request) -> Response:
         """200 as long as the event loop answers."""
-        return response(200, Health("ok", []))
+        return health_answer([])
 
     async def readyz(self, _: Request) -> Response:
-        """200 while Kafka answers, else 503 and why."""
-        wrong = self._watch.problem
-        return response(200, Health("ok", [])) if wrong is None else response(503, Health("failing", [wrong]))
+        """200 while Kafka answers, else 503; strangers may ask, so it names no address."""
+        return health_answer([] if self.ready else [AWAY])
 
     async def metrics(self, request: Request) -> Response:
-        """For Prometheus."""
-        accept = request.headers.get("accept", "")
-        body, content_type = await run_in_threadpool(exposition, self.telemetry.registry, accept)
-        return Response(body, headers={"Content-Type": content_type})
+        """For Prometheus, with a token; without one on the probes' own port."""
+        try:
+            self._gate.client(request.headers)
+        except Refusal as refusal:
+            return problem(refusal)
+        return await metrics_answer(request, self.telemetry.registry)
 
 
 async def _body(request: Request, most: int, within_s: float) -> bytes:
@@ -148,7 +159,7 @@ def create_intake(settings: Settings, producer: AsyncProducer | None = None) -> 
             await watch.stop()
             await producer.close()
 
-    return Starlette(
+    application = Starlette(
         routes=[
             Route("/v1/feedback", intake.feedback, methods=["POST"]),
             Route("/livez", intake.livez),
@@ -158,3 +169,5 @@ def create_intake(settings: Settings, producer: AsyncProducer | None = None) -> 
         exception_handlers={HTTPException: _other},
         lifespan=lifespan,
     )
+    application.state.probes = probes_app(intake.problems, intake.telemetry.registry)
+    return application

@@ -1,40 +1,127 @@
-"""Who may post: bearer tokens, or this machine alone."""
+"""Who may post, and how much: bearer tokens with a quota each, or this machine alone."""
 
 import hashlib
 import hmac
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from starlette.datastructures import Headers
 
 from streams.intake.bodies import Refusal
 from streams.serving.access import asks_loopback, bearer_of
-from streams.settings import Settings
+from streams.settings import Settings, named_tokens
+
+BURST_S = 2.0
+"""How long a client may save up what it did not send."""
+THIS_MACHINE = "this-machine"
+"""The client's name where no tokens are set."""
 
 
 def tokens_of(settings: Settings) -> list[str]:
     """The tokens that are set; several while one follows another."""
+    return [token for _, token in _named(settings)]
+
+
+def _named(settings: Settings) -> list[tuple[str, str]]:
     given = settings.intake_tokens
-    return [] if given is None else [one.strip() for one in given.get_secret_value().split(",")]
+    return [] if given is None else named_tokens(given.get_secret_value())
+
+
+class Client:
+    """One token's quota: events by a token bucket, and requests at once; `name` is for metrics and logs.
+
+    Args:
+        name: of the token, never the token itself.
+        per_second: events a second; 0 = no limit.
+        burst: events at once.
+        places: requests at once.
+        now: seconds of a clock that never goes back.
+    """
+
+    def __init__(
+        self, name: str, per_second: float, burst: int, places: int, now: Callable[[], float] = time.monotonic
+    ) -> None:  # fmt: skip
+        self.name = name
+        self._per_second = per_second
+        self._burst = burst
+        self._places = places
+        self._now = now
+        self._left = float(burst)
+        self._at = now()
+        self._working = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Within, one request of this client is worked on. Raises Refusal 429: it has all that it may have."""
+        if self._working >= self._places:
+            raise Refusal(429, "too_many_requests", f"{self._places} requests of this token are worked on already")
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._working -= 1
+
+    def take(self, events: int) -> None:
+        """Count events against the quota. Raises Refusal 429 with the time after which there is room for them."""
+        if not self._per_second:
+            return
+        self._fill()
+        if events > self._left:
+            wait_s = math.ceil((events - self._left) / self._per_second)
+            raise Refusal(429, "over_quota", f"more than {self._per_second:g} events/s of this token", wait_s)
+        self._left -= events
+
+    def headers(self) -> dict[str, str]:
+        """What is left of the quota, as the IETF's draft of RateLimit fields has it (httpapi-ratelimit-headers-10)."""
+        if not self._per_second:
+            return {}
+        self._fill()
+        full_s = math.ceil(self._burst / self._per_second)
+        next_s = math.ceil((self._burst - self._left) / self._per_second)
+        return {
+            "RateLimit-Policy": f'"events";q={self._burst};w={full_s}',
+            "RateLimit": f'"events";r={int(self._left)};t={next_s}',
+        }
+
+    def _fill(self) -> None:
+        now = self._now()
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
+        self._at = now
 
 
 class Gate:
     """Lets in who has one of the tokens; without tokens who asks for a name of this machine."""
 
-    def __init__(self, tokens: list[str]) -> None:
-        self._digests = [_digest(token) for token in tokens]
+    def __init__(self, settings: Settings) -> None:
+        named = _named(settings)
+        rate, requests = settings.intake_events_per_second, settings.intake_max_requests
+        burst = max(int(rate * BURST_S), settings.intake_max_events)
+        places = requests if len(named) < 2 else max(1, int(requests * settings.intake_client_share))
+        self._digests = [(_digest(token), Client(name, rate, burst, places)) for name, token in named]
+        self._nobody = Client(THIS_MACHINE, 0, 0, requests)
 
-    def check(self, headers: Headers) -> None:
-        """Raises Refusal 401, or 400 for another site's name (that it must not lead here)."""
+    @property
+    def names(self) -> list[str]:
+        """Names of all clients that there can be."""
+        return [client.name for _, client in self._digests] or [THIS_MACHINE]
+
+    def client(self, headers: Headers) -> Client:
+        """Who asks. Raises Refusal 401, or 400 for another site's name (that it must not lead here)."""
         if not self._digests:
             if not asks_loopback(headers):
                 raise Refusal(400, "bad_host", "this intake serves this machine only")
-            return
+            return self._nobody
         token = bearer_of(headers)
         if token is None:
             raise Refusal(401, "no_token", "send Authorization: Bearer")
         given = _digest(token)
         # All are compared, and digests have one length: the time tells nothing of any token.
-        if sum(hmac.compare_digest(given, one) for one in self._digests) == 0:
+        fitting = [client for one, client in self._digests if hmac.compare_digest(given, one)]
+        if not fitting:
             raise Refusal(401, "wrong_token", "the token is not one of those that are set")
+        return fitting[0]
 
 
 def _digest(token: str) -> bytes:

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of the intake; `docs.generate.contracts` writes it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,12 +18,20 @@ _MEANINGS = {
     413: "The body is too long, or holds too many events.",
     415: "A content type, charset or encoding that is not read.",
     422: "All events break the contract.",
-    429: "Too much is on its way to Kafka: nothing was taken. Come again after Retry-After.",
+    429: "Over the quota of this token, too many of its requests at once, or too much on its way to Kafka: nothing was "
+    "taken. Send it again after Retry-After.",
     431: "A ce- header is too long.",
     503: "Kafka does not answer, or did not acknowledge all events in time: send all of them again, with the same ids.",
 }
 """Status -> what it says; 200, 207, 422 and (where something was sent) 503 have a result for each event."""
 WITH_RESULTS, WITH_BOTH = (200, 207, 422), (503,)
+
+
+_QUOTA = {
+    "RateLimit-Policy": {"schema": {"type": "string"}, "description": "Quota of the token: q events within w seconds."},
+    "RateLimit": {"schema": {"type": "string"}, "description": "Of it r events are left; all of it after t seconds."},
+}
+"""As in draft-ietf-httpapi-ratelimit-headers-10; not sent where there is no quota."""
 
 
 def _content(status: int) -> dict[str, Any]:
@@ -35,8 +44,11 @@ def _responses() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, meaning in _MEANINGS.items():
         found[str(status)] = {"description": meaning, "content": _content(status)}
+        headers = dict(_QUOTA) if status != 401 else {}
         if status in (429, 503):
-            found[str(status)]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+            headers["Retry-After"] = {"schema": {"type": "integer"}, "description": "Seconds."}
+        if headers:
+            found[str(status)]["headers"] = headers
     return found
 
 
@@ -72,7 +84,7 @@ def openapi() -> dict[str, Any]:
             },
             "/livez": {"get": _probe("The process answers.")},
             "/readyz": {"get": _probe("Kafka answers; 503 while it does not.")},
-            "/metrics": {"get": _probe("Metrics in Prometheus's text format or OpenMetrics.")},
+            "/metrics": {"get": _probe("Metrics in Prometheus's text format or OpenMetrics.", [{"token": []}])},
         },
         "components": {
             "schemas": schemas,
@@ -81,5 +93,5 @@ def openapi() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _probe(summary: str) -> dict[str, Any]:
-    return {"summary": summary, "security": [], "responses": {"200": {"description": summary}}}
+def _probe(summary: str, security: Sequence[object] = ()) -> dict[str, Any]:
+    return {"summary": summary, "security": list(security), "responses": {"200": {"description": summary}}}

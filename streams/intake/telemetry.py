@@ -36,8 +36,10 @@ class Load(Protocol):
 class IntakeTelemetry:
     """The instruments of one intake process."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, clients: Sequence[str]) -> None:
         self.registry = new_registry()
+        self._of_client = new_counter(self.registry, telemetry.INTAKE_CLIENT_EVENTS, clients)
+        self._held_back = new_counter(self.registry, telemetry.INTAKE_HELD_BACK, clients)
         self._requests = new_counter(self.registry, telemetry.INTAKE_REQUESTS, map(str, STATUSES))
         self._events = new_counter(self.registry, telemetry.INTAKE_EVENTS, (ACCEPTED, REFUSED, UNACKNOWLEDGED))
         self._refused = new_counter(self.registry, telemetry.INTAKE_REFUSED, get_args(DeadLetterCode))
@@ -48,11 +50,16 @@ class IntakeTelemetry:
         """A request was answered."""
         self._requests.labels(str(status)).inc()
 
-    def told(self, outcomes: Sequence[Outcome], seconds: float) -> None:
+    def held_back(self, client: str) -> None:
+        """A request of a client was answered 429."""
+        self._held_back.labels(client).inc()
+
+    def told(self, outcomes: Sequence[Outcome], seconds: float, client: str) -> None:
         """What became of a request's events, and how long that took."""
         codes = [one.code for one in outcomes if isinstance(one, Rejected)]
         accepted = sum(isinstance(one, Delivery) for one in outcomes)
         self._events.labels(ACCEPTED).inc(accepted)
+        self._of_client.labels(client).inc(accepted)
         self._events.labels(REFUSED).inc(len(codes))
         self._events.labels(UNACKNOWLEDGED).inc(len(outcomes) - accepted - len(codes))
         for code in codes:

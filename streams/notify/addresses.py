@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -29,16 +30,37 @@ class Allowed:
         return self.host(name) and (name.lower().strip("[]") in self.private or is_public(address))
 
 
+def _networks(*texts: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, texts))
+
+
+NOT_PUBLIC = _networks(
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+    "224.0.0.0/4", "240.0.0.0/4",
+    "::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16",
+    "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+)  # fmt: skip
+"""By name, since Python versions differ in what they call global: IANA's special-purpose registries and multicast.
+
+Here are also old IPv4-compatible (`::/96`), local NAT64 and site-local addresses: whatever they lead to is not public.
+"""
+_GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
+"""What IANA gives out at all; nothing else is reached over the internet."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet; IPv4 inside IPv6 is judged as IPv4."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        for inner in (ip.ipv4_mapped, ip.sixtofour, ip.teredo[1] if ip.teredo else None):
+        nat64 = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
+        for inner in (ip.ipv4_mapped, ip.sixtofour, ip.teredo[1] if ip.teredo else None, nat64):
             if inner is not None:
                 return is_public(str(inner))
-        if ip in ipaddress.ip_network("64:ff9b::/96"):  # IPv4 behind NAT64
-            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
-    return ip.is_global and not ip.is_multicast
+        if ip not in _GLOBAL_IPV6:
+            return False
+    return ip.is_global and not any(ip in network for network in NOT_PUBLIC)
 
 
 class GuardedResolver(AbstractResolver):

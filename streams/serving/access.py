@@ -1,10 +1,52 @@
-"""Who asks: loopback addresses, bearer tokens."""
+"""Who asks: loopback addresses, clients behind addresses, trusted proxies, bearer tokens."""
 
+import functools
 import ipaddress
 
 from starlette.datastructures import Headers
 
 from streams.errors import Unprotected
+
+CLIENT_BITS = 64
+"""Of an IPv6 address: what a provider gives to one customer, who may use every address in it."""
+
+
+class Proxies:
+    """The proxies whose forwarded addresses are believed: `text` is addresses and CIDRs, with commas between them."""
+
+    def __init__(self, text: str) -> None:
+        given = [ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
+        # A socket that listens on `::` sees IPv4 addresses as IPv6 ones.
+        mapped = [
+            ipaddress.ip_network(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+            for network in given
+            if network.version == 4
+        ]
+        self.networks = [*given, *mapped]
+        self._known = functools.lru_cache(maxsize=4_096)(self._knows)
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, str) and self._known(address)
+
+    def _knows(self, address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(ip in network for network in self.networks)
+
+
+def client_of(address: str) -> str:
+    """The client behind an address, as limits count it: the whole /64 of an IPv6 address; other texts as they are."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((int(ip), CLIENT_BITS), strict=False))
 
 
 def is_loopback(host: str) -> bool:

@@ -1,24 +1,54 @@
 """A web application as a process: its listening socket, how many connections it may have, its server."""
 
+import asyncio
+import os
 import resource
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.server import ServerState
 
+from marketpulse.errors import OperatorNeeded
 from streams.errors import BadInput
+from streams.serving.access import Proxies
+from streams.serving.connections import Connections, protocol
+from streams.settings import Settings
+from streams.telemetry.logs import get_logger
+
+log = get_logger("serving")
 
 SILENT_MS = 30_000
 """A client that takes nothing for so long loses its connection; its browser comes back by itself and resumes."""
 BACKLOG = 1_024
 UNSENT_BYTES = 131_072
 """What the system holds for one client beside the process, so that 1,000 slow ones do not cost gigabytes there."""
+MAX_HEAD_BYTES = 16_384
+PROBE_CONNECTIONS = 50
+PROBE_HEAD_S = 5.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What strangers may take of a server: connections in all and of one client, seconds for the head of a request."""
+
+    connections: int
+    of_client: int
+    head_s: float
 
 
 def run_server(
-    app: ASGIApp, host: str, port: int, say: Callable[[str], object], connections: int, **options: Any
+    app: ASGIApp,
+    host: str,
+    port: int,
+    say: Callable[[str], object],
+    settings: Settings,
+    limits: Limits,
+    probes: ASGIApp,
+    **options: Any,
 ) -> None:
     """Serve an application until SIGTERM or Ctrl-C.
 
@@ -27,16 +57,85 @@ def run_server(
         host: address to listen on.
         port: 0 = any free one.
         say: called with the URL once it listens.
-        connections: expected at most.
+        settings: which proxies are trusted, and the port of probes.
+        limits: for connections to that address.
+        probes: what answers on MARKETPULSE_HEALTH_PORT, if that is set.
         options: of `uvicorn.Config`.
 
     Raises:
         BadInput: the address cannot be listened on.
+        OperatorNeeded: the port of the probes cannot.
     """
-    listening = listen_on(host, port)
+    probing = _listen_for_probes(settings)
+    try:
+        listening = listen_on(host, port)
+    except BadInput:
+        if probing is not None:
+            probing.close()
+        raise
     say(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/")
-    _allow_descriptors(2 * connections)
-    uvicorn.Server(uvicorn.Config(app, server_header=False, **options)).run(sockets=[listening])
+    _allow_descriptors(2 * limits.connections)
+    _Server(server_config(app, settings, limits, **options), probes, probing).run(sockets=[listening])
+
+
+def server_config(app: ASGIApp, settings: Settings, limits: Limits, **options: Any) -> uvicorn.Config:
+    """How an application that strangers reach is served; `options` of `uvicorn.Config` beside it."""
+    if "FORWARDED_ALLOW_IPS" in os.environ:
+        log.warning("not_read", variable="FORWARDED_ALLOW_IPS", instead="MARKETPULSE_FORWARDED_ALLOW")
+    proxies = Proxies(settings.forwarded_allow)
+    places = Connections(limits.connections, limits.of_client, proxies)
+    return uvicorn.Config(
+        app, http=protocol(places, limits.head_s), ws="none", server_header=False, log_config=None, access_log=False,
+        forwarded_allow_ips=list(map(str, proxies.networks)), limit_concurrency=limits.connections + 1,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES, **options,
+    )  # fmt: skip
+
+
+class _Server(uvicorn.Server):
+    """A server with a second one beside it, in the same event loop: so a blocked loop fails the probes."""
+
+    def __init__(self, config: uvicorn.Config, probes: ASGIApp, probing: socket.socket | None) -> None:
+        super().__init__(config)
+        self._probes = probes
+        self._probing = probing
+        self._probe_server: asyncio.Server | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, probes too."""
+        await super().startup(sockets)
+        if self._probing is not None:
+            self._probe_server = await _serve_probes(self._probes, self._probing)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is in flight; probes are answered until then."""
+        await super().shutdown(sockets)
+        if self._probe_server is not None:
+            self._probe_server.close()
+
+
+async def _serve_probes(app: ASGIApp, probing: socket.socket) -> asyncio.Server:
+    probe_protocol = protocol(Connections(PROBE_CONNECTIONS, PROBE_CONNECTIONS, Proxies("")), PROBE_HEAD_S)
+    config = uvicorn.Config(
+        app, http=probe_protocol, ws="none", lifespan="off", server_header=False, log_config=None, access_log=False,
+        proxy_headers=False, limit_concurrency=PROBE_CONNECTIONS + 1,
+    )  # fmt: skip
+    config.load()
+    state = ServerState()
+    return await asyncio.get_running_loop().create_server(lambda: probe_protocol(config, state, {}), sock=probing)
+
+
+def _listen_for_probes(settings: Settings) -> socket.socket | None:
+    if settings.health_port is None:
+        return None
+    try:
+        probing = listen_on(settings.health_host, settings.health_port)
+    except BadInput as error:
+        raise OperatorNeeded(
+            f"the probes cannot listen on {settings.health_host}:{settings.health_port}. Operator action: give each "
+            "process of a machine a different MARKETPULSE_HEALTH_PORT, and not the value of --port."
+        ) from error
+    log.info("probes", host=settings.health_host, port=probing.getsockname()[1])
+    return probing
 
 
 def _allow_descriptors(wanted: int) -> None:

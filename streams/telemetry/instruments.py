@@ -131,6 +131,8 @@ EVENTS = Declared("marketpulse_market_events", "gauge", "events", "n of a market
 PAGE_READY = Declared("marketpulse_page_ready", "gauge", "0 or 1", "1 while the page can read Redis.", of="page")
 PAGE_VIEWS = Declared("marketpulse_page_views_total", "counter", "views",
     "Views that the page has made of the tables: one for each step that it saw.", of="page")
+PAGE_STREAMS = Declared("marketpulse_page_streams", "gauge", "streams", "Streams that are open: pages in browsers.",
+    of="page")
 
 INTAKE_REQUESTS = Declared("marketpulse_intake_requests_total", "counter", "requests",
     "Requests with events, by the status of their answer.", ("status",), of="intake")
@@ -139,6 +141,10 @@ INTAKE_EVENTS = Declared("marketpulse_intake_events_total", "counter", "events",
     ("result",), of="intake")
 INTAKE_REFUSED = Declared("marketpulse_intake_refused_total", "counter", "events",
     "Events that break the contract, by the code that a dead letter would have.", ("code",), of="intake")
+INTAKE_CLIENT_EVENTS = Declared("marketpulse_intake_client_events_total", "counter", "events",
+    "Events that Kafka has, by the name of the token that sent them.", ("client",), of="intake")
+INTAKE_HELD_BACK = Declared("marketpulse_intake_held_back_total", "counter", "requests",
+    "Requests answered 429 (quota, requests at once, load), by the name of the token.", ("client",), of="intake")
 INTAKE_SECONDS = Declared("marketpulse_intake_request_seconds", "histogram", "seconds",
     "How long requests whose events were sent to Kafka took, from their head to their answer.", of="intake",
     buckets=SECONDS)

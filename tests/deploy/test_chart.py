@@ -415,14 +415,41 @@ def test_policies_follow_the_servers() -> None:
     assert [[9094], [6380]] == [[port["port"] for port in rule["ports"]] for rule in worker["egress"]]
     assert ["192.0.2.0/24", "198.51.100.0/24"] == [rule["to"][0]["ipBlock"]["cidr"] for rule in worker["egress"]]
     spaces = [
-        [peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for peer in spec["ingress"][0]["from"]]
-        for spec in (worker, page)
-    ]
-    assert [["monitoring"], ["ingress-nginx", "monitoring"]] == spaces
+        (peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], rule["ports"][0]["port"])
+        for spec in (worker, page) for rule in spec["ingress"] for peer in rule["from"]
+    ]  # fmt: skip
+    assert [("monitoring", 8081), ("ingress-nginx", 8080), ("monitoring", 8081)] == spaces
     bundled = {one["metadata"]["name"]: one["spec"] for one in of_kind(rendered(TRIAL), "NetworkPolicy")}
     [rule] = bundled["trial-marketpulse-redis"]["ingress"]
     callers = {peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in rule["from"]}
     assert set(OWN) == callers
+
+
+def test_strangers_reach_neither_probes_nor_metrics() -> None:
+    """The Ingress leads to the page's own port; kubelet and Prometheus ask another one, which nobody can fill."""
+    manifests = rendered(PRODUCTION)
+    [ingress] = of_kind(manifests, "Ingress")
+    [path] = ingress["spec"]["rules"][0]["http"]["paths"]
+    assert "http" == path["backend"]["service"]["port"]["name"]
+    for name, container in containers(manifests):
+        if name in ("page", "intake"):
+            ports = {one["name"]: str(one["containerPort"]) for one in container["ports"]}
+            assert ports["health"] == variables(container)[setting("health_port")]["value"] != ports["http"]
+            probes = [container[probe]["httpGet"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+            assert [("/livez", "health"), ("/readyz", "health"), ("/livez", "health")] == [
+                (one["path"], one["port"]) for one in probes
+            ]  # fmt: skip
+    scraped = {
+        one["metadata"]["name"].rpartition("-")[2]: one["spec"]["endpoints"][0]["port"]
+        for one in of_kind(manifests, "ServiceMonitor")
+    }
+    assert {"worker": "health", "page": "health", "intake": "health", "notify": "http"} == scraped
+
+
+def test_an_ingress_needs_the_address_of_its_controller() -> None:
+    """Without it all its users would share one address, and one of them could hold up all logins."""
+    ingress = "processes.page.ingress={enabled: true, host: a.example.com, tlsSecret: tls}"
+    assert "MARKETPULSE_FORWARDED_ALLOW is needed" in refusal(TRIAL, ingress)
 
 
 def test_prometheus_finds_workers_that_are_not_ready_under_the_names_of_the_alarms() -> None:

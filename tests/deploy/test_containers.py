@@ -120,7 +120,8 @@ def test_own_containers_are_told_what_the_program_knows(name: str) -> None:
         if "SecretStr" in str(field.annotation):
             assert str(value).startswith("${") or "@" not in str(value)
     if "MARKETPULSE_HEALTH_PORT" in one["environment"]:
-        assert f":{one['environment']['MARKETPULSE_HEALTH_PORT']}/livez" in one["healthcheck"]["test"][-1]
+        asked = re.findall(r"127\.0\.0\.1:(\d+)/(livez|readyz)", one["healthcheck"]["test"][-1])
+        assert [str(one["environment"]["MARKETPULSE_HEALTH_PORT"])] == [port for port, _ in asked]
     assert (ROOT / one["build"]["dockerfile"]).exists()
 
 
@@ -227,8 +228,8 @@ def test_prometheus_asks_the_services_of_compose() -> None:
         for job in scraping["scrape_configs"] for one in job["dns_sd_configs"] for name in one["names"]
     }  # fmt: skip
     listening = {
-        (name, int(one["command"][-1]) if "--port" in one["command"] else one["environment"]["MARKETPULSE_HEALTH_PORT"])
+        (name, one["environment"]["MARKETPULSE_HEALTH_PORT"])
         for name, one in OWN.items()
-        if "--port" in one["command"] or "MARKETPULSE_HEALTH_PORT" in one["environment"]
+        if "MARKETPULSE_HEALTH_PORT" in one["environment"]
     }
-    assert {("worker", 8081), ("page", 8080), ("intake", 8081), ("notify", 8081)} <= asked <= listening
+    assert {("worker", 8081), ("page", 8081), ("intake", 8081), ("notify", 8081)} <= asked <= listening

@@ -110,8 +110,8 @@ def test_worker_and_page_live_on_a_read_only_file_system(settings: dict[str, str
         worker.send_signal(signal.SIGTERM)
         assert 0 == worker.wait(30)
     assert 0 != run(settings, *health_check(port)).returncode
-    with started(settings, "marketpulse", "page", "--host", "0.0.0.0", "--port", port):
-        until(lambda: 200 == status(f"http://127.0.0.1:{port}/healthz"), 60)
+    with started(settings, "marketpulse", "page", "--host", "127.0.0.1", "--port", "0"):
+        until(lambda: 200 == status(f"http://127.0.0.1:{port}/readyz"), 60)
 
 
 def health_check(port: str) -> list[str]:

@@ -77,12 +77,16 @@ def endpoints(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) ->
             published = events == found["marketpulse_records_counted_total", ("event",)]
             return records == EVENTS and published and found["marketpulse_allocations_total", ("optimal",)] > 0
 
-        with served("page", "--port", "0", environment=environment) as page:
-            until(lambda: 200 == status(f"{page.url}healthz"), 60)
+        own_port = f"http://127.0.0.1:{(health := free_port())}"
+        with served("page", "--port", "0", environment=environment | {"MARKETPULSE_HEALTH_PORT": str(health)}) as page:
+            until(lambda: 200 == status(f"{own_port}/readyz"), 60)
+            assert 200 == status(f"{page.url}healthz")
             until(settled, 60, meanwhile=supervisor.watch)
             shop.start()
-            with intake(stack.kafka.bootstrap, PREFIX) as taking:
-                urls = worker_url, page.url, taking.url, f"http://127.0.0.1:{shop.health}"
+            taken = {"MARKETPULSE_HEALTH_PORT": str(health := free_port())}
+            with intake(stack.kafka.bootstrap, PREFIX, taken) as taking:
+                assert 401 == status(f"{taking.url}metrics")
+                urls = worker_url, own_port, f"http://127.0.0.1:{health}", f"http://127.0.0.1:{shop.health}"
                 yield tuple(url.rstrip("/") for url in urls)
     finally:
         shop.end()

@@ -1,5 +1,6 @@
 """Operations commands against a worker that has counted a small feed."""
 
+import ast
 import asyncio
 import json
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import redis
 
 from docs.generate.redis_keys import spec_of
-from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.dev.feeds.simulate import FeedPlan, write_feed
 from streams.dev.processes import ending, served, start_marketpulse
 from streams.kafka.compacted import write_all
@@ -63,12 +64,16 @@ def shop(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_dead_letters_are_listed_shown_and_sent_back(shop: Shop) -> None:
-    """By code; shown with their bytes; a dry run sends nothing; a replay is judged again."""
+    """By code; shown redacted, with --raw their bytes; a dry run sends nothing; a replay is judged again."""
     listed = shop.json("dead-letters", "ls", "--code", "unknown_market")
     assert {"unknown_market"} == {one["code"] for one in listed}  # type: ignore[index]
     offset = str(listed[0]["offset"])  # type: ignore[index]
     shown = json.loads(shop("dead-letters", "show", offset).stdout)
-    assert '"market":' in shown["value"]
+    raw = json.loads(shop("dead-letters", "show", "--raw", offset).stdout)
+    assert ({"key", "value"}, '"market":' in raw["value"]) == (raw.keys() - shown.keys(), True)
+    user = json.loads(ast.literal_eval(raw["value"]))["user"]
+    assert '"[user]"' in shown["shown"]
+    assert f'"{user}"' not in str(shown)
     assert [{"replayed": 0, "selected": len(listed), "left": []}] == shop.json(
         "dead-letters", "replay", "--code", "unknown_market", "--dry-run"
     )
@@ -218,8 +223,10 @@ def test_the_page_serves_views_as_they_come(page_url: str) -> None:
 
 
 def test_a_page_without_redis_says_so_and_waits() -> None:
-    """Not ready, with the reason, instead of an end or an empty table."""
-    away = {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0"}
+    """Not ready, with the reason where probes are asked, instead of an end or an empty table."""
+    port = free_port()
+    away = {"MARKETPULSE_REDIS_URL": "redis://127.0.0.1:1/0", "MARKETPULSE_HEALTH_PORT": str(port)}
     with served("page", "--port", "0", environment=away, stderr=subprocess.DEVNULL) as page:
-        until(lambda: "does not answer" in httpx.get(f"{page.url}healthz").json()["error"])
+        until(lambda: "does not answer" in str(httpx.get(f"http://127.0.0.1:{port}/readyz").json()["problems"]))
+        assert "Redis cannot be read" == httpx.get(f"{page.url}healthz").json()["error"]
         assert 503 == httpx.get(f"{page.url}view.json").status_code

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from marketpulse.client.kafka_servers import Servers
 from streams.dev.processes import Served, served
 from streams.kafka.log_reader import LogReader
 from tests.support.waiting import until
@@ -24,8 +25,8 @@ class Running(Served):
         return httpx.URL(self.url).port or 0
 
     def get(self, path: str) -> httpx.Response:
-        """A probe or metrics."""
-        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=20)
+        """A probe, or metrics with the token."""
+        return httpx.get(f"{self.url}{path}", headers=HEADERS, trust_env=False, timeout=20)
 
     def post(self, content: object, **headers: str) -> httpx.Response:
         """Post JSON with the token."""
@@ -55,7 +56,7 @@ def intake(servers: str, prefix: str, login: Mapping[str, str] | None = None, **
         yield running
 
 
-def records_of(servers: str, topic: str) -> list[Any]:
+def records_of(servers: Servers, topic: str) -> list[Any]:
     """All Kafka records of a topic."""
 
     async def read() -> list[Any]:

@@ -52,6 +52,7 @@ def new_mute(
     market: str | None = None,
     topic: str | None = None,
     comment: str = "",
+    author: str = "",
 ) -> MuteRecord:
     """A silence from now on for some hours; empty texts stand for any. Raises BadInput."""
     if not 0.01 <= hours <= MOST_HOURS:
@@ -64,4 +65,4 @@ def new_mute(
     if any(len(text) > 256 for text in (kind or "", topic or "")):
         raise BadInput("a kind or topic is too long. Operator action: give at most 256 characters.")
     until = now_ms + int(hours * HOUR_MS)
-    return MuteRecord(name, until, now_ms, kind or None, code, topic or None, comment[:256])
+    return MuteRecord(name, until, now_ms, kind or None, code, topic or None, comment[:256], author=author[:256])

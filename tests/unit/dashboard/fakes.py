@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -54,6 +55,14 @@ def snapshot(step: int = 7, **markets: MarketMetrics) -> Snapshot:
         alert(kind="model", market="*", started_at=NOW_MS),
     ]
     return Snapshot(status, markets, alerts if markets else [], allocation("a-2", 2000.0), load_portfolio())
+
+
+NOW = snapshot(BR=metrics())
+
+
+def csrf_of(text: str) -> str:
+    """The token in a page's forms."""
+    return re.findall(r'name="csrf" value="(\w+)"', text)[0]
 
 
 class FakeReader:
@@ -126,14 +135,18 @@ async def page(
     write: Written | None = None,
     client: str = "127.0.0.1",
     host: str = "127.0.0.1:8080",
+    scheme: str = "http",
+    raises: bool = True,
     **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a running page that has read something, or has found Redis away."""
     app = create_page(load_settings(**settings), reader, write or Written())  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1234))
+    transport = httpx.ASGITransport(app=app, client=(client, 1234), raise_app_exceptions=raises)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers={"Accept": "text/html"}) as browser,
+        httpx.AsyncClient(
+            transport=transport, base_url=f"{scheme}://{host}", headers={"Accept": "text/html"}
+        ) as browser,
     ):
 
         async def ready() -> bool:

@@ -11,6 +11,7 @@ import pytest
 import structlog
 import uvicorn
 
+from marketpulse.errors import OperatorNeeded
 from streams.dashboard import serve as page
 from streams.dashboard.serve import serve
 from streams.errors import BadInput, Unprotected
@@ -57,6 +58,16 @@ def test_without_a_token_the_page_does_not_begin_to_listen_beyond_this_machine()
     with pytest.raises(Unprotected) as refusal:
         serve(load_settings(), "0.0.0.0", 0, told.append)
     assert ("page_unprotected", 2, []) == (refusal.value.code, refusal.value.exit_code, told)
+
+
+def test_probes_need_a_port_that_nobody_has() -> None:
+    """Two processes with the same one, as a shared file of settings makes them: said before anything is served."""
+    told: list[str] = []
+    with listen_on("127.0.0.1", 0) as taken:
+        settings = load_settings(health_port=taken.getsockname()[1])
+        with pytest.raises(OperatorNeeded, match="a different MARKETPULSE_HEALTH_PORT"):
+            serve(settings, "127.0.0.1", 0, told.append)
+    assert [] == told
 
 
 def test_connections_end_by_themselves_where_nothing_is_taken() -> None:

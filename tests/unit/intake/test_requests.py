@@ -20,11 +20,12 @@ from streams.errors import IntakeUnprotected, SettingsError
 from streams.intake.answers import Answer, answer_of
 from streams.intake.app import create_intake
 from streams.intake.bodies import BATCH, JSON, LINES, SINGLE, Refusal, kind_of, values_of
-from streams.intake.gate import Gate
+from streams.intake.gate import Client, Gate, tokens_of
 from streams.intake.openapi import openapi
 from streams.intake.serve import serve
 from streams.intake.telemetry import STATUSES
 from streams.settings import Settings, load_settings
+from tests.support.waiting import until_async
 
 NOW = 1_790_000_000_000
 GOOD = {"id": "1", "market": "BR", "text": "bom", "occurred_at": NOW}
@@ -68,9 +69,10 @@ def producer() -> FakeProducer:
 
 
 @contextlib.asynccontextmanager
-async def client_of(producer: FakeProducer) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(producer: FakeProducer, **settings: object) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an intake with two tokens, which sends the second one."""
-    application = create_intake(load_settings(intake_tokens=",".join(TOKENS)), cast(AsyncProducer, producer))
+    given = {"intake_tokens": ",".join(TOKENS)} | settings
+    application = create_intake(load_settings(**given), cast(AsyncProducer, producer))
     transport, headers = httpx.ASGITransport(application), {"Authorization": f"Bearer {TOKENS[1]}"}
     async with (
         application.router.lifespan_context(application),
@@ -172,12 +174,12 @@ async def test_what_is_not_worked_on_has_a_code(
 
 
 async def test_both_tokens_open_while_one_follows_the_other(client: httpx.AsyncClient) -> None:
-    """Probes and metrics need none."""
+    """Probes need none; metrics do, here."""
     for token in TOKENS:
         answer = await client.post("/v1/feedback", json=GOOD, headers={"Authorization": f"Bearer {token}"})
         assert 200 == answer.status_code
-    for path in ("/livez", "/readyz", "/metrics"):
-        assert 200 == (await client.get(path, headers={"Authorization": ""})).status_code
+    for path, status in (("/livez", 200), ("/readyz", 200), ("/metrics", 401)):
+        assert status == (await client.get(path, headers={"Authorization": ""})).status_code
 
 
 async def test_another_address_or_method_is_said(client: httpx.AsyncClient) -> None:
@@ -224,9 +226,9 @@ async def test_without_kafka_it_is_503_at_once(producer: FakeProducer) -> None:
 def test_without_tokens_only_names_of_this_machine_are_answered() -> None:
     """No other site's name can be made to lead here, and no other address is listened on."""
     for name in ("localhost:8081", "127.0.0.1", "[::1]:8081"):
-        Gate([]).check(HttpHeaders({"host": name}))
+        Gate(Settings()).client(HttpHeaders({"host": name}))
     with pytest.raises(Refusal, match="this machine only"):
-        Gate([]).check(HttpHeaders({"host": "evil.example"}))
+        Gate(Settings()).client(HttpHeaders({"host": "evil.example"}))
     with pytest.raises(IntakeUnprotected, match="intake_unprotected"):
         serve(Settings(), "0.0.0.0", 0, lambda _: None)
 
@@ -237,6 +239,101 @@ def test_tokens_that_can_be_guessed_are_refused(tokens: str) -> None:
     with pytest.raises(SettingsError, match=r"MARKETPULSE_INTAKE_TOKENS: .* 16 characters") as refused:
         load_settings(intake_tokens=tokens)
     assert TOKENS[0] not in str(refused.value)
+
+
+def test_tokens_may_have_names_also_two_of_one_client() -> None:
+    """While one follows the other; a token of another form is called by its place."""
+    base64 = "c29tZXRoaW5nIGVsc2U=="
+    settings = load_settings(intake_tokens=f"shop:{TOKENS[0]}, shop:{TOKENS[1]}, {base64}")
+    assert [*TOKENS, base64] == tokens_of(settings)
+    assert ["shop", "shop", "token-3"] == Gate(settings).names
+
+
+@pytest.mark.parametrize("text", ["only-for-a-trial", "shop:only-for-a-trial"])
+def test_an_example_that_everybody_can_read_is_no_token(text: str) -> None:
+    """Neither of the intake nor of the page."""
+    for setting in ("intake_tokens", "page_token"):
+        if setting == "intake_tokens" or ":" not in text:
+            with pytest.raises(SettingsError, match="everybody can read"):
+                load_settings(**{setting: text})
+
+
+async def test_a_client_has_a_quota_of_events_and_others_do_not_feel_it(producer: FakeProducer) -> None:
+    """429 with the time after which there is room, RateLimit fields, the name of the token in the metrics."""
+    first, second = ({"Authorization": f"Bearer {token}"} for token in TOKENS)
+    tokens = f"shop:{TOKENS[0]},{TOKENS[1]}"
+    async with client_of(producer, intake_tokens=tokens, intake_events_per_second=2, intake_max_events=4) as client:
+        taken = await client.post("/v1/feedback", json=[GOOD] * 3, headers=first)
+        assert (200, '"events";q=4;w=2', '"events";r=1;t=2') == (
+            taken.status_code, taken.headers["RateLimit-Policy"], taken.headers["RateLimit"]
+        )  # fmt: skip
+        over = await client.post("/v1/feedback", json=[GOOD] * 4, headers=first)
+        assert (429, "over_quota", "2", 3) == (
+            over.status_code, over.json()["code"], over.headers["Retry-After"], len(producer.records)
+        )  # fmt: skip
+        assert 200 == (await client.post("/v1/feedback", json=[GOOD] * 4, headers=second)).status_code
+        found = (await client.get("/metrics")).text
+    for line in (
+        'marketpulse_intake_client_events_total{client="shop"} 3.0',
+        'marketpulse_intake_client_events_total{client="token-2"} 4.0',
+        'marketpulse_intake_held_back_total{client="shop"} 1.0',
+    ):
+        assert line in found
+    assert TOKENS[0] not in found
+
+
+async def test_one_client_cannot_hold_all_requests_at_once(producer: FakeProducer) -> None:
+    """Three of four places for one of two tokens; a fourth request of it is 429, another's is taken."""
+    came = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        await came.wait()
+        yield json.dumps(GOOD).encode()
+
+    first, second = ({"Authorization": f"Bearer {token}", "Content-Type": JSON} for token in TOKENS)
+    async with client_of(producer, intake_max_requests=4) as client:
+        held = [asyncio.create_task(client.post("/v1/feedback", content=slow(), headers=first)) for _ in range(3)]
+
+        async def working() -> bool:
+            return "marketpulse_intake_requests_in_flight 3.0" in (await client.get("/metrics")).text
+
+        await until_async(working)
+        refused = await client.post("/v1/feedback", json=GOOD, headers=first)
+        other = await client.post("/v1/feedback", json=GOOD, headers=second)
+        came.set()
+        assert [200] * 3 == [one.status_code for one in await asyncio.gather(*held)]
+    assert (429, "too_many_requests", 200) == (refused.status_code, refused.json()["code"], other.status_code)
+
+
+def test_a_quota_fills_again_with_time() -> None:
+    """Up to the burst; without a rate there is none."""
+    now = [0.0]
+    client = Client("shop", 2.0, 4, 1, lambda: now[0])
+    client.take(4)
+    with pytest.raises(Refusal) as over:
+        client.take(3)
+    now[0] = 1.5
+    client.take(3)
+    now[0] = 100.0
+    assert (2, '"events";r=4;t=0') == (over.value.wait_s, client.headers()["RateLimit"])
+    unlimited = Client("shop", 0, 0, 1)
+    unlimited.take(10**9)
+    assert {} == unlimited.headers()
+
+
+async def test_strangers_are_told_no_address(producer: FakeProducer) -> None:
+    """Kafka does not answer, says the probe; the probes' own port says which, and why."""
+    producer.away = True
+    application = create_intake(load_settings(), cast(AsyncProducer, producer))
+    probes = httpx.ASGITransport(application.state.probes)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://localhost") as outside,
+        httpx.AsyncClient(transport=probes, base_url="http://10.0.0.7") as inside,
+    ):
+        assert ["Kafka does not answer"] == (await outside.get("/readyz")).json()["problems"]
+        assert ["not connected to Kafka yet"] == (await inside.get("/readyz")).json()["problems"]
+        assert [200, 200] == [(await inside.get(path)).status_code for path in ("/livez", "/metrics")]
 
 
 @given(st.binary() | st.lists(st.binary(max_size=9)).map(lambda parts: b"[" + b",".join(parts) + b"]"), st.booleans())

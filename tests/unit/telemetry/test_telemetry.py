@@ -166,7 +166,7 @@ def test_each_metric_is_offered_as_it_is_declared() -> None:
     telemetry.published(outcome(1), NOW_MS, 0.1)
 
     class Hub:
-        number, error = 1, None
+        number, error, clients = 1, None, 2
 
     class Load:
         working, pending_bytes, ready = 1, 0, True
@@ -176,7 +176,7 @@ def test_each_metric_is_offered_as_it_is_declared() -> None:
     telemetry.registry.register(NotifyCollector({"chat": status}, lambda: NOW_MS))
     families = {
         family.name: family
-        for registry in (telemetry.registry, IntakeTelemetry(Load()).registry)
+        for registry in (telemetry.registry, IntakeTelemetry(Load(), ["shop"]).registry)
         for family in text_string_to_metric_families(exposition(registry, "text/plain")[0].decode())
         if family.name.startswith("marketpulse_")
     }

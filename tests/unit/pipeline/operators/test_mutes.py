@@ -46,3 +46,10 @@ def test_a_kind_that_there_is_not_is_refused() -> None:
     """A typo would silence nothing."""
     with pytest.raises(BadInput, match="sruge is no kind of alert"):
         new_mute("m", 1, 1.0, kind="sruge")
+
+
+def test_a_silence_has_an_author_and_older_ones_are_read() -> None:
+    """Who wrote it; empty in a record of a version that had none."""
+    assert "Ada" == new_mute("m", 1, 1.0, author="Ada").author
+    old = b'{"id": "m", "until": 200, "created_at": 0, "kind": null, "market": "BR", "comment": "known", "v": 1}'
+    assert "" == msgspec.json.decode(old, type=MuteRecord).author
