@@ -182,12 +182,8 @@ def page(
     ```
     """
     from streams.dashboard.serve import serve
-    from streams.telemetry.logs import configure_logs
 
-    settings = load_settings()
-    configure_logs(settings)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of every client that speaks no HTTP
-    serve(settings, host, port, lambda url: output.print_json({"event": "page", "url": url}))
+    serve(load_settings(), host, port, lambda url: output.print_json({"event": "page", "url": url}))
 
 
 def classify(

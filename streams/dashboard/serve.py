@@ -26,6 +26,6 @@ def serve(settings: Settings, host: str, port: int, say: Callable[[str], object]
     application = create_page(settings)
     limits = Limits(MOST_CLIENTS + 1_000, MAX_OF_CLIENT, HEAD_S)
     run_server(
-        application, host, port, say, settings, limits, application.state.probes, log_level="warning",
-        timeout_graceful_shutdown=2,
+        application, host, port, say, settings, limits, application.state.probes,
+        log_level="error", timeout_graceful_shutdown=2,  # it warns of every client that speaks no HTTP
     )  # fmt: skip
