@@ -93,7 +93,7 @@ def snapshot() -> Snapshot:
 def servers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis and Kafka with hostile values; tables as wide as they want."""
     said = f"{HOSTILE} {PERSONAL}"
-    letter = RejectedRecord(3, "bad_time", said, "feedback", 0, 7, NOW_MS, said, b"k", b"v", ())
+    letter = RejectedRecord(3, HOSTILE, said, "feedback", 0, 7, NOW_MS, said, b"k", b"v", ())
     mute = MuteRecord("m", NOW_MS * 2, NOW_MS, comment=HOSTILE, market=HOSTILE)
     report = VerifyReport(False, 1, 1, 1, 1, [Difference(HOSTILE, 1, HOSTILE)], [HOSTILE], {}, 1.0)
     monkeypatch.setattr(client, "Reader", MemoryReader(snapshot()))

@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import structlog
@@ -45,7 +45,7 @@ def test_the_servers_own_log_is_redacted(
 
     monkeypatch.setattr(service, "run_server", run)
     for name in ("create_page", "create_intake"):
-        monkeypatch.setattr(service, name, lambda _: None, raising=False)
+        monkeypatch.setattr(service, name, lambda _: SimpleNamespace(state=SimpleNamespace(probes=None)), raising=False)
     service.serve(load_settings(), "127.0.0.1", 0, lambda _: None)
     logged = capsys.readouterr().err
     assert "could not convert [email]" in logged
