@@ -6,17 +6,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import structlog
-import uvicorn
 
 from marketpulse.errors import OperatorNeeded
 from streams.dashboard import serve as page
 from streams.dashboard.serve import serve
 from streams.errors import BadInput, Unprotected
 from streams.intake import serve as intake
-from streams.serving.listening import SILENT_MS, listen_on
+from streams.serving.listening import SILENT_MS, listen_on, server_config
 from streams.settings import load_settings
 
 
@@ -36,8 +36,8 @@ def test_the_servers_own_log_is_redacted(
 ) -> None:
     """As uvicorn logs an error that a request ended with."""
 
-    def run(*_: object, **options: object) -> None:
-        uvicorn.Config("none", **{name: one for name, one in options.items() if name.startswith("log")})
+    def run(app: Any, _host: str, _port: int, _say: object, *serving: Any, **options: Any) -> None:
+        server_config(app, *serving[:2], **options)
         try:
             raise ValueError("could not convert max@example.com")
         except ValueError:
