@@ -1,32 +1,28 @@
 """All settings of a process: parsed once from the environment, frozen, every problem reported at once."""
 
-import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from marketpulse.client.kafka_servers import KafkaServers, Mechanism, Protocol
 from marketpulse.client.redis_url import folded_url, has_login
 from marketpulse.contract.units import MINUTE_MS
+from streams.environment import ENV_FILE, environment_of, secret_of
 from streams.errors import SettingsError
 from streams.kafka.pem import check_ca, check_certificate, check_key
 from streams.privacy.user_hashes import UserHashes
+from streams.tokens import check_token, named_tokens
 
 PUBLIC_KEY = "marketpulse"
 """Key of user hashes where none is set: for trials, with servers on loopback alone."""
 LEAST_KEY_BYTES = 16
-ENV_FILE = "MARKETPULSE_ENV_FILE"
-"""Variable with the path of a file of further variables, `NAME=value` each."""
-MAX_SECRET_CHARACTERS = 65_536
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
 
 
@@ -202,14 +198,14 @@ class Settings(BaseSettings):
     def _long_tokens(cls, tokens: SecretStr | None) -> SecretStr | None:
         if tokens is not None:
             for _, token in named_tokens(tokens.get_secret_value()):
-                _check_token(token)
+                check_token(token)
         return tokens
 
     @field_validator("page_token")
     @classmethod
     def _own_token(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None:
-            _check_token(token.get_secret_value())
+            check_token(token.get_secret_value())
         return token
 
     @field_validator("forwarded_allow")
@@ -217,7 +213,7 @@ class Settings(BaseSettings):
     def _proxies(cls, text: str) -> str:
         for part in filter(None, (one.strip() for one in text.split(","))):
             try:
-                network = ipaddress.ip_network(part, strict=False)
+                network = ip_network(part, strict=False)
             except ValueError:
                 raise ValueError(f"{part} is neither an address nor a CIDR; `*` would believe every client") from None
             if not network.prefixlen:
@@ -347,27 +343,6 @@ def _is_loopback(host: str | None) -> bool:
         return False
 
 
-PUBLIC_TOKENS = ("only-for-a-trial",)
-"""Examples that everybody can read."""
-_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,31}):(.*)", re.DOTALL)
-
-
-def named_tokens(text: str) -> list[tuple[str, str]]:
-    """(name, token) of each; one without a name is called by its place, `token-1`. RFC 6750 has no colon in a token."""
-    found = []
-    for number, part in enumerate(text.split(","), 1):
-        named = _NAMED.fullmatch(part.strip())
-        found.append((named[1], named[2]) if named else (f"token-{number}", part.strip()))
-    return found
-
-
-def _check_token(token: str) -> None:
-    if len(token) < 16:
-        raise ValueError("each token must have at least 16 characters")
-    if token in PUBLIC_TOKENS:
-        raise ValueError("is an example that everybody can read: make one of your own with `openssl rand -hex 16`")
-
-
 def _needs_tls(path: Path | None, info: ValidationInfo) -> None:
     """Raises ValueError where a PEM file is set for a connection without TLS: it would be ignored in silence."""
     if path is None:
@@ -397,41 +372,6 @@ def load_settings(**overrides: object) -> Settings:
             "Settings cannot be used:\n  " + "\n  ".join(problems) + "\nOperator action: mend them and start again."
         )
     return settings
-
-
-def environment_of(own: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The environment with what the file that MARKETPULSE_ENV_FILE names adds to it, and what is wrong with that.
-
-    No other file is read: one of the working directory could be somebody else's, and move a password to their server.
-    """
-    name = own.get(ENV_FILE)
-    if not name:
-        return dict(own), []
-    if not Path(name).is_file():
-        return dict(own), [f"{ENV_FILE}: {name} is no file"]
-    return {key: value for key, value in dotenv_values(name).items() if value is not None} | dict(own), []
-
-
-def secret_of(environment: Mapping[str, str], name: str) -> str | None:
-    """A secret from its variable, or from the file that the variable with `_FILE` behind its name names; None = unset.
-
-    Raises:
-        ValueError: both are set, or the file cannot be read.
-    """
-    value, path = environment.get(name), environment.get(f"{name}_FILE")
-    if not path:
-        return value
-    if value is not None:
-        raise ValueError(f"is given twice: here and in {name}_FILE; keep one of them")
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            content = file.read(MAX_SECRET_CHARACTERS + 1).rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ValueError(f"{path}, which {name}_FILE names, cannot be read: {why}") from None
-    if not 1 <= len(content) <= MAX_SECRET_CHARACTERS:
-        raise ValueError(f"{path}, which {name}_FILE names, must hold 1 to {MAX_SECRET_CHARACTERS} characters")
-    return content
 
 
 def _secrets_in_files(environment: Mapping[str, str], problems: list[str]) -> dict[str, object]:

@@ -15,7 +15,7 @@ _Result = TypeVar("_Result")
 
 def load_settings() -> "Settings":
     """Settings from the environment. Raises SettingsError naming every problem at once."""
-    from streams.settings import ENV_FILE
+    from streams.environment import ENV_FILE
     from streams.settings import load_settings as load
 
     if ENV_FILE not in os.environ and _names_settings(Path(".env")):

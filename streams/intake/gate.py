@@ -11,7 +11,8 @@ from starlette.datastructures import Headers
 
 from streams.intake.bodies import Refusal
 from streams.serving.access import asks_loopback, bearer_of
-from streams.settings import Settings, named_tokens
+from streams.settings import Settings
+from streams.tokens import named_tokens
 
 BURST_S = 2.0
 """How long a client may save up what it did not send."""

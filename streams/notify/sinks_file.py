@@ -15,13 +15,13 @@ from marketpulse.contract.canary import KIND
 from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import MARKETS, market_code
 from marketpulse.contract.records import AlertRecord
+from streams.environment import secret_of
 from streams.errors import BadInput
 from streams.notify.addresses import Allowed
 from streams.notify.heartbeat import KIND as HEARTBEAT
 from streams.notify.messages import SEVERITIES, Severity, severity
 from streams.notify.signature import key_of
 from streams.pipeline.operators.rules_file import near_and_known
-from streams.settings import secret_of
 
 Kind = Literal["alertmanager", "apprise", "webhook"]
 MOST_SINKS = 50

@@ -13,7 +13,15 @@ from tests.support.sources import PACKAGES, ROOT, imports, modules
 LEVELS = (
     ("marketpulse/errors.py",),
     ("marketpulse/contract",),
-    ("marketpulse/client", "models", "strategy", "streams/errors.py", "streams/clock.py"),
+    (
+        "marketpulse/client",
+        "models",
+        "strategy",
+        "streams/errors.py",
+        "streams/clock.py",
+        "streams/environment.py",
+        "streams/tokens.py",
+    ),
     ("marketpulse", "streams/contract"),
     ("streams/privacy", "streams/batches.py"),
     ("streams/kafka", "streams/ledger"),
