@@ -27,7 +27,6 @@ _UNSEEN_JOINER = re.compile(
 )
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])([\s)]{0,2})([^\w\s\x00-\x7f]|[ーｰ\uff3f])(?=[\s(]{0,2}[0-9])")
 _CIRCLED_ROW = re.compile("[⓪⓿🄋🄌①-⑨❶-❾➀-➈➊-➒](?:[\\s-]?[⓪⓿🄋🄌①-⑨❶-❾➀-➈➊-➒]){6,}")
-_CIRCLED_ONE = re.compile("[⓪⓿🄋🄌①-⑨❶-❾➀-➈➊-➒]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _DIGIT = re.compile(r"[0-9]")
 
@@ -67,8 +66,7 @@ def plain(text: str) -> str:
     if text.isascii():
         return text
     text = text.translate(_PLAIN)
-    if _CIRCLED_ONE.search(text):
-        text = _CIRCLED_ROW.sub(lambda row: row.group().translate(_CIRCLED), text)
+    text = _CIRCLED_ROW.sub(lambda row: row.group().translate(_CIRCLED), text)
     if _JOINER.search(text):
         text = _UNSEEN_JOINER.sub("", text)
     return _BETWEEN_DIGITS.sub(_separator, text) if _DIGIT.search(text) else text
@@ -82,7 +80,7 @@ def visible(text: str) -> str:
 def lower(text: str) -> str:
     """The text in lower case, each character in its place: one that would become two stays."""
     low = text.lower()
-    return low if len(low) == len(text) else "".join(one.lower() if len(one.lower()) == 1 else one for one in text)
+    return low if len(low) == len(text) else "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
 
 
 def _separator(found: "re.Match[str]") -> str:

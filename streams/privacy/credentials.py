@@ -1,15 +1,33 @@
 """What opens a door: keys of services, passwords, PINs, codes, phrases that restore a wallet."""
 
+import bisect
 import itertools
 import re
 
 from streams.privacy.characters import lower
 from streams.privacy.contacts import has_foreign_name
-from streams.privacy.secret_words import CJK, CODE, ENDS, IS, JOINING, MARK, NO_CODE, OF, PASSWORD, PHRASE, PLAIN_CODE, QUOTES, SUBJECTS, TELLS, WORD
+from streams.privacy.secret_words import (
+    CJK,
+    CODE,
+    ENDS,
+    IS,
+    JOINING,
+    MARK,
+    NO_CODE,
+    OF,
+    PASSWORDS,
+    PHRASE,
+    PLAIN_CODE,
+    QUOTES,
+    SAID_PLAINLY,
+    SUBJECTS,
+    TELLS,
+    WORD,
+)
 from streams.privacy.words import holds
 
 _TOKEN_CHANGES = 4
-_MAY_TELL = re.compile(r"[:=\"“«„「『→➡👉>]|phrase|фраз|слов|frase|palabra|palavra|word|wort|mot secret|kata |助|[\s(]'[^\s]|言葉|عبارة|कूट|गुप्त")
+_SIGN = re.compile(r"[:=\"“«„「『→➡👉>]")
 
 _KEY = re.compile(
     r"\b(?:eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?"  # JSON Web Token
@@ -19,10 +37,12 @@ _KEY = re.compile(
 )
 _MIXED = re.compile(r"(?<![\w#/.-])[A-Za-z0-9][A-Za-z0-9_-]{18,}[A-Za-z0-9](?![\w-])")
 
-_PRODUCT_KEY = re.compile(r"(?<![\w-])(?=[A-Z0-9-]{0,24}\d)(?=[0-9-]{0,24}[A-Z])[A-Z0-9]{4,5}(?:-[A-Z0-9]{4,5}){3,5}(?![\w-])")
+_PRODUCT_KEY = re.compile(
+    r"(?<![\w-])(?=[A-Z0-9-]{0,24}\d)(?=[0-9-]{0,24}[A-Z])[A-Z0-9]{4,5}(?:-[A-Z0-9]{4,5}){3,5}(?![\w-])"
+)
 _WORD = re.compile(
     rf"(?:(?<![a-zа-яё])|(?=[^a-zа-яё]|pass|kenn|code|schl|парол))"  # where words begin; these end compounds too
-    rf"(?:(?P<phrase>{PHRASE})|(?P<code>{CODE})|(?P<password>{PASSWORD})(?:s|nya)?|(?P<plain>{PLAIN_CODE}))"
+    rf"(?:(?P<phrase>{PHRASE})|(?P<code>{CODE})|(?P<password>{PASSWORDS})(?:s|nya)?|(?P<plain>{PLAIN_CODE}))"
 )
 _BETWEEN = rf"(?P<of>(?:\s{{1,2}}[^\s\d:=,;.!?，。！？、(\[]{{1,16}}){{0,4}}?|[{CJK}]{{0,6}}?)"
 _GIVEN = re.compile(
@@ -35,7 +55,9 @@ _DIGITS_LATER = re.compile(r"(?:\s{1,2}[^\W\d_]{1,16}){1,3}\s{1,2}(?=\d)")
 _VALUE = re.compile(r"[^\s,;，。、؛،\[][^,;，。、؛،\n\[]{0,160}")
 _PROSE_CJK = ("不", "没", "错", "忘", "了", "的", "が", "を", "に", "忘れ", "違", "ない")
 _TOKENS = re.compile(r"\S+")
-_ALL_DIGITS = re.compile(rf"\d(?:[ -]?\d){{2,7}}(?![^\W{CJK}]|%|[.,:/]\d|\s(?:\d|times|x\b|people|users|mal\b|раз|kali|fois|veces|vezes))")
+_ALL_DIGITS = re.compile(
+    rf"\d(?:[ -]?\d){{2,7}}(?![^\W{CJK}]|%|[.,:/]\d|\s(?:\d|times|x\b|people|users|mal\b|раз|kali|fois|veces|vezes))"
+)
 _CODE_YEAR = re.compile(r"(?:19|20)\d\d")
 _NO_CODE = re.compile(NO_CODE, re.IGNORECASE)
 _NO_SECRET = re.compile(
@@ -43,6 +65,12 @@ _NO_SECRET = re.compile(
     r"|\d+[-\u00a0]?(?:characters|chars|digits?|zeichen|stellig\w*|знак\w*|символ\w*|位|桁|文字))",
     re.IGNORECASE,
 )
+_TYPED = re.compile(
+    r"(?:got|received|sent|enter\w*|typed?|texted|reçu|recib\w+|receb\w+|erhalten|bekommen|eingegeben|получил\w?|ввел|ввёл|ввожу|пришел|пришёл|dapat"
+    r"|terima|masuk\w*|وصلني|ادخلت|आया|डाला|收到|输入|輸入|届いた|入力)\s.{0,24}$",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(r"\s[^\W\d_]{4,}s(?!\w)")
 _CHECK_DIGITS = re.compile(r"cv[vcn]2?$", re.IGNORECASE)
 _ONE_WORD = re.compile(WORD, re.IGNORECASE)
 _RESTORES = re.compile(r"(?:[a-z]{3,8}\s){9,23}[a-z]{3,8}(?![\w])")
@@ -62,11 +90,13 @@ _PRODUCT = re.compile(
 _NEAR = 80
 _MINE = r"(?:my|mein|meine|mi|minha|meu|mon|ma|мой|моя|saya|aku|mine|the|la|o|le|a|das|die|der)"
 _THEN_WORD = re.compile(
-    rf"(?:\s{{1,2}}(?:is|was|ist|war|es|era|é|est|était|это|adalah|itu|هو|هي)\s(?P<mine>{_MINE}\s)?(?:[^\W\d_]{{1,12}}\s)?|\sमेरा\s"
-    rf"|\s?(?:が|って|という|是|就是)(?:我的|私の|俺の|我)?)(?:(?P<code>{CODE}|{PLAIN_CODE})|(?P<password>{PASSWORD}))(?!\s?manager)",
+    rf"(?:\s{{1,2}}(?:is|was|ist|war|es|era|é|est|était|это|adalah|itu|هو|هي|as|als|como|comme|как|sebagai)\s(?P<mine>{_MINE}\s)?(?:[^\W\d_]{{1,12}}\s)?|\sमेरा\s"
+    rf"|\s?(?:が|って|という|是|就是)(?:我的|私の|俺の|我)?)(?:(?P<code>{CODE}|{PLAIN_CODE})|(?P<password>{PASSWORDS}))(?!\s?manager)",
     re.IGNORECASE,
 )
-_FIRST = re.compile(r"(?<![^\s(])(?=(?:\S{1,40}\s|[!-~]{4,40}))([!-~]{4,40}|\S{4,40})(?=\s{1,2}\S{1,6}\s|が|って|という|是|就是)")
+_FIRST = re.compile(
+    r"(?<![^\s(])(?=(?:\S{1,40}\s|[!-~]{4,40}))([!-~]{4,40}|\S{4,40})(?=\s{1,2}\S{1,6}\s|が|って|という|是|就是)"
+)
 
 
 def hide_credentials(text: str, low: str, has_digit: bool) -> str:
@@ -78,9 +108,13 @@ def hide_credentials(text: str, low: str, has_digit: bool) -> str:
     """
     if has_digit:
         text = _PRODUCT_KEY.sub("[token]", _KEY.sub("[token]", text))
-    if (has_digit or _MAY_TELL.search(low) or has_foreign_name(text)) and holds(TELLS, f" {low}"):
+    if _may_tell(text, low, has_digit) and holds(TELLS, f" {low}"):
         text = _without_secrets(text)
     return text
+
+
+def _may_tell(text: str, low: str, has_digit: bool) -> bool:
+    return has_digit or _SIGN.search(text) is not None or has_foreign_name(text) or holds(SAID_PLAINLY, low)
 
 
 def hide_keys(text: str) -> str:
@@ -127,11 +161,12 @@ def _secret(kind: str, word: str, text: str, end: int) -> tuple[int, int]:
     given = _GIVEN.match(text, end, end + 100)
     if given and (value := _VALUE.match(text, given.end())):
         between = given["of"].lower().split()
-        sure = kind == "phrase" or OF.issuperset(between) or not given["of"].isascii()
-        length = _secret_length(kind, word, value.group(), bool(given["mark"]) and sure, True)
+        sure = OF.issuperset(between) or not given["of"].isascii()
+        length = _secret_length(kind, word, value.group(), bool(given["mark"]) and sure, sure or kind != "phrase")
         if length:
             return given.end(), length
-    direct = None if kind == "plain" else _DIRECT.match(text, end)
+    typed = kind != "plain" or _TYPED.search(text[max(end - 40, 0) : end])
+    direct = _DIRECT.match(text, end) if typed else None
     if direct and (value := _VALUE.match(text, direct.end())):
         length = _secret_length(kind, word, value.group(), False, False)
         if length:
@@ -146,14 +181,19 @@ def _secret_length(kind: str, word: str, value: str, marked: bool, given: bool) 
     """How many characters of the value are the secret: 0 = none of them."""
     first = _first(value)
     if digits := _ALL_DIGITS.match(value):
-        return _digits_length(kind, word, digits.group(), given)
+        counted = kind == "plain" and _COUNTED.match(value, digits.end())
+        return 0 if counted else _digits_length(kind, word, digits.group(), given)
     if kind == "plain":
         return 0
     quoted = value[0] in QUOTES and len(first) > 3 and first[-1] == QUOTES[value[0]]
     if kind == "phrase":
         if restores := _RESTORES.match(value):
             return restores.end()
-        return len(first) if quoted else _several(value, 1 if given or _ONE_WORD.search(word) else 3, _MOST_WORDS)
+        return (
+            len(first)
+            if quoted
+            else _several(value, 1 if given or (_ONE_WORD.search(word) and first != first.lower()) else 3, _MOST_WORDS)
+        )
     if _NO_SECRET.match(first):
         return 0
     if quoted:
@@ -213,7 +253,7 @@ def _several(value: str, least: int, most: int) -> int:
 
 
 def _without_announced(text: str) -> str:
-    """A word or a number of which is said that it is a password or a code."""
+    """A word or a number that somebody calls a password or a code."""
 
     def first(found: "re.Match[str]") -> str:
         value = found.group(1)
@@ -229,7 +269,7 @@ def _without_announced(text: str) -> str:
 
 
 def _without_like_passwords(text: str) -> str:
-    """What looks like a password and stands near a word for one."""
+    """What looks like a password and is near a word for one."""
     near = [found.span() for found in _WORD.finditer(lower(text)) if found.lastgroup == "password"]
 
     def like(found: "re.Match[str]") -> str:
@@ -238,7 +278,8 @@ def _without_like_passwords(text: str) -> str:
         if not digit or not _INSIDE.search(written) or _PRODUCT.match(written):
             return found.group()
         begin, end = found.span()
-        beside = any(begin - one[1] <= _NEAR and one[0] - end <= _NEAR for one in near)
+        at = bisect.bisect(near, (begin,))
+        beside = any(begin - word[1] <= _NEAR and word[0] - end <= _NEAR for word in near[max(at - 1, 0) : at + 1])
         return "[token]" + found.group()[len(written) :] if beside else found.group()
 
     return _LIKE_A_PASSWORD.sub(like, text)

@@ -20,7 +20,7 @@ from streams.privacy.words import (
 )
 
 _VALUE = re.compile(
-    r"(?:(?:\+?\d{1,3} ?)?\(\d{1,5}\) ?|\+|[A-Za-z]{1,6}[-/]?)?\d[\dA-Za-z]*"
+    r"(?:(?:\+?\d{1,3} ?)?\(\d{1,5}\) ?|\+|[A-Za-zА-Я]{1,6}[-/]?)?\d[\dA-Za-z]*"
     r"(?:[ ./_-]{1,3}(?:[A-ZА-Я]{1,3} ?)?\d[\dA-Za-z]*){0,12}(?:[-/][A-Z]{1,4}(?![\w])| [A-Z](?![\w.]))?"
 )
 _SCRIPTS = re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])(?=[a-z])")
@@ -177,7 +177,9 @@ def _named(text: str, begin: int, end: int) -> str:
         return ""
     lettered = any(map(str.isalpha, written)) and written.upper() == written and len(written) >= 5
     least = 5 if phone else 3 if marked or lettered else 5
-    if (len(written) if lettered and (marked or len(written) >= 6) else digits) < least or (end < len(text) and text[end] in "%€$£¥₹₽°"):
+    if (len(written) if lettered and (marked or len(written) >= 6) else digits) < least or (
+        end < len(text) and text[end] in "%€$£¥₹₽°"
+    ):
         return ""
     return "[phone]" if phone else "[number]"
 

@@ -1,11 +1,11 @@
 """Words for passwords, codes and phrases in eleven languages, and what leads from them to the secret."""
 
-from streams.privacy.words import PROSE, Words
+from streams.privacy.words import PROSE, Words, split
 
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 """Written without spaces: a neighbour belongs to another word."""
 
-PASSWORD = (
+PASSWORDS = (
     r"(?:pass[ -]?(?:words?|wd|code|wort)|(?<![a-z])pass(?:es)?(?![a-z])|(?<![a-z])p?pwd?(?![a-z])|(?<![a-z])pw(?=\d)|kennw(?:o|ö)rt"
     r"|contrase(?:ñ|n|ny)a|(?<![a-zé])clave|(?<![a-z])contra(?=\s?[:=]|\ses\s)|senha|palavra[ -]passe|mots? de passe"
     r"|mot-de-passe|(?<![a-z])mdp|kata sandi|(?<![a-z])sandi|парол[ьяюе]м?|паролька|пасс(?:ворд)?(?![а-я])|密码|密碼|口令"
@@ -35,9 +35,7 @@ PHRASE = (
     r"|(?:ال)?كلمة (?:ال)?سرية|सीड फ्रेज|गुप्त शब्द|रिकवरी फ्रेज)"
 )
 """What words follow."""
-WORD = (
-    r"(?:кодов|секретн)\w+ слов|codewort|losungswort|code ?word|safe ?word|合言葉|合い言葉|言葉$|palabra|palavra|mot secret|kata|كلمة|शब्द"
-)
+WORD = r"(?:кодов|секретн)\w+ слов|codewort|losungswort|code ?word|safe ?word|合言葉|合い言葉|言葉$|palabra|palavra|mot secret|kata|كلمة|शब्द"
 """Which of them one word follows."""
 PLAIN_CODE = r"(?<![^\W\d_])(?:codes?|c[oó]digo|код|kode|कोड|(?:ال)?كود|(?:ال)?رمز)(?![^\W\d_])"
 """What may be any code: only four to eight digits after a copula count."""
@@ -45,7 +43,7 @@ NO_CODE = (
     r"(?:error|err|fehler|erreur|ошибк\w|エラー|错误|錯誤|خطأ|त्रुटि|एरर|kesalahan|galat|erro|status|http|exit|zip|post\w*|postal|area|country"
     r"|bar|qr|promo\w*|source|dress|país|pays|land|vorwahl|pos|indeks|цвет\w*|stop)[ -]?(?:de |do |d')?$"
 )
-"""What stands before or after such a word where no door opens with the code."""
+"""What is before such a word where no door opens with the code."""
 
 IS = (
     r"(?:c'est|'s|is|was|were|are|ist|war|lautet|lautete|hei(?:ß|ss)t|es|era|é|eh|est|était|это|был|была|adalah|itu|ialah|yaitu"
@@ -58,42 +56,56 @@ QUOTES = {
 """What opens a quotation, and what closes it."""
 
 OF = frozenset(
-    "for of my the to on wifi app account do da de del la el mi meu minha mon ma für mein meine zum von der des das bank "
-    "banco compte box conta cuenta cartão tarjeta carte от для мой моя моего saya aku ku gue buat untuk akun bb atm kartu wlan "
-    "мне вай-фая вайфая аккаунта حقي حقتي تبعي بتاعي حسابي الخاص بي الحساب मेरा मेरी का की wi-fi email mail login new old "
-    "neues altes nouveau nuevo novo lama baru новый старый phone handy".split()
+    split(
+        "for of my the to on wifi app account do da de del la el mi meu minha mon ma für mein meine zum von der des "
+        "das bank banco compte box conta cuenta cartão tarjeta carte от для мой моя моего saya aku ku gue buat untuk "
+        "akun bb atm kartu wlan мне вай-фая вайфая аккаунта حقي حقتي تبعي بتاعي حسابي الخاص بي الحساب मेरा मेरी का की "
+        "wi-fi email mail login new old neues altes nouveau nuevo novo lama baru новый старый phone handy"
+    )
 )
 """What may stand between a word and `:` where words follow."""
 
 SUBJECTS = frozenset(
-    "field link button page screen email e-mail mail reset-link login log app manager prompt box form feature option "
-    "autofill requirements strength error problem issue loop recovery change update sms dialog popup protection policy "
-    "feld knopf seite bildschirm anmeldung fehler zurücksetzen abfrage eingabe änderung funktion reset-mail champ lien "
-    "bouton écran connexion erreur oubliée oublié demande réinitialisation campo enlace botón pantalla correo inicio "
-    "recuperación olvidada botão tela erro recuperação esqueceu поле ссылка кнопка экран почта вход ошибка сброс "
-    "восстановление письмо приходит kolom tautan tombol layar masuk lupa ganti pulih حقل رابط زر شاشة خطأ استعادة نسيان "
-    "फ़ील्ड लिंक बटन स्क्रीन त्रुटि रीसेट बदलने बदलना doesnt dont wont isnt cant accepted rejected asks nothing everything "
-    "fingerprint face touch id code pin token password passwort".split()
+    split(
+        "field link button page screen email e-mail mail reset-link login log app manager prompt box form feature "
+        "option autofill requirements strength error problem issue loop recovery change update sms dialog popup "
+        "protection policy feld knopf seite bildschirm anmeldung fehler zurücksetzen abfrage eingabe änderung "
+        "funktion reset-mail champ lien bouton écran connexion erreur oubliée oublié demande réinitialisation campo "
+        "enlace botón pantalla correo inicio recuperación olvidada botão tela erro recuperação esqueceu поле ссылка "
+        "кнопка экран почта вход ошибка сброс восстановление письмо приходит kolom tautan tombol layar masuk lupa "
+        "ganti pulih حقل رابط زر شاشة خطأ استعادة نسيان फ़ील्ड लिंक बटन स्क्रीन त्रुटि रीसेट बदलने बदलना doesnt dont "
+        "wont isnt cant accepted rejected asks nothing everything fingerprint face touch id code pin token password "
+        "passwort"
+    )
 )
 """What a sentence about a password speaks of: where one of these follows, no secret does."""
 
 ENDS = PROSE | frozenset(
-    "wird werden wurde funktioniert rejected doesnt isnt wont cant dont refused denied gets got does abgelehnt nimmt "
-    "refusé refusée marche fonctionne pas rechazada funciona sirve jala recusada ditolak bisa katanya kok malah terus "
-    "отклоняют отклоняет работает подходит принимает принимают пишет выдает but aber mais mas pero tapi но please bitte "
-    "pls plz svp favor tolong пожалуйста to unlock and und et y e dan и और و thanks danke merci gracias obrigado".split()
+    split(
+        "wird werden wurde funktioniert rejected doesnt isnt wont cant dont refused denied gets got does abgelehnt "
+        "nimmt refusé refusée marche fonctionne pas rechazada funciona sirve jala recusada ditolak bisa katanya kok "
+        "malah terus selalu sering salah invalide incorrect incorrecte inkorrekt ungültig inválida inválido "
+        "неправильный неправильно ошибка never отклоняют отклоняет работает подходит принимает принимают пишет выдает "
+        "but aber mais mas pero tapi но please bitte pls plz svp favor tolong пожалуйста to unlock and und et y e dan "
+        "и और و thanks danke merci gracias obrigado"
+    )
 )
 """Where a secret of several words ends."""
 
-JOINING = frozenset("and und et y e i dan и و और или o oder or".split())
+JOINING = frozenset(["and", "und", "et", "y", "e", "i", "dan", "и", "و", "और", "или", "o", "oder", "or"])
 """What may join the last two words of a secret."""
 
 TELLS = Words(
-    "pass", "pwd", "pw", "pin", "nip", "пин", "token", "secr", "key", "otp", "2fa", "mfa", "cvv", "cvc", "cvn", "puk", " tan ", "tan:", " tan-", "mtan", " tan=",
-    "kennw", "contra", "clave", "senha", "mdp", "sandi", "парол", "пасс", "密", "口令", "パス", "ﾊﾟｽ", "暗証", "暗证",
-    "كلم", "باس", "पास", "पिन", "कूट", "ओटीपी", "सीवीवी", "seed", "сид", "recovery", "mnemonic", "backup", "code", "код",
+    "pass", "pwd", "pw", "pin", "nip", "пин", "token", "secr", "key", "otp", "2fa", "mfa", "cvv", "cvc", "cvn", "puk", " tan", "mtan",
+    "contra", "clave", "senha", "mdp", "sandi", "парол", "пасс", "密", "口令", "パス", "ﾊﾟｽ", "暗証", "暗证",
+    "كلم", "باس", "पास", "पिन", "कूट", "ओटीपी", "सीवीवी", "seed", "сид", "mnemonic", "code", "код",
     "码", "碼", "コード", "認証", "kode", "código", "codigo", "السري", "سري", "كود", "رمز", "कोड", "phrase", "фраз", "слов",
     "frase", "palabra", "palavra", "助记", "助記", "短语", "言葉", "フレーズ", "ニーモニック", "geheimzahl",
-    "wort", "word", "login", "логин", "zugangsd", "identifiants", "creden", "akun", "rahasia", "kunci", "عبارة", "गुप्त", "फ्रेज", "schlüssel",
+    "wort", "word", "login", "логин", "zugangsd", "creden", "rahasia", "kunci", "عبارة", "गुप्त", "फ्रेज", "schlüssel",
 )  # fmt: skip
 """Without one of these no secret is in a text."""
+
+SAID_PLAINLY = Words(
+    "phrase", "фраз", "слов", "frase", "palabra", "palavra", "word", "wort", "mot secret", "kata ", "助", "言葉", "عبارة", "कूट", "गुप्त",
+)  # fmt: skip
+"""After one of these a secret may follow that has neither a digit nor a sign."""

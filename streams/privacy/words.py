@@ -11,7 +11,7 @@ class Words(tuple[str, ...]):
         """From the words themselves."""
         new = super().__new__(cls, words)
         new.needles = tuple(
-            one for one in dict.fromkeys(words) if not any(other in one and other != one for other in words)
+            word for word in dict.fromkeys(words) if not any(other in word and other != word for other in words)
         )
         new.ascii = tuple(filter(str.isascii, new.needles))
         return new
@@ -22,12 +22,13 @@ def holds(words: Words, low: str) -> bool:
     return any(map(low.__contains__, words.ascii if low.isascii() else words.needles))
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
+    """The words of a table."""
     return text.split()
 
 
 PHONE_WORDS = frozenset(
-    _split(
+    split(
         "phone telephone tel mobile cell call text fax hotline whatsapp wa sms telefon telefonnummer handy handynummer "
         "mobil rufnummer durchwahl festnetz téléphone tél portable téléphoner teléfono telefono celular móvil tlf cel "
         "fono llámame telefone zap telepon telp hp hubungi nomor тел телефон телефону мобильный мобила номер звоните "
@@ -37,7 +38,7 @@ PHONE_WORDS = frozenset(
 """Before a telephone number."""
 
 ID_WORDS = frozenset(
-    _split(
+    split(
         "folio comprobante boleta remito suscripción abono abonnement abo transaction transaktion transacción transação transaksi txn "
         "receipt quittung beleg belegnummer bon reçu recibo чек чека квитанция квитанции struk subscription awb waybill locator localizador "
         "localizer pnr-code buchungscode lieferung lieferschein retoure rücksendung rma-nr gutschrift mahnung versicherung police pol "
@@ -92,31 +93,31 @@ ID_ENDS = (
 )  # fmt: skip
 """How a word before any other number ends: scripts without spaces, and compounds."""
 
-ANNOUNCING = frozenset(_split("is ist lautet es é est это adalah है هو هي ends ending серия серии"))
+ANNOUNCING = frozenset(split("is ist lautet es é est это adalah है هو هي ends ending серия серии"))
 """Those of the others that announce a number."""
 
 MARKERS = frozenset(
-    _split(
-        ": = # № n no nr num number nbr № # nº n° numéro numero número nummer номер номером id code code: رقم رقمه नंबर नम्बर आईडी "
+    split(
+        ": = # № n n.º º no nr num number nbr № # nº n° numéro numero número nummer номер номером id code code: رقم رقمه नंबर नम्बर आईडी "
         "संख्या nomor nomer no: card card's key carte karte"
     )
 )
 """What announces a number beside the word for it."""
 
 LINKS = frozenset(
-    _split(
+    split(
         "ends ending in is was ist lautet es é est são это adalah है हैं هو هي der die das de du da del la le my mein the of with mit"
     )
 )
 """What may stand between the word and its number."""
 
 CJK_LINKS = (
-    "番号", "是", "为", "為", "は", "が", "の", "：", "号", "號", "码", "碼", "证", "番", "コード", "です",
+    "番号", "尾号", "尾號", "末尾", "是", "为", "為", "は", "が", "の", "：", "号", "號", "码", "碼", "证", "番", "コード", "です",
 )  # fmt: skip
 """The same at the end of a word, in scripts without spaces; the longest first."""
 
 CJK_MARKED = (
-    "号", "號", "番号", "码", "碼", "番", "コード", "是", "は",
+    "号", "號", "番号", "码", "碼", "番", "コード", "是", "は", "末尾",
 )  # fmt: skip
 """Those that announce a number."""
 
@@ -148,7 +149,7 @@ NETWORKS = Words(
 """Where people have names."""
 
 AT_ALONE = Words(
-    "at the rate", "at sign", "a keong", "keong", "एट द", "एट दी", "ऐट द", "एट थे", "小老鼠", "a rond", 
+    "at the rate", "at sign", "a keong", "keong", "एट द", "एट दी", "ऐट द", "एट थे", "小老鼠", "a rond",
     "arroba", "arobas", "chiocciola", "собака", "собачка", "klammeraffe", "affenschwanz", "a commercial", "アット",
     "あっと", "艾特", "圈a", " ät ", " एट ", " ऐट ", " آت ", " ات ", " أت ",
 )  # fmt: skip
@@ -160,7 +161,7 @@ AT_WITH = Words(
 """Without one of these, `at` is no @."""
 
 PROSE = frozenset(
-    _split(
+    split(
         "a an the is was are be been not no never and or but it its this that these to of in on for with from by at as i "
         "my me you your we our they he she can cannot can't cant could will would won't does doesn't did didn't don't do "
         "has have had forgot forgotten forget lost reset again wrong incorrect invalid required change changed too very "
