@@ -41,7 +41,7 @@ HOSTERS = (
 )
 """Who gives people sites below their name."""
 _SITE = (
-    r"(?:web ?sites?|web ?seite|site|home ?page|blog|shop|store|page|portfolio|domain|seite|laden|boutique|página|pagina|tienda|loja"
+    r"(?:web ?sites?|web ?seite|site|home ?page|blog|shop|store|page|portf[oó]lio|domain|seite|laden|boutique|página|pagina|tienda|loja"
     r"|toko|situs|laman|webshop|landing|сайт\w?|магазин\w?|блог\w?|страниц\w|домен\w?|cv|url|channel|forum|wiki|wordpress|server)"
 )
 MY_SITE = (
@@ -56,5 +56,5 @@ ASKED = (
     r"|アカウント|ユーザー名|usuario|usuário|cuenta|conta|compte|pseudo|akun|ник|логин|حساب|معرف|आईडी)"
 )
 """What a name at a network is called."""
-IS = r"(?:is|was|ist|war|heißt|heisse|como|sous|under|unter|as|with|con|com|avec|mit|dengan|namanya|nama|под|ник|名是|就是|搜|叫|でも|では|で|اسمه|اسمي|باسم|على|पर|lautet|heißt|c'est|saya|aku|ku|es|é|est|adalah|это|是|は|が|है|هو|هي|me|mich|add|unter|на|на меня)"
+IS = r"(?:is|was|ist|war|heißt|heisse|como|sous|under|unter|as|with|con|com|avec|mit|dengan|namanya|nama|под|ник|名是|就是|搜|叫|でも|では|で|の|اسمه|اسمي|باسم|على|पर|lautet|heißt|c'est|saya|aku|ku|es|é|est|adalah|это|是|は|が|है|هو|هي|me|mich|add|unter|на|на меня)"
 """What is between a network and a name there."""

@@ -33,6 +33,7 @@ _END = r"[^\s<>\"，。！？、）」』】]"
 _EMAIL = re.compile(
     rf"(?:\"[^\"@\n]{{1,64}}\"|{_NAME})(?:@{_LABEL}(?:\.{_LABEL}|。[^{_STOPS}.{CJK}]{{1,63}}){{1,8}}"
     r"|@\[[0-9A-Za-z:.]{2,50}\])"
+    rf"|[\w.+%'-]{{2,64}}@[\w-]{{2,63}},(?:com|net|org|de|ru|fr|es|br)(?!\w)"
     # On a host without dots: no name that is glued to a word, as in `thanks@ana`.
     r"|(?<![#\w.])(?=[\w+%'-]{0,62}[\w][._+-]?[._+\d-][^\W_])[\w.+%'-]{1,62}[^\W_]@[\w-]{3,63}"
     r"|(?<![#\w.])[\w+%'-]{2,64}@(?:localhost|ok\w{2,10}|ybl|upi|paytm|axl|ibl|apl|pix)\b",
@@ -40,12 +41,13 @@ _EMAIL = re.compile(
 _DOTTED_EMAIL = re.compile(rf"{_NAME}@{_LABEL}(?:[.。]{_LABEL}){{1,8}}")
 _SPACED_EMAIL = re.compile(
     rf"(?<![\w.+%'-])(?!via\b)[\w.+%'-]{{2,64}}(?:\s{{1,2}}@\s{{0,2}}|@\s{{1,2}})(?:[\w-]{{1,63}}\.){{1,4}}{DOMAINS}\b"
+    rf"|[\w.+%'-]{{2,64}}\s?@\s?[\w-]{{1,63}}\s(?:{DOT})\s[^\W\d_]{{2,24}}(?:\s(?:{DOT})\s[^\W\d_]{{2,24}})?"
     rf"|[\w.+%'-]{{2,64}}\s?@\s?[\w-]{{1,63}}(?:\s\.\s?[\w-]{{1,63}}){{0,2}}\s\.\s?{DOMAINS}\b",
     re.IGNORECASE,
 )
 _SPELT_PART = rf"[^{_STOPS}{CJK}]{{1,64}}"
 _SPELT_NAME = (
-    rf"(?:(?:{_SPELT_PART}\s){{0,1}}{_SPELT_PART}\s(?=\d{{1,6}}\s)|(?:{_SPELT_PART}\s(?=tiret|trait))?)"
+    rf"(?:{_SPELT_PART}\s(?:{DOT}|{SIGN})\s){{0,2}}(?:(?:{_SPELT_PART}\s)?{_SPELT_PART}\s(?=\d{{1,6}}\s)|(?:{_SPELT_PART}\s(?=tiret|trait))?)"
     rf"{_SPELT_PART}(?:\s(?:{DOT}|{SIGN})\s{_SPELT_PART}){{0,4}}"
 )
 _SPELT_LABEL = rf"[^{_STOPS}.{CJK}]{{1,63}}"
@@ -62,7 +64,7 @@ _SPELT_EMAIL = re.compile(
     re.IGNORECASE,
 )
 _SWAPPED_EMAIL = re.compile(
-    rf"(?<![\w.+%'-])[\w.+%'-]{{2,64}}\s?[#☆★◎●■＊*§&￠]{{1,2}}\s?(?:(?:[A-Za-z0-9-]{{1,63}}\.){{1,3}}{DOMAINS}(?![\w./])|{PROVIDER}(?!\w))",
+    rf"(?<![A-Za-z0-9_.+%'-])[A-Za-z0-9_.+%'-]{{2,64}}\s?[#☆★◎●■＊*§&￠]{{1,2}}\s?(?:(?:[A-Za-z0-9-]{{1,63}}\.){{1,3}}{DOMAINS}(?![A-Za-z0-9_./])|{PROVIDER}(?![A-Za-z0-9_]))",
     re.IGNORECASE,
 )
 _AT_EMAIL = re.compile(
@@ -71,6 +73,7 @@ _AT_EMAIL = re.compile(
     rf"|(?!(?:the|a|an|this|that|my|your)\b)[\w-]{{1,63}}(?:\s(?:dot|punkt)\s[\w-]{{2,63}}){{1,4}})",
     re.IGNORECASE,
 )
+_AT_PROVIDER = re.compile(rf"(?<!\S)(?=[^\s\d._]{{0,40}}[\d._])[\w.+-]{{3,64}}\sat\s{PROVIDER}(?![\w.])", re.IGNORECASE)
 _UPPER_AT_EMAIL = re.compile(rf"{_SPELT_NAME}\sAT\s(?:[A-Za-z0-9-]{{1,63}}\.){{1,3}}(?i:{DOMAINS})(?!\w)")
 _BRACKET_AT = re.compile(rf"{_OPEN}\s?(?:{_AT}|a|ä|@)\s?{_CLOSE}")
 _SWAPPED = re.compile(rf"[#☆★◎●■＊*§&￠]\s?(?:[A-Za-z0-9-]{{2,63}}\.[A-Za-z]|{PROVIDER})", re.IGNORECASE)
@@ -102,17 +105,17 @@ _OWN_LINK = re.compile(  # in any script with a path; below somebody's name at a
     re.IGNORECASE,
 )
 _HOMEPAGE = re.compile(
-    rf"(?P<before>{MY_SITE}[^.\n]{{0,24}}?(?<![\w@.-]))(?P<host>(?!\w{{1,9}}\.{NO_HOST}(?!\w))(?:[^\W_{CJK}][\w\u0900-\u0963-]{{1,62}}\.){{1,3}}{_ABROAD})(?![\w@-]|\.\w)",
+    rf"(?P<before>{MY_SITE}[^.\n]{{0,24}}?(?<![^\W{CJK}])(?<![@.-]))(?P<host>(?!\w{{1,9}}\.{NO_HOST}(?!\w))(?:[^\W_{CJK}][\w\u0900-\u0963-]{{1,62}}\.){{1,3}}{_ABROAD})(?![\w@-]|\.\w)",
     re.IGNORECASE,
 )
 _HANDLE_PART = rf"[^{_STOPS}.'%+{CJK}-]"
 _HANDLE = re.compile(
     rf"@(?!\d{{1,5}}(?:[ap]m|h(?:\d\d)?|uhr|fps|p|hz|k|x|ghz|mhz|mbps|km|rs|usd|eur|kg|w|wib|min|pt)?(?![^\W{CJK}]))(?:(?=\w{_HANDLE_PART}){_HANDLE_PART}{{1,64}}"
-    rf"(?:\.{_WORD}{_HANDLE_PART}{{0,63}}){{0,4}}|[{CJK}]{{2,30}})"
+    rf"(?:[.-]{_WORD}{_HANDLE_PART}{{0,63}}){{0,4}}|[{CJK}]{{2,30}})"
 )
 _TAGGED = re.compile(
     r"(?<![\w#&])(?!(?:no|nr|issue|bug|pr|case|ticket|order|top|part|page|room|unit|step|error|rev|level)#)"
-    r"[^\W\d][\w.]{1,31}#\d{4}(?![\w#])|(?<![\w/])u/[\w-]{3,20}(?!\w)|(?<!\w)live:[\w.:-]{3,40}\w"
+    r"[^\W\d][\w.]{1,31}#\d{4,5}(?![\w#])|(?<![\w/])u/[\w-]{3,20}(?!\w)|(?<!\w)live:[\w.:-]{3,40}\w"
     rf"|[A-Za-z0-9_.]{{2,32}}#{PROVIDER}\.(?:com|cn|net)(?!\w)",
     re.IGNORECASE,
 )
@@ -127,7 +130,7 @@ _NO_NAME = (  # what is written beside a network's name and is nobody's
 _AT_NETWORK = re.compile(
     rf"(?P<begin>(?P<network>(?<![^\W{CJK}])(?<!#)(?:{_NETWORK}|line(?=\s?(?:は|の|：|:|id|名|号)))"
     rf"(?P<asked>[ -]?の?{ASKED})?)"
-    rf"(?P<given>\s{{0,2}}(?:[:：=@/|-]|->|[→➡👉]\ufe0f?|{IS}(?:(?<=[{CJK}])|(?![^\W{CJK}])))\s{{0,2}}(?:arroba\s)?|\s{{1,2}}|(?<=[{CJK}])))"
+    rf"(?P<given>\s{{0,2}}(?:[:：=@/|,(-]|->|[→➡👉]\ufe0f?|{IS}(?:(?<=[{CJK}])|(?![^\W{CJK}])))\s{{0,2}}(?:arroba\s)?|\s{{1,2}}|(?<=[{CJK}])))"
     rf"[\"'“«「]?(?P<name>{_NO_NAME}[A-Za-z0-9_][A-Za-z0-9_.-]{{2,31}}(?<=[A-Za-z0-9_])(?![^\W{CJK}])"
     rf"|(?=[^\W\d{CJK}])[^\W{CJK}][^\W{CJK}.-]{{2,31}}|\d{{5,12}})",
 )
@@ -138,8 +141,8 @@ _SPEECH = PROSE.union(NETWORKS, ["better", "bad", "broken", "dead", "down", "goo
 _NEW_SENTENCE = re.compile(r"[a-z]\.[A-Z]")
 _NAME_AT_NETWORK = re.compile(
     rf"(?<![\w.@/\[#-])(?P<name>{_NO_NAME}(?!version|update|windows|error|fehler)[^\W\d{CJK}](?:[^\W{CJK}]|\.(?=\w)){{3,31}})"
-    rf"(?P<rest>\s(?:on|sur|auf|bei|en|no|na|di|в|на|at|è|عل[ىي]|في|(?:is|ist|es|é|est|это|adalah|itu)\s(?:my|mein|meine|mi|meu|mon|мой|the)|मेरा)"
-    rf"\s(?:my\s|o\s|meu\s)?{_NETWORK}(?![^\W{CJK}]))",
+    rf"(?P<rest>(?:\s?[(\[](?:my\s|on\s)?|\s(?:on|sur|auf|bei|en|no|na|di|в|на|at|è|عل[ىي]|في|(?:is|ist|es|é|est|это|adalah|itu)\s(?:my|mein|meine|mi|meu|mon|мой|the)|मेरा)\s)"
+    rf"(?:my\s|o\s|meu\s)?{_NETWORK}(?![^\W{CJK}]))",
     re.IGNORECASE,
 )
 _NOT_LATIN = re.compile(r"[\u0370-\u1fff\u3040-\ud7af]")
@@ -204,7 +207,7 @@ def _without_spelt_email(text: str, low: str) -> str:
     if holds(AT_ALONE, low):
         text = _SPELT_EMAIL.sub("[email]", text)
     if (" at " in low or (" et " in low and "titik" in low) or " эт " in low) and holds(AT_WITH, low):
-        text = _AT_EMAIL.sub("[email]", text)
+        text = _AT_PROVIDER.sub("[email]", _AT_EMAIL.sub("[email]", text))
     return text
 
 

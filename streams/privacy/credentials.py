@@ -58,6 +58,7 @@ _TOKENS = re.compile(r"\S+")
 _ALL_DIGITS = re.compile(
     rf"\d(?:[ -]?\d){{2,7}}(?![^\W{CJK}]|%|[.,:/]\d|\s(?:\d|times|x\b|people|users|mal\b|раз|kali|fois|veces|vezes))"
 )
+_EAST_ASIAN = re.compile(f"[{CJK}]")
 _CODE_YEAR = re.compile(r"(?:19|20)\d\d")
 _NO_CODE = re.compile(NO_CODE, re.IGNORECASE)
 _NO_SECRET = re.compile(
@@ -171,9 +172,12 @@ def _secret(kind: str, word: str, text: str, end: int) -> tuple[int, int]:
         length = _secret_length(kind, word, value.group(), False, False)
         if length:
             return direct.end(), length
-    later = _DIGITS_LATER.match(text, end, end + 60) if kind == "code" else None
+    later = None if kind == "phrase" else _DIGITS_LATER.match(text, end, end + 60)
+    if later and kind == "plain" and not _TYPED.search(text[end : later.end()]):
+        later = None
     if later and (digits := _ALL_DIGITS.match(text, later.end())) and len(_digits(digits.group())) >= 4:
-        return (0, 0) if _CODE_YEAR.fullmatch(digits.group()) else (later.end(), len(digits.group()))
+        counted = _COUNTED.match(text, digits.end()) or _CODE_YEAR.fullmatch(digits.group())
+        return (0, 0) if counted else (later.end(), len(digits.group()))
     return 0, 0
 
 
@@ -213,7 +217,7 @@ def _word_length(kind: str, word: str, value: str, first: str, marked: bool, giv
     digit, letter = any(map(str.isdigit, first)), any(map(str.isalpha, first))
     if digit and len(first) >= 4 and given:
         return len(first)
-    if kind == "password" and digit and letter and len(first) >= 5:
+    if kind == "password" and digit and letter and len(first) >= 5 and not _EAST_ASIAN.match(first):
         return len(first)
     foreign = not word.isascii() and first.isascii() and letter and len(first) >= 4
     if foreign and given and kind == "password" and first.lower() not in ENDS | SUBJECTS:

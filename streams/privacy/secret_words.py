@@ -6,7 +6,7 @@ CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 """Written without spaces: a neighbour belongs to another word."""
 
 PASSWORDS = (
-    r"(?:pass[ -]?(?:words?|wd|code|wort)|(?<![a-z])pass(?:es)?(?![a-z])|(?<![a-z])p?pwd?(?![a-z])|(?<![a-z])pw(?=\d)|kennw(?:o|ö)rt"
+    r"(?:pass[ -]?(?:words?|wd|code|wort)|pas{1,2}w(?:oo?r[dt]|r[dt]|d)|(?<![a-z])ps{1,2}wd?(?![a-z])|(?<![a-z])pass(?:es)?(?![a-z])|(?<![a-z])p?pwd?(?![a-z])|(?<![a-z])pw(?=\d)|kennw(?:o|ö)rt"
     r"|contrase(?:ñ|n|ny)a|(?<![a-zé])clave|(?<![a-z])contra(?=\s?[:=]|\ses\s)|senha|palavra[ -]passe|mots? de passe"
     r"|mot-de-passe|(?<![a-z])mdp|kata sandi|(?<![a-z])sandi|парол[ьяюе]м?|паролька|пасс(?:ворд)?(?![а-я])|密码|密碼|口令"
     r"|パスワード|パスコード|ﾊﾟｽﾜｰﾄﾞ|パス(?=[はが:→「])|(?:ال)?كلم[ةه] (?:ال)?(?:سر|مرور)(?:ي|ية|يه)?|(?:ال)?باس(?:و|وو)?رد[يو]?"
@@ -67,9 +67,9 @@ OF = frozenset(
 
 SUBJECTS = frozenset(
     split(
-        "field link button page screen email e-mail mail reset-link login log app manager prompt box form feature "
+        "field required optional missing link button page screen email e-mail mail reset-link login log app manager prompt box form feature "
         "option autofill requirements strength error problem issue loop recovery change update sms dialog popup "
-        "protection policy feld knopf seite bildschirm anmeldung fehler zurücksetzen abfrage eingabe änderung "
+        "protection policy feld pflichtfeld knopf seite bildschirm anmeldung fehler zurücksetzen abfrage eingabe änderung "
         "funktion reset-mail champ lien bouton écran connexion erreur oubliée oublié demande réinitialisation campo "
         "enlace botón pantalla correo inicio recuperación olvidada botão tela erro recuperação esqueceu поле ссылка "
         "кнопка экран почта вход ошибка сброс восстановление письмо приходит kolom tautan tombol layar masuk lupa "
@@ -96,7 +96,7 @@ JOINING = frozenset(["and", "und", "et", "y", "e", "i", "dan", "и", "و", "औ�
 """What may join the last two words of a secret."""
 
 TELLS = Words(
-    "pass", "pwd", "pw", "pin", "nip", "пин", "token", "secr", "key", "otp", "2fa", "mfa", "cvv", "cvc", "cvn", "puk", " tan", "mtan",
+    "pass", "pasw", "psw", "pssw", "pwd", "pw", "pin", "nip", "пин", "token", "secr", "key", "otp", "2fa", "mfa", "cvv", "cvc", "cvn", "puk", " tan", "mtan",
     "contra", "clave", "senha", "mdp", "sandi", "парол", "пасс", "密", "口令", "パス", "ﾊﾟｽ", "暗証", "暗证",
     "كلم", "باس", "पास", "पिन", "कूट", "ओटीपी", "सीवीवी", "seed", "сид", "mnemonic", "code", "код",
     "码", "碼", "コード", "認証", "kode", "código", "codigo", "السري", "سري", "كود", "رمز", "कोड", "phrase", "фраз", "слов",

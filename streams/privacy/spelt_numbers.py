@@ -49,7 +49,7 @@ def hide_spelt_numbers(text: str, low: str) -> str:
             text = _CHINESE_ROW.sub(lambda row: row.group() if _COUNTING.search(row.group()) else "[phone]", text)
         if "ゼロ" in text or "まる" in text or "マル" in text or "きゅう" in text:
             text = _KANA_ROW.sub("[phone]", text)
-    if NUMBER_WORDS.isdisjoint(low.split()):
+    if NUMBER_WORDS.isdisjoint(low.replace("-", " ").split()):
         return text
     if len(NUMBER_WORDS.intersection(low.replace(",", " ").replace("-", " ").split())) >= _TELLING:
         text = _ROW.sub(_row, text)

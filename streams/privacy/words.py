@@ -39,7 +39,7 @@ PHONE_WORDS = frozenset(
 
 ID_WORDS = frozenset(
     split(
-        "folio comprobante boleta remito suscripción abono abonnement abo transaction transaktion transacción transação transaksi txn "
+        "bestell auftrags kunden rechnungs vertrags sendungs vorgangs mitglieds buchungs paket folio comprobante boleta remito suscripción abono abonnement abo transaction transaktion transacción transação transaksi txn "
         "receipt quittung beleg belegnummer bon reçu recibo чек чека квитанция квитанции struk subscription awb waybill locator localizador "
         "localizer pnr-code buchungscode lieferung lieferschein retoure rücksendung rma-nr gutschrift mahnung versicherung police pol "
         "devis sinistre livraison retour bordereau boleto nota remessa entrega devolução pedidos solicitud solicitação radicado trámite "
@@ -142,7 +142,7 @@ NETWORKS = Words(
     "user name", "username", "user id", "userid", "benutzername", "nutzername", "usuario", "usuário", "nom d'utilisateur",
     "identifiant", "pseudo", "nickname", "nick", "одноклассники", "ютуб", "тикток", "вотсап", "вацап", "контакте",
     "телеге", "телеграме", "тгшка", "тг", "имя пользователя", "юзернейм", "用户名", "ユーザー名", "ユーザーid", "ユーザid", "扣扣",
-    "v我", "加微", "➕v", "+v", "vx号", "wx号", "薇", "快手号", "快手", "知乎", "b站", "スナチャ", "ティックトック",
+    "v我", "加微", "➕v", "+v", "vx号", "wx号", "薇", "快手号", "小红书", "快手", "知乎", "b站", "スナチャ", "ティックトック",
     "テレグラム", "フェイスブック", "اسم المستخدم", "يوزر", "يوزري", "سنابي", "انستاي", "انستقرامي", "تلقرام", "تيليقرام", "تلي", "تيك توك",
     "تيكتوك", "يوزرنيم", "यूज़रनेम", "यूजरनेम", "टेलिग्राम", "इन्स्टा",
 )  # fmt: skip
