@@ -131,11 +131,11 @@ _AT_NETWORK = re.compile(
     rf"(?P<begin>(?P<network>(?<![^\W{CJK}])(?<!#)(?:{_NETWORK}|line(?=\s?(?:は|の|：|:|id|名|号)))"
     rf"(?P<asked>[ -]?の?{ASKED})?)"
     rf"(?P<given>\s{{0,2}}(?:[:：=@/|,(-]|->|[→➡👉]\ufe0f?|{IS}(?:(?<=[{CJK}])|(?![^\W{CJK}])))\s{{0,2}}(?:arroba\s)?|\s{{1,2}}|(?<=[{CJK}])))"
-    rf"[\"'“«「]?(?P<name>{_NO_NAME}[A-Za-z0-9_][A-Za-z0-9_.-]{{2,31}}(?<=[A-Za-z0-9_])(?![^\W{CJK}])"
-    rf"|(?=[^\W\d{CJK}])[^\W{CJK}][^\W{CJK}.-]{{2,31}}|\d{{5,12}})",
+    rf"[\"'“«「]?(?P<name>{_NO_NAME}(?:[A-Za-z0-9_][A-Za-z0-9_.-]{{2,31}}(?<=[A-Za-z0-9_])(?![^\W{CJK}])"
+    rf"|(?=[^\W\d{CJK}])[^\W{CJK}][^\W{CJK}.-]{{2,31}}|\d{{5,12}}))",
 )
 _HOST = re.compile(rf"\.(?=[^\W\d_]{{2}})(?<=[\w-]{{2}}\.){_ABROAD}(?![^\W{CJK}])", re.IGNORECASE)
-_SPECIAL = re.compile(r"[^\W\d_]{2}[._-]?\d|_\w|\w_|^\d{5}|\d[^\W\d_]{2}")
+_SPECIAL = re.compile(r"[^\W\d_]{2}[._-]?\d|_\w|\w_|^\d{5}|[^\W\d_]\d[^\W\d_]{2}")
 _DOTTED = re.compile(r"[A-Za-z]{2}\.[A-Za-z]{2}")
 _SPEECH = PROSE.union(NETWORKS, ["better", "bad", "broken", "dead", "down", "good", "slow", "great", "fine", "useless"])
 _NEW_SENTENCE = re.compile(r"[a-z]\.[A-Z]")

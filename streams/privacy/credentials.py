@@ -108,7 +108,9 @@ def hide_credentials(text: str, low: str, has_digit: bool) -> str:
         has_digit: whether a digit of ASCII is in it.
     """
     if has_digit:
-        text = _PRODUCT_KEY.sub("[token]", _KEY.sub("[token]", text))
+        text = _KEY.sub("[token]", text)
+        if text.count("-") >= 3:
+            text = _PRODUCT_KEY.sub("[token]", text)
     if _may_tell(text, low, has_digit) and holds(TELLS, f" {low}"):
         text = _without_secrets(text)
     return text
