@@ -82,7 +82,7 @@ _MARKED = re.compile(r"<(\w+)>(.*?)</\1>")
 def written(name: str) -> Iterator[Labelled]:
     """The texts written by hand.
 
-    `known` and `forms` were there when the rules were made; `later` and `forms-later` were not.
+    `known`, `forms` and `neighbours` were there when the rules were made; `later` and `forms-later` were not.
     """
     for line in FILE.read_text("utf-8").splitlines():
         row = json.loads(line)

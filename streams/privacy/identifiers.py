@@ -3,7 +3,7 @@
 import ipaddress
 import re
 
-from streams.privacy.numbers import counted_or_paid, is_kept
+from streams.privacy.numbers import counted_or_paid, is_kept, names_no_one
 from streams.privacy.words import (
     ABBREVIATED,
     ANNOUNCING,
@@ -20,9 +20,10 @@ from streams.privacy.words import (
 )
 
 _VALUE = re.compile(
-    r"(?:(?:\+?\d{1,3} ?)?\(\d{1,5}\) ?|\+|[A-Za-z]{1,6}[-/]?)?\d[\dA-Za-z]*"
-    r"(?:[ ./_-]{1,3}(?:[A-ZА-Я]{1,3} ?)?\d[\dA-Za-z]*){0,12}(?: [A-Z](?![\w.]))?"
+    r"(?:(?:\+?\d{1,3} ?)?\(\d{1,5}\) ?|\+|[A-Za-zА-Я]{1,6}[-/]?)?\d[\dA-Za-z]*"
+    r"(?:[ ./_-]{1,3}(?:[A-ZА-Я]{1,3} ?)?\d[\dA-Za-z]*){0,12}(?:[-/][A-Z]{1,4}(?![\w])| [A-Z](?![\w.]))?"
 )
+_SCRIPTS = re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])(?=[a-z])")
 _BEFORE = re.compile(r"[^\s\d:=#№.,()\"'/-]+|[#№:=]")
 _BREAK = re.compile(r"[!?;。！？；]|,\s|\w\.\s")
 _GAP = 44
@@ -30,8 +31,10 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _DECIMAL = re.compile(r"\d+[.,]\d{1,2}")
 
 _SHAPES = re.compile(
-    r"(?<![\w-])(?:"
-    r"[A-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]"  # national insurance of the United Kingdom
+    r"(?<![A-Z0-9_-])(?:"
+    r"756\.?\d{4}\.?\d{4}\.?\d\d"  # insurance of Switzerland
+    r"|\d{2} ?\d{3} ?\d{3} ?\d{3}(?= ?(?:TFN|ABN))"
+    r"|[A-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]"  # national insurance of the United Kingdom
     r"|[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z]"  # permanent account number of India
     r"|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z0-9]\d|[A-ZÑ&]{3,4}\d\d(?:0\d|1[0-2])(?:[0-2]\d|3[01])[A-Z0-9]{3}"  # CURP, RFC
     r"|[A-Z9]{5}\d[0156]\d{3}\d[A-Z9]{2}[A-Z0-9]{3}"  # driver of the United Kingdom
@@ -61,14 +64,14 @@ _PLACE = re.compile(
     r"|\d{1,3}\s?°\s?\d{1,2}(?:[.,]\d+)?\s?['′’](?:\s?\d{1,2}(?:[.,]\d+)?\s?(?:[\"″”]|''))?\s?[NSEWOnsewo]?\b"
 )
 _PLACED = re.compile(
-    r"(?<=[^\d.,])[+-]?\d{1,3}[.,]\d{3,}\s?°?\s?[NSEW]?\b"
+    r"(?<=[^\d.,])[+-]?\d{1,3}[.,]\d{3,}\s?°?\s?[NSEW]?(?![A-Za-z0-9])"
     r"|(?<=[^\d.,])[+-]?\d{1,3}[.,]\d{2,}\s?°\s?[NSEWO]?",
     re.IGNORECASE,
 )
 _PLACE_BEFORE = re.compile(
     r"(?<![^\W\d_])(?:lat|lon|lng|gps|latitude|longitude|latitud|longitud|coord\w*|koord\w*)(?![^\W\d_])"
     r"|breitengrad|längengrad|широт|долгот|коорд"
-    r"|纬度|经度|緯度|経度|坐标|座標|خط العرض|خط الطول|احداث|إحداث|अक्षांश|देशांतर"
+    r"|纬度|经度|緯度|経度|坐标|座標|[东西東]经|[东西東]経|[南北][纬緯]|خط العرض|خط الطول|احداث|إحداث|अक्षांश|देशांतर"
 )
 _IN_PARTS = re.compile(r"[0-9A-Fa-f][.:-][0-9A-Fa-f]{1,4}[.:-]|::")
 _FINE = re.compile(r"\d[.,]\d\d|°")
@@ -143,13 +146,18 @@ def _without_named(text: str) -> str:
     parts, at = [], 0
     for found in _VALUE.finditer(text):
         begin, end = found.span()
-        if end - begin < 3 or begin < at or (begin and (text[begin - 1].isalnum() and not _is_cjk(text[begin - 1]))):
+        if end - begin < 3 or begin < at or (begin and _glued(text[begin - 1], text[begin])):
             continue
         mark = _named(text, begin, end)
         if mark:
             parts += [text[at:begin], mark]
             at = end
     return "".join([*parts, text[at:]]) if parts else text
+
+
+def _glued(before: str, first: str) -> bool:
+    """Whether a value goes on from the character before it; letters of another script end where digits begin."""
+    return before.isalnum() and not _is_cjk(before) and (before.isascii() or not first.isdigit())
 
 
 def _is_cjk(char: str) -> bool:
@@ -165,11 +173,13 @@ def _named(text: str, begin: int, end: int) -> str:
     phone, marked = _word_before(head)
     if phone is None or (phone and any(map(str.isalpha, written))) or (not marked and _YEAR.fullmatch(written)):
         return ""
-    if digits == len(written) and counted_or_paid(text, begin, end):
+    if digits == len(written) and (counted_or_paid(text, begin, end) or names_no_one(text, begin, end)):
         return ""
     lettered = any(map(str.isalpha, written)) and written.upper() == written and len(written) >= 5
     least = 5 if phone else 3 if marked or lettered else 5
-    if (len(written) if lettered and marked else digits) < least or (end < len(text) and text[end] in "%€$£¥₹₽°"):
+    if (len(written) if lettered and (marked or len(written) >= 6) else digits) < least or (
+        end < len(text) and text[end] in "%€$£¥₹₽°"
+    ):
         return ""
     return "[phone]" if phone else "[number]"
 
@@ -178,7 +188,7 @@ def _word_before(head: str) -> "tuple[bool | None, bool]":
     """Whether the nearest word that counts says telephone (None = no such word); whether a number was announced."""
     marked = False
     cut = _BREAK.split(head)[-1] if not head.rstrip().endswith(ABBREVIATED) else head
-    words = _BEFORE.findall(cut)[::-1]
+    words = _BEFORE.findall(cut if cut.isascii() else _SCRIPTS.sub(" ", cut))[::-1]
     for at, word in enumerate(words[:5]):
         if word in MARKERS:
             marked = True

@@ -2,6 +2,23 @@
 
 import re
 
+_FILES = (
+    r"(?:jpe?g|png|gif|heic|webp|mp[34]|m4a|mov|avi|mkv|wav|pdf|docx?|xlsx?|csv|txt|log|zip|rar|apk|ipa|dmp|json|html?)"
+)
+_FILE_AFTER = re.compile(rf"[\w()~-]{{0,40}}\.{_FILES}(?!\w)", re.IGNORECASE)
+_FILE_BEFORE = re.compile(
+    r"(?:img|vid|dsc|pxl|mvimg|dji|screenshot|screenrecord\w*|screen recording|image)[-_ ]$"
+    r"|(?<![a-z])wa[-_]$",
+    re.IGNORECASE,
+)
+_HEX_BEFORE = re.compile(r"0[xX][0-9A-Fa-f]{0,8}$|(?<![A-Za-z])(?:KB|CVE|ORA|RFC|PR|BUG|ERR\w{0,12})[-_]?$")
+_CODE_BEFORE = re.compile(  # of an error: nobody's
+    r"(?:errors?|err|fehler|erreur|errores|ошибк\w|エラー|错误|錯誤|报错|خطأ|الخطأ|त्रुटि|एरर|kesalahan|galat|erros?|exception|stop|crash|bug)"
+    r"[ -]?(?:de |do |d')?(?:[ -]?(?:code|codes|id|コード|代码|代碼|码|c[oó]digo|kode|код|no\.?|nr\.?|number|nummer"
+    r"|رقم|كود|رمز|कोड|番号|meldung|message))*"
+    r"(?:\s(?:is|ist|es|é|est|adalah))?\s?[:：#(\[-]?\s?[A-Z]{0,4}-?$",
+    re.IGNORECASE,
+)
 _IBAN_LENGTHS = {
     one[:2]: int(one[2:])
     for one in re.findall(
@@ -13,7 +30,7 @@ _IBAN_LENGTHS = {
         "YE30",
     )
 }
-ACCOUNT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
+ACCOUNT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ ./-]{0,2}[A-Za-z0-9]){11,30}")
 """What may begin with an IBAN."""
 
 _SPACE = r"[ \u00a0\u2009\u202f]"
@@ -126,7 +143,16 @@ def hidden_number(found: "re.Match[str]") -> str:
     begin, end = found.span()
     if counted_or_paid(found.string, begin, end) or _ROUND.fullmatch(written):
         return written
-    return kind_of(written)
+    kind = kind_of(written)
+    return written if kind != "[card]" and names_no_one(found.string, begin, end) else kind
+
+
+def names_no_one(text: str, begin: int, end: int) -> bool:
+    """Whether a number is part of a file's name, of a hexadecimal one, or the code of an error."""
+    before = text[max(begin - 32, 0) : begin]
+    return any(rule.search(before) for rule in (_FILE_BEFORE, _HEX_BEFORE, _CODE_BEFORE)) or (
+        _FILE_AFTER.match(text, end, end + 50) is not None
+    )
 
 
 def counted_or_paid(text: str, begin: int, end: int) -> bool:

@@ -17,6 +17,7 @@ from streams.privacy.numbers import (
     hidden_number,
     kind_of,
 )
+from streams.privacy.spelt_numbers import hide_spelt_numbers
 
 EXCERPT_CHARACTERS = 160
 _READ = 2_000  # characters of a text that an excerpt is made of
@@ -71,7 +72,7 @@ def excerpt(text: str) -> str:
 def _pass(text: str) -> str:
     low = text.lower()
     has_digit = _DIGIT.search(text) is not None
-    text = hide_contacts(text, low)
+    text = hide_spelt_numbers(hide_contacts(text, low), low)
     text = hide_credentials(text, low, has_digit)
     if has_digit:
         text = hide_mixed(ACCOUNT.sub(hidden_account, text))
