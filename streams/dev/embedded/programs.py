@@ -1,6 +1,7 @@
 """Where the embedded servers' programs come from: Kafka's jars and a Redis, every download checked by its SHA-256."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import platform
@@ -11,6 +12,7 @@ import subprocess
 import tempfile
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -132,6 +134,16 @@ def prefetch() -> dict[str, int]:
     }
 
 
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Processes wait for one another: two that load the same file would each read what the other has half written."""
+    repository = Path.home() / ".m2"
+    repository.mkdir(exist_ok=True)
+    with (repository / "marketpulse.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def resolve(coordinates: str) -> Path:
     """Folder with the jars of Maven coordinates, loaded once.
 
@@ -144,7 +156,8 @@ def resolve(coordinates: str) -> Path:
     if bundle := known.cafile or known.capath:
         os.environ.setdefault("REQUESTS_CA_BUNDLE", bundle)
     try:
-        return Path(str(jgo.build(coordinates).path))
+        with _one_at_a_time():
+            return Path(str(jgo.build(coordinates).path))
     except OSError as error:  # requests' errors are OSErrors
         raise Unavailable(
             f"{coordinates} could not be loaded: {error}. Operator action: check this machine's way to Maven Central."
