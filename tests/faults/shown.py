@@ -82,14 +82,14 @@ def first_difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> s
 
 
 def users_difference(truth: Truth, client: Any, prefix: str) -> str | None:
-    """The first market whose distinct users differ by more than 3 %, or None."""
+    """The first market whose distinct users differ by more than 3 % and 8, or None."""
     for market, one in sorted(truth.markets.items()):
         users = len(set().union(*one.users.values()))
         hours = sorted(one.users)
         if not hours:
             continue
         counted = client.pfcount(*(f"{prefix}:users:hour:{market}:{hour}" for hour in hours))
-        if abs(counted - users) > max(2, USERS_WITHIN * users):
+        if abs(counted - users) > max(8, USERS_WITHIN * users):
             return f"users.{market}: the topic has {users}, Redis counts {counted}"
     return None
 
