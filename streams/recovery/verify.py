@@ -28,8 +28,8 @@ from streams.settings import Settings
 HOURS = 168
 DAYS = 7
 USERS_REL, USERS_ABS = 0.03, 8
-"""How far a HyperLogLog may be off. Of few users n, some n^2/32,768 share a register by chance (Poisson): of thousands of
-counts one is off by 3 of 96. With 8 a right count is called wrong once in 100,000."""
+"""How far a HyperLogLog may be off. Of n users some n^2/32,768 share a register by chance (Poisson) if few: of
+thousands of counts one is off by 3 of 96. With 8 a right count is called wrong once in 100,000."""
 SHOWN = 20
 ATTEMPTS = 50
 
