@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from xml.etree import ElementTree
 
 from marketpulse.errors import Unavailable
 from streams.errors import BadInput
@@ -134,6 +135,15 @@ def prefetch() -> dict[str, int]:
     }
 
 
+def _remove_what_is_cut_off() -> None:
+    """Remove POMs that a broken download left without their end: jgo warns of their checksum, and keeps them."""
+    for pom in (Path.home() / ".m2" / "repository").rglob("*.pom"):
+        try:
+            ElementTree.parse(pom)  # noqa: S314 - as jgo does
+        except ElementTree.ParseError:
+            pom.unlink()
+
+
 @contextlib.contextmanager
 def _one_at_a_time() -> Iterator[None]:
     """Processes wait for one another: two that load the same file would each read what the other has half written."""
@@ -157,8 +167,12 @@ def resolve(coordinates: str) -> Path:
         os.environ.setdefault("REQUESTS_CA_BUNDLE", bundle)
     try:
         with _one_at_a_time():
-            return Path(str(jgo.build(coordinates).path))
-    except OSError as error:  # requests' errors are OSErrors
+            try:
+                return Path(str(jgo.build(coordinates).path))
+            except ElementTree.ParseError:
+                _remove_what_is_cut_off()
+                return Path(str(jgo.build(coordinates).path))
+    except (OSError, ElementTree.ParseError) as error:  # requests' errors are OSErrors
         raise Unavailable(
             f"{coordinates} could not be loaded: {error}. Operator action: check this machine's way to Maven Central."
         ) from error

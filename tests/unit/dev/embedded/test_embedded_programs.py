@@ -1,10 +1,14 @@
 """Which programs the embedded stack takes, on which platforms."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
+import jgo
 import pytest
 
-from streams.dev.embedded.programs import redis_executable, require_platform, server_version, warning_of
+from marketpulse.errors import Unavailable
+from streams.dev.embedded.programs import redis_executable, require_platform, resolve, server_version, warning_of
 from streams.errors import BadInput
 
 
@@ -60,3 +64,24 @@ def test_a_redis_with_known_holes_is_warned_of(tmp_path: Path, version: str, war
     said = warning_of(str(tmp_path / "server"))
     assert warns == (said is not None)
     assert not warns or (version in str(said) and "Operator action: install" in str(said) and "\n" not in str(said))
+
+
+def test_a_pom_that_was_cut_off_is_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a broken download leaves it; whole ones stay, and what stays broken is said."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    repository = tmp_path / ".m2" / "repository"
+    whole, cut_off = repository / "a" / "whole.pom", repository / "b" / "cut.pom"
+    for pom, text in ((whole, "<project/>"), (cut_off, "<project><![CDATA[Copyright")):
+        pom.parent.mkdir(parents=True)
+        pom.write_text(text)
+
+    def build(_: str) -> SimpleNamespace:
+        ElementTree.parse(cut_off if cut_off.exists() else whole)
+        return SimpleNamespace(path=tmp_path)
+
+    monkeypatch.setattr(jgo, "build", build)
+    assert tmp_path == resolve("a:b:1")
+    assert [whole] == [*repository.rglob("*.pom")]
+    monkeypatch.setattr(jgo, "build", lambda _: ElementTree.fromstring("<project>"))
+    with pytest.raises(Unavailable, match="a:b:1 could not be loaded"):
+        resolve("a:b:1")
