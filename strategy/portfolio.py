@@ -2,7 +2,7 @@
 
 import math
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -128,12 +128,26 @@ def read(
             msgspec.convert(fields[name], field.type)
         except msgspec.ValidationError as error:
             problems.append(f"{name}: {error}")
+        if not all(map(math.isfinite, _numbers(fields[name]))):
+            problems.append(f"{name}: {fields[name]} is no finite number")
     problems += [f"{name} is no field of it" for name in sorted(set(fields) - set(known))]
     if problems:
         return None, problems
     record = msgspec.convert(fields, kind)
     found = contradictions(record)
     return (None if found else record), found
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """Every number of a field: TOML has `inf` and `nan`, which JSON, and so every record, has not."""
+    match value:
+        case float():
+            yield value
+        case list():
+            for entry in value:
+                yield from _numbers(entry)
+        case dict():
+            yield from _numbers([*value.values()])
 
 
 def name_problems(plan: Plan, currency: object, region: object) -> list[str]:

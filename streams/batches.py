@@ -22,6 +22,8 @@ class Position:
 
 LARGEST_LETTER_BYTES = 2_000_000
 """A dead letter with more than that in key, value and headers is cut; the dead-letter topic takes 2 MiB."""
+HEADER_BYTES = 16
+"""What a header weighs beside its name and value: empty ones are not for nothing either."""
 CUT_BYTES = 16_384
 """What is kept of a value, and of the headers together, where a dead letter is cut; of a key a sixteenth."""
 
@@ -94,7 +96,7 @@ def cut(letter: DeadLetter) -> DeadLetter:
 
 
 def _header_size(header: tuple[str, bytes | None]) -> int:
-    return len(header[0].encode("utf-8", "replace")) + len(header[1] or b"")
+    return HEADER_BYTES + len(header[0].encode("utf-8", "replace")) + len(header[1] or b"")
 
 
 @dataclass(frozen=True, slots=True)

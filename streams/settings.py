@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, Field, SecretStr, ValidationError, Validatio
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from marketpulse.client.kafka_servers import KafkaServers, Mechanism, Protocol
-from marketpulse.client.redis_url import folded_url, has_login
+from marketpulse.client.redis_url import check_url, folded_url, has_login
 from marketpulse.contract.units import MINUTE_MS
 from streams.environment import ENV_FILE, environment_of, secret_of
 from streams.errors import SettingsError
@@ -162,6 +162,7 @@ class Settings(BaseSettings):
     def _known_scheme(cls, url: SecretStr) -> SecretStr:
         if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
+        check_url(url.get_secret_value())
         return url
 
     @field_validator("user_hash_key")

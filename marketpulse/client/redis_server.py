@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from marketpulse.client.redis_url import shown_url
+from marketpulse.client.redis_url import check_url, shown_url
 from marketpulse.errors import LedgerFull, OperatorNeeded, Unavailable
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def connect_async(url: str, timeout_s: float = 10.0) -> Any:
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
+    _check(url)
     return Redis.from_url(
         url,
         socket_timeout=timeout_s,
@@ -41,7 +42,15 @@ def connect(url: str, timeout_s: float = 10.0) -> Any:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
+    _check(url)
     return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0))
+
+
+def _check(url: str) -> None:
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise OperatorNeeded(f"The Redis URL {error}. Operator action: correct MARKETPULSE_REDIS_URL.") from None
 
 
 _REFUSED_FOR_NOW = re.compile(r"(?:^|\s-|')(OOM|READONLY|MISCONF|BUSY|NOREPLICAS|MASTERDOWN) ")

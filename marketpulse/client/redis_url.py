@@ -34,8 +34,22 @@ def folded_url(
 
 def shown_url(url: str) -> str:
     """A URL without what is secret or long: scheme, host, port and database alone."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0].partition('#')[0]}"
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError, without quoting it, where a URL has no host and port that can be read.
+
+    So has one whose password holds `/`, `?` or `#` as they are: what follows is taken for the path.
+    """
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    try:
+        sound = parts.scheme == "unix" or bool(parts.hostname and (parts.port is None or parts.port > 0))
+    except ValueError:
+        sound = False
+    if not sound or ("@" in url.partition("://")[2] and "@" not in parts.netloc and parts.scheme != "unix"):
+        raise ValueError("has no host and port that can be read: write / ? # @ % of a password as %2F %3F %23 %40 %25")
 
 
 def has_login(url: str) -> bool:

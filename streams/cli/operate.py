@@ -1,6 +1,7 @@
 """Commands for operations people: doctor, configuration, alerts, dead letters, markets."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -223,6 +224,9 @@ def dead_letters_replay(
 ) -> None:
     """Re-publish dead letters to `feedback`, byte for byte, after the cause has been fixed.
 
+    Refused market profiles go back to `market.profiles` only with --code bad_profile or --offset: another table may be
+    in force by then, which they would change.
+
     Exit code 1 if some could not be sent: they are listed with the reason, and the others were sent.
 
     ```
@@ -232,7 +236,8 @@ def dead_letters_replay(
     from streams.kafka.dead_letters import replay, why_not
 
     settings = load_settings()
-    selection = _selection(code, market, hours, offset)
+    profiles = code == "bad_profile" or offset is not None
+    selection = replace(_selection(code, market, hours, offset), profiles=profiles)
     if dry_run:
         found = _collect(selection)
         reasons = {letter.offset: why_not(letter, settings.prefix) for letter in found}

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from marketpulse.contract.decode import utc
-from marketpulse.contract.markets import ALIASES, MARKETS
+from marketpulse.contract.markets import market_code
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import Phases
@@ -46,8 +46,8 @@ def privacy_erase(
     """
     from streams.recovery.erase import Erase, Erasure
 
-    code = None if market is None else ALIASES.get(market, market)
-    if code is not None and code not in MARKETS:
+    code = None if market is None else market_code(market)
+    if market is not None and code is None:
         raise BadInput(f"{market} is no market code. Operator action: mend --market.")
     name = sys.stdin.readline().rstrip("\n") if user == "-" else user
     if not name:

@@ -44,12 +44,13 @@ class RejectedRecord:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which dead letters: by code, market, age and offset; None = all."""
+    """Which dead letters: by code, market, age and offset; None = all. `profiles`: also refused market profiles."""
 
     code: str | None = None
     market: str | None = None
     since_ms: int | None = None
     offset: int | None = None
+    profiles: bool = True
 
     def takes(self, record: RejectedRecord) -> bool:
         """Whether a dead letter is meant."""
@@ -57,6 +58,7 @@ class Selection:
             self.code in (None, record.code)
             and self.market in (None, record.market)
             and self.offset in (None, record.offset)
+            and (self.profiles or not record.source_topic.endswith("market.profiles"))
             and (self.since_ms is None or record.record_ms >= self.since_ms)
         )
 

@@ -14,7 +14,9 @@ from streams.privacy.redaction import redact
 TEXT_CHARACTERS = 2_000
 BYTES_LOOKED_AT = 8_000
 LARGEST_NUMBER = 1_000
-_TIME = re.compile(r"[\d:.TZ+ -]{1,40}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?")
+LATEST_MS = 7_289_654_400_000
+"""The year 2201 in epoch ms: a longer number is no time, and may be a card's."""
 _WORD = re.compile(r"\w+")
 _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
@@ -59,7 +61,8 @@ def _value(name: str, value: object) -> object:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (int, float)):
-        return value if name in ("occurred_at", "time") or abs(value) <= LARGEST_NUMBER else "[number]"
+        largest = LATEST_MS if name in ("occurred_at", "time") else LARGEST_NUMBER
+        return value if abs(value) <= largest else "[number]"
     if not isinstance(value, str):
         return "[object]" if isinstance(value, dict) else "[list]"
     return CHOSEN[name](value)

@@ -29,8 +29,8 @@ from streams.settings import LEAST_KEY_BYTES, PUBLIC_KEY, Settings
 
 WARNINGS = ("secrets", "redis version", "market table", "connections")
 """Parts whose findings are worth a look, and end nothing."""
-KEY_BEFORE_LIVES = timedelta(days=8)
-"""How long the key before a change is needed at least: events are taken up to 7 days late."""
+KEY_BEFORE_LIVES = timedelta(days=16)
+"""How long the key before a change is needed: `feedback.classified` keeps its hashes for 15 days, for erasure too."""
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from marketpulse.contract.decode import Rejected, decode
-from marketpulse.contract.markets import ALIASES
+from marketpulse.contract.decode import Rejected, decode, parse_object
+from marketpulse.contract.markets import market_code
 from marketpulse.contract.records import AlertRecord, Excerpt
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import MINUTE_MS
@@ -53,17 +53,16 @@ class Erasure(msgspec.Struct, frozen=True):
     rebuilt: bool
 
 
-class _Named(msgspec.Struct):
-    user: Any = None
-    market: Any = None
-    data: Any = None
+class _Hashed(msgspec.Struct):
+    user: str | None = None
+    market: str = ""
 
 
 class _Said(msgspec.Struct):
     excerpts: dict[str, list[Excerpt]] = {}
 
 
-_named, _said = msgspec.json.Decoder(_Named), msgspec.json.Decoder(_Said)
+_hashed, _said = msgspec.json.Decoder(_Hashed), msgspec.json.Decoder(_Said)
 _alert = msgspec.json.Decoder(AlertRecord)
 _checkpoint = msgspec.json.Decoder(CheckpointRecord)
 
@@ -158,23 +157,30 @@ class Erase:
         return Place(name, found, gone_by=newest + life if found and life is not None else None)
 
     def _is_by(self, record: Any) -> bool:
-        """A record of `feedback` or a dead letter with the raw id as key or `user`; notes what it says."""
-        try:
-            named = _named.decode(record.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            named = _Named()
-        inner = named.data if isinstance(named.data, dict) else {}
-        market = str(named.market or inner.get("market"))
-        if self._user not in (named.user, inner.get("user")) and record.key != self._user.encode():
-            return False
-        if self._market not in (None, ALIASES.get(market, market)):
-            return False
+        """A record of `feedback` or a dead letter with the raw id as key or `user`; notes what it says.
+
+        What was accepted is read as it was when it was counted; what was not, as far as it can be read.
+        """
+        event = None
         with contextlib.suppress(Rejected):
-            self._quotes.take_event(decode(record.value, record.timestamp, record.headers))
+            event = decode(record.value, record.timestamp, record.headers)
+        if event is None:
+            named = parse_object(record.value or b"") or {}
+            inner = data if isinstance(data := named.get("data"), dict) else {}
+            users = {str(named.get("user")), str(inner.get("user"))}
+            market = market_code(str(named.get("market") or inner.get("market")))
+        else:
+            users, market = {event.user or ""}, event.market
+        if self._user not in users and record.key != self._user.encode():
+            return False
+        if self._market not in (None, market):
+            return False
+        if event is not None:
+            self._quotes.take_event(event)
         return True
 
     def _is_hashed(self, record: Any) -> bool:
-        named = _named.decode(record.value)
+        named = _hashed.decode(record.value)
         theirs = bool(named.user in self._hashes and self._market in (None, named.market))
         if theirs:
             self._quotes.markets.add(named.market)

@@ -14,6 +14,8 @@ from typing import Any
 from marketpulse.errors import OperatorNeeded
 
 MOST_LINKS = 128
+WITHOUT_TEXTS: Any = {"record_exception": False, "set_status_on_exception": False}
+"""Spans get no message of an exception: it may quote what a user wrote."""
 PARENT, STATE = "traceparent", "tracestate"
 
 
@@ -45,7 +47,7 @@ class Traces:
             return nullcontext()
         from opentelemetry import trace
 
-        within: AbstractContextManager[object] = trace.use_span(span, end_on_exit=False)
+        within: AbstractContextManager[object] = trace.use_span(span, end_on_exit=False, **WITHOUT_TEXTS)
         return within
 
     def end(self, span: Any, **attributes: str | int) -> None:
@@ -60,7 +62,7 @@ class Traces:
             return nullcontext()
         attributes = {"marketpulse.step": number}
         span: AbstractContextManager[object] = self._tracer.start_as_current_span(
-            "marketpulse.step", None, attributes=attributes
+            "marketpulse.step", None, attributes=attributes, **WITHOUT_TEXTS
         )
         return span
 
@@ -72,7 +74,9 @@ class Traces:
 
         if not trace.get_current_span().is_recording():
             return nullcontext()
-        span: AbstractContextManager[object] = self._tracer.start_as_current_span(f"marketpulse.{name}")
+        span: AbstractContextManager[object] = self._tracer.start_as_current_span(
+            f"marketpulse.{name}", **WITHOUT_TEXTS
+        )
         return span
 
 

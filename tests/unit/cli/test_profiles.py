@@ -218,6 +218,22 @@ def test_rm_names_who_loses_and_who_gets_money(mine: Path, topic: Topic) -> None
     assert sorted(set(SHIPPED.markets) - {"BR"}) == answer["money_again"]
 
 
+@pytest.mark.parametrize("field", ["budget", "cap", "weights", "c", "rate"])
+def test_numbers_that_no_record_can_hold_are_refused(mine: Path, topic: Topic, field: str) -> None:
+    """TOML has `inf` and `nan`; JSON, in which tables and answers are kept, has not."""
+    text = mine.read_text()
+    tables = {
+        "budget": text.replace("1200.0", "inf"),
+        "cap": f"{text}[regions.EU]\ncap = inf\n",
+        "weights": text.replace("[markets", "weights = [nan, 0.5, 0.25, 0.25]\n[markets", 1),
+        "c": text.replace("c = 1.0", "c = inf", 1),
+        "rate": f"{text}[currencies]\nCNY = inf\n",
+    }
+    mine.write_text(tables[field])
+    assert "is no finite number" in run("profiles", "apply", str(mine), code=2)
+    assert [] == topic.records
+
+
 @pytest.mark.parametrize("command", ["validate", "apply"])
 def test_a_table_without_any_plan_is_refused(mine: Path, topic: Topic, command: str) -> None:
     """In the words of `plan`, with the nearest budget and cap."""

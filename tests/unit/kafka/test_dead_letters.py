@@ -2,7 +2,8 @@
 
 import pytest
 
-from streams.kafka.dead_letters import NOT_WHOLE, parsed, why_not
+from streams.batches import CUT_BYTES, HEADER_BYTES, DeadLetter, cut
+from streams.kafka.dead_letters import NOT_WHOLE, Selection, parsed, why_not
 
 VALUE = b'{"id":"1"}'
 
@@ -33,3 +34,20 @@ def test_a_dead_letter_goes_back_to_where_records_come_from_only(
     said = why_not(parsed(1, None, value, 0, named), "shop")
     assert why in said
     assert bool(why) == bool(said)
+
+
+def test_refused_profiles_are_sent_again_only_where_they_are_asked_for() -> None:
+    """Another table may be in force by then."""
+    headers = (("__streams.errors.code", b"bad_profile"), ("__streams.errors.topic", b"shop.market.profiles"))
+    letter = parsed(1, b"BR", VALUE, 0, headers)
+    assert Selection().takes(letter)
+    assert not Selection(profiles=False).takes(letter)
+
+
+def test_headers_that_are_empty_weigh_something_too() -> None:
+    """So that a letter with a million of them is cut to what a topic takes."""
+    letter = DeadLetter("bad_time", "m", 0, 0, b"k", b"v", (("", b""),) * 10_000, 0)
+    shorter = cut(letter)
+    assert letter.size > 100_000
+    assert ("headers",) == shorter.cut
+    assert len(shorter.headers) * HEADER_BYTES <= CUT_BYTES

@@ -59,3 +59,13 @@ def test_deep_json_is_shown_too(depth: int) -> None:
 def test_the_reason_is_redacted() -> None:
     """It is a header, that anybody may have written who may write the topic."""
     assert "a@b.example" not in shown(b"{}", "no time: mail a@b.example")
+
+
+@pytest.mark.parametrize("value", ['"+49 170 1234567"', "4111111111111111", '"4111 1111 1111 1111"'])
+def test_what_is_no_time_is_not_shown_as_one(value: str) -> None:
+    """A telephone or a card in the field of the time; times are shown, late and early ones too."""
+    written = shown(b'{"occurred_at":%s,"text":"a"}' % value.encode())
+    assert "4111" not in written
+    assert "170 1234567" not in written
+    for time in ("1700000000000", '"1999-01-31 00:00"', '"2026-01-31T00:00:00.123456+05:30"'):
+        assert time.strip('"') in shown(b'{"occurred_at":%s,"text":"a"}' % time.encode())

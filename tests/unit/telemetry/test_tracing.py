@@ -154,3 +154,11 @@ async def test_without_a_tracer_nothing_happens() -> None:
     """The batch carries no span, and its work is the same."""
     scored = await work(Telemetry(), record(0, traced(TRACE)))
     assert (None, 1) == (scored.batch.span, len(scored.batch.events))
+
+
+def test_a_span_has_no_text_of_an_exception(recorded: Recorded) -> None:
+    """It may quote what a user wrote."""
+    with pytest.raises(ValueError, match="max"), recorded.traces.step(1), recorded.traces.stage("count"):
+        raise ValueError("could not convert max@example.com")
+    for span in recorded.spans.values():
+        assert "max@" not in span.to_json()
