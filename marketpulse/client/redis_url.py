@@ -1,5 +1,6 @@
 """One URL that says all of how Redis is reached: what settings give apart from it is folded in."""
 
+import re
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
@@ -48,6 +49,8 @@ def check_url(url: str) -> None:
         sound = parts.scheme == "unix" or bool(parts.hostname and (parts.port is None or parts.port > 0))
     except ValueError:
         sound = False
+    if re.search(r"[?&]ssl_(?:cert_reqs|check_hostname)=", url):
+        raise ValueError("turns the check of certificates off: name the authority in MARKETPULSE_REDIS_CA instead")
     if not sound or ("@" in url.partition("://")[2] and "@" not in parts.netloc and parts.scheme != "unix"):
         raise ValueError("has no host and port that can be read: write / ? # @ % of a password as %2F %3F %23 %40 %25")
 

@@ -79,7 +79,7 @@ _WRITING = (
 _REPAIRING = ("config|get", "info", "rename", "scan")
 _READABLE = (
     "alerts", "allocation", "allocation:seq", "allocations", "buckets:*", "changes", "excerpts:*", "ledger", "markets",
-    "metrics:*", "mutes", "outbox", "partition:*", "portfolio", "shift:seq", "state", "step", "step:*:counts",
+    "metrics:*", "mutes", "partition:*", "portfolio", "shift:seq", "state", "step", "step:*:counts",
     "step:*:cut", "table:*", "topics:*", "totals", "workers",
 )  # fmt: skip
 """Keys that a reader sees. Of an open step only how far it is: `step:*:users:*` are HyperLogLogs of users."""
@@ -94,7 +94,8 @@ def redis_rules(prefix: str) -> dict[Role, list[str]]:
     everything = [f"~{prefix}:*"]
     readable = [f"%R~{prefix}:{pattern}" for pattern in _READABLE]
     counting = f"(-@all +pfcount ~{prefix}:users:hour:*)"
-    reading = [*readable, *_allowed(*_CONNECTION, *_READING), counting]
+    waiting = f"(-@all +xlen ~{prefix}:outbox)"  # how many records; what is in them is the journal's
+    reading = [*readable, *_allowed(*_CONNECTION, *_READING), counting, waiting]
     return {
         "worker": [*everything, *_allowed(*_CONNECTION, *_READING, *_WRITING)],
         "reader": reading,

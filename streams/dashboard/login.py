@@ -55,6 +55,8 @@ class Doors:
             fields = await form_of(request)
         except BadInput as error:
             return self._form("/", str(error), 400)
+        if (wait := self._attempts.wait_s(address)) > 0:  # others of this address failed while the form came in
+            return too_many(wait)
         if not self._sessions.fits(fields.get("token", "")):
             self._attempts.failed(address)
             log.warning("page_login_refused", address=address)

@@ -10,6 +10,7 @@ from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.markets import market_code
 from streams.kafka.dead_letters import RejectedRecord
 from streams.privacy.redaction import redact
+from streams.privacy.visible import visible
 
 TEXT_CHARACTERS = 2_000
 BYTES_LOOKED_AT = 8_000
@@ -87,7 +88,7 @@ CHOSEN = {"id": _text, "market": _market, "lang": _market, "rating": _text, "occ
 
 def _shape(text: str) -> str:
     """What could not be read, so that its mistake is seen and no word of it but names of fields."""
-    return _WORD.sub(lambda word: word[0] if word[0] in _FIELDS else _masked(word[0]), text)
+    return _WORD.sub(lambda word: word[0] if word[0] in _FIELDS else _masked(word[0]), visible(text))
 
 
 def _masked(word: str) -> str:

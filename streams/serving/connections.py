@@ -106,10 +106,10 @@ class TimedProtocol(H11Protocol):
             self.places.idle(self)
 
     def give_way(self) -> None:
-        """Close an idle connection at once, so that another has its place."""
+        """End an idle connection at once, so that another has its place; without what its client does not read."""
         self.places.closed(self)
         self._forget_head()
-        self.transport.close()
+        self.transport.abort()
 
     def _watch(self) -> None:
         if self.transport.is_closing():

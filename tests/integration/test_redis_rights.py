@@ -59,6 +59,7 @@ async def test_a_reader_reads_and_sees_no_hashes_of_users(server: RedisOf) -> No
     await ledger.redis.pfadd(hour, b"user")
     await ledger.redis.pfadd(opened, b"user")
     await ledger.redis.hset(ledger.keys.step_counts(3), "BR:1:negative/app", 2)
+    await ledger.redis.xadd(ledger.keys.outbox, {"topic": "market.steps", "value": "users"})
     await ledger.close()
     for role in ("reader", "page"):
         with client(server, role) as reading:
@@ -67,5 +68,10 @@ async def test_a_reader_reads_and_sees_no_hashes_of_users(server: RedisOf) -> No
             for key in (hour, opened, f"{PREFIX}:step:3:users"):
                 with pytest.raises(NoPermissionError):
                     reading.get(key)
+            assert 1 == reading.xlen(ledger.keys.outbox)
+            with pytest.raises(NoPermissionError):
+                reading.xrange(ledger.keys.outbox)
+            with pytest.raises(NoPermissionError):
+                reading.xread({ledger.keys.outbox: 0})
     with Reader(url_of(server.url, f"{PREFIX}-reader", "pw"), prefix=PREFIX) as reader:
         assert 0 == reader.snapshot().status.step

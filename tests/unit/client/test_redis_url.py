@@ -29,6 +29,13 @@ def test_a_url_that_cannot_be_read_is_refused_without_being_quoted(url: str) -> 
     assert "Sec" not in shown_url(url.replace("host:Secret", "host:1"))
 
 
+@pytest.mark.parametrize("option", ["ssl_cert_reqs=none", "ssl_check_hostname=False"])
+def test_no_url_turns_the_check_of_certificates_off(option: str) -> None:
+    """By whatever is after the question mark."""
+    with pytest.raises(SettingsError, match="turns the check of certificates off"):
+        load_settings(redis_url=f"rediss://redis:6379/0?socket_timeout=1&{option}")
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

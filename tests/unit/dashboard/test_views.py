@@ -1,10 +1,13 @@
 """The views' addresses: what they show, in which order, that all is escaped, and what they say while Redis is away."""
 
+import asyncio
 import re
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from streams.dashboard.static_files import PLOTLY_PATH
+from streams.dashboard.static_files import PIECE_BYTES, PLOTLY_PATH, plotly_script
 from tests.support.waiting import until_async
 from tests.unit.dashboard.fakes import HOSTILE, FakeReader, metrics, page, snapshot
 
@@ -142,3 +145,23 @@ async def test_plotly_comes_from_its_package_and_may_be_kept_for_ever() -> None:
     assert ("gzip", None) == (packed.headers.get("content-encoding"), plain.headers.get("content-encoding"))
     assert packed.text == plain.text
     assert "plotly.js v" in plain.text[:200]
+    assert len(plain.content) == int(plain.headers["content-length"])
+
+
+async def test_who_reads_nothing_of_a_large_file_holds_one_piece_of_it() -> None:
+    """Each is sent when the one before was taken."""
+    sent: list[int] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(len(message.get("body", b"")))
+        if sent[-1]:
+            await asyncio.Event().wait()  # a client that takes no more
+
+    async def receive() -> dict[str, Any]:
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    request = Request({"type": "http", "headers": []})
+    answering = asyncio.create_task(plotly_script(request)({"type": "http"}, receive, send))  # type: ignore[arg-type]
+    await until_async(lambda: len(sent) == 2)
+    answering.cancel()
+    assert [0, PIECE_BYTES] == sent

@@ -24,6 +24,7 @@ class Served:
     def __init__(self) -> None:
         self.held = asyncio.Event()
         self.held.set()
+        self.body = b""
         self.asked = 0
         self.port = 0
         self.opened: list[Stream] = []
@@ -31,19 +32,20 @@ class Served:
     async def app(self, _: Scope, __: Receive, send: Send) -> None:
         self.asked += 1
         await self.held.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
+        length = str(len(self.body)).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": self.body})
 
-    async def connect(self, sent: bytes = b"") -> Stream:
-        one = await asyncio.open_connection("127.0.0.1", self.port)
+    async def connect(self, sent: bytes = b"", address: str = "127.0.0.1") -> Stream:
+        one = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0), limit=256)
         self.opened.append(one)
         one[1].write(sent)
         return one
 
-    async def status(self) -> int:
+    async def status(self, address: str = "127.0.0.1") -> int:
         """Of a request on a connection of its own."""
-        reader, _ = await self.connect(REQUEST)
-        return int((await asyncio.wait_for(reader.readline(), 10)).split()[1])
+        reader, _ = await self.connect(REQUEST, address)
+        return int((await asyncio.wait_for(reader.read(12), 10)).split()[1])
 
 
 @contextlib.asynccontextmanager
@@ -112,6 +114,16 @@ async def test_one_client_cannot_have_all_connections(proxies: str, status: int)
             await until_async(lambda: served.asked == 3)
             served.held.set()
         assert status == await third
+
+
+async def test_answers_that_nobody_reads_keep_nobody_out() -> None:
+    """Though the server still has them to send: their connections are ended, not waited for."""
+    async with serving(Limits(4, 2, 60)) as served:
+        served.body = b"x" * 8_000_000
+        for number in range(12):
+            await served.connect(REQUEST)
+            await until_async(lambda wanted=number: served.asked > wanted)  # type: ignore[misc]
+        assert 200 == await served.status("127.0.0.2")
 
 
 async def test_places_are_free_again_after_a_connection() -> None:
