@@ -81,7 +81,7 @@ class Intake:
             client.take(len(values))
             outcomes = await self._producer.send_many(values, headers)
         status, answer = answer_of(outcomes)
-        self.telemetry.told(outcomes, time.monotonic() - began, client.name)
+        self.telemetry.events_answered(outcomes, time.monotonic() - began, client.name)
         return response(status, answer)
 
     @contextlib.contextmanager

@@ -54,7 +54,7 @@ class IntakeTelemetry:
         """A request of a client was answered 429."""
         self._held_back.labels(client).inc()
 
-    def told(self, outcomes: Sequence[Outcome], seconds: float, client: str) -> None:
+    def events_answered(self, outcomes: Sequence[Outcome], seconds: float, client: str) -> None:
         """What became of a request's events, and how long that took."""
         codes = [one.code for one in outcomes if isinstance(one, Rejected)]
         accepted = sum(isinstance(one, Delivery) for one in outcomes)

@@ -13,7 +13,7 @@ IDS = [f"order-2026-{at:09d}-review" for at in range(2_000)]
 
 @given(st.text(), st.text() | st.none(), st.text(), st.booleans())
 def test_an_order_is_exact_wherever_it_is_read(market: str, user: str | None, event_id: str, negative: bool) -> None:
-    """Lua and JavaScript know whole numbers to 2**53; negative texts come first; readers are not told the user."""
+    """Lua and JavaScript know whole numbers to 2**53; negative texts come first; readers do not see the user."""
     order = ORDER.of(market, user, event_id, negative)
     assert KEYED <= order < 2**52
     assert order == int(float(order))
