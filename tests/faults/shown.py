@@ -4,7 +4,7 @@ import itertools
 import json
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,6 +131,15 @@ async def alerts_difference(bootstrap: str, topic: str, client: Any, prefix: str
 
 def _state(alert: Any) -> str:
     return "nothing" if alert is None else f"{alert['state']} (seq {alert['seq']})"
+
+
+async def copies(bootstrap: str, topics: Iterable[str]) -> int:
+    """How many records of these topics are there once more, key and value alike."""
+    seen = Counter[tuple[str, bytes | None, bytes | None]]()
+    for topic in topics:
+        async for record in records(bootstrap, topic):
+            seen[topic, record.key, record.value] += 1
+    return seen.total() - len(seen)
 
 
 async def journal_of(bootstrap: str, topic: str) -> Journal:
