@@ -257,7 +257,7 @@ class AsyncProducer:
 
     async def _enqueued(self, value: bytes, decoded: Decoded, headers: Headers) -> asyncio.Future[RecordMetadata]:
         """Hand a record to aiokafka once there is room for it; it takes its room until Kafka acknowledges it."""
-        size = len(value) + RECORD_BYTES
+        size = len(value) + RECORD_BYTES + sum(len(name) + len(sent or b"") for name, sent in headers)
         while self.pending_bytes and self.pending_bytes + size > self._max_pending_bytes:
             self._freed.clear()
             await self._freed.wait()

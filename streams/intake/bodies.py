@@ -49,8 +49,8 @@ def record_headers(headers: HttpHeaders, kind: str) -> list[tuple[str, bytes]]:
         found.append(("traceparent", parent.encode()))
         if (state := headers.get("tracestate")) and len(state) <= 512:
             found.append(("tracestate", state.encode()))
-    if kind != JSON:
-        return found
+    if kind != JSON or "ce-specversion" not in headers:
+        return found  # every record carries these: a batch would repeat them for each of its events
     attributes = [
         (f"ce_{name[3:]}", unquote(value).encode("utf-8", "replace"))
         for name, value in headers.items()
@@ -58,7 +58,7 @@ def record_headers(headers: HttpHeaders, kind: str) -> list[tuple[str, bytes]]:
     ]
     if any(len(name) + len(value) > MOST_HEADER_CHARACTERS for name, value in attributes):
         raise Refusal(431, "header_too_long", f"a ce- header has more than {MOST_HEADER_CHARACTERS} characters")
-    return found + attributes + ([("content-type", kind.encode())] if attributes else [])
+    return [*found, *attributes, ("content-type", kind.encode())]
 
 
 def values_of(body: bytes, kind: str, binary: bool, most: int) -> list[bytes]:

@@ -23,6 +23,8 @@ LARGEST_BATCH_BYTES = 67_108_864
 """What one batch may take when it is decompressed: a megabyte of zstd can hold 10 GB of blanks."""
 ENOUGH_BYTES = 16_777_216
 """Once so much of one answer is decompressed, the rest of it is asked for again: that bounds what is held at a time."""
+MOST_PARTS = 65_536
+"""Members of gzip, or blocks of snappy, of one batch: each costs time of its own, and may hold nothing at all."""
 
 USUAL_RATIO = 16
 """What JSON is compressed to is seldom less than a sixteenth: tried first, since small memory is had faster."""
@@ -32,6 +34,9 @@ UNKNOWN_TIME = -1
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _OVERHEAD = struct.Struct(">qi")  # first offset, bytes that follow
 _MAGIC_AT, _ATTRIBUTES_AT = 16, 21
+_SLICE = 4_096  # bytes that gzip is given at a time
+_BLOCKS, _BLOCKS_BEGIN = b"\x82SNAPPY\x00", 16  # how snappy in blocks begins, and its first block
+_TOO_MANY_PARTS = f"it is in more than {MOST_PARTS} parts"
 _TOO_SMALL = "whole buffer"  # in cramjam's message where what comes out does not fit
 _SMALLEST = 14  # bytes that follow, at least: of a record in the oldest format
 _CODECS = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
@@ -243,8 +248,8 @@ def _decompressed(batch: bytes, number: int) -> bytes:
     try:
         if name == "gzip":
             return bytes(head) + _gunzipped(compressed)
-        if name == "snappy":  # at most 21 times as large as what it is compressed to
-            return bytes(head) + bytes(codecs.snappy_decode(compressed))
+        if name == "snappy":
+            return bytes(head) + _unsnapped(compressed)
         return _in_bounds(getattr(codecs.cramjam, name), head, compressed)
     except Exception as error:  # of several libraries
         if _TOO_SMALL in str(error):
@@ -253,18 +258,39 @@ def _decompressed(batch: bytes, number: int) -> bytes:
 
 
 def _gunzipped(compressed: bytes) -> bytes:
-    """As the gzip module does it, within bounds. Raises zlib.error, ValueError."""
-    parts, size, rest = [], 0, compressed
-    while rest:
+    """As the gzip module does it, within bounds. Raises zlib.error, ValueError.
+
+    It is given in slices, and in few members: what is left is copied at the end of each.
+    """
+    parts, size, at = list[bytes](), 0, 0
+    whole = memoryview(compressed)
+    for _ in range(MOST_PARTS):
         member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        parts.append(member.decompress(rest, LARGEST_BATCH_BYTES + 1 - size))
-        size += len(parts[-1])
-        if size > LARGEST_BATCH_BYTES:
-            raise ValueError(f"it takes more than {LARGEST_BATCH_BYTES} bytes")
-        if not member.eof:
-            raise ValueError("it ends too soon")
-        rest = member.unused_data
-    return b"".join(parts)
+        while not member.eof:
+            if at == len(whole):
+                raise ValueError("it ends too soon")
+            given = whole[at : at + _SLICE]
+            parts.append(member.decompress(given, LARGEST_BATCH_BYTES + 1 - size))
+            at += len(given) - len(member.unused_data)
+            size += len(parts[-1])
+            if size > LARGEST_BATCH_BYTES:
+                raise ValueError(f"it takes more than {LARGEST_BATCH_BYTES} bytes")
+        if at == len(whole):
+            return b"".join(parts)
+    raise ValueError(_TOO_MANY_PARTS)
+
+
+def _unsnapped(compressed: bytes) -> bytes:
+    """As aiokafka does it, in few blocks; at most 21 times as large. Raises what aiokafka raises; ValueError."""
+    if compressed.startswith(_BLOCKS):
+        at = _BLOCKS_BEGIN
+        for _ in range(MOST_PARTS):
+            if at >= len(compressed):
+                break
+            at += 4 + max(0, int.from_bytes(compressed[at : at + 4], "big", signed=True))
+        else:
+            raise ValueError(_TOO_MANY_PARTS)
+    return bytes(codecs.snappy_decode(compressed))
 
 
 def _in_bounds(module: Any, head: bytearray, compressed: bytes) -> bytes:
