@@ -17,6 +17,7 @@ _IGNORABLE = (  # Default_Ignorable_Code_Point of the Unicode standard; and a bl
     (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x2800, 0x2800), (0x3164, 0x3164), (0xFE00, 0xFE0F),
     (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
 )  # fmt: skip
+_SPACES = (0x20, 0xA0, 0x2009, 0x202F)  # rules tell these apart: the last three are written within amounts
 _JOINERS = r"\u200c\u200d\ufe00-\ufe0f\U000e0020-\U000e007f"  # they shape letters, emoji and flags beside them
 _REMEMBERED = 0x20000
 
@@ -51,15 +52,18 @@ def _plain(code: int) -> "str | int | None":
         return unicodedata.normalize("NFKC", char)
     if _JOINER.match(char):
         return code
+    category = unicodedata.category(char)
+    if category == "Zs" and code not in _SPACES:
+        return " "
     ignorable = any(first <= code <= last for first, last in _IGNORABLE)
-    return None if ignorable or unicodedata.category(char) == "Cf" else code
+    return None if ignorable or category == "Cf" else code
 
 
 _PLAIN = _Plain()
 
 
 def plain(text: str) -> str:
-    """Decimal digits as those of ASCII, no invisible or direction characters, dashes and dots between digits as - and .
+    """Decimal digits and blanks as those of ASCII, nothing invisible, dashes and dots between digits as - and .
 
     Joiners stay between letters and emoji that they shape. No character of ASCII changes.
     """
