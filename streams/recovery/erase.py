@@ -176,7 +176,7 @@ class Erase:
         if self._market not in (None, market):
             return False
         if event is not None:
-            self._quotes.take_event(event)
+            self._quotes.take_event(event, record.partition, record.offset)
         return True
 
     def _is_hashed(self, record: Any) -> bool:

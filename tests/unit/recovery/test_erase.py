@@ -13,9 +13,13 @@ EVENT = {"id": "1", "market": "BR", "text": "bom", "occurred_at": NOW_MS, "user"
 CLOUD = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "t", "market": "DE", "data": EVENT}
 
 
+def record_of(value: bytes | None, key: bytes = b"") -> SimpleNamespace:
+    return SimpleNamespace(value=value, key=key, timestamp=NOW_MS, headers=(), partition=0, offset=7)
+
+
 def is_by(value: bytes | None, market: str | None = None, key: bytes = b"") -> bool:
     """Whether a record is found as one of u7."""
-    record = SimpleNamespace(value=value, key=key, timestamp=NOW_MS, headers=())
+    record = record_of(value, key)
     work = Erase(load_settings(), "u7", market, lambda *_: None)
     return work._is_by(record)
 
@@ -48,7 +52,7 @@ def test_whatever_was_read_of_a_user_is_found(value: bytes, market: str) -> None
 def test_a_number_as_user_and_a_key_are_found() -> None:
     """Of dead letters, which nobody could read."""
     work = Erase(load_settings(), "7", None, lambda *_: None)
-    assert work._is_by(SimpleNamespace(value=written(user=7), key=b"", timestamp=NOW_MS, headers=()))
+    assert work._is_by(record_of(written(user=7)))
     assert is_by(b"no json", key=b"u7")
     assert is_by(None, key=b"u7")
     assert not is_by(b"no json")
