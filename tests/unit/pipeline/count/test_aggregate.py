@@ -109,6 +109,14 @@ def test_who_is_quoted_does_not_follow_from_ids() -> None:
     assert won != wins
 
 
+def test_canaries_of_a_batch_are_one_cell() -> None:
+    """Thousands of ids cost the ledger no more than one: the first is named, all are counted."""
+    batch = replace(scored([]).batch, canaries=tuple(f"1790000000000-{at:08x}" for at in range(5_000)))
+    delta = aggregate(ScoredBatch(batch, *(np.zeros((0, 1), np.float32),) * 2), LAYOUT, HASHES)
+    assert {"*:0:canary/1790000000000-00000000": 5_000} == delta.counts
+    assert {"canaries": 5_000} == delta.totals
+
+
 @pytest.mark.parametrize(
     ("probabilities", "rating", "expected"),
     [

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from marketpulse.contract.mutes import mute_of
+from marketpulse.contract.mutes import LONGEST_MS, mute_of, mutes_of
 from marketpulse.contract.operators import MuteRecord
 from streams.batches import CompactedRecord
 from streams.errors import BadInput
@@ -53,3 +53,35 @@ def test_a_silence_has_an_author_and_older_ones_are_read() -> None:
     assert "Ada" == new_mute("m", 1, 1.0, author="Ada").author
     old = b'{"id": "m", "until": 200, "created_at": 0, "kind": null, "market": "BR", "comment": "known", "v": 1}'
     assert "" == msgspec.json.decode(old, type=MuteRecord).author
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "surge " * 99},
+        {"kind": "Surge"},
+        {"kind": ""},
+        {"market": "BRA"},
+        {"market": "x" * 10**6},
+        {"topic": "x" * 257},
+    ],
+)
+def test_what_breaks_its_bounds_is_passed_over(fields: dict[str, str]) -> None:
+    """On the topic, and by clients in Redis, where an older version may have put it: the others are read."""
+    good = {"id": "m", "until": 200, "created_at": 0, "kind": "surge", "market": "*", "topic": "x" * 256}
+    mutes = Mutes()
+    mutes.take(CompactedRecord(0, b"m", msgspec.json.encode(good)))
+    mutes.take(CompactedRecord(1, b"n", msgspec.json.encode(good | {"id": "n"} | fields)))
+    assert ["m"] == [mute.id for mute in mutes.active(100)]
+    assert ["m"] == [mute.id for mute in mutes_of(msgspec.json.encode([good, good | {"id": "n"} | fields]))]
+
+
+@pytest.mark.parametrize(("written_ms", "created_ms"), [(5_000, 10**15), (0, 5_000)])
+def test_a_silence_holds_for_90_days_at_most(written_ms: int, created_ms: int) -> None:
+    """Counted from when its record was written, whatever its author says; a longer one of before is capped."""
+    mutes = Mutes()
+    one = msgspec.json.encode(MuteRecord("m", 2**62, created_ms))
+    mutes.take(CompactedRecord(0, b"m", one, timestamp_ms=written_ms))
+    ends = 5_000 + LONGEST_MS
+    assert [ends] == [mute.until for mute in mutes.active(ends - 1)]
+    assert [] == mutes.active(ends)
