@@ -30,9 +30,9 @@ def mute_of(alert: AlertRecord, mutes: Iterable[MuteRecord], now_ms: int) -> Mut
 def mutes_of(content: bytes) -> list[MuteRecord]:
     """Silences as Redis holds them; any that breaks today's bounds was written by an older version and is left out."""
     found = []
-    for one in msgspec.json.decode(content, type=list[msgspec.Raw]):
+    for row in msgspec.json.decode(content, type=list[msgspec.Raw]):
         try:
-            found.append(msgspec.json.decode(one, type=MuteRecord))
+            found.append(msgspec.json.decode(row, type=MuteRecord))
         except UNREADABLE:
             continue
     return found

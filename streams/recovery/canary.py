@@ -114,7 +114,7 @@ class Sightings:
         self.places: dict[str, Arrival] = {}
 
     def take(self, topic: str, value: bytes, seconds: float) -> None:
-        """A record of the alert topic or of `market.receipts`, so many seconds after the canary was sent."""
+        """A record of the alert topic or of `market.receipts`, and how many seconds after the canary was sent."""
         try:
             if topic == "market.alerts":
                 alert = msgspec.json.decode(value, type=AlertRecord)

@@ -3,9 +3,15 @@
 import json
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
+from streams.contract.journal import UserKey
+from streams.errors import UserKeyDiffers
+from streams.pipeline.rollup.state import CommonState
+from streams.privacy.user_hashes import key_id, quick_key_id
 from streams.recovery.erase import Erase
+from streams.recovery.fold import Fold
 from streams.settings import load_settings
 
 NOW_MS = 1_790_000_000_000
@@ -56,3 +62,20 @@ def test_a_number_as_user_and_a_key_are_found() -> None:
     assert is_by(b"no json", key=b"u7")
     assert is_by(None, key=b"u7")
     assert not is_by(b"no json")
+
+
+def test_another_key_than_the_ledgers_is_refused() -> None:
+    """It would find nothing, and say so of a user who is there; the key in force or the one before will do."""
+    given = {"user_hash_key": "n" * 16, "user_hash_key_before": "o", "user_hash_key_since": "2026-01-31T00:00:00Z"}
+    work = Erase(load_settings(**given), "u7", None, lambda *_: None)
+
+    def held(key: UserKey | None) -> Fold:
+        fold = Fold("")
+        fold.hashes["state"] = {b"common": msgspec.msgpack.encode(CommonState(user_key=key))}
+        return fold
+
+    for key in (None, UserKey(key_id(b"n" * 16)), UserKey(quick_key_id(b"o"))):
+        work.require_key(held(key))
+    work.require_key(Fold(""))
+    with pytest.raises(UserKeyDiffers, match="Operator action: set MARKETPULSE_USER_HASH_KEY"):
+        work.require_key(held(UserKey(key_id(b"a key that nobody gave here"))))
