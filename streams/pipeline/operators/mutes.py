@@ -1,5 +1,7 @@
 """Silences of alerts: which are in force, and which alerts they cover."""
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec.structs import replace
 
@@ -16,9 +18,13 @@ MOST_HOURS = LONGEST_MS // HOUR_MS
 
 
 class Mutes:
-    """What `market.mutes` said so far; a record that breaks the contract is passed over, one too long is capped."""
+    """What is in `market.mutes` so far; a record that breaks the contract is passed over, one too long is capped.
 
-    def __init__(self) -> None:
+    `refused` is called with the offset of a record that was passed over, and why.
+    """
+
+    def __init__(self, refused: Callable[[int, str], object] = lambda offset, why: None) -> None:
+        self._refused = refused
         self._by_id: dict[str, MuteRecord] = {}
         self.next_offset = 0
 
@@ -36,7 +42,8 @@ class Mutes:
             return
         try:
             mute = msgspec.json.decode(record.value, type=MuteRecord)
-        except UNREADABLE:
+        except UNREADABLE as error:
+            self._refused(record.offset, str(error))
             return
         if mute.v == CONTRACT_VERSION and mute.id == name:
             ends = (record.timestamp_ms or mute.created_at) + LONGEST_MS

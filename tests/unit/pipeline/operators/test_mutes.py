@@ -1,10 +1,14 @@
 """Silences: what they cover, when they end."""
 
+import re
+from typing import Any
+
 import msgspec
 import pytest
 
 from marketpulse.contract.mutes import LONGEST_MS, mute_of, mutes_of
 from marketpulse.contract.operators import MuteRecord
+from marketpulse.contract.wire import encode
 from streams.batches import CompactedRecord
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, new_mute
@@ -69,10 +73,13 @@ def test_a_silence_has_an_author_and_older_ones_are_read() -> None:
 def test_what_breaks_its_bounds_is_passed_over(fields: dict[str, str]) -> None:
     """On the topic, and by clients in Redis, where an older version may have put it: the others are read."""
     good = {"id": "m", "until": 200, "created_at": 0, "kind": "surge", "market": "*", "topic": "x" * 256}
-    mutes = Mutes()
+    refused: list[tuple[int, str]] = []
+    mutes = Mutes(lambda *why: refused.append(why))
     mutes.take(CompactedRecord(0, b"m", msgspec.json.encode(good)))
     mutes.take(CompactedRecord(1, b"n", msgspec.json.encode(good | {"id": "n"} | fields)))
     assert ["m"] == [mute.id for mute in mutes.active(100)]
+    [(offset, why)] = refused
+    assert (1, True) == (offset, f"`$.{next(iter(fields))}`" in why)
     assert ["m"] == [mute.id for mute in mutes_of(msgspec.json.encode([good, good | {"id": "n"} | fields]))]
 
 
@@ -85,3 +92,20 @@ def test_a_silence_holds_for_90_days_at_most(written_ms: int, created_ms: int) -
     ends = 5_000 + LONGEST_MS
     assert [ends] == [mute.until for mute in mutes.active(ends - 1)]
     assert [] == mutes.active(ends)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"hours": 2160.1}, "2160.1 hours are too few or too many. Operator action: give .01 to 2160."),
+        ({"hours": float("nan")}, "hours are too few"),
+        ({"topic": "x" * 257}, "the topic is too long. Operator action: give at most 256 characters."),
+        ({"market": "BRA"}, "BRA is no market code"),
+    ],
+)
+def test_a_form_or_command_is_refused_in_words(given: dict[str, Any], message: str) -> None:
+    """Before anything is written; what is written keeps to the bounds of the contract."""
+    with pytest.raises(BadInput, match=re.escape(message)):
+        new_mute("m", 1, **{"hours": 1.0} | given)
+    written = new_mute("m", 1, 2160.0, "no_data", "*", "x" * 256, "why " * 99, "Ada " * 99)
+    assert written == msgspec.json.decode(encode(written), type=MuteRecord)
