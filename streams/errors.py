@@ -6,6 +6,7 @@ MarketpulseError
 ├── Unprotected              the page would listen beyond this machine without a token (exit 2)
 │   └── IntakeUnprotected    the intake would
 ├── JournalIncomplete        the journal does not hold what a replay or rebuild needs (exit 1)
+├── UserKeyDiffers           the ledger hashes user ids with another key than this process was given (exit 2)
 ├── Overtaken                somebody else repaired the same ledger meanwhile (exit 1)
 ├── Restart                  this process must start anew, the data is safe (exit 75)
 │   ├── ClaimTimeout         a partition could not be claimed in time
@@ -63,6 +64,13 @@ class JournalIncomplete(MarketpulseError):
     """The journal does not hold what a replay needs. Operator action: as the message says."""
 
     code = "journal_incomplete"
+
+
+class UserKeyDiffers(MarketpulseError):
+    """The ledger hashes user ids with another key. Operator action: set MARKETPULSE_USER_HASH_KEY as workers do."""
+
+    exit_code = 2
+    code = "user_key_differs"
 
 
 class Overtaken(MarketpulseError):

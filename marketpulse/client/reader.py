@@ -17,7 +17,7 @@ from marketpulse.client.redis_server import connect, translated_errors
 from marketpulse.client.snapshot import Change, Snapshot, Status
 from marketpulse.client.tables import RedisTable
 from marketpulse.contract.keys import StatusKeys
-from marketpulse.contract.operators import MuteRecord
+from marketpulse.contract.mutes import mutes_of
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, Excerpt, MetricsRecord
 from marketpulse.contract.workers import WorkerState, lag_of
@@ -179,7 +179,7 @@ class Reader:
             ),
             allocation=None if allocation is None else msgspec.json.decode(allocation, type=AllocationRecord),
             portfolio=None if portfolio is None else msgspec.json.decode(portfolio, type=Portfolio),
-            mutes=[] if mutes is None else msgspec.json.decode(mutes, type=list[MuteRecord]),
+            mutes=[] if mutes is None else mutes_of(mutes),
             flags={one.market: one.flags for one in records},
             newest_event={one.market: one.newest_event for one in records},
             reliability={one.market: one.reliability for one in records},

@@ -13,7 +13,9 @@ HEADER = "marketpulse-canary"
 KIND = "test"
 """Kind of the alert that comes of it. It fires for one step, no silence covers it, and every sink wants it."""
 CELL = ":canary/"
-"""How the ledger's counts name it: `*:minute:canary/id`."""
+"""How the ledger's counts name the first of a batch, whose canaries they count: `*:minute:canary/id`."""
+EVERY_MS = 10_000
+"""At most one canary becomes an alert in that time, one more waits for its turn, others are dropped."""
 _ID = re.compile(r"[0-9]{13}-[0-9a-f]{8}")
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -15,6 +16,8 @@ NUMBER_HEADER = "marketpulse-apply-n"
 """Header: which record of its apply this is, 1 first."""
 COUNT_HEADER = "marketpulse-apply-of"
 """Header: how many records the apply has."""
+AlertName = Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,64}$")]
+MutedMarket = Annotated[str, msgspec.Meta(pattern=r"^([A-Z]{2}|\*)$")]
 _ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 
@@ -67,15 +70,16 @@ class PlanProfile(Plan, frozen=True, kw_only=True, forbid_unknown_fields=False):
 class MuteRecord(msgspec.Struct, frozen=True):
     """A silence in `market.mutes`, key = its id; a tombstone ends it. None stands for any; times in epoch ms.
 
-    author: who wrote it, as they called themselves; empty in records of earlier versions.
+    It holds for 90 days from its record on at most, whatever `until` says. author: who wrote it, as they called
+    themselves; empty in records of earlier versions.
     """
 
     id: Identifier
     until: int
     created_at: int
-    kind: str | None = None
-    market: str | None = None
-    topic: str | None = None
+    kind: AlertName | None = None
+    market: MutedMarket | None = None
+    topic: ShortText | None = None
     comment: ShortText = ""
     v: int = CONTRACT_VERSION
     author: ShortText = ""

@@ -34,7 +34,9 @@ class ClassifiedRecord(msgspec.Struct, frozen=True):
 class Excerpt(msgspec.Struct, frozen=True):
     """A redacted, shortened text of one event."""
 
-    order: Annotated[int, described("what it was chosen by: negative ones first, then by a keyed hash of the id")]
+    order: Annotated[
+        int, described("what it was chosen by: negative ones first, then by a keyed hash of partition and offset")
+    ]
     text: str
     label: Label
     topic: str

@@ -9,13 +9,12 @@ import msgspec
 import redis.asyncio
 
 from marketpulse.client.redis_server import translated_errors
-from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry, SourceMark
 from streams.errors import PartitionUnknown
 from streams.ledger.keys import USERS_LIVE_S
 from streams.ledger.scripts import FORMAT, LedgerScripts, packed
-from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut
+from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut, excerpts_of
 
 
 def _number(value: bytes | None) -> int | None:
@@ -214,12 +213,7 @@ class Ledger(LedgerScripts):
             partitions={
                 number: _partition_cut(row, cut.get("format", 1)) for number, row in enumerate(cut["partitions"])
             },
-            excerpts={
-                market.decode(): [
-                    msgspec.json.decode(content, type=Excerpt) for _, content in msgpack.unpackb(rows, raw=True)
-                ]
-                for market, rows in sorted(zip(chosen, chosen, strict=True))
-            },
+            excerpts=excerpts_of(dict(zip(chosen, chosen, strict=True))),
             totals={name: int(value) for name, value in sorted(zip(totals, totals, strict=True))},
         )
 

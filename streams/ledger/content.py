@@ -6,9 +6,10 @@ from itertools import islice
 from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.keys import EXCERPTS_LIVE_S
 from marketpulse.contract.metrics import WINDOWS
+from marketpulse.contract.records import Excerpt
 from streams.ledger.commit import Ledger
 from streams.ledger.keys import USERS_LIVE_S, Keys
-from streams.ledger.types import Command, CutStep, Entry, Kind
+from streams.ledger.types import Command, CutStep, Entry, Kind, excerpts_of
 
 SLICE = 500
 SCRATCH_S = 86_400  # what a broken-off replay left behind goes by itself
@@ -70,6 +71,16 @@ class LedgerContent:
             if value:
                 entries.append(Entry(name, kind, rows))
         return entries
+
+    async def unpublished_excerpts(self) -> list[dict[str, list[Excerpt]]]:
+        """Market -> excerpts of the step that is cut and not published, where there is one, and of the open one."""
+        keys = self._ledger.keys
+        with translated_errors(self._ledger.url):
+            published = int(await self._redis.hget(keys.ledger, "published") or 0)
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for step in (published + 1, published + 2):
+                    pipe.hgetall(keys.step_excerpts(step))
+                return [excerpts_of(fields) for fields in await pipe.execute() if fields]
 
     async def scan(self, pattern: str = "*") -> AsyncIterator[list[str]]:
         """Names of keys, in slices; what comes or goes meanwhile may be in it or not."""

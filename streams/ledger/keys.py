@@ -24,6 +24,10 @@ class Keys(StatusKeys):
         """Set: `market:hour` of a step's HyperLogLogs."""
         return f"{self.prefix}:step:{step}:users"
 
+    def step_excerpts(self, step: int) -> str:
+        """Hash: market -> excerpts of a step that is not published."""
+        return f"{self.prefix}:step:{step}:excerpts"
+
     def step_users(self, step: int, bucket: str) -> str:
         """HyperLogLog: users of one step's `market:hour`."""
         return f"{self.step_buckets(step)}:{bucket}"

@@ -1,9 +1,11 @@
 """What the ledger hands out: claims, cuts, leases, outbox entries. Plain values, no Redis."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgpack
 import msgspec
 
 from marketpulse.contract.records import Excerpt
@@ -89,3 +91,11 @@ class Entry(msgspec.Struct, frozen=True):
 def checksum(value: bytes | None) -> int:
     """CRC-32 of a record's value: tells a recreated topic from the one that was counted."""
     return zlib.crc32(value or b"")
+
+
+def excerpts_of(fields: Mapping[bytes, bytes]) -> dict[str, list[Excerpt]]:
+    """Market -> excerpts, of a step's hash as `lua/commit.lua` writes it."""
+    return {
+        market.decode(): [msgspec.json.decode(one, type=Excerpt) for _, one in msgpack.unpackb(rows, raw=True)]
+        for market, rows in sorted(fields.items())
+    }

@@ -10,11 +10,14 @@ _SPEAKER_BITS, _LOTTERY_BITS = 24, 26
 _SPEAKERS, _LOTTERY = (1 << _SPEAKER_BITS) - 1, (1 << _LOTTERY_BITS) - 1
 _AFTER_NEGATIVES = 1 << (_SPEAKER_BITS + _LOTTERY_BITS)
 KEYED = _AFTER_NEGATIVES << 1
-"""From here on an order is a keyed one, below 2**52. Older ones are CRC-32 of the event's id, + 2**32: not negative."""
+"""From here on an order is a keyed one, below 2**52. The oldest are CRC-32 of the event's id, + 2**32: not negative."""
 
 
 class ExcerptOrder:
-    """The order of excerpts: negative texts first, then by a keyed hash (BLAKE2b) of the event's id.
+    """The order of excerpts: negative texts first, then by a keyed hash (BLAKE2b) of the record's partition and offset.
+
+    Its producer chooses neither, and no offset comes twice: nobody can make or repeat what wins. A record that is read
+    again has the same order.
 
     An order holds, from its highest bit on: 1 (keyed), not negative, 26 bits of the lottery, 24 bits of who spoke
     (0 = the event names no user). `ledger/lua/commit.lua` keeps the three lowest of a market and step, one per user.
@@ -22,11 +25,12 @@ class ExcerptOrder:
     """
 
     def __init__(self, key: bytes) -> None:
-        lottery, users = (
+        places, places_of_ids, users = (
             hashlib.blake2b(b"", key=key, digest_size=32, person=name).digest()
-            for name in (b"excerpt lottery", b"excerpt user")
+            for name in (b"excerpt place", b"excerpt lottery", b"excerpt user")
         )
-        self._lottery = hashlib.blake2b(key=lottery, digest_size=4)
+        self._places = hashlib.blake2b(key=places, digest_size=4)
+        self._places_of_ids = hashlib.blake2b(key=places_of_ids, digest_size=4)
         hasher = hashlib.blake2b(key=users, digest_size=4)
 
         @lru_cache(maxsize=REMEMBERED)
@@ -37,16 +41,24 @@ class ExcerptOrder:
 
         self.speaker = speaker
 
-    def lottery(self, event_id: str) -> int:
-        """An event's place in the lottery, in the bits that an order has it in."""
-        drawn = self._lottery.copy()
-        drawn.update(event_id.encode("utf-8", "replace"))
-        return (int.from_bytes(drawn.digest(), "big") & _LOTTERY) << _SPEAKER_BITS
+    def place(self, partition: int, offset: int) -> int:
+        """A record's place in the lottery, in the bits that an order has it in."""
+        return _drawn(self._places, b"%d %d" % (partition, offset))
 
-    def of(self, market: str, user: str | None, event_id: str, negative: bool) -> int:
-        """The order of one event."""
+    def place_of_id(self, event_id: str) -> int:
+        """The place that versions before drew by the event's id: what they stored is still to be found."""
+        return _drawn(self._places_of_ids, event_id.encode("utf-8", "replace"))
+
+    def of(self, market: str, user: str | None, partition: int, offset: int, negative: bool) -> int:
+        """The order of the event of one record."""
         who = 0 if user is None else self.speaker(market, user)
-        return KEYED | (0 if negative else _AFTER_NEGATIVES) | self.lottery(event_id) | who
+        return KEYED | (0 if negative else _AFTER_NEGATIVES) | self.place(partition, offset) | who
+
+
+def _drawn(hasher: "hashlib.blake2b", content: bytes) -> int:
+    drawn = hasher.copy()
+    drawn.update(content)
+    return (int.from_bytes(drawn.digest(), "big") & _LOTTERY) << _SPEAKER_BITS
 
 
 def speaker_of(order: int) -> int | None:
@@ -60,5 +72,5 @@ def without_speaker(order: int) -> int:
 
 
 def ticket_of(order: int) -> int:
-    """What an order has of the event's id: keyed, or CRC-32 in an older one."""
+    """An order's place, which leads to the event: keyed, or the CRC-32 of its id in the oldest."""
     return KEYED | (order & (_LOTTERY << _SPEAKER_BITS)) if order >= KEYED else order & 0xFFFF_FFFF

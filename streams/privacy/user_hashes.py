@@ -55,6 +55,10 @@ class UserHashes:
         """The key in force, for the journal."""
         return UserKey(self._id_of(self._keys[0]), self._since_ms)
 
+    def knows(self, named: str) -> bool:
+        """Whether an id of a key, of the older kind too, is that of one of these keys."""
+        return any(named in (key_id(key), quick_key_id(key)) for key in self._keys)
+
     def of(self, user: str, occurred_ms: int) -> bytes:
         """The hash of a user in an event of that time."""
         if self._before is not None and occurred_ms < self._since_ms:

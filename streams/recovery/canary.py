@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from marketpulse.client.idempotent import idempotent_producer
 from marketpulse.client.kafka_servers import client_options
-from marketpulse.contract.canary import HEADER, KIND, ReceiptRecord, canary_id
+from marketpulse.contract.canary import EVERY_MS, HEADER, KIND, ReceiptRecord, canary_id
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import UNREADABLE
@@ -21,6 +21,10 @@ from streams.kafka.errors import kafka_errors
 from streams.settings import Settings
 
 ALERT = "alert topic"
+OTHERS = (
+    f"other canaries came first, and at most one becomes an alert in {EVERY_MS // 1_000} s. Operator action: try "
+    "again; if that does not help, look at `marketpulse_canaries_dropped_total`, and for the producer that sends them"
+)
 Progress = Callable[[int, int], object]
 
 
@@ -35,6 +39,21 @@ class Arrival(NamedTuple):
     def fine(self) -> bool:
         """Whether it got there."""
         return self.seconds is not None and not self.why
+
+    def line(self, patience_s: float) -> str:
+        """What an operator reads of it."""
+        when = f"not within {patience_s:g} s" if self.seconds is None else f"{self.seconds:.1f} s"
+        return f"{self.place}: {when}{f', not delivered: {self.why}' if self.why else ''}"
+
+
+def notes_of(arrivals: Sequence[Arrival], patience_s: float) -> list[str]:
+    """What else there is to know where the way could not be tested."""
+    notes = []
+    if arrivals[0].seconds is None and patience_s * 1_000 <= EVERY_MS:
+        notes.append(f"after another test a canary may wait for {EVERY_MS // 1_000} s: give --patience more than that")
+    if len(arrivals) == 1:
+        notes.append("no notifier has read alerts yet: no sink was tested")
+    return notes
 
 
 async def send_canary(settings: Settings, patience_s: float, progress: Progress) -> list[Arrival]:
@@ -53,12 +72,12 @@ async def send_canary(settings: Settings, patience_s: float, progress: Progress)
     servers, prefix = settings.kafka_servers, settings.prefix
     group = f"{prefix}.notify."
     sinks = sorted(name.removeprefix(group) for name in await consumer_groups(servers) if name.startswith(group))
-    places: dict[str, Arrival] = {}
     topics = {topic_name(prefix, name): name for name in ("market.alerts", "market.receipts")}
     ends = {TopicPartition(topic, 0): (await topic_offsets(servers, topic))[0][1] for topic in topics}
     consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
     producer = idempotent_producer(servers)
     name = canary_id(epoch_ms(), secrets.randbits(32))
+    seen = Sightings(name)
     try:
         async with asyncio.timeout(patience_s), kafka_errors(servers, "carry a canary"):
             await consumer.start()
@@ -73,27 +92,46 @@ async def send_canary(settings: Settings, patience_s: float, progress: Progress)
                 headers=[(HEADER, name.encode())],
             )
             began = time.monotonic()
-            while len(places) <= len(sinks):
-                progress(len(places), len(sinks) + 1)
+            while len(seen.places) <= len(sinks):
+                progress(len(seen.places), len(sinks) + 1)
                 for partition, records in (await consumer.getmany(timeout_ms=500)).items():
                     for record in records:
-                        if seen := _seen(topics[partition.topic], record.value, name, time.monotonic() - began):
-                            places.setdefault(seen.place, seen)
+                        seen.take(topics[partition.topic], record.value, time.monotonic() - began)
     except TimeoutError:
         pass
     finally:
         await producer.stop()
         await close_consumer(consumer)
-    return [places.get(place, Arrival(place, None)) for place in (ALERT, *sinks)]
+    return seen.arrivals(sinks)
 
 
-def _seen(topic: str, value: bytes, name: str, seconds: float) -> Arrival | None:
-    """What a record says of the canary."""
-    try:
-        if topic == "market.alerts":
-            alert = msgspec.json.decode(value, type=AlertRecord)
-            return Arrival(ALERT, seconds) if alert.id == f"{KIND}-{name}" else None
-        receipt = msgspec.json.decode(value, type=ReceiptRecord)
-    except UNREADABLE:
-        return None
-    return Arrival(receipt.sink, seconds, receipt.why) if receipt.canary == name else None
+class Sightings:
+    """Where a canary was seen so far, `places` by name, and whether others were seen before it."""
+
+    def __init__(self, canary: str) -> None:
+        self._canary = canary
+        self._others = False
+        self.places: dict[str, Arrival] = {}
+
+    def take(self, topic: str, value: bytes, seconds: float) -> None:
+        """A record of the alert topic or of `market.receipts`, and how many seconds after the canary was sent."""
+        try:
+            if topic == "market.alerts":
+                alert = msgspec.json.decode(value, type=AlertRecord)
+                if alert.id == f"{KIND}-{self._canary}":
+                    self._arrived(Arrival(ALERT, seconds))
+                self._others = self._others or alert.kind == KIND
+            else:
+                receipt = msgspec.json.decode(value, type=ReceiptRecord)
+                if receipt.canary == self._canary:
+                    self._arrived(Arrival(receipt.sink, seconds, receipt.why))
+        except UNREADABLE:
+            return
+
+    def _arrived(self, arrival: Arrival) -> None:
+        self.places.setdefault(arrival.place, arrival)
+
+    def arrivals(self, sinks: Sequence[str]) -> list[Arrival]:
+        """What became of it on the alert topic, then at each sink."""
+        missing = Arrival(ALERT, None, OTHERS if self._others else "")
+        return [self.places.get(ALERT, missing), *(self.places.get(sink, Arrival(sink, None)) for sink in sinks)]

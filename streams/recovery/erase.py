@@ -1,25 +1,29 @@
 """What is stored of one user, and what of it can be erased: found by raw id, by keyed hash and order, and by text."""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from marketpulse.contract.decode import Rejected, decode, parse_object
+from marketpulse.contract.keys import EXCERPTS_LIVE_MS
 from marketpulse.contract.markets import market_code
 from marketpulse.contract.records import AlertRecord, Excerpt
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import MINUTE_MS
 from streams.clock import epoch_ms
 from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
-from streams.errors import LedgerLost
+from streams.errors import LedgerLost, UserKeyDiffers
 from streams.kafka.admin import delete_before, lives_of
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, common_names, market_names
 from streams.ledger.keys import USERS_LIVE_MS
 from streams.pipeline.rollup.checkpoint import unpacked
+from streams.pipeline.rollup.state import known_key
 from streams.recovery.fold import Fold, folded
 from streams.recovery.rebuild import Rebuild
 from streams.recovery.user_quotes import UserQuotes
@@ -27,7 +31,9 @@ from streams.settings import Settings
 
 CUT = ("feedback", "feedback.classified", "feedback.dead-letter")
 """Topics that can be cut: nothing but a recount reads them once they are counted."""
-EXCERPTS, USERS = "Redis, excerpts", "Redis, distinct users"
+EXCERPTS, OPEN, USERS = "Redis, excerpts", "Redis, open step", "Redis, distinct users"
+PUBLISHED_WITHIN_S = 10.0
+"""How long an erasure waits at least for the open step, which workers publish about once a second."""
 
 Say = Callable[[str, int, int | None], object]
 
@@ -94,7 +100,9 @@ class Erase:
         lives = await lives_of(
             self._settings.kafka_servers, [self._topic(name) for name in (*CUT, "market.steps", "market.alerts")]
         )
-        self._quotes.watch(await self._held())
+        held = await self._held()
+        self.require_key(held)
+        self._quotes.watch(held)
         places = [
             await self._scan("feedback", self._is_by, lives),
             await self._scan("feedback.classified", self._is_hashed, lives),
@@ -103,7 +111,9 @@ class Erase:
             await self._scan("market.alerts", self._is_quoted, lives),
         ]
         users = Place(USERS, None, gone_by=self._newest_ms + USERS_LIVE_MS if self._newest_ms else None)
-        return [*places, Place(EXCERPTS, self.forget(await self._held())), users]
+        waiting = await self._in_open_step()
+        still = epoch_ms() + EXCERPTS_LIVE_MS if waiting else None
+        return [*places, Place(EXCERPTS, self.forget(await self._held())), Place(OPEN, waiting, gone_by=still), users]
 
     async def erase(self, cut: bool) -> Erasure:
         """Take the user's excerpts out of Redis; with `cut` also shorten the topics that can be.
@@ -112,6 +122,9 @@ class Erase:
         """
         places = await self.find()
         of = {place.where: place for place in places}
+        if of[OPEN].found:
+            of[OPEN].found = await self._after_open_step()
+            of[EXCERPTS].found = self.forget(await self._held())
         rebuilt = bool(of[EXCERPTS].found)
         if rebuilt:
             await Rebuild(self._settings, self._say, amend=self.forget).run(lambda plan: True)
@@ -125,6 +138,16 @@ class Erase:
                     before.erased = before.found - (after.found or 0)
                     before.gone_by = after.gone_by
         return Erasure(self.user_hash, places, rebuilt)
+
+    def require_key(self, held: Fold) -> None:
+        """Raises UserKeyDiffers where the ledger's user hashes are under none of the keys that were given."""
+        key = known_key(held.hashes.get("state", {}).get(b"common"))
+        if key is not None and not self._settings.user_hashes.knows(key.id):
+            raise UserKeyDiffers(
+                f"the ledger hashes user ids with key {key.id}, and this command was given another one: it would find "
+                "nothing of the user. Nothing was changed. Operator action: set MARKETPULSE_USER_HASH_KEY (and "
+                "_BEFORE, _SINCE) as the workers have it."
+            )
 
     def forget(self, fold: Fold) -> int:
         """Take the user's excerpts and words out of a ledger's content; how many there were."""
@@ -176,7 +199,7 @@ class Erase:
         if self._market not in (None, market):
             return False
         if event is not None:
-            self._quotes.take_event(event)
+            self._quotes.take_event(event, record.partition, record.offset)
         return True
 
     def _is_hashed(self, record: Any) -> bool:
@@ -211,6 +234,27 @@ class Erase:
                     ends[partition] = min(end, counted[partition], await reader.offset_at(known_ms, partition))
         if ends:
             await delete_before(self._settings.kafka_servers, self._topic(name), ends)
+
+    async def _in_open_step(self) -> int:
+        """The user's excerpts in steps that are not published: `_held` does not have them."""
+        ledger = Ledger(self._settings.redis, self._settings.prefix)
+        try:
+            steps = await LedgerContent(ledger).unpublished_excerpts()
+        finally:
+            await ledger.close()
+        quoted = [(market, row) for step in steps for market, rows in step.items() for row in rows]
+        return sum(self._quotes.owns(market, row) for market, row in quoted)
+
+    async def _after_open_step(self) -> int:
+        """Wait until workers have published what is open; how many of the user's excerpts still are.
+
+        A rebuild counts an open step again, with its excerpts: it can only take out what was published.
+        """
+        ends = time.monotonic() + max(PUBLISHED_WITHIN_S, 2 * self._settings.step_seconds)
+        while (left := await self._in_open_step()) and time.monotonic() < ends:
+            self._say("waiting for the open step", 0, None)
+            await asyncio.sleep(0.2)
+        return left
 
     # --- Redis --------------------------------------------------------------------------------------------------
 

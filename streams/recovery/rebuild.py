@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from marketpulse.contract.canary import CELL
 from marketpulse.contract.topics import topic_name
 from streams.clock import epoch_ms
 from streams.contract.journal import CheckpointRecord, StepRecord
@@ -273,5 +274,5 @@ def events_of(record: StepRecord) -> int:
         for minutes in record.deltas.values()
         for cells in minutes.values()
         for cell, n in cells.items()
-        if "/" in cell and not cell.startswith("e/")
+        if "/" in cell and not cell.startswith(("e/", CELL.lstrip(":")))
     )

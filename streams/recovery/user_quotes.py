@@ -1,4 +1,4 @@
-"""What of excerpts and alerts is one user's: known by the keyed order, by the event's id, by text; in doubt it is."""
+"""What of excerpts and alerts is one user's: known by its keyed order, by its record, by text; in doubt it is."""
 
 import zlib
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ class UserQuotes:
     """Learns what a user wrote from events and excerpts, and takes it out of a ledger's content.
 
     An excerpt is the user's if its order says so under one of the keys, if it is of an event of theirs (its order holds
-    a hash of the id), or if its text is one of theirs as it is redacted today: another user's same words go with them.
+    a hash of partition and offset, or of the id where a version before stored it), or if its text is one of theirs as
+    it is redacted today: another user's same words go with them.
 
     Args:
         orders: what excerpts are chosen by, under every key.
@@ -45,10 +46,12 @@ class UserQuotes:
         self._watched: set[Quote] = set()
         self._of_others: set[Quote] = set()
 
-    def take_event(self, event: Decoded) -> None:
-        """An event of the user."""
-        tickets = [KEYED | order.lottery(event.id) for order in self._orders]
-        tickets.append(zlib.crc32(event.id.encode("utf-8", "replace")))  # what older orders hold
+    def take_event(self, event: Decoded, partition: int, offset: int) -> None:
+        """An event of the user, and where its record is."""
+        tickets = [KEYED | order.place(partition, offset) for order in self._orders]
+        # What versions before stored: in Redis for 8 days, in its open and newest steps and in the journal for 17.
+        tickets += [KEYED | order.place_of_id(event.id) for order in self._orders]
+        tickets.append(zlib.crc32(event.id.encode("utf-8", "replace")))
         self._tickets.update((event.market, ticket) for ticket in tickets)
         self._take_text(event.market, excerpt(event.text))
         self._words.update((event.market, word) for word in words_of(event.text))

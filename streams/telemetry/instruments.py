@@ -121,6 +121,8 @@ MARKETS = Declared("marketpulse_markets", "gauge", "markets", "Markets ever seen
 LATE = Declared("marketpulse_late_events_total", "counter", "events",
     "Events whose minute had gone to the detectors when they came: they joined a later one, or wait for it.",
     of="lease holder")
+CANARIES_DROPPED = Declared("marketpulse_canaries_dropped_total", "counter", "records",
+    "Canaries that became no alert: one begins in 10 s, and one more waits.", of="lease holder")
 EXPERIENCE = Declared("marketpulse_market_user_experience_ratio", "gauge", "0 to 1",
     "u of a market over 24 h.", ("market",), of="lease holder")
 SPEED = Declared("marketpulse_market_expansion_speed_per_day", "gauge", "per day",

@@ -31,6 +31,7 @@ class Held:
     stream_ms: int | None = None
     outbox: int = 0
     late_events: int = 0
+    canaries_dropped: int = 0
     metrics: dict[str, MarketMetrics] = field(default_factory=dict)
     firing: dict[str, str] = field(default_factory=dict)  # alert id -> kind
 
@@ -120,6 +121,7 @@ class Telemetry:
         held = self.held
         held.step, held.published_ms, held.stream_ms = outcome.step, at_ms, outcome.stream_time_ms
         held.metrics, held.late_events = outcome.metrics, outcome.late_events
+        held.canaries_dropped = outcome.canaries_dropped
         self._steps.inc()
         self._stages["step"].observe(seconds)
         self.alerts_are(outcome.alerts)

@@ -89,6 +89,7 @@ class WorkerCollector(Collector):
             yield family(telemetry.DELAY, (now_ms - held.stream_ms) / 1_000)
         yield family(telemetry.MARKETS, len(held.metrics))
         yield family(telemetry.LATE, held.late_events)
+        yield family(telemetry.CANARIES_DROPPED, held.canaries_dropped)
         yield family(telemetry.EXPERIENCE, {market: day.u.value for market, day in days.items()})
         yield family(telemetry.SPEED, {market: day.r.value for market, day in days.items() if day.r is not None})
         yield family(telemetry.EVENTS, {market: day.n for market, day in days.items()})

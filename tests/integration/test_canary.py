@@ -45,7 +45,7 @@ def test_a_canary_reaches_every_sink_and_is_counted_as_nothing(
         assert (0, ["alert topic", "desk", "other"]) == (done.returncode, [one["place"] for one in places]), done
         assert all(0 < one["seconds"] < 30 and not one["why"] for one in places)
         assert {"test"} == {json.loads(one.body)["kind"] for one in [*desk.taken, *other.taken]}
-        other.script = [500] * 50
+        other.script = [500] * 50  # a canary waits for its turn: at most one becomes an alert in ten seconds
         done = shop("alerts", "test", "--patience", "30", "--json")
         failed = [one["place"] for one in json.loads(done.stdout) if one["why"]]
         assert (1, ["other"]) == (done.returncode, failed), done

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from marketpulse.contract.records import Excerpt
 from marketpulse.errors import Unavailable
 from streams.batches import DecodedBatch, Delta, Position, SourceMark
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.errors import LedgerBroken, LedgerLost, LedgerNewer, LedgerReplaced
 from streams.ledger.commit import Ledger
+from streams.ledger.content import LedgerContent
 from streams.ledger.types import Claim, CutStep, Lease
 
 
@@ -58,6 +60,20 @@ async def test_a_commit_counts_once_and_moves_the_offset(ledger: Ledger) -> None
     again = await ledger.claim(1)
     mark = SourceMark(7, 1_008, 77, 1_008, 1_008, 1_008)
     assert (8, mark, [b"c" * 24]) == (again.next, again.mark, again.id_chunks)
+
+
+async def test_excerpts_of_steps_that_are_not_published_are_known(ledger: Ledger) -> None:
+    """Of one that was cut and of the open one: an erasure must see them too."""
+    claim, lease = await ledger.claim(0), await ledger.lease("w", 10_000)
+    assert lease is not None
+    for at, text in enumerate(["cut", "open"]):
+        kept = {"BR": [Excerpt(at, text, "negative", "app", 5)]}
+        await ledger.commit(batch(claim, at, at + 1), replace(delta(), excerpts=kept))
+        if text == "cut":
+            await cut(ledger, lease)
+    assert ["cut", "open"] == [
+        one.text for rows in await LedgerContent(ledger).unpublished_excerpts() for one in rows["BR"]
+    ]
 
 
 async def test_every_refusal_leaves_everything_untouched(ledger: Ledger) -> None:

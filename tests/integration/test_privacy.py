@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from marketpulse.contract.decode import parse_object
+from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import DAY_MS
+from streams.batches import DecodedBatch, Delta, Position
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import lives_of
 from streams.kafka.compacted import read_all
 from streams.kafka.publish import Record
+from streams.ledger.commit import Ledger
 from streams.pipeline.detect.evidence import words_of
 from streams.privacy.redaction import excerpt
 from tests.support.job import Job, complaining, counted_records
@@ -85,6 +88,26 @@ def test_a_dry_run_finds_everything_and_changes_nothing(job: Job) -> None:
     assert 16 == pytest.approx(days, abs=0.1)
     assert not report["rebuilt"]
     assert before == (counted(job), quoted(job))
+
+
+def test_an_excerpt_of_an_open_step_is_found(job: Job) -> None:
+    """Counted and not published yet: no worker is there to do it, so the excerpt is left and reported."""
+    job.supervisor.stop()
+    order = job.settings.user_hashes.orders[0].of("BR", USER, 0, 999, True)
+
+    async def commit() -> tuple[str, str]:
+        ledger = Ledger(job.settings.redis, job.settings.prefix)
+        claim = await ledger.claim(0)
+        position = Position(0, claim.number, claim.generation, claim.next, claim.next + 1)
+        batch = DecodedBatch(position, [], [], [], 0, b"", 0, claim.mark, 0, 0)
+        kept = {"BR": [Excerpt(order, "noch nicht erschienen", "negative", "app", 5)]}
+        try:
+            return await ledger.commit(batch, Delta({}, {}, {}, kept))
+        finally:
+            await ledger.close()
+
+    assert "OK" == asyncio.run(commit())[0]
+    assert (1, 0) == tuple(erase(job)["places"]["Redis, open step"][name] for name in ("found", "erased"))
 
 
 def test_one_market_alone(job: Job) -> None:

@@ -267,6 +267,7 @@ REFUSED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("reader", "read dead letters", _reads("feedback.dead-letter")),
     ("reader", "write alerts", _writes("market.alerts")),
     ("reader", "join the workers", lambda s: _group(s, f"{PREFIX}.market.alerts", f"{PREFIX}.classify")),
+    ("reader", "have a group of another name", lambda s: _group(s, f"{PREFIX}.market.alerts", f"{PREFIX}.readers")),
     ("reader", "write Redis", _asks("SET", f"{PREFIX}:allocation", "{}")),
     ("reader", "delete from Redis", _asks("UNLINK", f"{PREFIX}:ledger")),
     ("reader", "run scripts", _asks("EVAL", "return 1", 0)),

@@ -5,6 +5,7 @@ import random
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 
@@ -90,7 +91,8 @@ def delta_of(size: int, markets: int, seed: int) -> Delta:
         events.append(Decoded(f"{seed}-{number}", codes[at], text, now_ms, user, LANGUAGES[at % len(LANGUAGES)], None))
     classifier = StubClassifier()
     answer = classifier.classify([event.text for event in events], [event.lang for event in events])
-    batch = DecodedBatch(Position(0, 0, "", 0, size), events, [], [], 0, b"", 0, SourceMark(), now_ms, now_ms)
+    records = [SimpleNamespace(offset=number) for number in range(size)]
+    batch = DecodedBatch(Position(0, 0, "", 0, size), events, records, [], 0, b"", 0, SourceMark(), now_ms, now_ms)
     layout = CellLayout(TOPICS, SENTIMENTS, LANGUAGES)
     return aggregate(ScoredBatch(batch, answer.sentiment, answer.topic), layout, UserHashes(b"bench"), now_ms)
 

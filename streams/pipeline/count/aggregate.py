@@ -42,9 +42,9 @@ def aggregate(
     broken: dict[str, int] = {}
     if batch.dead_letters:
         broken[f"*:{batch.last_record_ms // MINUTE_MS}{DEAD_LETTERS}"] = len(batch.dead_letters)
-    for canary in batch.canaries:
-        broken[f"*:{batch.last_record_ms // MINUTE_MS}{CELL}{canary}"] = 1
-        totals["canaries"] += 1
+    if batch.canaries:  # one cell, however many there are: anybody can send thousands
+        broken[f"*:{batch.last_record_ms // MINUTE_MS}{CELL}{batch.canaries[0]}"] = len(batch.canaries)
+        totals["canaries"] = len(batch.canaries)
     if not events:
         return Delta(broken, {}, dict(totals))
     totals["accepted"] = len(events)
@@ -82,15 +82,16 @@ def _excerpts(
     scored: ScoredBatch, layout: CellLayout, names: list[str], market: NDArray[np.int64], hashes: UserHashes
 ) -> dict[str, list[Excerpt]]:
     """Up to 3 texts per market, one per user, negative ones first, then by lot: whichever batch they come in."""
-    events, order_of = scored.batch.events, hashes.orders[0]
+    events, partition, order_of = scored.batch.events, scored.batch.position.partition, hashes.orders[0]
+    offsets: list[int] = [record.offset for record in scored.batch.records]
     label, topic = scored.sentiment.argmax(axis=1), scored.topic.argmax(axis=1)
-    lottery = np.fromiter((order_of.lottery(event.id) for event in events), np.int64, len(events))
+    place = np.fromiter((order_of.place(partition, offset) for offset in offsets), np.int64, len(events))
     found: dict[str, dict[object, Excerpt]] = {}
-    for at in np.lexsort((lottery, label != 0, market)).tolist():
+    for at in np.lexsort((place, label != 0, market)).tolist():
         event, chosen = events[at], found.setdefault(names[market[at]], {})
         speaker = at if event.user is None else event.user
         if len(chosen) < EXCERPTS_CHOSEN and speaker not in chosen:
-            order = order_of.of(event.market, event.user, event.id, label[at] == 0)
+            order = order_of.of(event.market, event.user, partition, offsets[at], label[at] == 0)
             label_name, topic_name = layout.sentiments[label[at]], layout.topics[topic[at]]
             chosen[speaker] = Excerpt(order, excerpt(event.text), label_name, topic_name, event.occurred_ms)
     return {name: list(chosen.values()) for name, chosen in found.items()}

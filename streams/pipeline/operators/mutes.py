@@ -1,22 +1,30 @@
 """Silences of alerts: which are in force, and which alerts they cover."""
 
+from collections.abc import Callable
+
 import msgspec
+from msgspec.structs import replace
 
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.markets import market_code
+from marketpulse.contract.mutes import LONGEST_MS
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.units import HOUR_MS
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
 from streams.batches import CompactedRecord
 from streams.errors import BadInput
 
-MOST_HOURS = 24 * 90
+MOST_HOURS = LONGEST_MS // HOUR_MS
 
 
 class Mutes:
-    """What `market.mutes` said so far; a record that breaks the contract is passed over."""
+    """What is in `market.mutes` so far; a record that breaks the contract is passed over, one too long is capped.
 
-    def __init__(self) -> None:
+    `refused` is called with the offset of a record that was passed over, and why.
+    """
+
+    def __init__(self, refused: Callable[[int, str], object] = lambda offset, why: None) -> None:
+        self._refused = refused
         self._by_id: dict[str, MuteRecord] = {}
         self.next_offset = 0
 
@@ -34,10 +42,12 @@ class Mutes:
             return
         try:
             mute = msgspec.json.decode(record.value, type=MuteRecord)
-        except UNREADABLE:
+        except UNREADABLE as error:
+            self._refused(record.offset, str(error))
             return
         if mute.v == CONTRACT_VERSION and mute.id == name:
-            self._by_id[name] = mute
+            ends = (record.timestamp_ms or mute.created_at) + LONGEST_MS
+            self._by_id[name] = replace(mute, until=min(mute.until, ends))
 
     def active(self, now_ms: int) -> list[MuteRecord]:
         """Silences in force, in the order of their ids."""
@@ -62,7 +72,7 @@ def new_mute(
     code = "*" if market == "*" else market_code(market or "")
     if market and code is None:
         raise BadInput(f"{market} is no market code. Operator action: give an ISO code as BR, or * for all at once.")
-    if any(len(text) > 256 for text in (kind or "", topic or "")):
-        raise BadInput("a kind or topic is too long. Operator action: give at most 256 characters.")
+    if len(topic or "") > 256:
+        raise BadInput("the topic is too long. Operator action: give at most 256 characters.")
     until = now_ms + int(hours * HOUR_MS)
     return MuteRecord(name, until, now_ms, kind or None, code, topic or None, comment[:256], author=author[:256])

@@ -5,6 +5,7 @@ import msgspec
 from marketpulse.contract.records import AlertRecord
 from streams.contract.journal import UserKey
 from streams.contract.rules import Rules
+from streams.pipeline.detect.canaries import Turn
 from streams.pipeline.detect.conditions import Input
 from streams.pipeline.detect.drift import Drift
 from streams.pipeline.detect.watch import WatchState
@@ -28,6 +29,7 @@ class CommonState(msgspec.Struct):
     input: Input = msgspec.field(default_factory=Input)
     watch: WatchState = msgspec.field(default_factory=WatchState)
     canaries: list[AlertRecord] = []  # that fire until the next step
+    canary_turn: Turn = msgspec.field(default_factory=Turn)
     allocated: str = ""  # id of the allocation in force at the step before
     spend: dict[str, float] = {}  # of that, per market, without entry money
     spend_currency: str = ""  # of that; empty where it was not kept yet

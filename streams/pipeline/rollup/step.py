@@ -56,7 +56,7 @@ class StepOutcome:
     """All that one step publishes; `seq` of its alerts and shifts only ever grows, also where steps begin again.
 
     `allocation` is the one in force, `late_events` how many have come so far after their minute was judged, `forgotten`
-    the ids of alerts that ended so long ago that readers see them no more.
+    the ids of alerts that ended so long ago that readers see them no more, `canaries_dropped` how many were so far.
     """
 
     step: int
@@ -71,6 +71,7 @@ class StepOutcome:
     allocation: AllocationRecord | None = None
     late_events: int = 0
     forgotten: tuple[str, ...] = ()
+    canaries_dropped: int = 0
 
 
 class RollUp:
@@ -197,9 +198,21 @@ class RollUp:
         if context.user_key is not None and context.user_key != common.user_key:
             journal = replace(journal, user_key=context.user_key)
         alerts = watch_input(common.watch, common.input, seq, step.now_ms, self.rules.watch)
-        alerts += watch_canaries(common.canaries, step.counts, seq, step.now_ms)
+        alerts += watch_canaries(common.canaries, common.canary_turn, step.counts, seq, step.now_ms)
         if common.stream_time_ms is None:
-            return StepOutcome(step.number, seq, None, {}, [], [], alerts, [], journal, context.allocation)
+            return StepOutcome(
+                step.number,
+                seq,
+                None,
+                {},
+                [],
+                [],
+                alerts,
+                [],
+                journal,
+                context.allocation,
+                canaries_dropped=common.canary_turn.dropped,
+            )
         stream_ms = common.stream_time_ms
         held_ms = 0 if common.held_since_ms is None else step.now_ms - common.held_since_ms
         view = View(step.now_ms - stream_ms, _lag(step), held_ms, common.held_by)
@@ -254,6 +267,7 @@ class RollUp:
             context.allocation,
             common.late_events,
             self._forget_ended(alerts, stream_ms),
+            common.canary_turn.dropped,
         )
 
     def _forget_ended(self, alerts: Sequence[AlertRecord], stream_ms: int) -> tuple[str, ...]:

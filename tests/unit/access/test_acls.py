@@ -55,3 +55,11 @@ def test_no_role_administrates_redis(role: str) -> None:
     dangerous = {"+flushall", "+flushdb", "+keys", "+config", "+config|set", "+acl", "+shutdown", "+eval", "+debug"}
     assert set() == categories | (dangerous & set(rules))
     assert all("p:" in rule or "p~" in rule for rule in rules if "~" in rule)
+
+
+def test_no_rule_covers_names_that_only_begin_alike() -> None:
+    """A prefix of names ends where a name ends: `p.readers` is not the group of a reader."""
+    rules = kafka_rules("p")
+    assert all(rule.name.endswith(".") for rule in rules if rule.prefixed)
+    groups = {(rule.name, rule.prefixed) for rule in rules if (rule.role, rule.resource) == ("reader", "group")}
+    assert {("p.reader", False), ("p.reader.", True)} == groups

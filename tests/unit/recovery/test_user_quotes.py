@@ -10,7 +10,7 @@ from marketpulse.contract.decode import Decoded
 from marketpulse.contract.keys import EXCERPTS_LIVE_MS
 from marketpulse.contract.records import AlertRecord, Excerpt
 from streams.pipeline.detect.market_state import MarketState
-from streams.privacy.excerpt_order import ExcerptOrder, without_speaker
+from streams.privacy.excerpt_order import KEYED, ExcerptOrder, without_speaker
 from streams.recovery.fold import Fold
 from streams.recovery.user_quotes import UserQuotes
 from tests.support.alerts import alert
@@ -52,30 +52,41 @@ def quotes(market: str | None = None) -> UserQuotes:
     return UserQuotes([NEW, OLD], "u7", market)
 
 
-OTHERS = quoted(NEW.of("DE", "u8", "e-9", True), "nie wieder")
+PARTITION, OFFSET = 3, 17
+OTHERS = quoted(NEW.of("DE", "u8", PARTITION, 99, True), "nie wieder")
 
 
 @pytest.mark.parametrize("key", [NEW, OLD])
 def test_an_excerpt_is_known_by_its_order_whatever_its_text(key: ExcerptOrder) -> None:
     """No topic holds the event any more, and it was redacted by other rules: under both keys it is the user's."""
-    fold = ledger([quoted(key.of("DE", "u7", "e-1", True), "[name] hier"), OTHERS])
+    fold = ledger([quoted(key.of("DE", "u7", PARTITION, OFFSET, True), "[name] hier"), OTHERS])
     assert 2 == quotes().forget(fold)
     assert {"n": 9, "said": ["nie wieder"]} == left(fold)
 
 
-@pytest.mark.parametrize("order", [zlib.crc32(b"e-1"), (1 << 32) + zlib.crc32(b"e-1"), NEW.of("DE", None, "e-1", True)])
+@pytest.mark.parametrize(
+    "order",
+    [
+        NEW.of("DE", None, PARTITION, OFFSET, True),
+        OLD.of("DE", None, PARTITION, OFFSET, False),
+        KEYED | NEW.place_of_id("e-1"),
+        KEYED | OLD.place_of_id("e-1"),
+        zlib.crc32(b"e-1"),
+        (1 << 32) + zlib.crc32(b"e-1"),
+    ],
+)
 def test_an_excerpt_that_names_nobody_is_known_by_its_event(order: int) -> None:
-    """An older one, and one of an event that has the user as its key alone."""
+    """One of an event that has the user as its key alone; older ones, which drew by the event's id."""
     work, fold = quotes(), ledger([quoted(order, "redacted otherwise"), OTHERS])
     assert 0 == work.forget(fold)
-    work.take_event(event())
+    work.take_event(event(), PARTITION, OFFSET)
     assert (2, ["nie wieder"]) == (work.forget(fold), left(fold)["said"])
 
 
 def test_quotes_and_words_of_an_alert_go() -> None:
     """Its words where one is the user's; what is surely somebody else's stays, and so do numbers."""
     work = quotes()
-    work.take_event(event())
+    work.take_event(event(), PARTITION, OFFSET)
     fold = ledger([OTHERS], excerpts=[TEXT, "nie wieder"], words=["kowalczyk", "sabine"])
     assert 2 == work.forget(fold)
     assert {"n": 9, "said": ["nie wieder"], "excerpts": ["nie wieder"], "words": []} == left(fold)
@@ -107,6 +118,6 @@ def test_a_quote_seen_in_the_journal_is_somebody_elses() -> None:
 
 def test_one_market_alone() -> None:
     """What was said elsewhere is left."""
-    rows = [quoted(NEW.of("DE", "u7", "e-1", True), TEXT)]
+    rows = [quoted(NEW.of("DE", "u7", PARTITION, OFFSET, True), TEXT)]
     assert 0 == quotes("BR").forget(ledger(rows, excerpts=[TEXT], words=["sabine"]))
     assert 4 == quotes("DE").forget(ledger(rows, excerpts=[TEXT], words=["sabine"]))

@@ -1,8 +1,9 @@
 """The delta of a batch equals counting its events one by one."""
 
-import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scores import scores_micro
 from streams.pipeline.count.aggregate import aggregate
 from streams.pipeline.count.cells import CellLayout
-from streams.privacy.excerpt_order import ExcerptOrder, speaker_of
+from streams.privacy.excerpt_order import speaker_of
 from streams.privacy.user_hashes import UserHashes
 
 TOPICS = ("price", "app")
@@ -28,16 +29,20 @@ EVENT = st.tuples(
 )  # fmt: skip
 
 
-def scored(rows: list[tuple[str, int, str | None, int | None, int, int]], first: int = 0) -> ScoredBatch:
+def scored(
+    rows: Sequence[tuple[str, int, str | None, int | None, int, int]], first: int = 0, ids: str = "{}"
+) -> ScoredBatch:
+    """A batch that begins at an offset; `ids` has a place for an event's number in it."""
     events = [
-        Decoded(str(at), market, f"text {at}", ms, user, ("pt-BR", "zh", "tlh", None)[at % 4], rating)
+        Decoded(ids.format(at - first), market, f"text {at}", ms, user, ("pt-BR", "zh", "tlh", None)[at % 4], rating)
         for at, (market, ms, user, rating, _, _) in enumerate(rows, first)
     ]
     sentiment, topic = np.zeros((len(rows), 3), np.float32), np.zeros((len(rows), 2), np.float32)
     for at, row in enumerate(rows):
         sentiment[at, row[4]] = topic[at, row[5]] = 1
-    position = Position(0, 1, "g", 0, len(rows))
-    return ScoredBatch(DecodedBatch(position, events, [], [], 0, b"", 0, SourceMark(), 0, 0), sentiment, topic)
+    position = Position(0, 1, "g", first, first + len(rows))
+    records = [SimpleNamespace(offset=at) for at in range(first, first + len(rows))]
+    return ScoredBatch(DecodedBatch(position, events, records, [], 0, b"", 0, SourceMark(), 0, 0), sentiment, topic)
 
 
 @given(st.lists(EVENT, min_size=1, max_size=40))
@@ -94,13 +99,22 @@ def test_excerpts_are_the_same_wherever_the_stream_is_cut(
     assert {} == aggregate(scored(rows), LAYOUT, HASHES, excerpts=False).excerpts
 
 
-def test_whose_ids_are_ground_is_not_quoted_more_often() -> None:
-    """Ids whose CRC-32 is low, as anybody can make them, win no more than their share against honest ones."""
-    low = sorted(range(30_000), key=lambda at: zlib.crc32(str(at).encode()))[:100]
-    honest = range(30_000, 30_100)
-    order = ExcerptOrder(b"a secret of the operator")
-    first = sorted([*low, *honest], key=lambda at: order.lottery(str(at)))[:100]
-    assert 30 <= len(set(low) & set(first)) <= 70
+def test_who_is_quoted_does_not_follow_from_ids() -> None:
+    """Other ids change nothing, and ids that won before win no more: offsets are Kafka's choice, not the producer's."""
+    rows = [("BR", 0, None, None, 0, 0)] * 30
+    chosen = aggregate(scored(rows), LAYOUT, HASHES).excerpts
+    assert chosen == aggregate(scored(rows, ids="another {}"), LAYOUT, HASHES).excerpts
+    again = aggregate(scored(rows, first=30), LAYOUT, HASHES).excerpts
+    won, wins = ({int(one.text.split()[1]) % 30 for one in rows["BR"]} for rows in (chosen, again))
+    assert won != wins
+
+
+def test_canaries_of_a_batch_are_one_cell() -> None:
+    """Thousands of ids cost the ledger no more than one: the first is named, all are counted."""
+    batch = replace(scored([]).batch, canaries=tuple(f"1790000000000-{at:08x}" for at in range(5_000)))
+    delta = aggregate(ScoredBatch(batch, *(np.zeros((0, 1), np.float32),) * 2), LAYOUT, HASHES)
+    assert {"*:0:canary/1790000000000-00000000": 5_000} == delta.counts
+    assert {"canaries": 5_000} == delta.totals
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ ORDER = ExcerptOrder(b"key")
 
 
 def said(text: str, minute: int, label: str = "negative", user: str | None = None) -> Excerpt:
-    return Excerpt(ORDER.of("BR", user, text, label == "negative"), text, label, "app", minute * MINUTE)
+    return Excerpt(ORDER.of("BR", user, 0, minute, label == "negative"), text, label, "app", minute * MINUTE)
 
 
 def test_topics_stand_in_the_order_of_their_excess() -> None:

@@ -1,10 +1,14 @@
 """Silences: what they cover, when they end."""
 
+import re
+from typing import Any
+
 import msgspec
 import pytest
 
-from marketpulse.contract.mutes import mute_of
+from marketpulse.contract.mutes import LONGEST_MS, mute_of, mutes_of
 from marketpulse.contract.operators import MuteRecord
+from marketpulse.contract.wire import encode
 from streams.batches import CompactedRecord
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, new_mute
@@ -53,3 +57,55 @@ def test_a_silence_has_an_author_and_older_ones_are_read() -> None:
     assert "Ada" == new_mute("m", 1, 1.0, author="Ada").author
     old = b'{"id": "m", "until": 200, "created_at": 0, "kind": null, "market": "BR", "comment": "known", "v": 1}'
     assert "" == msgspec.json.decode(old, type=MuteRecord).author
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "surge " * 99},
+        {"kind": "Surge"},
+        {"kind": ""},
+        {"market": "BRA"},
+        {"market": "x" * 10**6},
+        {"topic": "x" * 257},
+    ],
+)
+def test_what_breaks_its_bounds_is_passed_over(fields: dict[str, str]) -> None:
+    """On the topic, and by clients in Redis, where an older version may have put it: the others are read."""
+    good = {"id": "m", "until": 200, "created_at": 0, "kind": "surge", "market": "*", "topic": "x" * 256}
+    refused: list[tuple[int, str]] = []
+    mutes = Mutes(lambda *why: refused.append(why))
+    mutes.take(CompactedRecord(0, b"m", msgspec.json.encode(good)))
+    mutes.take(CompactedRecord(1, b"n", msgspec.json.encode(good | {"id": "n"} | fields)))
+    assert ["m"] == [mute.id for mute in mutes.active(100)]
+    [(offset, why)] = refused
+    assert (1, True) == (offset, f"`$.{next(iter(fields))}`" in why)
+    assert ["m"] == [mute.id for mute in mutes_of(msgspec.json.encode([good, good | {"id": "n"} | fields]))]
+
+
+@pytest.mark.parametrize(("written_ms", "created_ms"), [(5_000, 10**15), (0, 5_000)])
+def test_a_silence_holds_for_90_days_at_most(written_ms: int, created_ms: int) -> None:
+    """Counted from when its record was written, whatever its author says; a longer one of before is capped."""
+    mutes = Mutes()
+    one = msgspec.json.encode(MuteRecord("m", 2**62, created_ms))
+    mutes.take(CompactedRecord(0, b"m", one, timestamp_ms=written_ms))
+    ends = 5_000 + LONGEST_MS
+    assert [ends] == [mute.until for mute in mutes.active(ends - 1)]
+    assert [] == mutes.active(ends)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"hours": 2160.1}, "2160.1 hours are too few or too many. Operator action: give .01 to 2160."),
+        ({"hours": float("nan")}, "hours are too few"),
+        ({"topic": "x" * 257}, "the topic is too long. Operator action: give at most 256 characters."),
+        ({"market": "BRA"}, "BRA is no market code"),
+    ],
+)
+def test_a_form_or_command_is_refused_in_words(given: dict[str, Any], message: str) -> None:
+    """Before anything is written; what is written keeps to the bounds of the contract."""
+    with pytest.raises(BadInput, match=re.escape(message)):
+        new_mute("m", 1, **{"hours": 1.0} | given)
+    written = new_mute("m", 1, 2160.0, "no_data", "*", "x" * 256, "why " * 99, "Ada " * 99)
+    assert written == msgspec.json.decode(encode(written), type=MuteRecord)
