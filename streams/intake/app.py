@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from marketpulse.client.async_producer import MAX_PENDING_BYTES, AsyncProducer
+from marketpulse.client.async_producer import RECORD_BYTES, AsyncProducer
 from streams.intake.answers import answer_of, problem, response
 from streams.intake.bodies import Refusal, kind_of, record_headers, values_of
-from streams.intake.gate import Client, Gate
+from streams.intake.gate import MAX_BYTES_ON_WAY, Client, Gate
 from streams.intake.kafka_watch import KafkaWatch
 from streams.intake.telemetry import IntakeTelemetry
 from streams.serving.own_port import health_answer, metrics_answer, probes_app
@@ -72,14 +72,15 @@ class Intake:
         headers = record_headers(request.headers, kind)
         if not self.ready:
             raise Refusal(503, "kafka_away", f"{AWAY}; nothing was taken")
-        if self.working >= settings.intake_max_requests or self.pending_bytes > MAX_PENDING_BYTES // 2:
+        if self.working >= settings.intake_max_requests or self.pending_bytes > MAX_BYTES_ON_WAY:
             raise Refusal(429, "busy", "too much is on its way already; nothing was taken")
         with client.place(), self._counted():
             body = await _body(request, settings.intake_max_bytes, settings.intake_client_seconds)
             binary = any(name == "ce_specversion" for name, _ in headers)
             values = values_of(body, kind, binary, settings.intake_max_events)
-            client.take(len(values))
-            outcomes = await self._producer.send_many(values, headers)
+            with self._gate.on_way(client, sum(map(len, values)) + len(values) * RECORD_BYTES):
+                client.take(len(values))
+                outcomes = await self._producer.send_many(values, headers)
         status, answer = answer_of(outcomes)
         self.telemetry.events_answered(outcomes, time.monotonic() - began, client.name)
         return response(status, answer)

@@ -34,12 +34,14 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class FakeProducer:
-    """Judges as the real one does, and acknowledges at once what is not in `lost`."""
+    """Judges as the real one does, and acknowledges what is not in `lost` while `acknowledges` is set."""
 
     def __init__(self) -> None:
         self.pending_bytes = 0
         self.away = False
         self.lost: set[str] = set()
+        self.acknowledges = asyncio.Event()
+        self.acknowledges.set()
         self.records: list[tuple[bytes, list[tuple[str, bytes]]]] = []
 
     async def start(self) -> None: ...
@@ -50,6 +52,7 @@ class FakeProducer:
         return not self.away
 
     async def send_many(self, events: Sequence[Event], headers: Headers = ()) -> list[Outcome]:
+        await self.acknowledges.wait()
         return [self._sent(event, headers) for event in events]
 
     def _sent(self, event: Event, headers: Headers) -> Outcome:
@@ -303,6 +306,23 @@ async def test_one_client_cannot_hold_all_requests_at_once(producer: FakeProduce
         came.set()
         assert [200] * 3 == [one.status_code for one in await asyncio.gather(*held)]
     assert (429, "too_many_requests", 200) == (refused.status_code, refused.json()["code"], other.status_code)
+
+
+async def test_the_bytes_of_one_client_leave_room_for_others(producer: FakeProducer) -> None:
+    """Of 16 MiB on their way to Kafka 12 are the most that one of two tokens may have; another's request is taken."""
+    producer.acknowledges.clear()
+    first, second = ({"Authorization": f"Bearer {token}"} for token in TOKENS)
+    large = GOOD | {"attributes": {"filler": "x" * 5_000_000}}
+    async with client_of(producer, intake_max_bytes=8_000_000) as client:
+        held = [asyncio.create_task(client.post("/v1/feedback", json=large, headers=first)) for _ in range(3)]
+        done, sent = await asyncio.wait(held, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        [refused] = [(one.result().status_code, one.result().json()["code"]) for one in done] or [None]
+        other = asyncio.create_task(client.post("/v1/feedback", json=GOOD, headers=second))
+        producer.acknowledges.set()
+        assert 200 == (await other).status_code
+        assert [422, 422] == [(await one).status_code for one in sent]  # no attribute may be as long
+        assert 422 == (await client.post("/v1/feedback", json=large, headers=first)).status_code
+    assert (429, "busy") == refused
 
 
 def test_a_quota_fills_again_with_time() -> None:
