@@ -18,7 +18,9 @@ from streams.intake.gate import MAX_BYTES_ON_WAY, Client, Gate
 from streams.intake.kafka_watch import KafkaWatch
 from streams.intake.telemetry import IntakeTelemetry
 from streams.serving.own_port import health_answer, metrics_answer, probes_app
+from streams.serving.refused_tokens import RefusedTokens
 from streams.settings import Settings
+from streams.telemetry.logs import get_logger
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -35,6 +37,7 @@ class Intake:
         self._producer = producer
         self._watch = watch
         self._gate = Gate(settings)
+        self._refused = RefusedTokens(get_logger("intake"), "intake_token_refused")
         self.working = 0
         self.telemetry = IntakeTelemetry(self, self._gate.names)
 
@@ -52,7 +55,7 @@ class Intake:
         """POST /v1/feedback: nothing is answered 2xx that Kafka has not acknowledged."""
         client = None
         try:
-            client = self._gate.client(request.headers)
+            client = self._client(request)
             answer = await self._taken(request, client)
         except Refusal as refusal:
             answer = problem(refusal)
@@ -64,6 +67,14 @@ class Intake:
             answer.headers.update(client.headers())
         self.telemetry.answered(answer.status_code)
         return answer
+
+    def _client(self, request: Request) -> Client:
+        try:
+            return self._gate.client(request.headers)
+        except Refusal as refusal:
+            if refusal.code == "wrong_token":
+                self._refused(request)
+            raise
 
     async def _taken(self, request: Request, client: Client) -> Response:
         began = time.monotonic()
@@ -106,9 +117,11 @@ class Intake:
         return health_answer([] if self.ready else [AWAY])
 
     async def metrics(self, request: Request) -> Response:
-        """For Prometheus, with a token; without one on the probes' own port."""
+        """For Prometheus, with a token, unless they name other clients; all of it on the probes' own port."""
         try:
-            self._gate.client(request.headers)
+            self._client(request)
+            if len(set(self._gate.names)) > 1:
+                raise Refusal(404, "not_found", "metrics of several clients are on MARKETPULSE_HEALTH_PORT alone")
         except Refusal as refusal:
             return problem(refusal)
         return await metrics_answer(request, self.telemetry.registry)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers as HttpHeaders
+from structlog.testing import capture_logs
 
 from marketpulse.client.async_producer import MAX_PENDING_BYTES, AsyncProducer, Delivery, Event, Outcome, checked
 from marketpulse.contract.decode import Headers, Rejected
@@ -73,14 +74,17 @@ def producer() -> FakeProducer:
 
 @contextlib.asynccontextmanager
 async def client_of(producer: FakeProducer, **settings: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an intake with two tokens, which sends the second one."""
+    """A client of an intake with two tokens, which sends the second one; `http://probes` is the probes' own port."""
     given = {"intake_tokens": ",".join(TOKENS)} | settings
     application = create_intake(load_settings(**given), cast(AsyncProducer, producer))
     transport, headers = httpx.ASGITransport(application), {"Authorization": f"Bearer {TOKENS[1]}"}
     async with (
         application.router.lifespan_context(application),
-        httpx.AsyncClient(transport=transport, base_url="http://intake", headers=headers) as client,
-    ):
+        httpx.AsyncClient(
+            transport=transport, base_url="http://intake", headers=headers,
+            mounts={"http://probes": httpx.ASGITransport(application.state.probes)},
+        ) as client,
+    ):  # fmt: skip
         await asyncio.sleep(0)  # Kafka is asked for the first time
         yield client
 
@@ -185,6 +189,28 @@ async def test_both_tokens_open_while_one_follows_the_other(client: httpx.AsyncC
         assert status == (await client.get(path, headers={"Authorization": ""})).status_code
 
 
+async def test_no_client_sees_the_names_of_others(producer: FakeProducer) -> None:
+    """Metrics name each client: of several they are on the probes' own port alone; two tokens of one are one."""
+    for tokens, status in ((f"shop:{TOKENS[0]},app:{TOKENS[1]}", 404), (f"shop:{TOKENS[0]},shop:{TOKENS[1]}", 200)):
+        async with client_of(producer, intake_tokens=tokens) as client:
+            answer = await client.get("/metrics")
+            assert (status, status == 200) == (answer.status_code, "shop" in answer.text)
+            assert 'client="shop"' in (await client.get("http://probes/metrics")).text
+
+
+async def test_a_wrong_token_is_logged_with_its_address_once_a_minute(client: httpx.AsyncClient) -> None:
+    """Never the token; no token at all is no line."""
+    with capture_logs() as logs:
+        for method, path in (("POST", "/v1/feedback"), ("GET", "/metrics")):
+            for token in ("Bearer guess-of-16-characters", ""):
+                answer = await client.request(method, path, headers={"Authorization": token})
+                assert 401 == answer.status_code
+    assert [{"event": "intake_token_refused", "address": "127.0.0.1", "log_level": "warning"}] == [
+        {name: line[name] for name in ("event", "address", "log_level")} for line in logs
+    ]
+    assert "guess" not in str(logs)
+
+
 async def test_another_address_or_method_is_said(client: httpx.AsyncClient) -> None:
     """With a code as everything else."""
     assert "not_found" == (await client.post("/v2/feedback")).json()["code"]
@@ -198,7 +224,7 @@ async def test_one_unacknowledged_event_makes_it_503(client: httpx.AsyncClient, 
     answer = await client.post("/v1/feedback", json=[GOOD, GOOD | {"id": "2"}, {}])
     assert (503, "1") == (answer.status_code, answer.headers["Retry-After"])
     assert ["accepted", "unacknowledged", "refused"] == [one["status"] for one in answer.json()["results"]]
-    found = (await client.get("/metrics")).text
+    found = (await client.get("http://probes/metrics")).text
     for line in (
         'marketpulse_intake_requests_total{status="503"} 1.0',
         'marketpulse_intake_events_total{result="unacknowledged"} 1.0',
@@ -275,7 +301,7 @@ async def test_a_client_has_a_quota_of_events_and_others_do_not_feel_it(producer
             over.status_code, over.json()["code"], over.headers["Retry-After"], len(producer.records)
         )  # fmt: skip
         assert 200 == (await client.post("/v1/feedback", json=[GOOD] * 4, headers=second)).status_code
-        found = (await client.get("/metrics")).text
+        found = (await client.get("http://probes/metrics")).text
     for line in (
         'marketpulse_intake_client_events_total{client="shop"} 3.0',
         'marketpulse_intake_client_events_total{client="token-2"} 4.0',
@@ -298,7 +324,7 @@ async def test_one_client_cannot_hold_all_requests_at_once(producer: FakeProduce
         held = [asyncio.create_task(client.post("/v1/feedback", content=slow(), headers=first)) for _ in range(3)]
 
         async def working() -> bool:
-            return "marketpulse_intake_requests_in_flight 3.0" in (await client.get("/metrics")).text
+            return "marketpulse_intake_requests_in_flight 3.0" in (await client.get("http://probes/metrics")).text
 
         await until_async(working)
         refused = await client.post("/v1/feedback", json=GOOD, headers=first)
