@@ -137,8 +137,8 @@ class Gate:
             Refusal: 429, a client that has bytes on their way would have more than its share of what others leave.
         """
         others = sum(one.bytes_on_way for _, one in self._digests if one is not client)
-        share = int(self._share * (MAX_BYTES_ON_WAY - others))
-        if client.bytes_on_way and client.bytes_on_way + size > share:
+        share = self._share * (MAX_BYTES_ON_WAY - others)
+        if self._share < 1 and client.bytes_on_way and client.bytes_on_way + size > share:
             raise Refusal(429, "busy", "too much of this token is on its way already; nothing was taken")
         client.bytes_on_way += size
         try:
