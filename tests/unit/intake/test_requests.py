@@ -21,7 +21,7 @@ from streams.errors import IntakeUnprotected, SettingsError
 from streams.intake.answers import Answer, answer_of
 from streams.intake.app import create_intake
 from streams.intake.bodies import BATCH, JSON, LINES, SINGLE, Refusal, kind_of, values_of
-from streams.intake.gate import Client, Gate, tokens_of
+from streams.intake.gate import MAX_BYTES_ON_WAY, Client, Gate, tokens_of
 from streams.intake.openapi import openapi
 from streams.intake.serve import serve
 from streams.intake.telemetry import STATUSES
@@ -349,6 +349,25 @@ async def test_the_bytes_of_one_client_leave_room_for_others(producer: FakeProdu
         assert [422, 422] == [(await one).status_code for one in sent]  # no attribute may be as long
         assert 422 == (await client.post("/v1/feedback", json=large, headers=first)).status_code
     assert (429, "busy") == refused
+
+
+def test_what_others_leave_is_shared_and_a_single_client_keeps_the_whole() -> None:
+    """What one of two has on its way leaves the other less; with one token there are no others."""
+    two, one = Gate(load_settings(intake_tokens=",".join(TOKENS))), Gate(load_settings(intake_tokens=TOKENS[0]))
+    (first, second), (alone, _) = (
+        [gate.client(HttpHeaders({"authorization": f"Bearer {token}"})) for token in tokens]
+        for gate, tokens in ((two, TOKENS), (one, TOKENS[:1] * 2))
+    )
+    half = MAX_BYTES_ON_WAY // 2
+    with contextlib.ExitStack() as under_way:
+        under_way.enter_context(two.on_way(first, half))
+        under_way.enter_context(two.on_way(second, half // 2))
+        under_way.enter_context(two.on_way(second, half // 4))
+        with pytest.raises(Refusal, match="too much of this token"):
+            under_way.enter_context(two.on_way(second, 1))
+        under_way.enter_context(one.on_way(alone, 3 * half))
+        under_way.enter_context(one.on_way(alone, half))
+    assert [0, 0, 0] == [client.bytes_on_way for client in (first, second, alone)]
 
 
 def test_a_quota_fills_again_with_time() -> None:
