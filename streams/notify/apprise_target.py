@@ -21,7 +21,7 @@ from streams.notify.messages import Message, grouped, text, title, without_excer
 LOCAL = ("dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows", "file", "kodi", "pipe")
 """Schemas that reach this machine instead of a receiver."""
 THREADED = ("mqtt", "mqtts", "xmpp", "xmpps")
-"""Schemas whose libraries connect from threads of their own: no guard sees where to, no time limit ends them."""
+"""Schemas whose libraries connect from their own threads: no guard sees where to, no time limit ends them."""
 LEAST_ROOM = 100
 ANSWER_S = 30.0
 """Longest time for the body of an answer, in seconds: the longest `timeout` that a sink may have."""
@@ -133,7 +133,7 @@ def apprise_target(url: str, timeout_s: float) -> Any:
 
     Raises:
         OperatorNeeded: the library is not installed.
-        Refused: the library does not know such a URL, it reaches this machine itself, or from threads of its own.
+        Refused: the library does not know such a URL, it reaches this machine itself, or from other threads.
     """
     try:
         apprise = importlib.import_module("apprise")
