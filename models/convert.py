@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from models.manifest import entry_of, load_manifest, new_folder, write_manifest
+from models.manifest import entry_of, load_manifest, new_folder, verified_bytes, write_manifest
 from models.onnx import OnnxClassifier, load_onnx_classifier
 
 
@@ -25,13 +25,13 @@ def convert(source: Path, out: Path, precision: Literal["fp16", "fp32"]) -> Onnx
     manifest = load_manifest(source)
     load_onnx_classifier(source, "cpu")  # refuses weights in other files, which onnx would read
     with new_folder(out) as folder:
-        model = _without_int8(onnx.load(str(source / "model.onnx")))
+        model = _without_int8(onnx.load_from_string(verified_bytes(source, manifest, "model.onnx")))
         if precision == "fp16":
             from onnxruntime.transformers.float16 import convert_float_to_float16
 
             model = convert_float_to_float16(model, keep_io_types=True)
         onnx.save(model, str(folder / "model.onnx"))
-        (folder / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
+        (folder / "tokenizer.json").write_bytes(verified_bytes(source, manifest, "tokenizer.json"))
         names = ("model.onnx", "tokenizer.json")
         files = {name: entry_of(folder / name) for name in names}
         write_manifest(folder, msgspec.structs.replace(manifest, files=files, precision=precision))

@@ -121,6 +121,19 @@ def _verify(folder: Path, name: str, expected: FileEntry) -> None:
         raise BadArtifact(f"{path} is not the file the manifest names (size or SHA-256 differs). {_RESTORE}")
 
 
+def verified_bytes(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """What a file of the folder holds, to be parsed from memory: it may have been changed since it was verified.
+
+    Raises:
+        BadArtifact: it is not what the manifest names.
+        OSError: it cannot be read.
+    """
+    content = (folder / name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != manifest.files[name].sha256:
+        raise BadArtifact(f"{folder / name} was changed while it was loaded. {_RESTORE}")
+    return content
+
+
 def entry_of(path: Path) -> FileEntry:
     """The entry of a file as it is now."""
     return FileEntry(sha256_of(path), path.stat().st_size)

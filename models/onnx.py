@@ -18,7 +18,7 @@ from models.calibration import apply_calibration
 from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
 from models.errors import BadArtifact, BadOutput, DeviceFailed, DeviceMissing
-from models.manifest import Manifest, load_manifest
+from models.manifest import Manifest, load_manifest, verified_bytes
 
 log = structlog.get_logger("models.onnx")
 
@@ -158,9 +158,11 @@ def load_onnx_classifier(
         onnxruntime.preload_dlls(directory="")  # CUDA and cuDNN that came as wheels are on no library path
     try:
         session = onnxruntime.InferenceSession(
-            (folder / "model.onnx").read_bytes(), session_options(threads), providers=[PROVIDERS[chosen]]
+            verified_bytes(folder, manifest, "model.onnx"), session_options(threads), providers=[PROVIDERS[chosen]]
         )
-        tokenizer = Tokenizer.from_buffer((folder / "tokenizer.json").read_bytes())
+        tokenizer = Tokenizer.from_buffer(verified_bytes(folder, manifest, "tokenizer.json"))
+    except BadArtifact:
+        raise
     except Exception as error:  # both raise bare exceptions of many kinds
         if "xternal data" in str(error):
             raise BadArtifact(

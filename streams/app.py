@@ -1,11 +1,13 @@
 """The one composition root: settings and dependencies in, a Faust app with its agents out."""
 
 import asyncio
+import atexit
 import gc
 import os
+import shutil
 import signal
 import tempfile
-from pathlib import Path
+from functools import partial
 
 import faust
 import faust.auth
@@ -57,12 +59,15 @@ def _credentials(servers: KafkaServers) -> faust.auth.Credentials | None:
 
 def create_app(settings: Settings, deps: Deps) -> faust.App:
     """A Faust app whose agents work with `deps`; nothing is connected before the worker starts it."""
+    folder = tempfile.mkdtemp(prefix="marketpulse-faust-")  # Faust wants one, and keeps nothing in it
+    remove_folder = partial(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(remove_folder)
     app = faust.App(
         f"{settings.prefix}.control",
         broker=f"kafka://{settings.kafka}".replace(",", ";kafka://"),
         broker_credentials=_credentials(settings.kafka_servers),
         store="memory://",
-        datadir=Path(tempfile.gettempdir()) / f"{settings.prefix}.control-data",  # Faust wants one and keeps nothing
+        datadir=folder,
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -103,6 +108,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
 
     @app.task  # type: ignore[untyped-decorator]
     async def start_pump() -> None:
+        remove_folder()  # used at the start alone; a process that ends at once would leave it behind
         await app.add_runtime_dependency(Pump(settings, Work(source, leader, ticks, followed, deps), ending))
 
     return app

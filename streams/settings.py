@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     intake_events_per_second: float = Field(10_000, ge=0, le=10_000_000)
     """Events a second that one token may post to one intake, twice as many at once, else 429; 0 = no limit."""
     intake_client_share: float = Field(0.75, gt=0, le=1)
-    """Share of the requests at once that one of several tokens may hold, so that none holds all of them."""
+    """Share of the requests at once, and of the bytes on their way to Kafka, that one of several tokens may hold."""
     intake_ack_seconds: float = Field(10.0, gt=0, le=300)
     """How long the intake waits for Kafka's acknowledgement before it answers 503."""
     intake_client_seconds: float = Field(10.0, gt=0, le=300)

@@ -77,33 +77,35 @@ def publish(
     ```
     """
     from marketpulse.contract.topics import topic_name
-    from streams.dev.feeds.files import Shifted, csv_form, read_records, refusals, shift_to_now
+    from streams.dev.feeds.files import Feed, Skipped, csv_form, forecast
+    from streams.dev.feeds.shift import Shift, Times
     from streams.kafka.publish import publish as send
 
     settings = load_settings()
-    broken: list[tuple[int, str]] = []
-    form = csv_form(column, delimiter, timezone)
-    records = read_records(file, raw, lambda number, why: broken.append((number, why)), form)
+    skipped = Skipped()
     now_ms = epoch_ms()
-    shifted = shift_to_now(records, now_ms) if shift else Shifted(records, 0, None)
-    for number, why in broken[:10]:
-        output.note(output.visible(f"line {number} skipped: {why}"))
-    refused = refusals(shifted.records, now_ms)
-    for reason, count in refused.most_common(10):
-        output.note(output.visible(f"{count} of {len(records)} will be dead letters, {reason}"))
     topic = topic_name(settings.prefix, "feedback")
-    with progress("publishing") as update:
-        done = run_async(
-            send(settings.kafka_servers, topic, shifted.records, rate, lambda n: update(n, len(shifted.records)))
-        )
+    with Feed(file, raw, csv_form(column, delimiter, timezone)) as feed:
+        by = Times(feed.records()).shift_to(now_ms) if shift else Shift()
+        seen = forecast(by.of(feed.records(skipped)), now_ms)
+        for number, why in skipped.first:
+            output.note(output.visible(f"line {number} skipped: {why}"))
+        for reason, count in seen.refused.most_common(10):
+            output.note(output.visible(f"{count} of {seen.records} will be dead letters, {reason}"))
+        records = by.of(feed.records())
+        with progress("publishing") as update:
+            done = run_async(
+                send(settings.kafka_servers, topic, records, rate, lambda number: update(number, seen.records))
+            )
+    refused = seen.refused.total()
     answer = {
         "published": done,
-        "skipped": len(broken),
-        "refused": refused.total(),
-        "shifted_by_ms": shifted.shifted_by_ms,
+        "skipped": skipped.count,
+        "refused": refused,
+        "shifted_by_ms": by.by_ms,
         "topic": topic,
     }
-    said = f"{done} records published to {topic}, {len(broken)} lines skipped, {refused.total()} will be dead letters"
+    said = f"{done} records published to {topic}, {skipped.count} lines skipped, {refused} will be dead letters"
     output.answer(answer, as_json, said)
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -38,6 +38,8 @@ LETTER_CHARACTERS = 2_000
 STANCES: dict[str, Stance] = {"point": "point", "sampled": "sampled", "robust": "robust"}
 
 Write = Callable[[Servers, str, list[tuple[str, bytes | None]]], Awaitable[None]]
+Read = Callable[[Servers, str, Selection, int], AsyncIterator[RejectedRecord]]
+T = TypeVar("T")
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -55,12 +57,14 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Actions:
-    """Bounded in number and time; `write` puts records into a compacted topic."""
+    """Bounded in number and time; `write` puts records into a compacted topic, `read` reads dead letters."""
 
-    def __init__(self, settings: Settings, write: Write = write_all) -> None:
+    def __init__(self, settings: Settings, write: Write = write_all, read: Read = read_dead_letters) -> None:
         self._settings = settings
         self._write = write
-        self._asking = 0
+        self._read = read
+        self._questions = _Places()
+        self._letters = _Places()
 
     @property
     def has_kafka(self) -> bool:
@@ -82,12 +86,10 @@ class Actions:
         }
         if (stance := STANCES.get(fields.get("stance", "point"))) is None:
             raise BadInput("Unknown stance. Operator action: choose point, sampled or robust.")
-        if self._asking >= AT_ONCE:
-            raise BadInput("other questions are being answered. Operator action: ask again in a moment.")
+        self._questions.check()
         question = question_of(snapshot, answers, self.portfolio(snapshot), held=fields.get("held") != "0")
-        self._asking += 1
-        answering = asyncio.create_task(asyncio.to_thread(answer_under, question, changes, stance))
-        answering.add_done_callback(self._answered)  # a thread cannot be stopped: it counts until it has ended
+        # A thread cannot be stopped: it counts until it has ended.
+        answering = self._questions.start(asyncio.to_thread(answer_under, question, changes, stance))
         try:
             return await asyncio.wait_for(asyncio.shield(answering), ANSWER_WITHIN_S)
         except TimeoutError as error:
@@ -96,11 +98,6 @@ class Actions:
             ) from error
         except StrategyError as error:
             raise BadInput(str(error)) from error
-
-    def _answered(self, task: "asyncio.Task[Allocation]") -> None:
-        self._asking -= 1
-        if not task.cancelled():
-            task.exception()  # looked at here where nobody waits any more
 
     async def mute(self, fields: Mapping[str, str]) -> str:
         """Write a silence; its id. Raises BadInput, Unavailable."""
@@ -132,7 +129,8 @@ class Actions:
             raise BadInput(
                 "this page was given no Kafka, where dead letters stand. Operator action: MARKETPULSE_KAFKA."
             )
-        found = await _in_time(self._newest(code))
+        self._letters.check()
+        found = await _in_time(self._letters.start(self._newest(code)))
         if found is None:
             raise BadInput(
                 f"none of the newest {LETTERS_SEARCHED:,} dead letters is {code!r}. "
@@ -142,15 +140,34 @@ class Actions:
 
     async def _newest(self, code: str) -> RejectedRecord | None:
         found = None
-        letters = read_dead_letters(
-            self._settings.kafka_servers, self._settings.prefix, Selection(code), newest=LETTERS_SEARCHED
-        )  # fmt: skip
+        letters = self._read(self._settings.kafka_servers, self._settings.prefix, Selection(code), LETTERS_SEARCHED)
         async for one in letters:
             found = one
         return found
 
 
-T = TypeVar("T")
+class _Places:
+    """Room for `AT_ONCE` pieces of work."""
+
+    def __init__(self) -> None:
+        self._working = 0
+
+    def check(self) -> None:
+        """Raises BadInput while there is no room."""
+        if self._working >= AT_ONCE:
+            raise BadInput("other questions are being answered. Operator action: ask again in a moment.")
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Begin it; it takes its room until it ends, also where nobody waits any more."""
+        self._working += 1
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._working -= 1
+        if not task.cancelled():
+            task.exception()  # looked at here where nobody waits any more
 
 
 async def _in_time(work: Awaitable[T]) -> T:

@@ -12,10 +12,10 @@ from streams.dashboard.attempts import Attempts
 from streams.dashboard.forms import form_of
 from streams.dashboard.render import Renderer
 from streams.dashboard.routes import Views
-from streams.dashboard.security import address_of, delete_cookie, is_secure, session_of, set_cookie, too_many
+from streams.dashboard.security import delete_cookie, is_secure, session_of, set_cookie, too_many
 from streams.dashboard.sessions import Sessions
 from streams.errors import BadInput
-from streams.serving.access import bearer_of
+from streams.serving.access import address_of, bearer_of
 from streams.telemetry.logs import get_logger
 
 log = get_logger("dashboard")

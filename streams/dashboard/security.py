@@ -9,7 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.dashboard.attempts import Attempts
 from streams.dashboard.sessions import SESSION_S, Session, Sessions
-from streams.serving.access import asks_loopback, bearer_of
+from streams.serving.access import address_of, asks_loopback, bearer_of
+from streams.serving.refused_tokens import RefusedTokens
+from streams.telemetry.logs import get_logger
 
 COOKIE = "marketpulse_page"
 SECURE_COOKIE = f"__Host-{COOKIE}"
@@ -27,11 +29,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 HSTS = {"Strict-Transport-Security": "max-age=31536000"}
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """Who asks, as far as the connection and trusted proxies tell."""
-    return connection.client.host if connection.client else "?"
 
 
 def session_of(request: HTTPConnection) -> Session | None:
@@ -76,6 +73,7 @@ class Guard:
         self._sessions = sessions
         self._attempts = attempts
         self._secure = secure
+        self._refused = RefusedTokens(get_logger("dashboard"), "page_token_refused")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -119,6 +117,7 @@ class Guard:
         if token is not None:
             if self._sessions.fits(token):  # never held up: others behind the same address may have guessed
                 return None
+            self._refused(connection)
             if (wait := self._attempts.wait_s(address)) > 0:
                 return too_many(wait)
             self._attempts.failed(address)

@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 from marketpulse.client.snapshot import Change
 from streams.dashboard.feed import MOST_CLIENTS, Feed
 from streams.dashboard.parts import ViewKey
-from streams.dashboard.security import address_of, session_of
+from streams.dashboard.security import session_of
 from streams.dashboard.sessions import Sessions
-from streams.serving.access import Proxies, client_of
+from streams.serving.access import Proxies, address_of, client_of
 
 PING_S = 10.0
 STREAM_S = 900.0

@@ -7,7 +7,7 @@ import msgspec
 from marketpulse.client.reader import Reader
 from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.totals import latency_quantile
-from streams.dev.feeds.files import Shifted
+from streams.dev.feeds.shift import Shift
 
 
 class RunReport(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class RunReport(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def make_report(reader: Reader, shifted: Shifted, published: int, restarts: int, seconds: float) -> RunReport:
+def make_report(reader: Reader, shift: Shift, published: int, restarts: int, seconds: float) -> RunReport:
     """The report of what Redis holds now."""
     snapshot = reader.snapshot()
     totals = snapshot.status.totals
@@ -52,8 +52,8 @@ def make_report(reader: Reader, shifted: Shifted, published: int, restarts: int,
         duplicates=totals.get("duplicates", 0),
         dead_letter=sum(codes.values()),
         dead_letter_by_code=codes,
-        shifted_by_ms=shifted.shifted_by_ms,
-        last_event_at=shifted.last_event_at,
+        shifted_by_ms=shift.by_ms,
+        last_event_at=shift.last_event_at,
         stream_time=snapshot.status.stream_time,
         markets=_markets(snapshot),
         alerts=[

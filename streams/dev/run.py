@@ -18,7 +18,8 @@ from streams.clock import epoch_ms
 from streams.dev.embedded.programs import redis_executable, warning_of
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Report, Supervisor
-from streams.dev.feeds.files import is_csv, read_records, shift_to_now
+from streams.dev.feeds.files import Feed, Skipped, is_csv
+from streams.dev.feeds.shift import Times
 from streams.dev.report import RunReport, make_report
 from streams.errors import BadInput
 from streams.kafka.admin import topic_offsets
@@ -98,10 +99,15 @@ def wait_until_counted(reader: Reader, ends: Mapping[int, int], seconds: float) 
 
 def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, bool]:
     """Run the job once; the report and whether everything was counted before the time-out."""
-    broken: list[int] = []
-    records = read_records(plan.file, raw=not is_csv(plan.file), on_broken=lambda line, _: broken.append(line))
-    if broken:
-        report({"event": "lines_skipped", "lines": len(broken)})
+    with Feed(plan.file, raw=not is_csv(plan.file)) as feed:
+        skipped = Skipped()
+        times = Times(feed.records(skipped))
+        if skipped.count:
+            report({"event": "lines_skipped", "lines": skipped.count})
+        return _run(settings, plan, feed, times, report)
+
+
+def _run(settings: Settings, plan: RunPlan, feed: Feed, times: Times, report: Report) -> tuple[RunReport, bool]:
     deadline = time.monotonic() + plan.timeout_s
     with servers(settings, plan.embedded, plan.data_folder) as endpoints, tempfile.TemporaryDirectory() as logs:
         report({"event": "servers_ready", "kafka": endpoints.kafka})
@@ -112,14 +118,15 @@ def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, b
         supervisor.start()
         try:
             started = time.monotonic()
-            shifted = shift_to_now(records, epoch_ms())
-            published = asyncio.run(publish(endpoints.kafka, topic_name(settings.prefix, "feedback"), shifted.records))
+            shift = times.shift_to(epoch_ms())
+            topic = topic_name(settings.prefix, "feedback")
+            published = asyncio.run(publish(endpoints.kafka, topic, shift.of(feed.records())))
             report({"event": "published", "records": published})
             ends = asyncio.run(feedback_ends(endpoints.kafka, settings.prefix))
             with Reader(endpoints.redis, prefix=settings.prefix) as reader:
                 complete = _wait(reader, ends, supervisor, deadline, report)
                 seconds = time.monotonic() - started
-                result = make_report(reader, shifted, published, supervisor.restarts, seconds)
+                result = make_report(reader, shift, published, supervisor.restarts, seconds)
         finally:
             supervisor.stop()
     return result, complete

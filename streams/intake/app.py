@@ -11,14 +11,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from marketpulse.client.async_producer import MAX_PENDING_BYTES, AsyncProducer
+from marketpulse.client.async_producer import RECORD_BYTES, AsyncProducer
 from streams.intake.answers import answer_of, problem, response
 from streams.intake.bodies import Refusal, kind_of, record_headers, values_of
-from streams.intake.gate import Client, Gate
+from streams.intake.gate import MAX_BYTES_ON_WAY, Client, Gate
 from streams.intake.kafka_watch import KafkaWatch
 from streams.intake.telemetry import IntakeTelemetry
 from streams.serving.own_port import health_answer, metrics_answer, probes_app
+from streams.serving.refused_tokens import RefusedTokens
 from streams.settings import Settings
+from streams.telemetry.logs import get_logger
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -35,6 +37,7 @@ class Intake:
         self._producer = producer
         self._watch = watch
         self._gate = Gate(settings)
+        self._refused = RefusedTokens(get_logger("intake"), "intake_token_refused")
         self.working = 0
         self.telemetry = IntakeTelemetry(self, self._gate.names)
 
@@ -52,7 +55,7 @@ class Intake:
         """POST /v1/feedback: nothing is answered 2xx that Kafka has not acknowledged."""
         client = None
         try:
-            client = self._gate.client(request.headers)
+            client = self._client(request)
             answer = await self._taken(request, client)
         except Refusal as refusal:
             answer = problem(refusal)
@@ -65,6 +68,14 @@ class Intake:
         self.telemetry.answered(answer.status_code)
         return answer
 
+    def _client(self, request: Request) -> Client:
+        try:
+            return self._gate.client(request.headers)
+        except Refusal as refusal:
+            if refusal.code == "wrong_token":
+                self._refused(request)
+            raise
+
     async def _taken(self, request: Request, client: Client) -> Response:
         began = time.monotonic()
         settings = self._settings
@@ -72,14 +83,15 @@ class Intake:
         headers = record_headers(request.headers, kind)
         if not self.ready:
             raise Refusal(503, "kafka_away", f"{AWAY}; nothing was taken")
-        if self.working >= settings.intake_max_requests or self.pending_bytes > MAX_PENDING_BYTES // 2:
+        if self.working >= settings.intake_max_requests or self.pending_bytes > MAX_BYTES_ON_WAY:
             raise Refusal(429, "busy", "too much is on its way already; nothing was taken")
         with client.place(), self._counted():
             body = await _body(request, settings.intake_max_bytes, settings.intake_client_seconds)
             binary = any(name == "ce_specversion" for name, _ in headers)
             values = values_of(body, kind, binary, settings.intake_max_events)
-            client.take(len(values))
-            outcomes = await self._producer.send_many(values, headers)
+            with self._gate.on_way(client, sum(map(len, values)) + len(values) * RECORD_BYTES):
+                client.take(len(values))
+                outcomes = await self._producer.send_many(values, headers)
         status, answer = answer_of(outcomes)
         self.telemetry.events_answered(outcomes, time.monotonic() - began, client.name)
         return response(status, answer)
@@ -105,9 +117,11 @@ class Intake:
         return health_answer([] if self.ready else [AWAY])
 
     async def metrics(self, request: Request) -> Response:
-        """For Prometheus, with a token; without one on the probes' own port."""
+        """For Prometheus, with a token, unless they name other clients; all of it on the probes' own port."""
         try:
-            self._gate.client(request.headers)
+            self._client(request)
+            if len(set(self._gate.names)) > 1:
+                raise Refusal(404, "not_found", "metrics of several clients are on MARKETPULSE_HEALTH_PORT alone")
         except Refusal as refusal:
             return problem(refusal)
         return await metrics_answer(request, self.telemetry.registry)

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 
 from starlette.datastructures import Headers
 
+from marketpulse.client.async_producer import MAX_PENDING_BYTES
 from streams.intake.bodies import Refusal
 from streams.serving.access import asks_loopback, bearer_of
 from streams.settings import Settings
 from streams.tokens import named_tokens
 
+MAX_BYTES_ON_WAY = MAX_PENDING_BYTES // 2
+"""Bytes on their way to Kafka above which nothing more is taken."""
 BURST_S = 2.0
 """How long a client may save up what it did not send."""
 THIS_MACHINE = "this-machine"
@@ -52,6 +55,7 @@ class Client:
         self._left = float(burst)
         self._at = now()
         self._working = 0
+        self.bytes_on_way = 0
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -100,6 +104,7 @@ class Gate:
         rate, requests = settings.intake_events_per_second, settings.intake_max_requests
         burst = max(int(rate * BURST_S), settings.intake_max_events)
         places = requests if len(named) < 2 else max(1, int(requests * settings.intake_client_share))
+        self._share = 1.0 if len(named) < 2 else settings.intake_client_share
         self._digests = [(_digest(token), Client(name, rate, burst, places)) for name, token in named]
         self._nobody = Client(THIS_MACHINE, 0, 0, requests)
 
@@ -123,6 +128,23 @@ class Gate:
         if not fitting:
             raise Refusal(401, "wrong_token", "the token is not one of those that are set")
         return fitting[0]
+
+    @contextmanager
+    def on_way(self, client: Client, size: int) -> Iterator[None]:
+        """Within, `size` bytes of this client are on their way to Kafka.
+
+        Raises:
+            Refusal: 429, a client that has bytes on their way would have more than its share of what others leave.
+        """
+        others = sum(one.bytes_on_way for _, one in self._digests if one is not client)
+        share = self._share * (MAX_BYTES_ON_WAY - others)
+        if self._share < 1 and client.bytes_on_way and client.bytes_on_way + size > share:
+            raise Refusal(429, "busy", "too much of this token is on its way already; nothing was taken")
+        client.bytes_on_way += size
+        try:
+            yield
+        finally:
+            client.bytes_on_way -= size
 
 
 def _digest(token: str) -> bytes:

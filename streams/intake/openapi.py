@@ -84,7 +84,9 @@ def openapi() -> dict[str, Any]:
             },
             "/livez": {"get": _probe("The process answers.")},
             "/readyz": {"get": _probe("Kafka answers; 503 while it does not.")},
-            "/metrics": {"get": _probe("Metrics in Prometheus's text format or OpenMetrics.", [{"token": []}])},
+            "/metrics": {
+                "get": _probe("Metrics for Prometheus; 404 where there are several clients.", [{"token": []}])
+            },
         },
         "components": {
             "schemas": schemas,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
@@ -23,6 +23,8 @@ class Record:
 
 
 SLICE = 2_000
+SLICE_BYTES = 16_777_216
+"""Records that are handed to Kafka together: as many, or of as many bytes, whichever comes first."""
 LARGEST_REQUEST_BYTES = 67_108_864
 """Of one record before it is compressed, where the topic is to decide what is too large."""
 
@@ -54,24 +56,30 @@ async def publish(
     try:
         await producer.start()
         started = time.monotonic()
-        pending: list[Record] = []
-        size = SLICE if rate is None else max(1, min(SLICE, int(rate / 10)))
-        for record in records:
-            pending.append(record)
-            if len(pending) >= size:
-                done += await send_records(producer, topic, pending, done)
-                pending = []
-                on_progress(done)
-                if rate is not None:
-                    await asyncio.sleep(max(0.0, done / rate - (time.monotonic() - started)))
-        done += await send_records(producer, topic, pending, done)
-        on_progress(done)
+        for part in slices(records, SLICE if rate is None else max(1, min(SLICE, int(rate / 10)))):
+            if rate is not None:
+                await asyncio.sleep(max(0.0, done / rate - (time.monotonic() - started)))
+            done += await send_records(producer, topic, part, done)
+            on_progress(done)
     except (KafkaError, OSError) as error:
         doing = f"take records of {topic} ({done} were acknowledged)"
         raise await error_of(error, servers, doing) from error
     finally:
         await producer.stop()
     return done
+
+
+def slices(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    """The records in order, up to `size` at once, fewer where they have `SLICE_BYTES`; the last slice may be empty."""
+    part: list[Record] = []
+    held = 0
+    for record in records:
+        part.append(record)
+        held += len(record.value)
+        if len(part) >= size or held >= SLICE_BYTES:
+            yield part
+            part, held = [], 0
+    yield part
 
 
 async def send_records(producer: AIOKafkaProducer, topic: str, records: list[Record], at: int = 0) -> int:

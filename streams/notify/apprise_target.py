@@ -20,6 +20,8 @@ from streams.notify.messages import Message, grouped, text, title, without_excer
 
 LOCAL = ("dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows", "file", "kodi", "pipe")
 """Schemas that reach this machine instead of a receiver."""
+THREADED = ("mqtt", "mqtts", "xmpp", "xmpps")
+"""Schemas whose libraries connect from their own threads: no guard sees where to, no time limit ends them."""
 LEAST_ROOM = 100
 ANSWER_S = 30.0
 """Longest time for the body of an answer, in seconds: the longest `timeout` that a sink may have."""
@@ -131,7 +133,7 @@ def apprise_target(url: str, timeout_s: float) -> Any:
 
     Raises:
         OperatorNeeded: the library is not installed.
-        Refused: the library does not know such a URL, or it reaches this machine itself.
+        Refused: the library does not know such a URL, it reaches this machine itself, or from other threads.
     """
     try:
         apprise = importlib.import_module("apprise")
@@ -143,9 +145,11 @@ def apprise_target(url: str, timeout_s: float) -> Any:
     logger.propagate = False  # it quotes URLs with their tokens
     asset = apprise.AppriseAsset(async_mode=False, http_redirects=False, secure_logging=True, storage_mode="memory")
     schema = url.partition("://")[0].lower()
-    one = None if schema in LOCAL else apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    one = (
+        None if schema in LOCAL + THREADED else apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    )
     if one is None:
-        raise Refused("no URL of a target that Apprise can reach elsewhere")
+        raise Refused("no URL of a target that Apprise reaches on a host from the sink's own thread")
     one.socket_connect_timeout = one.socket_read_timeout = timeout_s
     _bound_answers()
     return one

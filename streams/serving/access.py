@@ -4,6 +4,7 @@ import functools
 import ipaddress
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 
 from streams.errors import Unprotected
 
@@ -34,6 +35,11 @@ class Proxies:
         except ValueError:
             return False
         return any(ip in network for network in self.networks)
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Who asks, as far as the connection and trusted proxies tell."""
+    return connection.client.host if connection.client else "?"
 
 
 def client_of(address: str) -> str:

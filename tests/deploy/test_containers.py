@@ -176,7 +176,7 @@ def test_nobody_shares_a_network_with_redis_who_does_not_use_it() -> None:
 
 @pytest.mark.skipif(PROGRAM is None, reason="needs Redis 7: the Debian package redis-server")
 def test_compose_s_redis_lets_in_whom_it_lists(tmp_path: Path) -> None:
-    """Its command line, run here: each part by its password with its rights, nobody without; healthy when it serves."""
+    """Its command line, run here: each part by its password with its rights, nobody without, none in `ps`."""
     secrets = make_secrets(tmp_path)
     port, shell = free_port(), filled(SERVICES["redis"]["command"][-1], secrets)
     own = {
@@ -186,9 +186,11 @@ def test_compose_s_redis_lets_in_whom_it_lists(tmp_path: Path) -> None:
     for path, here in own.items():
         shell = shell.replace(path, here)
     shell = shell.replace("redis-server", f"{PROGRAM} --port {port} --bind 127.0.0.1 --dir {tmp_path}")
-    running = subprocess.Popen(
-        ["sh", "-c", shell], env=os.environ | environment("redis", secrets), preexec_fn=die_with_parent()
-    )
+    with (tmp_path / "commands").open("w") as commands:
+        running = subprocess.Popen(
+            ["sh", "-xc", shell], env=os.environ | environment("redis", secrets), preexec_fn=die_with_parent(),
+            stderr=commands,
+        )  # fmt: skip
     try:
         reader = redis.Redis(port=port, username="marketpulse-reader", password=secrets["REDIS_PASSWORD_READER"])
         until(lambda: answers(reader), 20)
@@ -201,9 +203,39 @@ def test_compose_s_redis_lets_in_whom_it_lists(tmp_path: Path) -> None:
             reader.set("marketpulse:state", "x")
         with pytest.raises(redis.exceptions.AuthenticationError):
             redis.Redis(port=port).ping()
+        commands_run = (tmp_path / "commands").read_text()
+        assert "redis-server" in commands_run
+        assert [] == [name for name, secret in secrets.items() if secret in commands_run]
     finally:
         running.terminate()
         running.wait(20)
+
+
+def test_no_password_is_an_argument_of_a_program() -> None:
+    """Every account of the machine sees those: they come by variables."""
+    for name, one in SERVICES.items():
+        written = [one.get("command"), one.get("entrypoint"), one.get("healthcheck", {}).get("test")]
+        assert not re.search(r"\$\{\w*(PASSWORD|TOKEN|KEY)", str(written)), name
+
+
+def test_kcat_gets_its_login_by_a_file(tmp_path: Path) -> None:
+    """That nobody else can read; the arguments that it is given come after it."""
+    secrets = make_secrets(tmp_path)
+    (tmp_path / "kcat").write_text('#!/bin/sh\necho "$@"\ncat "$2"\n')
+    (tmp_path / "kcat").chmod(0o755)
+    written = tmp_path / "kcat.conf"
+    [*shell, name] = [
+        filled(part, secrets).replace("/tmp/kcat.conf", str(written)) for part in SERVICES["kcat"]["entrypoint"]
+    ]
+    variables = os.environ | environment("kcat", secrets) | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ran = subprocess.run(
+        [shell[0], "-x", *shell[1:], name, "-C", "-t", "a b"],
+        env=variables, capture_output=True, text=True, check=True, timeout=20,
+    )  # fmt: skip
+    arguments, *content = ran.stdout.splitlines()
+    assert f"-F {written} -C -t a b" == arguments
+    assert f"sasl.password={secrets['KAFKA_PASSWORD_READER']}" in content
+    assert (0o600, False) == (written.stat().st_mode & 0o777, secrets["KAFKA_PASSWORD_READER"] in ran.stderr)
 
 
 def answers(client: "redis.Redis[bytes]") -> bool:

@@ -20,7 +20,8 @@ from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.contract.rules import Rules
-from streams.dev.feeds.files import read_records, shift_to_now
+from streams.dev.feeds.files import Feed
+from streams.dev.feeds.shift import Times
 from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.dead_letters import parsed
 from streams.pipeline.classify.classified import known_form
@@ -152,11 +153,11 @@ def feed(data: bytes) -> None:
     for name, raw in (("feed.csv", False), ("feed.jsonl", False), ("feed.jsonl", True), ("feed.jsonl.gz", True)):
 
         def read(path: Path, raw: bool = raw) -> None:
-            with contextlib.suppress(BadInput):
-                records = read_records(str(path), raw, lambda number, why: None)
-                shifted = shift_to_now(records, RECORD_MS)
-                assert len(records) == len(shifted.records)
-                assert all(raw or parse_object(one.value) is not None for one in shifted.records)
+            with contextlib.suppress(BadInput), Feed(str(path), raw) as feed:
+                shift = Times(feed.records()).shift_to(RECORD_MS)
+                records, moved = list(feed.records()), list(shift.of(feed.records()))
+                assert len(records) == len(moved)
+                assert all(raw or parse_object(one.value) is not None for one in moved)
 
         in_file(name, data, read)
 

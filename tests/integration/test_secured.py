@@ -26,7 +26,8 @@ from streams.access.rights import ROLES, Role
 from streams.dashboard.app import create_page
 from streams.dev.embedded.programs import server_version
 from streams.dev.embedded.servers import Endpoints
-from streams.dev.feeds.files import read_records, shift_to_now
+from streams.dev.feeds.files import Feed
+from streams.dev.feeds.shift import Times
 from streams.dev.feeds.simulate import FeedPlan, write_feed
 from streams.dev.processes import ending, start_marketpulse
 from streams.kafka.admin import create_topics, topic_offsets
@@ -103,10 +104,11 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         operator = servers.settings("operator")
         assert asyncio.run(set_up(Endpoints(operator.kafka_servers, operator.redis), PREFIX, 2))
         truth = write_feed(FeedPlan(seed=11, events=6_000), folder / "feed.jsonl")
-        shifted = shift_to_now(read_records(str(folder / "feed.jsonl"), True, lambda *_: None), int(time.time() * 1e3))
+        feed = Feed(str(folder / "feed.jsonl"), raw=True)
+        moved = Times(feed.records()).shift_to(int(time.time() * 1e3)).of(feed.records())
         with ending(worker(servers, folder)) as working:
             feedback = topic_name(PREFIX, "feedback")
-            asyncio.run(publish(servers.settings("producer").kafka_servers, feedback, shifted.records))
+            asyncio.run(publish(servers.settings("producer").kafka_servers, feedback, moved))
             with Reader(servers.settings("reader").redis, prefix=PREFIX) as reader:
                 seen = counted(reader, truth["lines"])
         assert 0 == working.returncode, (folder / "worker.log").read_text()[-3_000:]

@@ -67,8 +67,8 @@ def test_each_form_of_events_is_on_the_topic_when_it_is_answered(
     ]
     assert [200, 207, 200] == [one.status_code for one in answers], [one.text for one in answers]
     admin = servers.settings("admin").kafka_servers
-    ids = {json.loads(one.value)["id"] for one in records_of(admin, topic_name(PREFIX, "feedback"))}
-    assert {"1", "2", "4"} == ids & {"1", "2", "3", "4"}  # other tests of this file send theirs
+    names = {json.loads(one.value).get("id") for one in records_of(admin, topic_name(PREFIX, "feedback"))}
+    assert {"1", "2", "4"} == names & {"1", "2", "3", "4", None}  # others' are there too, in any order of tests
 
 
 def test_what_it_says_names_the_client_and_no_secret(running: tuple[Running, dict[str, str]]) -> None:

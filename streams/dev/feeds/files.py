@@ -1,4 +1,4 @@
-"""Feedback files (JSONL, CSV, gzip, standard input) as Kafka keys and values, and their shift to now."""
+"""Feedback files (JSONL, CSV, gzip, standard input) as Kafka keys and values, read record by record."""
 
 import codecs
 import contextlib
@@ -6,26 +6,29 @@ import csv
 import gzip
 import io
 import itertools
-import re
+import shutil
 import sys
+import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, AnyStr, TextIO
+from typing import IO, Any, AnyStr, Self, TextIO
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from marketpulse.contract.decode import Rejected, decode, key_of, parse_object, utc
-from marketpulse.contract.units import DAY_MS
+from marketpulse.contract.decode import Rejected, decode, key_of, parse_object
 from streams.errors import BadInput
 from streams.kafka.publish import Record
 
 MAX_LINE = 16_777_216
 """Bytes of a line that are read; Kafka takes no record as long."""
+MAX_ROW = 1_048_576
+"""Characters of a row of CSV that are read, ends of lines within quotes included; four times the largest event."""
+MAX_COLUMNS = 1_000
 MAX_UNPACKED_BYTES = 2 * 1_073_741_824
 FREE_UNPACKED_BYTES = 64 * 1_048_576
 MAX_RATIO = 200
@@ -68,38 +71,94 @@ def is_csv(source: str) -> bool:
     return source.removesuffix(".gz").endswith(".csv")
 
 
-def read_records(
-    source: str, raw: bool, on_broken: Callable[[int, str], object], form: CsvForm | None = None
-) -> list[Record]:
-    """All records of a file (`-` = standard input).
+OnBroken = Callable[[int, str], object]
+
+
+class Skipped:
+    """Lines that were skipped: how many, and number and reason of the first ten."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[tuple[int, str]] = []
+
+    def __call__(self, number: int, why: str) -> None:
+        """One more line."""
+        self.count += 1
+        if len(self.first) < 10:
+            self.first.append((number, why))
+
+
+class Feed:
+    """A file of feedback, which is read record by record, as often as it is asked for; standard input too.
 
     Args:
-        source: path of JSONL or CSV (header = contract fields, other columns become attributes), `.gz` too.
+        source: path of JSONL or CSV (header = contract fields, other columns become attributes), `.gz` too;
+            `-` = standard input. That, and what else can be read once only, is kept in a temporary file.
         raw: every line's bytes as they are, broken ones too.
-        on_broken: without `raw`, called with line number and reason for a line that is not usable; it is skipped.
         form: how a CSV file differs from the contract.
 
     Raises:
         BadInput: the file cannot be read.
     """
+
+    def __init__(self, source: str, raw: bool, form: CsvForm | None = None) -> None:
+        self._source = source
+        self._raw = raw
+        self._form = form or CsvForm()
+        self._path = Path(source)
+        self._files = contextlib.ExitStack()
+        with _reading(source):
+            if source == "-":
+                self._keep(sys.stdin.buffer)
+            elif not self._path.is_file():
+                with self._path.open("rb") as content:
+                    self._keep(content)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._files.close()
+
+    def records(self, on_broken: OnBroken = lambda number, why: None) -> Iterator[Record]:
+        """All records from the first.
+
+        Args:
+            on_broken: without `raw`, called with line number and reason for a line that is not usable; it is skipped.
+
+        Raises:
+            BadInput: the file cannot be read further.
+        """
+        with _reading(self._source), _opened(self._source, self._path) as content:
+            if not self._raw and is_csv(self._source):
+                yield from _csv_records(content, on_broken, self._form)
+            else:
+                yield from _line_records(content, self._raw, on_broken)
+
+    def _keep(self, content: IO[bytes]) -> None:
+        folder = self._files.enter_context(tempfile.TemporaryDirectory(prefix="marketpulse-feed-"))
+        self._path = Path(folder) / "feed"
+        with self._path.open("wb") as kept:
+            shutil.copyfileobj(content, kept)
+
+
+@contextlib.contextmanager
+def _reading(source: str) -> Iterator[None]:
     try:
-        with _opened(source) as content:
-            if not raw and is_csv(source):
-                return list(_csv_records(content, on_broken, form or CsvForm()))
-            return list(_line_records(content, raw, on_broken))
+        yield
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{source} cannot be read: {error}. Operator action: check path and format.") from error
     except csv.Error as error:
-        raise BadInput(f"{source} is no CSV file: {error}. Operator action: check its quotes.") from error
+        raise BadInput(f"{source} is no CSV file: {error}. Operator action: check quotes and columns.") from error
 
 
 class _Unpacked(io.RawIOBase):
     """A gzip file as it is read, up to a bound: a few kilobytes could unpack to whatever the memory holds."""
 
-    def __init__(self, name: str, packed: gzip.GzipFile) -> None:
+    def __init__(self, name: str, path: Path, packed: gzip.GzipFile) -> None:
         self._name = name
         self._packed = packed
-        self._limit = min(MAX_UNPACKED_BYTES, FREE_UNPACKED_BYTES + MAX_RATIO * Path(name).stat().st_size)
+        self._limit = min(MAX_UNPACKED_BYTES, FREE_UNPACKED_BYTES + MAX_RATIO * path.stat().st_size)
         self._read = 0
 
     def readable(self) -> bool:
@@ -119,18 +178,16 @@ class _Unpacked(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def _opened(source: str) -> Iterator[Any]:
-    if source == "-":
-        yield sys.stdin.buffer
-    elif source.endswith(".gz"):
-        with gzip.open(source) as packed, io.BufferedReader(_Unpacked(source, packed), 65_536) as content:
+def _opened(source: str, path: Path) -> Iterator[Any]:
+    if source.endswith(".gz"):
+        with gzip.open(path) as packed, io.BufferedReader(_Unpacked(source, path, packed), 65_536) as content:
             yield content
     else:
-        with Path(source).open("rb") as content:
+        with path.open("rb") as content:
             yield content
 
 
-def _line_records(content: io.BufferedReader, raw: bool, on_broken: Callable[[int, str], object]) -> Iterator[Record]:
+def _line_records(content: io.BufferedReader, raw: bool, on_broken: OnBroken) -> Iterator[Record]:
     for number, line in enumerate(_lines(content, b"\n", on_broken), 1):
         value = line.removesuffix(b"\n") if raw else line.removesuffix(b"\n").removesuffix(b"\r")
         if not value:
@@ -142,7 +199,7 @@ def _line_records(content: io.BufferedReader, raw: bool, on_broken: Callable[[in
         yield Record(key_of(fields), value)
 
 
-def _lines(content: IO[AnyStr], end: AnyStr, on_broken: Callable[[int, str], object]) -> Iterator[AnyStr]:
+def _lines(content: IO[AnyStr], end: AnyStr, on_broken: OnBroken) -> Iterator[AnyStr]:
     """The lines with their ends; one that is too long is reported, and an empty one takes its place."""
     number = 0
     while line := content.readline(MAX_LINE):
@@ -155,9 +212,7 @@ def _lines(content: IO[AnyStr], end: AnyStr, on_broken: Callable[[int, str], obj
         yield line
 
 
-def _csv_records(
-    content: io.BufferedReader, on_broken: Callable[[int, str], object], form: CsvForm
-) -> Iterator[Record]:
+def _csv_records(content: io.BufferedReader, on_broken: OnBroken, form: CsvForm) -> Iterator[Record]:
     begin = content.peek(2)[:2]
     encoding = "utf-16" if begin in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
     with io.TextIOWrapper(content, encoding, newline="") as text:
@@ -167,28 +222,54 @@ def _csv_records(
             raise BadInput(f"the CSV file is not UTF-8: {error}. Operator action: save it as UTF-8.") from error
 
 
-def _rows(text: TextIO, on_broken: Callable[[int, str], object], form: CsvForm) -> Iterator[Record]:
-    lines = _lines(text, "\n", on_broken)
+def _rows(text: TextIO, on_broken: OnBroken, form: CsvForm) -> Iterator[Record]:
+    lines = _RowLines(_lines(text, "\n", on_broken))
     header = next(lines, "")
     delimiter = form.delimiter or max(",;\t", key=header.count)
-    table = csv.DictReader(itertools.chain([header], lines), delimiter=delimiter)
-    table.fieldnames = _names(list(table.fieldnames or ()), form)
+    rows = csv.reader(itertools.chain([header], lines), delimiter=delimiter)
+    names = _names(next(rows, []), form)
     while True:
+        lines.begin_row()
         try:
-            row = next(table)
+            row = next(rows)
         except StopIteration:
             return
         except csv.Error as error:
-            on_broken(table.reader.line_num, f"no CSV: {error}")
+            on_broken(rows.line_num, f"no CSV: {error}")
             continue
-        if None in row or None in row.values():
-            on_broken(table.line_num, "another number of columns than the header")
-            continue
-        yield _record_of(row, form)
+        if len(row) == len(names):
+            yield _record_of(dict(zip(names, row, strict=True)), form)
+        elif row:
+            on_broken(rows.line_num, "another number of columns than the header")
+
+
+class _RowLines(Iterator[str]):
+    """Lines for a reader of CSV, of which a row may take as many as it likes within quotes, up to a bound."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._length = 0
+
+    def begin_row(self) -> None:
+        """The next line is the first of a row."""
+        self._length = 0
+
+    def __next__(self) -> str:
+        """Raises csv.Error beyond the bound."""
+        line = next(self._lines)
+        self._length += len(line)
+        if self._length > MAX_ROW:
+            raise csv.Error(f"a row has more than {MAX_ROW:,} characters")
+        return line
 
 
 def _names(theirs: list[str], form: CsvForm) -> list[str]:
-    """The contract's names of a file's columns. Raises BadInput where one is missing."""
+    """The contract's names of a file's columns. Raises BadInput where one is missing, or where there are too many."""
+    if len(theirs) > MAX_COLUMNS:
+        raise BadInput(
+            f"the CSV file has {len(theirs):,} columns, at most {MAX_COLUMNS:,} are read. Operator action: leave out "
+            "those that are neither fields nor attributes of the contract."
+        )
     if unknown := [name for name in form.columns.values() if name not in theirs]:
         raise BadInput(
             f"the CSV file has no column {', '.join(unknown)}, but {', '.join(theirs)}. Operator action: mend --column."
@@ -232,74 +313,22 @@ def _time_in(text: str, zone: ZoneInfo | None) -> str | int:
     return at.replace(tzinfo=zone).isoformat() if zone is not None and at.tzinfo is None else text
 
 
-def refusals(records: list[Record], now_ms: int) -> Counter[str]:
-    """What of the records will be a dead letter, by code and reason."""
-    found: Counter[str] = Counter()
+@dataclass(frozen=True)
+class Forecast:
+    """How many records there are, and how many of them will be dead letters, by code and reason."""
+
+    records: int
+    refused: Counter[str]
+
+
+def forecast(records: Iterable[Record], now_ms: int) -> Forecast:
+    """What will become of the records if they are published now (epoch ms)."""
+    seen = 0
+    refused: Counter[str] = Counter()
     for record in records:
+        seen += 1
         try:
             decode(record.value, now_ms)
         except Rejected as why:
-            found[f"{why.code}: {why}"] += 1
-    return found
-
-
-@dataclass(frozen=True)
-class Shifted:
-    """Records moved in time by one constant; `last_event_at` is the newest plausible event's new time (ms)."""
-
-    records: list[Record]
-    shifted_by_ms: int
-    last_event_at: int | None
-
-
-def shift_to_now(records: list[Record], now_ms: int) -> Shifted:
-    """Add one constant to every parseable `occurred_at`: now minus the newest plausible one.
-
-    Not plausible are at most one in twenty that lie more than 24 h after all others: a wrong clock, which stays wrong.
-    Only the time is exchanged inside a line's bytes.
-    """
-    found = [_time_of(record.value) for record in records]
-    times = sorted(at for at in found if at is not None)
-    if not times:
-        return Shifted(records, 0, None)
-    shift = now_ms - _newest(times)
-    moved = [
-        record if at is None else Record(record.key, _with_time(record.value, at + shift))
-        for record, at in zip(records, found, strict=True)
-    ]
-    return Shifted(moved, shift, now_ms)
-
-
-def _newest(times: list[int]) -> int:
-    for at in range(len(times) - len(times) // 20, len(times)):
-        if times[at] - times[at - 1] > DAY_MS:
-            return times[at - 1]
-    return times[-1]
-
-
-_TIME = re.compile(rb'"occurred_at"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)')
-
-
-def _time_of(line: bytes) -> int | None:
-    fields = parse_object(line)
-    at = None if fields is None else fields.get("occurred_at")
-    if isinstance(at, int) and not isinstance(at, bool):
-        return at if 0 < at < 10**13 else None
-    if not isinstance(at, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(at)
-        found = 0 if parsed.tzinfo is None else int(parsed.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
-    return found if 0 < found < 10**13 else None
-
-
-def _with_time(line: bytes, at_ms: int) -> bytes:
-    """The line with its (last, as JSON parsers read it) `occurred_at` exchanged."""
-    matches = list(_TIME.finditer(line))
-    if not matches:
-        return line
-    begin, end = matches[-1].span(1)
-    new = b'"%s"' % utc(at_ms).encode() if line[begin : begin + 1] == b'"' else str(at_ms).encode()
-    return line[:begin] + new + line[end:]
+            refused[f"{why.code}: {why}"] += 1
+    return Forecast(seen, refused)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from starlette.datastructures import URL
 from starlette.requests import HTTPConnection
+from structlog.testing import capture_logs
 
 from marketpulse.contract.operators import MuteRecord
 from streams.dashboard import forms
@@ -148,6 +149,18 @@ async def test_an_error_of_ours_has_the_safe_headers_too(monkeypatch: pytest.Mon
     assert (500, "internal_error") == (answer.status_code, answer.json()["code"])
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert "ZeroDivision" not in answer.text
+
+
+async def test_a_wrong_bearer_token_is_logged_with_its_address_once_a_minute() -> None:
+    """Never the token; the right one, and none, are no line."""
+    async with page(FakeReader(NOW), page_token=TOKEN, client="10.0.0.9") as browser:
+        with capture_logs() as logs:
+            for token in ("Bearer guess-of-16-characters", "Bearer guess-of-16-characters", f"Bearer {TOKEN}", ""):
+                await browser.get("/view.json", headers={"authorization": token, "accept": "*/*"})
+    assert [("page_token_refused", "10.0.0.9", "warning")] == [
+        (line["event"], line["address"], line["log_level"]) for line in logs
+    ]
+    assert "guess" not in str(logs)
 
 
 async def test_strangers_are_told_no_address() -> None:

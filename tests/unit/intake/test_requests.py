@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers as HttpHeaders
+from structlog.testing import capture_logs
 
 from marketpulse.client.async_producer import MAX_PENDING_BYTES, AsyncProducer, Delivery, Event, Outcome, checked
 from marketpulse.contract.decode import Headers, Rejected
@@ -20,7 +21,7 @@ from streams.errors import IntakeUnprotected, SettingsError
 from streams.intake.answers import Answer, answer_of
 from streams.intake.app import create_intake
 from streams.intake.bodies import BATCH, JSON, LINES, SINGLE, Refusal, kind_of, values_of
-from streams.intake.gate import Client, Gate, tokens_of
+from streams.intake.gate import MAX_BYTES_ON_WAY, Client, Gate, tokens_of
 from streams.intake.openapi import openapi
 from streams.intake.serve import serve
 from streams.intake.telemetry import STATUSES
@@ -34,12 +35,14 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class FakeProducer:
-    """Judges as the real one does, and acknowledges at once what is not in `lost`."""
+    """Judges as the real one does, and acknowledges what is not in `lost` while `acknowledges` is set."""
 
     def __init__(self) -> None:
         self.pending_bytes = 0
         self.away = False
         self.lost: set[str] = set()
+        self.acknowledges = asyncio.Event()
+        self.acknowledges.set()
         self.records: list[tuple[bytes, list[tuple[str, bytes]]]] = []
 
     async def start(self) -> None: ...
@@ -50,6 +53,7 @@ class FakeProducer:
         return not self.away
 
     async def send_many(self, events: Sequence[Event], headers: Headers = ()) -> list[Outcome]:
+        await self.acknowledges.wait()
         return [self._sent(event, headers) for event in events]
 
     def _sent(self, event: Event, headers: Headers) -> Outcome:
@@ -70,14 +74,17 @@ def producer() -> FakeProducer:
 
 @contextlib.asynccontextmanager
 async def client_of(producer: FakeProducer, **settings: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an intake with two tokens, which sends the second one."""
+    """A client of an intake with two tokens, which sends the second one; `http://probes` is the probes' own port."""
     given = {"intake_tokens": ",".join(TOKENS)} | settings
     application = create_intake(load_settings(**given), cast(AsyncProducer, producer))
     transport, headers = httpx.ASGITransport(application), {"Authorization": f"Bearer {TOKENS[1]}"}
     async with (
         application.router.lifespan_context(application),
-        httpx.AsyncClient(transport=transport, base_url="http://intake", headers=headers) as client,
-    ):
+        httpx.AsyncClient(
+            transport=transport, base_url="http://intake", headers=headers,
+            mounts={"http://probes": httpx.ASGITransport(application.state.probes)},
+        ) as client,
+    ):  # fmt: skip
         await asyncio.sleep(0)  # Kafka is asked for the first time
         yield client
 
@@ -183,6 +190,28 @@ async def test_both_tokens_open_while_one_follows_the_other(client: httpx.AsyncC
         assert status == (await client.get(path, headers={"Authorization": ""})).status_code
 
 
+async def test_no_client_sees_the_names_of_others(producer: FakeProducer) -> None:
+    """Metrics name each client: of several they are on the probes' own port alone; two tokens of one are one."""
+    for tokens, status in ((f"shop:{TOKENS[0]},app:{TOKENS[1]}", 404), (f"shop:{TOKENS[0]},shop:{TOKENS[1]}", 200)):
+        async with client_of(producer, intake_tokens=tokens) as client:
+            answer = await client.get("/metrics")
+            assert (status, status == 200) == (answer.status_code, "shop" in answer.text)
+            assert 'client="shop"' in (await client.get("http://probes/metrics")).text
+
+
+async def test_a_wrong_token_is_logged_with_its_address_once_a_minute(client: httpx.AsyncClient) -> None:
+    """Never the token; no token at all is no line."""
+    with capture_logs() as logs:
+        for method, path in (("POST", "/v1/feedback"), ("GET", "/metrics")):
+            for token in ("Bearer guess-of-16-characters", ""):
+                answer = await client.request(method, path, headers={"Authorization": token})
+                assert 401 == answer.status_code
+    assert [{"event": "intake_token_refused", "address": "127.0.0.1", "log_level": "warning"}] == [
+        {name: line[name] for name in ("event", "address", "log_level")} for line in logs
+    ]
+    assert "guess" not in str(logs)
+
+
 async def test_another_address_or_method_is_said(client: httpx.AsyncClient) -> None:
     """With a code as everything else."""
     assert "not_found" == (await client.post("/v2/feedback")).json()["code"]
@@ -196,7 +225,7 @@ async def test_one_unacknowledged_event_makes_it_503(client: httpx.AsyncClient, 
     answer = await client.post("/v1/feedback", json=[GOOD, GOOD | {"id": "2"}, {}])
     assert (503, "1") == (answer.status_code, answer.headers["Retry-After"])
     assert ["accepted", "unacknowledged", "refused"] == [one["status"] for one in answer.json()["results"]]
-    found = (await client.get("/metrics")).text
+    found = (await client.get("http://probes/metrics")).text
     for line in (
         'marketpulse_intake_requests_total{status="503"} 1.0',
         'marketpulse_intake_events_total{result="unacknowledged"} 1.0',
@@ -273,7 +302,7 @@ async def test_a_client_has_a_quota_of_events_and_others_do_not_feel_it(producer
             over.status_code, over.json()["code"], over.headers["Retry-After"], len(producer.records)
         )  # fmt: skip
         assert 200 == (await client.post("/v1/feedback", json=[GOOD] * 4, headers=second)).status_code
-        found = (await client.get("/metrics")).text
+        found = (await client.get("http://probes/metrics")).text
     for line in (
         'marketpulse_intake_client_events_total{client="shop"} 3.0',
         'marketpulse_intake_client_events_total{client="token-2"} 4.0',
@@ -296,7 +325,7 @@ async def test_one_client_cannot_hold_all_requests_at_once(producer: FakeProduce
         held = [asyncio.create_task(client.post("/v1/feedback", content=slow(), headers=first)) for _ in range(3)]
 
         async def working() -> bool:
-            return "marketpulse_intake_requests_in_flight 3.0" in (await client.get("/metrics")).text
+            return "marketpulse_intake_requests_in_flight 3.0" in (await client.get("http://probes/metrics")).text
 
         await until_async(working)
         refused = await client.post("/v1/feedback", json=GOOD, headers=first)
@@ -304,6 +333,42 @@ async def test_one_client_cannot_hold_all_requests_at_once(producer: FakeProduce
         came.set()
         assert [200] * 3 == [one.status_code for one in await asyncio.gather(*held)]
     assert (429, "too_many_requests", 200) == (refused.status_code, refused.json()["code"], other.status_code)
+
+
+async def test_the_bytes_of_one_client_leave_room_for_others(producer: FakeProducer) -> None:
+    """Of 16 MiB on their way to Kafka 12 are the most that one of two tokens may have; another's request is taken."""
+    producer.acknowledges.clear()
+    first, second = ({"Authorization": f"Bearer {token}"} for token in TOKENS)
+    large = GOOD | {"attributes": {"filler": "x" * 5_000_000}}
+    async with client_of(producer, intake_max_bytes=8_000_000) as client:
+        held = [asyncio.create_task(client.post("/v1/feedback", json=large, headers=first)) for _ in range(3)]
+        done, sent = await asyncio.wait(held, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        [refused] = [(one.result().status_code, one.result().json()["code"]) for one in done] or [None]
+        other = asyncio.create_task(client.post("/v1/feedback", json=GOOD, headers=second))
+        producer.acknowledges.set()
+        assert 200 == (await other).status_code
+        assert [422, 422] == [(await one).status_code for one in sent]  # no attribute may be as long
+        assert 422 == (await client.post("/v1/feedback", json=large, headers=first)).status_code
+    assert (429, "busy") == refused
+
+
+def test_what_others_leave_is_shared_and_a_single_client_keeps_the_whole() -> None:
+    """What one of two has on its way leaves the other less; with one token there are no others."""
+    two, one = Gate(load_settings(intake_tokens=",".join(TOKENS))), Gate(load_settings(intake_tokens=TOKENS[0]))
+    (first, second), (alone, _) = (
+        [gate.client(HttpHeaders({"authorization": f"Bearer {token}"})) for token in tokens]
+        for gate, tokens in ((two, TOKENS), (one, TOKENS[:1] * 2))
+    )
+    half = MAX_BYTES_ON_WAY // 2
+    with contextlib.ExitStack() as under_way:
+        under_way.enter_context(two.on_way(first, half))
+        under_way.enter_context(two.on_way(second, half // 2))
+        under_way.enter_context(two.on_way(second, half // 4))
+        with pytest.raises(Refusal, match="too much of this token"):
+            under_way.enter_context(two.on_way(second, 1))
+        under_way.enter_context(one.on_way(alone, 3 * half))
+        under_way.enter_context(one.on_way(alone, half))
+    assert [0, 0, 0] == [client.bytes_on_way for client in (first, second, alone)]
 
 
 def test_a_quota_fills_again_with_time() -> None:

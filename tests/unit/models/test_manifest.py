@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
 from models.load import load_classifier
-from models.manifest import MANIFEST, entry_of, load_manifest, sha256_of, write_manifest
+from models.manifest import MANIFEST, Manifest, entry_of, load_manifest, sha256_of, write_manifest
 from models.onnx import load_onnx_classifier
 
 
@@ -87,6 +88,21 @@ def test_model_with_other_outputs_is_refused(folder: Path) -> None:
     """A manifest that names more topics than the model has is refused when the model is loaded."""
     change(folder, topics=[*TOPICS, "another"])
     with pytest.raises(BadArtifact, match="13"):
+        load_onnx_classifier(folder, "cpu", 1)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+def test_what_was_verified_is_what_is_parsed(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is exchanged after the check, for one that would load, is refused."""
+
+    def verified_then_changed(*given: Any) -> Manifest:
+        manifest = load_manifest(*given)
+        with (folder / name).open("ab") as content:
+            content.write(b"\n" if name == "tokenizer.json" else field(2, b"another producer"))
+        return manifest
+
+    monkeypatch.setattr("models.onnx.load_manifest", verified_then_changed)
+    with pytest.raises(BadArtifact, match=f"{name} was changed while it was loaded. Operator action"):
         load_onnx_classifier(folder, "cpu", 1)
 
 

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,6 +102,19 @@ async def test_thirty_alerts_reach_a_chat_that_takes_a_thousand_characters() -> 
         with pytest.raises(Away, match="HTTP 500"):
             await sink.send(Message(alerts), NOW_MS)
         await sink.close()
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    "url", ["syslog://", "mqtt://hooks.example/t", "MQTTS://hooks.example/t", "xmpps://u:p@hooks.example"]
+)
+def test_targets_that_no_guard_holds_are_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They reach this machine, or their libraries connect from threads of their own, which outlive the sink."""
+    apprise = pytest.importorskip("apprise")
+    monkeypatch.setattr(apprise.Apprise, "instantiate", lambda *_, **__: SimpleNamespace())  # all libraries are there
+    with pytest.raises(Refused, match="a host from the sink's own thread"):
+        apprise_target(url, 5)
+    assert apprise_target("json://hooks.example/", 5)
 
 
 TELEGRAM = "tgram://123456789:abcdefg_hijklmnop/12315544/"

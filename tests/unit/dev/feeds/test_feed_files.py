@@ -1,22 +1,28 @@
 """Reading feedback files and moving their times."""
 
 import gzip
+import os
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from streams.dev.feeds.files import MAX_LINE, csv_form, read_records, refusals, shift_to_now
+from streams.dev.feeds.files import MAX_COLUMNS, MAX_LINE, MAX_ROW, CsvForm, Feed, Skipped, csv_form, forecast
+from streams.dev.feeds.shift import Times
 from streams.errors import BadInput
-from streams.kafka.publish import Record
+from streams.kafka.publish import SLICE_BYTES, Record, slices
 
 NOW = 1_790_000_000_000
 
 
-def lines(path: Path, raw: bool = False) -> tuple[list[Record], list[tuple[int, str]]]:
-    broken: list[tuple[int, str]] = []
-    return read_records(str(path), raw, lambda number, why: broken.append((number, why))), broken
+def lines(
+    path: Path, raw: bool = False, form: CsvForm | None = None
+) -> tuple[list[Record], list[tuple[int, str]]]:  # fmt: skip
+    skipped = Skipped()
+    with Feed(str(path), raw, form) as feed:
+        return list(feed.records(skipped)), skipped.first
 
 
 def test_csv_columns_become_fields_and_attributes(tmp_path: Path) -> None:
@@ -37,20 +43,20 @@ def test_a_csv_of_somebody_elses_form_is_read(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     path.write_text("nr;land;kommentar;erstellt;text\n1;DE;läuft, gut;2026-07-01 10:00;x\n", "utf-8")
     form = csv_form(["id=nr", "market=land", "text=kommentar", "occurred_at=erstellt"], None, "Europe/Berlin")
-    [record] = read_records(str(path), False, lambda *_: None, form)
+    [record] = lines(path, form=form)[0]
     content = msgspec.json.decode(record.value)
     assert content == {
         "id": "1", "market": "DE", "text": "läuft, gut", "occurred_at": "2026-07-01T10:00:00+02:00",
         "attributes": {"their text": "x"},
     }  # fmt: skip
     with pytest.raises(BadInput, match="no column kunde, but nr, land"):
-        read_records(str(path), False, lambda *_: None, csv_form(["user=kunde"], None, None))
+        lines(path, form=csv_form(["user=kunde"], None, None))
 
 
 def test_what_will_be_refused_is_told_before() -> None:
     """By code and reason."""
     records = [Record(None, b'{"id":"1","market":"BR","text":"a","occurred_at":"2026-01-01 10:00"}')] * 2
-    [(reason, count)] = refusals(records, NOW).items()
+    [(reason, count)] = forecast(records, NOW).refused.items()
     assert (True, 2) == (reason.startswith("bad_time: "), count)
 
 
@@ -85,8 +91,8 @@ def test_a_hostile_row_costs_only_itself(tmp_path: Path, row: str, becomes: str)
     records, broken = lines(path)
     assert [3] * (becomes == "skipped") == [number for number, _ in broken]
     assert ["1", *["2"] * (becomes != "skipped"), "3"] == [msgspec.json.decode(one.value)["id"] for one in records]
-    moved = shift_to_now(records, NOW).records
-    assert (becomes == "refused") == refusals(moved, NOW).total()
+    moved = Times(records).shift_to(NOW).of(records)
+    assert (becomes == "refused") == forecast(moved, NOW).refused.total()
 
 
 @pytest.mark.parametrize(
@@ -125,6 +131,65 @@ def test_a_bomb_is_refused(tmp_path: Path, name: str) -> None:
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("name", ["f.jsonl", "f.csv"])
+def test_a_feed_of_many_lines_takes_the_memory_of_a_few(tmp_path: Path, name: str) -> None:
+    """Looked at, shifted and sent: 10,000 records in less than 1 MB, whatever is wrong with them."""
+    path = tmp_path / name
+    line = "1,BR,bom,1" if name.endswith("csv") else '{"id":"1","market":"BR","text":"bom","occurred_at":1}'
+    path.write_text("id,market,text,occurred_at\n" + f"{line}\nbroken\n" * 10_000)
+    tracemalloc.start()
+    with Feed(str(path), raw=False) as feed:
+        shift = Times(feed.records()).shift_to(NOW)
+        skipped = Skipped()
+        assert 10_000 == forecast(shift.of(feed.records(skipped)), NOW).records
+        assert 10_000 == sum(map(len, slices(shift.of(feed.records()), 100)))
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+    assert skipped.count - 10_000 in (0, 1)  # the header is no JSON
+
+
+def test_large_records_go_in_small_slices() -> None:
+    """By number or by bytes, whichever comes first, each record once and in order."""
+    records = [Record(None, b"%d" % number + b"x" * (SLICE_BYTES // 4)) for number in range(10)]
+    parts = list(slices(records, 2_000))
+    assert [4, 4, 2] == [len(part) for part in parts]
+    assert records == [record for part in parts for record in part]
+    assert [2, 2, 0] == [len(part) for part in slices(records[:4], 2)]
+
+
+def test_a_csv_file_of_very_many_columns_is_refused(tmp_path: Path) -> None:
+    """With how many it has and what to do."""
+    path = tmp_path / "f.csv"
+    columns = ["id", "market", "text", "occurred_at", *map(str, range(MAX_COLUMNS - 4))]
+    path.write_text(",".join(columns) + "\n" + ",".join("1" * len(columns)) + "\n")
+    assert (1, []) == (len(lines(path)[0]), lines(path)[1])
+    path.write_text(",".join([*columns, "x"]))
+    with pytest.raises(BadInput, match=r"has 1,001 columns, at most 1,000 are read. Operator action: leave out"):
+        lines(path)
+
+
+def test_a_row_that_never_ends_costs_only_itself(tmp_path: Path) -> None:
+    """Ends of lines within quotes are part of a row, up to a bound."""
+    path = tmp_path / "f.csv"
+    row = '","\n' * (MAX_ROW // 4)
+    path.write_text(f'id,market,text,occurred_at\n1,BR,"bom\nbom",1\n"{row}2,BR,bom,1\n')
+    records, broken = lines(path)
+    assert b"bom\\nbom" in records[0].value
+    assert "no CSV: a row has more than 1,048,576 characters" == broken[0][1]
+    assert [b"1", b"2"] == [one.key for one in records]
+
+
+def test_what_can_be_read_once_only_is_read_as_a_file_is(tmp_path: Path) -> None:
+    """A named pipe, as a shell's `<(...)` makes them; nothing of it is left."""
+    path = tmp_path / "f.csv"
+    os.mkfifo(path)
+    content = b"id,market,text,occurred_at\n1,BR,bom,1\n"
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit(path.write_bytes, content)
+        with Feed(str(path), raw=False) as feed:
+            assert [[b"1"], [b"1"]] == [[one.key for one in feed.records()] for _ in range(2)]
+
+
 def test_a_damaged_gzip_file_is_a_clear_error(tmp_path: Path) -> None:
     """Cut off, or no gzip at all."""
     path = tmp_path / "f.jsonl.gz"
@@ -157,9 +222,10 @@ def test_times_move_by_one_constant_and_planted_outliers_stay_outliers() -> None
         Record(None, b'{"occurred_at": "2026-13-45T00:00:00Z"}'),
         Record(None, b"\xff not json"),
     ]
-    shifted = shift_to_now(records, NOW)
-    assert b'{"id": "1",  "occurred_at":"2026-09-01T12:13:20.250Z" , "text":"a"}' == shifted.records[0].value
-    assert b'{"occurred_at": "2026-09-21T14:13:20.000Z"}' == shifted.records[20].value
-    assert b'{"occurred_at": "2026-10-30T14:13:20.000Z"}' == shifted.records[21].value
-    assert [record.value for record in records[22:]] == [record.value for record in shifted.records[22:]]
-    assert NOW == shifted.last_event_at
+    shift = Times(records).shift_to(NOW)
+    moved = list(shift.of(records))
+    assert b'{"id": "1",  "occurred_at":"2026-09-01T12:13:20.250Z" , "text":"a"}' == moved[0].value
+    assert b'{"occurred_at": "2026-09-21T14:13:20.000Z"}' == moved[20].value
+    assert b'{"occurred_at": "2026-10-30T14:13:20.000Z"}' == moved[21].value
+    assert [record.value for record in records[22:]] == [record.value for record in moved[22:]]
+    assert NOW == shift.last_event_at

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from marketpulse.contract.decode import Decoded, Rejected, decode
-from streams.dev.feeds.files import read_records
+from streams.dev.feeds.files import Feed
 from streams.dev.feeds.live import KINDS, live_records, parse_incident
 from streams.dev.feeds.simulate import FeedPlan, Incident, active, expected_of, generate, write_feed
 from streams.errors import BadInput
@@ -41,7 +41,8 @@ def test_the_truth_is_what_the_decoder_finds() -> None:
 def test_a_csv_feed_is_read_back_whole(tmp_path: Path) -> None:
     """Every row is an event that the decoder accepts; nothing is broken or doubled."""
     truth = write_feed(PLAN, tmp_path / "feed.csv")
-    records = read_records(str(tmp_path / "feed.csv"), False, lambda *why: pytest.fail(str(why)))
+    with Feed(str(tmp_path / "feed.csv"), raw=False) as feed:
+        records = list(feed.records(lambda *why: pytest.fail(str(why))))
     events = [decode(record.value, PLAN.end_ms) for record in records]
     assert truth["accepted"] == len({event.id for event in events}) == PLAN.events
     assert any(event.rating for event in events)
