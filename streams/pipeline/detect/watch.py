@@ -136,12 +136,14 @@ class View(msgspec.Struct, frozen=True):
         lag: records in the log that are not counted yet, as far as known.
         held_ms: for how long stream time has not moved, waiting for some partitions while others were further.
         held_by: the partitions that it waits for.
+        ahead_ms: how far the partition that has got furthest is ahead of stream time.
     """
 
     behind_ms: int
     lag: int
     held_ms: int = 0
     held_by: tuple[int, ...] = ()
+    ahead_ms: int = 0
 
 
 def watch_stream(state: WatchState, seen: View, step: int, now_ms: int, rules: WatchRules) -> list[AlertRecord]:
@@ -149,7 +151,8 @@ def watch_stream(state: WatchState, seen: View, step: int, now_ms: int, rules: W
 
     It is never pending: every short backlog would be a record on the alerts' topic.
     """
-    late = seen.behind_ms > rules.blind_behind_ms and seen.lag > 0
+    # A partition that brings old events, a little newer each time, holds stream time back without a record that waits.
+    late = seen.behind_ms > rules.blind_behind_ms and (seen.lag > 0 or seen.ahead_ms > rules.blind_behind_ms)
     held = seen.held_ms >= rules.blind_held_ms
     evidence: dict[str, Any] = {"behind_minutes": seen.behind_ms // MINUTE_MS, "lag": seen.lag}
     if seen.held_by:

@@ -46,6 +46,13 @@ def test_a_partition_that_holds_stream_time_is_named() -> None:
     assert {"behind_minutes": 11, "lag": 0, "partitions": [3]} == alert.evidence
 
 
+def test_a_partition_that_creeps_on_is_seen_too() -> None:
+    """Stream time moves a little each time and no record waits, while another partition is at the present."""
+    creeps, one_source = View(700_000, 0, held_by=(3,), ahead_ms=690_000), View(700_000, 0, ahead_ms=0)
+    assert ["firing"] == blind_states([creeps, creeps], [0, 1])
+    assert [] == blind_states([one_source, one_source], [0, 1])  # all that comes is old: nothing is hidden
+
+
 def metrics(u: float = 0.6, n: int = 200) -> MarketMetrics:
     window = WindowMetrics(n, {}, Estimate(u, u - 0.02, u + 0.02, 0.01))
     return MarketMetrics(dict.fromkeys(("5m", "1h", "24h", "7d"), window), None, None, {})
