@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from marketpulse.client.redis_server import connect
 from marketpulse.errors import Unavailable
-from streams.dev.embedded.servers import EmbeddedRedis, EmbeddedStack
+from streams.dev.embedded.servers import EmbeddedRedis, EmbeddedStack, Server
 from tests.support.waiting import until
 
 
@@ -126,6 +126,18 @@ def test_a_port_that_was_taken_meanwhile_is_passed_over(redis: EmbeddedRedis, li
     client = connect(redis.url)
     assert client.ping()
     client.close()
+
+
+def test_a_stranger_who_comes_between_is_not_sent_the_password(
+    redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another account takes the port after it was found free and before the child has it: nothing is sent there."""
+    monkeypatch.setattr(Server, "answers", lambda _: False)
+    with socket.create_server(("127.0.0.1", redis.port)) as stranger:
+        stranger.setblocking(False)
+        redis.start()
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
 
 
 def test_a_start_that_fails_shows_the_end_of_the_log(redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.log = self.folder / f"{self.name}.log"
+        self._log_begin = 0
         self.process: subprocess.Popen[bytes] | None = None
         self._served = False
         self.choose_ports()
@@ -121,7 +122,7 @@ class Server:
         self.prepare()
         self.log.touch(PRIVATE_FILE)
         with self.log.open("ab") as log:
-            begin = log.tell()
+            self._log_begin = log.tell()
             self.process = subprocess.Popen(
                 self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent(),
                 umask=PRIVATE_UMASK,
@@ -131,7 +132,11 @@ class Server:
                 return None
             time.sleep(0.05)
         self.kill()
-        return self.log.read_bytes()[begin:].decode("utf-8", "replace")
+        return self.said()
+
+    def said(self) -> str:
+        """What the child of the last start has logged."""
+        return self.log.read_bytes()[self._log_begin :].decode("utf-8", "replace")
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """Ask the child to end; kill it when it does not."""
@@ -275,7 +280,9 @@ class EmbeddedRedis(Server):
         ]  # fmt: skip
 
     def answers(self) -> bool:
-        """Whether it answers a PING (it refuses while it loads its file)."""
+        """Whether it answers a PING; until it says that it has the port, nobody there is sent the password."""
+        if "Ready to accept connections" not in self.said():
+            return False
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5) as link:
             link.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
             with link.makefile("rb") as answers:
