@@ -34,6 +34,8 @@ TIMEOUT_S = 30.0
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 RECORD_BYTES = 1_024
 """What a record on its way takes beside its value."""
+CHECKS_S = 0.005
+"""How long events are checked before others may run: a megabyte of them may take some time."""
 GIVE_UP_S = 1.0
 """How long a request that is under way may go on while its producer gives up."""
 
@@ -157,8 +159,15 @@ class AsyncProducer:
 
         All of them are in memory at once: give a large feed in slices.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        outcomes = [self._checked(event, headers) for event in events]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        deadline = began + self._timeout_s
+        outcomes = []
+        for event in events:
+            outcomes.append(self._checked(event, headers))
+            if loop.time() - began > CHECKS_S:
+                await asyncio.sleep(0)
+                began = loop.time()
         waiting: dict[int, asyncio.Future[RecordMetadata]] = {}
         why = ""
         try:
@@ -170,7 +179,7 @@ class AsyncProducer:
                     await asyncio.wait(waiting.values())
         except (TimeoutError, KafkaError, KafkaUnavailable, OSError) as error:
             why = _why(error)
-        if why and waiting and (left := deadline - asyncio.get_running_loop().time()) > 0:
+        if why and waiting and (left := deadline - loop.time()) > 0:
             await asyncio.wait(waiting.values(), timeout=left)
         return [
             self._refused(one) if isinstance(one, Rejected) else self._told(one[1].id, waiting.get(at), why)

@@ -90,7 +90,7 @@ class Intake:
             binary = any(name == "ce_specversion" for name, _ in headers)
             values = values_of(body, kind, binary, settings.intake_max_events)
             with self._gate.on_way(client, sum(map(len, values)) + len(values) * RECORD_BYTES):
-                client.take(len(values))
+                client.take(len(values), len(body))
                 outcomes = await self._producer.send_many(values, headers)
         status, answer = answer_of(outcomes)
         self.telemetry.events_answered(outcomes, time.monotonic() - began, client.name)

@@ -68,11 +68,16 @@ class Client:
         finally:
             self._working -= 1
 
-    def take(self, events: int) -> None:
-        """Count events against the quota. Raises Refusal 429 with the time after which there is room for them."""
+    def take(self, events: int, size: int) -> None:
+        """Count a request against the quota: its events, or one for each KiB where these are more.
+
+        Raises:
+            Refusal: 429 with the time after which there is room for it.
+        """
         if not self._per_second:
             return
         self._fill()
+        events = min(max(events, size // 1_024), self._burst)  # a body that is allowed has room at some time
         if events > self._left:
             wait_s = math.ceil((events - self._left) / self._per_second)
             raise Refusal(429, "over_quota", f"more than {self._per_second:g} events/s of this token", wait_s)

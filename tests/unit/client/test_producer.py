@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketpulse.client import async_producer
 from marketpulse.client.async_producer import AsyncProducer, Event, checked
 from marketpulse.client.producer import Producer
 from marketpulse.contract.decode import Decoded, Rejected, decode, key_of
@@ -108,6 +109,21 @@ def test_without_a_kafka_everybody_is_told() -> None:
         await producer.close()
 
     asyncio.run(told())
+
+
+def test_others_run_while_many_events_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that takes others' events too does not stand while a request of a megabyte is looked at."""
+    monkeypatch.setattr(async_producer, "CHECKS_S", 0)
+
+    async def turns() -> int:
+        sending = asyncio.ensure_future(AsyncProducer("127.0.0.1:1").send_many([b"[]"] * 100))
+        had = 0
+        while not sending.done():
+            await asyncio.sleep(0)
+            had += 1
+        return had
+
+    assert asyncio.run(turns()) >= 100
 
 
 def test_the_synchronous_one_ends_its_thread_where_kafka_is_away() -> None:

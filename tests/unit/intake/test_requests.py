@@ -375,16 +375,24 @@ def test_a_quota_fills_again_with_time() -> None:
     """Up to the burst; without a rate there is none."""
     now = [0.0]
     client = Client("shop", 2.0, 4, 1, lambda: now[0])
-    client.take(4)
+    client.take(4, 0)
     with pytest.raises(Refusal) as over:
-        client.take(3)
+        client.take(3, 0)
     now[0] = 1.5
-    client.take(3)
+    client.take(3, 0)
     now[0] = 100.0
     assert (2, '"events";r=4;t=0') == (over.value.wait_s, client.headers()["RateLimit"])
     unlimited = Client("shop", 0, 0, 1)
-    unlimited.take(10**9)
+    unlimited.take(10**9, 0)
     assert {} == unlimited.headers()
+
+
+def test_a_large_body_counts_as_more_events() -> None:
+    """One for each KiB, since bytes cost time; a body that is allowed is never refused for ever."""
+    client = Client("shop", 2.0, 1_000, 1, lambda: 0.0)
+    client.take(1, 300 * 1_024)
+    assert '"events";r=700;t=150' == client.headers()["RateLimit"]
+    Client("shop", 2.0, 4, 1).take(1, 1_048_576)
 
 
 async def test_strangers_are_told_no_address(producer: FakeProducer) -> None:
