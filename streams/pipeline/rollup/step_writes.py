@@ -104,14 +104,18 @@ def alert_writes(ledger: Ledger, alerts: Iterable[AlertRecord]) -> list[Command]
 
 
 def operator_writes(
-    ledger: Ledger, portfolio: Portfolio, mutes: Sequence[MuteRecord], bad_profiles: int
+    ledger: Ledger, rollup: RollUp, portfolio: Portfolio, mutes: Sequence[MuteRecord], bad_profiles: int
 ) -> list[Command]:
-    """What operators published, as it is in force: portfolio, silences, and how many profiles were refused."""
+    """What operators published, where it is not what `rollup` wrote before: portfolio and silences in force.
+
+    Also how many profiles were refused.
+    """
     keys = ledger.keys
+    shown = {keys.portfolio: msgspec.json.encode(portfolio), keys.mutes: msgspec.json.encode(mutes)}
     writes: list[Command] = [
-        ["SET", keys.portfolio, msgspec.json.encode(portfolio)],
-        ["SET", keys.mutes, msgspec.json.encode(mutes)],
+        ["SET", key, content] for key, content in shown.items() if rollup.operators_shown.get(key) != content
     ]
+    rollup.operators_shown = shown
     if bad_profiles:
         writes.append(["HINCRBY", keys.totals, "dead_letter:bad_profile", bad_profiles])
     return writes
