@@ -38,7 +38,7 @@ FOR_READERS: tuple[KeySpec, ...] = (
     KeySpec("allocation", "string", ALWAYS, "JSON: the allocation in force"),
     KeySpec("allocations", "list", "the last 500", "JSON: the allocator's answers"),
     KeySpec("portfolio", "string", ALWAYS, "JSON: markets and plan in force"),
-    KeySpec("mutes", "string", ALWAYS, "JSON: silences in force"),
+    KeySpec("mutes", "string", ALWAYS, "JSON: silences in force, 1,000 at most; written where they changed"),
     KeySpec("workers", "hash", "10 minutes after the last word", "worker -> model, device, partitions, time (JSON)"),
     KeySpec("step", "hash", ALWAYS, "step, stream_time, published_at (epoch ms), model, device, digest"),
     KeySpec("changes", "stream", "about 10,000 entries", "one entry per step and allocation; resume by id"),

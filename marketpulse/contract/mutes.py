@@ -12,6 +12,8 @@ from marketpulse.contract.wire import UNREADABLE
 
 LONGEST_MS = 90 * DAY_MS
 """How long a silence holds at most: a forgotten one must not hide alerts for good."""
+MAX_MUTES = 1_000
+"""How many silences hold at once at most: those that end last."""
 
 
 def mute_of(alert: AlertRecord, mutes: Iterable[MuteRecord], now_ms: int) -> MuteRecord | None:

@@ -70,8 +70,8 @@ class PlanProfile(Plan, frozen=True, kw_only=True, forbid_unknown_fields=False):
 class MuteRecord(msgspec.Struct, frozen=True):
     """A silence in `market.mutes`, key = its id; a tombstone ends it. None stands for any; times in epoch ms.
 
-    It holds for 90 days from its record on at most, whatever `until` says. author: who wrote it, as they called
-    themselves; empty in records of earlier versions.
+    It holds for 90 days from its record on at most, whatever `until` says; of all silences the 1,000 that end last
+    hold. author: who wrote it, as they called themselves; empty in records of earlier versions.
     """
 
     id: Identifier

@@ -9,10 +9,10 @@ import typer
 
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.decode import utc
+from marketpulse.contract.mutes import MAX_MUTES
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
-from streams.batches import CompactedRecord
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
@@ -23,6 +23,7 @@ from streams.pipeline.operators.mutes import Mutes, new_mute
 if TYPE_CHECKING:
     from streams.settings import Settings
 
+FULL = f"{MAX_MUTES:,} silences are in force, as many as there may be."
 mute_app = typer.Typer(no_args_is_help=True, help="Silence alerts: while a silence is active, nobody is notified.")
 
 
@@ -49,7 +50,10 @@ def mute_add(
     """
     now_ms = epoch_ms()
     mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment, author or _login_name())
-    _write(load_settings(), [(mute.id, encode(mute))])
+    settings = load_settings()
+    if len(_active_mutes(settings)) >= MAX_MUTES:
+        raise BadInput(f"{FULL} Operator action: `marketpulse mute ls`, then `mute rm` what is not needed.")
+    _write(settings, [(mute.id, encode(mute))])
     output.answer(msgspec.to_builtins(mute), as_json, f"silence {mute.id} holds until {utc(mute.until)}")
 
 
@@ -61,7 +65,10 @@ def mute_ls(as_json: Json = False) -> None:
     marketpulse mute ls
     ```
     """
-    for mute in _active_mutes(load_settings()):
+    found = _active_mutes(load_settings())
+    if len(found) >= MAX_MUTES:
+        output.note(f"{FULL} Operator action: `marketpulse mute rm` what is not needed.")
+    for mute in found:
         what = " ".join(f"{name}={getattr(mute, name)}" for name in ("kind", "market", "topic") if getattr(mute, name))
         who = f"by {mute.author}" if mute.author else ""
         parts = (mute.id, "until", utc(mute.until), what or "everything", who, mute.comment)
@@ -93,16 +100,11 @@ def _login_name() -> str:
 
 
 def _active_mutes(settings: "Settings") -> list[MuteRecord]:
+    from streams.kafka.compacted import read_each
+
     mutes = Mutes()
-    for record in _read(settings):
-        mutes.take(record)
+    run_async(read_each(settings.kafka_servers, topic_name(settings.prefix, "market.mutes"), mutes.take))
     return mutes.active(epoch_ms())
-
-
-def _read(settings: "Settings") -> list[CompactedRecord]:
-    from streams.kafka.compacted import read_all
-
-    return run_async(read_all(settings.kafka_servers, topic_name(settings.prefix, "market.mutes")))
 
 
 def _write(settings: "Settings", records: list[tuple[str, bytes | None]]) -> None:

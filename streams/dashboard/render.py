@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from marketpulse.contract.mutes import MAX_MUTES
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.words import clock, evidence_words, number, signed
 from streams.dashboard import pictures
@@ -42,7 +43,7 @@ def environment() -> Environment:
     made.filters |= {"clock": clock, "number": number, "signed": signed, "evidence": evidence_words,
                      "scores": lambda past: [None if one.u is None else one.u.value for one in past],
                      "users": _users}  # fmt: skip
-    made.globals |= {"pictures": pictures, "VIEWS": VIEWS, "plotly_styles": plotly_styles}
+    made.globals |= {"pictures": pictures, "VIEWS": VIEWS, "MAX_MUTES": MAX_MUTES, "plotly_styles": plotly_styles}
     return made
 
 

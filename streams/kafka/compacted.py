@@ -111,17 +111,22 @@ def _taken(record: ConsumerRecord) -> CompactedRecord:
 async def read_all(servers: Servers, topic: str) -> list[CompactedRecord]:
     """Every record of the topic that can be read now. Raises Unavailable."""
     found: list[CompactedRecord] = []
+    await read_each(servers, topic, found.append)
+    return found
 
-    def take(record: CompactedRecord) -> None:
+
+async def read_each(servers: Servers, topic: str, take: Callable[[CompactedRecord], object]) -> None:
+    """Hand every record that can be read now to `take` and keep none. Raises Unavailable."""
+
+    def readable(record: CompactedRecord) -> None:
         if not record.unreadable:
-            found.append(record)
+            take(record)
 
-    reader = CompactedTopic(servers, topic, take)
+    reader = CompactedTopic(servers, topic, readable)
     try:
         await reader.start(patience=1)
     finally:
         await reader.stop()
-    return found
 
 
 async def write_at_once(

@@ -143,6 +143,7 @@ class Courier:
             self._board = Board(self.spec.wants)
             self._committed = -1
         self.status.joined = arrivals.joined
+        silences = self._silences()
         for one in arrivals.records:
             alert = _alert_of(one.value, one.offset, self.spec.name)
             if alert is None:
@@ -150,7 +151,7 @@ class Courier:
             elif one.told is None:
                 self._board.take(one.offset, alert)
             else:
-                self._board.restore(one.offset, alert, one.record_ms, self._silences(), one.told)
+                self._board.restore(one.offset, alert, one.record_ms, silences, one.told)
         self._caught_up = arrivals.caught_up
         self._behind = arrivals.behind
         self.status.queue = self._behind + len(self._due())

@@ -131,7 +131,7 @@ class Notifier:
 
     def __init__(self, settings: Settings, file: SinksFile, dry: Say | None) -> None:
         self._settings = settings
-        self._mutes = Mutes(lambda offset, why: log.warning("mute_refused", code="bad_mute", offset=offset, why=why))
+        self._mutes = Mutes(lambda code, offset, why: log.warning("mute_refused", code=code, offset=offset, why=why))
         self._stopping = asyncio.Event()
         self._ending = Ending()
         self._progress = Progress()

@@ -12,7 +12,7 @@ from marketpulse.contract.topics import topic_name
 from streams.clock import epoch_ms
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
-from streams.kafka.compacted import read_all
+from streams.kafka.compacted import read_each
 from streams.kafka.log_reader import LogReader
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
@@ -262,8 +262,8 @@ class Rebuild:
 
     async def _mutes(self, clock_ms: int) -> bytes:
         mutes = Mutes()
-        for record in await read_all(self._settings.kafka_servers, topic_name(self._settings.prefix, "market.mutes")):
-            mutes.take(record)
+        topic = topic_name(self._settings.prefix, "market.mutes")
+        await read_each(self._settings.kafka_servers, topic, mutes.take)
         return msgspec.json.encode(mutes.active(clock_ms))
 
 

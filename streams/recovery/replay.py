@@ -147,7 +147,7 @@ class Replayer:
         outcome = self.rollup.decide(step, changed, self._context(record, standing.portfolio, standing.info))
         info, degraded = standing.info, bool(record.problems)
         writes = step_writes(ledger, step, self.rollup, outcome, info, degraded)
-        writes += operator_writes(ledger, standing.portfolio, [], 0)
+        writes += operator_writes(ledger, {}, standing.portfolio, [], 0)
         answer = None
         if outcome.shifts:  # one answer per step: to its first shift
             answer = answer_of(outcome.shifts[0], standing.portfolio, standing.in_force)

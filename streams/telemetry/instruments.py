@@ -117,6 +117,8 @@ OUTBOX = Declared("marketpulse_outbox_records", "gauge", "records",
     "Records that wait to be relayed to Kafka, at the last tick.", of="lease holder")
 FIRING = Declared("marketpulse_alerts_firing", "gauge", "alerts", "Alerts that fire now, muted ones too.", ("kind",),
     of="lease holder")
+SILENCES = Declared("marketpulse_silences", "gauge", "silences",
+    "Silences in force; at 1,000 those that end first are given up.", of="lease holder")
 MARKETS = Declared("marketpulse_markets", "gauge", "markets", "Markets ever seen.", of="lease holder")
 LATE = Declared("marketpulse_late_events_total", "counter", "events",
     "Events whose minute had gone to the detectors when they came: they joined a later one, or wait for it.",

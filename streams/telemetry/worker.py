@@ -32,6 +32,7 @@ class Held:
     outbox: int = 0
     late_events: int = 0
     canaries_dropped: int = 0
+    silences: int = 0
     metrics: dict[str, MarketMetrics] = field(default_factory=dict)
     firing: dict[str, str] = field(default_factory=dict)  # alert id -> kind
 

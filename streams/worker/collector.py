@@ -88,6 +88,7 @@ class WorkerCollector(Collector):
         if held.stream_ms is not None:
             yield family(telemetry.DELAY, (now_ms - held.stream_ms) / 1_000)
         yield family(telemetry.MARKETS, len(held.metrics))
+        yield family(telemetry.SILENCES, held.silences)
         yield family(telemetry.LATE, held.late_events)
         yield family(telemetry.CANARIES_DROPPED, held.canaries_dropped)
         yield family(telemetry.EXPERIENCE, {market: day.u.value for market, day in days.items()})

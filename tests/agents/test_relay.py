@@ -52,9 +52,9 @@ class Stage:
     """Workers on one Redis and one Kafka."""
 
     def __init__(self, fails: int = 0) -> None:
-        self._store: Any = FakeRedis(lambda: 1_700_000_000_000)
+        self.store: Any = FakeRedis(lambda: 1_700_000_000_000)
         self.kafka = Kafka(fails)
-        self.ledger = Ledger("redis://fake", "p", connect=Direct(self._store).connect)
+        self.ledger = Ledger("redis://fake", "p", connect=Direct(self.store).connect)
 
     def leader(self, holder: str) -> Leader:
         return Leader(self.deps(), holder)

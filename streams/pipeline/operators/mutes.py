@@ -1,5 +1,6 @@
 """Silences of alerts: which are in force, and which alerts they cover."""
 
+from bisect import bisect_left, insort
 from collections.abc import Callable
 
 import msgspec
@@ -7,7 +8,7 @@ from msgspec.structs import replace
 
 from marketpulse.contract.alert_kinds import ALERTS
 from marketpulse.contract.markets import market_code
-from marketpulse.contract.mutes import LONGEST_MS
+from marketpulse.contract.mutes import LONGEST_MS, MAX_MUTES
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.units import HOUR_MS
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
@@ -15,17 +16,27 @@ from streams.batches import CompactedRecord
 from streams.errors import BadInput
 
 MOST_HOURS = LONGEST_MS // HOUR_MS
+MAX_MUTE_BYTES = 16_384
+"""Of a record's value: all fields at their longest, every character escaped, are less."""
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999."""
+Refused = Callable[[str, int, str], object]
 
 
 class Mutes:
     """What is in `market.mutes` so far; a record that breaks the contract is passed over, one too long is capped.
 
-    `refused` is called with the offset of a record that was passed over, and why.
+    `MAX_MUTES` are kept, those that end last: which these are depends neither on the order of the records nor on when
+    they are read, and what has expired makes room first. `refused` is called with a code, the offset of a record, and
+    why: `bad_mute` for each that was passed over, `mutes_full` when a silence that holds is given up for want of room,
+    once until there is room again.
     """
 
-    def __init__(self, refused: Callable[[int, str], object] = lambda offset, why: None) -> None:
+    def __init__(self, refused: Refused = lambda code, offset, why: None) -> None:
         self._refused = refused
         self._by_id: dict[str, MuteRecord] = {}
+        self._ends: list[tuple[int, str]] = []  # (until, id) of all that are kept, in order
+        self._full = False
         self.next_offset = 0
 
     def take(self, record: CompactedRecord) -> None:
@@ -38,20 +49,49 @@ class Mutes:
             return
         name = (record.key or b"").decode("utf-8", "replace")
         if record.value is None:
-            self._by_id.pop(name, None)
+            self._drop(name)
+            return
+        if len(record.value) > MAX_MUTE_BYTES:
+            self._refused("bad_mute", record.offset, f"{len(record.value)} bytes; at most {MAX_MUTE_BYTES} are read")
             return
         try:
             mute = msgspec.json.decode(record.value, type=MuteRecord)
         except UNREADABLE as error:
-            self._refused(record.offset, str(error))
+            self._refused("bad_mute", record.offset, str(error))
             return
         if mute.v == CONTRACT_VERSION and mute.id == name:
-            ends = (record.timestamp_ms or mute.created_at) + LONGEST_MS
-            self._by_id[name] = replace(mute, until=min(mute.until, ends))
+            self._drop(name)
+            self._keep(_capped(mute, record.timestamp_ms), record)
+
+    def _keep(self, mute: MuteRecord, record: CompactedRecord) -> None:
+        self._by_id[mute.id] = mute
+        insort(self._ends, (mute.until, mute.id))
+        if len(self._ends) <= MAX_MUTES:
+            return
+        until, name = self._ends[0]
+        self._drop(name)
+        if until > record.timestamp_ms and not self._full:
+            self._full = True
+            why = f"{MAX_MUTES} silences that end later are in force: {name} does not hold"
+            self._refused("mutes_full", record.offset, why)
+
+    def _drop(self, name: str) -> None:
+        mute = self._by_id.pop(name, None)
+        if mute is not None:
+            del self._ends[bisect_left(self._ends, (mute.until, name))]
 
     def active(self, now_ms: int) -> list[MuteRecord]:
         """Silences in force, in the order of their ids."""
-        return [mute for _, mute in sorted(self._by_id.items()) if mute.until > now_ms]
+        found = [mute for _, mute in sorted(self._by_id.items()) if mute.until > now_ms]
+        self._full = self._full and len(found) == MAX_MUTES
+        return found
+
+
+def _capped(mute: MuteRecord, written_ms: int) -> MuteRecord:
+    """The same for 90 days at most, with times that every clock can show."""
+    ends = (written_ms if written_ms > 0 else mute.created_at) + LONGEST_MS
+    until = max(0, min(mute.until, ends, LAST_MS))
+    return replace(mute, until=until, created_at=max(0, min(mute.created_at, LAST_MS)))
 
 
 def new_mute(

@@ -222,7 +222,8 @@ class Leader:
         degraded = bool(context.problems)
         writes = await asyncio.to_thread(step_writes, ledger, step, rollup, outcome, info, degraded)
         mutes = self._deps.mutes.active(step.now_ms)
-        writes += operator_writes(ledger, portfolio, mutes, len(bad))
+        writes += operator_writes(ledger, rollup.operators_shown, portfolio, mutes, len(bad))
+        self._deps.telemetry.held.silences = len(mutes)
         writes += self._pace.writes(ledger.keys.ledger)
         writes += await self._taken_back(undone, outcome, step.now_ms)
         return outcome, writes

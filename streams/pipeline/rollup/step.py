@@ -93,6 +93,7 @@ class RollUp:
         self.markets: dict[str, MarketState] = {}
         self.windows = Windows(layout)
         self.active: dict[str, ActiveUsers] = {}
+        self.operators_shown: dict[str, bytes] = {}  # key -> content in Redis; a roll-up just loaded knows of none
         self._idle_ms = idle_ms
         self._confusion = confusion
         self._active_hour: int | None = None

@@ -104,14 +104,16 @@ def alert_writes(ledger: Ledger, alerts: Iterable[AlertRecord]) -> list[Command]
 
 
 def operator_writes(
-    ledger: Ledger, portfolio: Portfolio, mutes: Sequence[MuteRecord], bad_profiles: int
+    ledger: Ledger, shown: dict[str, bytes], portfolio: Portfolio, mutes: Sequence[MuteRecord], bad_profiles: int
 ) -> list[Command]:
-    """What operators published, as it is in force: portfolio, silences, and how many profiles were refused."""
+    """What operators published: portfolio and silences in force, and how many profiles were refused.
+
+    `shown`: key -> content that is in Redis; what is the same is not written, what is written is put into it.
+    """
     keys = ledger.keys
-    writes: list[Command] = [
-        ["SET", keys.portfolio, msgspec.json.encode(portfolio)],
-        ["SET", keys.mutes, msgspec.json.encode(mutes)],
-    ]
+    now = {keys.portfolio: msgspec.json.encode(portfolio), keys.mutes: msgspec.json.encode(mutes)}
+    writes: list[Command] = [["SET", key, content] for key, content in now.items() if shown.get(key) != content]
+    shown.update(now)
     if bad_profiles:
         writes.append(["HINCRBY", keys.totals, "dead_letter:bad_profile", bad_profiles])
     return writes

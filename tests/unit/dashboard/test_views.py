@@ -4,9 +4,12 @@ import asyncio
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.requests import Request
 
+from marketpulse.contract.mutes import MAX_MUTES
+from marketpulse.contract.operators import MuteRecord
 from streams.dashboard.static_files import PIECE_BYTES, PLOTLY_PATH, plotly_script
 from tests.support.waiting import until_async
 from tests.unit.dashboard.fakes import HOSTILE, FakeReader, metrics, page, snapshot
@@ -165,3 +168,12 @@ async def test_who_reads_nothing_of_a_large_file_holds_one_piece_of_it() -> None
     await until_async(lambda: len(sent) == 2)
     answering.cancel()
     assert [0, PIECE_BYTES] == sent
+
+
+@pytest.mark.parametrize(("count", "full"), [(MAX_MUTES - 1, False), (MAX_MUTES, True)])
+async def test_alerts_say_that_no_more_silences_hold(count: int, full: bool) -> None:
+    """Above the list, where one that ends first would be given up."""
+    mutes = [MuteRecord(f"m{number}", 2**42, 0) for number in range(count)]
+    async with page(FakeReader(msgspec.structs.replace(NOW, mutes=mutes))) as browser:
+        text = (await browser.get("/alerts")).text
+    assert full == ("1000 silences are in force, as many as there may be" in text)

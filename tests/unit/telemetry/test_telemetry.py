@@ -113,13 +113,19 @@ def test_only_the_lease_holder_tells_of_the_last_step() -> None:
     telemetry = worker(Progress())
     telemetry.lease(NOW_MS + 1)
     telemetry.loaded([alert("old"), alert("over", kind="drop", state="resolved")])
+    telemetry.held.silences = 3
     telemetry.published(outcome(2, alert("old", state="resolved"), alert("new", kind="drop")), NOW_MS - 2_000, 0.1)
     telemetry.outbox(12)
     found = scraped(telemetry)
-    assert (1, 7, 5, 12, 3) == tuple(
-        found[f"marketpulse_{name}", ()]
-        for name in ("lease_held", "step_number", "stream_time_delay_seconds", "outbox_records", "late_events_total")
+    names = (
+        "lease_held",
+        "step_number",
+        "stream_time_delay_seconds",
+        "outbox_records",
+        "late_events_total",
+        "silences",
     )
+    assert (1, 7, 5, 12, 3, 3) == tuple(found[f"marketpulse_{name}", ()] for name in names)
     assert (0, 1) == tuple(found["marketpulse_alerts_firing", (kind,)] for kind in ("surge", "drop"))
     assert (0.5, 0.1, 10) == tuple(
         found[f"marketpulse_market_{name}", ("001",)]

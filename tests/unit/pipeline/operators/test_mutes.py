@@ -1,17 +1,18 @@
 """Silences: what they cover, when they end."""
 
+import random
 import re
 from typing import Any
 
 import msgspec
 import pytest
 
-from marketpulse.contract.mutes import LONGEST_MS, mute_of, mutes_of
+from marketpulse.contract.mutes import LONGEST_MS, MAX_MUTES, mute_of, mutes_of
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.wire import encode
 from streams.batches import CompactedRecord
 from streams.errors import BadInput
-from streams.pipeline.operators.mutes import Mutes, new_mute
+from streams.pipeline.operators.mutes import LAST_MS, MAX_MUTE_BYTES, Mutes, new_mute
 from tests.support.alerts import alert
 
 ALERT = alert(topic="app")
@@ -66,20 +67,20 @@ def test_a_silence_has_an_author_and_older_ones_are_read() -> None:
         {"kind": "Surge"},
         {"kind": ""},
         {"market": "BRA"},
-        {"market": "x" * 10**6},
+        {"market": "x" * 10**4},
         {"topic": "x" * 257},
     ],
 )
 def test_what_breaks_its_bounds_is_passed_over(fields: dict[str, str]) -> None:
     """On the topic, and by clients in Redis, where an older version may have put it: the others are read."""
     good = {"id": "m", "until": 200, "created_at": 0, "kind": "surge", "market": "*", "topic": "x" * 256}
-    refused: list[tuple[int, str]] = []
+    refused: list[tuple[str, int, str]] = []
     mutes = Mutes(lambda *why: refused.append(why))
     mutes.take(CompactedRecord(0, b"m", msgspec.json.encode(good)))
     mutes.take(CompactedRecord(1, b"n", msgspec.json.encode(good | {"id": "n"} | fields)))
     assert ["m"] == [mute.id for mute in mutes.active(100)]
-    [(offset, why)] = refused
-    assert (1, True) == (offset, f"`$.{next(iter(fields))}`" in why)
+    [(code, offset, why)] = refused
+    assert ("bad_mute", 1, True) == (code, offset, f"`$.{next(iter(fields))}`" in why)
     assert ["m"] == [mute.id for mute in mutes_of(msgspec.json.encode([good, good | {"id": "n"} | fields]))]
 
 
@@ -109,3 +110,71 @@ def test_a_form_or_command_is_refused_in_words(given: dict[str, Any], message: s
         new_mute("m", 1, **{"hours": 1.0} | given)
     written = new_mute("m", 1, 2160.0, "no_data", "*", "x" * 256, "why " * 99, "Ada " * 99)
     assert written == msgspec.json.decode(encode(written), type=MuteRecord)
+
+
+def _record(offset: int, name: str, until: int, written_ms: int = 50) -> CompactedRecord:
+    value = encode(MuteRecord(name, until, written_ms))
+    return CompactedRecord(offset, name.encode(), value, timestamp_ms=written_ms)
+
+
+def _held(records: list[CompactedRecord], now_ms: int) -> list[str]:
+    mutes = Mutes()
+    for record in records:
+        mutes.take(record)
+    return [mute.id for mute in mutes.active(now_ms)]
+
+
+def test_those_that_end_last_are_kept() -> None:
+    """As many as there may be, the same ones in whatever order they were written, then and when others expired."""
+    untils = {f"{number:05}": 100 + number for number in range(MAX_MUTES + 500)}
+    names = list(untils)
+    random.Random(7).shuffle(names)
+    orders = [sorted(names), sorted(names, reverse=True), names]
+    logs = [[_record(at, name, untils[name]) for at, name in enumerate(order)] for order in orders]
+    assert [sorted(untils)[500:]] * 3 == [_held(log, 99) for log in logs]
+    assert [sorted(untils)[1_000:]] * 3 == [_held(log, 100 + 999) for log in logs]
+
+
+def test_what_is_given_up_is_reported_once_until_there_is_room() -> None:
+    """Not for each; what has expired makes room without a word; a tombstone or another end of a key does too."""
+    refused: list[tuple[str, int, str]] = []
+    mutes = Mutes(lambda *why: refused.append(why))
+    records = [("old", 40), *((f"{number:05}", 100 + number) for number in range(MAX_MUTES))]
+    for offset, (name, until) in enumerate(records):
+        mutes.take(_record(offset, name, until))
+    assert [] == refused
+    for offset, name in enumerate("abc", start=2_000):
+        mutes.take(_record(offset, name, 60 + offset))
+    mutes.take(_record(2_010, "d", 60))
+    why = f"{MAX_MUTES} silences that end later are in force: 00000 does not hold"
+    assert [("mutes_full", 2_000, why)] == refused
+    mutes.take(CompactedRecord(2_011, b"a", None))
+    mutes.take(_record(2_012, "b", 90))
+    assert MAX_MUTES - 1 == len(mutes.active(80))
+    assert MAX_MUTES - 2 == len(mutes.active(95))
+    mutes.take(_record(2_013, "e", 5_000))
+    mutes.take(_record(2_014, "f", 5_000))
+    mutes.take(_record(2_015, "g", 5_000))
+    assert ["mutes_full", "mutes_full"] == [code for code, _, _ in refused]
+
+
+def test_a_value_that_is_too_long_is_not_read() -> None:
+    """Whatever it holds; the longest that the contract allows is read, also with all of it escaped."""
+    refused: list[tuple[str, int, str]] = []
+    mutes = Mutes(lambda *why: refused.append(why))
+    text = "\\ud83d\\ude00" * 256
+    fields = "".join(f',"{name}":"{text}"' for name in ("topic", "comment", "author"))
+    longest = f'{{"id":"m","until":200,"created_at":0{fields}}}'.encode()
+    mutes.take(CompactedRecord(0, b"m", longest))
+    mutes.take(CompactedRecord(1, b"n", longest.replace(b'"m"', b'"n"').ljust(MAX_MUTE_BYTES + 1)))
+    assert ["m"] == [mute.id for mute in mutes.active(100)]
+    assert [("bad_mute", 1, f"{MAX_MUTE_BYTES + 1} bytes; at most {MAX_MUTE_BYTES} are read")] == refused
+
+
+@pytest.mark.parametrize("written_ms", [-1, 0, 10**18])
+def test_times_can_be_shown(written_ms: int) -> None:
+    """Whatever the record and its author claim."""
+    mutes = Mutes()
+    mutes.take(_record(0, "m", 10**30, written_ms))
+    mutes.take(CompactedRecord(1, b"n", encode(MuteRecord("n", 10**30, 10**30)), timestamp_ms=written_ms))
+    assert all(0 <= time <= LAST_MS for mute in mutes.active(-1) for time in (mute.until, mute.created_at))
