@@ -1,6 +1,7 @@
 """What cannot be read costs itself: every offset is a record, or in a stretch that says why not."""
 
 import struct
+import tracemalloc
 from collections.abc import Iterable
 
 import pytest
@@ -17,7 +18,9 @@ from aiokafka.structs import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.tolerant import ENOUGH_BYTES, LARGEST_BATCH_BYTES, TolerantRecords, read_tolerantly, unreadable
+from streams.kafka import tolerant
+from streams.kafka.decompression import LARGEST_BATCH_BYTES
+from streams.kafka.tolerant import ENOUGH_BYTES, MAX_HEADERS, TolerantRecords, read_tolerantly, unreadable
 
 EACH = 4
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -120,6 +123,49 @@ def test_a_record_that_is_damaged_costs_itself_alone() -> None:
     found = read(bytes(sealed(wrong)))
     assert list(range(EACH)) == offsets(found)
     assert [2] == [one.offset for one in found if unreadable(one)]
+
+
+def with_headers(*counts: int) -> bytes:
+    """A batch of records with so many empty headers each."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 30)
+    for number, count in enumerate(counts):
+        builder.append(number, timestamp=1_000, key=b"k", value=b"value", headers=[("", b"")] * count)
+    return bytes(builder.build())
+
+
+def test_headers_beyond_a_bound_cost_their_record_alone_and_no_memory() -> None:
+    """A million empty headers in two megabytes would take seventy: they are counted, not built."""
+    answer = with_headers(MAX_HEADERS, 1_000_000, MAX_HEADERS + 1, 3)
+    tracemalloc.start()
+    found = read(answer)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [MAX_HEADERS, 0, 0, 3] == [len(one.headers) for one in found]
+    whys = [stretch.why for one in found if (stretch := unreadable(one))]
+    assert [f"it has {n} headers, at most {MAX_HEADERS} are read" for n in (1_000_000, MAX_HEADERS + 1)] == whys
+    assert peak < 5 * len(answer)
+
+
+def test_a_batch_of_more_records_than_a_bound_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine million empty ones fit into what is decompressed: they would be as many dead letters."""
+    monkeypatch.setattr(tolerant, "MAX_RECORDS", EACH - 1)
+    found = read(bytes(batch(0)))
+    stretch = unreadable(found[0])
+    assert stretch is not None
+    assert (0, 3, f"it has {EACH} records, at most {EACH - 1} are read") == (stretch.first, stretch.last, stretch.why)
+    assert 1 == len(found)
+
+
+@pytest.mark.parametrize("damage", ["record", "end"])
+def test_what_was_given_before_damage_is_not_parsed_twice(damage: str) -> None:
+    """Whoever damages the last record of a large batch would hold the reader up with all the others."""
+    wrong = batch(0)
+    if damage == "record":
+        wrong[wrong.index(b"name", wrong.index(b"value 3")) - 1] = 1  # the length of a header's name: -1
+    else:
+        wrong += b"more"
+        struct.pack_into(">i", wrong, 8, len(wrong) - 12)
+    assert list(range(EACH)) == [one.offset for one in TolerantRecords(bytes(sealed(wrong))).next_batch()]
 
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
