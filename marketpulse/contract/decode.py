@@ -30,11 +30,10 @@ SMALL = 1_000  # a version up to here is quoted; what is larger may be anything
 _event_decoder = msgspec.json.Decoder(FeedbackEvent)
 _any_decoder = msgspec.json.Decoder()
 
-_SURROGATES = (
-    re.compile(  # escaped ones, pairs before halves; an even number of backslashes before them escapes nothing
-        rb"(?<!\\)((?:\\\\)*)"
-        rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    )
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATES = re.compile(  # pairs before halves; what an even number of backslashes stands before
+    rb"(?<!\\)((?:\\\\)*)"
+    rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 
 _OPTIONAL_TYPES: dict[str, type] = {"user": str, "lang": str, "rating": int, "channel": str, "attributes": dict}
@@ -143,8 +142,10 @@ def _second_look(value: bytes, record_ms: int, headers: Headers) -> FeedbackEven
 
 def _lenient(value: bytes) -> Any:
     """JSON after a byte order mark, or with half of a surrogate pair (a text cut by JavaScript), read as U+FFFD."""
-    whole = _SURROGATES.sub(_whole_pair, value.removeprefix(BOM_UTF8))
-    if whole == value:
+    whole = value.removeprefix(BOM_UTF8)
+    if _SURROGATE.search(whole):
+        whole = _SURROGATES.sub(_whole_pair, whole)
+    elif whole is value:
         raise Rejected("not_json", "the value is not UTF-8 JSON")
     try:
         return _any_decoder.decode(whole)

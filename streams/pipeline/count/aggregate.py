@@ -18,12 +18,14 @@ from streams.privacy.redaction import excerpt
 from streams.privacy.user_hashes import UserHashes
 
 QUICK_CHARACTERS = 4_096
-"""A batch with texts of so many characters is aggregated at once: redaction takes 60 µs a character at most."""
+"""A batch with so many to redact is aggregated at once: of texts made for it, a character takes 60 µs at most."""
 
 
 def characters(scored: ScoredBatch) -> int:
-    """Characters of a batch's texts that excerpts may be made of."""
-    return sum(len(event.text) for event in scored.batch.events)
+    """Characters that are redacted for a batch's excerpts, at most."""
+    lengths = [len(event.text) for event in scored.batch.events]
+    markets = len({event.market for event in scored.batch.events})
+    return min(sum(lengths), EXCERPTS_CHOSEN * markets * max(lengths, default=0))
 
 
 def aggregate(
