@@ -31,7 +31,7 @@ _event_decoder = msgspec.json.Decoder(FeedbackEvent)
 _any_decoder = msgspec.json.Decoder()
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_SURROGATES = re.compile(  # pairs before halves; what an even number of backslashes stands before
+_SURROGATES = re.compile(  # pairs before halves, after an even number of backslashes
     rb"(?<!\\)((?:\\\\)*)"
     rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )

@@ -18,7 +18,7 @@ from streams.privacy.redaction import excerpt
 from streams.privacy.user_hashes import UserHashes
 
 QUICK_CHARACTERS = 4_096
-"""A batch with so many to redact is aggregated at once: of texts made for it, a character takes 60 µs at most."""
+"""A batch with no more to redact is aggregated at once: of hostile texts, a character takes 60 µs at most."""
 
 
 def characters(scored: ScoredBatch) -> int:

@@ -3,6 +3,7 @@
 import zlib
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,7 +141,8 @@ def test_the_same_text_is_redacted_once_a_batch(monkeypatch: pytest.MonkeyPatch)
         return text
 
     monkeypatch.setattr(aggregating, "excerpt", once)
-    one = scored([(market, 0, user, None, 0, 0) for market in ("BR", "CN") for user in ("a", "b")])
+    rows: list[Any] = [(market, 0, user, None, 0, 0) for market in ("BR", "CN") for user in ("a", "b")]
+    one = scored(rows)
     same = [event._replace(text="the same") for event in one.batch.events]
     delta = aggregate(replace(one, batch=replace(one.batch, events=same)), LAYOUT, HASHES)
     assert [2, 2] == [len(chosen) for chosen in delta.excerpts.values()]

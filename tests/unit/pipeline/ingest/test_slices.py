@@ -13,6 +13,7 @@ from aiokafka.structs import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketpulse.contract.decode import decode
 from streams.batches import DecodedBatch, SourceMark
 from streams.ledger.types import Claim
 from streams.pipeline.ingest import decoding
@@ -75,7 +76,6 @@ async def test_what_is_read_at_once_is_delivered_in_slices() -> None:
 async def test_large_slices_are_decoded_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small ones at once: a thread would cost more."""
     threads: list[bool] = []
-    decode = decoding.decode
 
     def watched(*given: Any) -> Any:
         threads.append(threading.current_thread() is not threading.main_thread())
