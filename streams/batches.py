@@ -28,6 +28,10 @@ CUT_BYTES = 16_384
 """What is kept of a value, and of the headers together, where a dead letter is cut; of a key a sixteenth."""
 
 
+CUT_HEADERS = 480
+"""A dead letter with more headers is cut: with the twelve that say why it is one, it has to be read again."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceMark:
     """What is known of the records of one partition before its next offset; None = nothing yet.
@@ -73,11 +77,16 @@ class DeadLetter:
         return len(self.key or b"") + len(self.value or b"") + sum(map(_header_size, self.headers))
 
 
+def fitting(letter: DeadLetter) -> DeadLetter:
+    """The letter itself, or a cut one where it is larger than the dead-letter topic takes and its readers read."""
+    return cut(letter) if letter.size > LARGEST_LETTER_BYTES or len(letter.headers) > CUT_HEADERS else letter
+
+
 def cut(letter: DeadLetter) -> DeadLetter:
     """The same letter, short enough for any topic: size and checksum of its value tell what it was."""
     kept: list[tuple[str, bytes]] = []
     room = CUT_BYTES
-    for header in letter.headers:
+    for header in letter.headers[:CUT_HEADERS]:
         room -= _header_size(header)
         if room >= 0:
             kept.append(header)

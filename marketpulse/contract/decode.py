@@ -1,10 +1,11 @@
 """Kafka record bytes in, a checked feedback event or one coded rejection out."""
 
-import json
+import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +29,12 @@ SMALL = 1_000  # a version up to here is quoted; what is larger may be anything
 
 _event_decoder = msgspec.json.Decoder(FeedbackEvent)
 _any_decoder = msgspec.json.Decoder()
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATES = re.compile(  # pairs before halves, after an even number of backslashes
+    rb"(?<!\\)((?:\\\\)*)"
+    rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 
 _OPTIONAL_TYPES: dict[str, type] = {"user": str, "lang": str, "rating": int, "channel": str, "attributes": dict}
 
@@ -135,16 +142,20 @@ def _second_look(value: bytes, record_ms: int, headers: Headers) -> FeedbackEven
 
 def _lenient(value: bytes) -> Any:
     """JSON after a byte order mark, or with half of a surrogate pair (a text cut by JavaScript), read as U+FFFD."""
+    whole = value.removeprefix(BOM_UTF8)
+    if _SURROGATE.search(whole):
+        whole = _SURROGATES.sub(_whole_pair, whole)
+    elif whole is value:
+        raise Rejected("not_json", "the value is not UTF-8 JSON")
     try:
-        content = json.loads(value.decode("utf-8-sig"), parse_constant=_no_constant)
-        text = json.dumps(content, ensure_ascii=False)
-        return _any_decoder.decode(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-    except (ValueError, RecursionError, OverflowError):
+        return _any_decoder.decode(whole)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         raise Rejected("not_json", "the value is not UTF-8 JSON") from None
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def _whole_pair(found: "re.Match[bytes]") -> bytes:
+    backslashes, pair = found.groups()
+    return found.group() if pair else backslashes + rb"\ufffd"
 
 
 def _whole(value: Any) -> Any:

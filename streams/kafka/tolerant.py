@@ -5,42 +5,33 @@ raise again at every later try. Its consumers read what a broker sends through o
 puts its own in that place, for every consumer of the process (`read_tolerantly`; ADR 20 says why).
 """
 
-import mmap
+import itertools
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import codec as codecs
 from aiokafka.consumer import fetcher
 from aiokafka.errors import UnsupportedCodecError
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import decode_varint
 
-LARGEST_BATCH_BYTES = 67_108_864
-"""What one batch may take when it is decompressed: a megabyte of zstd can hold 10 GB of blanks."""
+from streams.kafka.decompression import HEAD, NotDecompressed, decompressed
+
 ENOUGH_BYTES = 16_777_216
 """Once so much of one answer is decompressed, the rest of it is asked for again: that bounds what is held at a time."""
-MOST_PARTS = 65_536
-"""Members of gzip, or blocks of snappy, of one batch: each costs time of its own, and may hold nothing at all."""
+MAX_HEADERS = 500
+"""Of one record. Parsed, an empty header of two bytes takes seventy: a record with more is not parsed at all."""
+MAX_RECORDS = 50_000
+"""Of one batch: who begins to read in the middle of one has to pass all before."""
 
-USUAL_RATIO = 16
-"""What JSON is compressed to is seldom less than a sixteenth: tried first, since small memory is had faster."""
 UNKNOWN_TIME = -1
 """Timestamp of a record that represents a damaged batch, whose own times cannot be trusted."""
 
-_HEADER = struct.Struct(">qiibIhiqqqhii")
 _OVERHEAD = struct.Struct(">qi")  # first offset, bytes that follow
-_MAGIC_AT, _ATTRIBUTES_AT = 16, 21
-_SLICE = 4_096  # bytes that gzip is given at a time
-_BLOCKS, _BLOCKS_BEGIN = b"\x82SNAPPY\x00", 16  # how snappy in blocks begins, and its first block
-_TOO_MANY_PARTS = f"it is in more than {MOST_PARTS} parts"
-_TOO_SMALL = "whole buffer"  # in cramjam's message where what comes out does not fit
+_MAGIC_AT = 16
 _SMALLEST = 14  # bytes that follow, at least: of a record in the oldest format
-_CODECS = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
-_CODEC_MASK = 0x07
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +122,7 @@ class TolerantBatch:
     def __init__(self, data: bytes, follows: int | None, on_decompressed: Callable[[int], None]) -> None:
         self._data = data
         self._on_decompressed = on_decompressed
-        self._default = data[_MAGIC_AT] >= 2 and len(data) >= _HEADER.size
+        self._default = data[_MAGIC_AT] >= 2 and len(data) >= HEAD.size
         self._inner, self._trouble = _opened(data)
         sound = not self._trouble
         self.base_offset = int(_OVERHEAD.unpack_from(data)[0])
@@ -139,6 +130,7 @@ class TolerantBatch:
         self.is_control_batch: bool = sound and self._inner.is_control_batch
         self.is_transactional: bool = sound and self._inner.is_transactional
         self.producer_id: int | None = self._inner.producer_id if sound else None
+        self._at, self._given, self._offset = HEAD.size, 0, self.base_offset  # of the record that is next
         self._records = self._every()
 
     def validate_crc(self) -> bool:
@@ -157,7 +149,7 @@ class TolerantBatch:
             return follows
         if not self._default:
             return self.base_offset + 1
-        head = _HEADER.unpack_from(self._data)
+        head = HEAD.unpack_from(self._data)
         shorter, longer = sorted((int(head[6]), int(head[12]) - 1))  # how far its last offset is, written twice
         return self.base_offset + 1 + max(0, shorter if shorter >= 0 else longer)
 
@@ -165,26 +157,42 @@ class TolerantBatch:
         try:
             if self._trouble:
                 yield self._marker(self._trouble)
+            elif self._default and (count := HEAD.unpack_from(self._data)[12]) > MAX_RECORDS:
+                yield self._marker(f"it has {count} records, at most {MAX_RECORDS} are read")
             else:
                 yield from self._in_order()
         except UnsupportedCodecError:
             raise  # the batch is sound, this installation is not
-        except _NotDecompressed as error:
+        except NotDecompressed as error:
             yield self._marker(str(error))
         except Exception as error:  # whatever bytes make aiokafka raise
             yield from self._one_by_one() if self._default else [self._marker(repr(error))]
 
     def _in_order(self) -> Iterator[Any]:
-        """The records as aiokafka reads them. Raises whatever it raises; ValueError of an offset outside the batch."""
+        """The records as aiokafka reads them. Raises whatever it raises; ValueError of what it is not given to read."""
         batch, end = self._inner, self.next_offset
         if self._default and batch.compression_type:
-            self._data = _decompressed(self._data, batch.compression_type)
+            self._data = decompressed(self._data, batch.compression_type)
             self._on_decompressed(len(self._data))
             batch = DefaultRecordBatch(self._data)
-        for record in batch:
+        for _, record in zip(self._places() if self._default else itertools.repeat(None), batch, strict=False):
             if record.offset >= end:  # the reader would go on from there, past other batches
                 raise ValueError(f"a record with offset {record.offset}, its batch ends at {end}")
+            self._offset = record.offset + 1
             yield record
+
+    def _places(self) -> Iterator[None]:
+        """A step before aiokafka reads a record, and one before it looks for the end. Raises ValueError, IndexError."""
+        data, at, count = self._data, self._at, HEAD.unpack_from(self._data)[12]
+        for self._given in range(count):
+            self._at = at
+            size, begin = decode_varint(data, at)
+            if size > 2 * MAX_HEADERS:
+                _check_headers(data, begin)
+            at = begin + size
+            yield
+        self._at, self._given = at, count
+        yield
 
     def _marker(self, why: str) -> _Record:
         stretch = Unreadable(self.base_offset, self.next_offset - 1, why)
@@ -192,10 +200,10 @@ class TolerantBatch:
         return _Record(stretch.last, self._inner.max_timestamp if known else UNKNOWN_TIME, 0, checksum=stretch)
 
     def _one_by_one(self) -> Iterator[_Record]:
-        """Every record of a batch in which one cannot be read as it should; aiokafka skips those that it had given."""
-        head, data = _HEADER.unpack_from(self._data), bytearray(self._data)
-        at, offset = _HEADER.size, self.base_offset
-        for _ in range(head[12]):
+        """The records of a batch from the first on that cannot be read as it should."""
+        head, data = HEAD.unpack_from(self._data), self._data
+        at, offset = self._at, self._offset
+        for _ in range(self._given, head[12]):
             try:
                 size, begin = decode_varint(data, at)
                 if not 0 < size <= len(data) - begin:
@@ -209,6 +217,8 @@ class TolerantBatch:
                 record = _parsed(data[begin:at], head)
                 if not offset <= record.offset < self.next_offset:
                     raise ValueError(f"offset {record.offset} is not between those of its neighbours")
+            except _TooManyHeaders as error:
+                record = _Record(offset, head[8], 0, checksum=Unreadable(offset, offset, str(error)))
             except (ValueError, IndexError) as error:
                 stretch = Unreadable(offset, offset, f"the record is damaged: {error!r}")
                 record = _Record(offset, head[8], 0, checksum=stretch)
@@ -227,96 +237,25 @@ def _opened(data: bytes) -> tuple[Any, str]:
     return batch, "" if sound else "its checksum is wrong: it was damaged after it had been written"
 
 
-class _NotDecompressed(ValueError):
-    """A batch that its codec refuses, or that is larger than what is taken."""
+class _TooManyHeaders(ValueError):
+    """A record that is not parsed."""
 
 
-def _decompressed(batch: bytes, number: int) -> bytes:
-    """A compressed batch as it would be without compression (its checksum is that of before).
-
-    Raises:
-        UnsupportedCodecError: the codec's library is not installed, or the codec is none of Kafka's.
-        _NotDecompressed: the bytes are no such compression, or larger than LARGEST_BATCH_BYTES.
-    """
-    name = _CODECS.get(number, f"codec {number}")
-    if number not in _CODECS or not getattr(codecs, f"has_{name}")():
-        raise UnsupportedCodecError(name)
-    head = bytearray(batch[: _HEADER.size])
-    attributes = int.from_bytes(head[_ATTRIBUTES_AT : _ATTRIBUTES_AT + 2], "big", signed=True)
-    struct.pack_into(">h", head, _ATTRIBUTES_AT, attributes & ~_CODEC_MASK)
-    compressed = batch[_HEADER.size :]
-    try:
-        if name == "gzip":
-            return bytes(head) + _gunzipped(compressed)
-        if name == "snappy":
-            return bytes(head) + _unsnapped(compressed)
-        return _in_bounds(getattr(codecs.cramjam, name), head, compressed)
-    except Exception as error:  # of several libraries
-        if _TOO_SMALL in str(error):
-            error = ValueError(f"it takes more than {LARGEST_BATCH_BYTES} bytes")
-        raise _NotDecompressed(f"it cannot be decompressed ({name}): {error}") from error
+def _check_headers(data: bytes, at: int) -> None:
+    """Raises _TooManyHeaders of a record whose fields begin at a place; ValueError, IndexError where there are none."""
+    for _ in range(3):  # attributes, time, offset
+        _, at = decode_varint(data, at)
+    for _ in range(2):  # key, value
+        size, at = decode_varint(data, at)
+        at += max(size, 0)
+    number, _ = decode_varint(data, at)
+    if number > MAX_HEADERS:
+        raise _TooManyHeaders(f"it has {number} headers, at most {MAX_HEADERS} are read")
 
 
-def _gunzipped(compressed: bytes) -> bytes:
-    """As the gzip module does it, within bounds. Raises zlib.error, ValueError.
-
-    It is given in slices, and in few members: what is left is copied at the end of each.
-    """
-    parts, size, at = list[bytes](), 0, 0
-    whole = memoryview(compressed)
-    for _ in range(MOST_PARTS):
-        member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        while not member.eof:
-            if at == len(whole):
-                raise ValueError("it ends too soon")
-            given = whole[at : at + _SLICE]
-            parts.append(member.decompress(given, LARGEST_BATCH_BYTES + 1 - size))
-            at += len(given) - len(member.unused_data)
-            size += len(parts[-1])
-            if size > LARGEST_BATCH_BYTES:
-                raise ValueError(f"it takes more than {LARGEST_BATCH_BYTES} bytes")
-        if at == len(whole):
-            return b"".join(parts)
-    raise ValueError(_TOO_MANY_PARTS)
-
-
-def _unsnapped(compressed: bytes) -> bytes:
-    """As aiokafka does it, in few blocks; at most 21 times as large. Raises what aiokafka raises; ValueError."""
-    if compressed.startswith(_BLOCKS):
-        at = _BLOCKS_BEGIN
-        for _ in range(MOST_PARTS):
-            if at >= len(compressed):
-                break
-            at += 4 + max(0, int.from_bytes(compressed[at : at + 4], "big", signed=True))
-        else:
-            raise ValueError(_TOO_MANY_PARTS)
-    return bytes(codecs.snappy_decode(compressed))
-
-
-def _in_bounds(module: Any, head: bytearray, compressed: bytes) -> bytes:
-    """Head and decompressed bytes; a size that the compressed bytes claim is not believed."""
-    begin, size = len(head), USUAL_RATIO * len(compressed)
-    if size < LARGEST_BATCH_BYTES:
-        whole = head + bytes(size)
-        try:
-            return bytes(whole[: begin + _into(module, compressed, whole, begin)])
-        except Exception as error:
-            if _TOO_SMALL not in str(error):
-                raise
-    with mmap.mmap(-1, begin + LARGEST_BATCH_BYTES) as room:  # takes memory only for what is written
-        room[:begin] = bytes(head)
-        end = begin + _into(module, compressed, room, begin)
-        return bytes(room[:end])
-
-
-def _into(module: Any, compressed: bytes, room: bytearray | mmap.mmap, begin: int) -> int:
-    """Decompress into a buffer from a place on; the number of bytes."""
-    with memoryview(room) as whole, whole[begin:] as behind:
-        return int(module.decompress_into(compressed, behind))
-
-
-def _parsed(data: bytearray, head: tuple[Any, ...]) -> _Record:
+def _parsed(data: bytes, head: tuple[Any, ...]) -> _Record:
     """One record of a batch, header names in whatever bytes. Raises ValueError, IndexError."""
+    _check_headers(data, 0)
     reader = _Fields(data)
     reader.number()  # attributes: none are defined
     sent = reader.number()
@@ -336,7 +275,7 @@ def _parsed(data: bytearray, head: tuple[Any, ...]) -> _Record:
 class _Fields:
     """The fields of one record, in order."""
 
-    def __init__(self, data: bytearray) -> None:
+    def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
@@ -348,7 +287,7 @@ class _Fields:
         size = self.number()
         if size < 0:
             return None
-        found = bytes(self._data[self._at : self._at + size])
+        found = self._data[self._at : self._at + size]
         if len(found) < size:
             raise ValueError(f"a field of {size} bytes, {len(found)} are left")
         self._at += size

@@ -45,9 +45,9 @@ _SPACED_EMAIL = re.compile(
     rf"|[\w.+%'-]{{2,64}}\s?@\s?[\w-]{{1,63}}(?:\s\.\s?[\w-]{{1,63}}){{0,2}}\s\.\s?{DOMAINS}\b",
     re.IGNORECASE,
 )
-_SPELT_PART = rf"[^{_STOPS}{CJK}]{{1,64}}"
+_SPELT_PART = rf"[^{_STOPS}{CJK}〈〔｛]++"  # whole words: a hostile text is not tried letter by letter
 _SPELT_NAME = (
-    rf"(?:{_SPELT_PART}\s(?:{DOT}|{SIGN})\s){{0,2}}(?:(?:{_SPELT_PART}\s)?{_SPELT_PART}\s(?=\d{{1,6}}\s)|(?:{_SPELT_PART}\s(?=tiret|trait))?)"
+    rf"(?<![^{_STOPS}{CJK}〈〔｛])(?:{_SPELT_PART}\s(?:{DOT}|{SIGN})\s){{0,2}}(?:(?:{_SPELT_PART}\s)?{_SPELT_PART}\s(?=\d{{1,6}}\s)|(?:{_SPELT_PART}\s(?=tiret|trait))?)"
     rf"{_SPELT_PART}(?:\s(?:{DOT}|{SIGN})\s{_SPELT_PART}){{0,4}}"
 )
 _SPELT_LABEL = rf"[^{_STOPS}.{CJK}]{{1,63}}"

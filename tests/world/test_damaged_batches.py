@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_letters
-from streams.kafka.tolerant import LARGEST_BATCH_BYTES
+from streams.kafka.decompression import LARGEST_BATCH_BYTES
 from tests.support.clients import Sent, event, events, kcat, librdkafka, needs_kcat
 from tests.world.conftest import World
 

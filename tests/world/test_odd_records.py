@@ -5,6 +5,7 @@ import time
 import pytest
 
 from marketpulse.contract.topics import topic_name
+from streams.kafka.tolerant import MAX_HEADERS
 from tests.support.clients import Sent, console_producer, event, events, librdkafka, set_topic
 from tests.world.conftest import World
 
@@ -17,7 +18,7 @@ HEADERS = {
     "empty value": (("n", b""),),
     "same name twice": (("n", b"1"), ("n", b"2")),
     "binary value": (("n", b"\xff\x00"),),
-    "three thousand": tuple((f"h{n}", b"x") for n in range(3_000)),
+    "as many as are read": tuple((f"h{n}", b"x") for n in range(MAX_HEADERS)),
     "ours": (("__streams.errors.code", None), ("__streams.errors.offset", b"\xff")),
 }
 
@@ -42,6 +43,13 @@ def test_any_headers_are_taken(world: World, name: str) -> None:
     world.send(Sent(event(f"headers-{name}"), headers=HEADERS[name]), Sent(b"[]", headers=HEADERS[name]))
     world.counts(accepted=1, not_an_object=1)
     assert 0 == world.job.cli("dead-letters", "ls", "--json").returncode
+
+
+def test_a_record_with_more_headers_than_are_read_is_named(world: World) -> None:
+    """It costs itself alone: a dead letter says how many it has."""
+    more = tuple((f"h{n}", b"x") for n in range(MAX_HEADERS + 1))
+    world.send(Sent(event("too-many-headers"), headers=more), *events("beside-too-many"))
+    world.counts(accepted=20, unreadable_batch=1)
 
 
 def test_a_topic_with_the_producers_times_is_counted(own: World) -> None:

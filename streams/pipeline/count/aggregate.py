@@ -17,6 +17,16 @@ from streams.privacy.excerpt_order import EXCERPTS_CHOSEN
 from streams.privacy.redaction import excerpt
 from streams.privacy.user_hashes import UserHashes
 
+QUICK_CHARACTERS = 4_096
+"""A batch with no more to redact is aggregated at once: of hostile texts, a character takes 60 µs at most."""
+
+
+def characters(scored: ScoredBatch) -> int:
+    """Characters that are redacted for a batch's excerpts, at most."""
+    lengths = [len(event.text) for event in scored.batch.events]
+    markets = len({event.market for event in scored.batch.events})
+    return min(sum(lengths), EXCERPTS_CHOSEN * markets * max(lengths, default=0))
+
 
 def aggregate(
     scored: ScoredBatch,
@@ -86,6 +96,7 @@ def _excerpts(
     offsets: list[int] = [record.offset for record in scored.batch.records]
     label, topic = scored.sentiment.argmax(axis=1), scored.topic.argmax(axis=1)
     place = np.fromiter((order_of.place(partition, offset) for offset in offsets), np.int64, len(events))
+    shown: dict[str, str] = {}  # the same text is often written to all markets
     found: dict[str, dict[object, Excerpt]] = {}
     for at in np.lexsort((place, label != 0, market)).tolist():
         event, chosen = events[at], found.setdefault(names[market[at]], {})
@@ -93,7 +104,9 @@ def _excerpts(
         if len(chosen) < EXCERPTS_CHOSEN and speaker not in chosen:
             order = order_of.of(event.market, event.user, partition, offsets[at], label[at] == 0)
             label_name, topic_name = layout.sentiments[label[at]], layout.topics[topic[at]]
-            chosen[speaker] = Excerpt(order, excerpt(event.text), label_name, topic_name, event.occurred_ms)
+            if event.text not in shown:
+                shown[event.text] = excerpt(event.text)
+            chosen[speaker] = Excerpt(order, shown[event.text], label_name, topic_name, event.occurred_ms)
     return {name: list(chosen.values()) for name, chosen in found.items()}
 
 

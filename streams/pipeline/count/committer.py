@@ -10,8 +10,9 @@ from streams.batches import Delta
 from streams.errors import LedgerRewound
 from streams.pipeline.classify.classified import classified_records
 from streams.pipeline.classify.scored_batches import ScoredBatch
-from streams.pipeline.count.aggregate import aggregate
+from streams.pipeline.count.aggregate import QUICK_CHARACTERS, aggregate, characters
 from streams.pipeline.ingest.source import Source
+from streams.pipeline.off_loop import off_loop
 from streams.pipeline.retry import NotWanted, Result, always, patiently
 from streams.telemetry.logs import get_logger
 from streams.worker.deps import Deps
@@ -64,7 +65,10 @@ class Committer:
                 await self._patiently(lambda: self._deps.outbound.classified(records), "classified", held)
         deps = self._deps
         with telemetry.stage("aggregate"):
-            delta = aggregate(scored, deps.layout, deps.hashes, deps.now_ms(), deps.settings.excerpts)
+            large = deps.settings.excerpts and characters(scored) > QUICK_CHARACTERS
+            delta = await off_loop(
+                large, aggregate, scored, deps.layout, deps.hashes, deps.now_ms(), deps.settings.excerpts
+            )
         answer, detail = await self._patiently(lambda: self._commit_once(scored, delta), "commit", held)
         if answer in ("OK", "ALREADY"):
             self._source.committed(position)

@@ -3,8 +3,12 @@
 import time
 from dataclasses import dataclass, field
 
+from aiokafka.structs import ConsumerRecord
+
 from streams.batches import SourceMark
-from streams.ledger.types import Claim
+from streams.errors import TopicRecreated
+from streams.kafka.tolerant import UNKNOWN_TIME, unreadable
+from streams.ledger.types import Claim, checksum
 from streams.pipeline.ingest.dedupe import SeenIds
 
 RECREATED = (
@@ -40,3 +44,23 @@ class Assigned:
     def now_ms(self) -> int:
         """Redis's clock now, in epoch ms: what it was at the claim, and the time since."""
         return self.claim.now_ms + int((time.monotonic() - self.since_s) * 1_000)
+
+
+def check_last_counted(state: Assigned, first: ConsumerRecord | None, topic: str) -> None:
+    """Raises TopicRecreated where the last record that was counted is not there any more."""
+    mark, offset, state.verify = state.claim.mark, state.verify, None
+    if unreadable(first):
+        return  # damaged after it had been counted: nothing to compare
+    there = first is not None and first.offset == offset
+    if not there and mark.last_offset is None:
+        return  # written before offsets of last records were kept: a marker may be there
+    found = None
+    if first is not None and there:  # one without a time of its own has that of the record before it in the mark
+        time_ms = mark.last_timestamp if first.timestamp == UNKNOWN_TIME else first.timestamp
+        found = (time_ms, checksum(first.value))
+    if found != (mark.last_timestamp, mark.last_checksum):
+        what = "another record" if there else "no record"
+        raise TopicRecreated(
+            f"{topic}[{state.claim.partition}] holds {what} at offset {offset}, where one was counted: "
+            f"the topic was recreated. {RECREATED}"
+        )

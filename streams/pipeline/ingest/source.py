@@ -16,9 +16,9 @@ from streams.errors import ClaimTimeout, LedgerRewound, RetentionPassed, TopicRe
 from streams.kafka.errors import Check, check_connection, error_of, refusal
 from streams.kafka.tolerant import read_tolerantly, unreadable
 from streams.ledger.commit import Ledger
-from streams.ledger.types import Claim, checksum
-from streams.pipeline.ingest.claims import PASSED, RECREATED, Assigned
-from streams.pipeline.ingest.decoding import decode_records, passing_batch
+from streams.ledger.types import Claim
+from streams.pipeline.ingest.claims import PASSED, RECREATED, Assigned, check_last_counted
+from streams.pipeline.ingest.decoding import decode_records, passing_batch, slices
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.pipeline.ingest.growth import claim_or_add
 from streams.settings import Settings
@@ -250,6 +250,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     async def _fetch(self, *partitions: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
         assert self._consumer is not None
+        await asyncio.sleep(0)  # one large batch takes its time to read: others have their turn before the next
         try:
             found: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
                 *partitions, timeout_ms=timeout_ms, max_records=self.records_per_batch
@@ -288,18 +289,21 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             return
         state.settled = True
         if state.verify is not None:
-            self._verify(state, records[0] if records else None)
+            check_last_counted(state, records[0] if records else None, self._topic)
             records = [record for record in records if record.offset >= state.next]
-        if records:
-            batch = decode_records(state, records, self._telemetry)
-        elif position > state.next:
-            batch = passing_batch(state, position)
-        else:
-            return
+        if not records and position > state.next:
+            await self._hand_on(state, passing_batch(state, position), 0)
+        for size, some in slices(records):
+            batch = await decode_records(state, size, some, self._telemetry)
+            if self._assigned.get(partition.partition) is not state:
+                return  # taken away or claimed again meanwhile: whoever claimed it reads these again
+            await self._hand_on(state, batch, len(some))
+
+    async def _hand_on(self, state: Assigned, batch: DecodedBatch, records: int) -> None:
         state.next = batch.position.end
-        self._telemetry.read(len(records))
+        self._telemetry.read(records)
         self._progress.delivered(batch.position, batch.last_record_ms)
-        self._progress.remembers(partition.partition, len(state.seen), state.seen.horizon_now_ms)
+        self._progress.remembers(batch.position.partition, len(state.seen), state.seen.horizon_now_ms)
         await self._deliver(batch)
 
     async def _position(self, partition: TopicPartition, unknown: int) -> int:
@@ -309,22 +313,6 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             return int(await self._consumer.position(partition))
         except IllegalStateError:  # revoked meanwhile
             return unknown
-
-    def _verify(self, state: Assigned, first: ConsumerRecord | None) -> None:
-        """Raises TopicRecreated where the last record that was counted is not there any more."""
-        mark, offset, state.verify = state.claim.mark, state.verify, None
-        if unreadable(first):
-            return  # damaged after it had been counted: nothing to compare
-        there = first is not None and first.offset == offset
-        if not there and mark.last_offset is None:
-            return  # written before offsets of last records were kept: a marker may be there
-        found = None if first is None or not there else (first.timestamp, checksum(first.value))
-        if found != (mark.last_timestamp, mark.last_checksum):
-            what = "another record" if there else "no record"
-            raise TopicRecreated(
-                f"{self._topic}[{state.claim.partition}] holds {what} at offset {offset}, where one was counted: "
-                f"the topic was recreated. {RECREATED}"
-            )
 
     async def commit_hint(self, position: Position) -> None:
         """Commit the group offset: a hint for lag displays and autoscaling, never read by the worker."""

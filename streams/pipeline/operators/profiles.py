@@ -13,7 +13,7 @@ from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
 from strategy.errors import BadPortfolio
 from strategy.portfolio import checked_market, checked_plan, with_currencies
-from streams.batches import CompactedRecord, DeadLetter
+from streams.batches import CompactedRecord, DeadLetter, fitting
 from streams.pipeline.operators.changes import Change, Incomplete
 from streams.pipeline.operators.published import PLAN_KEY, Published, PublishedPlan, accepted
 
@@ -189,10 +189,11 @@ def _value_of(key: str, value: bytes | None) -> Market | PublishedPlan | None:
 
 
 def _letter(record: CompactedRecord, why: str) -> DeadLetter:
-    return DeadLetter(
+    letter = DeadLetter(
         "bad_profile", why, 0, record.offset, record.key, record.value, record.headers, record.timestamp_ms,
         record.last_offset,
     )  # fmt: skip
+    return fitting(letter)
 
 
 def profile_key(key: bytes | None) -> str:

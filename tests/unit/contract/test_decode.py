@@ -1,5 +1,6 @@
 """Any bytes in: an event or one coded rejection out."""
 
+import json
 import typing
 from typing import Any
 
@@ -156,6 +157,17 @@ def test_half_of_a_surrogate_pair_is_read_as_unreadable() -> None:
     assert "bom \ufffd" == decode(value, NOW).text
     whole = encoded(text="bom X").replace(b"X", b"\\ud83d\\ude00")
     assert "bom \U0001f600" == decode(whole, NOW).text
+
+
+@given(
+    st.lists(st.sampled_from([r"\ud83d", r"\uDE00", r"\\", r"\n", r"\"", "ud83d", "x", "é", r"\u00e9"]), max_size=12)
+)
+def test_halves_of_surrogate_pairs_are_found_whatever_is_beside_them(parts: list[str]) -> None:
+    """Pairs, escaped backslashes and halves side by side: as a parser reads them that lets halves through."""
+    written = '"x' + "".join(parts) + '"'
+    expected = json.loads(written).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    value = b"\xef\xbb\xbf" + encoded(text="X").replace(b'"X"', written.encode())
+    assert expected.strip() == decode(value, NOW).text
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])

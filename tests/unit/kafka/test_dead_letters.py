@@ -2,8 +2,10 @@
 
 import pytest
 
-from streams.batches import CUT_BYTES, HEADER_BYTES, DeadLetter, cut
+from streams.batches import CUT_BYTES, HEADER_BYTES, DeadLetter, cut, fitting
 from streams.kafka.dead_letters import NOT_WHOLE, Selection, parsed, why_not
+from streams.kafka.outbound import Outbound
+from streams.kafka.tolerant import MAX_HEADERS
 
 VALUE = b'{"id":"1"}'
 
@@ -51,3 +53,12 @@ def test_headers_that_are_empty_weigh_something_too() -> None:
     assert letter.size > 100_000
     assert ("headers",) == shorter.cut
     assert len(shorter.headers) * HEADER_BYTES <= CUT_BYTES
+
+
+def test_a_letter_with_more_headers_than_can_be_read_again_is_cut() -> None:
+    """With those that say why it is one it stays within what is read of a record."""
+    headers = tuple((str(number), b"") for number in range(MAX_HEADERS))
+    shorter = fitting(DeadLetter("bad_time", "m", 0, 0, b"k", b"v", headers, 0, last_offset=1))
+    assert ("headers",) == shorter.cut
+    _, _, _, sent = Outbound("localhost", "shop")._letter(shorter, "shop.feedback")
+    assert len(sent) <= MAX_HEADERS

@@ -3,6 +3,7 @@
 import gzip
 import random
 import struct
+import tracemalloc
 from collections.abc import Iterable
 
 import pytest
@@ -19,14 +20,9 @@ from aiokafka.structs import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.tolerant import (
-    ENOUGH_BYTES,
-    LARGEST_BATCH_BYTES,
-    MOST_PARTS,
-    TolerantRecords,
-    read_tolerantly,
-    unreadable,
-)
+from streams.kafka import decompression, tolerant
+from streams.kafka.decompression import LARGEST_BATCH_BYTES, LEAST_BOUND_BYTES, MOST_PARTS, MOST_RATIO
+from streams.kafka.tolerant import ENOUGH_BYTES, MAX_HEADERS, TolerantRecords, read_tolerantly, unreadable
 
 EACH = 4
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -136,14 +132,57 @@ def test_a_record_that_is_damaged_costs_itself_alone() -> None:
     assert [2] == [one.offset for one in found if unreadable(one)]
 
 
+def with_headers(*counts: int) -> bytes:
+    """A batch of records with so many empty headers each."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 30)
+    for number, count in enumerate(counts):
+        builder.append(number, timestamp=1_000, key=b"k", value=b"value", headers=[("", b"")] * count)
+    return bytes(builder.build())
+
+
+def test_headers_beyond_a_bound_cost_their_record_alone_and_no_memory() -> None:
+    """A million empty headers in two megabytes would take seventy: they are counted, not built."""
+    answer = with_headers(MAX_HEADERS, 1_000_000, MAX_HEADERS + 1, 3)
+    tracemalloc.start()
+    found = read(answer)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [MAX_HEADERS, 0, 0, 3] == [len(one.headers) for one in found]
+    whys = [stretch.why for one in found if (stretch := unreadable(one))]
+    assert [f"it has {n} headers, at most {MAX_HEADERS} are read" for n in (1_000_000, MAX_HEADERS + 1)] == whys
+    assert peak < 5 * len(answer)
+
+
+def test_a_batch_of_more_records_than_a_bound_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine million empty ones fit into what is decompressed: they would be as many dead letters."""
+    monkeypatch.setattr(tolerant, "MAX_RECORDS", EACH - 1)
+    found = read(bytes(batch(0)))
+    stretch = unreadable(found[0])
+    assert stretch is not None
+    assert (0, 3, f"it has {EACH} records, at most {EACH - 1} are read") == (stretch.first, stretch.last, stretch.why)
+    assert 1 == len(found)
+
+
+@pytest.mark.parametrize("damage", ["record", "end"])
+def test_what_was_given_before_damage_is_not_parsed_twice(damage: str) -> None:
+    """Whoever damages the last record of a large batch would hold the reader up with all the others."""
+    wrong = batch(0)
+    if damage == "record":
+        wrong[wrong.index(b"name", wrong.index(b"value 3")) - 1] = 1  # the length of a header's name: -1
+    else:
+        wrong += b"more"
+        struct.pack_into(">i", wrong, 8, len(wrong) - 12)
+    assert list(range(EACH)) == [one.offset for one in TolerantRecords(bytes(sealed(wrong))).next_batch()]
+
+
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
 def test_a_batch_that_bursts_is_not_decompressed(codec: str) -> None:
     """More than the bound of blanks in a few bytes: a stretch that says so, and what follows is read."""
-    bomb = batch(0, codec, [b" " * (LARGEST_BATCH_BYTES // 2)] * 2 + [b"last"])
+    bomb = batch(0, codec, [b" " * (LEAST_BOUND_BYTES // 2)] * 2 + [b"last"])
     found = read(bytes(bomb + batch(3)))
     stretch = unreadable(found[0])
     assert stretch is not None
-    assert (0, 2, f"it takes more than {LARGEST_BATCH_BYTES} bytes") == (
+    assert (0, 2, f"it takes more than {LEAST_BOUND_BYTES} bytes") == (
         stretch.first, stretch.last, stretch.why.rpartition(": ")[2],
     )  # fmt: skip
     assert [3, 4, 5, 6] == [one.offset for one in found[1:]]
@@ -167,9 +206,15 @@ def test_gzip_in_several_members_is_read() -> None:
     assert values == [one.value for one in read(packed(plain, "gzip", members))]
 
 
+@pytest.mark.parametrize(("sent", "most"), [(b"x" * 10, LEAST_BOUND_BYTES), (b"x" * 50_000, 50_000 * MOST_RATIO)])
+def test_a_batch_may_grow_with_what_was_sent(sent: bytes, most: int) -> None:
+    """What it costs to decompress is in proportion to what a producer sends, up to a bound for all."""
+    assert [most, LARGEST_BATCH_BYTES] == [decompression.bound(sent), decompression.bound(bytes(8_000_000))]
+
+
 def test_one_answer_is_decompressed_up_to_a_bound() -> None:
-    """Sixty batches of 17 MB in one megabyte: the rest is asked for again, so that they are not held at once."""
-    one = [b" " * (ENOUGH_BYTES + 1)]
+    """Many batches of 17 MB in one answer: the rest is asked for again, so that they are not held at once."""
+    one = [random.Random(2).randbytes(ENOUGH_BYTES // 8) * 8 + b" "]
     records = TolerantRecords(bytes(batch(0, "zstd", one) + batch(1, "zstd", one)))
     assert records.has_next()
     assert 1 == len(list(records.next_batch()))

@@ -89,7 +89,7 @@ class Ledger:
 async def work(telemetry: Telemetry, *records: Any) -> ScoredBatch:
     """Decode, classify and commit one batch."""
     claim = Claim(0, 1, "g", 0, SourceMark(), [])
-    batch = decode_records(Assigned(claim, 0, SeenIds(60_000, 1_000), SourceMark()), list(records), telemetry)
+    batch = await decode_records(Assigned(claim, 0, SeenIds(60_000, 1_000), SourceMark()), 0, list(records), telemetry)
     classifier = StubClassifier()
     layout = CellLayout(classifier.info.topics, classifier.info.sentiments, ())
     deps = Deps(

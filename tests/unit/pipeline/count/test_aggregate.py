@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from marketpulse.contract.records import Excerpt
 from streams.batches import DecodedBatch, Position, SourceMark
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scores import scores_micro
-from streams.pipeline.count.aggregate import aggregate
+from streams.pipeline.count import aggregate as aggregating
+from streams.pipeline.count.aggregate import aggregate, characters
 from streams.pipeline.count.cells import CellLayout
 from streams.privacy.excerpt_order import speaker_of
 from streams.privacy.user_hashes import UserHashes
@@ -142,3 +144,29 @@ def test_a_candidates_agreement_is_counted_by_pair_of_labels() -> None:
         "shadow:negative>negative": 1, "shadow:negative>neutral": 1, "shadow:neutral>neutral": 1,
         "shadow:positive>positive": 1,
     } == {name: n for name, n in totals.items() if name.startswith("shadow:")}  # fmt: skip
+
+
+def test_the_same_text_is_redacted_once_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many write the same to all markets, and redaction is the dearest part."""
+    redacted: list[str] = []
+
+    def once(text: str) -> str:
+        redacted.append(text)
+        return text
+
+    monkeypatch.setattr(aggregating, "excerpt", once)
+    rows: list[Any] = [(market, 0, user, None, 0, 0) for market in ("BR", "CN") for user in ("a", "b")]
+    one = scored(rows)
+    same = [event._replace(text="the same") for event in one.batch.events]
+    delta = aggregate(replace(one, batch=replace(one.batch, events=same)), LAYOUT, HASHES)
+    assert [2, 2] == [len(chosen) for chosen in delta.excerpts.values()]
+    assert ["the same"] == redacted
+
+
+@given(st.lists(EVENT, max_size=40))
+def test_no_more_characters_are_redacted_than_is_known_before(
+    rows: list[tuple[str, int, str | None, int | None, int, int]],
+) -> None:
+    """By them it is decided whether a batch is aggregated beside the event loop."""
+    excerpts = aggregate(scored(rows), LAYOUT, HASHES).excerpts
+    assert sum(len(one.text) for chosen in excerpts.values() for one in chosen) <= characters(scored(rows))
