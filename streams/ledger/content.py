@@ -132,7 +132,7 @@ class LedgerContent:
 
         SLICE is even: a write and its expiry are done both or neither.
         """
-        await self.write(part for one in commands for part in (one, ["EXPIRE", one[1], SCRATCH_S]))
+        await self.write(part for command in commands for part in (command, ["EXPIRE", command[1], SCRATCH_S]))
 
     async def remove(self) -> None:
         """Remove everything under the prefix."""

@@ -18,7 +18,7 @@ def shown(excerpts: Iterable[Excerpt]) -> list[Excerpt]:
     The oldest hour first; within an hour by lot, since an order of arrival would narrow the time down again.
     """
     found = [
-        replace(one, order=without_speaker(one.order), occurred_at=one.occurred_at // SHOWN_MS * SHOWN_MS)
-        for one in excerpts
+        replace(kept, order=without_speaker(kept.order), occurred_at=kept.occurred_at // SHOWN_MS * SHOWN_MS)
+        for kept in excerpts
     ]
     return sorted(found, key=lambda one: (one.occurred_at, one.order, one.text))
