@@ -202,7 +202,7 @@ class Erase:
         if event is None:
             named = parse_object(record.value or b"") or {}
             inner = data if isinstance(data := named.get("data"), dict) else {}
-            users = {str(level["user"]) for level in (named, inner) if level.get("user") is not None}
+            users: set[str | None] = {str(level["user"]) for level in (named, inner) if level.get("user") is not None}
             market = market_code(str(named.get("market") or inner.get("market") or ""))
         else:
             users, market = {event.user}, event.market

@@ -152,8 +152,10 @@ def _state_writes(keys: Keys, rollup: RollUp, info: ModelInfo) -> list[Command]:
     fields: list[str | bytes] = ["common", msgspec.msgpack.encode(rollup.common), MODEL_FIELD, model]
     for market in rollup.markets:
         fields += [f"market:{market}", msgspec.msgpack.encode(rollup.markets[market])]
-    slices = range(0, len(fields), 2 * MOST_FIELDS)
-    return [["SET", keys.model, model], *(["HSET", keys.state, *fields[at : at + 2 * MOST_FIELDS]] for at in slices)]
+    writes: list[Command] = [["SET", keys.model, model]]
+    for at in range(0, len(fields), 2 * MOST_FIELDS):
+        writes.append(["HSET", keys.state, *fields[at : at + 2 * MOST_FIELDS]])
+    return writes
 
 
 def load_rollup(rollup: RollUp, state: Mapping[str, bytes]) -> list[str]:

@@ -9,8 +9,8 @@ from streams.ledger.commit import Ledger
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.detect.market_state import MarketState
-from streams.pipeline.rollup.step import RollUp, StepContext
-from streams.pipeline.rollup.step_record import Spending
+from streams.pipeline.rollup.step import RollUp
+from streams.pipeline.rollup.step_record import Spending, StepContext
 from streams.pipeline.rollup.step_writes import step_writes
 from streams.recovery.fold import Fold
 
