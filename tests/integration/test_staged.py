@@ -3,18 +3,26 @@
 from collections.abc import AsyncIterator, Iterator
 
 import msgpack
+import msgspec
 import pytest
+from pydantic import SecretStr
 
 from marketpulse.contract.keys import EXCERPTS_LIVE_S
+from marketpulse.contract.records import Excerpt
+from marketpulse.contract.units import DAY_MS
+from streams.clock import epoch_ms
 from streams.contract.journal import PartitionMark
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import SCRATCH_S, LedgerContent
 from streams.ledger.staged import remove_staged, staged_prefixes
 from streams.ledger.types import Entry
+from streams.recovery.erase import STAGED, Erase, Place
 from streams.recovery.fold import folded
 from streams.recovery.source_starts import PartitionStart
 from streams.recovery.succession import Beginning, Succession
+from streams.settings import load_settings
+from tests.support.alerts import alert
 from tests.support.redis_servers import BUNDLED, RedisOf
 
 ENTRIES = [
@@ -113,3 +121,24 @@ async def test_neighbours_keep_what_they_staged(live: Ledger) -> None:
         await live.redis.set(key, 1)
     assert [] == await remove_staged(live)
     assert len(others) == await live.redis.exists(*others)
+
+
+async def test_an_erasure_finds_and_removes_what_was_left(live: Ledger, staged: Ledger) -> None:
+    """For ever where an older version staged it, else for a day; nothing of it is said of another user."""
+    settings = load_settings(redis_url=SecretStr(live.url), prefix=live.keys.prefix)
+    order = settings.user_hashes.orders[0].of("BR", "u7", 0, 7, negative=True)
+    said = Excerpt(order, "quebrado", "negative", "app", 5)
+    await staged.redis.set(staged.keys.excerpts("BR"), msgspec.json.encode([said]))
+    await staged.redis.hset(staged.keys.alerts, "other", msgspec.json.encode(alert(market="DE")))
+
+    def work(user: str = "u7") -> Erase:
+        return Erase(settings, user, None, lambda *_: None)
+
+    assert Place(STAGED, 1) == await work()._in_staged()
+    assert Place(STAGED, 0) == await work("u8")._in_staged()
+    await staged.redis.expire(staged.keys.excerpts("BR"), SCRATCH_S)
+    await staged.redis.expire(staged.keys.alerts, 1_000)
+    place = await work()._in_staged()
+    assert 1 == pytest.approx(((place.gone_by or 0) - epoch_ms()) / DAY_MS, abs=0.01)
+    await work()._remove_staged()
+    assert ({}, Place(STAGED, 0)) == (await lives(staged), await work()._in_staged())
