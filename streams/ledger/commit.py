@@ -220,7 +220,7 @@ class Ledger(LedgerScripts):
     async def merge_users(self, step: CutStep) -> None:
         """Merge a step's HyperLogLogs into those of hours (kept 60 h) and days (kept 17 d); again changes nothing."""
         with translated_errors(self.url):
-            async with self.redis.pipeline(transaction=False) as pipe:
+            async with self.redis.pipeline(transaction=True) as pipe:  # none without its expiry
                 for bucket in step.users:
                     market, _, hour = bucket.partition(":")
                     source = self.keys.step_users(step.number, bucket)
