@@ -47,7 +47,7 @@ class AsyncReader:
         return await asyncio.to_thread(self._reader.metrics, market)
 
     async def excerpts(self, market: str) -> list[Excerpt]:
-        """What some of a market's users wrote last, redacted; newest last."""
+        """What some of a market's users wrote last, redacted; `occurred_at` is the begin of its hour, newest last."""
         return await asyncio.to_thread(self._reader.excerpts, market)
 
     async def portfolio(self) -> Portfolio | None:

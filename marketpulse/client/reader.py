@@ -72,7 +72,7 @@ class Reader:
         return None if content is None else msgspec.json.decode(content, type=MetricsRecord)
 
     def excerpts(self, market: str) -> list[Excerpt]:
-        """What some of a market's users wrote last, redacted; newest last."""
+        """What some of a market's users wrote last, redacted; `occurred_at` is the begin of its hour, newest last."""
         with translated_errors(self._url):
             content = self._redis.get(self._keys.excerpts(market))
         return [] if content is None else msgspec.json.decode(content, type=list[Excerpt])

@@ -40,7 +40,7 @@ class Excerpt(msgspec.Struct, frozen=True):
     text: str
     label: Label
     topic: str
-    occurred_at: EpochMs
+    occurred_at: Annotated[int, described("epoch ms; in Redis `excerpts:<market>` the hour that it is in")]
 
 
 class RefusedAnswer(msgspec.Struct, frozen=True):

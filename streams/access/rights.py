@@ -77,13 +77,14 @@ _WRITING = (
     "evalsha", "expire", "hdel", "hexists", "hincrby", "hset", "ltrim", "pfadd", "pfcount", "pfmerge", "rpush", "sadd",
     "script|load", "set", "time", "unlink", "xadd", "xdel",
 )  # fmt: skip
-_REPAIRING = ("config|get", "info", "rename", "scan")
+_REPAIRING = ("config|get", "info", "persist", "rename", "scan", "ttl")
 _READABLE = (
     "alerts", "allocation", "allocation:seq", "allocations", "buckets:*", "changes", "excerpts:*", "ledger", "markets",
-    "metrics:*", "mutes", "partition:*", "portfolio", "shift:seq", "state", "step", "step:*:counts",
-    "step:*:cut", "table:*", "topics:*", "totals", "workers",
+    "metrics:*", "model", "mutes", "partition:*", "portfolio", "shift:seq", "step", "step:*:counts", "step:*:cut",
+    "table:*", "topics:*", "totals", "workers",
 )  # fmt: skip
-"""Keys that a reader sees. Of an open step only how far it is: `step:*:users:*` are HyperLogLogs of users."""
+"""Keys that a reader sees. Of an open step only how far it is: `step:*:users:*` are HyperLogLogs of users. Not the
+roll-up's `state`: it has excerpts with their exact times and with a number of their user."""
 
 
 def redis_rules(prefix: str) -> dict[Role, list[str]]:

@@ -44,7 +44,7 @@ def privacy_erase(
     marketpulse privacy erase --user u7 --market BR
     ```
     """
-    from streams.recovery.erase import Erase, Erasure
+    from streams.recovery.erase import EXCERPTS, Erase, Erasure
 
     code = None if market is None else market_code(market)
     if market is not None and code is None:
@@ -63,7 +63,8 @@ def privacy_erase(
     for place in done.places:
         found = "cannot be told" if place.found is None else str(place.found)
         left = place.found is None or place.found > place.erased
-        ends = "-" if not left else "never" if place.gone_by is None else utc(place.gone_by)[:16].replace("T", " ")
+        never = "7 days after its alert ends" if place.where == EXCERPTS else "never"
+        ends = "-" if not left else never if place.gone_by is None else utc(place.gone_by)[:16].replace("T", " ")
         table.add_row(place.where, found, str(place.erased) if yes else "-", ends)
     table.caption = "workers start anew" if done.rebuilt else "" if yes else "nothing was changed; --yes erases"
     output.console().print(table)

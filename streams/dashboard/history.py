@@ -55,7 +55,7 @@ def read_history(
     keys = Keys(prefix)
     with translated_errors(url):
         stream_time = int(client.hget(keys.step, "stream_time") or 0)
-        model = client.hget(keys.state, "model_info")
+        model = client.get(keys.model)
         if not stream_time or model is None or not markets:
             return {}
         info = msgspec.json.decode(model, type=ModelInfo)

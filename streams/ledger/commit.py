@@ -220,7 +220,7 @@ class Ledger(LedgerScripts):
     async def merge_users(self, step: CutStep) -> None:
         """Merge a step's HyperLogLogs into those of hours (kept 60 h) and days (kept 17 d); again changes nothing."""
         with translated_errors(self.url):
-            async with self.redis.pipeline(transaction=False) as pipe:
+            async with self.redis.pipeline(transaction=True) as pipe:  # none without its expiry
                 for bucket in step.users:
                     market, _, hour = bucket.partition(":")
                     source = self.keys.step_users(step.number, bucket)
@@ -347,14 +347,19 @@ class Ledger(LedgerScripts):
         return int(number)
 
     async def swap(
-        self, lease_number: int | None, old: list[str], renames: list[tuple[str, str]], commands: list[Command]
+        self,
+        lease_number: int | None,
+        old: list[str],
+        renames: Sequence[tuple[str, str, int | None]],
+        commands: list[Command],
     ) -> bool:
         """Put a staged ledger in this one's place at once; False (and nothing changed) if somebody was quicker.
 
         Args:
             lease_number: of the lease that was seized; None = there was no ledger.
             old: keys that go.
-            renames: staged keys and what they are called from now on.
+            renames: staged keys, what they are called from now on, and how long they live (s): 0 = for ever, None =
+                as they do. Nothing is changed where one of them is gone.
             commands: executed last.
         """
         payload = packed({"old": old, "renames": renames, "commands": commands})

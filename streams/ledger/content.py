@@ -12,7 +12,7 @@ from streams.ledger.keys import USERS_LIVE_S, Keys
 from streams.ledger.types import Command, CutStep, Entry, Kind, excerpts_of
 
 SLICE = 500
-SCRATCH_S = 86_400  # what a broken-off replay left behind goes by itself
+SCRATCH_S = 86_400  # what a replay, rebuild or reset left behind that was killed goes by itself
 _READ = {"string": "GET", "hash": "HGETALL", "set": "SMEMBERS", "list": "LRANGE"}
 _WRITE = {"string": "SET", "hash": "HSET", "set": "SADD", "list": "RPUSH"}
 
@@ -22,11 +22,18 @@ _KEYS = Keys("")
 Name = tuple[str, Kind]
 
 
+def life_s(name: str) -> int | None:
+    """Seconds for which a ledger's key is kept after it is written; None = as long as the ledger."""
+    return _LIVES.get(name.partition(":")[0])
+
+
 def common_names() -> list[Name]:
     """Keys that a ledger has once, without those of the commit path: offsets, ids, totals, open steps, outbox."""
     return _named(
         {
-            "string": [_KEYS.allocation, _KEYS.portfolio, _KEYS.mutes, _KEYS.shift_seq, _KEYS.allocation_seq],
+            "string": [
+                _KEYS.allocation, _KEYS.portfolio, _KEYS.mutes, _KEYS.model, _KEYS.shift_seq, _KEYS.allocation_seq,
+            ],
             "hash": [
                 _KEYS.state, _KEYS.alerts, _KEYS.step,
                 *(_KEYS.table(metric, window) for metric in "urst" for window in WINDOWS),
@@ -82,6 +89,15 @@ class LedgerContent:
                     pipe.hgetall(keys.step_excerpts(step))
                 return [excerpts_of(fields) for fields in await pipe.execute() if fields]
 
+    async def longest_life_s(self, names: Iterable[str]) -> int | None:
+        """Seconds until the last of these keys is gone by itself, 0 if they are; None = never."""
+        with translated_errors(self._ledger.url):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for name in names:
+                    pipe.ttl(self.namespace + name)
+                lives = [int(seconds) for seconds in await pipe.execute()]
+        return None if -1 in lives else max([0, *lives])
+
     async def scan(self, pattern: str = "*") -> AsyncIterator[list[str]]:
         """Names of keys, in slices; what comes or goes meanwhile may be in it or not."""
         cursor = 0
@@ -94,11 +110,11 @@ class LedgerContent:
                 return
 
     async def write(self, commands: Iterable[Command]) -> None:
-        """Execute commands, in slices."""
+        """Execute commands, in slices of which each is done whole or not at all."""
         commands = iter(commands)
         while chosen := list(islice(commands, SLICE)):
             with translated_errors(self._ledger.url):
-                async with self._redis.pipeline(transaction=False) as pipe:
+                async with self._redis.pipeline(transaction=True) as pipe:
                     for command in chosen:
                         pipe.execute_command(*command)
                     await pipe.execute()
@@ -108,8 +124,15 @@ class LedgerContent:
         for entry in entries:
             for at in range(0, len(entry.rows), 1_000):
                 yield [_WRITE[entry.kind], self.namespace + entry.name, *entry.rows[at : at + 1_000]]
-            if (life_s := _LIVES.get(entry.name.partition(":")[0])) is not None:
-                yield ["EXPIRE", self.namespace + entry.name, life_s]
+            if (seconds := life_s(entry.name)) is not None:
+                yield ["EXPIRE", self.namespace + entry.name, seconds]
+
+    async def stage(self, commands: Iterable[Command]) -> None:
+        """Execute writes of single keys; each key goes by itself after a day, should nobody put it in place.
+
+        SLICE is even: a write and its expiry are done both or neither.
+        """
+        await self.write(part for command in commands for part in (command, ["EXPIRE", command[1], SCRATCH_S]))
 
     async def remove(self) -> None:
         """Remove everything under the prefix."""

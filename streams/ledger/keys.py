@@ -14,6 +14,7 @@ class Keys(StatusKeys):
     def __init__(self, prefix: str) -> None:
         super().__init__(prefix)
         self.state = f"{prefix}:state"
+        self.model = f"{prefix}:model"
         self.checkpoint = f"{prefix}:checkpoint"
 
     def ids(self, number: int) -> str:

@@ -55,8 +55,11 @@ PROBES: Mapping[str, tuple[str | int, ...]] = {
 The last but two removes the keys again. No `ACL DRYRUN`: Redis 6.2 has none, and whoever may ask it may administrate.
 """
 
-REPAIRS: Mapping[str, tuple[str | int, ...]] = {"rename": ("RENAME", "{}none", "{}none"), "scan": ("SCAN", 0), **PROBES}
-"""The same for `ledger rebuild` and `reset`."""
+REPAIRS: Mapping[str, tuple[str | int, ...]] = {
+    "rename": ("RENAME", "{}none", "{}none"), "persist": ("PERSIST", "{}none"), "ttl": ("TTL", "{}none"),
+    "scan": ("SCAN", 0), **PROBES,
+}  # fmt: skip
+"""The same for `ledger rebuild`, `reset` and `privacy erase`."""
 
 _SOUND: Mapping[str, Mapping[tuple[int, ...], int]] = {
     "Redis": {(6, 2): 23, (7, 2): 15, (7, 4): 10, (8, 2): 8, (8, 4): 5, (8, 6): 5, (8, 8): 1},

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,8 +20,9 @@ from streams.errors import LedgerLost, UserKeyDiffers
 from streams.kafka.admin import delete_before, lives_of
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
-from streams.ledger.content import LedgerContent, common_names, market_names
+from streams.ledger.content import LedgerContent, Name
 from streams.ledger.keys import USERS_LIVE_MS
+from streams.ledger.staged import remove_staged, staged_prefixes
 from streams.pipeline.rollup.checkpoint import unpacked
 from streams.pipeline.rollup.state import known_key
 from streams.recovery.fold import Fold, folded
@@ -32,6 +33,7 @@ from streams.settings import Settings
 CUT = ("feedback", "feedback.classified", "feedback.dead-letter")
 """Topics that can be cut: nothing but a recount reads them once they are counted."""
 EXCERPTS, OPEN, USERS = "Redis, excerpts", "Redis, open step", "Redis, distinct users"
+STAGED = "Redis, broken-off rebuilds"
 PUBLISHED_WITHIN_S = 10.0
 """How long an erasure waits at least for the open step, which workers publish about once a second."""
 
@@ -110,10 +112,16 @@ class Erase:
             await self._scan("market.steps", self._is_quoted, lives),
             await self._scan("market.alerts", self._is_quoted, lives),
         ]
-        users = Place(USERS, None, gone_by=self._newest_ms + USERS_LIVE_MS if self._newest_ms else None)
+        users = Place(USERS, None, gone_by=(self._newest_ms or epoch_ms()) + USERS_LIVE_MS)
         waiting = await self._in_open_step()
         still = epoch_ms() + EXCERPTS_LIVE_MS if waiting else None
-        return [*places, Place(EXCERPTS, self.forget(await self._held())), Place(OPEN, waiting, gone_by=still), users]
+        return [
+            *places,
+            self._quoted(await self._held()),
+            Place(OPEN, waiting, gone_by=still),
+            await self._in_staged(),
+            users,
+        ]
 
     async def erase(self, cut: bool) -> Erasure:
         """Take the user's excerpts out of Redis; with `cut` also shorten the topics that can be.
@@ -124,11 +132,15 @@ class Erase:
         of = {place.where: place for place in places}
         if of[OPEN].found:
             of[OPEN].found = await self._after_open_step()
-            of[EXCERPTS].found = self.forget(await self._held())
+            again = self._quoted(await self._held())
+            of[EXCERPTS].found, of[EXCERPTS].gone_by = again.found, again.gone_by
+        await self._remove_staged()
+        of[STAGED].erased = of[STAGED].found or 0
         rebuilt = bool(of[EXCERPTS].found)
         if rebuilt:
             await Rebuild(self._settings, self._say, amend=self.forget).run(lambda plan: True)
-            of[EXCERPTS].erased = (of[EXCERPTS].found or 0) - self.forget(await self._held())
+            left = self._quoted(await self._held())
+            of[EXCERPTS].erased, of[EXCERPTS].gone_by = (of[EXCERPTS].found or 0) - (left.found or 0), left.gone_by
         if cut:
             for topic in CUT:
                 await self._cut(topic)
@@ -190,10 +202,10 @@ class Erase:
         if event is None:
             named = parse_object(record.value or b"") or {}
             inner = data if isinstance(data := named.get("data"), dict) else {}
-            users = {str(named.get("user")), str(inner.get("user"))}
-            market = market_code(str(named.get("market") or inner.get("market")))
+            users: set[str | None] = {str(level["user"]) for level in (named, inner) if level.get("user") is not None}
+            market = market_code(str(named.get("market") or inner.get("market") or ""))
         else:
-            users, market = {event.user or ""}, event.market
+            users, market = {event.user}, event.market
         if self._user not in users and record.key != self._user.encode():
             return False
         if self._market not in (None, market):
@@ -223,11 +235,8 @@ class Erase:
         """Delete up to the user's newest record; of `feedback` only what is counted and past the horizon of ids."""
         ends = dict(self._ends[name])
         if name == "feedback" and ends:
-            ledger = Ledger(self._settings.redis, self._settings.prefix)
-            try:
+            async with self._ledger() as ledger:
                 counted = await ledger.positions(sorted(ends))
-            finally:
-                await ledger.close()
             known_ms = epoch_ms() - int(2 * self._settings.dedupe_minutes * MINUTE_MS)
             async with LogReader(self._settings.kafka_servers, self._topic(name)) as reader:
                 for partition, end in ends.items():
@@ -237,11 +246,8 @@ class Erase:
 
     async def _in_open_step(self) -> int:
         """The user's excerpts in steps that are not published: `_held` does not have them."""
-        ledger = Ledger(self._settings.redis, self._settings.prefix)
-        try:
+        async with self._ledger() as ledger:
             steps = await LedgerContent(ledger).unpublished_excerpts()
-        finally:
-            await ledger.close()
         quoted = [(market, row) for step in steps for market, rows in step.items() for row in rows]
         return sum(self._quotes.owns(market, row) for market, row in quoted)
 
@@ -260,18 +266,51 @@ class Erase:
 
     async def _held(self) -> Fold:
         """Excerpts, state and alerts as Redis has them. Raises LedgerLost where there is no ledger."""
-        ledger = Ledger(self._settings.redis, self._settings.prefix)
-        try:
+        async with self._ledger() as ledger:
             if await ledger.standing() is None:
                 raise LedgerLost(
                     f"Redis holds no ledger under prefix {self._settings.prefix!r}. Operator action: mend "
                     "MARKETPULSE_PREFIX or MARKETPULSE_REDIS_URL, or `marketpulse ledger rebuild` first."
                 )
-            content = LedgerContent(ledger)
-            wanted = [name for name in common_names() if name[0] in ("state", "alerts", "markets")]
-            found = await content.read(wanted)
-            markets = [row.decode() for entry in found if entry.name == "markets" for row in entry.rows]
-            names = [name for market in markets for name in market_names(market) if name[0].startswith("excerpts:")]
-            return folded("", [*found, *await content.read(names)])
+            return await _texts_of(ledger)
+
+    def _quoted(self, held: Fold) -> Place:
+        """The user's excerpts, which live for 8 days, and what alerts quote: until 7 days after the alert's end."""
+        alerts = dict(held.hashes.get("alerts", {}))
+        found = self.forget(held)
+        for_days = found and alerts == held.hashes.get("alerts", {})
+        return Place(EXCERPTS, found, gone_by=epoch_ms() + EXCERPTS_LIVE_MS if for_days else None)
+
+    async def _in_staged(self) -> Place:
+        """What rebuilds and resets left behind that were killed: a day at most, but for those of older versions."""
+        place, lives = Place(STAGED, 0), []
+        async with self._ledger() as ledger:
+            prefixes = await staged_prefixes(ledger)
+        for prefix in prefixes:
+            async with self._ledger(prefix) as staged:
+                fold = await _texts_of(staged)
+                lives.append(await LedgerContent(staged).longest_life_s([*fold.strings, *fold.hashes]))
+            place.found = (place.found or 0) + self.forget(fold)
+        if place.found and None not in lives:
+            place.gone_by = epoch_ms() + 1_000 * max(seconds or 0 for seconds in lives)
+        return place
+
+    async def _remove_staged(self) -> None:
+        async with self._ledger() as ledger:
+            await remove_staged(ledger)
+
+    @contextlib.asynccontextmanager
+    async def _ledger(self, prefix: str | None = None) -> AsyncIterator[Ledger]:
+        ledger = Ledger(self._settings.redis, prefix or self._settings.prefix)
+        try:
+            yield ledger
         finally:
             await ledger.close()
+
+
+async def _texts_of(ledger: Ledger) -> Fold:
+    """What a ledger has of texts: roll-up state, alerts, excerpts."""
+    content = LedgerContent(ledger)
+    names: set[Name] = {("state", "hash"), ("alerts", "hash")}
+    names |= {(name, "string") async for some in content.scan("excerpts:*") for name in some}
+    return folded("", await content.read(sorted(names)))

@@ -17,6 +17,7 @@ from streams.kafka.log_reader import LogReader
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.server import REPAIRS, require_rights
+from streams.ledger.staged import REBUILD, remove_staged
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.rollup.step_writes import allocation_writes
 from streams.recovery.aftermath import TOLD, look
@@ -91,7 +92,7 @@ class Rebuild:
         self._whole = whole
         self._amend = amend
         self._live = Ledger(settings.redis, settings.prefix)
-        self._staged = Ledger(settings.redis, f"{settings.prefix}~rebuild-{uuid.uuid4().hex[:8]}")
+        self._staged = Ledger(settings.redis, f"{settings.prefix}~{REBUILD}-{uuid.uuid4().hex[:8]}")
         self._outbound = Outbound(settings.kafka_servers, settings.prefix)
         self._succession = Succession(self._live, self._staged, self._outbound)
         self._told: list[tuple[str, str, bytes]] = []
@@ -139,6 +140,7 @@ class Rebuild:
 
     async def _rebuild(self, journal: Journal, feedback: LogReader) -> RebuildReport:
         started = time.monotonic()
+        await remove_staged(self._live)
         replayer = Replayer(journal, self._staged, int(self._settings.idle_partition_seconds * 1000))
         await self._replay(journal, replayer)
         source = SourceStarts(feedback, self._settings, self._skip_lost, self._say)

@@ -14,6 +14,7 @@ from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, Name
 from streams.ledger.server import REPAIRS, require_rights
+from streams.ledger.staged import RESET, remove_staged
 from streams.ledger.types import Entry
 from streams.recovery.aftermath import look
 from streams.recovery.fold import Fold
@@ -55,7 +56,7 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
         Unavailable, Overtaken: nothing was changed.
     """
     live = Ledger(settings.redis, settings.prefix)
-    staged = Ledger(settings.redis, f"{settings.prefix}~reset-{uuid.uuid4().hex[:8]}")
+    staged = Ledger(settings.redis, f"{settings.prefix}~{RESET}-{uuid.uuid4().hex[:8]}")
     outbound = Outbound(settings.kafka_servers, settings.prefix)
     succession = Succession(live, staged, outbound)
     try:
@@ -74,6 +75,7 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
         )
         if not agree(plan):
             return None
+        await remove_staged(live)
         lease_number = None
         if standing is not None:
             lease_number = await succession.freeze(HOLDER)

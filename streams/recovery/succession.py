@@ -14,7 +14,7 @@ from streams.contract.journal import CHECKPOINT_KEY, JOURNAL_FORMAT, CheckpointR
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
-from streams.ledger.content import LedgerContent
+from streams.ledger.content import LedgerContent, life_s
 from streams.ledger.scripts import FORMAT
 from streams.ledger.types import Command, Entry
 from streams.pipeline.rollup.checkpoint import packed, parts_of, read_ledger
@@ -86,8 +86,8 @@ class Succession:
             commands.append(["HSET", keys.partition(number), *pairs])
             commands += [["RPUSH", keys.ids(number), chunk] for chunk in start.chunks]
         fold.strings.pop("allocation:seq", None)
-        await self._content.write(self._content.writes_of(fold.entries()))
-        await self._content.write(commands)
+        await self._content.stage(commands)  # `ledger` first: whoever removes what is staged removes it, see `swap`
+        await self._content.stage(self._content.writes_of(fold.entries()))
 
     async def announce(
         self, begins: Beginning, cause: Literal["rebuild", "reset"], published: Iterable[tuple[str, str, bytes]]
@@ -125,12 +125,8 @@ class Succession:
             Overtaken: nothing was changed.
         """
         live, staged = LedgerContent(self._live), self._content
-        renames = [
-            (staged.namespace + name, live.namespace + name)
-            async for names in staged.scan()
-            for name in sorted(set(names))
-        ]
-        taken = {new.removeprefix(live.namespace) for _, new in renames}
+        taken = {name async for names in staged.scan() for name in names}
+        renames = [(staged.namespace + name, live.namespace + name, _life_after(name)) for name in sorted(taken)]
         old = [
             live.namespace + name
             async for names in live.scan()
@@ -138,16 +134,22 @@ class Succession:
             if name not in taken and name.partition(":")[0] not in KEPT and not name.startswith("step:")
         ]
         change: Command = ["XADD", self._live.keys.changes, "MAXLEN", "~", 10_000, "*", "step", step, "stream_time", 0]
-        unique = list(dict(renames).items())
-        if not await self._live.swap(lease_number, old, unique, [*self._after, change]):
+        complete = "ledger" in taken  # else another repair removed what was staged here
+        if not complete or not await self._live.swap(lease_number, old, renames, [*self._after, change]):
             raise Overtaken(
-                "another took the roll-up lease or made a ledger meanwhile; nothing was changed. "
-                "Operator action: see that nobody else repairs this prefix, then give the same command again."
+                "another took the roll-up lease, made a ledger or began a repair meanwhile, or a day has passed; "
+                "nothing was changed. Operator action: see that nobody else repairs this prefix, then give the same "
+                "command again."
             )
 
     async def clean(self) -> None:
         """Remove what is still staged."""
         await self._content.remove()
+
+
+def _life_after(name: str) -> int | None:
+    """For how long a staged key is kept once it is in place, in seconds: 0 = for ever, None = as it was staged."""
+    return None if name.startswith("users:") else life_s(name) or 0
 
 
 def resolved(alert: AlertRecord, seq: int, at_ms: int, why: str) -> tuple[str, str, bytes]:

@@ -326,7 +326,7 @@ async def test_a_swap_is_refused_if_somebody_was_quicker(ledger: Ledger) -> None
     await ledger.redis.set(f"{space}staged", 2)
     number = await ledger.seize_lease("operator", 60_000)
     before = await everything(ledger)
-    swap = [f"{space}old"], [(f"{space}staged", f"{space}new")], [["SET", f"{space}after", "3"]]
+    swap = [f"{space}old"], [(f"{space}staged", f"{space}new", None)], [["SET", f"{space}after", "3"]]
     assert [False, False] == [await ledger.swap(None, *swap), await ledger.swap(number - 1, *swap)]
     assert before == await everything(ledger)
     assert await ledger.swap(number, *swap)

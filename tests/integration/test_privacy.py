@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from marketpulse.client.redis_server import connect
 from marketpulse.contract.decode import parse_object
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.topics import topic_name
@@ -108,6 +109,23 @@ def test_an_excerpt_of_an_open_step_is_found(job: Job) -> None:
 
     assert "OK" == asyncio.run(commit())[0]
     assert (1, 0) == tuple(erase(job)["places"]["Redis, open step"][name] for name in ("found", "erased"))
+
+
+def test_what_a_killed_rebuild_left_is_found_and_removed(job: Job) -> None:
+    """Under its own keys, for ever where an older version staged it: found in a dry run, gone with --yes."""
+    space, left = f"{job.settings.prefix}:", f"{job.settings.prefix}~rebuild-01234567:"
+    with connect(job.settings.redis) as client:
+        for name in ("state", "excerpts:BR"):
+            client.copy(f"{space}{name}", f"{left}{name}")
+            client.persist(f"{left}{name}")
+        found = erase(job)["places"]["Redis, broken-off rebuilds"]
+        assert (True, 0, None) == (found["found"] >= 2, found["erased"], found["gone_by"])
+        client.expire(f"{left}state", 86_400)
+        client.expire(f"{left}excerpts:BR", 1_000)
+        found = erase(job)["places"]["Redis, broken-off rebuilds"]
+        assert 1 == pytest.approx((found["gone_by"] - time.time() * 1000) / DAY_MS, abs=0.01)
+        report = erase(job, "--yes", user="nobody")
+        assert ([], False) == (client.keys(f"{left}*"), report["rebuilt"])
 
 
 def test_one_market_alone(job: Job) -> None:

@@ -106,7 +106,7 @@ async def test_the_past_of_markets_comes_in_buckets(stack: EmbeddedStack, prefix
     async with PageReader(stack.endpoints.redis, prefix) as reader:
         assert {} == await reader.history(["BR"], "hour", 3)
         client.hset(f"{prefix}:step", mapping={"stream_time": hour * 3_600_000 + 5})
-        client.hset(keys.state, "model_info", msgspec.json.encode(info))
+        client.set(keys.model, msgspec.json.encode(info))
         client.hset(keys.hours("BR"), mapping={hour: cells.tobytes(), hour - 1: b"of another model"})
         client.pfadd(keys.users_of_hour("BR", hour), *(f"u{at}" for at in range(12)))
         found = await reader.history(["BR", "NG"], "hour", 3)

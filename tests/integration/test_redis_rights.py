@@ -53,12 +53,18 @@ def client(server: RedisOf, role: Role) -> "redis.Redis[bytes]":
 
 
 async def test_a_reader_reads_and_sees_no_hashes_of_users(server: RedisOf) -> None:
-    """Metrics, counts of users and a snapshot; not the HyperLogLogs of hours, nor those of a step that is open."""
+    """Metrics, counts of users and a snapshot; not the HyperLogLogs of hours, nor those of a step that is open.
+
+    Nor the roll-up's state: with its excerpts' exact times and users' numbers.
+    """
     ledger = Ledger(url_of(server.url, f"{PREFIX}-worker", "pw"), PREFIX)
     hour, opened = ledger.keys.users_of_hour("BR", 1), ledger.keys.step_users(3, "BR:1")
     await ledger.redis.pfadd(hour, b"user")
     await ledger.redis.pfadd(opened, b"user")
     await ledger.redis.hset(ledger.keys.step_counts(3), "BR:1:negative/app", 2)
+    await ledger.redis.hset(ledger.keys.state, "market:BR", "excerpts")
+    await ledger.redis.hset(ledger.keys.step_excerpts(3), "BR", "excerpts")
+    await ledger.redis.set(ledger.keys.model, "{}")
     await ledger.redis.xadd(ledger.keys.outbox, {"topic": "market.steps", "value": "users"})
     await ledger.close()
     for role in ("reader", "page"):
@@ -68,6 +74,10 @@ async def test_a_reader_reads_and_sees_no_hashes_of_users(server: RedisOf) -> No
             for key in (hour, opened, f"{PREFIX}:step:3:users"):
                 with pytest.raises(NoPermissionError):
                     reading.get(key)
+            for key in (ledger.keys.state, ledger.keys.step_excerpts(3)):
+                with pytest.raises(NoPermissionError):
+                    reading.hgetall(key)
+            assert b"{}" == reading.get(ledger.keys.model)
             assert 1 == reading.xlen(ledger.keys.outbox)
             with pytest.raises(NoPermissionError):
                 reading.xrange(ledger.keys.outbox)

@@ -23,6 +23,7 @@ WRITES = frozenset(
         "PFADD",
         "PFMERGE",
         "EXPIRE",
+        "PERSIST",
         "XADD",
         "XDEL",
     )
@@ -174,6 +175,9 @@ class FakeRedis:
 
     def _expire(self, key: bytes, seconds: bytes) -> int:
         return int(key in self.keys)  # what expires is beyond every window; a simulation does not live so long
+
+    def _persist(self, key: bytes) -> int:
+        return 0
 
     def _sadd(self, key: bytes, *members: bytes) -> int:
         held = self._value(key, set, new=True)

@@ -243,6 +243,8 @@ def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     if ((number or b"0") if ledger_id else b"") != argv[1]:
         return [b"MOVED"]
     payload = _unpacked(argv[2])
+    if not all(redis.call("EXISTS", staged) for staged, _, _ in payload[b"renames"]):
+        return [b"GONE"]
     # ------------------------------------------------------------------------------------------------------------
     redis.call("HSET", keys[0], "writing", "swap")
     if ledger_id:
@@ -253,8 +255,12 @@ def swap(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
             redis.call("UNLINK", base + b":counts", base + b":users", base + b":excerpts", base + b":cut")
     for key in payload[b"old"]:
         redis.call("UNLINK", key)
-    for staged, key in payload[b"renames"]:
+    for staged, key, life_s in payload[b"renames"]:
         redis.call("RENAME", staged, key)
+        if life_s == 0:
+            redis.call("PERSIST", key)
+        elif life_s is not None:
+            redis.call("EXPIRE", key, life_s)
         if key == keys[0]:
             redis.call("HSET", keys[0], "writing", "swap")
     for command, *args in payload[b"commands"]:

@@ -160,7 +160,7 @@ class Side:
         commands: list[list[Any]] = [["HSET", f"{PREFIX}:hash", "a", rng.randrange(9)]]
         if standing is not None:  # as a staged ledger would: no step is open any more
             commands.append(["HSET", self.ledger.keys.ledger, "open", published + 1])
-        renames = [(staged, f"{PREFIX}:text")]
+        renames = [(rng.choice((staged, staged, f"{staged}:gone")), f"{PREFIX}:text", 0)]
         return await self.ledger.swap(number, [f"{PREFIX}:list"], renames, commands), standing
 
     async def _get(self, rng: random.Random) -> Any:

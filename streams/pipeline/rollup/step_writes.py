@@ -20,7 +20,7 @@ from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import outcome_digest
 from streams.pipeline.rollup.users import ONCE, keys_of_stretches
-from streams.privacy.excerpt_order import without_speaker
+from streams.privacy.shown_excerpts import shown
 
 CHANGES_KEPT = 10_000
 MOST_FIELDS = 1_000
@@ -62,11 +62,7 @@ def step_writes(
         writes.append(["SET", keys.metrics(market), content])
         writes.append(["SET", keys.topics(market), msgspec.json.encode(one.topics)])
         if market in changed:
-            shown = [
-                msgspec.structs.replace(kept, order=without_speaker(kept.order))
-                for kept in rollup.markets[market].excerpts
-            ]
-            writes.append(["SET", keys.excerpts(market), msgspec.json.encode(shown)])
+            writes.append(["SET", keys.excerpts(market), msgspec.json.encode(shown(rollup.markets[market].excerpts))])
             writes.append(["EXPIRE", keys.excerpts(market), EXCERPTS_LIVE_S])
             writes.append(ledger.outbox_write("market.metrics", market, content))
     writes += alert_writes(ledger, outcome.alerts)
@@ -154,15 +150,14 @@ def _bucket_key(keys: Keys, market: str, unit: str) -> str:
 
 
 def _state_writes(keys: Keys, rollup: RollUp, info: ModelInfo) -> list[Command]:
-    fields: list[str | bytes] = [
-        "common",
-        msgspec.msgpack.encode(rollup.common),
-        MODEL_FIELD,
-        msgspec.json.encode(info),
-    ]
+    model = msgspec.json.encode(info)
+    fields: list[str | bytes] = ["common", msgspec.msgpack.encode(rollup.common), MODEL_FIELD, model]
     for market in rollup.markets:
         fields += [f"market:{market}", msgspec.msgpack.encode(rollup.markets[market])]
-    return [["HSET", keys.state, *fields[at : at + 2 * MOST_FIELDS]] for at in range(0, len(fields), 2 * MOST_FIELDS)]
+    writes: list[Command] = [["SET", keys.model, model]]
+    for at in range(0, len(fields), 2 * MOST_FIELDS):
+        writes.append(["HSET", keys.state, *fields[at : at + 2 * MOST_FIELDS]])
+    return writes
 
 
 def load_rollup(rollup: RollUp, state: Mapping[str, bytes]) -> list[str]:

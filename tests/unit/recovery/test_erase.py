@@ -6,20 +6,25 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from marketpulse.contract.records import Excerpt
+from marketpulse.contract.units import DAY_MS
+from streams.clock import epoch_ms
 from streams.contract.journal import UserKey
 from streams.errors import UserKeyDiffers
+from streams.pipeline.detect.market_state import MarketState
 from streams.pipeline.rollup.state import CommonState
 from streams.privacy.user_hashes import key_id, quick_key_id
-from streams.recovery.erase import Erase
+from streams.recovery.erase import EXCERPTS, Erase, Place
 from streams.recovery.fold import Fold
 from streams.settings import load_settings
+from tests.support.alerts import alert
 
 NOW_MS = 1_790_000_000_000
 EVENT = {"id": "1", "market": "BR", "text": "bom", "occurred_at": NOW_MS, "user": "u7"}
 CLOUD = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "t", "market": "DE", "data": EVENT}
 
 
-def record_of(value: bytes | None, key: bytes = b"") -> SimpleNamespace:
+def record_of(value: bytes | None, key: bytes | None = b"") -> SimpleNamespace:
     return SimpleNamespace(value=value, key=key, timestamp=NOW_MS, headers=(), partition=0, offset=7)
 
 
@@ -62,6 +67,39 @@ def test_a_number_as_user_and_a_key_are_found() -> None:
     assert is_by(b"no json", key=b"u7")
     assert is_by(None, key=b"u7")
     assert not is_by(b"no json")
+
+
+def test_a_record_without_a_user_is_nobodys() -> None:
+    """Neither a user called None has it, nor one whose id is empty; a user of that name is found."""
+    for user in ("None", ""):
+        work = Erase(load_settings(), user, None, lambda *_: None)
+        for market in ("BR", "Brazil"):  # what was counted, and a dead letter
+            for key in (None, b"other"):
+                nobody = {name: value for name, value in (EVENT | {"market": market}).items() if name != "user"}
+                assert not work._is_by(record_of(json.dumps(nobody).encode(), key))
+                assert not work._is_by(record_of(json.dumps(nobody | {"user": None}).encode(), key))
+    work = Erase(load_settings(), "None", None, lambda *_: None)
+    assert work._is_by(record_of(written(user="None", market="Brazil")))
+
+
+def test_excerpts_in_redis_are_gone_after_eight_days() -> None:
+    """What an alert quotes lives as long as its alert, which nobody knows; nothing found needs no day."""
+    work = Erase(load_settings(), "u7", None, lambda *_: None)
+    order = work._settings.user_hashes.orders[0].of("BR", "u7", 0, 7, negative=True)
+    said = Excerpt(order, "quebrado", "negative", "app", NOW_MS)
+
+    def held(*quotes: str) -> Fold:
+        fold = Fold("")
+        state = MarketState(excerpts=[said])
+        fold.hashes["state"] = {b"market:BR": msgspec.msgpack.encode(state)}
+        firing = alert(market="BR", started_at=NOW_MS, evidence={"excerpts": list(quotes)})
+        fold.hashes["alerts"] = {b"one": msgspec.json.encode(firing)}
+        return fold
+
+    in_days = ((work._quoted(held()).gone_by or 0) - epoch_ms()) / DAY_MS
+    assert 8 == pytest.approx(in_days, abs=0.1)
+    assert (2, None) == (work._quoted(held("quebrado")).found, work._quoted(held("quebrado")).gone_by)
+    assert Place(EXCERPTS, 0) == work._quoted(Fold(""))
 
 
 def test_another_key_than_the_ledgers_is_refused() -> None:
