@@ -19,6 +19,7 @@ from torch.optim import AdamW
 from transformers import BertConfig
 
 from models.batching import plan_batches
+from models.encoder.load import unknown_piece
 from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
@@ -73,13 +74,17 @@ def build_teacher(init: Path, tokenizer: Tokenizer) -> FeedbackClassifier:
     tokenizer makes of it. Raises BadArtifact where the folder holds no such model.
     """
     try:
-        config = json.loads((init / "config.json").read_text("utf-8"))
-        state = {name.removeprefix("bert."): value for name, value in load_file(init / "model.safetensors").items()}
-        old = Tokenizer.from_file(str(init / "tokenizer.json"))
-        old_embeddings = state["embeddings.word_embeddings.weight"]
+        return _with_vocabulary(init, tokenizer)
     except Exception as error:  # these raise bare exceptions of many kinds
-        raise BadArtifact(f"{init} holds no BERT: {error}. Operator action: name a folder with one.") from error
-    known = old.get_vocab()
+        raise BadArtifact(f"{init} holds no BERT: {error!r}. Operator action: name a folder with one.") from error
+
+
+def _with_vocabulary(init: Path, tokenizer: Tokenizer) -> FeedbackClassifier:
+    config = json.loads((init / "config.json").read_text("utf-8"))
+    state = {name.removeprefix("bert."): value for name, value in load_file(init / "model.safetensors").items()}
+    old = Tokenizer.from_file(str(init / "tokenizer.json"))
+    old_embeddings = state["embeddings.word_embeddings.weight"]
+    known, unknown = old.get_vocab(), unknown_piece(old)
     pieces = tokenizer.get_vocab()
     width = old_embeddings.shape[1]
     embeddings = torch.empty(len(pieces), width).normal_(0, 0.02) + old_embeddings.mean(0)
@@ -88,7 +93,7 @@ def build_teacher(init: Path, tokenizer: Tokenizer) -> FeedbackClassifier:
             embeddings[number] = old_embeddings[known[piece]]
             continue
         parts = old.encode(piece.removeprefix("##"), add_special_tokens=False).ids
-        if parts and known["[UNK]"] not in parts:
+        if parts and unknown not in parts:
             embeddings[number] = old_embeddings[parts].mean(0)
     network = FeedbackClassifier(
         BertConfig(
@@ -187,14 +192,15 @@ def _groups(network: FeedbackClassifier, plan: TeacherPlan) -> list[dict[str, ob
 
 
 def predict(
-    network: nn.Module, tokenizer: Tokenizer, texts: list[str], tokens_per_batch: int = 6_000
+    network: nn.Module, tokenizer: Tokenizer, texts: list[str], tokens_per_batch: int = 6_000, pad_id: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Probabilities (n, 3) and (n, topics) of texts."""
+    """Probabilities (n, 3) and (n, topics) of texts, on the device that the network is on."""
+    device = next(network.parameters()).device
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
     sentiment = np.zeros((len(texts), len(SENTIMENTS)), np.float32)
     topic = np.zeros((len(texts), len(TOPICS)), np.float32)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
         for rows in plan_batches([len(one) for one in ids], tokens_per_batch, 512):
-            answered = network(*pad([ids[row] for row in rows]))
-            sentiment[rows], topic[rows] = (one.float().softmax(-1).numpy() for one in answered)
+            answered = network(*(given.to(device) for given in pad([ids[row] for row in rows], pad_id)))
+            sentiment[rows], topic[rows] = (one.float().softmax(-1).cpu().numpy() for one in answered)
     return sentiment, topic

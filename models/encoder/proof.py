@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from models.batching import pad_batch
+from models.encoder.load import load_encoder, load_tokenizer
 from models.errors import BadArtifact
 from models.rows import LabelledText
 from models.teacher import translation_groups
@@ -55,19 +55,12 @@ def _parallel(rows: list[LabelledText]) -> list[dict[str, str]]:
 
 def _embedder(folder: Path) -> Any:
     """A function from texts to unit vectors (n, width): the mean of the last layer's states."""
-    from transformers import AutoModel
-
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        network = AutoModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True).eval()
-    except Exception as error:  # these raise bare exceptions of many kinds
-        raise BadArtifact(f"{folder} holds no encoder: {error}. Operator action: run `make encoder`.") from error
-
-    tokenizer.enable_truncation(MAX_LENGTH)
+    network = load_encoder(folder).eval()
+    tokenizer, pad_id = load_tokenizer(folder, network, MAX_LENGTH)
 
     def embed(texts: list[str]) -> NDArray[np.float32]:
         encodings = tokenizer.encode_batch([PREFIX + text for text in texts])
-        ids, mask = map(torch.from_numpy, pad_batch([one.ids for one in encodings], network.config.pad_token_id))
+        ids, mask = map(torch.from_numpy, pad_batch([encoding.ids for encoding in encodings], pad_id))
         with torch.no_grad():
             states = network(input_ids=ids, attention_mask=mask).last_hidden_state
         weight = mask.unsqueeze(-1).to(states.dtype)

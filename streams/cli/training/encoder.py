@@ -1,22 +1,35 @@
 """Commands around the pre-trained encoder: make its folder, train a teacher of it, judge it on families left out."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 import typer
 
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import progress
+from streams.cli.views.evaluations import print_evaluation
 from streams.errors import BadInput
 
 ENCODER = Path("build/encoder")
+Init = Annotated[Path, typer.Option(help="Encoder folder (`make encoder`).")]
+Layers = Annotated[int, typer.Option(min=1, help="Layers of the encoder that are kept, from the first.")]
+Epochs = Annotated[float, typer.Option(min=0.01, help="Passes over the rows.")]
+Minutes = Annotated[
+    float | None, typer.Option(min=0.1, help="Pause after N minutes, exit code 1; the same command continues.")
+]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of PyTorch on a CPU.")]
+OfDevice = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where it is trained.")]
 _NEEDS_TRAIN = "this needs PyTorch. Operator action: install the extra `train`."
 
 
 def add_commands(model_app: typer.Typer) -> None:
     """Add these commands to those around the model."""
     model_app.command("encoder")(model_encoder)
+    model_app.command("teach")(model_teach)
 
 
 def model_encoder(
@@ -54,3 +67,61 @@ def model_encoder(
         content["retrieval"] = shares
         text += "\ntranslations that find their original: " + ", ".join(f"{lang} {n:.2f}" for lang, n in shares.items())
     output.answer(content, as_json, text)
+
+
+def model_teach(
+    data: Annotated[Path, typer.Option(help="Folder with feedback_train and feedback_dev (.jsonl.gz).")],
+    init: Init = ENCODER,
+    work: Annotated[Path, typer.Option(help="Working directory of this training; it resumes from it.")] = Path(
+        "build/model"
+    ),
+    layers: Layers = 8,
+    epochs: Epochs = 2.0,
+    minutes: Minutes = None,
+    threads: Threads = 2,
+    device: OfDevice = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train the teacher from the encoder, and evaluate it on the development set (needs the extra `train`).
+
+    The state is kept every 200 steps: the same command continues after an interruption. `model train --layers` with the
+    same --work, layers and two epochs distils from it.
+
+    ```
+    marketpulse model teach --data ./data --layers 8
+    ```
+    """
+    try:
+        from models.encoder.teacher import EncoderPlan, train_encoder
+    except ImportError as error:
+        raise BadInput(_NEEDS_TRAIN) from error
+    from models.evaluate import labelled, score
+    from models.labels import SENTIMENTS, TOPICS
+
+    rows, development = (labelled(data / f"feedback_{name}.jsonl.gz") for name in ("train", "dev"))
+    plan = EncoderPlan(layers=layers, epochs=epochs, threads=threads, device=_device(device))
+    teacher = train_encoder(rows, init, work, plan, output.note, _pause_after(minutes))
+    if teacher is None:
+        output.answer({"work": str(work), "done": False}, as_json, f"{work}: paused. Run the same command to continue.")
+        raise typer.Exit(1)
+    begun = time.monotonic()
+    with progress("classifying"):
+        scores = score(development, teacher.predict([row.text for row in development]), SENTIMENTS, TOPICS)
+    rate = round(len(development) / (time.monotonic() - begun), 1)
+    scores = msgspec.structs.replace(scores, texts_per_second=rate)
+    if as_json:
+        output.print_json(msgspec.to_builtins(scores) | {"work": str(work), "done": True})
+        return
+    print_evaluation(scores, None, SENTIMENTS)
+
+
+def _device(named: str) -> str:
+    import torch
+
+    return named if named != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _pause_after(minutes: float | None) -> Callable[[], bool]:
+    """Whether these minutes have passed since now."""
+    end = None if minutes is None else time.monotonic() + 60 * minutes
+    return lambda: end is not None and time.monotonic() > end

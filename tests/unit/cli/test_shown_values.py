@@ -126,7 +126,7 @@ THROUGH_THE_SEAM = {
     "bench pipeline", "bench reallocate", "bench watch", "classify", "config show", "dead-letters replay",
     "dead-letters show", "demo", "intake", "learn", "ledger init", "ledger rebuild", "ledger reset", "ledger wait",
     "model compare", "model convert", "model encoder", "model evaluate", "model export",
-    "model promote", "model rollback", "model shadow", "model train", "mute add", "mute rm", "notify",
+    "model promote", "model rollback", "model shadow", "model teach", "model train", "mute add", "mute rm", "notify",
     "notify test", "page", "plan", "privacy erase",
     "profiles apply", "profiles rm", "profiles validate", "publish", "replay", "rules check", "rules test", "run",
     "simulate", "topics create", "up", "what-if", "worker",
