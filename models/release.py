@@ -21,8 +21,9 @@ from models.labels import SENTIMENTS, TOPICS
 from models.network import NgramVotes, WithVotes
 from models.rows import LabelledText, read_rows
 from models.scores import macro_f1
-from models.teacher import TeacherPlan, predict, train_teacher, translation_groups
+from models.teacher import TeacherPlan, predict, train_teacher
 from models.train import Student, TrainingPlan, encode_rows, tokenizer_of, train
+from models.translations import translation_groups
 from models.votes import SENTIMENT_BUCKETS, TOPIC_BUCKETS, VoteTable, fit_spelled_votes, out_of_fold
 
 CALIBRATION_TEXTS = 1_200

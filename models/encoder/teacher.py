@@ -25,8 +25,9 @@ from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
 from models.rows import LabelledText
-from models.teacher import english_of, predict, translation_groups
+from models.teacher import predict
 from models.train import Encoded, TrainingPlan, batches_of, encode_rows, hard_loss, linear_schedule, optimise, pad
+from models.translations import english_of, translation_groups
 
 DONE, CHECKPOINT = "encoder-teacher.pt", "encoder-checkpoint.pt"
 Report = Callable[[str], object]

@@ -27,8 +27,9 @@ from models.network import FeedbackClassifier, NgramVotes, Probabilities
 from models.onnx import OnnxClassifier
 from models.release import ReleasePlan, release
 from models.rows import LabelledText
-from models.teacher import TeacherPlan, build_teacher, english_of, translation_groups
+from models.teacher import TeacherPlan, build_teacher
 from models.train import TrainingPlan, build_network, pad, train, train_tokenizer
+from models.translations import english_of, translation_groups
 from models.votes import counted, fit_spelled_votes, fit_votes, out_of_fold
 
 pytestmark = [

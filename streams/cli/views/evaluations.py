@@ -8,6 +8,7 @@ from streams.cli import output
 
 if TYPE_CHECKING:
     from models.compare import Comparison
+    from models.encoder.judge import Interval, Judgement
     from models.evaluate import Evaluation
 
 
@@ -55,3 +56,30 @@ def print_evaluation(found: "Evaluation", against: "Comparison | None", sentimen
 def gap(found: "Comparison") -> str:
     """The difference of the mean macro-F1, and its 95 % interval."""
     return f"{found.mean.difference:+.4f} ({found.mean.low:+.4f} to {found.mean.high:+.4f})"
+
+
+def print_judgement(found: "Judgement") -> None:
+    """Tables of scores on families left out, one by method and family, one of leads."""
+    console = output.console()
+    table = Table("method", "left out", "n", "macro-F1 (95 %)", "native", "translated", "neutral, answered")
+    for method, scores in found.methods.items():
+        for family, score in scores.families.items():
+            parts = ["-" if part is None else f"{part.value:.3f}" for part in (score.native, score.translated)]
+            neutral = f"{score.neutral[0]:.3f}, {score.neutral[1]:.3f}"
+            cells = (method, family, f"{score.n:,}", _shown(score.macro_f1), *parts, neutral)
+            table.add_row(*map(output.cell, cells))
+        means = [("mean", scores.mean), ("mean to choose by", scores.choosing)]
+        for name, mean in means:
+            if mean is not None:
+                table.add_row(*map(output.cell, (method, name, "", _shown(mean))), end_section=mean is means[-1][1])
+    console.print(table)
+    leads = Table("lead", "family", "difference (95 %)")
+    for name, lead in found.leads.items():
+        for family, gap_of in [*lead.families.items(), ("mean", lead.mean)]:
+            leads.add_row(*map(output.cell, (name, family, _shown(gap_of, "+.3f"))))
+    if found.leads:
+        console.print(leads)
+
+
+def _shown(interval: "Interval", form: str = ".3f") -> str:
+    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
