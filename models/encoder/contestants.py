@@ -50,7 +50,11 @@ class Contest:
             BadArtifact: answers of that name came of another plan or other rows.
         """
         folder = self.work / fold.name / (name or method)
-        settings = {"encoder": replace(self.encoder, device="", threads=0), "svc": "", "today": self.today}[method]
+        settings = {
+            "encoder": replace(self.encoder, device="", threads=0, steps_per_checkpoint=0),
+            "svc": "",
+            "today": self.today,
+        }[method]
         plan = hashlib.sha256(repr(settings).encode()).hexdigest()
         if (folder / ANSWERS).exists():
             kept, of = read_answers(folder, fold)

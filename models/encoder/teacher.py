@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from models.classifier import Predictions
 from models.encoder.augment import augmented
+from models.encoder.families import family_of
 from models.encoder.load import load_encoder, load_tokenizer
 from models.encoder.sampling import epoch_rows
 from models.errors import BadArtifact
@@ -37,7 +38,7 @@ Report = Callable[[str], object]
 class EncoderPlan:
     """Sizes and rates of the teacher's training.
 
-    `layers`: how many of the encoder's, from the first. `balance`: of sources and languages, see `epoch_rows`.
+    `layers`: how many of the encoder's, from the first. `balance`: of families and languages, see `epoch_rows`.
     `class_balance`: a row's weight is its label's share to the power of minus this. `augmented`: share of rows that an
     epoch sees changed. `alignment`: weight of drawing translations to their English originals; it costs a second
     forward of them, so 0 leaves it out.
@@ -162,7 +163,7 @@ class _Batches:
             seed=plan.seed, tokens_per_batch=plan.tokens_per_batch, label_smoothing=plan.label_smoothing,
             topic_weight=plan.topic_weight, weak_weight=plan.weak_weight,
         )  # fmt: skip
-        self._cells = [(row.source, row.lang) for row in rows]
+        self._cells = [(family_of(row), row.lang) for row in rows]
         self._english = english_of(rows, translation_groups(rows)) if plan.alignment else np.full(len(rows), -1)
         self._encoded, self._drawn = self._epoch(0)
         per_epoch = len(self._planned(0))

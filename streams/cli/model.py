@@ -321,6 +321,8 @@ def model_train(
         from models.release import ReleasePlan, release
     except ImportError as error:
         raise BadInput("training needs PyTorch. Operator action: install the extra `train`.") from error
+    if layers is not None and init is None:
+        raise BadInput("--layers needs an encoder. Operator action: name its folder with --init (`make encoder`).")
     for name in ("train", "dev", "test"):
         if not (data / f"feedback_{name}.jsonl.gz").exists():
             raise BadInput(f"{data} holds no feedback_{name}.jsonl.gz. Operator action: name the folder with --data.")

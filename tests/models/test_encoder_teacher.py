@@ -235,3 +235,11 @@ def test_the_command_pauses_and_goes_on(
     answer = json.loads(done.stdout)
     assert ({"en", "es"}, {"large", "small"}, True) == ({*answer["languages"]}, {*answer["sources"]}, answer["done"])
     assert "texts/s" in CliRunner().invoke(app, command).stdout
+
+
+def test_layers_without_an_encoder_are_refused(data: Path, tmp_path: Path) -> None:
+    """Before anything is trained."""
+    done = CliRunner().invoke(
+        app, ["model", "train", "--data", str(data), "--out", str(tmp_path / "x"), "--layers", "1"]
+    )
+    assert (1, True) == (done.exit_code, "--layers needs an encoder" in str(done.exception))
