@@ -1,4 +1,4 @@
-"""Texts that are translations of each other, found by their ids."""
+"""Texts that are translations of each other, found by their ids and marks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,15 @@ from models.rows import LabelledText
 def translation_groups(rows: list[LabelledText]) -> list[str]:
     """The group of each row: what its id says without the language, where a row is part of a translated corpus.
 
-    Ids read `source:language:split:number`; rows whose group holds no other row are in none ("").
+    Ids read `source:language:split:number`; rows whose group holds no other row, or none that is marked as translated,
+    are in none (""): other corpora number the texts of each language alike, and they are no translations.
     """
     named = [_group(row) for row in rows]
     sizes: dict[str, int] = {}
     for name in named:
         sizes[name] = sizes.get(name, 0) + 1
-    return [name if name and sizes[name] > 1 else "" for name in named]
+    translated = {name for row, name in zip(rows, named, strict=True) if row.translated}
+    return [name if name in translated and sizes[name] > 1 else "" for name in named]
 
 
 def _group(row: LabelledText) -> str:

@@ -145,7 +145,7 @@ def test_the_real_encoder_answers_as_its_blocks_say() -> None:
 def test_the_real_encoder_finds_translations() -> None:
     """Of six texts in German, Hindi and Chinese, each one's English original is the nearest."""
     rows = [
-        LabelledText(text, "neutral", lang, id=f"x:{lang}:test:{number}")
+        LabelledText(text, "neutral", lang, id=f"x:{lang}:test:{number}", translated=lang != "en")
         for lang, texts in PARALLEL.items()
         for number, text in enumerate(texts)
     ]

