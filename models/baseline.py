@@ -1,4 +1,4 @@
-"""The baseline every model is measured beside: character 1-4-gram TF-IDF and a linear SVM, one per language."""
+"""The baselines that models are measured beside: character 1-4-gram TF-IDF and a linear SVM, by language or pooled."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,15 @@ def baseline_answers(training: Sequence[LabelledText], rows: Sequence[LabelledTe
     for language in sorted({row.lang for row in rows} & {row.lang for row in training}):
         known = [row for row in training if row.lang == language]
         asked = [at for at, row in enumerate(rows) if row.lang == language]
-        features = TfidfVectorizer(analyzer="char", ngram_range=(1, 4), sublinear_tf=True, min_df=2)
-        machine = LinearSVC(C=0.5, class_weight="balanced", random_state=0)
-        machine.fit(features.fit_transform([row.text for row in known]), [SENTIMENTS.index(row.label) for row in known])
-        answers[asked] = machine.predict(features.transform([rows[at].text for at in asked]))
+        answers[asked] = pooled_answers(known, [rows[at] for at in asked])
+    return answers
+
+
+def pooled_answers(training: Sequence[LabelledText], rows: Sequence[LabelledText]) -> NDArray[np.int64]:
+    """Class numbers (n,) that one machine for all languages, fitted on `training`, gives `rows`."""
+    features = TfidfVectorizer(analyzer="char", ngram_range=(1, 4), sublinear_tf=True, min_df=2)
+    machine = LinearSVC(C=0.5, class_weight="balanced", random_state=0)
+    known = features.fit_transform([row.text for row in training])
+    machine.fit(known, [SENTIMENTS.index(row.label) for row in training])
+    answers: NDArray[np.int64] = machine.predict(features.transform([row.text for row in rows]))
     return answers

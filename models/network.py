@@ -10,14 +10,14 @@ from models.ngrams import FIRST_FACTOR, PAIR_OFFSET, SECOND_FACTOR, SINGLE_FACTO
 
 
 class FeedbackClassifier(nn.Module):
-    """BERT encoder; mean and first-token state joined; two linear heads.
+    """An encoder (a new BERT, or the one given); mean and first-token state joined; two linear heads.
 
     forward(input_ids, attention_mask): int64 (n, length) each; returns logits (n, 3) and (n, topics).
     """
 
-    def __init__(self, config: BertConfig, sentiments: int, topics: int) -> None:
+    def __init__(self, config: BertConfig, sentiments: int, topics: int, encoder: nn.Module | None = None) -> None:
         super().__init__()
-        self.encoder = BertModel(config, add_pooling_layer=False)
+        self.encoder = BertModel(config, add_pooling_layer=False) if encoder is None else encoder
         self.dropout = nn.Dropout(0.2)
         self.sentiment = nn.Linear(2 * config.hidden_size, sentiments)
         self.topic = nn.Linear(2 * config.hidden_size, topics)

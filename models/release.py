@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from models.calibrate import fit_calibration
 from models.calibration import apply_calibration
 from models.characters import spellings
+from models.encoder.teacher import EncoderPlan, train_encoder
 from models.evaluate import FREQUENT_TOPIC, Evaluation
 from models.export import export
 from models.finish import finish
@@ -20,8 +21,9 @@ from models.labels import SENTIMENTS, TOPICS
 from models.network import NgramVotes, WithVotes
 from models.rows import LabelledText, read_rows
 from models.scores import macro_f1
-from models.teacher import TeacherPlan, predict, train_teacher, translation_groups
+from models.teacher import TeacherPlan, predict, train_teacher
 from models.train import Student, TrainingPlan, encode_rows, tokenizer_of, train
+from models.translations import translation_groups
 from models.votes import SENTIMENT_BUCKETS, TOPIC_BUCKETS, VoteTable, fit_spelled_votes, out_of_fold
 
 CALIBRATION_TEXTS = 1_200
@@ -37,6 +39,7 @@ class ReleasePlan:
     model_id: str = "marketpulse-small"
     student: TrainingPlan = field(default_factory=TrainingPlan)
     teacher: TeacherPlan = field(default_factory=TeacherPlan)
+    encoder: EncoderPlan | None = None  # of a teacher that keeps its own tokenizer, in place of `teacher`
     sentiment_buckets: int = SENTIMENT_BUCKETS
     topic_buckets: int = TOPIC_BUCKETS
 
@@ -158,13 +161,27 @@ def _guidance(
     soft, soft_topic = (softmax(VOTES_SHARPNESS * one) for one in votes)
     embeddings = None
     if init is not None:
-        teacher = train_teacher(rows, tokenizer, init, work, plan.teacher, report)
-        report("asking the teacher")
-        answered = predict(teacher, tokenizer, [row.text for row in rows])
+        answered, embeddings = _taught(rows, tokenizer, init, work, plan, report)
         groups = translation_groups(rows)
         soft = (mean_over_translations(answered[0], groups) + soft) / np.float32(2)
         soft_topic = (mean_over_translations(answered[1], groups) + soft_topic) / np.float32(2)
-        embeddings = narrowed(teacher.encoder.embeddings.word_embeddings.weight.detach().numpy(), plan.student.width)
     guidance = Guidance(votes[0], votes[1], soft, soft_topic, embeddings)
     save(guidance, file)
     return guidance
+
+
+def _taught(
+    rows: list[LabelledText], tokenizer: Tokenizer, init: Path, work: Path, plan: ReleasePlan, report: Report
+) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32] | None]:
+    """A teacher's probabilities of both heads, and where the student's embeddings begin; None = at random."""
+    texts = [row.text for row in rows]
+    if plan.encoder is not None:
+        own = train_encoder(rows, init, work, plan.encoder, report)
+        assert own is not None  # nothing pauses it
+        report("asking the teacher")
+        predicted = own.predict(texts)
+        return (predicted.sentiment, predicted.topic), None
+    teacher = train_teacher(rows, tokenizer, init, work, plan.teacher, report)
+    report("asking the teacher")
+    weights = teacher.encoder.embeddings.word_embeddings.weight.detach().numpy()
+    return predict(teacher, tokenizer, texts), narrowed(weights, plan.student.width)

@@ -10,7 +10,7 @@ from models.clean import clean
 
 
 class LabelledText(msgspec.Struct):
-    """One row of a training or evaluation file; `topic` None is masked in the topic loss."""
+    """One row of a training or evaluation file; `topic` None is masked in the topic loss, `weak` labels are guessed."""
 
     text: str
     label: str
@@ -19,6 +19,7 @@ class LabelledText(msgspec.Struct):
     source: str = ""
     weak: bool = False
     id: str = ""
+    translated: bool = False
 
 
 def read_rows(path: Path) -> Iterator[LabelledText]:

@@ -19,11 +19,13 @@ from torch.optim import AdamW
 from transformers import BertConfig
 
 from models.batching import plan_batches
+from models.encoder.load import unknown_piece
 from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
 from models.rows import LabelledText
 from models.train import MASK, Encoded, TrainingPlan, batches_of, encode_rows, hard_loss, linear_schedule, optimise, pad
+from models.translations import english_of, translation_groups
 
 
 @dataclass(frozen=True)
@@ -39,33 +41,6 @@ class TeacherPlan:
     most_pairs: int = 32  # of a batch, in the alignment
 
 
-def translation_groups(rows: list[LabelledText]) -> list[str]:
-    """The group of each row: what its id says without the language, where a row is part of a translated corpus.
-
-    Ids read `source:language:split:number`; rows whose group holds no other row are in none ("").
-    """
-    named = [_group(row) for row in rows]
-    sizes: dict[str, int] = {}
-    for name in named:
-        sizes[name] = sizes.get(name, 0) + 1
-    return [name if name and sizes[name] > 1 else "" for name in named]
-
-
-def _group(row: LabelledText) -> str:
-    parts = row.id.split(":")
-    return ":".join([parts[0], *parts[2:]]) if len(parts) == 4 and parts[1] == row.lang else ""
-
-
-def english_of(rows: list[LabelledText], groups: list[str]) -> NDArray[np.int64]:
-    """Row number of each translation's English original; -1 where there is none, and for the originals."""
-    original = {
-        group: at for at, (row, group) in enumerate(zip(rows, groups, strict=True)) if group and row.lang == "en"
-    }
-    return np.array(
-        [original.get(group, -1) if group and row.lang != "en" else -1 for row, group in zip(rows, groups, strict=True)]
-    )
-
-
 def build_teacher(init: Path, tokenizer: Tokenizer) -> FeedbackClassifier:
     """A BERT of a folder (`config.json`, `model.safetensors`, `tokenizer.json`) with another vocabulary.
 
@@ -73,13 +48,17 @@ def build_teacher(init: Path, tokenizer: Tokenizer) -> FeedbackClassifier:
     tokenizer makes of it. Raises BadArtifact where the folder holds no such model.
     """
     try:
-        config = json.loads((init / "config.json").read_text("utf-8"))
-        state = {name.removeprefix("bert."): value for name, value in load_file(init / "model.safetensors").items()}
-        old = Tokenizer.from_file(str(init / "tokenizer.json"))
-        old_embeddings = state["embeddings.word_embeddings.weight"]
+        return _with_vocabulary(init, tokenizer)
     except Exception as error:  # these raise bare exceptions of many kinds
-        raise BadArtifact(f"{init} holds no BERT: {error}. Operator action: name a folder with one.") from error
-    known = old.get_vocab()
+        raise BadArtifact(f"{init} holds no BERT: {error!r}. Operator action: name a folder with one.") from error
+
+
+def _with_vocabulary(init: Path, tokenizer: Tokenizer) -> FeedbackClassifier:
+    config = json.loads((init / "config.json").read_text("utf-8"))
+    state = {name.removeprefix("bert."): value for name, value in load_file(init / "model.safetensors").items()}
+    old = Tokenizer.from_file(str(init / "tokenizer.json"))
+    old_embeddings = state["embeddings.word_embeddings.weight"]
+    known, unknown = old.get_vocab(), unknown_piece(old)
     pieces = tokenizer.get_vocab()
     width = old_embeddings.shape[1]
     embeddings = torch.empty(len(pieces), width).normal_(0, 0.02) + old_embeddings.mean(0)
@@ -88,7 +67,7 @@ def build_teacher(init: Path, tokenizer: Tokenizer) -> FeedbackClassifier:
             embeddings[number] = old_embeddings[known[piece]]
             continue
         parts = old.encode(piece.removeprefix("##"), add_special_tokens=False).ids
-        if parts and known["[UNK]"] not in parts:
+        if parts and unknown not in parts:
             embeddings[number] = old_embeddings[parts].mean(0)
     network = FeedbackClassifier(
         BertConfig(
@@ -187,14 +166,15 @@ def _groups(network: FeedbackClassifier, plan: TeacherPlan) -> list[dict[str, ob
 
 
 def predict(
-    network: nn.Module, tokenizer: Tokenizer, texts: list[str], tokens_per_batch: int = 6_000
+    network: nn.Module, tokenizer: Tokenizer, texts: list[str], tokens_per_batch: int = 6_000, pad_id: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Probabilities (n, 3) and (n, topics) of texts."""
+    """Probabilities (n, 3) and (n, topics) of texts, on the device that the network is on."""
+    device = next(network.parameters()).device
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
     sentiment = np.zeros((len(texts), len(SENTIMENTS)), np.float32)
     topic = np.zeros((len(texts), len(TOPICS)), np.float32)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
         for rows in plan_batches([len(one) for one in ids], tokens_per_batch, 512):
-            answered = network(*pad([ids[row] for row in rows]))
-            sentiment[rows], topic[rows] = (one.float().softmax(-1).numpy() for one in answered)
+            answered = network(*(given.to(device) for given in pad([ids[row] for row in rows], pad_id)))
+            sentiment[rows], topic[rows] = (one.float().softmax(-1).cpu().numpy() for one in answered)
     return sentiment, topic

@@ -106,10 +106,10 @@ def batches_of(encoded: Encoded, plan: TrainingPlan, rng: random.Random | None) 
     return planned
 
 
-def pad(ids: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Token ids padded to the longest, and the attention mask."""
-    padded = torch.from_numpy(pad_batch(ids, 0)[0])
-    return padded, (padded != 0).long()
+def pad(ids: list[list[int]], pad_id: int = 0) -> tuple[Tensor, Tensor]:
+    """Token ids filled up with `pad_id` to the longest, and the attention mask (0 = filled up)."""
+    padded, mask = pad_batch(ids, pad_id)
+    return torch.from_numpy(padded), torch.from_numpy(mask)
 
 
 class Student(nn.Module):
@@ -202,7 +202,9 @@ def optimise(
 def linear_schedule(optimizer: Optimizer, total: int, warm_up: float) -> LambdaLR:
     """Rates rise linearly over the share `warm_up` of all steps, then fall linearly to 0 at step `total`."""
     rise = max(1, int(total * warm_up))
-    return LambdaLR(optimizer, lambda at: (at + 1) / rise if at < rise else max(0.0, (total - at) / (total - rise)))
+    return LambdaLR(
+        optimizer, lambda at: (at + 1) / rise if at < rise else max(0.0, (total - at) / max(1, total - rise))
+    )
 
 
 def tokenizer_of(rows: list[LabelledText], out: Path, plan: TrainingPlan) -> Tokenizer:

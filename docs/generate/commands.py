@@ -1,6 +1,7 @@
 """The reference page of the command line: every command, argument, option and example, from the program itself."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from textwrap import indent
 from typing import Any, Literal, get_args, get_origin
@@ -62,7 +63,12 @@ def _takes(parameter: Any) -> str:
     annotation = parameter.type_descriptor.annotation
     if get_origin(annotation) is list:
         annotation = get_args(annotation)[0]
-    kind = ", ".join(get_args(annotation)) if get_origin(annotation) is Literal else _TYPES[annotation]
+    if get_origin(annotation) is Literal:
+        kind = ", ".join(get_args(annotation))
+    elif issubclass(annotation, StrEnum):
+        kind = ", ".join(annotation)
+    else:
+        kind = _TYPES[annotation]
     low, high = parameter.min, parameter.max
     if low is not None:
         kind += f", {low:,} to {high:,}" if high is not None else f", at least {low:,}"

@@ -26,6 +26,7 @@ from streams.cli import profiles as cli_profiles
 from streams.cli import rules as cli_rules
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
+from streams.cli.training import encoder as cli_encoder
 from streams.errors import BadInput
 
 EXIT_CODES = (
@@ -262,6 +263,7 @@ cli_acls.add_commands(app)
 cli_notify.add_commands(app)
 app.command(rich_help_panel=output.DEVELOP)(classify)
 cli_model.add_commands(app)
+cli_encoder.add_commands(cli_model.model_app)
 cli_bench.add_commands(app)
 
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import progress
 from streams.cli.settings import load_settings
+from streams.cli.views.evaluations import gap, print_evaluation
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from models.classifier import Classifier
     from models.compare import Comparison
-    from models.evaluate import Evaluation
     from models.rows import LabelledText
 
 Device = Literal["auto", "cpu", "cuda", "tensorrt"]  # as in models/load.py, which loads NumPy
@@ -66,7 +66,7 @@ def model_evaluate(
         content = msgspec.to_builtins(found) | {"model": classifier.info.id, "device": classifier.info.device}
         output.print_json(content if against is None else content | {"baseline": msgspec.to_builtins(against)})
         return
-    _print_evaluation(found, against, classifier.info.sentiments)
+    print_evaluation(found, against, classifier.info.sentiments)
 
 
 def _load(folder: Path | None, device: Device) -> "Classifier":
@@ -102,50 +102,6 @@ def _compared(classifier: "Classifier", rows: "list[LabelledText]", second: Any)
 def _answers(classifier: "Classifier", rows: "list[LabelledText]") -> Any:
     answered = classifier.classify([row.text for row in rows], [row.lang for row in rows])
     return answered.sentiment.argmax(axis=1)
-
-
-def _print_evaluation(found: "Evaluation", against: "Comparison | None", sentiments: tuple[str, ...]) -> None:
-    console = output.console()
-    table = Table(
-        "language",
-        "n",
-        "accuracy",
-        "macro-F1",
-        "ECE",
-        "Brier",
-        *(Column(output.cell(f"true {one}")) for one in sentiments),
-    )
-    if against is not None:
-        table.add_column("baseline")
-        table.add_column("difference, 95 %")
-    for language, one in found.languages.items():
-        cells = [
-            language,
-            f"{one.n:,}",
-            *(f"{value:.3f}" for value in (one.accuracy, one.macro_f1, one.ece, one.brier)),
-        ]
-        cells += [" ".join(f"{n:4}" for n in row) for row in one.confusion]
-        if against is not None:
-            gap = against.languages[language]
-            cells += [f"{gap.second:.3f}", f"{gap.difference:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"]
-        table.add_row(*map(output.cell, cells))
-    table.caption = (
-        f"mean macro-F1 {found.mean_macro_f1:.4f}, topic macro-F1 {found.topic_macro_f1:.4f}, ECE {found.ece:.3f}, "
-        f"{found.texts_per_second:,.0f} texts/s; confusions: answered {', '.join(sentiments)}"
-        + (f"; baseline {against.mean.second:.4f}, difference {_gap(against)}" if against else "")
-    )
-    console.print(table)
-    sources = Table("source", "n", "accuracy", "macro-F1")
-    for name, of_source in found.sources.items():
-        sources.add_row(output.cell(name), f"{of_source.n:,}", f"{of_source.accuracy:.3f}", f"{of_source.macro_f1:.3f}")
-    if found.sources:
-        console.print(sources)
-    steps = ", ".join(f"{accuracy:.3f} on the surest {share:.0%}" for share, accuracy in found.abstention)
-    console.print(f"accuracy {steps}")
-
-
-def _gap(found: "Comparison") -> str:
-    return f"{found.mean.difference:+.4f} ({found.mean.low:+.4f} to {found.mean.high:+.4f})"
 
 
 @model_app.command("compare")
@@ -313,12 +269,12 @@ def model_promote(
         found = _compared(_load(candidate, settings.device), rows, _answers(_load(None, settings.device), rows))
     if found.mean.verdict != "better" and not force:
         raise BadInput(
-            f"the candidate is not shown to be better: {_gap(found)}. "
+            f"the candidate is not shown to be better: {gap(found)}. "
             "Operator action: give more labelled rows, or --force if you have other reasons."
         )
     kept = promote(candidate, settings.model_folder)
     content = {"folder": str(settings.model_folder), "kept": str(kept), "difference": found.mean.difference}
-    output.answer(content, as_json, f"{settings.model_folder} is now {candidate} ({_gap(found)}); kept: {kept}")
+    output.answer(content, as_json, f"{settings.model_folder} is now {candidate} ({gap(found)}); kept: {kept}")
 
 
 @model_app.command("rollback")
@@ -348,6 +304,10 @@ def model_train(
     init: Annotated[
         Path | None, typer.Option(help="Folder of a pre-trained BERT that teaches; default: no teacher.")
     ] = None,
+    layers: Annotated[
+        int | None,
+        typer.Option(min=1, help="The teacher keeps its own tokenizer and its first N layers (`make encoder`)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train the small multilingual model from labelled texts (needs the extra `train`), and write its folder.
@@ -357,13 +317,17 @@ def model_train(
     ```
     """
     try:
-        from models.release import release
+        from models.encoder.teacher import EncoderPlan
+        from models.release import ReleasePlan, release
     except ImportError as error:
         raise BadInput("training needs PyTorch. Operator action: install the extra `train`.") from error
+    if layers is not None and init is None:
+        raise BadInput("--layers needs an encoder. Operator action: name its folder with --init (`make encoder`).")
     for name in ("train", "dev", "test"):
         if not (data / f"feedback_{name}.jsonl.gz").exists():
             raise BadInput(f"{data} holds no feedback_{name}.jsonl.gz. Operator action: name the folder with --data.")
-    found = release(data, work, out, init, report=output.note)
+    plan = ReleasePlan(encoder=None if layers is None else EncoderPlan(layers=layers))
+    found = release(data, work, out, init, plan, output.note)
     answer = {"folder": str(out), "mean_macro_f1": found.mean_macro_f1, "topic_macro_f1": found.topic_macro_f1}
     output.answer(answer, as_json, f"{out}: mean macro-F1 {found.mean_macro_f1:.4f} on the development set")
 

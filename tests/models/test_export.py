@@ -26,8 +26,7 @@ from models.manifest import load_manifest
 from models.network import FeedbackClassifier, NgramVotes, Probabilities
 from models.onnx import OnnxClassifier
 from models.release import ReleasePlan, release
-from models.rows import LabelledText
-from models.teacher import TeacherPlan, build_teacher, english_of, translation_groups
+from models.teacher import TeacherPlan, build_teacher
 from models.train import TrainingPlan, build_network, pad, train, train_tokenizer
 from models.votes import counted, fit_spelled_votes, fit_votes, out_of_fold
 
@@ -193,15 +192,6 @@ def test_a_teachers_vocabulary_is_exchanged(bert_folder: Path, texts: list[str])
         assert torch.allclose(expected, embeddings[tokenizer.token_to_id(piece)], atol=1e-6), piece
     name = "encoder.layer.0.attention.self.query.weight"
     assert torch.equal(state[name], network.encoder.state_dict()[name])
-
-
-def test_translations_are_found_by_their_ids() -> None:
-    """Each one's original is the English row of the same number; rows by themselves are in no group."""
-    named = [("m/x:en:train:1", "en"), ("m/x:pt:train:1", "pt"), ("m/x:pt:train:2", "pt"), ("other:en:1", "en")]
-    rows = [LabelledText("a", "neutral", lang, id=one) for one, lang in named]
-    groups = translation_groups(rows)
-    assert ["m/x:train:1", "m/x:train:1", "", ""] == groups
-    assert [-1, 0, -1, -1] == english_of(rows, groups).tolist()
 
 
 def test_a_folder_without_a_bert_is_refused(tmp_path: Path, texts: list[str]) -> None:

@@ -29,7 +29,8 @@ def test_licences_are_read_of_what_is_installed() -> None:
 
 def test_every_lock_file_is_looked_at() -> None:
     """Training, tools and images too; every pin of theirs, those of other platforms and versions of Python with it."""
-    assert {"train", "light", "gpu", "deploy", "audit", "worker-cpu", "worker-gpu"} == {file.stem for file in LOCKS}
+    locks = {"train", "light", "gpu", "deploy", "audit", "encoder", "worker-cpu", "worker-gpu"}
+    assert locks == {file.stem for file in LOCKS}
     for file in LOCKS:
         assert len(pins(file)) == len(re.findall(r"^[A-Za-z0-9][^\s]*==", file.read_text("utf-8"), re.MULTILINE)), file
 

@@ -125,10 +125,10 @@ THROUGH_THE_SEAM = {
     "acls apply", "acls show", "bench allocate", "bench classify", "bench commit", "bench engine", "bench intake",
     "bench pipeline", "bench reallocate", "bench watch", "classify", "config show", "dead-letters replay",
     "dead-letters show", "demo", "intake", "learn", "ledger init", "ledger rebuild", "ledger reset", "ledger wait",
-    "model compare", "model convert", "model evaluate", "model export", "model promote", "model rollback",
-    "model shadow", "model train", "mute add", "mute rm", "notify", "notify test", "page", "plan", "privacy erase",
-    "profiles apply", "profiles rm", "profiles validate", "publish", "replay", "rules check", "rules test", "run",
-    "simulate", "topics create", "up", "what-if", "worker",
+    "model compare", "model convert", "model encoder", "model evaluate", "model export", "model families",
+    "model promote", "model rollback", "model shadow", "model teach", "model train", "mute add", "mute rm", "notify",
+    "notify test", "page", "plan", "privacy erase", "profiles apply", "profiles rm", "profiles validate", "publish",
+    "replay", "rules check", "rules test", "run", "simulate", "topics create", "up", "what-if", "worker",
 }  # fmt: skip
 """All others: what they print goes through `streams.cli.output` too, as the test of the sources below holds."""
 

@@ -1,0 +1,1 @@
+"""A pre-trained multilingual encoder: made from pinned packages, taught our labels, judged on sources it never saw."""

@@ -1,0 +1,1 @@
+"""Commands that train and judge on labelled texts (extra `train`)."""
