@@ -23,6 +23,8 @@ ENOUGH_BYTES = 16_777_216
 """Once so much of one answer is decompressed, the rest of it is asked for again: that bounds what is held at a time."""
 MAX_HEADERS = 500
 """Of one record. Parsed, an empty header of two bytes takes seventy: a record with more is not parsed at all."""
+MAX_SLOW_HEADERS = 200_000
+"""Of one batch, where they are parsed here since aiokafka cannot: a microsecond each."""
 MAX_RECORDS = 50_000
 """Of one batch: who begins to read in the middle of one has to pass all before."""
 
@@ -202,8 +204,12 @@ class TolerantBatch:
     def _one_by_one(self) -> Iterator[_Record]:
         """The records of a batch from the first on that cannot be read as it should."""
         head, data = HEAD.unpack_from(self._data), self._data
-        at, offset = self._at, self._offset
+        at, offset, left = self._at, self._offset, MAX_SLOW_HEADERS
         for _ in range(self._given, head[12]):
+            if left < 0:
+                why = f"more than {MAX_SLOW_HEADERS} headers before it are in a batch with one that cannot be read"
+                yield _Record(self.next_offset - 1, head[8], 0, checksum=Unreadable(offset, self.next_offset - 1, why))
+                return
             try:
                 size, begin = decode_varint(data, at)
                 if not 0 < size <= len(data) - begin:
@@ -222,6 +228,7 @@ class TolerantBatch:
             except (ValueError, IndexError) as error:
                 stretch = Unreadable(offset, offset, f"the record is damaged: {error!r}")
                 record = _Record(offset, head[8], 0, checksum=stretch)
+            left -= len(list(record.headers))
             yield record
             offset = record.offset + 1
 

@@ -1,5 +1,6 @@
 """Where a rebuilt ledger goes on in each source partition, and which event ids count as seen there."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,8 +12,10 @@ from marketpulse.contract.decode import Rejected, decode
 from streams.contract.journal import CheckpointRecord, PartitionMark, StepRecord
 from streams.errors import RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
+from streams.kafka.tolerant import UNKNOWN_TIME
 from streams.ledger.types import checksum
 from streams.pipeline.ingest.claims import PASSED, RECREATED
+from streams.pipeline.ingest.decoding import judged_ms
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.settings import Settings
 
@@ -56,8 +59,7 @@ class SourceStarts:
             ids = self._ids[number]
             next_offset = await self._where(number, cut)
             await ids.read_to(next_offset)
-            counted = mark.last_timestamp, mark.last_checksum
-            if next_offset == cut and None not in (*counted, ids.last) and counted != ids.last:
+            if next_offset == cut and ids.differs(mark):
                 next_offset = self._anew_from(number, f"holds another record at offset {next_offset - 1}")
             if cut is None:
                 mark = PartitionMark(began=next_offset)
@@ -106,8 +108,16 @@ class KnownIds:
         self._horizon_ms = horizon_ms
         self._seen = SeenIds(horizon_ms, capacity)
         self._at: int | None = None
+        self._read_ms = 0
         self.chunks: deque[bytes] = deque()
         self.last: tuple[int, int] | None = None  # timestamp and checksum of the last record read
+
+    def differs(self, mark: PartitionMark) -> bool:
+        """Whether the last record read is another than the one that was counted last, as far as both are known."""
+        if self.last is None or mark.last_timestamp is None or mark.last_checksum is None:
+            return False
+        time_ms, found = self.last
+        return found != mark.last_checksum or time_ms not in (UNKNOWN_TIME, mark.last_timestamp)
 
     async def read_to(self, offset: int) -> None:
         """Take every record before an offset. Raises Unavailable."""
@@ -135,12 +145,12 @@ class KnownIds:
             back *= 4
 
     def _take(self, records: list[Any]) -> None:
-        digests = []
+        digests, now_ms = [], time.time_ns() // 1_000_000
         for record in records:
             if canary_of(record.headers):
                 continue
             try:
-                event = decode(record.value, record.timestamp, record.headers)
+                event = decode(record.value, judged_ms(record, now_ms), record.headers)
             except Rejected:
                 continue
             digest = self._seen.first_seen(event.id)
@@ -148,7 +158,9 @@ class KnownIds:
                 digests.append(digest)
         last = records[-1]
         self.last = (last.timestamp, checksum(last.value))
-        chunk, forgotten = self._seen.close_chunk(digests, last.timestamp)
+        if last.timestamp != UNKNOWN_TIME:
+            self._read_ms = judged_ms(last, now_ms)
+        chunk, forgotten = self._seen.close_chunk(digests, self._read_ms)
         if chunk:
             self.chunks.append(chunk)
         for _ in range(forgotten):

@@ -16,7 +16,9 @@ from marketpulse.errors import OperatorNeeded
 MOST_LINKS = 128
 WITHOUT_TEXTS: Any = {"record_exception": False, "set_status_on_exception": False}
 """Spans get no message of an exception: it may quote what a user wrote."""
-PARENT, STATE = "traceparent", "tracestate"
+PARENT = "traceparent"
+LONGEST_PARENT = 55
+"""Bytes of a `traceparent` of W3C's version 00."""
 
 
 class Traces:
@@ -85,12 +87,13 @@ def _contexts(records: Iterable[Any]) -> list[Any]:
     from opentelemetry import trace
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    carriers: dict[bytes, dict[str, str]] = {}
+    carriers = dict[bytes, dict[str, str]]()
     for record in records:
         headers = dict(record.headers)
+        # `tracestate` stays behind: a link needs none, and the propagator logs what it cannot read of it.
         if (parent := headers.get(PARENT)) and parent not in carriers and len(carriers) < MOST_LINKS:
-            named = {PARENT: parent, STATE: headers.get(STATE) or b""}
-            carriers[parent] = {name: value.decode("ascii", "replace") for name, value in named.items()}
+            if len(parent) <= LONGEST_PARENT:
+                carriers[parent] = {PARENT: parent.decode("ascii", "replace")}
     found = [TraceContextTextMapPropagator().extract(carrier) for carrier in carriers.values()]
     return [one for one in found if trace.get_current_span(one).get_span_context().is_valid]
 

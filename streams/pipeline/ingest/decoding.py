@@ -57,7 +57,7 @@ async def decode_records(
     state.mark = clock_after(
         replace(state.mark, last_offset=last.offset, last_timestamp=times[-1], last_checksum=checksum(last.value)),
         [event.occurred_ms for event, _ in fresh],
-        [_judged(record, now_ms) for _, record in fresh],
+        [judged_ms(record, now_ms) for _, record in fresh],
         read_ms,
     )
     position = Position(state.claim.partition, state.claim.number, state.claim.generation, state.next, last.offset + 1)
@@ -94,7 +94,7 @@ def _times(records: list[ConsumerRecord], last_ms: int) -> list[int]:
     return times
 
 
-def _judged(record: ConsumerRecord, now_ms: int) -> int:
+def judged_ms(record: ConsumerRecord, now_ms: int) -> int:
     """Record time that an event is judged by: a producer's clock (CreateTime) may be ahead, or tell nothing."""
     if record.timestamp == UNKNOWN_TIME:
         return now_ms
@@ -113,7 +113,7 @@ def _read(
             canaries.append(name)
             continue
         try:
-            decoded.append((decode(record.value, _judged(record, now_ms), record.headers), record))
+            decoded.append((decode(record.value, judged_ms(record, now_ms), record.headers), record))
         except Rejected as rejected:
             if stretch := unreadable(record):
                 dead_letters.append(_unreadable(record, stretch, max(begins, stretch.first), record_ms))

@@ -153,6 +153,18 @@ def test_headers_beyond_a_bound_cost_their_record_alone_and_no_memory() -> None:
     assert peak < 5 * len(answer)
 
 
+def test_headers_that_are_parsed_here_have_a_bound_for_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One name that is no UTF-8 makes all records behind it slow to read; what is beyond the bound is one stretch."""
+    monkeypatch.setattr(tolerant, "MAX_SLOW_HEADERS", 5)
+    wrong = batch(0)
+    wrong[wrong.index(b"name")] = 0xFF
+    found = read(bytes(sealed(wrong) + batch(EACH)))
+    assert list(range(2 * EACH)) == offsets(found)
+    assert [None, None, None, (3, 3)] == [
+        (one.first, one.last) if one else None for one in map(unreadable, found[:EACH])
+    ]
+
+
 def test_a_batch_of_more_records_than_a_bound_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine million empty ones fit into what is decompressed: they would be as many dead letters."""
     monkeypatch.setattr(tolerant, "MAX_RECORDS", EACH - 1)

@@ -101,6 +101,13 @@ async def work(telemetry: Telemetry, *records: Any) -> ScoredBatch:
     return scored
 
 
+async def test_no_state_of_a_producers_trace_is_logged(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+    """The library logs what it cannot read of a `tracestate`, and a producer may write anything there."""
+    await work(Telemetry(recorded.traces), record(0, traced(TRACE), ("tracestate", b"Frau Anna Schmidt, Hauptstr. 5")))
+    assert "Anna" not in caplog.text
+    assert 1 == len(recorded.spans["batch"].links)
+
+
 async def test_a_batch_is_linked_with_the_producers_traces(recorded: Recorded) -> None:
     """Each once, and it is the child of none; what does not parse is passed over. Its stages are its children."""
     broken = ("traceparent", b"\xff\x00")
