@@ -91,9 +91,9 @@ def _contexts(records: Iterable[Any]) -> list[Any]:
     for record in records:
         headers = dict(record.headers)
         # `tracestate` stays behind: a link needs none, and the propagator logs what it cannot read of it.
-        if (parent := headers.get(PARENT)) and parent not in carriers and len(carriers) < MOST_LINKS:
-            if len(parent) <= LONGEST_PARENT:
-                carriers[parent] = {PARENT: parent.decode("ascii", "replace")}
+        parent = headers.get(PARENT) or b""
+        if 0 < len(parent) <= LONGEST_PARENT and parent not in carriers and len(carriers) < MOST_LINKS:
+            carriers[parent] = {PARENT: parent.decode("ascii", "replace")}
     found = [TraceContextTextMapPropagator().extract(carrier) for carrier in carriers.values()]
     return [one for one in found if trace.get_current_span(one).get_span_context().is_valid]
 
