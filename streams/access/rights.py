@@ -77,7 +77,7 @@ _WRITING = (
     "evalsha", "expire", "hdel", "hexists", "hincrby", "hset", "ltrim", "pfadd", "pfcount", "pfmerge", "rpush", "sadd",
     "script|load", "set", "time", "unlink", "xadd", "xdel",
 )  # fmt: skip
-_REPAIRING = ("config|get", "info", "rename", "scan")
+_REPAIRING = ("info", "rename", "scan")
 _READABLE = (
     "alerts", "allocation", "allocation:seq", "allocations", "buckets:*", "changes", "excerpts:*", "ledger", "markets",
     "metrics:*", "mutes", "partition:*", "portfolio", "shift:seq", "state", "step", "step:*:counts",

@@ -86,6 +86,7 @@ class Guard:
         secure = connection.state.secure = self._secure or scope["scheme"] == "https"
         session = self._sessions.session(connection.cookies.get(SECURE_COOKIE if secure else COOKIE, ""))
         connection.state.session = session
+        connection.state.known = session is not None or not self._sessions.needed  # see `serving.connections`
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -118,6 +119,7 @@ class Guard:
         token, address = bearer_of(connection.headers), address_of(connection)
         if token is not None:
             if self._sessions.fits(token):  # never held up: others behind the same address may have guessed
+                connection.state.known = True
                 return None
             if (wait := self._attempts.wait_s(address)) > 0:
                 return too_many(wait)
