@@ -84,7 +84,7 @@ class Connections:
 
 def _first_to_go(idle: "dict[TimedProtocol, None]") -> "TimedProtocol":
     """The longest idle one of a stranger; with none, of all."""
-    return next((one for one in idle if not one.known), next(iter(idle)))
+    return next((stranger for stranger in idle if not stranger.known), next(iter(idle)))
 
 
 class TimedProtocol(H11Protocol):
@@ -107,7 +107,7 @@ class TimedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a place, then wait for the first head."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(0)  # what the system does not take at once waits for the client: pause_writing
+        transport.set_write_buffer_limits(0)  # whatever the system does not take at once is unread: pause_writing
         self.client_host = self.client[0] if self.client else "?"
         self.client_key = client_of(self.client_host)
         if self.places.opened(self):

@@ -37,7 +37,7 @@ PROBE_HEAD_S = 5.0
 class Limits:
     """What strangers may take of a server: connections in all and of one client, seconds for the head of a request.
 
-    `unread`: connections whose client has not read what it was sent, each up to about 200 KB in process and system.
+    `unread`: connections whose client has not read what it was sent, each up to about 100 KB in process and system.
     """
 
     connections: int
