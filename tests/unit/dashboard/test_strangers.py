@@ -1,4 +1,4 @@
-"""Whom the server regards as a stranger, whose connections give way first."""
+"""Strangers: whose connections give way first, and what other sites may ask of a page without a token."""
 
 import httpx
 import pytest
@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from streams.dashboard.attempts import Attempts
 from streams.dashboard.security import COOKIE, Guard
 from streams.dashboard.sessions import Sessions
-from tests.unit.dashboard.fakes import TOKEN
+from tests.unit.dashboard.fakes import NOW, TOKEN, FakeReader, page
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,24 @@ async def known_of(sessions: Sessions, path: str, headers: dict[str, str]) -> bo
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         await client.get(path, headers=headers)
     return state["known"]
+
+
+@pytest.mark.parametrize(
+    ("site", "use", "token", "status"),
+    [
+        ("cross-site", "image", None, 403),
+        ("cross-site", "iframe", None, 403),
+        ("cross-site", "empty", None, 403),
+        ("cross-site", "document", None, 200),
+        ("same-origin", "empty", None, 200),
+        ("none", "document", None, 200),
+        ("cross-site", "image", TOKEN, 303),
+    ],
+)
+async def test_without_a_token_other_sites_cannot_make_the_page_work(
+    site: str, use: str, token: str | None, status: int
+) -> None:
+    """A browser says what a request is for: a link leads here; a picture, a frame or a script does not."""
+    async with page(FakeReader(NOW), page_token=token) as browser:
+        answer = await browser.get("/health", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Dest": use})
+    assert status == answer.status_code
