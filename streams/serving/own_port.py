@@ -6,10 +6,15 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from streams.serving.access import asks_loopback
+from streams.serving.loopback import BAD_HOST, is_loopback
 from streams.telemetry.instruments import exposition
 
 
@@ -35,8 +40,27 @@ async def metrics_answer(request: Request, registry: CollectorRegistry) -> Respo
     return Response(body, headers={"Content-Type": content_type})
 
 
-def probes_app(problems: Callable[[], list[str]], registry: CollectorRegistry) -> Starlette:
-    """`/livez`, `/readyz`, `/metrics` without a token; `problems` says in full why the process is not ready."""
+class _ThisMachine:
+    """Answers only to names of this machine, so that no other site's name can be made to lead here."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not asks_loopback(Headers(scope=scope)):
+            await JSONResponse(BAD_HOST, 400)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def probes_app(problems: Callable[[], list[str]], registry: CollectorRegistry, host: str) -> Starlette:
+    """`/livez`, `/readyz`, `/metrics` without a token.
+
+    Args:
+        problems: says in full why the process is not ready.
+        registry: what is measured.
+        host: where they are served; on loopback only names of this machine are answered.
+    """
 
     async def livez(_: Request) -> Response:
         return health_answer([])
@@ -47,4 +71,7 @@ def probes_app(problems: Callable[[], list[str]], registry: CollectorRegistry) -
     async def metrics(request: Request) -> Response:
         return await metrics_answer(request, registry)
 
-    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
+    return Starlette(
+        routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)],
+        middleware=[Middleware(_ThisMachine)] if is_loopback(host) else [],
+    )
