@@ -68,5 +68,5 @@ def create_page(settings: Settings, reader: PageReader | None = None, write: Wri
         exception_handlers={Exception: failed},
         lifespan=lifespan,
     )
-    application.state.probes = probes_app(problems, telemetry.registry, settings.health_host)
+    application.state.probes = probes_app(problems, telemetry.registry)
     return application

@@ -169,5 +169,5 @@ def create_intake(settings: Settings, producer: AsyncProducer | None = None) -> 
         exception_handlers={HTTPException: _other},
         lifespan=lifespan,
     )
-    application.state.probes = probes_app(intake.problems, intake.telemetry.registry, settings.health_host)
+    application.state.probes = probes_app(intake.problems, intake.telemetry.registry)
     return application

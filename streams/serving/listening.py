@@ -16,6 +16,7 @@ from marketpulse.errors import OperatorNeeded
 from streams.errors import BadInput
 from streams.serving.access import Proxies
 from streams.serving.connections import Connections, protocol
+from streams.serving.own_port import served_on
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
 
@@ -81,6 +82,7 @@ def run_server(
         raise
     say(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/")
     _allow_descriptors(2 * limits.connections)
+    probes = served_on(settings.health_host, probes)
     _Server(server_config(app, settings, limits, **options), probes, probing).run(sockets=[listening])
 
 

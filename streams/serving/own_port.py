@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -40,27 +39,21 @@ async def metrics_answer(request: Request, registry: CollectorRegistry) -> Respo
     return Response(body, headers={"Content-Type": content_type})
 
 
-class _ThisMachine:
-    """Answers only to names of this machine, so that no other site's name can be made to lead here."""
+def served_on(host: str, app: ASGIApp) -> ASGIApp:
+    """An application without a login as it may be served on an address: on loopback to names of this machine alone.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not asks_loopback(Headers(scope=scope)):
-            await JSONResponse(BAD_HOST, 400)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-
-def probes_app(problems: Callable[[], list[str]], registry: CollectorRegistry, host: str) -> Starlette:
-    """`/livez`, `/readyz`, `/metrics` without a token.
-
-    Args:
-        problems: says in full why the process is not ready.
-        registry: what is measured.
-        host: where they are served; on loopback only names of this machine are answered.
+    Otherwise another site's name could be made to lead here, and a browser of this machine would read for that site.
     """
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = app if asks_loopback(Headers(scope=scope)) else JSONResponse(BAD_HOST, 400)
+        await answer(scope, receive, send)
+
+    return guarded if is_loopback(host) else app
+
+
+def probes_app(problems: Callable[[], list[str]], registry: CollectorRegistry) -> Starlette:
+    """`/livez`, `/readyz`, `/metrics` without a token; `problems` says in full why the process is not ready."""
 
     async def livez(_: Request) -> Response:
         return health_answer([])
@@ -71,7 +64,4 @@ def probes_app(problems: Callable[[], list[str]], registry: CollectorRegistry, h
     async def metrics(request: Request) -> Response:
         return await metrics_answer(request, registry)
 
-    return Starlette(
-        routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)],
-        middleware=[Middleware(_ThisMachine)] if is_loopback(host) else [],
-    )
+    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])

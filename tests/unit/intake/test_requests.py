@@ -330,7 +330,7 @@ async def test_strangers_are_told_no_address(producer: FakeProducer) -> None:
     async with (
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://localhost") as outside,
-        httpx.AsyncClient(transport=probes, base_url="http://127.0.0.1:8081") as inside,
+        httpx.AsyncClient(transport=probes, base_url="http://10.0.0.7") as inside,
     ):
         assert ["Kafka does not answer"] == (await outside.get("/readyz")).json()["problems"]
         assert ["not connected to Kafka yet"] == (await inside.get("/readyz")).json()["problems"]

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from marketpulse.errors import OperatorNeeded
-from streams.serving.own_port import probes_app
+from streams.serving.own_port import probes_app, served_on
 from streams.serving.probes import HealthServer, Watchdog
 from streams.settings import Settings, load_settings
 from streams.telemetry.progress import Progress
@@ -98,7 +98,7 @@ async def test_probes_on_loopback_answer_to_no_other_name(listening: str, status
     given = load_settings(health_port=0, health_host=listening)
     server = HealthServer(Progress(), given, Telemetry())
     await server.start()
-    app = probes_app(list, CollectorRegistry(), listening)
+    app = served_on(listening, probes_app(list, CollectorRegistry()))
     try:
         for url, transport in (
             (f"http://127.0.0.1:{server.port}", None),
