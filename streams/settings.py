@@ -16,6 +16,7 @@ from marketpulse.client.redis_url import check_url, folded_url, has_login
 from marketpulse.contract.units import MINUTE_MS
 from streams.environment import ENV_FILE, environment_of, secret_of
 from streams.errors import SettingsError
+from streams.kafka.groups import check_prefix
 from streams.kafka.pem import check_ca, check_certificate, check_key
 from streams.privacy.user_hashes import UserHashes
 from streams.tokens import check_token, named_tokens
@@ -34,7 +35,7 @@ class Settings(BaseSettings):
     )
 
     prefix: str = Field("marketpulse", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
-    """Prefix of topics, consumer groups and Redis keys: one product or tenant."""
+    """Prefix of topics, consumer groups and Redis keys: one product or tenant. No `.notify` or `.reader`."""
     kafka: str = "127.0.0.1:9092"
     """Kafka's bootstrap servers, `host:port,host:port`."""
     kafka_security_protocol: Protocol = "PLAINTEXT"
@@ -193,6 +194,8 @@ class Settings(BaseSettings):
         if since is not None and since.timestamp() % 3_600:
             raise ValueError("must be a whole hour of UTC, as 2026-01-31T00:00:00Z")
         return since
+
+    _prefix = field_validator("prefix")(check_prefix)
 
     @field_validator("intake_tokens")
     @classmethod

@@ -77,7 +77,7 @@ _WRITING = (
     "evalsha", "expire", "hdel", "hexists", "hincrby", "hset", "ltrim", "pfadd", "pfcount", "pfmerge", "rpush", "sadd",
     "script|load", "set", "time", "unlink", "xadd", "xdel",
 )  # fmt: skip
-_REPAIRING = ("config|get", "info", "persist", "rename", "scan", "ttl")
+_REPAIRING = ("info", "persist", "rename", "scan", "ttl")
 _READABLE = (
     "alerts", "allocation", "allocation:seq", "allocations", "buckets:*", "changes", "excerpts:*", "ledger", "markets",
     "metrics:*", "model", "mutes", "partition:*", "portfolio", "shift:seq", "step", "step:*:counts", "step:*:cut",

@@ -64,7 +64,8 @@ def failed(request: Request, _: Exception) -> Response:
 class Guard:
     """Lets in who may come in, and puts the safe headers on every answer; streams pass unbuffered.
 
-    Without a token only names of this machine are answered, so that no other site's name can be made to lead here.
+    Without a token only names of this machine are answered, so that no other site can be made to lead here, and of
+    other sites only links: their pictures, frames and scripts could read no answer, but make the page work.
     `secure`: browsers speak https, whatever the connection says.
     """
 
@@ -84,6 +85,7 @@ class Guard:
         secure = connection.state.secure = self._secure or scope["scheme"] == "https"
         session = self._sessions.session(connection.cookies.get(SECURE_COOKIE if secure else COOKIE, ""))
         connection.state.session = session
+        connection.state.known = session is not None or not self._sessions.needed  # see `serving.connections`
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -108,14 +110,18 @@ class Guard:
         # Never from connection.url: older Starlette makes its path from the Host header, which the client writes.
         path = connection.scope["path"]
         if not self._sessions.needed:
-            if asks_loopback(connection.headers):
-                return None
-            return _coded(400, "bad_host", "this page is served on this machine only")
+            if not asks_loopback(connection.headers):
+                return _coded(400, "bad_host", "this page is served on this machine only")
+            asked = connection.headers.get
+            if asked("sec-fetch-site") == "cross-site" and asked("sec-fetch-dest") != "document":
+                return _coded(403, "other_site", "another site asks, and this page is for this machine")
+            return None
         if path in OPEN or path.startswith("/static/"):
             return None
         token, address = bearer_of(connection.headers), address_of(connection)
         if token is not None:
             if self._sessions.fits(token):  # never held up: others behind the same address may have guessed
+                connection.state.known = True
                 return None
             self._refused(connection)
             if (wait := self._attempts.wait_s(address)) > 0:

@@ -11,9 +11,9 @@ from aiokafka.errors import UnsupportedCodecError
 LARGEST_BATCH_BYTES = 67_108_864
 """What one batch may take when it is decompressed: a megabyte of zstd can hold 10 GB of blanks."""
 MOST_RATIO, LEAST_BOUND_BYTES = 100, 2_097_152
-"""A batch may become so many times as large as it was sent, two megabytes in any case."""
+"""A batch may become a hundred times as large as it was sent, two megabytes in any case."""
 MOST_PARTS = 65_536
-"""Members of gzip, or blocks of snappy, of one batch: each costs time of its own, and may hold nothing at all."""
+"""Members of gzip, or blocks of snappy, of one batch: each costs time, and may hold nothing at all."""
 USUAL_RATIO = 16
 """What JSON is compressed to is seldom less than a sixteenth: tried first, since small memory is had faster."""
 HEAD = struct.Struct(">qiibIhiqqqhii")

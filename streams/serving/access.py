@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from streams.errors import Unprotected
+from streams.serving.loopback import is_loopback, names_loopback
 
 CLIENT_BITS = 64
 """Of an IPv6 address: what a provider gives to one customer, who may use every address in it."""
@@ -55,18 +56,9 @@ def client_of(address: str) -> str:
     return str(ipaddress.ip_network((int(ip), CLIENT_BITS), strict=False))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address or name means this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def asks_loopback(headers: Headers) -> bool:
     """Whether `Host` names this machine: no other site's name was made to lead here."""
-    host = headers.get("host", "")
-    return is_loopback(host[: host.rfind(":")] if host.rpartition(":")[2].isdecimal() else host)
+    return names_loopback(headers.get("host", ""))
 
 
 def check_address(host: str, protected: bool, refusal: type[Unprotected]) -> None:

@@ -16,6 +16,7 @@ from marketpulse.errors import OperatorNeeded
 from streams.errors import BadInput
 from streams.serving.access import Proxies
 from streams.serving.connections import Connections, protocol
+from streams.serving.own_port import served_on
 from streams.settings import Settings
 from streams.telemetry.logs import get_logger
 
@@ -26,6 +27,8 @@ SILENT_MS = 30_000
 BACKLOG = 1_024
 UNSENT_BYTES = 131_072
 """What the system holds for one client beside the process, so that 1,000 slow ones do not cost gigabytes there."""
+NOT_SENT_BYTES = 16_384
+"""Of it about so much may wait for the client to read; the rest is for what is on its way, where that is far."""
 MAX_HEAD_BYTES = 16_384
 PROBE_CONNECTIONS = 50
 PROBE_HEAD_S = 5.0
@@ -33,11 +36,15 @@ PROBE_HEAD_S = 5.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What strangers may take of a server: connections in all and of one client, seconds for the head of a request."""
+    """What strangers may take of a server: connections in all and of one client, seconds for the head of a request.
+
+    `unread`: connections whose client has not read what it was sent, each up to about 100 KB in process and system.
+    """
 
     connections: int
     of_client: int
     head_s: float
+    unread: int = 500
 
 
 def run_server(
@@ -75,6 +82,7 @@ def run_server(
         raise
     say(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/")
     _allow_descriptors(2 * limits.connections)
+    probes = served_on(settings.health_host, probes)
     _Server(server_config(app, settings, limits, **options), probes, probing).run(sockets=[listening])
 
 
@@ -83,7 +91,7 @@ def server_config(app: ASGIApp, settings: Settings, limits: Limits, **options: A
     if "FORWARDED_ALLOW_IPS" in os.environ:
         log.warning("not_read", variable="FORWARDED_ALLOW_IPS", instead="MARKETPULSE_FORWARDED_ALLOW")
     proxies = Proxies(settings.forwarded_allow)
-    places = Connections(limits.connections, limits.of_client, proxies)
+    places = Connections(limits.connections, limits.of_client, limits.unread, proxies)
     return uvicorn.Config(
         app, http=protocol(places, limits.head_s), ws="none", server_header=False, log_config=None, access_log=False,
         forwarded_allow_ips=list(map(str, proxies.networks)), limit_concurrency=limits.connections + 1,
@@ -114,7 +122,8 @@ class _Server(uvicorn.Server):
 
 
 async def _serve_probes(app: ASGIApp, probing: socket.socket) -> asyncio.Server:
-    probe_protocol = protocol(Connections(PROBE_CONNECTIONS, PROBE_CONNECTIONS, Proxies("")), PROBE_HEAD_S)
+    places = Connections(PROBE_CONNECTIONS, PROBE_CONNECTIONS, PROBE_CONNECTIONS, Proxies(""))
+    probe_protocol = protocol(places, PROBE_HEAD_S)
     config = uvicorn.Config(
         app, http=probe_protocol, ws="none", lifespan="off", server_header=False, log_config=None, access_log=False,
         proxy_headers=False, limit_concurrency=PROBE_CONNECTIONS + 1,
@@ -162,6 +171,7 @@ def listen_on(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_MS)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_BYTES)
     try:
         listening.bind((host, port))
         listening.listen(BACKLOG)  # so that whoever reads the address may connect at once

@@ -6,10 +6,14 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from streams.serving.access import asks_loopback
+from streams.serving.loopback import BAD_HOST, is_loopback
 from streams.telemetry.instruments import exposition
 
 
@@ -33,6 +37,19 @@ async def metrics_answer(request: Request, registry: CollectorRegistry) -> Respo
     """What Prometheus reads."""
     body, content_type = await run_in_threadpool(exposition, registry, request.headers.get("accept", ""))
     return Response(body, headers={"Content-Type": content_type})
+
+
+def served_on(host: str, app: ASGIApp) -> ASGIApp:
+    """An application without a login as it may be served on an address: on loopback to names of this machine alone.
+
+    Otherwise another site's name could be made to lead here, and a browser of this machine would read for that site.
+    """
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = app if asks_loopback(Headers(scope=scope)) else JSONResponse(BAD_HOST, 400)
+        await answer(scope, receive, send)
+
+    return guarded if is_loopback(host) else app
 
 
 def probes_app(problems: Callable[[], list[str]], registry: CollectorRegistry) -> Starlette:

@@ -8,9 +8,11 @@ from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry
 
 from marketpulse.errors import OperatorNeeded
+from streams.serving.loopback import BAD_HOST, is_loopback, names_loopback
 from streams.settings import Settings
 from streams.telemetry.instruments import exposition
 from streams.telemetry.logs import get_logger
@@ -25,6 +27,14 @@ class Measured(Protocol):
     """What has metrics."""
 
     registry: CollectorRegistry
+
+
+@web.middleware
+async def _this_machine(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Only to names of this machine, so that no other site's name can be made to lead here."""
+    if not names_loopback(request.headers.get("Host", "")):
+        return web.json_response(BAD_HOST, status=400)
+    return await handler(request)
 
 
 class HealthServer:
@@ -42,7 +52,7 @@ class HealthServer:
         """Listen, if a port is set. Raises OperatorNeeded where it is taken."""
         if self.port is None:
             return
-        application = web.Application()
+        application = web.Application(middlewares=[_this_machine] if is_loopback(self._host) else [])
         application.add_routes(
             [
                 web.get("/livez", self._livez),

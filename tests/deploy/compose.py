@@ -12,7 +12,7 @@ from tests.deploy.build_steps import DEPLOY, ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-_VARIABLE = re.compile(r"\$\{(\w+)(?:(:\?|:-)[^}]*)?\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(?:(:\?|:-)([^}]*))?\}")
 
 
 def required() -> set[str]:
@@ -30,8 +30,12 @@ def make_secrets(folder: Path) -> dict[str, str]:
 
 
 def filled(value: object, secrets: dict[str, str]) -> str:
-    """A value as a container gets it."""
-    return _VARIABLE.sub(lambda found: secrets[found[1]], str(value)).replace("$$", "$")
+    """A value as a container gets it: from `secrets`, or its default."""
+
+    def value_of(found: re.Match[str]) -> str:
+        return secrets.get(found[1], found[3]) if found[2] == ":-" else secrets[found[1]]
+
+    return _VARIABLE.sub(value_of, str(value)).replace("$$", "$")
 
 
 def environment(service: str, secrets: dict[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import re
 import stat
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from compose_spec import PyCompose
 from docs.generate.commands import every_command
 from streams.access.rights import Role, principal
 from streams.dev.embedded.servers import die_with_parent, free_port
+from streams.serving.access import Proxies
 from streams.settings import Settings
 from tests.deploy.build_steps import DEPLOY, ROOT, UID, stages
 from tests.deploy.compose import COMPOSE, SERVICES, environment, filled, make_secrets, required
@@ -164,6 +166,28 @@ def test_each_service_has_the_login_of_its_part(name: str, role: Role, redis: bo
         assert principal("marketpulse", role) == given["MARKETPULSE_REDIS_USERNAME"]
         assert secrets[f"REDIS_PASSWORD_{role.upper()}"] == given["MARKETPULSE_REDIS_PASSWORD"]
     assert (name in ("worker", "worker-gpu", "cli")) == ("MARKETPULSE_USER_HASH_KEY" in given)
+
+
+@pytest.mark.parametrize("name", ["page", "intake"])
+def test_a_proxy_of_this_machine_is_believed(name: str) -> None:
+    """Its connections come from a gateway of the service's networks; no other container is one, unless it is named."""
+    secrets = dict.fromkeys(required(), "x" * 16)
+    proxies = Proxies(environment(name, secrets)["MARKETPULSE_FORWARDED_ALLOW"])
+    for network in SERVICES[name]["networks"]:
+        [given] = COMPOSE["networks"][network]["ipam"]["config"]
+        gateway, *others = ip_network(given["subnet"]).hosts()
+        assert str(gateway) == given["gateway"]
+        assert [str(gateway)] == [str(one) for one in (gateway, *others) if str(one) in proxies]
+    named = environment(name, secrets | {"MARKETPULSE_FORWARDED_ALLOW": "10.0.4.17"})
+    assert "10.0.4.17" == named["MARKETPULSE_FORWARDED_ALLOW"]
+
+
+def test_a_setting_says_that_the_page_is_reached_by_https() -> None:
+    """By a variable of `.env`; not by default."""
+    secrets = dict.fromkeys(required(), "")
+    assert "false" == environment("page", secrets)["MARKETPULSE_PAGE_SECURE_COOKIE"]
+    given = environment("page", secrets | {"MARKETPULSE_PAGE_SECURE_COOKIE": "true"})
+    assert "true" == given["MARKETPULSE_PAGE_SECURE_COOKIE"]
 
 
 def test_nobody_shares_a_network_with_redis_who_does_not_use_it() -> None:

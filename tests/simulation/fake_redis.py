@@ -63,8 +63,8 @@ class FakeRedis:
 
     def request(self, method: str, *args: Any) -> Any:
         """One command by its name in redis-py, with redis-py's answer."""
-        if method == "config_get":
-            return {"maxmemory-policy": "noeviction"}
+        if method == "info":
+            return {"maxmemory_policy": "noeviction"}
         answer = self.call(method.upper(), *args)
         if method == "hgetall":
             return dict(_pairs(answer))

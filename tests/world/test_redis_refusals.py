@@ -8,6 +8,8 @@ import pytest
 import redis
 
 from marketpulse.errors import EXIT_OPERATOR
+from streams.access.rights import Role, redis_rules
+from streams.ledger.commit import Ledger
 from tests.support.processes import marketpulse, marketpulse_process
 from tests.support.redis_servers import BUNDLED, RedisOf, one_node_cluster, url_of
 
@@ -90,3 +92,19 @@ def test_doctor_warns_of_a_version_with_known_holes(plain: RedisOf) -> None:
     [line] = [one for one in done.stdout.splitlines() if "redis version" in one]
     assert line.startswith("warn  redis version: Redis 6.2.")
     assert "6.2.23 or later" in done.stdout
+
+
+@pytest.mark.parametrize(("user", "named"), [("operator", True), ("worker", False)])
+async def test_a_redis_that_forgets_keys_is_named_to_an_operator(plain: RedisOf, user: Role, named: bool) -> None:
+    """By INFO, which has no password in it; a worker may not ask, and goes on."""
+    with redis.Redis.from_url(plain.url) as client:
+        client.execute_command("ACL", "SETUSER", user, "reset", "on", ">pw", *redis_rules("shop")[user])
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    ledger = Ledger(url_of(plain.url, user, "pw"), "shop")
+    try:
+        problem = await ledger.check_redis()
+    finally:
+        await ledger.close()
+        with redis.Redis.from_url(plain.url) as client:
+            client.config_set("maxmemory-policy", "noeviction")
+    assert named == ("maxmemory-policy is allkeys-lru" in (problem or ""))

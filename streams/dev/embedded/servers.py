@@ -132,9 +132,9 @@ class Server:
                 return None
             time.sleep(0.05)
         self.kill()
-        return self.said()
+        return self.logged()
 
-    def said(self) -> str:
+    def logged(self) -> str:
         """What the child of the last start has logged."""
         return self.log.read_bytes()[self._log_begin :].decode("utf-8", "replace")
 
@@ -281,7 +281,7 @@ class EmbeddedRedis(Server):
 
     def answers(self) -> bool:
         """Whether it answers a PING; until it says that it has the port, nobody there is sent the password."""
-        if "Ready to accept connections" not in self.said():
+        if "Ready to accept connections" not in self.logged():
             return False
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5) as link:
             link.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())

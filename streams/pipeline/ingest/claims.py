@@ -55,7 +55,7 @@ def check_last_counted(state: Assigned, first: ConsumerRecord | None, topic: str
     if not there and mark.last_offset is None:
         return  # written before offsets of last records were kept: a marker may be there
     found = None
-    if first is not None and there:  # one without a time of its own has that of the record before it in the mark
+    if first is not None and there:  # where it has no time, the mark has that of the record before it
         time_ms = mark.last_timestamp if first.timestamp == UNKNOWN_TIME else first.timestamp
         found = (time_ms, checksum(first.value))
     if found != (mark.last_timestamp, mark.last_checksum):

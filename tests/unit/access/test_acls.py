@@ -49,11 +49,11 @@ def test_the_acl_file_closes_the_default_user_first() -> None:
 
 @pytest.mark.parametrize("role", redis_rules("p"))
 def test_no_role_administrates_redis(role: str) -> None:
-    """Commands are listed one by one, keys are those of the prefix."""
+    """Commands are listed one by one, keys are those of the prefix; CONFIG GET would show passwords of the server."""
     rules = redis_rules("p")[role]  # type: ignore[index]
     categories = {rule for rule in rules if rule.startswith(("+@", "allkeys", "allcommands", "~*"))}
-    dangerous = {"+flushall", "+flushdb", "+keys", "+config", "+config|set", "+acl", "+shutdown", "+eval", "+debug"}
-    assert set() == categories | (dangerous & set(rules))
+    dangerous = {"flushall", "flushdb", "keys", "config", "acl", "shutdown", "eval", "debug"}
+    assert set() == categories | {rule for rule in rules if rule[1:].partition("|")[0] in dangerous}
     assert all("p:" in rule or "p~" in rule for rule in rules if "~" in rule)
 
 

@@ -2,7 +2,12 @@
 
 import asyncio
 import contextlib
+import fcntl
+import socket
+import sys
+import termios
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -10,31 +15,44 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from streams.serving.access import Proxies, client_of
-from streams.serving.listening import Limits, server_config
+from streams.serving.listening import Limits, listen_on, server_config
 from streams.settings import load_settings
 from tests.support.waiting import until_async
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+OF_KNOWN = b"GET /known HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+WITHOUT_BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+WHOLE, STREAMED = [b"x" * 8_000_000], [b"x" * 65_536] * 100
 
 
 class Served:
-    """A server on a free port whose answers wait while `held` is not set; what connects to it."""
+    """A server on a free port that answers once `held` is set, and ends an answer once `ending` is; its clients."""
 
     def __init__(self) -> None:
         self.held = asyncio.Event()
         self.held.set()
-        self.body = b""
+        self.ending = asyncio.Event()
+        self.ending.set()
+        self.pieces = [b""]
         self.asked = 0
         self.port = 0
         self.opened: list[Stream] = []
+        self.connections: set[Any] = set()
 
-    async def app(self, _: Scope, __: Receive, send: Send) -> None:
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked += 1
+        scope["state"]["known"] = scope["path"] == "/known"
+        while (await receive()).get("more_body"):
+            pass
         await self.held.wait()
-        length = str(len(self.body)).encode()
+        length = str(sum(map(len, self.pieces))).encode()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
-        await send({"type": "http.response.body", "body": self.body})
+        for piece in self.pieces[:-1]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self.ending.wait()
+        await send({"type": "http.response.body", "body": self.pieces[-1]})
 
     async def connect(self, sent: bytes = b"", address: str = "127.0.0.1") -> Stream:
         one = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0), limit=256)
@@ -46,6 +64,13 @@ class Served:
         """Of a request on a connection of its own."""
         reader, _ = await self.connect(REQUEST, address)
         return int((await asyncio.wait_for(reader.read(12), 10)).split()[1])
+
+    async def ask(self, sent: bytes, address: str = "127.0.0.1") -> Stream:
+        """Send a request that comes as far as the application, and read nothing."""
+        asked = self.asked
+        one = await self.connect(sent, address)
+        await until_async(lambda: self.asked > asked)
+        return one
 
 
 @contextlib.asynccontextmanager
@@ -62,7 +87,11 @@ async def serving(limits: Limits, forwarded_allow: str = "") -> AsyncIterator[Se
     )
     config.load()
     state, made = ServerState(), config.http_protocol_class
-    listening = await asyncio.get_running_loop().create_server(lambda: made(config, state, {}), "127.0.0.1", 0)  # type: ignore[call-arg,arg-type]
+    served.connections = state.connections
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: made(config, state, {}),  # type: ignore[call-arg]
+        sock=listen_on("127.0.0.1", 0),
+    )
     served.port = listening.sockets[0].getsockname()[1]
     try:
         yield served
@@ -116,14 +145,68 @@ async def test_one_client_cannot_have_all_connections(proxies: str, status: int)
         assert status == await third
 
 
-async def test_answers_that_nobody_reads_keep_nobody_out() -> None:
-    """Though the server still has them to send: their connections are ended, not waited for."""
+@pytest.mark.parametrize(
+    ("sent", "pieces"),
+    [(REQUEST, WHOLE), (LAST, WHOLE), (REQUEST, STREAMED), (WITHOUT_BODY, WHOLE)],
+    ids=["whole", "last", "streamed", "body"],
+)
+async def test_answers_that_nobody_reads_keep_nobody_out(sent: bytes, pieces: list[bytes]) -> None:
+    """Nor bodies that do not come: connections that wait for their client are ended, not waited for."""
     async with serving(Limits(4, 2, 60)) as served:
-        served.body = b"x" * 8_000_000
+        served.pieces = pieces
         for number in range(12):
-            await served.connect(REQUEST)
-            await until_async(lambda wanted=number: served.asked > wanted)  # type: ignore[misc]
-        assert 200 == await served.status("127.0.0.2")
+            await served.ask(sent, f"127.0.0.{2 + number % 2}")
+        assert 200 == await served.status()
+
+
+async def test_strangers_give_way_before_those_who_are_known() -> None:
+    """In all, and of one client: though the known one has read nothing for the longest time."""
+    async with serving(Limits(4, 3, 60)) as served:
+        served.pieces = STREAMED
+        known = [await served.ask(OF_KNOWN, address) for address in ("127.0.0.1", "127.0.0.2")]
+        for number in range(12):
+            await served.ask(REQUEST, f"127.0.0.{1 + number % 2}")
+        expected = sum(map(len, STREAMED))
+        for reader, _ in known:
+            await reader.readuntil(b"\r\n\r\n")
+            assert expected == len(await asyncio.wait_for(reader.readexactly(expected), 10))
+
+
+async def test_an_answer_that_is_read_again_is_not_closed() -> None:
+    """It waited for its client, and no longer does: the one more is 503."""
+    async with serving(Limits(1, 1, 60)) as served:
+        served.pieces = [*STREAMED, b"end"]
+        served.ending.clear()
+        reader, _ = await served.ask(REQUEST)
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(sum(map(len, STREAMED)))
+        assert 503 == await served.status("127.0.0.2")
+        served.ending.set()
+        assert b"end" == await reader.readexactly(3)
+
+
+async def test_few_answers_to_strangers_may_be_unread() -> None:
+    """However many places are left: each holds memory. Answers to those who are known are not among them."""
+    async with serving(Limits(20, 20, 60, unread=2)) as served:
+        served.pieces = STREAMED
+        for sent in (OF_KNOWN, OF_KNOWN, OF_KNOWN, REQUEST, REQUEST, REQUEST, REQUEST):
+            await served.ask(sent)
+        await until_async(lambda: len(served.connections) == 5)
+
+
+async def test_an_unread_answer_holds_little_memory() -> None:
+    """Of what the client's own system does not take: a small part of the answer, in the process and in its system."""
+    async with serving(Limits(1, 1, 60)) as served:
+        served.pieces = STREAMED
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+            client.connect(("127.0.0.1", served.port))
+            client.sendall(REQUEST)
+            await until_async(lambda: any(one.flow.write_paused for one in served.connections))
+            [one] = served.connections
+            sending = one.transport.get_extra_info("socket")
+            unsent = int.from_bytes(fcntl.ioctl(sending, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+            assert unsent + one.transport.get_write_buffer_size() < 100_000
 
 
 async def test_places_are_free_again_after_a_connection() -> None:

@@ -5,8 +5,10 @@ import threading
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from marketpulse.errors import OperatorNeeded
+from streams.serving.own_port import probes_app, served_on
 from streams.serving.probes import HealthServer, Watchdog
 from streams.settings import Settings, load_settings
 from streams.telemetry.progress import Progress
@@ -88,3 +90,23 @@ def test_the_watchdog_ends_what_stands_still() -> None:
     assert ended.wait(10)
     watchdog.stop()
     assert ["roll-up: silent"] == why
+
+
+@pytest.mark.parametrize(("listening", "status"), [("127.0.0.1", 400), ("0.0.0.0", 200)])
+async def test_probes_on_loopback_answer_to_no_other_name(listening: str, status: int) -> None:
+    """A site whose name is made to lead here reads nothing by a browser of this machine; of worker, page and intake."""
+    given = load_settings(health_port=0, health_host=listening)
+    server = HealthServer(Progress(), given, Telemetry())
+    await server.start()
+    app = served_on(listening, probes_app(list, CollectorRegistry()))
+    try:
+        for url, transport in (
+            (f"http://127.0.0.1:{server.port}", None),
+            ("http://127.0.0.1", httpx.ASGITransport(app)),
+        ):
+            async with httpx.AsyncClient(base_url=url, transport=transport, trust_env=False) as client:
+                for path in ("/livez", "/metrics"):
+                    assert 200 == (await client.get(path, headers={"Host": "localhost:8081"})).status_code
+                    assert status == (await client.get(path, headers={"Host": "evil.example:8081"})).status_code
+    finally:
+        await server.stop()
