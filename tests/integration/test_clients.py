@@ -216,13 +216,13 @@ def test_a_flood_is_429_and_costs_no_memory(running: Running) -> None:
     # A machine that is busy enough may also be too slow for a body, or for Kafka.
     assert {200, 429} <= statuses <= {200, 408, 429, 503}
     assert {"1"} == {one.headers["Retry-After"] for one in answers if one.status_code == 429}
-    until(lambda: "marketpulse_intake_requests_in_flight 0.0" in running.get("metrics").text)
+    until(lambda: "marketpulse_intake_requests_in_flight 0.0" in running.metrics())
     assert memory(running) - before < 60_000_000
 
 
 def memory(running: Running) -> float:
     """Resident bytes of the process."""
-    lines = running.get("metrics").text.splitlines()
+    lines = running.metrics().splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith("process_resident_memory_bytes "))
 
 
@@ -231,7 +231,7 @@ def test_sigterm_finishes_what_is_in_flight(kafka: str) -> None:
     body = json.dumps(event("last")).encode()
     with intake(kafka, PREFIX) as one:
         connection = raw(one, head(len(body)) + body[:20])
-        until(lambda: "marketpulse_intake_requests_in_flight 1.0" in one.get("metrics").text)
+        until(lambda: "marketpulse_intake_requests_in_flight 1.0" in one.metrics())
         one.process.terminate()
         until(lambda: refuses(one.port))
         connection.sendall(body[20:])

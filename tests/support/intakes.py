@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from marketpulse.client.kafka_servers import Servers
+from streams.dev.embedded.servers import free_port
 from streams.dev.processes import Served, served
 from streams.kafka.log_reader import LogReader
 from tests.support.waiting import until
@@ -16,8 +18,11 @@ TOKEN = "a-token-of-an-intake"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
+@dataclass
 class Running(Served):
-    """An intake that listens on loopback."""
+    """An intake that listens on loopback, its metrics on the port of the probes."""
+
+    inside: int = 0
 
     @property
     def port(self) -> int:
@@ -25,8 +30,12 @@ class Running(Served):
         return httpx.URL(self.url).port or 0
 
     def get(self, path: str) -> httpx.Response:
-        """A probe, or metrics with the token."""
+        """A probe, or what else is asked for with the token."""
         return httpx.get(f"{self.url}{path}", headers=HEADERS, trust_env=False, timeout=20)
+
+    def metrics(self) -> str:
+        """What Prometheus is shown."""
+        return httpx.get(f"http://127.0.0.1:{self.inside}/metrics", trust_env=False, timeout=20).text
 
     def post(self, content: object, **headers: str) -> httpx.Response:
         """Post JSON with the token."""
@@ -44,6 +53,7 @@ class Running(Served):
 def intake(servers: str, prefix: str, login: Mapping[str, str] | None = None, **settings: object) -> Iterator[Running]:
     """Run `marketpulse intake` and wait until it is ready; `login` as environment variables."""
     environment = {
+        "MARKETPULSE_HEALTH_PORT": str(free_port()),
         **(login or {}),
         "MARKETPULSE_KAFKA": servers,
         "MARKETPULSE_PREFIX": prefix,
@@ -51,7 +61,7 @@ def intake(servers: str, prefix: str, login: Mapping[str, str] | None = None, **
         **{f"MARKETPULSE_INTAKE_{name.upper()}": str(value) for name, value in settings.items()},
     }
     with served("intake", "--port", "0", environment=environment) as one:
-        running = Running(one.process, one.url)
+        running = Running(one.process, one.url, int(environment["MARKETPULSE_HEALTH_PORT"]))
         until(lambda: running.get("readyz").status_code == 200)
         yield running
 
