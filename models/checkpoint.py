@@ -170,7 +170,7 @@ def _read(source: str, labels: tuple[str, ...] | None, max_length: int, revision
     given = {"revision": revision or "main", "trust_remote_code": False}
     try:
         content, _ = PretrainedConfig.get_config_dict(source, revision=given["revision"])
-        _require_no_code(source, content)
+        require_no_code(source, content)
         config = AutoConfig.from_pretrained(source, **given)
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, **given)
     except BadArtifact:
@@ -190,14 +190,14 @@ def _read(source: str, labels: tuple[str, ...] | None, max_length: int, revision
     return Checkpoint(network, meaning, tokenizer.backend_tokenizer.to_str(), pad_id, longest)
 
 
-def _require_no_code(source: str, content: Any) -> None:
+def require_no_code(source: str, content: Any) -> None:
     """Raise BadArtifact where a configuration, at any depth, wants code of the checkpoint or of another repository.
 
     transformers takes an attention implementation with a `/` for the id of a kernel on the hub, and loads it.
     """
     if isinstance(content, list):
         for part in content:
-            _require_no_code(source, part)
+            require_no_code(source, part)
     if not isinstance(content, dict):
         return
     for name, value in content.items():
@@ -207,7 +207,7 @@ def _require_no_code(source: str, content: Any) -> None:
                 f"{source} wants code that is not transformers' own: {name} is {value!r} in its config.json. Operator "
                 "action: use a checkpoint of an architecture that transformers has, without this entry."
             )
-        _require_no_code(source, value)
+        require_no_code(source, value)
 
 
 def _require_classes(source: str, config: Any) -> None:

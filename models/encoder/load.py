@@ -1,11 +1,13 @@
 """An encoder's folder as PyTorch and tokenizers read it."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
+from models.checkpoint import require_no_code
 from models.errors import BadArtifact
 
 _REMEDY = "Operator action: name a folder with one (`make encoder`)."
@@ -19,10 +21,13 @@ def load_encoder(folder: Path, layers: int | None = None) -> Any:
     """
     from transformers import AutoModel
 
+    with contextlib.suppress(OSError, ValueError):  # what is no configuration is refused below
+        require_no_code(str(folder), json.loads((folder / "config.json").read_text("utf-8")))
     try:
         encoder, found = AutoModel.from_pretrained(
-            folder, add_pooling_layer=False, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
+            folder, add_pooling_layer=False, local_files_only=True, use_safetensors=True, output_loading_info=True,
+            trust_remote_code=False,
+        )  # fmt: skip
         missing = sorted(found["missing_keys"]) + sorted(str(key) for key in found["mismatched_keys"])
         there = len(encoder.encoder.layer)
         len(encoder.embeddings.word_embeddings.weight)

@@ -102,7 +102,7 @@ def _login_name() -> str:
 def _active_mutes(settings: "Settings") -> list[MuteRecord]:
     from streams.kafka.compacted import read_each
 
-    mutes = Mutes()
+    mutes = Mutes(clock=epoch_ms)
     run_async(read_each(settings.kafka_servers, topic_name(settings.prefix, "market.mutes"), mutes.take))
     return mutes.active(epoch_ms())
 

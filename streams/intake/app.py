@@ -70,7 +70,9 @@ class Intake:
 
     def _client(self, request: Request) -> Client:
         try:
-            return self._gate.client(request.headers)
+            client = self._gate.client(request.headers)
+            request.state.known = True  # see `serving.connections`
+            return client
         except Refusal as refusal:
             if refusal.code == "wrong_token":
                 self._refused(request)
@@ -87,10 +89,11 @@ class Intake:
             raise Refusal(429, "busy", "too much is on its way already; nothing was taken")
         with client.place(), self._counted():
             body = await _body(request, settings.intake_max_bytes, settings.intake_client_seconds)
+            beforehand = client.take(len(body) // 1_024)  # reading a body costs time, whatever is in it
             binary = any(name == "ce_specversion" for name, _ in headers)
             values = values_of(body, kind, binary, settings.intake_max_events)
             with self._gate.on_way(client, sum(map(len, values)) + len(values) * RECORD_BYTES):
-                client.take(len(values), len(body))
+                client.take(len(values) - beforehand)
                 outcomes = await self._producer.send_many(values, headers)
         status, answer = answer_of(outcomes)
         self.telemetry.events_answered(outcomes, time.monotonic() - began, client.name)

@@ -11,6 +11,8 @@ BATCH = "application/cloudevents-batch+json"
 JSON = "application/json"
 LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 MOST_HEADER_CHARACTERS = 1_024
+MOST_ATTRIBUTES = 100
+"""Of a CloudEvent in binary mode: workers take no record with more than 500 headers."""
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -56,6 +58,8 @@ def record_headers(headers: HttpHeaders, kind: str) -> list[tuple[str, bytes]]:
         for name, value in headers.items()
         if name.startswith("ce-")
     ]
+    if len(attributes) > MOST_ATTRIBUTES:
+        raise Refusal(431, "too_many_headers", f"more than {MOST_ATTRIBUTES} ce- headers")
     if any(len(name) + len(value) > MOST_HEADER_CHARACTERS for name, value in attributes):
         raise Refusal(431, "header_too_long", f"a ce- header has more than {MOST_HEADER_CHARACTERS} characters")
     return [*found, *attributes, ("content-type", kind.encode())]

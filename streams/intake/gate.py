@@ -68,20 +68,21 @@ class Client:
         finally:
             self._working -= 1
 
-    def take(self, events: int, size: int) -> None:
-        """Count a request against the quota: its events, or one for each KiB where these are more.
+    def take(self, events: int) -> int:
+        """Count events against the quota, none where it is less; how many were counted, at most what fits at once.
 
         Raises:
-            Refusal: 429 with the time after which there is room for it.
+            Refusal: 429 with the time after which there is room for them.
         """
-        if not self._per_second:
-            return
+        if not self._per_second or events <= 0:
+            return 0
         self._fill()
-        events = min(max(events, size // 1_024), self._burst)  # a body that is allowed has room at some time
+        events = min(events, self._burst)  # a request that is allowed has room at some time
         if events > self._left:
             wait_s = math.ceil((events - self._left) / self._per_second)
             raise Refusal(429, "over_quota", f"more than {self._per_second:g} events/s of this token", wait_s)
         self._left -= events
+        return events
 
     def headers(self) -> dict[str, str]:
         """What is left of the quota, as the IETF's draft of RateLimit fields has it (httpapi-ratelimit-headers-10)."""

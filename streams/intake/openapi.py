@@ -20,7 +20,7 @@ _MEANINGS = {
     422: "All events break the contract.",
     429: "Over the quota of this token, too many of its requests at once, or too much on its way to Kafka: nothing was "
     "taken. Send it again after Retry-After.",
-    431: "A ce- header is too long.",
+    431: "A ce- header is too long, or there are more than 100.",
     503: "Kafka does not answer, or did not acknowledge all events in time: send all of them again, with the same ids.",
 }
 """Status -> what it says; 200, 207, 422 and (where something was sent) 503 have a result for each event."""

@@ -32,8 +32,13 @@ class NotDecompressed(ValueError):
     """A batch that its codec refuses, or that is larger than what is taken."""
 
 
-def decompressed(batch: bytes, number: int) -> bytes:
+def decompressed(batch: bytes, number: int, in_proportion: bool) -> bytes:
     """A compressed batch as it would be without compression (its checksum is that of before).
+
+    Args:
+        batch: as it is stored.
+        number: of the codec.
+        in_proportion: whether it may only grow in proportion to what was sent: for what strangers write.
 
     Raises:
         UnsupportedCodecError: the codec's library is not installed, or the codec is none of Kafka's.
@@ -46,7 +51,7 @@ def decompressed(batch: bytes, number: int) -> bytes:
     attributes = int.from_bytes(head[_ATTRIBUTES_AT : _ATTRIBUTES_AT + 2], "big", signed=True)
     struct.pack_into(">h", head, _ATTRIBUTES_AT, attributes & ~_CODEC_MASK)
     compressed = batch[HEAD.size :]
-    most = bound(compressed)
+    most = bound(len(compressed)) if in_proportion else LARGEST_BATCH_BYTES
     try:
         if name == "gzip":
             return bytes(head) + _gunzipped(compressed, most)
@@ -59,9 +64,9 @@ def decompressed(batch: bytes, number: int) -> bytes:
         raise NotDecompressed(f"it cannot be decompressed ({name}): {error}") from error
 
 
-def bound(compressed: bytes) -> int:
-    """How large a batch may become: in proportion to what was sent, since the time that it costs is too."""
-    return min(LARGEST_BATCH_BYTES, max(LEAST_BOUND_BYTES, MOST_RATIO * len(compressed)))
+def bound(sent: int) -> int:
+    """How many bytes a batch may become: what it costs is in proportion to what was sent."""
+    return min(LARGEST_BATCH_BYTES, max(LEAST_BOUND_BYTES, MOST_RATIO * sent))
 
 
 def _gunzipped(compressed: bytes, most: int) -> bytes:
@@ -88,12 +93,14 @@ def _gunzipped(compressed: bytes, most: int) -> bytes:
 
 
 def _unsnapped(compressed: bytes, most: int) -> bytes:
-    """As aiokafka does it, where blocks are few and what they say they hold is little. Raises ValueError and others."""
+    """As aiokafka does it, where blocks are few and what they say they hold is little. Raises ValueError, others."""
     blocks, size = [compressed], 0
     if compressed.startswith(_BLOCKS):
         blocks, at = [], _BLOCKS_BEGIN
         while at < len(compressed):
-            end = at + 4 + max(0, int.from_bytes(compressed[at : at + 4], "big", signed=True))
+            end = at + 4 + int.from_bytes(compressed[at : at + 4], "big")
+            if end > len(compressed):
+                raise ValueError("a block is longer than the batch")
             blocks.append(compressed[at + 4 : end])
             at = end
             if len(blocks) > MOST_PARTS:
@@ -102,7 +109,7 @@ def _unsnapped(compressed: bytes, most: int) -> bytes:
         size += codecs.cramjam.snappy.decompress_raw_len(block)
         if size > most:
             raise ValueError(_TOO_SMALL)
-    return bytes(codecs.snappy_decode(compressed))
+    return b"".join(bytes(codecs.cramjam.snappy.decompress_raw(block)) for block in blocks)
 
 
 def _in_bounds(module: Any, head: bytearray, compressed: bytes, most: int) -> bytes:

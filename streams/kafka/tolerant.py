@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.errors import UnsupportedCodecError
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
@@ -28,6 +30,8 @@ MAX_SLOW_HEADERS = 200_000
 MAX_RECORDS = 50_000
 """Of one batch: who begins to read in the middle of one has to pass all before."""
 
+STRANGERS = ".feedback"
+"""End of the name of the topic that anybody may write who publishes feedback."""
 UNKNOWN_TIME = -1
 """Timestamp of a record that represents a damaged batch, whose own times cannot be trusted."""
 
@@ -70,6 +74,15 @@ def unreadable(record: Any) -> Unreadable | None:
 def read_tolerantly() -> None:
     """From now on, consumers of this process read on behind what cannot be read. May be called again."""
     fetcher.MemoryRecords = TolerantRecords
+    fetcher.PartitionRecords = TolerantPartition
+
+
+class TolerantPartition(PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
+    """What aiokafka reads an answer's batches with, once it is known of which topic they are."""
+
+    def __init__(self, partition: TopicPartition, records: "TolerantRecords", *rest: Any) -> None:
+        records.of_strangers = partition.topic.endswith(STRANGERS)
+        super().__init__(partition, records, *rest)
 
 
 class TolerantRecords:
@@ -79,6 +92,7 @@ class TolerantRecords:
         self._answer = memoryview(answer)
         self._at = 0
         self._decompressed = 0
+        self.of_strangers = False
 
     def size_in_bytes(self) -> int:
         """Bytes of the whole answer."""
@@ -94,7 +108,7 @@ class TolerantRecords:
         assert end is not None, "has_next says whether there is one"
         data = bytes(self._answer[self._at : end])
         self._at = end
-        return TolerantBatch(data, self._first_offset(end), self._add)
+        return TolerantBatch(data, self._first_offset(end), self._add, self.of_strangers)
 
     def _add(self, size: int) -> None:
         self._decompressed += size
@@ -119,10 +133,14 @@ class TolerantBatch:
         data: the batch as it is stored.
         follows: first offset of the batch behind it, where the broker's answer holds one.
         on_decompressed: called with how many bytes it takes once it is decompressed.
+        of_strangers: whether it may only grow in proportion to what was sent; our own steps are large and alike.
     """
 
-    def __init__(self, data: bytes, follows: int | None, on_decompressed: Callable[[int], None]) -> None:
+    def __init__(
+        self, data: bytes, follows: int | None, on_decompressed: Callable[[int], None], of_strangers: bool
+    ) -> None:
         self._data = data
+        self._of_strangers = of_strangers
         self._on_decompressed = on_decompressed
         self._default = data[_MAGIC_AT] >= 2 and len(data) >= HEAD.size
         self._inner, self._trouble = _opened(data)
@@ -174,7 +192,7 @@ class TolerantBatch:
         """The records as aiokafka reads them. Raises whatever it raises; ValueError of what it is not given to read."""
         batch, end = self._inner, self.next_offset
         if self._default and batch.compression_type:
-            self._data = decompressed(self._data, batch.compression_type)
+            self._data = decompressed(self._data, batch.compression_type, self._of_strangers)
             self._on_decompressed(len(self._data))
             batch = DefaultRecordBatch(self._data)
         for _, record in zip(self._places() if self._default else itertools.repeat(None), batch, strict=False):

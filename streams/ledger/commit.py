@@ -30,6 +30,10 @@ def _partition_cut(row: Sequence[str], written: int) -> PartitionCut:
     return PartitionCut(next_offset or 0, *rest)
 
 
+MERGED_AT_ONCE = 250
+"""Buckets of users in one transaction, during which Redis serves nobody else."""
+
+
 class Ledger(LedgerScripts):
     """Redis seen as a ledger. Every method raises Unavailable (retriable), LedgerLost or LedgerBroken."""
 
@@ -219,18 +223,20 @@ class Ledger(LedgerScripts):
 
     async def merge_users(self, step: CutStep) -> None:
         """Merge a step's HyperLogLogs into those of hours (kept 60 h) and days (kept 17 d); again changes nothing."""
+        buckets = list(step.users)
         with translated_errors(self.url):
-            async with self.redis.pipeline(transaction=True) as pipe:  # none without its expiry
-                for bucket in step.users:
-                    market, _, hour = bucket.partition(":")
-                    source = self.keys.step_users(step.number, bucket)
-                    for key, kept_s in (
-                        (self.keys.users_of_hour(market, int(hour)), 60 * 3_600),
-                        (self.keys.users_of_day(market, int(hour) // 24), USERS_LIVE_S),
-                    ):
-                        pipe.pfmerge(key, source)
-                        pipe.expire(key, kept_s)
-                await pipe.execute()
+            for begin in range(0, len(buckets), MERGED_AT_ONCE):
+                async with self.redis.pipeline(transaction=True) as pipe:  # none without its expiry
+                    for bucket in buckets[begin : begin + MERGED_AT_ONCE]:
+                        market, _, hour = bucket.partition(":")
+                        source = self.keys.step_users(step.number, bucket)
+                        for key, kept_s in (
+                            (self.keys.users_of_hour(market, int(hour)), 60 * 3_600),
+                            (self.keys.users_of_day(market, int(hour) // 24), USERS_LIVE_S),
+                        ):
+                            pipe.pfmerge(key, source)
+                            pipe.expire(key, kept_s)
+                    await pipe.execute()
 
     async def count_users(self, windows: Sequence[Sequence[str]]) -> list[int]:
         """Distinct users over each list of HyperLogLog keys (standard error .81 %)."""

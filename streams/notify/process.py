@@ -131,7 +131,9 @@ class Notifier:
 
     def __init__(self, settings: Settings, file: SinksFile, dry: Say | None) -> None:
         self._settings = settings
-        self._mutes = Mutes(lambda code, offset, why: log.warning("mute_refused", code=code, offset=offset, why=why))
+        self._mutes = Mutes(
+            lambda code, offset, why: log.warning("mute_refused", code=code, offset=offset, why=why), epoch_ms
+        )
         self._stopping = asyncio.Event()
         self._ending = Ending()
         self._progress = Progress()

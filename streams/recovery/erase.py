@@ -23,6 +23,7 @@ from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, Name
 from streams.ledger.keys import USERS_LIVE_MS
 from streams.ledger.staged import remove_staged, staged_prefixes
+from streams.pipeline.ingest.decoding import judged_ms
 from streams.pipeline.rollup.checkpoint import unpacked
 from streams.pipeline.rollup.state import known_key
 from streams.recovery.fold import Fold, folded
@@ -198,7 +199,7 @@ class Erase:
         """
         event = None
         with contextlib.suppress(Rejected):
-            event = decode(record.value, record.timestamp, record.headers)
+            event = decode(record.value, judged_ms(record, epoch_ms()), record.headers)
         if event is None:
             named = parse_object(record.value or b"") or {}
             inner = data if isinstance(data := named.get("data"), dict) else {}

@@ -263,7 +263,7 @@ class Rebuild:
         return self._stands
 
     async def _mutes(self, clock_ms: int) -> bytes:
-        mutes = Mutes()
+        mutes = Mutes(clock=epoch_ms)
         topic = topic_name(self._settings.prefix, "market.mutes")
         await read_each(self._settings.kafka_servers, topic, mutes.take)
         return msgspec.json.encode(mutes.active(clock_ms))

@@ -15,6 +15,7 @@ from marketpulse.contract.units import DAY_MS, HOUR_MS
 from streams.clock import epoch_ms
 from streams.kafka.log_reader import LogReader
 from streams.kafka.tolerant import UNKNOWN_TIME, unreadable
+from streams.pipeline.ingest.decoding import judged_ms
 from streams.settings import Settings
 
 _classified = msgspec.json.Decoder(ClassifiedRecord)
@@ -87,26 +88,27 @@ class Recounter:
 
     def _add(self, found: Recount, counted: dict[str, int], record: Any, first_ms: int) -> None:
         found.records += 1
+        record_ms = judged_ms(record, epoch_ms())
         if canary_of(record.headers):
             found.totals["canaries"] += 1
             return
         try:
-            event = decode(record.value, record.timestamp, record.headers)
+            event = decode(record.value, record_ms, record.headers)
         except Rejected as rejected:
             code = "unreadable_batch" if unreadable(record) else rejected.code
             found.totals[f"dead_letter:{code}"] += 1
             return
         said = self._said.get((record.partition, record.offset))
         before_ms = counted.get(event.id)
-        repeated = before_ms is not None and record.timestamp - before_ms <= self._horizon_ms
+        repeated = before_ms is not None and record_ms - before_ms <= self._horizon_ms
         # The ledger forgets ids batch by batch, and may know some that the topic no longer holds: there only what it
         # did tells.
-        perhaps = before_ms is not None or (first_ms and record.timestamp - first_ms <= self._horizon_ms)
+        perhaps = before_ms is not None or (first_ms and record_ms - first_ms <= self._horizon_ms)
         if repeated or (perhaps and self._said and said is None):
             found.totals["duplicates"] += 1
         else:
             found.doubtful += bool(perhaps and said is None)
-            counted[event.id] = record.timestamp
+            counted[event.id] = record_ms
             self._accept(found, event, "" if said is None else said[1])
 
     def _accept(self, found: Recount, event: Decoded, label: str) -> None:

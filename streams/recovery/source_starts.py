@@ -1,6 +1,5 @@
 """Where a rebuilt ledger goes on in each source partition, and which event ids count as seen there."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ import msgspec
 
 from marketpulse.contract.canary import canary_of
 from marketpulse.contract.decode import Rejected, decode
+from streams.clock import epoch_ms
 from streams.contract.journal import CheckpointRecord, PartitionMark, StepRecord
 from streams.errors import RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
@@ -145,7 +145,7 @@ class KnownIds:
             back *= 4
 
     def _take(self, records: list[Any]) -> None:
-        digests, now_ms = [], time.time_ns() // 1_000_000
+        digests, now_ms = [], epoch_ms()
         for record in records:
             if canary_of(record.headers):
                 continue
@@ -158,8 +158,8 @@ class KnownIds:
                 digests.append(digest)
         last = records[-1]
         self.last = (last.timestamp, checksum(last.value))
-        if last.timestamp != UNKNOWN_TIME:
-            self._read_ms = judged_ms(last, now_ms)
+        known = [judged_ms(found, now_ms) for found in records if found.timestamp != UNKNOWN_TIME]
+        self._read_ms = max([self._read_ms, *known])
         chunk, forgotten = self._seen.close_chunk(digests, self._read_ms)
         if chunk:
             self.chunks.append(chunk)

@@ -65,7 +65,7 @@ def make_deps(
         outbound=Outbound(settings.kafka_servers, settings.prefix),
         classifier=classifier,
         profiles=Profiles(portfolio),
-        mutes=Mutes(lambda code, offset, why: log.warning("mute_refused", code=code, offset=offset, why=why)),
+        mutes=Mutes(lambda code, offset, why: log.warning("mute_refused", code=code, offset=offset, why=why), epoch_ms),
         layout=CellLayout(classifier.info.topics, classifier.info.sentiments, tuple(classifier.info.languages)),
         hashes=settings.user_hashes,
         candidate=candidate,

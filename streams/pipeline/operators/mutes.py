@@ -29,11 +29,14 @@ class Mutes:
     `MAX_MUTES` are kept, those that end last: which these are depends neither on the order of the records nor on when
     they are read, and what has expired makes room first. `refused` is called with a code, the offset of a record, and
     why: `bad_mute` for each that was passed over, `mutes_full` when a silence that holds is given up for want of room,
-    once until there is room again.
+    once until there is room again. `clock` gives the time now, in epoch ms: no record of the future is taken.
     """
 
-    def __init__(self, refused: Refused = lambda code, offset, why: None) -> None:
+    def __init__(
+        self, refused: Refused = lambda code, offset, why: None, clock: Callable[[], int] = lambda: LAST_MS
+    ) -> None:
         self._refused = refused
+        self._clock = clock
         self._by_id: dict[str, MuteRecord] = {}
         self._ends: list[tuple[int, str]] = []  # (until, id) of all that are kept, in order
         self._full = False
@@ -61,7 +64,11 @@ class Mutes:
             return
         if mute.v == CONTRACT_VERSION and mute.id == name:
             self._drop(name)
-            self._keep(_capped(mute, record.timestamp_ms), record)
+            written_ms = record.timestamp_ms if record.timestamp_ms > 0 else mute.created_at
+            if written_ms > self._clock() + HOUR_MS:  # else whoever writes it would choose when its 90 days begin
+                self._refused("bad_mute", record.offset, "it was written in the future, by its producer's clock")
+                return
+            self._keep(_capped(mute, written_ms), record)
 
     def _keep(self, mute: MuteRecord, record: CompactedRecord) -> None:
         self._by_id[mute.id] = mute
@@ -89,8 +96,7 @@ class Mutes:
 
 def _capped(mute: MuteRecord, written_ms: int) -> MuteRecord:
     """The same for 90 days at most, with times that every clock can show."""
-    ends = (written_ms if written_ms > 0 else mute.created_at) + LONGEST_MS
-    until = max(0, min(mute.until, ends, LAST_MS))
+    until = max(0, min(mute.until, written_ms + LONGEST_MS, LAST_MS))
     return replace(mute, until=until, created_at=max(0, min(mute.created_at, LAST_MS)))
 
 

@@ -216,7 +216,8 @@ class RollUp:
             )
         stream_ms = common.stream_time_ms
         held_ms = 0 if common.held_since_ms is None else step.now_ms - common.held_since_ms
-        furthest_ms = max((part.newest_ms or 0 for part in step.partitions.values()), default=0)
+        newest = [part.newest_ms or 0 for part in step.partitions.values()]
+        furthest_ms = max([*newest, *(state.watch.newest_ms or 0 for state in self.markets.values())], default=0)
         view = View(step.now_ms - stream_ms, _lag(step), held_ms, common.held_by, furthest_ms - stream_ms)
         alerts += watch_stream(common.watch, view, seq, step.now_ms, self.rules.watch)
         self._keys(context.user_key, stream_ms)

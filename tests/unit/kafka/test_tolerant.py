@@ -10,7 +10,6 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka import codec as codecs
 from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.errors import UnsupportedCodecError
 from aiokafka.record._crc32c import crc as crc32c
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -22,7 +21,15 @@ from hypothesis import strategies as st
 
 from streams.kafka import decompression, tolerant
 from streams.kafka.decompression import LARGEST_BATCH_BYTES, LEAST_BOUND_BYTES, MOST_PARTS, MOST_RATIO
-from streams.kafka.tolerant import ENOUGH_BYTES, MAX_HEADERS, TolerantRecords, read_tolerantly, unreadable
+from streams.kafka.tolerant import (
+    ENOUGH_BYTES,
+    MAX_HEADERS,
+    PartitionRecords,
+    TolerantPartition,
+    TolerantRecords,
+    read_tolerantly,
+    unreadable,
+)
 
 EACH = 4
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -45,9 +52,9 @@ def sealed(changed: bytearray) -> bytearray:
     return changed
 
 
-def read(answer: bytes) -> list[ConsumerRecord]:
+def read(answer: bytes, topic: str = "shop.feedback") -> list[ConsumerRecord]:
     """What a consumer gets of a broker's answer."""
-    return list(PartitionRecords(TopicPartition("t", 0), TolerantRecords(answer), [], 0, None, None, True, 0))
+    return list(TolerantPartition(TopicPartition(topic, 0), TolerantRecords(answer), [], 0, None, None, True, 0))
 
 
 def offsets(found: list[ConsumerRecord]) -> list[int]:
@@ -63,7 +70,9 @@ def offsets(found: list[ConsumerRecord]) -> list[int]:
 def test_what_is_sound_is_read_as_aiokafka_reads_it(codec: str) -> None:
     """Same records, whatever the codec, and none of them says that it cannot be read."""
     answer = bytes(batch(0, codec) + batch(EACH, codec))
-    plain = list(PartitionRecords(TopicPartition("t", 0), MemoryRecords(answer), [], 0, None, None, True, 0))
+    plain = list(
+        PartitionRecords(TopicPartition("shop.feedback", 0), MemoryRecords(answer), [], 0, None, None, True, 0)
+    )
     assert plain == read(answer)
     assert 2 * EACH == len(plain)
 
@@ -221,7 +230,21 @@ def test_gzip_in_several_members_is_read() -> None:
 @pytest.mark.parametrize(("sent", "most"), [(b"x" * 10, LEAST_BOUND_BYTES), (b"x" * 50_000, 50_000 * MOST_RATIO)])
 def test_a_batch_may_grow_with_what_was_sent(sent: bytes, most: int) -> None:
     """What it costs to decompress is in proportion to what a producer sends, up to a bound for all."""
-    assert [most, LARGEST_BATCH_BYTES] == [decompression.bound(sent), decompression.bound(bytes(8_000_000))]
+    assert [most, LARGEST_BATCH_BYTES] == [decompression.bound(len(sent)), decompression.bound(8_000_000)]
+
+
+def test_what_workers_write_themselves_may_be_as_alike_as_it_is() -> None:
+    """A step of many cells that resemble each other is more than a hundred times as large as it is sent."""
+    step = [b'{"cells":[' + b'"BR:29833333:3:1",' * 300_000 + b"]}"]
+    assert step == [one.value for one in read(bytes(batch(0, "gzip", step)), "shop.market.steps")]
+    assert unreadable(read(bytes(batch(0, "gzip", step)))[0])
+
+
+def test_a_block_of_snappy_with_a_wrong_length_ends() -> None:
+    """A length below zero leads aiokafka back to blocks that it has read, for ever."""
+    blocks = b"\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01" + struct.pack(">i", 2) + b"\x01\x00"
+    for length in (-10, 3):
+        assert unreadable(read(packed(batch(0), "snappy", blocks + struct.pack(">i", length) + b"\x01\x00"))[0])
 
 
 def test_one_answer_is_decompressed_up_to_a_bound() -> None:

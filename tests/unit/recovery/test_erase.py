@@ -25,7 +25,7 @@ CLOUD = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "t", "marke
 
 
 def record_of(value: bytes | None, key: bytes | None = b"") -> SimpleNamespace:
-    return SimpleNamespace(value=value, key=key, timestamp=NOW_MS, headers=(), partition=0, offset=7)
+    return SimpleNamespace(value=value, key=key, timestamp=NOW_MS, timestamp_type=1, headers=(), partition=0, offset=7)
 
 
 def is_by(value: bytes | None, market: str | None = None, key: bytes = b"") -> bool:

@@ -35,11 +35,11 @@ async def read(state: Assigned, *records: ConsumerRecord) -> DecodedBatch:
 
 
 async def test_an_id_is_remembered_whatever_a_clock_ahead_says() -> None:
-    """A record of in an hour does not make the ids of now as old as what is forgotten."""
+    """Neither a record of in an hour nor one of 1970 makes ids as old as what is forgotten."""
     state = partition(SourceMark(), 0)
-    first = await read(state, record(0, "x", NOW))
-    await read(state, record(1, "y", NOW + AHEAD_MS))
-    again = await read(state, record(2, "x", NOW))
+    first = await read(state, record(0, "x", NOW), record(1, "of 1970", 0))
+    await read(state, record(2, "y", NOW + AHEAD_MS))
+    again = await read(state, record(3, "x", NOW))
     assert (1, 0, 1) == (len(first.events), len(again.events), again.duplicates)
 
 

@@ -171,6 +171,16 @@ def test_a_value_that_is_too_long_is_not_read() -> None:
     assert [("bad_mute", 1, f"{MAX_MUTE_BYTES + 1} bytes; at most {MAX_MUTE_BYTES} are read")] == refused
 
 
+@pytest.mark.parametrize("written_ms", [0, 2 * LONGEST_MS])
+def test_no_silence_begins_in_the_future(written_ms: int) -> None:
+    """Neither by the time that its producer gave the record nor by its own: it would hold for longer than 90 days."""
+    refused: list[str] = []
+    mutes = Mutes(lambda code, *_: refused.append(code), lambda: LONGEST_MS)
+    mute = MuteRecord("m", LAST_MS, 2 * LONGEST_MS)
+    mutes.take(CompactedRecord(0, b"m", encode(mute), timestamp_ms=written_ms))
+    assert (["bad_mute"], []) == (refused, mutes.active(LONGEST_MS))
+
+
 @pytest.mark.parametrize("written_ms", [-1, 0, 10**18])
 def test_times_can_be_shown(written_ms: int) -> None:
     """Whatever the record and its author claim."""
