@@ -142,7 +142,7 @@ def test_a_record_that_is_damaged_costs_itself_alone() -> None:
 
 
 def with_headers(*counts: int) -> bytes:
-    """A batch of records with so many empty headers each."""
+    """A batch of records with these numbers of empty headers."""
     builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 30)
     for number, count in enumerate(counts):
         builder.append(number, timestamp=1_000, key=b"k", value=b"value", headers=[("", b"")] * count)
