@@ -75,7 +75,7 @@ def slices(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
     held = 0
     for record in records:
         part.append(record)
-        held += len(record.value)
+        held += len(record.value or b"")  # a tombstone has none
         if len(part) >= size or held >= SLICE_BYTES:
             yield part
             part, held = [], 0
