@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from streams.dev.embedded.servers import die_with_parent
+from streams.dev.embedded.child import die_with_parent
 
 COMMAND = (sys.executable, "-m", "streams.cli")
 

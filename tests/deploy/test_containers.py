@@ -15,7 +15,8 @@ from compose_spec import PyCompose
 
 from docs.generate.commands import every_command
 from streams.access.rights import Role, principal
-from streams.dev.embedded.servers import die_with_parent, free_port
+from streams.dev.embedded.child import die_with_parent
+from streams.dev.embedded.servers import free_port
 from streams.serving.access import Proxies
 from streams.settings import Settings
 from tests.deploy.build_steps import DEPLOY, ROOT, UID, stages

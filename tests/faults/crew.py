@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.dev.embedded.servers import die_with_parent
+from streams.dev.embedded.child import die_with_parent
 from streams.errors import EXIT_RESTART
 
 ROOT = Path(__file__).parents[2]

@@ -151,7 +151,7 @@ def test_a_start_that_fails_shows_the_end_of_the_log(redis: EmbeddedRedis, monke
 PARENT = """
 import os, signal, subprocess, sys
 sys.path.insert(0, sys.argv[1])
-import streams.dev.embedded.servers as embedded
+import streams.dev.embedded.child as embedded
 if sys.argv[2] == "shell":
     tie = lambda parent=os.getpid(): embedded.watched(parent)
 else:

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from marketpulse.contract.records import AlertRecord
-from streams.dev.embedded.servers import EmbeddedStack, die_with_parent, free_port
+from streams.dev.embedded.child import die_with_parent
+from streams.dev.embedded.servers import EmbeddedStack, free_port
 from streams.dev.processes import start_marketpulse
 from tests.support.alerts import alert
 from tests.support.notifiers import HOOK, SECRET, Shop

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import ctypes
 import fcntl
 import os
 import random
@@ -14,7 +13,6 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,17 +20,19 @@ from typing import IO, Self
 
 from marketpulse.client.kafka_servers import Servers
 from marketpulse.errors import Unavailable
+from streams.dev.embedded.child import (
+    PRIVATE_FILE,
+    PRIVATE_FOLDER,
+    PRIVATE_UMASK,
+    die_with_parent,
+    private_folder,
+    write_private,
+)
 from streams.dev.embedded.programs import java_executable, kafka_classpath, prefetch, redis_executable, require_platform
-
-PRIVATE_FOLDER, PRIVATE_FILE, PRIVATE_UMASK = 0o700, 0o600, 0o077
-"""Modes of what the servers keep: other accounts of this machine read and write none of it."""
 
 _PORT_TRIES = 4
 
 _KAFKA_LOG = ("defaultLogLevel=warn", "showDateTime=true", "dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ")
-
-# Where the kernel cannot tie a child to its parent, a shell beside it looks once a second. $0 parent, $1 child.
-_WATCH = 'while kill -0 "$1" 2>/dev/null; do kill -0 "$0" 2>/dev/null || kill -9 "$1"; sleep 1; done'
 
 
 @dataclass(frozen=True)
@@ -345,47 +345,6 @@ class EmbeddedStack:
             self._lock.close()
         if self._temporary is not None:
             self._temporary.cleanup()
-
-
-def private_folder(path: Path) -> None:
-    """Make a folder that only this user may enter, or make it so: it holds what users wrote."""
-    path.mkdir(parents=True, exist_ok=True)
-    path.chmod(PRIVATE_FOLDER)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user may read; the mode is set before the content is there."""
-    path.touch(PRIVATE_FILE)
-    path.chmod(PRIVATE_FILE)
-    path.write_text(text, "utf-8")
-
-
-def die_with_parent() -> Callable[[], None]:
-    """What a child runs before its program so that it ends when this process ends, however that comes about.
-
-    Its process group is its own: Ctrl-C is for this process to pass on.
-    """
-    parent = os.getpid()
-    if sys.platform != "linux":
-        return lambda: watched(parent)
-    libc = ctypes.CDLL(None, use_errno=True)
-    set_parent_death_signal = 1
-
-    def before_exec() -> None:
-        os.setpgrp()
-        libc.prctl(set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before it could be tied
-            os._exit(1)
-
-    return before_exec
-
-
-def watched(parent: int) -> None:
-    """Run in a child before its program: leave a shell beside it that kills it once `parent` is gone."""
-    os.setpgrp()
-    child = os.getpid()
-    if os.fork() == 0:
-        os.execv("/bin/sh", ["/bin/sh", "-c", _WATCH, str(parent), str(child)])  # noqa: S606 - constant program
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from marketpulse.errors import OperatorNeeded
-from streams.dev.embedded.servers import private_folder
+from streams.dev.embedded.child import private_folder
 from streams.dev.processes import start_marketpulse
 from streams.errors import EXIT_RESTART
 
