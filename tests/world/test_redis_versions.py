@@ -74,7 +74,7 @@ async def test_every_script_does_its_work(ledger: Ledger) -> None:
     step = await ledger.cut(lease, force=False)
     assert isinstance(step, CutStep)
     assert ({"BR:600:negative/app": 3}, 3, 5) == (step.counts, step.partitions[0].next, step.partitions[1].next)
-    await ledger.merge_users(step)
+    await ledger.merge_users(step, None)
     space = ledger.keys.namespace
     assert "OK" == await ledger.publish(lease, step, [["SET", f"{space}x", "1"]])
     assert [True, False] == [await ledger.store_allocation(7, [["SET", f"{space}a", "7"]]) for _ in range(2)]
