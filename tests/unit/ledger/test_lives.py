@@ -1,14 +1,18 @@
 """Lives of keys with something of users: from the hour or day that they are of, in stream time."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
 from marketpulse.contract.keys import EXCERPTS_LIVE_MS
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.units import DAY_MS, HOUR_MS
+from streams.ledger.commit import Ledger
 from streams.ledger.keys import Keys
 from streams.ledger.lives import HOUR_LIVES_MS, USERS_LIVE_MS, excerpts_left_s, kept_after_repair_s, left_s, users_kept
 from streams.ledger.types import Entry
+from streams.pipeline.rollup.active_users import user_windows
 from streams.pipeline.rollup.users import stretches
 
 DAY_S = 86_400
@@ -73,3 +77,38 @@ def test_workers_have_a_day_to_catch_up_after_a_repair() -> None:
     assert 3_600 == kept_after_repair_s(USERS, BEGIN_MS + USERS_LIVE_MS - HOUR_MS, 30 * DAY_S)
     assert -DAY_S == kept_after_repair_s(USERS, BEGIN_MS + 18 * DAY_MS, 0)
     assert -DAY_S == kept_after_repair_s(quoted(BEGIN_MS), BEGIN_MS + 7 * DAY_MS, 2 * DAY_S)
+
+
+FIRST = 24 * 20_000  # an hour
+STREAMS: dict[str, Callable[[int], int]] = {
+    "live": lambda clock: clock,
+    "ten hours of outage": lambda clock: FIRST + 499 if FIRST + 500 <= clock < FIRST + 510 else clock,
+    "a week behind for ever": lambda clock: clock - 168,
+    "a week behind and catching up": lambda clock: min(clock, FIRST + 2 * (clock - FIRST) - 168),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_no_window_reads_a_key_that_is_gone(name: str) -> None:
+    """Forty days of a market that speaks every hour; by Redis's clock, which goes on whatever stream time does."""
+    ledger, ends, begins = Ledger("redis://127.0.0.1:1/0", "p"), dict[str, int](), dict[str, int]()
+    for clock in range(FIRST, FIRST + 40 * 24):
+        hour = STREAMS[name](clock)
+        for key, left in users_kept(ledger.keys, f"BR:{hour}", hour * HOUR_MS + 1_800_000):
+            ends[key] = clock * 3_600 + left
+            begins.setdefault(key, hour)
+        read = {key for keys in user_windows(ledger, "BR", hour) for key in keys} & ends.keys()
+        assert [] == [key for key in read if ends[key] <= clock * 3_600], hour
+    longest_h = max(ends[key] // 3_600 - begins[key] for key in ends if ":hour:" in key)
+    assert longest_h <= 60 + max(clock - STREAMS[name](clock) for clock in range(FIRST, FIRST + 40 * 24))
+
+
+def test_users_ahead_of_stream_time_are_there_when_it_comes_to_them() -> None:
+    """A partition of old events holds it for days; what the others counted meanwhile is read when it is free."""
+    ledger, ends, held_h = Ledger("redis://127.0.0.1:1/0", "p"), dict[str, int](), 100
+    for clock in range(FIRST, FIRST + held_h):
+        for key, left in users_kept(ledger.keys, f"BR:{clock}", FIRST * HOUR_MS):
+            ends[key] = clock * 3_600 + left
+    read = {key for keys in user_windows(ledger, "BR", FIRST + held_h) for key in keys} & ends.keys()
+    assert 48 + 5 == len(read)
+    assert [] == [key for key in read if ends[key] <= (FIRST + held_h) * 3_600]
