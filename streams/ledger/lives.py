@@ -46,7 +46,7 @@ def users_kept(keys: Keys, bucket: str, stream_ms: int | None) -> Iterator[tuple
 
 def excerpts_left_s(excerpts: list[Excerpt], stream_ms: int | None) -> int:
     """How long (s) a market's excerpts are kept: as long as the newest of them; all of a life where there are none."""
-    newest_ms = max((one.occurred_at for one in excerpts), default=None)
+    newest_ms = max((row.occurred_at for row in excerpts), default=None)
     return left_s(newest_ms, EXCERPTS_LIVE_MS, stream_ms) if newest_ms is not None else EXCERPTS_LIVE_MS // 1_000
 
 
