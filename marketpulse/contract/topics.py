@@ -22,8 +22,11 @@ class TopicSpec:
 PLANNED_BATCH_BYTES = 8_388_608
 """What workers plan for: a batch of feedback as it is sent, eight times Kafka's default for `max.message.bytes`."""
 
+DATED_BY_BROKER = {"message.timestamp.type": "LogAppendTime"}
+"""Records have the time at which they came, whatever their producer says."""
+
 TOPICS: tuple[TopicSpec, ...] = (
-    TopicSpec("feedback", 0, 15, settings={"message.timestamp.type": "LogAppendTime"}),
+    TopicSpec("feedback", 0, 15, settings=DATED_BY_BROKER),
     TopicSpec("feedback.classified", 8, 15),
     TopicSpec("feedback.dead-letter", 1, 15, settings={"max.message.bytes": "2097152"}),  # a record and why
     TopicSpec("market.steps", 1, 16, settings={"max.message.bytes": "16777216"}),
@@ -32,6 +35,6 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec("market.alerts", 1, 90),
     TopicSpec("market.allocations", 1, 365),
     TopicSpec("market.profiles", 1, None, compact=True),
-    TopicSpec("market.mutes", 1, None, compact=True),
+    TopicSpec("market.mutes", 1, None, compact=True, settings=DATED_BY_BROKER),
     TopicSpec("market.receipts", 1, 15),
 )

@@ -7,7 +7,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import (
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from marketpulse.client.kafka_servers import Servers, client_options
 from marketpulse.contract.topics import TOPICS, TopicSpec, topic_name
@@ -15,6 +20,8 @@ from marketpulse.contract.units import DAY_MS
 from marketpulse.errors import TopicMissing
 from streams.kafka.errors import kafka_errors
 from streams.kafka.tolerant import read_tolerantly
+
+MISSING = "topic {} does not exist. Operator action: `marketpulse topics create`."
 
 
 async def close_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -115,12 +122,14 @@ async def producers_set_times(servers: Servers, topic: str) -> bool:
 
 
 async def _settings_of(servers: Servers, topics: Sequence[str], doing: str) -> dict[str, dict[str, str]]:
-    """Settings of each topic as the broker has them, defaults too. Raises Unavailable, OperatorNeeded."""
+    """Settings of each topic as the broker has them, defaults too. Raises Unavailable, TopicMissing, OperatorNeeded."""
     settings: dict[str, dict[str, str]] = {}
     async with _admin(servers, doing) as admin:
         wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
         for answer in await admin.describe_configs(wanted):
             for code, _, _, topic, entries in answer.resources:
+                if code == UnknownTopicOrPartitionError.errno:
+                    raise TopicMissing(MISSING.format(topic))
                 if code:
                     raise for_code(code)(topic)
                 settings[topic] = {entry[0]: entry[1] for entry in entries}
@@ -155,7 +164,7 @@ async def topic_offsets(servers: Servers, topic: str, patience: int = 50) -> dic
             await consumer.start()
             partitions = [TopicPartition(topic, number) for number in await _partitions(admin, topic, patience)]
             if not partitions:
-                raise TopicMissing(f"topic {topic} does not exist. Operator action: `marketpulse topics create`.")
+                raise TopicMissing(MISSING.format(topic))
             first = await consumer.beginning_offsets(partitions)
             end = await consumer.end_offsets(partitions)
         finally:

@@ -12,7 +12,7 @@ from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.topics import topic_name
 from streams.batches import DecodedBatch, Delta, OutboxEntry, SourceMark
 from streams.errors import PartitionUnknown
-from streams.ledger.keys import USERS_LIVE_S
+from streams.ledger.lives import users_kept
 from streams.ledger.scripts import FORMAT, LedgerScripts, packed
 from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut, excerpts_of
 
@@ -221,21 +221,19 @@ class Ledger(LedgerScripts):
             totals={name: int(value) for name, value in sorted(zip(totals, totals, strict=True))},
         )
 
-    async def merge_users(self, step: CutStep) -> None:
-        """Merge a step's HyperLogLogs into those of hours (kept 60 h) and days (kept 17 d); again changes nothing."""
+    async def merge_users(self, step: CutStep, stream_ms: int | None, scratch_s: int | None = None) -> None:
+        """Merge a step's HyperLogLogs into those of hours and days, see `lives`; again changes nothing.
+
+        `stream_ms` is the step's stream time; `scratch_s` how long they live in a scratch ledger instead.
+        """
         buckets = list(step.users)
         with translated_errors(self.url):
             for begin in range(0, len(buckets), MERGED_AT_ONCE):
                 async with self.redis.pipeline(transaction=True) as pipe:  # none without its expiry
                     for bucket in buckets[begin : begin + MERGED_AT_ONCE]:
-                        market, _, hour = bucket.partition(":")
-                        source = self.keys.step_users(step.number, bucket)
-                        for key, kept_s in (
-                            (self.keys.users_of_hour(market, int(hour)), 60 * 3_600),
-                            (self.keys.users_of_day(market, int(hour) // 24), USERS_LIVE_S),
-                        ):
-                            pipe.pfmerge(key, source)
-                            pipe.expire(key, kept_s)
+                        for key, left_s in users_kept(self.keys, bucket, stream_ms):
+                            pipe.pfmerge(key, self.keys.step_users(step.number, bucket))
+                            pipe.expire(key, left_s if scratch_s is None else scratch_s)
                     await pipe.execute()
 
     async def count_users(self, windows: Sequence[Sequence[str]]) -> list[int]:

@@ -4,27 +4,20 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from marketpulse.client.redis_server import translated_errors
-from marketpulse.contract.keys import EXCERPTS_LIVE_S
 from marketpulse.contract.metrics import WINDOWS
 from marketpulse.contract.records import Excerpt
 from streams.ledger.commit import Ledger
-from streams.ledger.keys import USERS_LIVE_S, Keys
+from streams.ledger.keys import Keys
 from streams.ledger.types import Command, CutStep, Entry, Kind, excerpts_of
 
 SLICE = 500
 SCRATCH_S = 86_400  # what a replay, rebuild or reset left behind that was killed goes by itself
+SCRATCH_USERS_S = 60 * 3_600  # distinct users there: a replay counts with them, and must not outlast them
 _READ = {"string": "GET", "hash": "HGETALL", "set": "SMEMBERS", "list": "LRANGE"}
 _WRITE = {"string": "SET", "hash": "HSET", "set": "SADD", "list": "RPUSH"}
 
-_LIVES = {"users": USERS_LIVE_S, "excerpts": EXCERPTS_LIVE_S}
-
 _KEYS = Keys("")
 Name = tuple[str, Kind]
-
-
-def life_s(name: str) -> int | None:
-    """Seconds for which a ledger's key is kept after it is written; None = as long as the ledger."""
-    return _LIVES.get(name.partition(":")[0])
 
 
 def common_names() -> list[Name]:
@@ -120,19 +113,17 @@ class LedgerContent:
                     await pipe.execute()
 
     def writes_of(self, entries: Iterable[Entry]) -> Iterator[Command]:
-        """The commands that put entries under this prefix."""
+        """The commands that put entries under this prefix, without an expiry."""
         for entry in entries:
             for at in range(0, len(entry.rows), 1_000):
                 yield [_WRITE[entry.kind], self.namespace + entry.name, *entry.rows[at : at + 1_000]]
-            if (seconds := life_s(entry.name)) is not None:
-                yield ["EXPIRE", self.namespace + entry.name, seconds]
 
-    async def stage(self, commands: Iterable[Command]) -> None:
-        """Execute writes of single keys; each key goes by itself after a day, should nobody put it in place.
+    async def stage(self, commands: Iterable[Command], life_s: int = SCRATCH_S) -> None:
+        """Execute writes of single keys; each key goes by itself after `life_s`, should nobody put it in place.
 
         SLICE is even: a write and its expiry are done both or neither.
         """
-        await self.write(part for command in commands for part in (command, ["EXPIRE", command[1], SCRATCH_S]))
+        await self.write(part for command in commands for part in (command, ["EXPIRE", command[1], life_s]))
 
     async def remove(self) -> None:
         """Remove everything under the prefix."""

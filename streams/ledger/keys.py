@@ -1,11 +1,6 @@
 """Every key of the ledger in Redis, by prefix."""
 
 from marketpulse.contract.keys import StatusKeys
-from marketpulse.contract.units import DAY_MS
-
-USERS_LIVE_MS = 17 * DAY_MS
-USERS_LIVE_S = USERS_LIVE_MS // 1_000
-"""How long a day's distinct users are kept after the last that came."""
 
 
 class Keys(StatusKeys):

@@ -13,7 +13,7 @@ from marketpulse.contract.keys import EXCERPTS_LIVE_MS
 from marketpulse.contract.markets import market_code
 from marketpulse.contract.records import AlertRecord, Excerpt
 from marketpulse.contract.topics import topic_name
-from marketpulse.contract.units import MINUTE_MS
+from marketpulse.contract.units import DAY_MS, MINUTE_MS
 from streams.clock import epoch_ms
 from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
 from streams.errors import LedgerLost, UserKeyDiffers
@@ -21,7 +21,7 @@ from streams.kafka.admin import delete_before, lives_of
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, Name
-from streams.ledger.keys import USERS_LIVE_MS
+from streams.ledger.lives import USERS_LIVE_MS
 from streams.ledger.staged import remove_staged, staged_prefixes
 from streams.pipeline.ingest.decoding import judged_ms
 from streams.pipeline.rollup.checkpoint import unpacked
@@ -113,7 +113,7 @@ class Erase:
             await self._scan("market.steps", self._is_quoted, lives),
             await self._scan("market.alerts", self._is_quoted, lives),
         ]
-        users = Place(USERS, None, gone_by=(self._newest_ms or epoch_ms()) + USERS_LIVE_MS)
+        users = Place(USERS, None, gone_by=await self._users_gone_by())
         waiting = await self._in_open_step()
         still = epoch_ms() + EXCERPTS_LIVE_MS if waiting else None
         return [
@@ -281,6 +281,16 @@ class Erase:
         found = self.forget(held)
         for_days = found and alerts == held.hashes.get("alerts", {})
         return Place(EXCERPTS, found, gone_by=epoch_ms() + EXCERPTS_LIVE_MS if for_days else None)
+
+    async def _users_gone_by(self) -> int:
+        """When the last HyperLogLog is gone that the user may be in: later than of itself while workers catch up."""
+        newest_ms = self._newest_ms or epoch_ms()
+        async with self._ledger() as ledger:
+            content = LedgerContent(ledger)
+            names = [name async for some in content.scan(f"users:day:{self._market or '*'}:*") for name in some]
+            theirs = [name for name in names if int(name.rpartition(":")[2]) <= newest_ms // DAY_MS]
+            left_s = await content.longest_life_s(theirs) or 0
+        return max(newest_ms + USERS_LIVE_MS, epoch_ms() + 1_000 * left_s)
 
     async def _in_staged(self) -> Place:
         """What rebuilds and resets left behind that were killed: a day at most, but for those of older versions."""

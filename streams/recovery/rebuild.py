@@ -251,7 +251,8 @@ class Rebuild:
         replayer.fold.hashes.setdefault("step", {})[b"step"] = str(step).encode()  # readers never see it go back
         replayer.fold.strings["mutes"] = await self._mutes(clock_ms)
         self._amend(replayer.fold)
-        begins = Beginning(step, starts, stands.totals, clock_ms)
+        common = replayer.rollup.common
+        begins = Beginning(step, starts, stands.totals, clock_ms, common.stream_time_ms, common.now_ms or None)
         await self._succession.stage(begins, replayer.fold)
         await self._succession.announce(begins, "rebuild", again)
         await self._succession.swap(lease_number, step)

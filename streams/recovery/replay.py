@@ -13,7 +13,7 @@ from streams.contract.journal import StepRecord
 from streams.contract.rules import Rules
 from streams.errors import JournalIncomplete
 from streams.ledger.commit import Ledger
-from streams.ledger.content import LedgerContent
+from streams.ledger.content import SCRATCH_USERS_S, LedgerContent
 from streams.ledger.types import Command
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.reallocate.answer import answer_of
@@ -83,7 +83,7 @@ class Replayer:
         async for content in self._journal.content(mark):
             for entry in unpacked(content):
                 if entry.name.startswith("users:"):
-                    await self.content.write(self.content.writes_of([entry]))
+                    await self.content.stage(self.content.writes_of([entry]), SCRATCH_USERS_S)
                 else:
                     self.fold.take(entry)
         self._load()
@@ -137,11 +137,11 @@ class Replayer:
                 "not known. Operator action: replay from a checkpoint, or `marketpulse ledger reset`."
             )
         step = cut_of(record)
-        await self.content.stage_users(step)
-        await ledger.merge_users(step)
-        await self.content.drop_users(step)
         self.rollup.rules = self._rules or record.rules or self.rollup.common.rules or Rules()
         changed = self.rollup.take(step, record)
+        await self.content.stage_users(step)
+        await ledger.merge_users(step, self.rollup.common.stream_time_ms, SCRATCH_USERS_S)
+        await self.content.drop_users(step)
         if self.rollup.common.stream_time_ms is not None:
             await count_users(ledger, self.rollup, step)
         outcome = self.rollup.decide(step, changed, self._context(record, standing.portfolio, standing.info))

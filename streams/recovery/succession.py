@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
@@ -14,7 +15,8 @@ from streams.contract.journal import CHECKPOINT_KEY, JOURNAL_FORMAT, CheckpointR
 from streams.errors import Overtaken
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
-from streams.ledger.content import LedgerContent, life_s
+from streams.ledger.content import LedgerContent
+from streams.ledger.lives import kept_after_repair_s
 from streams.ledger.scripts import FORMAT
 from streams.ledger.types import Command, Entry
 from streams.pipeline.rollup.checkpoint import packed, parts_of, read_ledger
@@ -26,12 +28,18 @@ SEIZED_MS = 120_000
 
 
 class Beginning(msgspec.Struct, frozen=True):
-    """What a successor begins with: the step published last, each partition, totals, on this machine's clock."""
+    """What a successor begins with: the step published last, each partition, totals, on this machine's clock.
+
+    `stream_ms` is the stream time of the last step in it, `stepped_ms` when that was made on Redis's clock; both are
+    in epoch ms, None without a step.
+    """
 
     step: int
     starts: Mapping[int, PartitionStart]
     totals: Mapping[str, int]
     now_ms: int
+    stream_ms: int | None = None
+    stepped_ms: int | None = None
 
 
 class Succession:
@@ -43,6 +51,7 @@ class Succession:
         self._outbound = outbound
         self._content = LedgerContent(staged)
         self._after: list[Command] = []
+        self._kept_s: dict[str, int] = {}  # staged keys that do not live as long as the ledger
 
     async def freeze(self, holder: str) -> int:
         """Let the ledger that is there publish no further step, and all that it published reach its topic.
@@ -57,7 +66,10 @@ class Succession:
         return number
 
     async def stage(self, begins: Beginning, fold: Fold) -> None:
-        """Write everything that the successor holds beside distinct users; `fold`: state, buckets, what readers see."""
+        """Write everything that the successor holds beside distinct users, and remove those whose life is over.
+
+        `fold`: state, buckets, what readers see.
+        """
         keys, step = self._staged.keys, begins.step
         name = uuid.uuid4().hex
         known = await self._live.standing()
@@ -87,7 +99,27 @@ class Succession:
             commands += [["RPUSH", keys.ids(number), chunk] for chunk in start.chunks]
         fold.strings.pop("allocation:seq", None)
         await self._content.stage(commands)  # `ledger` first: whoever removes what is staged removes it, see `swap`
-        await self._content.stage(self._content.writes_of(fold.entries()))
+        since_s = await self._seconds_since(begins.stepped_ms)
+        kept = [entry for entry in fold.entries() if self._is_kept(entry, begins.stream_ms, since_s)]
+        await self._content.stage(self._content.writes_of(kept))
+        users = [Entry(name, "string", []) async for names in self._content.scan("users:*") for name in names]
+        over = [entry.name for entry in users if not self._is_kept(entry, begins.stream_ms, since_s)]
+        await self._content.write(["UNLINK", self._content.namespace + name] for name in over)
+
+    async def _seconds_since(self, stepped_ms: int | None) -> int:
+        """Seconds on Redis's clock since the last step."""
+        if stepped_ms is None:
+            return 0
+        with translated_errors(self._live.url):
+            seconds, _ = await self._live.redis.time()
+        return max(0, int(seconds) - stepped_ms // 1_000)
+
+    def _is_kept(self, entry: Entry, stream_ms: int | None, since_s: int) -> bool:
+        """Whether the life of a key is not over; what is left of it is noted for the swap."""
+        left = kept_after_repair_s(entry, stream_ms, since_s)
+        if left is not None:
+            self._kept_s[entry.name] = left
+        return left is None or left > 0
 
     async def announce(
         self, begins: Beginning, cause: Literal["rebuild", "reset"], published: Iterable[tuple[str, str, bytes]]
@@ -126,7 +158,8 @@ class Succession:
         """
         live, staged = LedgerContent(self._live), self._content
         taken = {name async for names in staged.scan() for name in names}
-        renames = [(staged.namespace + name, live.namespace + name, _life_after(name)) for name in sorted(taken)]
+        lives = {name: self._kept_s.get(name, 0) for name in sorted(taken)}
+        renames = [(staged.namespace + name, live.namespace + name, life_s) for name, life_s in lives.items()]
         old = [
             live.namespace + name
             async for names in live.scan()
@@ -145,11 +178,6 @@ class Succession:
     async def clean(self) -> None:
         """Remove what is still staged."""
         await self._content.remove()
-
-
-def _life_after(name: str) -> int | None:
-    """For how long a staged key is kept once it is in place, in seconds: 0 = for ever, None = as it was staged."""
-    return None if name.startswith("users:") else life_s(name) or 0
 
 
 def resolved(alert: AlertRecord, seq: int, at_ms: int, why: str) -> tuple[str, str, bytes]:

@@ -273,8 +273,8 @@ async def test_distinct_users_are_merged_once_however_often(ledger: Ledger) -> N
     lease = await ledger.lease("me", 60_000)
     assert lease is not None
     step = await cut(ledger, lease)
-    await ledger.merge_users(step)
-    await ledger.merge_users(step)
+    await ledger.merge_users(step, None)
+    await ledger.merge_users(step, None)
     keys = ledger.keys
     assert [1, 1, 0] == await ledger.count_users(
         [[keys.users_of_hour("BR", 10)], [keys.users_of_day("BR", 0)], [keys.users_of_hour("CN", 10)]]

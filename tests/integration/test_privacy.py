@@ -87,6 +87,8 @@ def test_a_dry_run_finds_everything_and_changes_nothing(job: Job) -> None:
     assert found["Redis, distinct users"] is None
     days = (report["places"]["feedback"]["gone_by"] - time.time() * 1000) / DAY_MS
     assert 16 == pytest.approx(days, abs=0.1)
+    days = (report["places"]["Redis, distinct users"]["gone_by"] - time.time() * 1000) / DAY_MS
+    assert 17 == pytest.approx(days, abs=0.1)
     assert not report["rebuilt"]
     assert before == (counted(job), quoted(job))
 

@@ -142,12 +142,12 @@ class TakesTheEndsForReached(Ledger):
 class UsersAfterPublish(Ledger):
     """A step's users are merged when it is published already."""
 
-    async def merge_users(self, step: CutStep) -> None:
-        return None
+    async def merge_users(self, step: CutStep, stream_ms: int | None, scratch_s: int | None = None) -> None:
+        self._stream_ms = stream_ms
 
     async def publish(self, lease: Lease, step: CutStep, writes: Any) -> Answer:
         answer = await super().publish(lease, step, writes)
-        await super().merge_users(step)
+        await super().merge_users(step, self._stream_ms)
         return answer
 
 

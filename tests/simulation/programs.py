@@ -9,6 +9,7 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from marketpulse.contract.records import Excerpt
+from marketpulse.contract.units import DAY_MS, HOUR_MS
 from marketpulse.errors import MarketpulseError
 from streams.batches import DecodedBatch, Delta, OutboxEntry, Position, SourceMark
 from streams.ledger.commit import Ledger
@@ -109,7 +110,7 @@ class Side:
 
     async def _merge_users(self, rng: random.Random) -> Any:
         if self.steps:
-            await self.ledger.merge_users(self.steps[-1])
+            await self.ledger.merge_users(self.steps[-1], rng.choice((None, 10 * HOUR_MS, 100 * DAY_MS)))
 
     async def _publish(self, rng: random.Random) -> Any:
         if not self.steps:

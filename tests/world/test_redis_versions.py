@@ -74,7 +74,7 @@ async def test_every_script_does_its_work(ledger: Ledger) -> None:
     step = await ledger.cut(lease, force=False)
     assert isinstance(step, CutStep)
     assert ({"BR:600:negative/app": 3}, 3, 5) == (step.counts, step.partitions[0].next, step.partitions[1].next)
-    await ledger.merge_users(step)
+    await ledger.merge_users(step, None)
     space = ledger.keys.namespace
     assert "OK" == await ledger.publish(lease, step, [["SET", f"{space}x", "1"]])
     assert [True, False] == [await ledger.store_allocation(7, [["SET", f"{space}a", "7"]]) for _ in range(2)]
@@ -82,6 +82,18 @@ async def test_every_script_does_its_work(ledger: Ledger) -> None:
     number = await ledger.seize_lease("operator", 60_000)
     assert await ledger.swap(number, [f"{space}x"], [(f"{space}staged", f"{space}new")], [])
     assert [None, b"2", b"7"] == [await ledger.get(f"{space}{name}") for name in ("x", "new", "a")]
+
+
+async def test_a_life_that_is_over_ends_a_key_within_the_step(ledger: Ledger) -> None:
+    """Whatever is left of it, none or less: the step is published, and the ledger is whole."""
+    lease = await leased(ledger)
+    step = await ledger.cut(lease, force=True)
+    assert isinstance(step, CutStep)
+    keys = {left: f"{ledger.keys.namespace}x{left}" for left in (1_000, 0, -86_400)}
+    writes = [write for left, key in keys.items() for write in (["SET", key, "1"], ["EXPIRE", key, left])]
+    assert "OK" == await ledger.publish(lease, step, writes)
+    assert [b"1", None, None] == [await ledger.get(key) for key in keys.values()]
+    await ledger.require_whole()
 
 
 # --- a script that fails half-way -----------------------------------------------------------------------------------

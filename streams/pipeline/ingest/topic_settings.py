@@ -1,9 +1,16 @@
-"""How the feedback topic is set, where workers do not plan for it: large batches, times of producers."""
+"""How topics are set, where workers do not plan for it: large batches of feedback, times of producers."""
 
 from marketpulse.contract.topics import PLANNED_BATCH_BYTES, topic_name
-from marketpulse.errors import OperatorNeeded
+from marketpulse.errors import OperatorNeeded, TopicMissing
 from streams.kafka.admin import largest_batches, producers_set_times
 from streams.settings import Settings
+
+DATED_BY_KAFKA = {
+    "feedback": "one with a wrong clock has late events taken for timely ones, and times ahead are judged by the clock "
+    "of Redis",
+    "market.mutes": "whoever writes a silence chooses when the 90 days begin that it may last",
+}
+"""Topics whose records the broker is to date, and what comes of it where it does not."""
 
 
 async def batches_too_large(settings: Settings) -> str:
@@ -32,14 +39,16 @@ async def times_of_producers(settings: Settings) -> str:
     Raises:
         Unavailable: Kafka does not answer.
     """
-    topic = topic_name(settings.prefix, "feedback")
-    try:
-        if not await producers_set_times(settings.kafka_servers, topic):
-            return ""
-    except OperatorNeeded:
-        return ""
-    return (
-        f"{topic} keeps the times that producers give (message.timestamp.type is CreateTime): one with a wrong clock "
-        "has late events taken for timely ones, and times ahead are judged by the clock of Redis. Operator action: set "
-        "message.timestamp.type=LogAppendTime on the topic; it holds for records that come from then on."
-    )
+    for name, effect in DATED_BY_KAFKA.items():
+        topic = topic_name(settings.prefix, name)
+        try:
+            by_producers = await producers_set_times(settings.kafka_servers, topic)
+        except (OperatorNeeded, TopicMissing):
+            continue  # only a hint, as above
+        if by_producers:
+            return (
+                f"{topic} keeps the times that producers give (message.timestamp.type is CreateTime): {effect}. "
+                "Operator action: set message.timestamp.type=LogAppendTime on the topic; it holds for records that "
+                "come from then on."
+            )
+    return ""

@@ -18,7 +18,7 @@ from streams.pipeline.rollup.checkpoint import Checkpointer
 from streams.pipeline.rollup.correction import Array, confusion_of
 from streams.pipeline.rollup.lease import while_held
 from streams.pipeline.rollup.pace import Pace
-from streams.pipeline.rollup.rewind import Undone, corrections
+from streams.pipeline.rollup.rewind import Undone, corrections, note_ended
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, spending_of
 from streams.pipeline.rollup.step_writes import alert_writes, load_rollup, operator_writes, step_writes
@@ -161,7 +161,6 @@ class Leader:
             return None
         await self._deps.failpoint("cut")
         started = clock()
-        await ledger.merge_users(step)
         with self._deps.telemetry.traces.step(step.number):
             outcome, writes = await self._outcome(rollup, step, undone, *read)
             with self._deps.telemetry.stage("publish"):
@@ -192,6 +191,7 @@ class Leader:
         """What one step comes to, and every write of it."""
         ledger, profiles = self._deps.ledger, self._deps.profiles
         changed = await asyncio.to_thread(rollup.take, step)
+        await ledger.merge_users(step, rollup.common.stream_time_ms)
         if rollup.common.stream_time_ms is not None:
             await count_users(ledger, rollup, step)
         info = self._deps.classifier.info
@@ -225,7 +225,7 @@ class Leader:
         writes += operator_writes(ledger, rollup.operators_shown, portfolio, mutes, len(bad))
         self._deps.telemetry.held.silences = len(mutes)
         writes += self._pace.writes(ledger.keys.ledger)
-        writes += await self._taken_back(undone, outcome, step.now_ms)
+        writes += await self._taken_back(undone, rollup, outcome, step.now_ms)
         return outcome, writes
 
     async def _load(self) -> RollUp:
@@ -236,8 +236,10 @@ class Leader:
         markets = load_rollup(rollup, await ledger.load_state())
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
-        alerts = await ledger.alerts(ledger.keys.alerts)
-        self._deps.telemetry.loaded([msgspec.json.decode(one, type=AlertRecord) for one in alerts.values()])
+        held = await ledger.alerts(ledger.keys.alerts)
+        alerts = [msgspec.json.decode(one, type=AlertRecord) for one in held.values()]
+        note_ended(rollup.common, alerts)
+        self._deps.telemetry.loaded(alerts)
         return rollup
 
     async def _look_for_undone(self, lease: Lease, rollup: RollUp) -> Undone:
@@ -250,12 +252,13 @@ class Leader:
                 log.warning("steps_undone", published=lease.published, by=self._undone.ahead, alerts=alerts)
         return self._undone
 
-    async def _taken_back(self, undone: Undone, outcome: StepOutcome, at_ms: int) -> list[Command]:
+    async def _taken_back(self, undone: Undone, rollup: RollUp, outcome: StepOutcome, at_ms: int) -> list[Command]:
         if not undone.alerts:
             return []
         held = await self._deps.ledger.alerts(self._deps.ledger.keys.alerts)
         changing = {alert.id for alert in outcome.alerts}
         found = corrections(undone.alerts, held, changing, outcome.seq, outcome.stream_time_ms or at_ms)
+        note_ended(rollup.common, found)
         self._deps.telemetry.alerts_are(found)
         return alert_writes(self._deps.ledger, found)
 

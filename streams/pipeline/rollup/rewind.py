@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,6 +15,7 @@ from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.compacted import read_all
 from streams.kafka.errors import kafka_errors
 from streams.kafka.tolerant import read_tolerantly
+from streams.pipeline.rollup.state import CommonState
 
 WHY = (
     "Resolved automatically: Redis was restored to a state before this alert. It fires again if the condition persists."
@@ -100,3 +102,9 @@ def corrections(
                 msgspec.structs.replace(alert, seq=seq, state="resolved", ended_at=ended_at, evidence=evidence)
             )
     return found
+
+
+def note_ended(common: CommonState, alerts: Iterable[AlertRecord]) -> None:
+    """Have those that were ended outside a step, by a repair or a rewind, forgotten in time as others are."""
+    ended = {alert.id: alert.ended_at or alert.started_at for alert in alerts if alert.state == "resolved"}
+    common.ended = dict(sorted((ended | common.ended).items(), key=itemgetter(1)))

@@ -56,7 +56,8 @@ class StepOutcome:
     """All that one step publishes; `seq` of its alerts and shifts only ever grows, also where steps begin again.
 
     `allocation` is the one in force, `late_events` how many have come so far after their minute was judged, `forgotten`
-    the ids of alerts that ended so long ago that readers see them no more, `canaries_dropped` how many were so far.
+    the ids of alerts that ended so long ago that readers see them no more, `canaries_dropped` how many were so far,
+    `quoted_markets` those whose excerpts changed, also because some are too old.
     """
 
     step: int
@@ -72,6 +73,7 @@ class StepOutcome:
     late_events: int = 0
     forgotten: tuple[str, ...] = ()
     canaries_dropped: int = 0
+    quoted_markets: Sequence[str] = ()
 
 
 class RollUp:
@@ -97,6 +99,7 @@ class RollUp:
         self._idle_ms = idle_ms
         self._confusion = confusion
         self._active_hour: int | None = None
+        self._forgotten_of: set[str] = set()  # markets of which the step took excerpts out
 
     # --- a step's input -----------------------------------------------------------------------------------------
 
@@ -136,7 +139,7 @@ class RollUp:
         if common.covered_since_ms is None or common.first_events:
             self._find_begin(deltas)
         minute = common.stream_time_ms // MINUTE_MS
-        self._forget_excerpts(common.stream_time_ms)
+        self._forgotten_of = self._forget_excerpts(common.stream_time_ms)
         self.windows.advance(minute)
         for (market, at), cells in deltas.items():
             self.windows.add(market, at, cells, minute)
@@ -168,11 +171,14 @@ class RollUp:
             return 0
         return last_closed(self.common.judged_ms, self.rules.of(market).minutes.grace_ms)
 
-    def _forget_excerpts(self, stream_ms: int) -> None:
-        """What users said is kept for 8 days also where a market says nothing new."""
-        for state in self.markets.values():
-            if any(stream_ms - one.occurred_at > EXCERPTS_LIVE_MS for one in state.excerpts):
-                state.excerpts = [one for one in state.excerpts if stream_ms - one.occurred_at <= EXCERPTS_LIVE_MS]
+    def _forget_excerpts(self, stream_ms: int) -> set[str]:
+        """What users said is kept for 8 days also where a market says nothing new; markets that had older."""
+        oldest_ms = stream_ms - EXCERPTS_LIVE_MS
+        found = {name for name, state in self.markets.items() if any(x.occurred_at < oldest_ms for x in state.excerpts)}
+        for name in found:
+            state = self.markets[name]
+            state.excerpts = [one for one in state.excerpts if one.occurred_at >= oldest_ms]
+        return found
 
     def markets_to_recount(self, step: CutStep) -> list[str]:
         """Markets whose distinct users may have changed: all of them when the hour of stream time changed."""
@@ -271,6 +277,7 @@ class RollUp:
             common.late_events,
             self._forget_ended(alerts, stream_ms),
             common.canary_turn.dropped,
+            sorted(self._forgotten_of.union(changed)),
         )
 
     def _forget_ended(self, alerts: Sequence[AlertRecord], stream_ms: int) -> tuple[str, ...]:

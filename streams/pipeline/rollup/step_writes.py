@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from marketpulse.contract.keys import EXCERPTS_LIVE_S, TableKeys
+from marketpulse.contract.keys import TableKeys
 from marketpulse.contract.metrics import WINDOWS, MarketMetrics, WindowMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.portfolio import Portfolio
@@ -14,6 +14,7 @@ from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
 from streams.ledger.commit import Ledger
 from streams.ledger.keys import Keys
+from streams.ledger.lives import excerpts_left_s
 from streams.ledger.types import Command, CutStep
 from streams.pipeline.detect.market_state import MarketState
 from streams.pipeline.rollup.state import CommonState
@@ -62,9 +63,11 @@ def step_writes(
         writes.append(["SET", keys.metrics(market), content])
         writes.append(["SET", keys.topics(market), msgspec.json.encode(one.topics)])
         if market in changed:
-            writes.append(["SET", keys.excerpts(market), msgspec.json.encode(shown(rollup.markets[market].excerpts))])
-            writes.append(["EXPIRE", keys.excerpts(market), EXCERPTS_LIVE_S])
             writes.append(ledger.outbox_write("market.metrics", market, content))
+    for market in outcome.quoted_markets:
+        quoted = shown(rollup.markets[market].excerpts)
+        writes.append(["SET", keys.excerpts(market), msgspec.json.encode(quoted)])
+        writes.append(["EXPIRE", keys.excerpts(market), excerpts_left_s(quoted, outcome.stream_time_ms)])
     writes += alert_writes(ledger, outcome.alerts)
     gone = outcome.forgotten
     writes += [["HDEL", keys.alerts, *gone[at : at + MOST_FIELDS]] for at in range(0, len(gone), MOST_FIELDS)]

@@ -3,7 +3,8 @@
 import msgspec
 
 from marketpulse.contract.wire import encode
-from streams.pipeline.rollup.rewind import WHY, corrections
+from streams.pipeline.rollup.rewind import WHY, corrections, note_ended
+from streams.pipeline.rollup.state import CommonState
 from tests.support.alerts import alert
 
 
@@ -25,3 +26,11 @@ def test_a_resolution_says_why_and_when() -> None:
 def test_what_the_step_itself_publishes_is_left_alone() -> None:
     """One record per alert and seq."""
     assert [] == corrections((alert("a", seq=9),), {}, {"a"}, 10, 500)
+
+
+def test_what_ended_outside_a_step_is_forgotten_as_others_are() -> None:
+    """A repair or a rewind ended it: from its end on it is among those that go, the oldest first."""
+    common = CommonState(ended={"own": 5_000})
+    held = [alert("own", state="resolved", ended_at=7_000), alert("fires"), alert("a", state="resolved", ended_at=900)]
+    note_ended(common, held)
+    assert [("a", 900), ("own", 5_000)] == list(common.ended.items())
