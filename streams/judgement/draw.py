@@ -17,7 +17,7 @@ SIZES = (20, 50, 100)
 MIN_TEXTS = 4
 """Of each cell that has as many events, before the rest goes where it tells most."""
 MAX_TICKETS = 120
-"""Kept of each cell: the largest size were all of it drawn from one cell, and some in place of texts that are erased."""
+"""Kept of each cell: the largest size, were all of it drawn from one cell, and spares for texts that are erased."""
 MIN_SPREAD = 0.15
 """Standard deviation of the true score within a cell that is assumed at least: a model is never that sure of itself."""
 
@@ -58,14 +58,12 @@ def smallest(kept: Iterable[Ticket], found: Iterable[Ticket], most: int = MAX_TI
     return sorted({*kept, *found})[:most]
 
 
-def order_of_cells(
-    counts: Sequence[int], spreads: Sequence[float], size: int, least: int = MIN_TEXTS
-) -> list[int]:
+def order_of_cells(counts: Sequence[int], spreads: Sequence[float], size: int, least: int = MIN_TEXTS) -> list[int]:
     """The cell of the first text to show, the second, and so on: at most `size`, and no more than there are.
 
     First `least` of each cell in turn; then always where another text lowers the variance of the stratified mean
-    most, at N S/sqrt(n (n + 1)) (Wright 2012: the exact integer form of Neyman's allocation). Every beginning of the list
-    is thus the allocation for its own length: whoever stops early leaves a sample as good as its size.
+    most, at N S/sqrt(n (n + 1)) (Wright 2012: the exact integer form of Neyman's allocation). Every beginning of the
+    list is thus the allocation for its own length: whoever stops early leaves a sample as good as its size.
 
     Args:
         counts: events N of each cell.

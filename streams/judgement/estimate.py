@@ -1,4 +1,4 @@
-"""True shares of the population that labelled texts were drawn from: stratified PPI++ with an interval for few texts."""
+"""True shares of the population that labelled texts were drawn from: stratified PPI++, its interval for few texts."""
 
 from dataclasses import dataclass
 
@@ -18,6 +18,8 @@ WORTH = {
 """What a text labelled negative, neutral, positive counts in each mean that is estimated."""
 PSEUDO_TEXTS = 1.0
 """Weight, in texts of each cell, of a variance known beforehand: that of a label drawn evenly."""
+MAX_TUNING = 1.0
+"""Bound of lambda, either way. Only where one is there, the three shares do not add up to 1 exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,12 @@ class Sample:
 
     Attributes:
         labels: (b, n) what people answered: 0 negative, 1 neutral, 2 positive.
-        cells: (b, n) cell that the text was drawn from, at random within it; -1 = no text, its other values are ignored.
+        cells: (b, n) cell that the text was drawn from, at random within it; -1 = no text, its other values are void.
         scores: (b, n) the classifier's score e in [0, 1] of the text.
         counts: (b, k) events of each cell.
         mean_score: (b,) mean of e over all events of the population.
-        users: (b, n) a number for each text's user, another one for each text without; None = users are not known.
+        users: (b, n) a number for each text's user, another one for each text without; None = the population is meant
+            as it is. With users, what its market would say is meant, had other users of it spoken.
     """
 
     labels: Numbers
@@ -66,11 +69,11 @@ def judged(value: Array, error: Array, freedom: Array, tuning: Array) -> Judged:
 def estimate(sample: Sample, worth: Array, pseudo_texts: float = PSEUDO_TEXTS, tuned: bool = True) -> Judged:
     """Mean worth of what people would answer over all events of the population, if they were asked about each.
 
-    With W = N_cell/N and w = W/n_cell: `value = sum w r`, `r = y - lambda (e - mean e)`. lambda in [-1, 1] minimises
-    the variance (PPI++) and is found for each text from the others (cross-fitting with folds of one), so that r is as
+    With W = N_cell/N and w = W/n_cell: `value = sum w r`, `r = y - lambda (e - mean e)`. lambda minimises the
+    variance (PPI++) and is found for each text from the others (cross-fitting with folds of one), so that r is as
     spread as it would be on new texts. The variance of a cell is that of its r and `pseudo_texts` more of the variance
     of an even label, less what the cell's own share of the population leaves nothing to guess of; degrees of freedom
-    are Satterthwaite's. Where users are known, pairs of one user in the sample widen it, never narrow it.
+    are Satterthwaite's. With users, the chance in who spoke is added: see `_of_speakers`.
 
     Args:
         sample: at least two texts of each cell that has as many events.
@@ -98,7 +101,7 @@ def estimate(sample: Sample, worth: Array, pseudo_texts: float = PSEUDO_TEXTS, t
     variance = of_cells.sum(axis=1)
     degrees = variance**2 / np.maximum((of_cells**2 / np.maximum(freedom, 1e-9)).sum(axis=1), 1e-300)
     if sample.users is not None:
-        variance = variance + _of_pairs(weight * away, np.where(there, sample.users, -1))
+        variance = variance + _of_speakers(weight, (y - value[:, None]) * there, sample.users, total[:, 0])
     enough = (drawn >= np.minimum(sample.counts, 2)).all(axis=1) & (total[:, 0] > 0)
     return judged(
         np.where(enough, value, np.nan),
@@ -122,7 +125,7 @@ def _away(values: Array, of_cell: Array, drawn: Array) -> Array:
 
 
 def _tuning(y: Array, e: Array, of_cell: Array, drawn: Array, importance: Array) -> Array:
-    """lambda (b, n) for each text from all others: sum of the cells' covariances of y and e over that of variances of e.
+    """lambda (b, n) for each text from all others: the cells' covariances of y and e over the variances of e.
 
     Without a text, a cell's sum of products is less by n/(n - 1) times the text's own product.
     """
@@ -140,12 +143,19 @@ def _tuning(y: Array, e: Array, of_cell: Array, drawn: Array, importance: Array)
         return rest
 
     covariance, variance = without(dy * de), without(de * de)
-    found: Array = np.clip(covariance / np.maximum(variance, 1e-12), -1.0, 1.0)
+    found: Array = np.clip(covariance / np.maximum(variance, 1e-12), -MAX_TUNING, MAX_TUNING)
     return found
 
 
-def _of_pairs(parts: Array, users: Numbers) -> Array:
-    """What pairs of texts of one user add to the variance of the sum of `parts` (b, n), not below 0; (b,)."""
-    same = (users[:, :, None] == users[:, None, :]) & (users >= 0)[:, :, None]
-    of_pairs = np.einsum("bn,bnm,bm->b", parts, same, parts) - (parts**2).sum(axis=1)
-    return np.maximum(of_pairs, 0.0)
+def _of_speakers(weight: Array, away: Array, users: Numbers, events: Array) -> Array:
+    """Variance (b,) of the population's own mean about what is expected of its market.
+
+    That of as many independent events, and what users who spoke more than once add: the products of pairs of one user
+    in the sample are on average those of all such pairs in the population. It is noisy, and taken where it is above 0.
+    """
+    parts = weight * away
+    same = (users[:, :, None] == users[:, None, :]).astype(np.float64)
+    of_pairs = (parts * (same @ parts[:, :, None])[:, :, 0]).sum(axis=1) - (parts**2).sum(axis=1)
+    alone = (weight * away**2).sum(axis=1) / np.maximum(events, 1)
+    variance: Array = alone + np.maximum(of_pairs, 0.0)
+    return variance

@@ -14,6 +14,8 @@ DEVELOPMENT_TEXTS = 60.0
 """Weight of a row of the confusion measured on the development set, whose texts are not those of the stream."""
 ALIKE = tuple(float(texts) for texts in np.geomspace(10, 300, 12))
 """How alike the markets' confusions may be: the weight, in texts a row, of what other markets tell."""
+INDISTINCT = 2.0
+"""Log-likelihoods that are nearer cannot be distinguished: about the 95 % of Wilks' theorem."""
 ALIKE_UNKNOWN = 60.0
 """The same while fewer than two markets have labels."""
 
@@ -80,9 +82,9 @@ def confusions(
     """The confusion of each market in one language, from its labels, those of others, and the development set.
 
     A row of a market is Dirichlet with `alike` texts of the mean of the level above, plus its own labels; the level
-    above is Dirichlet with DEVELOPMENT_TEXTS of the measured confusion plus the labels of all other markets. `alike` is
-    the value that makes the markets' labels most probable (empirical Bayes). A market without labels has what others
-    tell, and the uncertainty of how unlike they are.
+    above is Dirichlet with DEVELOPMENT_TEXTS of the measured confusion plus the labels of all other markets. `alike`
+    comes from the labels (empirical Bayes, see `_alike`). A market without labels has what others tell, and the
+    uncertainty of how unlike they are.
 
     Args:
         development: (3, 3) rows P(answered | true), as measured on the development set.
@@ -93,7 +95,9 @@ def confusions(
     own = {market: sum(weeks, NOTHING) for market, weeks in of_markets.items() if weeks}
     pooled = sum(own.values(), NOTHING)
     above = DEVELOPMENT_TEXTS * development + pooled.rows(rater_error)
-    alike = _alike(np.array([each.rows(rater_error) for each in own.values()]), above) if len(own) > 1 else ALIKE_UNKNOWN
+    alike = (
+        _alike(np.array([each.rows(rater_error) for each in own.values()]), above) if len(own) > 1 else ALIKE_UNKNOWN
+    )
     rows = []
     for market in markets:
         mine = own.get(market, NOTHING)
@@ -105,7 +109,11 @@ def confusions(
 
 
 def _alike(labels: Array, above: Array) -> float:
-    """Of ALIKE, under which labels (m, 3, 3) are most probable: Dirichlet-multinomial rows around the mean above."""
+    """The least of ALIKE that labels (m, 3, 3) do not speak against: within 2 of the highest log-likelihood.
+
+    Rows are Dirichlet-multinomial around the mean above. The most probable value itself takes markets for more alike
+    than they are: labels drawn by cells scatter less than that distribution says, and the mean above is theirs too.
+    """
     mean = above / above.sum(axis=1, keepdims=True)
     texts = labels.sum(axis=2)
 
@@ -115,4 +123,5 @@ def _alike(labels: Array, above: Array) -> float:
         cells = gammaln(prior + labels) - gammaln(prior)
         return float(rows.sum() + cells.sum())
 
-    return max(ALIKE, key=likelihood)
+    found = {alike: likelihood(alike) for alike in ALIKE}
+    return min(alike for alike, value in found.items() if value >= max(found.values()) - INDISTINCT)

@@ -31,7 +31,9 @@ def error_rate(shown_twice: int, agreed: int) -> tuple[float, float]:
     return (2 - root) / 3, slope * math.sqrt(agreement * (1 - agreement) / (shown_twice + 1))
 
 
-def without_error(found: Judged, worth: Array, events: Array, rate: float | Array, rate_error: float | Array = 0.0) -> Judged:
+def without_error(
+    found: Judged, worth: Array, events: Array, rate: float | Array, rate_error: float | Array = 0.0
+) -> Judged:
     """The mean of the true labels behind a mean of answers of which a share of `rate` is wrong, each wrong label alike.
 
     An answer's mean is drawn towards that of an even label, b: `answers = b + (1 - 1.5 rate)(truth - b)`. So value and

@@ -5,7 +5,16 @@ import itertools
 import numpy as np
 import pytest
 
-from streams.judgement.draw import MIN_TEXTS, Lottery, inclusion, order_of_cells, smallest, spreads_within, week_of
+from streams.judgement.draw import (
+    MIN_TEXTS,
+    Lottery,
+    Ticket,
+    inclusion,
+    order_of_cells,
+    smallest,
+    spreads_within,
+    week_of,
+)
 
 KEY = bytes(range(32))
 DAY = 86_400_000
@@ -52,7 +61,7 @@ def test_tickets_merge_in_any_order_and_however_often() -> None:
     pieces = [tickets[:25], tickets[20:40], tickets[40:]]
     kept = set()
     for order in itertools.permutations(pieces):
-        found = []
+        found: list[Ticket] = []
         for piece in order:
             found = smallest(found, piece, 10)
         kept.add(tuple(smallest(found, tickets[:5], 10)))

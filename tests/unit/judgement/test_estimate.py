@@ -47,7 +47,7 @@ def test_a_score_that_is_the_truth_leaves_nothing_but_what_was_known_beforehand(
     """lambda is 1, the value is the population's mean score whatever was drawn."""
     perfect = replace(THIN, scores=WORTH["u"][THIN.labels] + 0.0)
     found = estimate(perfect, WORTH["u"], 0.0)
-    assert (0.45, 1.0) == (pytest.approx(found.value[0]), pytest.approx(found.tuning[0]))
+    assert pytest.approx([0.45, 1.0]) == [found.value[0], found.tuning[0]]
     assert found.error[0] == pytest.approx(0, abs=1e-9)
 
 
@@ -59,11 +59,15 @@ def test_a_population_read_whole_leaves_nothing_to_guess() -> None:
     assert found.low[0] == pytest.approx(found.high[0])
 
 
-def test_shares_add_up_to_one_without_tuning() -> None:
-    """And u is that of the shares."""
-    shares = [estimate(THIN, WORTH[name], tuned=False).value[0] for name in ("negative", "neutral", "positive")]
+@pytest.mark.parametrize("tuned", [False, True])
+def test_shares_add_up_to_one_and_u_is_theirs(tuned: bool) -> None:
+    """With the classifier's score too, as long as no lambda is at its bound."""
+    rng = np.random.default_rng(2)
+    labels, cells = rng.integers(0, 3, 60).tolist(), rng.integers(0, 2, 60).tolist()
+    many = sample(labels, cells, (WORTH["u"][labels] * 0.3 + rng.random(60) * 0.7).tolist(), [600, 400], 0.45)
+    shares = [estimate(many, WORTH[name], tuned=tuned).value[0] for name in ("negative", "neutral", "positive")]
     assert sum(shares) == pytest.approx(1)
-    assert estimate(THIN, WORTH["u"], tuned=False).value[0] == pytest.approx(shares[1] / 2 + shares[2])
+    assert estimate(many, WORTH["u"], tuned=tuned).value[0] == pytest.approx(shares[1] / 2 + shares[2])
 
 
 @pytest.mark.parametrize(("counts", "known"), [([60, 40, 5], False), ([60, 40, 0], True)])
@@ -75,20 +79,23 @@ def test_a_cell_with_events_and_without_texts_gives_no_number(counts: list[int],
 
 def test_padding_changes_nothing() -> None:
     """A text of cell -1 is no text."""
-    more = Sample(
-        *(np.pad(each, ((0, 0), (0, 4)), constant_values=-1) for each in (THIN.labels, THIN.cells, THIN.scores)),
-        THIN.counts,
-        THIN.mean_score,
+    room = ((0, 0), (0, 4))
+    more = replace(
+        THIN,
+        labels=np.pad(THIN.labels, room, constant_values=-1),
+        cells=np.pad(THIN.cells, room, constant_values=-1),
+        scores=np.pad(THIN.scores, room, constant_values=-1),
     )
     for field in ("value", "low", "high", "error"):
         assert getattr(estimate(THIN, WORTH["u"]), field) == pytest.approx(getattr(estimate(more, WORTH["u"]), field))
 
 
 def test_texts_of_one_user_widen_it_and_never_narrow_it() -> None:
-    """Two alike answers of one user count less than of two; two unlike ones not more."""
-    alone = estimate(THIN, WORTH["u"])
-    alike = estimate(replace(THIN, users=np.array([[1, 1, 2, 3, 4, 5]])), WORTH["u"])
-    unlike = estimate(replace(THIN, users=np.array([[1, 2, 1, 3, 4, 5]])), WORTH["u"])
-    assert alike.error[0] > alone.error[0]
-    assert unlike.error[0] == pytest.approx(alone.error[0])
-    assert alike.value[0] == alone.value[0]
+    """For the market beyond the week: alike answers of one user tell less, unlike ones not more."""
+    week = estimate(THIN, WORTH["u"])
+    alone, alike, unlike = (
+        estimate(replace(THIN, users=np.array([users])), WORTH["u"])
+        for users in ([1, 2, 3, 4, 5, 6], [1, 1, 2, 3, 4, 5], [1, 2, 3, 1, 4, 5])
+    )
+    assert week.error[0] < alone.error[0] == unlike.error[0] < alike.error[0]
+    assert week.value[0] == alike.value[0]

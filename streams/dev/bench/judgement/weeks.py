@@ -1,6 +1,7 @@
 """Simulated market-weeks: users, a surge, a classifier with errors of the market's own, a rater with errors."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from streams.judgement.draw import SIZES, order_of_cells, spreads_within
 from streams.judgement.estimate import WORTH, Array, Numbers, Sample
 
 Flags = NDArray[np.bool_]
+
+Values = TypeVar("Values", Numbers, Array)
 
 TEXTS = max(SIZES)
 TYPICAL = np.array([[0.72, 0.18, 0.10], [0.17, 0.62, 0.21], [0.08, 0.17, 0.75]])
@@ -124,10 +127,8 @@ def _drawn(week: _Week, rng: np.random.Generator) -> tuple[object, ...]:
     chosen = np.array([next(waiting[cell]) for cell in order])
     plain = lottery[:TEXTS]
 
-    def padded(values: Numbers | Array, where: Numbers) -> Numbers | Array:
-        found = np.full(TEXTS, -1, values.dtype)
-        found[: len(where)] = values[where]
-        return found
+    def padded(values: Values, where: Numbers) -> Values:
+        return np.pad(values[where], (0, TEXTS - len(where)), constant_values=-1)
 
     return (
         padded(week.answers, chosen),

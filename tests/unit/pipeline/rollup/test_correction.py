@@ -75,7 +75,11 @@ def test_a_confusion_known_from_few_texts_widens_the_interval() -> None:
 
 def test_the_spread_of_the_confusion_goes_through_the_em_as_a_finite_difference_says() -> None:
     """Row by row: its Dirichlet covariance about the slope of u."""
-    confusion, counts, baseline = confusion_of(BIASED)[:1], np.array([[300.0, 120.0, 80.0]]), np.array([[0.2, 0.3, 0.5]])
+    confusion, counts, baseline = (
+        confusion_of(BIASED)[:1],
+        np.array([[300.0, 120.0, 80.0]]),
+        np.array([[0.2, 0.3, 0.5]]),
+    )
     slope = np.zeros((3, 3))
     for true, answered in np.ndindex(3, 3):
         scores = []
