@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
+from streams.judgement.confusion import Confusion
 from streams.judgement.estimate import Array, Numbers
 
 HALF_LIFE_WEEKS = 13.0
@@ -18,14 +19,6 @@ INDISTINCT = 2.0
 """Log-likelihoods that are nearer cannot be distinguished: about the 95 % of Wilks' theorem."""
 ALIKE_UNKNOWN = 60.0
 """The same while fewer than two markets have labels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """What is known of the P(answered | true) of markets: Dirichlet rows of mean (m, 3, 3), weight (m, 3) in texts."""
-
-    mean: Array
-    weight: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +54,7 @@ NOTHING = Evidence(np.zeros((3, 3)), np.zeros((3, 3)))
 def evidence(labels: Numbers, drawn: Numbers, counts: Numbers, age_weeks: float) -> Evidence:
     """Evidence of one market-week.
 
-    Texts are drawn by predicted label, so that plain counts would show as many of each as were drawn. Each stands for
+    Texts are drawn by predicted label, so that plain counts would show as many of each as were drawn. Each counts for
     N_cell/n_cell events; weights are scaled to a mean of 1, then decayed.
 
     Args:
@@ -106,6 +99,27 @@ def confusions(
     table = np.array(rows).reshape(-1, 3, 3)
     weight = table.sum(axis=2)
     return Confusion(table / weight[..., None], weight)
+
+
+def confusions_by_market(
+    development: Array, labels: Mapping[str, Mapping[int, Sequence[Evidence]]], rater_error: float = 0.0
+) -> dict[str, Confusion]:
+    """For each market with labels, its confusion in every language: what `compute_metrics` takes.
+
+    Args:
+        development: (languages, 3, 3) as measured on the development set.
+        labels: market -> number of the language -> evidence of the weeks.
+        rater_error: as in `Evidence.rows`.
+    """
+    markets = sorted(labels)
+    if not markets:
+        return {}
+    known = [
+        confusions(measured, {market: labels[market].get(language, ()) for market in markets}, markets, rater_error)
+        for language, measured in enumerate(development)
+    ]
+    mean, weight = np.stack([each.mean for each in known], axis=1), np.stack([each.weight for each in known], axis=1)
+    return {market: Confusion(mean[row], weight[row]) for row, market in enumerate(markets)}
 
 
 def _alike(labels: Array, above: Array) -> float:

@@ -11,6 +11,7 @@ from streams.judgement.evidence import (
     NOTHING,
     Evidence,
     confusions,
+    confusions_by_market,
     evidence,
 )
 
@@ -90,3 +91,16 @@ def test_markets_that_differ_tell_less_of_each_other() -> None:
         labels[f"M{number}"] = [drawn_from(own, [100] * 3)]
     [weight] = confusions(DEVELOPMENT, labels, ["DE"]).weight
     assert 12 < weight[0] < 35
+
+
+def test_each_language_has_its_own_evidence() -> None:
+    """By market, in the order of the languages; none without labels."""
+    labels = {"BR": {0: [drawn_from(POOR, [2_000] * 3)]}, "AR": {1: [drawn_from(POOR, [20] * 3)]}}
+    found = confusions_by_market(np.stack([DEVELOPMENT] * 2), labels)
+    assert ["AR", "BR"] == list(found)
+    np.testing.assert_allclose([POOR, DEVELOPMENT], found["BR"].mean, atol=0.1)
+    assert (found["BR"].weight[0] > 20 * found["BR"].weight[1]).all()
+    np.testing.assert_array_equal(
+        confusions(DEVELOPMENT, {"BR": [], "AR": labels["AR"][1]}, ["AR"]).mean[0], found["AR"].mean[1]
+    )
+    assert {} == confusions_by_market(np.stack([DEVELOPMENT] * 2), {})

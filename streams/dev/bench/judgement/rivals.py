@@ -10,6 +10,7 @@ from streams.judgement.estimate import Array, Judged, Numbers, Sample, estimate
 Z95 = 1.959964
 ROUNDS = 299
 DRAWS = 400
+JEFFREYS = "Jeffreys per cell"
 
 
 def labels_alone(labels: Numbers, counts: Numbers, worth: Array) -> Judged:
@@ -108,7 +109,7 @@ RIVALS: dict[str, Callable[[Sample, Array], Judged]] = {
     "PPI++, t": student,
     "PPI++, normal": normal,
     "PPI++, bootstrap-t": bootstrap_t,
-    "Jeffreys per cell": dirichlet,
+    JEFFREYS: dirichlet,
     "Wilson per cell": wilson,
 }
 

@@ -1,12 +1,11 @@
 """How often intervals cover, how wide they are and how far off, on simulated market-weeks."""
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import msgspec
 import numpy as np
 
-from streams.dev.bench.judgement.rivals import RIVALS, in_use, labels_alone
+from streams.dev.bench.judgement.rivals import JEFFREYS, RIVALS, in_use, labels_alone
 from streams.dev.bench.judgement.weeks import Weeks, simulate
 from streams.judgement.draw import SIZES
 from streams.judgement.estimate import WORTH, Array, Judged, Numbers, Sample
@@ -16,12 +15,15 @@ RATER_ERROR = 0.1
 SHOWN_TWICE = 100
 """Texts from which the rater's error is estimated."""
 RATERS = 20
-"""That the weeks are divided among, each with an estimate of its own."""
+"""That the weeks are divided among, each with an own estimate."""
 POOLED = (4, 13)
+LOWEST = 0.15
+MAX_GROUPS = 500
+SLICE = 100  # groups at a time: what bounds the memory
 IN_USE = next(iter(RIVALS))
 RATERS_ANSWERS = "rater's answers"
 
-Pooled = TypeVar("Pooled", Array, Numbers)
+Method = Callable[[Sample, Array], Judged]
 Corrected = Callable[[Judged], Judged]
 
 
@@ -68,7 +70,7 @@ def study(weeks: int = 2_000, seed: int = 1, rivals: bool = True) -> list[Row]:
         rows += _shares(made, texts, sample)
         rows += [_beyond(made, texts, users) for users in (False, True)]
     for size in POOLED:
-        rows += _pooled(made, size, rivals)
+        rows += _pooled(made, size)
     return rows
 
 
@@ -133,35 +135,40 @@ def _beyond(made: Weeks, texts: int, users: bool) -> Row:
     )
 
 
-def _pooled(made: Weeks, size: int, rivals: bool) -> list[Row]:
-    """Several weeks of 20 texts each as one population."""
-    groups, texts = len(made.truth) // size, SIZES[0]
-    if not groups:
-        return []
-
-    def together(values: Pooled) -> Pooled:
-        return values[: groups * size].reshape(groups, -1)
-
-    first = made.first(texts)
-    events = together(made.sample.counts.sum(axis=1))
-    of_week = events / events.sum(axis=1, keepdims=True)
-    cells = first.cells + 3 * (np.arange(len(first.cells)) % size)[:, None]
-    sample = Sample(
-        together(first.labels),
-        together(np.where(first.cells < 0, -1, cells)),
-        together(first.scores),
-        together(first.counts),
-        (together(first.mean_score) * of_week).sum(axis=1),
-    )
-    worth = WORTH["u"]
-
-    def row(what: str, name: str, found: Judged, shares: Array) -> Row:
-        truth = (together(shares @ worth) * of_week).sum(axis=1)
-        plain = float(np.mean(found.high - found.low)) if not rows else rows[0].width
-        return measured(f"{what}, {size} weeks", name, texts * size, found, truth, plain)
-
+def _pooled(made: Weeks, size: int) -> list[Row]:
+    """Several weeks of 20 texts each as one population, of markets of like size: all, and those of the least u."""
+    true = made.true_shares @ WORTH["u"]
+    of_size = np.argsort(made.sample.counts.sum(axis=1), kind="stable")
+    lowest = of_size[true[of_size] <= np.quantile(true, LOWEST)]
     rows: list[Row] = []
-    for name, method in (RIVALS if rivals else {IN_USE: in_use}).items():
-        rows.append(row(RATERS_ANSWERS, name, method(sample, worth), made.answered_shares))
-    true = without_error(in_use(sample, worth), worth, events.sum(axis=1).astype(np.float64), RATER_ERROR)
-    return [*rows, row("truth, rate known", IN_USE, true, made.true_shares)]
+    for markets, weeks in (("", of_size), (f", lowest {LOWEST:.0%} of u".replace("%", " %"), lowest)):
+        starts = range(0, len(weeks) - size + 1, max(1, len(weeks) // MAX_GROUPS))
+        groups = np.array([weeks[start : start + size] for start in starts])
+        if not len(groups):
+            continue
+        for name in (IN_USE, JEFFREYS):
+            parts = [_together(made, part, RIVALS[name]) for part in np.array_split(groups, len(groups) // SLICE + 1)]
+            answers, truth = (np.concatenate(each, axis=-1) for each in zip(*parts, strict=True))
+            found = Judged(*answers)
+            plain = rows[-1].width if name == JEFFREYS else float(np.mean(found.high - found.low))
+            what = f"{size} weeks{markets}: "
+            rows.append(measured(what + RATERS_ANSWERS, name, SIZES[0] * size, found, truth, plain))
+    return rows
+
+
+def _together(made: Weeks, groups: Numbers, method: Method) -> tuple[Array, Array]:
+    """Of groups (g, weeks): what a method gives, (6, g), and the mean u of the rater's answers, (g,)."""
+    first, worth, size = made.first(SIZES[0]), WORTH["u"], groups.shape[1]
+    events = made.sample.counts.sum(axis=1)[groups]
+    of_week = events / events.sum(axis=1, keepdims=True)
+    cells = first.cells[groups] + 3 * np.arange(size)[:, None]
+    sample = Sample(
+        first.labels[groups].reshape(len(groups), -1),
+        np.where(first.cells[groups] < 0, -1, cells).reshape(len(groups), -1),
+        first.scores[groups].reshape(len(groups), -1),
+        first.counts[groups].reshape(len(groups), -1),
+        (first.mean_score[groups] * of_week).sum(axis=1),
+    )
+    found = method(sample, worth)
+    truth = ((made.answered_shares @ worth)[groups] * of_week).sum(axis=1)
+    return np.array([found.value, found.low, found.high, found.error, found.freedom, found.tuning]), truth

@@ -42,7 +42,7 @@ class Weeks:
     expected_shares: Array
 
     def first(self, texts: int, true: bool = False, users: bool = False) -> Sample:
-        """The sample of so many texts, with the rater's answers or the true ones."""
+        """The sample of a number of texts, with the rater's answers or the true ones."""
         source = self.truth if true else self.sample.labels
         return Sample(
             source[:, :texts],
@@ -92,7 +92,7 @@ def _week(rng: np.random.Generator, rater_error: float, events: tuple[int, int])
     mood = rng.normal(0, 0.8, writers)
     truth = _labels(rng, shares, mood[users], surging, odds)
     fresh = _labels(rng, shares, rng.normal(0, 0.8, FRESH_USERS), rng.random(FRESH_USERS) < surging.mean(), odds)
-    skill = rng.uniform(1.2, 3.0) * np.where(surging, rng.uniform(0.6, 1.0), 1.0)  # a surge has words of its own
+    skill = rng.uniform(1.2, 3.0) * np.where(surging, rng.uniform(0.6, 1.0), 1.0)  # a surge has new words
     logits = rng.normal(0, 1, (size, 3)) + rng.normal(0, 0.4, 3)
     logits[np.arange(size), truth] += skill
     logits *= np.exp(rng.normal(0.2, 0.3))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from streams.dev.bench.judgement.page import BEGIN, END, written
 from streams.dev.bench.judgement.study import IN_USE, Row, study
 from streams.dev.bench.judgement.weeks import simulate
 from streams.dev.bench.judgement.windows import study_windows
@@ -55,3 +56,14 @@ def test_labels_are_evidence_for_windows_that_nobody_labelled() -> None:
         assert labels.covered > 0.88
         assert measured.covered < 0.7
         assert labels.miss < 0.9 * min(measured.miss, shift.miss)
+
+
+def test_a_page_is_updated_between_its_marks() -> None:
+    """One table for each thing that is to be covered, what surrounds them stays."""
+    row = Row("u", "labels alone", 20, 2_000, 0.9375, 0.4, 1.0, 0.1, -0.004)
+    page = written(f"before {BEGIN} old {END} after", [row, row])
+    assert page.startswith(f"before {BEGIN}\n\n**u**\n")
+    assert page.endswith(f"{END} after")
+    assert 2 == page.count("| labels alone | 20 | 2,000 | 93.8 % | 0.400 | 1.00 | 0.100 | -0.0040 |")
+    assert 1 == page.count("| method |")
+    assert "old" not in page
