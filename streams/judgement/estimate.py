@@ -18,6 +18,8 @@ WORTH = {
 """What a text labelled negative, neutral, positive counts in each mean that is estimated."""
 PSEUDO_TEXTS = 1.0
 """Weight, in texts of each cell, of a variance known beforehand: that of a label drawn evenly."""
+KNOWN = 1e9
+"""Degrees of freedom of a variance that is not estimated."""
 MAX_TUNING = 1.0
 """Bound of lambda, either way. Only where one is there, the three shares do not add up to 1 exactly."""
 
@@ -99,14 +101,15 @@ def estimate(sample: Sample, worth: Array, pseudo_texts: float = PSEUDO_TEXTS, t
     spread = (pseudo_texts * worth.var() + squares) / np.maximum(freedom, 1e-9)
     of_cells = left * share**2 / np.maximum(drawn, 1.0) * spread
     variance = of_cells.sum(axis=1)
-    degrees = variance**2 / np.maximum((of_cells**2 / np.maximum(freedom, 1e-9)).sum(axis=1), 1e-300)
+    parts = (of_cells**2 / np.maximum(freedom, 1e-9)).sum(axis=1)
+    degrees = np.where(parts > 0, variance**2 / np.maximum(parts, 1e-300), KNOWN)
     if sample.users is not None:
         variance = variance + _of_speakers(weight, (y - value[:, None]) * there, sample.users, total[:, 0])
     enough = (drawn >= np.minimum(sample.counts, 2)).all(axis=1) & (total[:, 0] > 0)
     return judged(
         np.where(enough, value, np.nan),
         np.where(enough, np.sqrt(variance), np.nan),
-        np.maximum(degrees, 1.0),
+        degrees,
         (weight * tuning).sum(axis=1),
     )
 

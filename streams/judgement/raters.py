@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from streams.judgement.estimate import Array, Judged, judged
+from streams.judgement.estimate import KNOWN, Array, Judged, judged
 
 MAX_RATE = 0.4
 """Beyond it answers tell so little that nothing is corrected."""
@@ -54,7 +54,12 @@ def without_error(
         raise ValueError(f"a rate of {rate} of wrong answers cannot be corrected: it must be from 0 to {MAX_RATE}")
     even, kept = float(worth.mean()), 1 - 1.5 * rate
     noise = rate * max(np.mean((worth - each) ** 2) * 1.5 for each in worth)  # of one answer, at most
-    variance = found.error**2 + (1.5 * (found.value - even) / kept * rate_error) ** 2 + noise / np.maximum(events, 1)
+    sampling = found.error**2
+    variance = sampling + (1.5 * (found.value - even) / kept * rate_error) ** 2 + noise / np.maximum(events, 1)
+    freedom = found.freedom * (variance / np.maximum(sampling, 1e-12)) ** 2  # only the sampling's variance is estimated
     return judged(
-        np.clip(even + (found.value - even) / kept, 0.0, 1.0), np.sqrt(variance) / kept, found.freedom, found.tuning
+        np.clip(even + (found.value - even) / kept, 0.0, 1.0),
+        np.sqrt(variance) / kept,
+        np.minimum(freedom, KNOWN),
+        found.tuning,
     )

@@ -52,6 +52,13 @@ def test_the_error_of_the_rate_and_of_few_events_widens() -> None:
     assert 0.02 < few < without_error(found, WORTH["u"], ONE * 100, 0.1, 0.05).error[0] < 0.05
 
 
+def test_what_is_added_is_not_estimated_from_the_texts() -> None:
+    """Where the population was read whole, bounds are those of a normal error."""
+    whole = judged(ONE * 0.3, ONE * 0.0, ONE * 2, ONE)
+    found = without_error(whole, WORTH["u"], ONE * 400, 0.1)
+    assert found.high[0] - found.value[0] == pytest.approx(1.96 * found.error[0], rel=1e-4)
+
+
 def test_a_rate_beyond_all_use_is_refused() -> None:
     """At two thirds answers tell nothing, and short of it next to nothing."""
     with pytest.raises(ValueError, match="cannot be corrected"):

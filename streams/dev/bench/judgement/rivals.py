@@ -20,7 +20,7 @@ def labels_alone(labels: Numbers, counts: Numbers, worth: Array) -> Judged:
     y = np.where(there, worth[np.where(there, labels, 0)], 0.0)
     mean = y.sum(axis=1) / n
     spread = (((y - mean[:, None]) * there) ** 2).sum(axis=1) / (n - 1)
-    error = np.sqrt(spread / n * (1 - n / counts.sum(axis=1)))
+    error = np.sqrt(spread / n * np.maximum(1 - n / counts.sum(axis=1), 0.0))
     return _within(mean, error * stdtrit(n - 1.0, 0.975), error)
 
 

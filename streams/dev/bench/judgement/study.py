@@ -17,6 +17,8 @@ SHOWN_TWICE = 100
 RATERS = 20
 """That the weeks are divided among, each with an own estimate."""
 POOLED = (4, 13)
+SMALL = (20, 150)
+"""Events of a small week, which labels may read whole."""
 LOWEST = 0.15
 MAX_GROUPS = 500
 SLICE = 100  # groups at a time: what bounds the memory
@@ -69,6 +71,7 @@ def study(weeks: int = 2_000, seed: int = 1, rivals: bool = True) -> list[Row]:
             rows.append(measured(what, "labels alone", texts, plain, truth, width))
         rows += _shares(made, texts, sample)
         rows += [_beyond(made, texts, users) for users in (False, True)]
+    rows += _small(simulate(weeks, RATER_ERROR, seed, SMALL), seed)
     for size in POOLED:
         rows += _pooled(made, size)
     return rows
@@ -95,7 +98,7 @@ def _agreement(rate: float) -> float:
 def measured(what: str, method: str, texts: int, found: Judged, truth: Array, plain: float) -> Row:
     """A row, of those that have a number; `plain` is the mean width that is compared with."""
     known = np.isfinite(found.value)
-    covered = (found.low <= truth) & (truth <= found.high)
+    covered = (found.low <= truth + 1e-9) & (truth - 1e-9 <= found.high)  # rounding, where all was read
     width = float(np.mean((found.high - found.low)[known]))
     return Row(
         what,
@@ -120,6 +123,21 @@ def _shares(made: Weeks, texts: int, sample: Sample) -> list[Row]:
         for method, of_method in ((IN_USE, in_use), ("labels alone", None)):
             found = plain if of_method is None else of_method(sample, worth)
             rows.append(measured(f"share of {name}", method, texts, found, truth, width))
+    return rows
+
+
+def _small(made: Weeks, seed: int) -> list[Row]:
+    """Weeks that labels may read whole."""
+    rows, counts = [], made.sample.counts
+    targets = _targets(made, counts.sum(axis=1).astype(np.float64), seed)[:2]
+    for texts in SIZES:
+        answers = in_use(made.first(texts), WORTH["u"])
+        alone = labels_alone(made.plain[:, :texts], counts, WORTH["u"])
+        for what, truth, corrected in targets:
+            plain = corrected(alone)
+            name = f"weeks of {SMALL[0]} to {SMALL[1]} events: {what}"
+            width = float(np.mean(plain.high - plain.low))
+            rows.append(measured(name, IN_USE, texts, corrected(answers), truth, width))
     return rows
 
 
