@@ -1,6 +1,7 @@
 """The engine: events in, metrics, alerts and allocations out. One line a folder, in the order an event meets them.
 
 contract     types of the journal; what the wire has is in `marketpulse.contract`, the clients in `marketpulse.client`
+judgement    texts that people label: the draw, true shares, rater error, evidence on the confusion
 privacy      redaction by kind (contacts, credentials, identifiers, numbers), hashes of users
 kafka        how Kafka is spoken to
 ledger       where counts are kept: Redis and its scripts

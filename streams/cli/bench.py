@@ -1,4 +1,4 @@
-"""Commands that measure: engine, commit, classifier, pipeline, allocator, answers, intake, detectors."""
+"""Commands that measure: engine, commit, classifier, pipeline, allocator, answers, intake, detectors, judgement."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -190,6 +190,31 @@ def bench_watch(
         write.write_text(written(write.read_text("utf-8"), found), "utf-8")
         write.with_suffix(".svg").write_text(svg(found), "utf-8")
     output.answer(msgspec.to_builtins(found), as_json, markdown(found))
+
+
+@bench_app.command("judgement")
+def bench_judgement(
+    weeks: Annotated[int, typer.Option(min=50, help="Simulated market-weeks.")] = 2_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulation.")] = 1,
+    rivals: Annotated[bool, typer.Option(help="Intervals that were refused, too.")] = True,
+    write: Annotated[Path | None, typer.Option(help="Markdown file to update in place (its marked section).")] = None,
+    as_json: Json = False,
+) -> None:
+    """How often the intervals of judged shares cover, and how wide they are, on simulated weeks. Needs no servers.
+
+    ```
+    marketpulse bench judgement --write docs/judgement.md
+    ```
+    """
+    from streams.dev.bench.judgement.page import markdown, written
+    from streams.dev.bench.judgement.study import study
+    from streams.dev.bench.judgement.windows import study_windows
+
+    with progress("simulating"):
+        rows = study(weeks, seed, rivals) + study_windows(max(weeks // 40, 1), seed)
+    if write is not None:
+        write.write_text(written(write.read_text("utf-8"), rows), "utf-8")
+    output.answer(msgspec.to_builtins(rows), as_json, markdown(rows))
 
 
 def _bench(result: dict[str, object], as_json: bool) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from marketpulse.contract.metrics import WINDOWS, Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.units import HOUR_MS, MINUTE_MS
+from streams.judgement.confusion import Confusion
 from streams.pipeline.count.cells import CellLayout, Cells, Sums, TopicSums
 from streams.pipeline.count.windows import Windows, first_bucket
 from streams.pipeline.rollup.correction import Array, corrected_score
@@ -100,6 +101,7 @@ def compute_metrics(
     confusion: Array | None = None,
     mixed: Sequence[Mixed] = (),
     gaps: Mapping[str, Sequence[tuple[int, int]]] = MappingProxyType({}),
+    judged: Mapping[str, Confusion] = MappingProxyType({}),
 ) -> dict[str, MarketMetrics]:
     """All metrics of all markets at one step; the order of markets changes nothing.
 
@@ -113,13 +115,15 @@ def compute_metrics(
         mixed: where a user may be counted under two keys.
         gaps: of each market, event times between which its feed was dead: r and trend are None where more than 1 % of
             one of the stretches that they compare lies in them.
+        judged: of markets that people labelled texts of, their own confusion in the layout's languages, in place of
+            `confusion`; its weight widens the interval of `u_corrected`.
     """
     minute, hour = stream_time_ms // MINUTE_MS, stream_time_ms // HOUR_MS
     markets = windows.markets
     read = windows.layout.read
     cells = {name: {market: windows.window(market, name, minute) for market in markets} for name in WINDOWS}
     sums = {name: {market: read(cells[name][market]) for market in markets} for name in WINDOWS}
-    corrected = {} if confusion is None else _corrected(cells, windows.layout, confusion)
+    corrected = {} if confusion is None else _corrected(cells, windows.layout, confusion, judged)
     baselines = {name: _baselines(windows, markets, name, minute) for name in WINDOWS}
     users = {market: active.get(market, ActiveUsers()) for market in markets}
     day = sums["24h"]
@@ -175,7 +179,7 @@ def compute_metrics(
 
 
 def _corrected(
-    cells: Mapping[str, Mapping[str, Cells]], layout: CellLayout, confusion: Array
+    cells: Mapping[str, Mapping[str, Cells]], layout: CellLayout, confusion: Array, judged: Mapping[str, Confusion]
 ) -> dict[tuple[str, str], Estimate]:
     """u_corrected per (window, market): per language, weighted by its events; the prior expects the market's 7 d."""
     rows: list[tuple[str, str, int]] = []
@@ -191,7 +195,11 @@ def _corrected(
     if not rows:
         return {}
     table = np.array(counts, np.float64)
-    score, error = corrected_score(table, confusion[[language for *_, language in rows]], np.array(baselines))
+    exact = Confusion(confusion, np.full(confusion.shape[:2], np.inf))
+    known = [(judged.get(market, exact), language) for _, market, language in rows]
+    means = np.array([each.mean[language] for each, language in known])
+    weights = np.array([each.weight[language] for each, language in known])
+    score, error = corrected_score(table, means, np.array(baselines), weights)
     grouped: dict[tuple[str, str], list[int]] = {}
     for at, (window, market, _) in enumerate(rows):
         grouped.setdefault((window, market), []).append(at)

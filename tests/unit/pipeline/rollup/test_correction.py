@@ -57,3 +57,41 @@ def test_without_events_the_baseline_stands() -> None:
     """No data, no opinion of its own."""
     [score], _ = corrected_score(np.zeros((1, 3)), confusion_of(BIASED)[:1], np.array([[0.2, 0.2, 0.6]]))
     assert abs(score - 0.7) < 1e-9
+
+
+def test_a_confusion_known_from_few_texts_widens_the_interval() -> None:
+    """Of 400 confusions drawn from what is known of them, about 95 % lead to a truth that is covered; else half."""
+    rng = np.random.default_rng(6)
+    known, weight, truth = confusion_of(BIASED)[0], np.full((400, 3), 60.0), np.array([0.2, 0.2, 0.6])
+    drawn = np.array([[rng.dirichlet(60 * row) for row in known] for _ in range(400)])
+    counts = np.array([rng.multinomial(5_000, truth @ confusion) for confusion in drawn], float)
+    given = counts, np.repeat(known[None], 400, axis=0), np.repeat(truth[None], 400, axis=0)
+    covered = []
+    for score, error in (corrected_score(*given), corrected_score(*given, weight)):
+        covered.append(float(np.mean(np.abs(score - truth @ SCORE) < 1.96 * error)))
+    assert covered[0] < 0.6
+    assert 0.92 <= covered[1] <= 0.99
+
+
+def test_the_spread_of_the_confusion_goes_through_the_em_as_a_finite_difference_says() -> None:
+    """Row by row: its Dirichlet covariance about the slope of u."""
+    confusion, counts, baseline = (
+        confusion_of(BIASED)[:1],
+        np.array([[300.0, 120.0, 80.0]]),
+        np.array([[0.2, 0.3, 0.5]]),
+    )
+    slope = np.zeros((3, 3))
+    for true, answered in np.ndindex(3, 3):
+        scores = []
+        for step in (1e-5, -1e-5):
+            moved = confusion.copy()
+            moved[0, true, answered] += step
+            scores.append(corrected_score(counts, moved, baseline)[0][0])
+        slope[true, answered] = (scores[0] - scores[1]) / 2e-5
+    weight = np.array([[30.0, 50.0, 90.0]])
+    added = 0.0
+    for row, about, texts in zip(confusion[0], slope, weight[0], strict=True):
+        added += about @ (np.diag(row) - np.outer(row, row)) @ about / (texts + 1)
+    exact, widened = (corrected_score(counts, confusion, baseline, given)[1][0] for given in (None, weight))
+    np.testing.assert_allclose(widened**2 - exact**2, added, rtol=1e-3)
+    assert exact == corrected_score(counts, confusion, baseline, np.full((1, 3), np.inf))[1][0]

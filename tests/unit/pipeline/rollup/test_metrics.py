@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketpulse.contract.metrics import Estimate
+from streams.judgement.confusion import Confusion
 from streams.pipeline.count.cells import CellLayout, Sums
 from streams.pipeline.count.windows import Windows
 from streams.pipeline.rollup.metrics import (
@@ -148,3 +150,31 @@ def test_a_market_that_is_younger_than_its_stream_is_not_compared_with_when_it_w
     before = week_ago if days == 7 else 2_600
     assert pytest.approx(math.log((value + 5) / (before + 5)) / days) == r.value
     assert (r.se > 0.15) == (days == 1)
+
+
+def test_u_corrected_goes_by_what_people_labelled_in_its_market() -> None:
+    """Where a market has labels, its confusion takes the place of the measured one; others stay bit for bit."""
+    layout = CellLayout(("app",), languages=("pt",))
+    windows, now_ms = Windows(layout), 30_000_000 * 60_000
+    for market in ("BR", "PT"):
+        cells = layout.zeros()
+        for name in ("/app", "@pt"):
+            for label, count in (("negative", 300), ("neutral", 200), ("positive", 500)):
+                cells[layout.index(f"{label}{name}")] = count
+        windows.add(market, 30_000_000, cells, 30_000_000)
+    measured = np.full((2, 3, 3), 0.1) + 0.7 * np.eye(3)
+    worse = np.array([[0.6, 0.1, 0.3], [0.1, 0.6, 0.3], [0.05, 0.05, 0.9]])
+    spending = Spending({}, {}, 1.0, (1.0, 0.0, 0.0, 0.0))
+
+    def corrected(**judged: Confusion) -> dict[str, Estimate]:
+        found = compute_metrics(windows, now_ms, {}, 0, spending, measured, judged=judged)
+        return {market: one for market in found if (one := found[market].windows["24h"].u_corrected)}
+
+    before = corrected()
+    exact, unsure = (
+        corrected(BR=Confusion(np.stack([worse] * 2), np.full((2, 3), weight))) for weight in (np.inf, 50.0)
+    )
+    assert before["PT"] == before["BR"] == exact["PT"] == unsure["PT"]
+    assert exact["BR"].value < before["BR"].value - 0.05
+    assert exact["BR"].value == unsure["BR"].value
+    assert unsure["BR"].se > 1.5 * exact["BR"].se
