@@ -19,13 +19,15 @@ kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --ad
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-worker' --operation Read --group 'marketpulse.classify'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-worker' --operation Read --group 'marketpulse.control'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-producer' --operation Write --topic 'marketpulse.feedback'
-kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-reader' --operation Read --topic 'marketpulse.feedback.classified'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-reader' --operation Read --topic 'marketpulse.market.metrics'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-reader' --operation Read --topic 'marketpulse.market.shifts'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-reader' --operation Read --topic 'marketpulse.market.alerts'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-reader' --operation Read --topic 'marketpulse.market.allocations'
+kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-analyst' --operation Read --topic 'marketpulse.feedback.classified'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-reader' --operation Read --group 'marketpulse.reader'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-reader' --operation Read --group 'marketpulse.reader.' --resource-pattern-type prefixed
+kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-analyst' --operation Read --group 'marketpulse.analyst'
+kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-analyst' --operation Read --group 'marketpulse.analyst.' --resource-pattern-type prefixed
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-page' --operation Read --topic 'marketpulse.feedback.dead-letter'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-page' --operation Write --topic 'marketpulse.market.mutes'
 kafka-acls.sh --bootstrap-server "$KAFKA" --command-config admin.properties --add --allow-principal 'User:marketpulse-notifier' --operation Read --topic 'marketpulse.market.alerts'

@@ -51,6 +51,7 @@ OF_THE_LEDGER: tuple[KeySpec, ...] = (
     KeySpec("totals", "hash", ALWAYS, "accepted, duplicates, dead letters by code, latencies, shadow answers"),
     KeySpec("state", "hash", ALWAYS, f"MessagePack: the roll-up's memory per market with {EXCERPTS_KEPT} excerpts"),
     KeySpec("partition:<number>", "hash", ALWAYS, "claim, next offset, newest event time, checksum of the last record"),
+    KeySpec("positions", "hash", ALWAYS, "partition -> next offset"),
     KeySpec("ids:<number>", "list", "MARKETPULSE_DEDUPE_MINUTES of record time", "digests of event ids, 16 bytes each"),
     KeySpec("buckets:minute:<market>", "hash", "3 hours of stream time", "minute -> counts"),
     KeySpec("buckets:hour:<market>", "hash", "8 days of stream time", "hour -> counts"),

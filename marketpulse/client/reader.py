@@ -25,10 +25,9 @@ from marketpulse.errors import Unavailable
 
 
 class _Shape(NamedTuple):
-    """Which keys a snapshot reads: these markets, partitions and the open step."""
+    """Which keys a snapshot reads: these markets and the open step."""
 
     markets: tuple[str, ...] = ()
-    partitions: int = 0
     opened: int = 1
 
 
@@ -137,11 +136,7 @@ class Reader:
     def committed(self) -> int:
         """Records counted so far: the sum of all partitions' offsets in the ledger."""
         with translated_errors(self._url):
-            count = int(self._redis.hget(self._keys.ledger, "partitions") or 0)
-            with self._redis.pipeline(transaction=True) as pipe:
-                for number in range(count):
-                    pipe.hget(self._keys.partition(number), "next")
-                return sum(int(value or 0) for value in pipe.execute())
+            return sum(map(int, self._redis.hvals(self._keys.positions)))
 
     def allocations(self) -> list[AllocationRecord]:
         """The last 500 answers of the allocator, oldest first."""
@@ -151,9 +146,8 @@ class Reader:
 
     def snapshot(self) -> Snapshot:
         """Everything at once: one transaction, so never half a step, nor a status of two moments."""
-        shape, (step, totals, alerts, allocation, outbox, portfolio, mutes, workers, *rest) = self._moment()
-        cells, cut, shifted, answered, *rest = rest
-        offsets, metrics = rest[: shape.partitions], rest[shape.partitions :]
+        step, totals, alerts, allocation, outbox, portfolio, mutes, workers, offsets, *rest = self._moment()
+        cells, cut, shifted, answered, *metrics = rest
         records = [msgspec.json.decode(content, type=MetricsRecord) for content in metrics if content is not None]
         states = [msgspec.json.decode(word, type=WorkerState) for word in workers]
         stream_time = int(step.get(b"stream_time", b"0"))
@@ -164,7 +158,7 @@ class Reader:
             model=step.get(b"model", b"").decode(),
             device=step.get(b"device", b"").decode(),
             totals={name.decode(): int(value) for name, value in sorted(totals.items())},
-            partitions={number: int(value or 0) for number, value in enumerate(offsets)},
+            partitions=dict(sorted((int(number), int(value)) for number, value in offsets.items())),
             open_cells=int(cells) + int(cut),
             outbox=int(outbox),
             shifts_answered=int(answered or 0) >= int(shifted or 0),
@@ -187,7 +181,7 @@ class Reader:
             lag=lag_of(states, time.time_ns() // 1_000_000),
         )
 
-    def _moment(self) -> tuple[_Shape, list[Any]]:
+    def _moment(self) -> list[Any]:
         """The replies to one transaction; asked again where the keys in it were right no longer."""
         keys = self._keys
         while True:
@@ -203,22 +197,21 @@ class Reader:
                 pipe.get(keys.portfolio)
                 pipe.get(keys.mutes)
                 pipe.hvals(keys.workers)
+                pipe.hgetall(keys.positions)
                 pipe.hlen(keys.step_counts(shape.opened))
                 pipe.exists(keys.step_cut(shape.opened - 1))
                 pipe.get(keys.shift_seq)
                 pipe.get(keys.allocation_seq)
-                for number in range(shape.partitions):
-                    pipe.hget(keys.partition(number), "next")
                 for market in shape.markets:
                     pipe.get(keys.metrics(market))
-                markets, ledger, *replies = pipe.execute()
+                answered: list[Any] = pipe.execute()
+            markets, ledger, *replies = answered
             self._shape = _Shape(
                 tuple(sorted(code.decode() for code in markets)),
-                int(ledger.get(b"partitions", b"0")),
                 int(ledger.get(b"open", b"1")),
             )
             if self._shape == shape:
-                return shape, replies
+                return replies
 
 
 def _change(entry: str, fields: dict[bytes, bytes], missed: bool) -> Change:

@@ -43,6 +43,7 @@ class StatusKeys(TableKeys):
         super().__init__(prefix)
         self.ledger = f"{prefix}:ledger"
         self.totals = f"{prefix}:totals"
+        self.positions = f"{prefix}:positions"
         self.outbox = f"{prefix}:outbox"
         self.shift_seq = f"{prefix}:shift:seq"
         self.allocation_seq = f"{prefix}:allocation:seq"

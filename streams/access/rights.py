@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from marketpulse.contract.operators import profiles_transaction
 from marketpulse.contract.topics import TOPICS, topic_name
 
-Role = Literal["worker", "producer", "reader", "page", "notifier", "operator"]
+Role = Literal["worker", "producer", "reader", "analyst", "page", "notifier", "operator"]
 Operation = Literal["read", "write", "create", "delete", "describe", "describe_configs"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -18,7 +18,9 @@ WORKER_WRITES = (
     "feedback.classified", "feedback.dead-letter", "market.steps", "market.metrics", "market.shifts", "market.alerts",
     "market.allocations",
 )  # fmt: skip
-READER_READS = ("feedback.classified", "market.metrics", "market.shifts", "market.alerts", "market.allocations")
+READER_READS = ("market.metrics", "market.shifts", "market.alerts", "market.allocations")
+ANALYST_READS = ("feedback.classified",)
+"""With users' hashes beside what the model said: whoever reads texts too, excerpts or quotes, joins both exactly."""
 OPERATOR: tuple[Operation, ...] = ("read", "write", "create", "delete", "describe_configs")
 
 
@@ -54,8 +56,8 @@ def kafka_rules(prefix: str) -> list[KafkaRule]:
         *(KafkaRule("worker", "read", "group", f"{prefix}.{name}") for name in ("classify", "control")),
         *topics("producer", "write", ("feedback",)),
         *topics("reader", "read", READER_READS),
-        KafkaRule("reader", "read", "group", f"{prefix}.reader"),
-        KafkaRule("reader", "read", "group", f"{prefix}.reader.", prefixed=True),
+        *topics("analyst", "read", ANALYST_READS),
+        *(rule for role in ("reader", "analyst") for rule in _own_groups(role, prefix)),
         *topics("page", "read", ("feedback.dead-letter",)),
         *topics("page", "write", ("market.mutes",)),
         *topics("notifier", "read", ("market.alerts", "market.mutes")),
@@ -66,6 +68,11 @@ def kafka_rules(prefix: str) -> list[KafkaRule]:
         KafkaRule("operator", "write", "transactional_id", profiles_transaction(prefix)),
         *(rule for operation in OPERATOR for rule in topics("operator", operation, every)),
     ]
+
+
+def _own_groups(role: Role, prefix: str) -> Iterator[KafkaRule]:
+    yield KafkaRule(role, "read", "group", f"{prefix}.{role}")
+    yield KafkaRule(role, "read", "group", f"{prefix}.{role}.", prefixed=True)
 
 
 _CONNECTION = ("exec", "multi", "ping", "select")
@@ -79,29 +86,32 @@ _WRITING = (
 )  # fmt: skip
 _REPAIRING = ("info", "persist", "rename", "scan", "ttl")
 _READABLE = (
-    "alerts", "allocation", "allocation:seq", "allocations", "buckets:*", "changes", "excerpts:*", "ledger", "markets",
-    "metrics:*", "model", "mutes", "partition:*", "portfolio", "shift:seq", "step", "step:*:counts", "step:*:cut",
-    "table:*", "topics:*", "totals", "workers",
+    "alerts", "allocation", "allocation:seq", "allocations", "changes", "excerpts:*", "ledger", "markets", "metrics:*",
+    "model", "mutes", "portfolio", "positions", "shift:seq", "step", "table:*", "topics:*", "totals", "workers",
 )  # fmt: skip
-"""Keys that a reader sees. Of an open step only how far it is: `step:*:users:*` are HyperLogLogs of users. Not the
-roll-up's `state`: it has excerpts with their exact times and with a number of their user."""
+"""Keys that a reader sees. Not the roll-up's `state`: it has excerpts with their exact times and with a number of their
+user. Not `partition:*`: checksums of whole records, by which ids could be tried, with their exact times. Not sums of
+minutes, nor an open step's: a sum of one event's values tells the minute of its text."""
 
 
 def redis_rules(prefix: str) -> dict[Role, list[str]]:
     """Rules of a Redis ACL (7.0 or later) per role, as `ACL SETUSER` takes them, without passwords.
 
-    A reader may count users, but not read their HyperLogLogs: Redis regards counting as writing, since it keeps the
-    result, so that command has a rule of its own.
+    Selectors give one command on keys that are not readable: how many cells an open step has, whether one is cut, how
+    many records wait. The page shows the past in minutes and hours, with users counted: Redis regards counting as
+    writing, since it keeps the result.
     """
     everything = [f"~{prefix}:*"]
     readable = [f"%R~{prefix}:{pattern}" for pattern in _READABLE]
-    counting = f"(-@all +pfcount ~{prefix}:users:hour:*)"
-    waiting = f"(-@all +xlen ~{prefix}:outbox)"  # how many records; what is in them is the journal's
-    reading = [*readable, *_allowed(*_CONNECTION, *_READING), counting, waiting]
+    looking = [
+        f"(-@all +{command} ~{prefix}:{key})"
+        for command, key in (("xlen", "outbox"), ("hlen", "step:*:counts"), ("exists", "step:*:cut"))
+    ]
+    allowed, counting = _allowed(*_CONNECTION, *_READING), f"(-@all +pfcount ~{prefix}:users:hour:*)"
     return {
         "worker": [*everything, *_allowed(*_CONNECTION, *_READING, *_WRITING)],
-        "reader": reading,
-        "page": reading,
+        "reader": [*readable, *allowed, *looking],
+        "page": [*readable, f"%R~{prefix}:buckets:*", *allowed, *looking, counting],
         "operator": [
             *everything, f"~{prefix}~*", *_allowed(*_CONNECTION, *_READING, *_WRITING, *_REPAIRING),
         ],

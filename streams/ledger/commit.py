@@ -67,7 +67,7 @@ class Ledger(LedgerScripts):
         Raises PartitionUnknown for one beyond those that the ledger knows: `grow` adds it where the topic has it.
         """
         keys = [self.keys.ledger, self.keys.partition(partition)]
-        answer = await self._run("claim", keys, [self.nonce, FORMAT], partition)
+        answer = await self._run("claim", keys, [self.nonce, FORMAT, self.keys.namespace, partition], partition)
         with translated_errors(self.url):
             chunks = await self.redis.lrange(self.keys.ids(partition), 0, -1)
         _, number, next_offset, generation, last, timestamp, crc, newest, rose, seen, recent, now_ms = answer
@@ -140,6 +140,7 @@ class Ledger(LedgerScripts):
                     self._max_open_cells,
                     packed(payload),
                     self.nonce,
+                    position.partition,
                 ],
                 position.partition,
             )

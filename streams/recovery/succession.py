@@ -96,6 +96,7 @@ class Succession:
             }
             pairs = [part for field, value in fields.items() if value is not None for part in (field, value)]
             commands.append(["HSET", keys.partition(number), *pairs])
+            commands.append(["HSET", keys.positions, number, start.next])
             commands += [["RPUSH", keys.ids(number), chunk] for chunk in start.chunks]
         fold.strings.pop("allocation:seq", None)
         await self._content.stage(commands)  # `ledger` first: whoever removes what is staged removes it, see `swap`

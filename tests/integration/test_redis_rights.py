@@ -53,9 +53,10 @@ def client(server: RedisOf, role: Role) -> "redis.Redis[bytes]":
 
 
 async def test_a_reader_reads_and_sees_no_hashes_of_users(server: RedisOf) -> None:
-    """Metrics, counts of users and a snapshot; not the HyperLogLogs of hours, nor those of a step that is open.
+    """Metrics and a snapshot; not the HyperLogLogs of hours, nor those of a step that is open.
 
-    Nor the roll-up's state: with its excerpts' exact times and users' numbers.
+    Nor the roll-up's state, with its excerpts' exact times and users' numbers; nor records' checksums; nor sums by
+    which the minute of a text could be found, which the page alone reads, with counts of users.
     """
     ledger = Ledger(url_of(server.url, f"{PREFIX}-worker", "pw"), PREFIX)
     hour, opened = ledger.keys.users_of_hour("BR", 1), ledger.keys.step_users(3, "BR:1")
@@ -69,12 +70,17 @@ async def test_a_reader_reads_and_sees_no_hashes_of_users(server: RedisOf) -> No
     await ledger.close()
     for role in ("reader", "page"):
         with client(server, role) as reading:
-            assert 1 == reading.pfcount(hour)
             assert 1 == reading.hlen(ledger.keys.step_counts(3))
             for key in (hour, opened, f"{PREFIX}:step:3:users"):
                 with pytest.raises(NoPermissionError):
                     reading.get(key)
-            for key in (ledger.keys.state, ledger.keys.step_excerpts(3)):
+            closed = [
+                ledger.keys.state,
+                ledger.keys.step_excerpts(3),
+                ledger.keys.partition(0),
+                ledger.keys.step_counts(3),
+            ]
+            for key in closed:
                 with pytest.raises(NoPermissionError):
                     reading.hgetall(key)
             assert b"{}" == reading.get(ledger.keys.model)
@@ -83,5 +89,10 @@ async def test_a_reader_reads_and_sees_no_hashes_of_users(server: RedisOf) -> No
                 reading.xrange(ledger.keys.outbox)
             with pytest.raises(NoPermissionError):
                 reading.xread({ledger.keys.outbox: 0})
+    with client(server, "page") as page, client(server, "reader") as reader_only:
+        assert (1, {}) == (page.pfcount(hour), page.hgetall(ledger.keys.minutes("BR")))
+        for work in (lambda: reader_only.pfcount(hour), lambda: reader_only.hgetall(ledger.keys.minutes("BR"))):
+            with pytest.raises(NoPermissionError):
+                work()
     with Reader(url_of(server.url, f"{PREFIX}-reader", "pw"), prefix=PREFIX) as reader:
         assert 0 == reader.snapshot().status.step

@@ -18,6 +18,7 @@ def init(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     redis.call("HSET", keys[0], "writing", "init")
     for number, first in enumerate(argv[3:]):
         redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", first, "began", first)
+        redis.call("HSET", argv[0] + b"positions", number, first)
     redis.call(
         "HSET", keys[0], "id", argv[1], "generation", argv[1], "format", argv[2], "open", 1, "published", 0,
         "partitions", len(argv) - 3, "writing", "",
@@ -42,6 +43,7 @@ def claim(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         return [b"NEWER" if int(written or 1) > int(argv[1]) else b"OLDER", int(written or 1)]
     number = b"%d" % max(int(held or 0) + 1, redis.now_ms())
     redis.call("HSET", keys[1], "claim", number, "claim_nonce", argv[0])
+    redis.call("HSET", argv[2] + b"positions", argv[3], at)
     return [b"OK", number, at, generation, *mark, b"%d" % redis.now_ms()]
 
 
@@ -59,13 +61,14 @@ def grow(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     redis.call("HSET", keys[0], "writing", "grow")
     for number in range(known, wanted):
         redis.call("HSET", b"%spartition:%d" % (argv[0], number), "claim", 0, "next", 0, "began", 0)
+        redis.call("HSET", argv[0] + b"positions", number, 0)
     redis.call("HSET", keys[0], "partitions", wanted, "writing", "")
     return [b"OK"]
 
 
 def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/commit.lua`."""
-    generation, claimed, first, last, prefix, most, packed, nonce = argv
+    generation, claimed, first, last, prefix, most, packed, nonce, number = argv
     ledger_id, current, opened, measured, writing, known = redis.call(
         "HMGET", keys[0], "id", "generation", "open", "open_cells", "writing", "partitions"
     )
@@ -114,6 +117,7 @@ def commit(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         if name.encode() in payload:
             fields += [name, payload[name.encode()]]
     redis.call("HSET", keys[1], *fields)
+    redis.call("HSET", prefix + b"positions", number, last)
     redis.call("HSET", keys[0], "writing", "")
     return [b"OK"]
 

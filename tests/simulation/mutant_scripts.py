@@ -19,7 +19,7 @@ def with_scripts(changed: Mapping[str, Script]) -> MakeStore:
 
 def commit_without_claim_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     claim, nonce = redis.call("HMGET", keys[1], "claim", "claim_nonce")
-    return fake_scripts.commit(redis, keys, [argv[0], claim or b"", *argv[2:7], nonce])
+    return fake_scripts.commit(redis, keys, [argv[0], claim or b"", *argv[2:7], nonce, *argv[8:]])
 
 
 def commit_without_start_check(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:

@@ -2,7 +2,7 @@
 -- line; below it only writes that cannot fail, so an error there is fatal and never retried: the mark `writing`, set
 -- before the first write and cleared by the last, stays and every later script answers BROKEN.
 -- KEYS: ledger, partition, ids, totals.  ARGV: generation, claim, start, end, prefix, max open cells, payload, nonce
--- of the claiming process. What a batch without records knows nothing of is not in its payload, and stays.
+-- of the claiming process, number of the partition. What a batch without records knows nothing of is not in its payload, and stays.
 -- Answers: OK | ALREADY | FENCED | REWOUND next | AHEAD next | LOST partitions known | FULL what |
 -- BROKEN script
 local generation, claim, prefix = ARGV[1], ARGV[2], ARGV[5]
@@ -88,5 +88,6 @@ for _, name in ipairs({'last_offset', 'last_timestamp', 'last_checksum', 'recent
   end
 end
 redis.call('HSET', KEYS[2], unpack(fields))
+redis.call('HSET', prefix .. 'positions', ARGV[9], ARGV[4]) -- for readers, who do not see the rest of a partition
 redis.call('HSET', KEYS[1], 'writing', '')
 return {'OK'}

@@ -18,6 +18,7 @@ end
 redis.call('HSET', KEYS[1], 'writing', 'grow')
 for number = known, wanted - 1 do
   redis.call('HSET', ARGV[1] .. 'partition:' .. number, 'claim', 0, 'next', 0, 'began', 0)
+  redis.call('HSET', ARGV[1] .. 'positions', number, 0)
 end
 redis.call('HSET', KEYS[1], 'partitions', wanted, 'writing', '')
 return {'OK'}

@@ -10,6 +10,7 @@ end
 redis.call('HSET', KEYS[1], 'writing', 'init')
 for at = 4, #ARGV do
   redis.call('HSET', ARGV[1] .. 'partition:' .. (at - 4), 'claim', 0, 'next', ARGV[at], 'began', ARGV[at])
+  redis.call('HSET', ARGV[1] .. 'positions', at - 4, ARGV[at])
 end
 redis.call('HSET', KEYS[1], 'id', ARGV[2], 'generation', ARGV[2], 'format', ARGV[3], 'open', 1, 'published', 0,
   'partitions', #ARGV - 3, 'writing', '')

@@ -7,7 +7,7 @@ from dataclasses import replace as replace_field
 
 from msgspec.structs import replace
 
-from marketpulse.contract.canary import CELL
+from marketpulse.contract.canary import CELL, KIND
 from marketpulse.contract.keys import EXCERPTS_LIVE_MS
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
@@ -48,6 +48,7 @@ from streams.privacy.user_hashes import mixed_after
 
 EXCERPTS_KEPT = 40
 ENDED_SHOWN_MS = 7 * DAY_MS
+TESTS_SHOWN_MS = HOUR_MS
 MOST_ENDED = 10_000
 
 
@@ -281,14 +282,18 @@ class RollUp:
         )
 
     def _forget_ended(self, alerts: Sequence[AlertRecord], stream_ms: int) -> tuple[str, ...]:
-        """Alerts that ended 7 days ago, or that more than 10,000 have ended after: the topic still has them."""
+        """Alerts that ended 7 days ago, or that more than 10,000 have ended after: the topic still has them.
+
+        Tests after an hour: whoever may publish feedback may send one every 10 s.
+        """
         ended = self.common.ended
         for alert in alerts:
             ended.pop(alert.id, None)
             if alert.state == "resolved":
                 ended[alert.id] = stream_ms
-        old = [name for name, at in ended.items() if stream_ms - at > ENDED_SHOWN_MS]
-        forgotten = (*old, *list(ended)[len(old) : max(0, len(ended) - MOST_ENDED)])
+        old = [name for name, at in ended.items() if stream_ms - at > _shown_ms(name)]
+        kept = [name for name in ended if name not in set(old)]
+        forgotten = (*old, *kept[: max(0, len(kept) - MOST_ENDED)])
         for name in forgotten:
             del ended[name]
         return forgotten
@@ -323,6 +328,11 @@ class RollUp:
     def _with_evidence(self, alert: AlertRecord) -> AlertRecord:
         said = alert.state == "firing" and alert.kind in ("surge", "drop")
         return with_evidence(alert, self.windows, self.markets[alert.market].excerpts) if said else alert
+
+
+def _shown_ms(alert: str) -> int:
+    """How long readers see an alert after its end."""
+    return TESTS_SHOWN_MS if alert.startswith(f"{KIND}-") else ENDED_SHOWN_MS
 
 
 def _lag(step: CutStep) -> int:

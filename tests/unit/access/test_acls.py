@@ -61,5 +61,15 @@ def test_no_rule_covers_names_that_only_begin_alike() -> None:
     """A prefix of names ends where a name ends: `p.readers` is not the group of a reader."""
     rules = kafka_rules("p")
     assert all(rule.name.endswith(".") for rule in rules if rule.prefixed)
-    groups = {(rule.name, rule.prefixed) for rule in rules if (rule.role, rule.resource) == ("reader", "group")}
-    assert {("p.reader", False), ("p.reader.", True)} == groups
+    for role in ("reader", "analyst"):
+        groups = {(rule.name, rule.prefixed) for rule in rules if (rule.role, rule.resource) == (role, "group")}
+        assert {(f"p.{role}", False), (f"p.{role}.", True)} == groups
+
+
+def test_only_the_operator_reads_texts_and_what_the_model_said_of_each_event() -> None:
+    """The model is public: whoever reads both finds the hash of each excerpt's and each quote's user."""
+    reads = [(rule.role, rule.name) for rule in kafka_rules("p") if rule.operation == "read"]
+    classified = {role for role, name in reads if name == "p.feedback.classified"}
+    texts = {role for role, name in reads if name in ("p.feedback", "p.market.alerts", "p.feedback.dead-letter")}
+    texts |= {role for role, rules in redis_rules("p").items() if any("excerpts" in rule for rule in rules)}
+    assert ({"analyst", "operator"}, {"operator"}) == (classified, classified & texts)

