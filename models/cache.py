@@ -8,8 +8,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from models.calibration import primary_language
 from models.classifier import Classifier, ModelInfo, Predictions
+from models.languages import primary_language
 
 Row = NDArray[np.float32]
 

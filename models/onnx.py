@@ -18,6 +18,7 @@ from models.calibration import apply_calibration
 from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
 from models.errors import BadArtifact, BadOutput, DeviceFailed, DeviceMissing
+from models.languages import primary_language
 from models.manifest import Manifest, load_manifest, verified_bytes
 
 log = structlog.get_logger("models.onnx")
@@ -83,7 +84,8 @@ class OnnxClassifier:
             unknown[rows] = (ids == self._unknown_id).sum(axis=1) / mask.sum(axis=1)
         _require_probabilities(sentiment)
         _require_probabilities(topic)
-        return Predictions(apply_calibration(sentiment, languages, self._manifest.calibration), topic, unknown)
+        spoken = [primary_language(tag) for tag in languages]
+        return Predictions(apply_calibration(sentiment, spoken, self._manifest.calibration), topic, unknown)
 
     def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
         """Clean and tokenise beside the inference of the texts before; kept until `classify` asks for them."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketpulse.contract.units import MICRO
+from models.languages import primary_language
 
 Cells = NDArray[np.int64]
 
@@ -55,14 +56,10 @@ class CellLayout:
         return self._index[name]
 
     def language_numbers(self, tags: Sequence[str | None]) -> Cells:
-        """Number of each BCP 47 tag's language within `languages`; the last one for any other."""
+        """Number of each tag's language within `languages`; the last one for any other."""
         other = len(self.languages) - 1
         known = self._language_number
-        return np.fromiter(
-            (known.get(tag, known.get(tag.partition("-")[0].lower(), other)) if tag else other for tag in tags),
-            np.int64,
-            len(tags),
-        )
+        return np.fromiter((known.get(primary_language(tag), other) for tag in tags), np.int64, len(tags))
 
     def zeros(self) -> Cells:
         """An empty bucket."""

@@ -111,6 +111,12 @@ def test_who_is_quoted_does_not_follow_from_ids() -> None:
     assert won != wins
 
 
+def test_languages_are_counted_however_their_tag_is_written() -> None:
+    """Underscores, case, scripts, and what is not known."""
+    numbers = LAYOUT.language_numbers(["pt_BR", "PT-br", "zh_Hans_CN", "cmn", "tlh", "portuguese", None])
+    assert ["pt", "pt", "zh", "zh", "other", "other", "other"] == [LAYOUT.languages[number] for number in numbers]
+
+
 def test_canaries_of_a_batch_are_one_cell() -> None:
     """Thousands of ids cost the ledger no more than one: the first is named, all are counted."""
     batch = replace(scored([]).batch, canaries=tuple(f"1790000000000-{at:08x}" for at in range(5_000)))
