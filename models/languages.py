@@ -1,6 +1,8 @@
 """Languages of texts: tags as producers write them, and which language a text is calibrated by."""
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 ANY_LANGUAGE = ""
 
@@ -34,6 +36,23 @@ def language_tag(given: str | None) -> str | None:
     return "-".join(parts)
 
 
+@lru_cache(4_096)  # producers use few tags
 def primary_language(given: str | None) -> str:
     """The primary language of what a producer gave, in lower case; "" for none."""
     return (language_tag(given) or ANY_LANGUAGE).partition("-")[0]
+
+
+class Detected(NamedTuple):
+    """What a text itself tells: its primary language, "" = none is plain; `sure`: enough to overrule a tag."""
+
+    language: str
+    sure: bool
+
+
+def language_of(given: str | None, detected: Detected) -> str:
+    """The primary language by which a text is calibrated and counted; "" = not known.
+
+    The given one, unless there is none or the text is surely in another.
+    """
+    primary = primary_language(given)
+    return detected.language if detected.sure or not primary else primary

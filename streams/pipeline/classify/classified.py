@@ -32,6 +32,7 @@ def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes:
                     user=None if event.user is None else hashes.of(event.user, event.occurred_ms).hex(),
                     user_key=None if event.user is None else hashes.key_id_at(event.occurred_ms),
                     lang=language_tag(event.lang),
+                    lang_found=scored.detected[at] or None,
                 )
             ),
         )

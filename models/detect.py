@@ -1,0 +1,51 @@
+"""Which language a text is written in, as far as the text itself tells."""
+
+import re
+from collections.abc import Collection, Sequence
+from importlib.metadata import version
+
+import eldc
+
+from models.languages import Detected
+
+DETECTOR = f"eldc {version('eldc')}"
+MAX_CHARACTERS = 200
+"""More of a text tells little more of its language."""
+_MASKS = re.compile(r"@user\b|\bhttp\b|<email>|<number>")
+_ALIASES = {"id": "ms"}
+"""Languages that eldc does not tell apart: it has Indonesian and Malay as one."""
+
+
+class LanguageDetector:
+    """Finds the language of texts; a pure function of the text. Any threads may share it.
+
+    Two looks at each text, about 7 µs together: among all 60 languages of eldc, and among those that the model knows.
+    """
+
+    def __init__(self, known: Collection[str]) -> None:
+        """`known`: primary languages of the model; none = only the first look is taken."""
+        eldc.init()
+        self._known = frozenset(known)
+        self._names = {"und": ""} | {_ALIASES[name]: name for name in known if name in _ALIASES}
+        self._all = eldc.instance()
+        self._few = eldc.instance()
+        if codes := sorted({_ALIASES.get(name, name) for name in known} & set(eldc.LANGUAGES)):
+            self._few.set_languages(codes)
+
+    def detect(self, cleaned: Sequence[str]) -> list[Detected]:
+        """The language of each text, cleaned as for the model.
+
+        It is the likeliest of all if the model knows that one or the text speaks plainly for it, else the likeliest of
+        those that the model knows. Sure are both looks that agree, where the second is plain; and a language that the
+        model does not know, where the first look is plain and the second is not.
+        """
+        return [self._of(_MASKS.sub(" ", text)[:MAX_CHARACTERS]) for text in cleaned]
+
+    def _of(self, text: str) -> Detected:
+        first, second = self._all.detect_details(text), self._few.detect_details(text)
+        wide, near = (self._names.get(one.language, one.language) for one in (first, second))
+        if wide == near:
+            return Detected(wide, second.reliable)
+        if wide in self._known or first.reliable:
+            return Detected(wide, first.reliable and not second.reliable)
+        return Detected(near, False)
