@@ -10,7 +10,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from models.classifier import Classifier, ModelInfo, Predictions
-from models.languages import primary_language
+from models.language.tags import primary_language
 
 Row = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from models.calibration import Calibration, log_probabilities, softmax
 from models.errors import BadArtifact
-from models.languages import ANY_LANGUAGE
+from models.language.tags import ANY_LANGUAGE
 
 ROUNDS = 200
 LEAST_ROWS = 100

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.languages import ANY_LANGUAGE
+from models.language.tags import ANY_LANGUAGE
 
 
 class Calibration(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from models.calibrate import fit_calibration
 from models.card import CARD, SMALL, card_of
 from models.evaluate import Evaluation, evaluate, labelled, numbers
 from models.labels import SENTIMENTS
-from models.languages import primary_language
+from models.language.tags import primary_language
 from models.manifest import entry_of, load_manifest, write_manifest
 from models.onnx import load_onnx_classifier
 

@@ -17,9 +17,9 @@ from models.bound import INPUTS, OUTPUTS, BoundRunner
 from models.calibration import apply_calibration
 from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
-from models.detect import DETECTOR, LanguageDetector
 from models.errors import BadArtifact, BadOutput, DeviceFailed, DeviceMissing
-from models.languages import Detected, language_of
+from models.language.detect import DETECTOR, LanguageDetector
+from models.language.tags import Detected, language_of
 from models.manifest import Manifest, load_manifest, verified_bytes
 
 log = structlog.get_logger("models.onnx")
@@ -90,9 +90,9 @@ class OnnxClassifier:
             unknown[rows] = (ids == self._unknown_id).sum(axis=1) / mask.sum(axis=1)
         _require_probabilities(sentiment)
         _require_probabilities(topic)
-        used = [language_of(tag, one) for tag, one in zip(languages, detected, strict=True)]
+        used = [language_of(tag, found) for tag, found in zip(languages, detected, strict=True)]
         calibrated = apply_calibration(sentiment, used, self._manifest.calibration)
-        return Predictions(calibrated, topic, unknown, used, [one.language for one in detected])
+        return Predictions(calibrated, topic, unknown, used, [found.language for found in detected])
 
     def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
         """Clean, tokenise, find the language beside the inference of the texts before; kept until `classify` asks."""
@@ -104,7 +104,7 @@ class OnnxClassifier:
         self._detected_ahead.update(zip(texts, self._detector.detect(cleaned), strict=True))
 
     def _tokenised(self, cleaned: Sequence[str]) -> list[list[int]]:
-        return [one.ids for one in self._tokenizer.encode_batch_fast(list(cleaned))]
+        return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(cleaned))]
 
     def batches(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Cleaned, tokenised and padded batches: (row numbers, token ids, attention mask)."""

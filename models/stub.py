@@ -7,7 +7,7 @@ import numpy as np
 
 from models.classifier import ModelInfo, Predictions
 from models.labels import SENTIMENTS, TOPICS
-from models.languages import primary_language
+from models.language.tags import primary_language
 
 
 class StubClassifier:

@@ -15,7 +15,7 @@ from marketpulse.contract.records import AlertRecord, AllocationRecord, Classifi
 from marketpulse.contract.wire import UNREADABLE, encode
 from marketpulse.contract.workers import WorkerState
 from models.clean import MAX_CHARACTERS, clean
-from models.languages import language_tag
+from models.language.tags import language_tag
 from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord

@@ -3,7 +3,7 @@
 from marketpulse.contract.records import ClassifiedRecord
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
-from models.languages import language_tag
+from models.language.tags import language_tag
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scores import ratings_of, scores
 from streams.privacy.user_hashes import UserHashes

@@ -100,10 +100,10 @@ class Scorer:
         )
         width = len(self._classifier.info.topics)
         return reduced, Predictions(
-            np.concatenate([np.zeros((0, 3), np.float32), *(one.sentiment for one in answers)]),
-            np.concatenate([np.zeros((0, width), np.float32), *(one.topic for one in answers)]),
-            languages=[language for one in answers for language in one.languages],
-            detected=[language for one in answers for language in one.detected],
+            np.concatenate([np.zeros((0, 3), np.float32), *(answer.sentiment for answer in answers)]),
+            np.concatenate([np.zeros((0, width), np.float32), *(answer.topic for answer in answers)]),
+            languages=[language for answer in answers for language in answer.languages],
+            detected=[language for answer in answers for language in answer.detected],
         )
 
     def _pace(self, events: int, seconds: float) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.languages import language_tag, primary_language
+from models.language.tags import language_tag, primary_language
 
 
 @pytest.mark.parametrize(

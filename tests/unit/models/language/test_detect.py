@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.clean import MAX_CHARACTERS, clean
-from models.detect import LanguageDetector
-from models.languages import Detected, language_of
+from models.language.detect import LanguageDetector
+from models.language.tags import Detected, language_of
 from models.onnx import OnnxClassifier
 
+eldc = pytest.importorskip("eldc", reason="no wheels for this platform: tags hold")
 LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "id", "ja", "pt", "ru", "zh")
 DETECTOR = LanguageDetector(LANGUAGES)
 PLAIN = {
@@ -129,3 +130,9 @@ def test_an_unplain_text_goes_by_its_tag(shipped: OnnxClassifier) -> None:
 def test_the_model_names_what_finds_languages(shipped: OnnxClassifier) -> None:
     """With its version, as the model is named."""
     assert shipped.info.detector.startswith("eldc 0.4.")
+
+
+def test_where_nothing_finds_languages_tags_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform without the library: nothing is found, and nothing overruled."""
+    monkeypatch.setattr("models.language.detect.eldc", None)
+    assert [Detected("", False)] * 2 == LanguageDetector(LANGUAGES).detect([PLAIN["de"], ""])
