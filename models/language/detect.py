@@ -15,6 +15,8 @@ DETECTOR = f"eldc {version('eldc')}" if eldc else ""
 """What finds languages, name and version; empty = nothing does."""
 MAX_CHARACTERS = 200
 """More of a text tells little more of its language."""
+SURE_CHARACTERS = 10
+"""Shorter ones overrule no tag: `promo code` is written everywhere, and 追跡番号 is Japanese as well as Chinese."""
 _MASKS = re.compile(r"@user\b|\bhttp\b|<email>|<number>")
 _ALIASES = {"id": "ms"}
 """Languages that eldc does not tell apart: it has Indonesian and Malay as one."""
@@ -43,8 +45,8 @@ class LanguageDetector:
         """The language of each text, cleaned as for the model.
 
         It is the likeliest of all if the model knows that one or the text speaks plainly for it, else the likeliest of
-        those that the model knows. Sure are both looks that agree, where the second is plain; and a language that the
-        model does not know, where the first look is plain and the second is not.
+        those that the model knows. Sure, from 10 characters on, are both looks that agree, where the second is plain; and a
+        language that the model does not know, where the first look is plain and the second is not.
         """
         if not eldc:
             return [Detected(ANY_LANGUAGE, False)] * len(cleaned)
@@ -53,8 +55,9 @@ class LanguageDetector:
     def _of(self, text: str) -> Detected:
         first, second = self._all.detect_details(text), self._few.detect_details(text)
         wide, near = (self._names.get(look.language, look.language) for look in (first, second))
+        enough = len(text.strip()) >= SURE_CHARACTERS
         if wide == near:
-            return Detected(wide, second.reliable)
+            return Detected(wide, enough and second.reliable)
         if wide in self._known or first.reliable:
-            return Detected(wide, first.reliable and not second.reliable)
+            return Detected(wide, enough and first.reliable and not second.reliable)
         return Detected(near, False)
