@@ -45,8 +45,8 @@ class LanguageDetector:
         """The language of each text, cleaned as for the model.
 
         It is the likeliest of all if the model knows that one or the text speaks plainly for it, else the likeliest of
-        those that the model knows. Sure, from 10 characters on, are both looks that agree, where the second is plain; and a
-        language that the model does not know, where the first look is plain and the second is not.
+        those that the model knows. Sure, from 10 characters on, are both looks that agree, where the second is plain;
+        and a language that the model does not know, where the first look is plain and the second is not.
         """
         if not eldc:
             return [Detected(ANY_LANGUAGE, False)] * len(cleaned)
