@@ -3,15 +3,26 @@
 import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from models.calibration import primary_language
 from models.classifier import Classifier, ModelInfo, Predictions
+from models.language.tags import primary_language
 
 Row = NDArray[np.float32]
+
+
+class Answer(NamedTuple):
+    """What was answered to one text: a row of `Predictions`."""
+
+    sentiment: Row
+    topic: Row
+    unknown: float
+    language: str
+    detected: str
 
 
 class CachedClassifier:
@@ -24,7 +35,7 @@ class CachedClassifier:
         self._classifier = classifier
         self._most = most
         self._seed = secrets.randbits(64)  # nobody can make two texts that share an answer
-        self._known: OrderedDict[bytes, tuple[Row, Row, float]] = OrderedDict()
+        self._known: OrderedDict[bytes, Answer] = OrderedDict()
         self.asked = 0
         self.hits = 0
 
@@ -43,20 +54,23 @@ class CachedClassifier:
         rows = list(fresh.values())
         answered = self._classifier.classify([texts[row] for row in rows], [languages[row] for row in rows])
         strange = np.zeros(len(rows), np.float32) if answered.unknown is None else answered.unknown
-        for key, *answer in zip(fresh, answered.sentiment, answered.topic, strange.tolist(), strict=True):
-            self._known[key] = (answer[0], answer[1], answer[2])
+        answers = zip(
+            answered.sentiment, answered.topic, strange.tolist(), answered.languages, answered.detected, strict=True
+        )
+        self._known.update(zip(fresh, map(Answer._make, answers), strict=True))
         self.asked += len(keys)
         self.hits += len(keys) - len(rows)
         info = self._classifier.info
         sentiment = np.empty((len(keys), len(info.sentiments)), np.float32)
         topic = np.empty((len(keys), len(info.topics)), np.float32)
         unknown = np.empty(len(keys), np.float32)
+        used, detected = [""] * len(keys), [""] * len(keys)
         for row, key in enumerate(keys):
             self._known.move_to_end(key)
-            sentiment[row], topic[row], unknown[row] = self._known[key]
+            sentiment[row], topic[row], unknown[row], used[row], detected[row] = self._known[key]
         while len(self._known) > self._most:
             self._known.popitem(last=False)
-        return Predictions(sentiment, topic, unknown)
+        return Predictions(sentiment, topic, unknown, used, detected)
 
     def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
         """Hand the hint on for texts that are not remembered."""

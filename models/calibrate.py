@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from models.calibration import ANY_LANGUAGE, Calibration, log_probabilities, softmax
+from models.calibration import Calibration, log_probabilities, softmax
 from models.errors import BadArtifact
+from models.language.tags import ANY_LANGUAGE
 
 ROUNDS = 200
 LEAST_ROWS = 100

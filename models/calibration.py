@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-ANY_LANGUAGE = ""
+from models.language.tags import ANY_LANGUAGE
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -16,24 +16,19 @@ class Calibration(msgspec.Struct, frozen=True):
     temperature: float = 1.0
 
 
-def primary_language(tag: str | None) -> str:
-    """The primary language of a BCP 47 tag in lower case; "" for none."""
-    return (tag or ANY_LANGUAGE).partition("-")[0].lower()
-
-
 def apply_calibration(
-    probabilities: NDArray[np.float32], languages: Sequence[str | None], calibration: Mapping[str, Calibration]
+    probabilities: NDArray[np.float32], languages: Sequence[str], calibration: Mapping[str, Calibration]
 ) -> NDArray[np.float32]:
     """Calibrated probabilities (n, classes), rows summing to 1; unknown languages take the common calibration.
 
     Args:
         probabilities: (n, classes) as the model gives them.
-        languages: (n,) BCP 47 tags or None.
+        languages: (n,) primary languages, "" = not known.
         calibration: by primary language; empty = nothing is changed.
     """
     if not calibration or not len(probabilities):
         return probabilities
-    chosen = [calibration.get(primary_language(tag), calibration[ANY_LANGUAGE]) for tag in languages]
+    chosen = [calibration.get(language, calibration[ANY_LANGUAGE]) for language in languages]
     biases = np.array([one.biases for one in chosen])
     temperatures = np.array([[one.temperature] for one in chosen])
     return softmax((log_probabilities(probabilities) + biases) / temperatures).astype(np.float32)

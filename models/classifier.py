@@ -21,7 +21,8 @@ class LanguageQuality:
 class ModelInfo:
     """What a model is and where it runs; `provider` is ONNX Runtime's name of the execution provider in use.
 
-    `fell_back`: the runtime was built for a GPU, but the model runs on the CPU.
+    `fell_back`: the runtime was built for a GPU, but the model runs on the CPU. `detector`: what finds the language of
+    texts, name and version.
     """
 
     id: str
@@ -32,6 +33,7 @@ class ModelInfo:
     topics: tuple[str, ...]
     languages: Mapping[str, LanguageQuality] = field(default_factory=dict)
     fell_back: bool = False
+    detector: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,15 @@ class Predictions:
     """Probabilities per text: `sentiment` float32 (n, 3), `topic` float32 (n, topics); rows sum to 1.
 
     `unknown` float32 (n,): share of pieces that the vocabulary does not hold; None where the model cannot tell.
+    `languages` (n,): primary language by which each text was calibrated, "" = not known; `detected` (n,): the one found
+    in the text itself, "" = none is plain.
     """
 
     sentiment: NDArray[np.float32]
     topic: NDArray[np.float32]
     unknown: NDArray[np.float32] | None = None
+    languages: Sequence[str] = ()
+    detected: Sequence[str] = ()
 
 
 class Classifier(Protocol):

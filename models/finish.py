@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 
 from models.calibrate import fit_calibration
-from models.calibration import primary_language
 from models.card import CARD, SMALL, card_of
 from models.evaluate import Evaluation, evaluate, labelled, numbers
 from models.labels import SENTIMENTS
+from models.language.tags import primary_language
 from models.manifest import entry_of, load_manifest, write_manifest
 from models.onnx import load_onnx_classifier
 

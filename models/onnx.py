@@ -1,10 +1,10 @@
 """The shipped and any exported model on ONNX Runtime: tokenised in Rust, batches bounded by tokens."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -18,6 +18,8 @@ from models.calibration import apply_calibration
 from models.classifier import LanguageQuality, ModelInfo, Predictions
 from models.clean import clean
 from models.errors import BadArtifact, BadOutput, DeviceFailed, DeviceMissing
+from models.language.detect import DETECTOR, LanguageDetector
+from models.language.tags import Detected, language_of
 from models.manifest import Manifest, load_manifest, verified_bytes
 
 log = structlog.get_logger("models.onnx")
@@ -29,6 +31,7 @@ PROVIDERS: dict[str, str] = {
     "cpu": "CPUExecutionProvider",
 }
 MOST_AHEAD = 4_000
+Made = TypeVar("Made")
 NOWHERE = f"{os.devnull}/none"
 """A folder that cannot be: where ONNX Runtime looks for weights that a graph keeps in other files."""
 MARKS = (2, 3)  # any two pieces: only shapes matter where they stand in
@@ -55,6 +58,7 @@ class OnnxClassifier:
         self._manifest = manifest
         self._limits = BATCH_LIMITS[device]
         self._ahead: dict[str, list[int]] = {}
+        self._detected_ahead: dict[str, Detected] = {}
         pieces = (tokenizer.token_to_id(name) for name in UNKNOWN_PIECES)
         self._unknown_id = next((number for number in pieces if number is not None), -1)
         self._info = ModelInfo(
@@ -66,7 +70,9 @@ class OnnxClassifier:
             topics=manifest.topics,
             languages=_languages(manifest),
             fell_back=fell_back,
+            detector=DETECTOR,
         )
+        self._detector = LanguageDetector(self._info.languages)
 
     @property
     def info(self) -> ModelInfo:
@@ -77,29 +83,32 @@ class OnnxClassifier:
         """Probabilities of each text, in the order given; whatever the text holds. Raises BadOutput, DeviceFailed."""
         sentiment = np.empty((len(texts), len(self._info.sentiments)), np.float32)
         topic = np.empty((len(texts), len(self._info.topics)), np.float32)
+        detected = _ahead_or_now(self._detected_ahead, texts, self._detector.detect)
         unknown = np.zeros(len(texts), np.float32)
         for rows, ids, mask in self.batches(texts):
             sentiment[rows], topic[rows] = self.run(ids, mask)
             unknown[rows] = (ids == self._unknown_id).sum(axis=1) / mask.sum(axis=1)
         _require_probabilities(sentiment)
         _require_probabilities(topic)
-        return Predictions(apply_calibration(sentiment, languages, self._manifest.calibration), topic, unknown)
+        used = [language_of(tag, found) for tag, found in zip(languages, detected, strict=True)]
+        calibrated = apply_calibration(sentiment, used, self._manifest.calibration)
+        return Predictions(calibrated, topic, unknown, used, [found.language for found in detected])
 
     def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
-        """Clean and tokenise beside the inference of the texts before; kept until `classify` asks for them."""
+        """Clean, tokenise, find the language beside the inference of the texts before; kept until `classify` asks."""
         if len(self._ahead) > MOST_AHEAD:  # of batches that nobody asked for: they were another worker's by then
             self._ahead.clear()
-        self._ahead.update(zip(texts, self._tokenised(texts), strict=True))
+            self._detected_ahead.clear()
+        cleaned = [clean(text) for text in texts]
+        self._ahead.update(zip(texts, self._tokenised(cleaned), strict=True))
+        self._detected_ahead.update(zip(texts, self._detector.detect(cleaned), strict=True))
 
-    def _tokenised(self, texts: Sequence[str]) -> list[list[int]]:
-        return [one.ids for one in self._tokenizer.encode_batch_fast([clean(text) for text in texts])]
+    def _tokenised(self, cleaned: Sequence[str]) -> list[list[int]]:
+        return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(cleaned))]
 
     def batches(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Cleaned, tokenised and padded batches: (row numbers, token ids, attention mask)."""
-        known = {text: ids for text in texts if (ids := self._ahead.pop(text, None))}
-        missing = [text for text in texts if text not in known]
-        known |= zip(missing, self._tokenised(missing), strict=True)
-        tokens = [known[text] for text in texts]
+        tokens = _ahead_or_now(self._ahead, texts, self._tokenised)
         planned = plan_batches([len(one) for one in tokens], *self._limits)
         return [(rows, *pad_batch([tokens[row] for row in rows], self._manifest.pad_id)) for rows in planned]
 
@@ -238,3 +247,13 @@ def _require_probabilities(values: NDArray[np.float32]) -> None:
         raise BadOutput(
             "the model answered with NaN or values outside [0, 1]. Operator action: go back to the model before."
         )
+
+
+def _ahead_or_now(
+    ahead: dict[str, Made], texts: Sequence[str], make: Callable[[Sequence[str]], Sequence[Made]]
+) -> list[Made]:
+    """What was made of each text ahead, which is used once, and of the others now, from the cleaned texts."""
+    known = {text: made for text in texts if (made := ahead.pop(text, None)) is not None}
+    missing = [text for text in texts if text not in known]
+    known |= zip(missing, make([clean(text) for text in missing]), strict=True)
+    return [known[text] for text in texts]

@@ -7,6 +7,7 @@ import numpy as np
 
 from models.classifier import ModelInfo, Predictions
 from models.labels import SENTIMENTS, TOPICS
+from models.language.tags import primary_language
 
 
 class StubClassifier:
@@ -24,7 +25,8 @@ class StubClassifier:
         sentiment[rows, hashes % len(SENTIMENTS)] = 1.0
         topic = np.zeros((len(texts), len(TOPICS)), np.float32)
         topic[rows, hashes // len(SENTIMENTS) % len(TOPICS)] = 1.0
-        return Predictions(sentiment, topic)
+        spoken = [primary_language(tag) for tag in languages]
+        return Predictions(sentiment, topic, languages=spoken, detected=[""] * len(texts))
 
     def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
         """There is nothing to do ahead."""

@@ -68,7 +68,10 @@ class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
     user: (
         Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARACTERS, description="one and the same for one user")] | None
     ) = None
-    lang: Annotated[str, msgspec.Meta(max_length=35, description="BCP 47 tag of the text, as pt-BR")] | None = None
+    lang: (
+        Annotated[str, msgspec.Meta(max_length=35, description="BCP 47 tag of the text, as pt-BR; pt_BR is understood")]
+        | None
+    ) = None
     rating: Annotated[int, msgspec.Meta(ge=1, le=5, description="stars, 5 = best")] | None = None
     channel: Annotated[str, msgspec.Meta(max_length=64, description="where it was written")] | None = None
     attributes: (

@@ -26,8 +26,9 @@ class ClassifiedRecord(msgspec.Struct, frozen=True):
     score: Annotated[float, described("e in [0, 1], 1 = best; a rating is mixed in")]
     model: Annotated[str, described("name and version of the model")]
     user: Annotated[str, described("keyed hash in hexadecimal")] | None = None
-    lang: Annotated[str, described("BCP 47 tag, as the producer gave it")] | None = None
+    lang: Annotated[str, described("language of the text as the producer gave it, as pt-BR")] | None = None
     user_key: Annotated[str, described("which key `user` was hashed with")] | None = None
+    lang_found: Annotated[str, described("primary language found in the text; null where none is plain")] | None = None
     v: Version = CONTRACT_VERSION
 
 

@@ -23,7 +23,7 @@ class PartitionState(msgspec.Struct, frozen=True):
 class WorkerState(msgspec.Struct, frozen=True):
     """A worker's last word in Redis, renewed every second or so; `at` in epoch ms of its own clock.
 
-    `user_key` tells which key it hashes user ids with.
+    `user_key` tells which key it hashes user ids with, `detector` what finds the language of texts (empty = nothing).
     """
 
     holder: str
@@ -37,6 +37,7 @@ class WorkerState(msgspec.Struct, frozen=True):
     waiting: tuple[str, ...] = ()
     partitions: dict[str, PartitionState] = {}
     user_key: str = ""
+    detector: str = ""
     v: int = CONTRACT_VERSION
 
 

@@ -189,7 +189,9 @@ def page(
 
 def classify(
     text: Annotated[str, typer.Argument(help="Any text.")],
-    lang: Annotated[str | None, typer.Option(help="BCP 47 tag, for the language's calibration.")] = None,
+    lang: Annotated[
+        str | None, typer.Option(help="BCP 47 tag; absent = the language that is found in the text.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show which words carried the label.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -214,9 +216,10 @@ def classify(
     topic = max(topics, key=lambda name: topics[name])
     answer = {
         "label": best, "topic": topic, "sentiment": sentiment, "topics": topics,
+        "language": predicted.languages[0] or None, "lang_found": predicted.detected[0] or None,
         "model": classifier.info.id, "device": classifier.info.device,
     }  # fmt: skip
-    words = cli_model.explained(classifier, text, lang) if explain else []
+    words = cli_model.explained(classifier, text, predicted.languages[0]) if explain else []
     output.answer(
         answer | ({"words": words} if explain else {}),
         as_json,

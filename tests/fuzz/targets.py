@@ -15,6 +15,7 @@ from marketpulse.contract.records import AlertRecord, AllocationRecord, Classifi
 from marketpulse.contract.wire import UNREADABLE, encode
 from marketpulse.contract.workers import WorkerState
 from models.clean import MAX_CHARACTERS, clean
+from models.language.tags import language_tag
 from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
@@ -24,7 +25,6 @@ from streams.dev.feeds.files import Feed
 from streams.dev.feeds.shift import Times
 from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.dead_letters import parsed
-from streams.pipeline.classify.classified import known_form
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles, profile_of, profile_records
 from streams.pipeline.operators.rules_file import changes, load_rules
@@ -61,7 +61,7 @@ def decoder(data: bytes) -> None:
     assert event.text == event.text.strip()
     assert 1 <= len(event.id) <= 128
     assert event.user is None or 1 <= len(event.user) <= 128
-    assert known_form(event.lang) in (None, event.lang)
+    assert language_tag(language_tag(event.lang)) == language_tag(event.lang)
     assert event == decode(written(event), RECORD_MS)
     excerpt(event.text)
 

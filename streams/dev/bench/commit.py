@@ -94,7 +94,8 @@ def delta_of(size: int, markets: int, seed: int) -> Delta:
     records = [SimpleNamespace(offset=number) for number in range(size)]
     batch = DecodedBatch(Position(0, 0, "", 0, size), events, records, [], 0, b"", 0, SourceMark(), now_ms, now_ms)
     layout = CellLayout(TOPICS, SENTIMENTS, LANGUAGES)
-    return aggregate(ScoredBatch(batch, answer.sentiment, answer.topic), layout, UserHashes(b"bench"), now_ms)
+    scored = ScoredBatch(batch, answer.sentiment, answer.topic, languages=answer.languages)
+    return aggregate(scored, layout, UserHashes(b"bench"), now_ms)
 
 
 def _batch(claim: Claim, start: int, size: int) -> DecodedBatch:

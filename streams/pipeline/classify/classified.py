@@ -1,20 +1,12 @@
 """A scored batch in, its records for `feedback.classified` out."""
 
-import re
-
 from marketpulse.contract.records import ClassifiedRecord
 from marketpulse.contract.wire import encode
 from models.classifier import ModelInfo
+from models.language.tags import language_tag
 from streams.pipeline.classify.scored_batches import ScoredBatch
 from streams.pipeline.classify.scores import ratings_of, scores
 from streams.privacy.user_hashes import UserHashes
-
-_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?")
-
-
-def known_form(lang: str | None) -> str | None:
-    """A language tag of language, script and region; None for whatever else a producer wrote there."""
-    return lang if lang is not None and _TAG.fullmatch(lang) else None
 
 
 def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes: UserHashes) -> list[tuple[str, bytes]]:
@@ -39,7 +31,8 @@ def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes:
                     model=info.id,
                     user=None if event.user is None else hashes.of(event.user, event.occurred_ms).hex(),
                     user_key=None if event.user is None else hashes.key_id_at(event.occurred_ms),
-                    lang=known_form(event.lang),
+                    lang=language_tag(event.lang),
+                    lang_found=scored.detected[at] or None,
                 )
             ),
         )

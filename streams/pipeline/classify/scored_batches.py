@@ -1,5 +1,6 @@
 """The batch type between model and ledger; alone, so that processes without a model do not load NumPy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ class ScoredBatch:
 
     `shadow` (n,) are label numbers that a candidate model gave the same events; None without one.
     `unknown` (n,): share of pieces the model's vocabulary does not hold; None where it cannot tell.
+    `languages` (n,): primary language by which each event was calibrated and is counted, "" = not known; `detected`
+    (n,): the one found in the text, "" = none is plain.
     """
 
     batch: DecodedBatch
@@ -21,3 +24,5 @@ class ScoredBatch:
     topic: NDArray[np.float32]
     shadow: NDArray[np.int64] | None = None
     unknown: NDArray[np.float32] | None = None
+    languages: Sequence[str] = ()
+    detected: Sequence[str] = ()

@@ -54,7 +54,15 @@ class Scorer:
                 batch, predictions = await loop.run_in_executor(self._thread, self._one_by_one, batch)
         shadow = await loop.run_in_executor(self._thread, self._shadow, batch)
         self._pace(len(batch.events), loop.time() - started)
-        return ScoredBatch(batch, predictions.sentiment, predictions.topic, shadow, predictions.unknown)
+        return ScoredBatch(
+            batch,
+            predictions.sentiment,
+            predictions.topic,
+            shadow,
+            predictions.unknown,
+            predictions.languages,
+            predictions.detected,
+        )
 
     def _shadow(self, batch: DecodedBatch) -> NDArray[np.int64] | None:
         """Labels of the candidate; None without one, or where it fails: that costs the batch nothing."""
@@ -73,7 +81,8 @@ class Scorer:
         return self._classifier.classify(*_asked(batch))
 
     def _one_by_one(self, batch: DecodedBatch) -> tuple[DecodedBatch, Predictions]:
-        kept, sentiment, topic = [], [], []
+        kept: list[int] = []
+        answers: list[Predictions] = []
         letters: list[DeadLetter] = []
         for at, event in enumerate(batch.events):
             try:
@@ -82,8 +91,7 @@ class Scorer:
                 letters.append(dead_letter(batch.records[at], "model_failed", str(error)))
                 continue
             kept.append(at)
-            sentiment.append(one.sentiment)
-            topic.append(one.topic)
+            answers.append(one)
         reduced = replace(
             batch,
             events=[batch.events[at] for at in kept],
@@ -92,8 +100,10 @@ class Scorer:
         )
         width = len(self._classifier.info.topics)
         return reduced, Predictions(
-            np.concatenate(sentiment) if kept else np.zeros((0, 3), np.float32),
-            np.concatenate(topic) if kept else np.zeros((0, width), np.float32),
+            np.concatenate([np.zeros((0, 3), np.float32), *(answer.sentiment for answer in answers)]),
+            np.concatenate([np.zeros((0, width), np.float32), *(answer.topic for answer in answers)]),
+            languages=[language for answer in answers for language in answer.languages],
+            detected=[language for answer in answers for language in answer.detected],
         )
 
     def _pace(self, events: int, seconds: float) -> None:

@@ -63,13 +63,13 @@ def aggregate(
     if now_ms is not None:
         middle_ms = now_ms - (batch.first_record_ms + batch.last_record_ms) // 2
         totals[f"latency:{latency_bucket(middle_ms)}"] = len(events)
-    _, markets, _, occurred, users, languages, _ = zip(*events, strict=True)
+    _, markets, _, occurred, users, _, _ = zip(*events, strict=True)
     names = sorted(set(markets))
     index = {name: number for number, name in enumerate(names)}
     market = np.fromiter((index[name] for name in markets), np.int64, len(events))
     occurred_ms = np.array(occurred, np.int64)
     with_user = np.fromiter((user is not None for user in users), np.int64, len(events))
-    language = layout.language_numbers(languages)
+    language = layout.language_numbers(scored.languages)
     counts = _counts(scored, layout, names, market, occurred_ms // MINUTE_MS, ratings_of(events), with_user, language)
     return Delta(
         counts=counts | broken,

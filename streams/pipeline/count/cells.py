@@ -54,15 +54,11 @@ class CellLayout:
         """Position of a cell; KeyError for an unknown name."""
         return self._index[name]
 
-    def language_numbers(self, tags: Sequence[str | None]) -> Cells:
-        """Number of each BCP 47 tag's language within `languages`; the last one for any other."""
+    def language_numbers(self, languages: Sequence[str]) -> Cells:
+        """Number of each primary language within `languages`; the last one for any other."""
         other = len(self.languages) - 1
         known = self._language_number
-        return np.fromiter(
-            (known.get(tag, known.get(tag.partition("-")[0].lower(), other)) if tag else other for tag in tags),
-            np.int64,
-            len(tags),
-        )
+        return np.fromiter((known.get(language, other) for language in languages), np.int64, len(languages))
 
     def zeros(self) -> Cells:
         """An empty bucket."""

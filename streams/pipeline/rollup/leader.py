@@ -280,6 +280,7 @@ class Leader:
             device=info.device,
             provider=info.provider,
             fell_back=info.fell_back,
+            detector=info.detector,
             user_key=self._deps.hashes.key.id,
             ready=not self._deps.progress.not_ready(),
             waiting=tuple(self._deps.progress.waiting),
@@ -304,6 +305,8 @@ class Leader:
         found = [f"{one.holder} was built for a GPU and runs on the CPU" for one in living if one.fell_back]
         if len({one.model_sha256 for one in living}) > 1:
             found.append(f"workers run different models: {', '.join(sorted({one.model for one in living}))}")
+        if len(detectors := {state.detector or "none" for state in living}) > 1:
+            found.append(f"workers find the language of texts with {', '.join(sorted(detectors))}")
         if len({one.user_key for one in living}) > 1:
             found.append(DIFFERENT_KEYS)
         return tuple(sorted(found))

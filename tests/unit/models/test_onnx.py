@@ -98,11 +98,12 @@ def test_plain_opinions_are_understood(shipped: OnnxClassifier, text: str, langu
     assert expected == SENTIMENTS[int(shipped.classify([text], [language]).sentiment[0].argmax())]
 
 
-def test_region_of_a_language_tag_does_not_matter(shipped: OnnxClassifier) -> None:
-    """pt-BR is calibrated as pt."""
+@pytest.mark.parametrize("tag", ["pt-BR", "pt_BR", "PT-br", "por", "pt_BR.UTF-8"])
+def test_how_a_language_tag_is_written_does_not_matter(shipped: OnnxClassifier, tag: str) -> None:
+    """All of them are calibrated as pt."""
     assert np.array_equal(
         shipped.classify(TEXTS, ["pt"] * len(TEXTS)).sentiment,
-        shipped.classify(TEXTS, ["pt-BR"] * len(TEXTS)).sentiment,
+        shipped.classify(TEXTS, [tag] * len(TEXTS)).sentiment,
     )
 
 

@@ -36,7 +36,7 @@ def scored(
 ) -> ScoredBatch:
     """A batch that begins at an offset; `ids` has a place for an event's number in it."""
     events = [
-        Decoded(ids.format(at - first), market, f"text {at}", ms, user, ("pt-BR", "zh", "tlh", None)[at % 4], rating)
+        Decoded(ids.format(at - first), market, f"text {at}", ms, user, None, rating)
         for at, (market, ms, user, rating, _, _) in enumerate(rows, first)
     ]
     sentiment, topic = np.zeros((len(rows), 3), np.float32), np.zeros((len(rows), 2), np.float32)
@@ -44,7 +44,9 @@ def scored(
         sentiment[at, row[4]] = topic[at, row[5]] = 1
     position = Position(0, 1, "g", first, first + len(rows))
     records = [SimpleNamespace(offset=at) for at in range(first, first + len(rows))]
-    return ScoredBatch(DecodedBatch(position, events, records, [], 0, b"", 0, SourceMark(), 0, 0), sentiment, topic)
+    batch = DecodedBatch(position, events, records, [], 0, b"", 0, SourceMark(), 0, 0)
+    languages = [("pt", "zh", "tlh", "")[at % 4] for at in range(first, first + len(rows))]
+    return ScoredBatch(batch, sentiment, topic, languages=languages)
 
 
 @given(st.lists(EVENT, min_size=1, max_size=40))
