@@ -105,6 +105,8 @@ def _foreign(begin: bytes) -> str | None:
 def kind_of(sample: bytes) -> Kind:
     """The kind of a text file, by its first `SAMPLE_BYTES` in UTF-8 without a byte order mark."""
     begin = sample.lstrip()
+    if not begin:
+        return "json lines"
     if begin.startswith(b"["):
         return "json"
     if any(parse_object(line) is not None for line in begin.splitlines()[:100]):

@@ -32,7 +32,7 @@ def line_records(
     """
     for number, line in enumerate(bounded_lines(content, b"\n", on_broken), 1):
         value = line.removesuffix(b"\n") if raw else line.removesuffix(b"\n").removesuffix(b"\r")
-        if not value:
+        if not value or (not raw and value.isspace()):
             continue
         record = Record(key_of(parse_object(value)), value) if raw else record_of(value, form)
         if record is not None:

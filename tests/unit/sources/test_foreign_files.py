@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -275,6 +276,33 @@ def test_what_is_broken_in_an_array_costs_itself(read: Read) -> None:
     assert {"1"} <= {event["id"] for event in events}
     assert [3, 4, 5] == [number for number, _ in skipped[:3]]
     assert {6, 8} >= {number for number, _ in skipped[3:]}
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", "[]", "[\n]"])
+def test_a_file_of_nothing_holds_nothing(read: Read, content: str) -> None:
+    """No record, and no error of a header that is missing."""
+    assert ([], [], []) == read(content)
+
+
+@pytest.mark.parametrize(
+    "content", [b"{" * 100_000, b"[" * 100_000, b'[{"a":"' + b"x" * 200_000, b"[{}" + b'"' * 99_999]
+)
+def test_hostile_json_ends(read: Read, content: bytes) -> None:
+    """Depth, strings without an end: reported, or read as nothing."""
+    events, _, _ = read(content)
+    assert events in ([], [{}])
+
+
+def test_a_long_array_takes_the_memory_of_a_few_objects(tmp_path: Path) -> None:
+    """10,000 objects of 1 MB together, in one line."""
+    path = tmp_path / "f"
+    long = "x" * 80
+    path.write_text("[" + ", ".join([f'{{"id": "1", "text": "{long}"}}'] * 10_000) + "]")
+    tracemalloc.start()
+    with Feed(str(path), False) as feed:
+        assert 10_000 == sum(1 for _ in feed.records())
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_marks_and_halves_of_emoji_in_json_are_read(read: Read) -> None:
