@@ -22,6 +22,7 @@ from streams.sources.feed import Feed
 from streams.sources.resume import Position
 from streams.sources.shift import Times
 from tests.support.processes import marketpulse, marketpulse_process
+from tests.support.waiting import until
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 PROCESSES = {"bench", "demo", "page", "run", "up", "worker"}
@@ -109,6 +110,25 @@ def test_an_interrupted_publication_continues(cli: Cli, stack: EmbeddedStack, pr
     assert (begun.shift.by_ms, False) == (answer["shifted_by_ms"], position.exists())
     offsets = asyncio.run(topic_offsets(stack.endpoints.kafka, f"{prefix}.feedback"))
     assert 2 == sum(end for _, end in offsets.values())
+
+
+def test_a_killed_publication_loses_nothing(
+    cli: Cli, own: dict[str, str], stack: EmbeddedStack, prefix: str, tmp_path: Path
+) -> None:
+    """Begun again it goes on behind what was acknowledged; at most what was under way is there twice."""
+    cli("ledger", "init", "--yes", "--partitions", "2")
+    feed, position = tmp_path / "feed.csv", tmp_path / "position"
+    feed.write_text("id,market,text,occurred_at\n" + "".join(f"{n},BR,bom,2026-01-01T00:00:00Z\n" for n in range(200)))
+    command = ("publish", str(feed), "--shift-to-now", "--resume", str(position))
+    quiet = subprocess.DEVNULL
+    killed = start_marketpulse(*command, "--rate", "40", environment=own, stdout=quiet, stderr=quiet)
+    until(lambda: position.exists() and json.loads(position.read_bytes())["acknowledged"] >= 8, 40)
+    killed.kill()
+    killed.wait()
+    answer = json.loads(cli(*command, "--json").stdout)
+    assert (True, 200) == (answer["published_before"] >= 8, answer["published_before"] + answer["published"])
+    offsets = asyncio.run(topic_offsets(stack.endpoints.kafka, f"{prefix}.feedback"))
+    assert 0 <= sum(end for _, end in offsets.values()) - 200 <= 4
 
 
 def test_status_of_an_empty_ledger_is_empty(cli: Cli) -> None:

@@ -234,3 +234,15 @@ def test_times_move_by_one_constant_and_planted_outliers_stay_outliers() -> None
     assert b'{"occurred_at": "2026-10-30T14:13:20.000Z"}' == moved[21].value
     assert [record.value for record in records[22:]] == [record.value for record in moved[22:]]
     assert NOW == shift.last_event_at
+
+
+def test_broken_lines_of_json_can_be_kept(tmp_path: Path) -> None:
+    """As they are, for the dead-letter topic; rows of CSV that are none are skipped all the same."""
+    path = tmp_path / "f"
+    path.write_text('{"id": "1"}\nbroken\n{"id": "2"}\n')
+    with Feed(str(path), False, keep_broken=True) as feed:
+        assert [b"1", None, b"2"] == [record.key for record in feed.records()]
+    path.write_text("id,market,text,occurred_at\n1,BR,bom,0\nbroken\n")
+    skipped = Skipped()
+    with Feed(str(path), False, keep_broken=True) as feed:
+        assert (1, 1) == (len(list(feed.records(skipped))), skipped.count)
