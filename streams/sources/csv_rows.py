@@ -1,10 +1,11 @@
 """Rows of CSV in whatever dialect: delimiter and escapes found by the header and the rows, damage kept to its row."""
 
 import csv
+import functools
 import io
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,8 +32,11 @@ class Dialect:
     escape: str | None = None
     spaced: bool = False
 
-    def reader(self, lines: Iterator[str] | Sequence[str], strict: bool = True) -> Any:
+    def reader(self, lines: Iterable[str], strict: bool = True) -> Any:
         """A reader of the standard library."""
+        if self.escape is not None:  # a cell of `\N` is nothing there, and would be read as the letter
+            null = re.compile(rf"(?:(?<=^)|(?<={re.escape(self.delimiter)}))\\N(?={re.escape(self.delimiter)}|\s*$)")
+            lines = map(functools.partial(null.sub, ""), lines)
         return csv.reader(
             lines, delimiter=self.delimiter, escapechar=self.escape, skipinitialspace=self.spaced, strict=strict
         )

@@ -116,6 +116,9 @@ def test_escaped_quotes_are_read(read: Read) -> None:
     """With backslashes, as MySQL writes them; and those that nobody escaped, in a row of one line."""
     events, skipped, _ = read(table(r'"sagt \"nein; nie\" dazu"', r'"zwei \"2\" Zoll"'))
     assert (['sagt "nein; nie" dazu', 'zwei "2" Zoll'], []) == ([event["text"] for event in events], skipped)
+    row = rf'1;DE;"sagt \"nein\"";{AT};\N;\N'
+    [event], _, _ = read(f"{HEADER};user;shop\n{row}\n")
+    assert {"id": "1", "market": "DE", "text": 'sagt "nein"', "occurred_at": AT} == event
     events, skipped, _ = read(table('"7" panel"', "gut"))
     assert (2, []) == (len(events), skipped)
 
