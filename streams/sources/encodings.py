@@ -12,8 +12,11 @@ from streams.errors import BadInput
 
 CHUNK_BYTES = 65_536
 GUESS_BYTES = 32_768
-MIN_ZERO_SHARE = 0.05
-"""UTF-16 has a zero byte in every delimiter, digit and end of line, all at even or all at odd places."""
+MIN_ZEROS = 8
+MIN_ZERO_SHARE = 0.02
+MIN_ZERO_SHARE_MARKED = 0.01
+"""UTF-16 has a zero byte in every delimiter, digit and end of line, all at even or all at odd places; with a byte order
+mark fewer are enough, without any the mark is two broken bytes."""
 VALID_PERBROKEN = 10
 """With as many valid characters beyond ASCII per broken byte a file is UTF-8 with broken rows, not another encoding."""
 LEGACY = (
@@ -25,6 +28,7 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
+_ENDS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 BROKEN = re.compile("[\udc80-\udcff]")
 """Bytes that are no text of the encoding, as `surrogateescape` writes them."""
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
@@ -55,9 +59,10 @@ def encoding_of(content: io.BufferedReader) -> Encoding:
     """Read all of it to find its encoding: byte order mark, zero bytes, strict UTF-8, then by what letters appear."""
     begin = content.peek(CHUNK_BYTES)[:CHUNK_BYTES]
     for mark, name in _MARKS:
-        if begin.startswith(mark):
+        marked = begin.startswith(mark)
+        if marked and (name != "utf-16" or _by_zeros(begin, 1, MIN_ZERO_SHARE_MARKED) == _ENDS[mark]):
             return Encoding(name)
-    if by_zeros := _by_zeros(begin):
+    if by_zeros := _by_zeros(begin, MIN_ZEROS, MIN_ZERO_SHARE):
         return Encoding(by_zeros, guessed=True)
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     valid = broken = 0
@@ -77,9 +82,9 @@ def encoding_of(content: io.BufferedReader) -> Encoding:
     return Encoding(_by_letters(bytes(strange[:GUESS_BYTES])), guessed=True)
 
 
-def _by_zeros(begin: bytes) -> str | None:
+def _by_zeros(begin: bytes, number: int, share: float) -> str | None:
     even, odd = begin[::2].count(0), begin[1::2].count(0)
-    if even + odd < MIN_ZERO_SHARE * len(begin):
+    if even + odd < max(number, share * len(begin)):
         return None
     for name, here, there in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
         if here > 9 * there:

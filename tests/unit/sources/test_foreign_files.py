@@ -88,6 +88,20 @@ def test_an_encoding_can_be_chosen(read: Read) -> None:
             read("", encoding=wrong)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_long_texts_with_few_zero_bytes_are_utf_16(read: Read, encoding: str) -> None:
+    """Of Chinese, in which only delimiters, times and ends of lines have them."""
+    events, _, _ = read(table(*["物流太慢了，客服态度也不好" * 20] * 9).encode(encoding))
+    assert 9 == len(events)
+
+
+def test_a_broken_line_that_begins_like_a_mark_costs_itself(read: Read) -> None:
+    """The others are UTF-8."""
+    line = '{"id": "1", "market": "DE", "text": "schöne Größe", "occurred_at": 1}\n'.encode()
+    events, skipped, notes = read(b"\xff\xfe\x00garbage\n" + line * 9)
+    assert (9, [1], []) == (len(events), [number for number, _ in skipped], notes)
+
+
 def test_broken_bytes_cost_their_row(read: Read) -> None:
     """A byte that is no UTF-8 in a file that is."""
     content = table(*["schöne Größe"] * 20, "HERE").encode().replace(b"HERE", b"sch\xf6n")
