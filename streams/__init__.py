@@ -15,6 +15,7 @@ dashboard    the live page
 notify       alerts to where people are
 recovery     first start, verify, replay, rebuild, reset, erase
 backtest     rules tried on synthetic input and on the past
-dev          embedded servers, feeds, runs, benchmarks
+sources      files of users' feedback, in whatever encoding and form
+dev          embedded servers, simulated feeds, runs, benchmarks
 cli          the command line
 """

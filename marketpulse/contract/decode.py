@@ -127,20 +127,20 @@ def _second_look(value: bytes, record_ms: int, headers: Headers) -> FeedbackEven
     try:
         content = _any_decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
-        content = _lenient(value)
+        content = lenient(value)
     if not isinstance(content, dict):
         raise Rejected("not_an_object", "the value is JSON, but not an object")
     content = _without_envelope(content, record_ms, headers)
     given = {name: _whole(one) for name, one in content.items() if one is not None}
     _check_fields(given)
-    given["occurred_at"] = _time(given["occurred_at"])
+    given["occurred_at"] = time_ms(given["occurred_at"])
     try:
         return msgspec.convert(given, FeedbackEvent)
     except (msgspec.ValidationError, RecursionError) as error:
         raise Rejected("bad_value", f"a field is outside its bounds: {_path_of(error)}") from None
 
 
-def _lenient(value: bytes) -> Any:
+def lenient(value: bytes) -> Any:
     """JSON after a byte order mark, or with half of a surrogate pair (a text cut by JavaScript), read as U+FFFD."""
     whole = value.removeprefix(BOM_UTF8)
     if _SURROGATE.search(whole):
@@ -201,7 +201,7 @@ def _check_fields(content: dict[str, Any]) -> None:
     for name in ("id", "market", "text"):
         if type(content[name]) is not str:
             raise Rejected("bad_type", f"{name} must be a string")
-    _time(content["occurred_at"])
+    time_ms(content["occurred_at"])
     for name, expected in _OPTIONAL_TYPES.items():
         if content.get(name) is not None and type(content[name]) is not expected:
             raise Rejected("bad_type", f"{name} must be of type {expected.__name__}")
@@ -210,7 +210,7 @@ def _check_fields(content: dict[str, Any]) -> None:
         raise Rejected("bad_type", "attributes must hold strings")
 
 
-def _time(occurred_at: object) -> int:
+def time_ms(occurred_at: object) -> int:
     """UTC epoch milliseconds of a time in any spelling of ISO 8601 with an offset, or of a whole number of them."""
     if type(occurred_at) is int:
         return _epoch_ms(occurred_at)

@@ -10,10 +10,11 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Overflow
 
 
 MAX_ID_CHARACTERS = 128
+MAX_SHORT_CHARACTERS = 256
 
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
-ShortText = Annotated[str, msgspec.Meta(max_length=256)]
+ShortText = Annotated[str, msgspec.Meta(max_length=MAX_SHORT_CHARACTERS)]
 
 
 def described(description: str, **schema: Any) -> msgspec.Meta:

@@ -1,18 +1,27 @@
 """The commands that bring feedback in: `run`, `publish`, `simulate`, `intake`."""
 
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from streams.cli import output
 from streams.cli.output import Json
-from streams.cli.progress import progress, shown_events
+from streams.cli.progress import Update, progress, shown_events
 from streams.cli.settings import load_settings, run_async
 from streams.clock import epoch_ms
 
-File = Annotated[str, typer.Argument(help="JSONL or CSV, `.gz` too; `-` = standard input.")]
+if TYPE_CHECKING:
+    from streams.kafka.publish import Record
+    from streams.sources.feed import Feed
+    from streams.sources.lines import Skipped
+    from streams.sources.shift import Shift
+
+File = Annotated[str, typer.Argument(help="JSON or CSV, packed by gzip or zip too; `-` = standard input.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -59,54 +68,139 @@ def publish(
         bool, typer.Option("--shift-to-now", help="Move all times so that the newest event is now.")
     ] = False,
     column: Annotated[
-        list[str] | None, typer.Option(help="CSV: field=column, as in market=country; again for more.")
+        list[str] | None, typer.Option(help="Field=column, as in market=country; repeat for more.")
     ] = None,
-    delimiter: Annotated[str | None, typer.Option(help="CSV: default: comma, semicolon or tab, by the header.")] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="CSV: column to keep as an attribute; default: all that fit.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="CSV: default: comma, semicolon, tab or |, by the content.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the text, as in cp1252; default: by the content.")
+    ] = None,
     timezone: Annotated[
-        str | None, typer.Option(help="CSV: of times without an offset, as in Europe/Berlin or UTC.")
+        str | None, typer.Option(help="Zone of times without an offset, as in Europe/Berlin or UTC.")
     ] = None,
+    time_format: Annotated[
+        str | None, typer.Option(help="Format of times, as strptime takes it: '%m/%d/%Y %H:%M'.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen; send nothing.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option(help="File with the position; continues there after an interruption.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Send even where most records would be dead letters.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish feedback. The Kafka key is `user`, else `id`. Says what will be a dead letter, and why.
+    """Publish feedback. The Kafka key is `user`, else `id`. Reports first which records will be dead letters.
+
+    Exit code 1: nothing was sent, or quotes in a CSV file do not close. Without --yes (or --raw) nothing is sent where
+    most of it would be refused.
 
     ```
     marketpulse publish feedback.csv --shift-to-now
     zcat f.gz | marketpulse publish - --rate 100
+    marketpulse publish big.jsonl.gz --resume big.position
     marketpulse publish reviews.csv --column id=review_id \\
-      --column market=country --timezone Europe/Berlin
+      --column market=country --timezone Europe/Berlin --dry-run
     ```
     """
     from marketpulse.contract.topics import topic_name
-    from streams.dev.feeds.files import Feed, Skipped, csv_form, forecast
-    from streams.dev.feeds.shift import Shift, Times
     from streams.kafka.publish import publish as send
+    from streams.sources.events import form_of
+    from streams.sources.feed import Feed
+    from streams.sources.resume import Position
 
+    _check_dry_run(dry_run, {"--rate": rate is not None, "--resume": resume is not None, "--yes": yes})
     settings = load_settings()
-    skipped = Skipped()
-    now_ms = epoch_ms()
     topic = topic_name(settings.prefix, "feedback")
-    with Feed(file, raw, csv_form(column, delimiter, timezone)) as feed:
-        by = Times(feed.records()).shift_to(now_ms) if shift else Shift()
-        seen = forecast(by.of(feed.records(skipped)), now_ms)
-        for number, why in skipped.first:
-            output.note(output.visible(f"line {number} skipped: {why}"))
-        for reason, count in seen.refused.most_common(10):
-            output.note(output.visible(f"{count} of {seen.records} will be dead letters, {reason}"))
-        records = by.of(feed.records())
-        with progress("publishing") as update:
-            done = run_async(
-                send(settings.kafka_servers, topic, records, rate, lambda number: update(number, seen.records))
-            )
-    refused = seen.refused.total()
+    form = form_of(column, delimiter, timezone, encoding, time_format, attribute)
+    with Feed(file, raw, form) as feed:
+        position = Position.of(resume, f"{feed.fingerprint()} {form} {raw} {shift} {topic}")
+        look = _look(feed, position.shift if position.begun else None, shift, epoch_ms())
+        done = 0
+        held_back = not (yes or raw) and look.mostly_refused
+        if not dry_run and not held_back:
+            position.begin(look.shift)
+            rest = itertools.islice(look.shift.of(feed.records()), position.acknowledged, None)
+            with progress("publishing") as update:
+
+                def acknowledged(number: int) -> None:
+                    position.keep(number)
+                    update(position.acknowledged, look.records)
+
+                done = run_async(send(settings.kafka_servers, topic, rest, rate, acknowledged))
+            position.end()
     answer = {
         "published": done,
-        "skipped": skipped.count,
-        "refused": refused,
-        "shifted_by_ms": by.by_ms,
+        "skipped": look.skipped.count,
+        "refused": look.refused,
+        "shifted_by_ms": look.shift.by_ms,
         "topic": topic,
     }
-    said = f"{done} records published to {topic}, {skipped.count} lines skipped, {refused} will be dead letters"
-    output.answer(answer, as_json, said)
+    if position.begun:
+        answer["published_before"] = position.before
+    if dry_run:
+        answer["records"] = look.records
+    count = f"{look.records} records read" if dry_run else f"{done} records published to {topic}"
+    output.answer(answer, as_json, f"{count}, {look.skipped.count} lines skipped, {look.refused} will be dead letters")
+    if held_back:
+        output.note(
+            "Nothing was sent: most of it would be skipped or refused. Operator action: correct the file or the "
+            "options (old times: --shift-to-now), or send it with --yes."
+        )
+    nothing = look.records == look.refused if dry_run else done + position.before == 0
+    raise typer.Exit(1 if nothing or held_back or look.skipped.damaged else 0)
+
+
+def _check_dry_run(dry_run: bool, others: dict[str, bool]) -> None:
+    from streams.errors import BadInput
+
+    if dry_run and (idle := [name for name, given in others.items() if given]):
+        raise BadInput(
+            f"With --dry-run nothing is sent: {', '.join(idle)} does nothing. Operator action: leave it out."
+        )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a file holds, and what will become of it."""
+
+    shift: "Shift"
+    records: int
+    refused: int
+    skipped: "Skipped"
+
+    @property
+    def mostly_refused(self) -> bool:
+        """More than half of what was read would be a dead letter, or cannot be sent at all."""
+        return 2 * (self.refused + self.skipped.count) > self.records + self.skipped.count
+
+
+def _look(feed: "Feed", kept: "Shift | None", shift: bool, now_ms: int) -> _Look:
+    """Read all of it, and report what is skipped, refused, guessed and left out."""
+    from streams.sources.feed import forecast
+    from streams.sources.lines import Skipped
+    from streams.sources.shift import Shift, Times
+
+    skipped = Skipped()
+    with progress("reading") as update:
+        by = kept or (Times(_counted(feed.records(), update)).shift_to(now_ms) if shift else Shift())
+        seen = forecast(by.of(_counted(feed.records(skipped), update)), now_ms)
+    for number, why in skipped.first:
+        output.note(output.visible(f"line {number} skipped: {why}"))
+    for note in feed.notes():
+        output.note(output.visible(note))
+    for reason, count in seen.refused.most_common(10):
+        output.note(output.visible(f"{count} of {seen.records} will be dead letters, {reason}"))
+    return _Look(by, seen.records, seen.refused.total(), skipped)
+
+
+def _counted(records: "Iterable[Record]", update: Update) -> "Iterator[Record]":
+    for number, record in enumerate(records):
+        if number % 1_000 == 0:
+            update(number, None)
+        yield record
 
 
 def simulate(

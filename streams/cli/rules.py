@@ -1,6 +1,5 @@
 """Commands on the detectors' rules: check a file, try it on synthetic input, and on the past."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,15 +120,14 @@ def what_if(
 
 
 def _time(name: str, text: str | None) -> int | None:
+    from marketpulse.contract.decode import Rejected, time_ms
+
     try:
-        found = None if text is None else datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{name} {text}: no time. Operator action: give one as in 2026-11-20T00:00Z.") from None
-    if found is None:
-        return None
-    if found.tzinfo is None:
-        raise BadInput(f"{name} {text}: no offset from UTC. Operator action: give one as in 2026-11-20T00:00Z.")
-    return int(found.timestamp() * 1000)
+        return None if text is None else time_ms(text)
+    except Rejected:
+        raise BadInput(
+            f"{name} {text}: no time with an offset from UTC. Operator action: give one as in 2026-11-20T00:00Z."
+        ) from None
 
 
 def _value(value: float | str | None) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from marketpulse.client.reader import Reader
 from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.totals import latency_quantile
-from streams.dev.feeds.shift import Shift
+from streams.sources.shift import Shift
 
 
 class RunReport(msgspec.Struct, frozen=True):

@@ -18,14 +18,15 @@ from streams.clock import epoch_ms
 from streams.dev.embedded.programs import redis_executable, warning_of
 from streams.dev.embedded.servers import EmbeddedStack, Endpoints
 from streams.dev.embedded.supervisor import Report, Supervisor
-from streams.dev.feeds.files import Feed, Skipped, is_csv
-from streams.dev.feeds.shift import Times
 from streams.dev.report import RunReport, make_report
 from streams.errors import BadInput
 from streams.kafka.admin import topic_offsets
 from streams.kafka.publish import publish
 from streams.recovery.first_start import set_up
 from streams.settings import SECRETS, Settings
+from streams.sources.feed import Feed
+from streams.sources.lines import Skipped
+from streams.sources.shift import Times
 
 _SECURED = {
     f"{server}_{name}" for server in ("kafka", "redis") for name in ("username", "password", "ca", "certificate", "key")
@@ -99,7 +100,7 @@ def wait_until_counted(reader: Reader, ends: Mapping[int, int], seconds: float) 
 
 def run(settings: Settings, plan: RunPlan, report: Report) -> tuple[RunReport, bool]:
     """Run the job once; the report and whether everything was counted before the time-out."""
-    with Feed(plan.file, raw=not is_csv(plan.file)) as feed:
+    with Feed(plan.file, raw=False, keep_broken=True) as feed:
         skipped = Skipped()
         times = Times(feed.records(skipped))
         if skipped.count:

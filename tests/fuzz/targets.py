@@ -21,8 +21,6 @@ from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.contract.rules import Rules
-from streams.dev.feeds.files import Feed
-from streams.dev.feeds.shift import Times
 from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.dead_letters import parsed
 from streams.pipeline.operators.mutes import Mutes
@@ -31,6 +29,8 @@ from streams.pipeline.operators.rules_file import changes, load_rules
 from streams.pipeline.rollup.step_record import cut_of
 from streams.privacy.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
 from streams.recovery.journal import step_of
+from streams.sources.feed import Feed
+from streams.sources.shift import Times
 
 RECORD_MS = 1_767_225_600_000  # the records' own time: the begin of 2026
 PLANTED = ("ana@example.org", "4111111111111111", "DE02120300000000202051", "https://a.example/?t=s3cr3t")

@@ -17,7 +17,12 @@ from streams.contract.rules import SurgeRule
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.processes import ending, start_marketpulse
 from streams.kafka.admin import topic_offsets
+from streams.sources.events import Form
+from streams.sources.feed import Feed
+from streams.sources.resume import Position
+from streams.sources.shift import Times
 from tests.support.processes import marketpulse, marketpulse_process
+from tests.support.waiting import until
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 PROCESSES = {"bench", "demo", "page", "run", "up", "worker"}
@@ -79,12 +84,51 @@ def test_waiting_for_the_count_ends_when_all_is_counted_or_time_is_over(cli: Cli
 def test_publish_takes_standard_input_and_counts_what_it_skips(cli: Cli, stack: EmbeddedStack, prefix: str) -> None:
     """A broken line is named and costs only itself."""
     cli("ledger", "init", "--yes", "--partitions", "2")
-    done = cli("publish", "-", "--json", given='{"id": "1", "user": "a"}\nnonsense\n{"id": "2"}\n')
+    given = '{"id": "1", "user": "a"}\nnonsense\n{"id": "2"}\n'
+    held = cli("publish", "-", "--json", given=given)
+    assert (1, 0, True) == (held.returncode, json.loads(held.stdout)["published"], "Nothing was sent" in held.stderr)
+    done = cli("publish", "-", "--json", "--yes", given=given)
     assert (0, 2, 1) == (done.returncode, (answer := json.loads(done.stdout))["published"], answer["skipped"])
     assert "line 2 skipped" in done.stderr
     assert (2, True) == (answer["refused"], "2 of 2 will be dead letters, missing_field" in done.stderr)
     offsets = asyncio.run(topic_offsets(stack.endpoints.kafka, f"{prefix}.feedback"))
     assert 2 == sum(end for _, end in offsets.values())
+
+
+def test_an_interrupted_publication_continues(cli: Cli, stack: EmbeddedStack, prefix: str, tmp_path: Path) -> None:
+    """What was acknowledged is not sent again, with the times of before; afterwards the position is gone."""
+    cli("ledger", "init", "--yes", "--partitions", "2")
+    feed, position = tmp_path / "feed.csv", tmp_path / "position"
+    feed.write_text("id,market,text,occurred_at\n" + "".join(f"{n},BR,bom,2026-01-01T00:00:0{n}Z\n" for n in range(5)))
+    with Feed(str(feed), False) as read:
+        begun = Position.of(position, f"{read.fingerprint()} {Form()} False True {prefix}.feedback")
+        begun.begin(Times(read.records()).shift_to(time.time_ns() // 1_000_000))
+        begun.keep(3)
+    done = cli("publish", str(feed), "--shift-to-now", "--resume", str(position), "--json")
+    answer = json.loads(done.stdout)
+    assert (0, 2, 3) == (done.returncode, answer["published"], answer["published_before"])
+    assert (begun.shift.by_ms, False) == (answer["shifted_by_ms"], position.exists())
+    offsets = asyncio.run(topic_offsets(stack.endpoints.kafka, f"{prefix}.feedback"))
+    assert 2 == sum(end for _, end in offsets.values())
+
+
+def test_a_killed_publication_loses_nothing(
+    cli: Cli, own: dict[str, str], stack: EmbeddedStack, prefix: str, tmp_path: Path
+) -> None:
+    """Begun again it goes on behind what was acknowledged; at most what was under way is there twice."""
+    cli("ledger", "init", "--yes", "--partitions", "2")
+    feed, position = tmp_path / "feed.csv", tmp_path / "position"
+    feed.write_text("id,market,text,occurred_at\n" + "".join(f"{n},BR,bom,2026-01-01T00:00:00Z\n" for n in range(200)))
+    command = ("publish", str(feed), "--shift-to-now", "--resume", str(position))
+    quiet = subprocess.DEVNULL
+    killed = start_marketpulse(*command, "--rate", "40", environment=own, stdout=quiet, stderr=quiet)
+    until(lambda: position.exists() and json.loads(position.read_bytes())["acknowledged"] >= 8, 40)
+    killed.kill()
+    killed.wait()
+    answer = json.loads(cli(*command, "--json").stdout)
+    assert (True, 200) == (answer["published_before"] >= 8, answer["published_before"] + answer["published"])
+    offsets = asyncio.run(topic_offsets(stack.endpoints.kafka, f"{prefix}.feedback"))
+    assert 0 <= sum(end for _, end in offsets.values()) - 200 <= 4
 
 
 def test_status_of_an_empty_ledger_is_empty(cli: Cli) -> None:

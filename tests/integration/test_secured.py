@@ -26,8 +26,8 @@ from streams.access.rights import ROLES, Role
 from streams.dashboard.app import create_page
 from streams.dev.embedded.programs import server_version
 from streams.dev.embedded.servers import Endpoints
-from streams.dev.feeds.files import Feed
-from streams.dev.feeds.shift import Times
+from streams.sources.feed import Feed
+from streams.sources.shift import Times
 from streams.dev.feeds.simulate import FeedPlan, write_feed
 from streams.dev.processes import ending, start_marketpulse
 from streams.kafka.admin import create_topics, topic_offsets

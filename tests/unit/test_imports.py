@@ -38,6 +38,7 @@ LEVELS = (
     ("streams/agents.py",),
     ("streams/worker", "streams/intake", "streams/dashboard", "streams/notify", "streams/recovery"),
     ("streams/backtest", "streams/app.py"),
+    ("streams/sources",),
     ("streams/dev",),
     ("streams/cli",),
     ("docs/generate",),

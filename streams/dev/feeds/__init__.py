@@ -1,1 +1,1 @@
-"""Feeds: files, simulated events with scripted incidents."""
+"""Feeds: simulated events with scripted incidents."""

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from marketpulse.contract.decode import Decoded, Rejected, decode
-from streams.dev.feeds.files import Feed
 from streams.dev.feeds.live import KINDS, live_records, parse_incident
 from streams.dev.feeds.simulate import FeedPlan, Incident, active, expected_of, generate, write_feed
 from streams.errors import BadInput
+from streams.sources.feed import Feed
 
 PLAN = FeedPlan(seed=3, events=2_000)
 

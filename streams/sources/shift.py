@@ -4,11 +4,11 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from marketpulse.contract.decode import parse_object, utc
 from marketpulse.contract.units import DAY_MS
 from streams.kafka.publish import Record
+from streams.sources.times import written_ms
 
 
 @dataclass(frozen=True)
@@ -58,22 +58,12 @@ class Times:
         return days[-1][2]
 
 
-_TIME = re.compile(rb'"occurred_at"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)')
+_TIME = re.compile(rb'"occurred_at"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:[.]\d+)?)')
 
 
 def _time_of(line: bytes) -> int | None:
     fields = parse_object(line)
-    at = None if fields is None else fields.get("occurred_at")
-    if isinstance(at, int) and not isinstance(at, bool):
-        return at if 0 < at < 10**13 else None
-    if not isinstance(at, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(at)
-        found = 0 if parsed.tzinfo is None else int(parsed.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
-    return found if 0 < found < 10**13 else None
+    return None if fields is None else written_ms(fields.get("occurred_at"))
 
 
 def _with_time(line: bytes, at_ms: int) -> bytes:

@@ -1,0 +1,207 @@
+"""Rows of CSV in whatever dialect: delimiter and escapes found by the header and the rows, damage kept to its row."""
+
+import csv
+import functools
+import io
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streams.sources.encodings import BROKEN
+from streams.sources.events import NEEDED, Form, Table
+from streams.sources.lines import DAMAGED, OnBroken, bounded_lines
+from streams.sources.times import written_ms
+
+MAX_ROW = 1_048_576
+"""Characters of a row that are read, ends of lines within quotes included; four times the largest event."""
+MAX_READ_AGAIN = 64 * MAX_ROW
+"""Characters that are read a second time after damaged rows; beyond it, what such a row holds is lost with it."""
+SAMPLE_CHARACTERS = 65_536
+SAMPLE_LINES = 200
+DELIMITERS = ",;\t|"
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How rows are written, beside quotes that are doubled within quotes."""
+
+    delimiter: str
+    escape: str | None = None
+    spaced: bool = False
+
+    def reader(self, lines: Iterable[str], strict: bool = True) -> Any:
+        """A reader of the standard library."""
+        if self.escape is not None:  # a cell of `\N` is nothing there, and would be read as the letter
+            null = re.compile(rf"(?:(?<=^)|(?<={re.escape(self.delimiter)}))\\N(?={re.escape(self.delimiter)}|\s*$)")
+            lines = map(functools.partial(null.sub, ""), lines)
+        return csv.reader(
+            lines, delimiter=self.delimiter, escapechar=self.escape, skipinitialspace=self.spaced, strict=strict
+        )
+
+
+class _Lines(Iterator[str]):
+    """Numbered lines of which a row takes what it needs, up to a bound; those of a damaged row are read again."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = enumerate(lines, 1)
+        self._again: deque[tuple[int, str]] = deque()
+        self._left = MAX_READ_AGAIN
+        self._length = 0
+        self.row: list[tuple[int, str]] = []
+
+    def begin_row(self) -> None:
+        """The next line is the first of a row."""
+        self.row = []
+        self._length = 0
+
+    def __next__(self) -> str:
+        """Raises csv.Error beyond the bound of a row."""
+        taken = self._again.popleft() if self._again else next(self._lines)
+        self.row.append(taken)
+        self._length += len(taken[1])
+        if self._length > MAX_ROW and len(self.row) > 1:
+            raise csv.Error(f"a row has more than {MAX_ROW:,} characters")
+        return taken[1]
+
+    def sample(self) -> list[str]:
+        """The first lines, which are read again."""
+        self.begin_row()
+        while self._length < SAMPLE_CHARACTERS and len(self.row) < SAMPLE_LINES:
+            if next(self, None) is None:
+                break
+        self._again.extendleft(reversed(self.row))
+        return [line for _, line in self.row]
+
+    def read_again(self, begin: int) -> None:
+        """Go back to a line of this row."""
+        lines = self.row[begin:]
+        size = sum(len(line) for _, line in lines)
+        if size <= self._left:
+            self._left -= size
+            self._again.extendleft(reversed(lines))
+
+
+def events(
+    content: io.BufferedReader, form: Form, on_broken: OnBroken, on_table: Callable[[Table], object]
+) -> Iterator[dict[str, Any]]:
+    """The rows of a file in UTF-8 as fields of the contract.
+
+    Args:
+        content: the file.
+        form: how it differs from the contract.
+        on_broken: called with line number and reason for a row that is not usable.
+        on_table: called with the columns, once they are known.
+
+    Raises:
+        BadInput: no header with the needed columns.
+    """
+    with io.TextIOWrapper(content, "utf-8", errors="surrogateescape", newline="") as text:
+        lines = _Lines(bounded_lines(text, "\n", on_broken))
+        sample = lines.sample()
+        while sample and not sample[0].strip():
+            sample.pop(0)
+            next(lines)
+        if sample and (separator := _SEPARATOR_LINE.fullmatch(sample[0])):
+            next(lines)
+            form = replace(form, delimiter=form.delimiter or separator[1])
+            sample = sample[1:]
+        dialect = dialect_of(sample, form)
+        rows = _rows(lines, dialect, on_broken)
+        _, header = next(rows, (0, []))
+        table = Table(header, form)
+        on_table(table)
+        for number, row in rows:
+            if len(row) == table.width + 1 and not row[-1]:
+                row.pop()  # a delimiter at the end of the line
+            inner = _row_within(lines.row, dialect, table, form)
+            if len(row) != table.width or inner:
+                if len(lines.row) > 1:
+                    lines.read_again(1)
+                on_broken(number, DAMAGED if inner else "another number of columns than the header")
+            elif any(map(BROKEN.search, row)):
+                on_broken(number, "bytes that are no text in the file's encoding")
+            else:
+                yield table.event(row)
+
+
+def _rows(lines: _Lines, dialect: Dialect, on_broken: OnBroken) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the number of their first line; a damaged one costs that line, the following ones are read again."""
+    rows = dialect.reader(lines)
+    while True:
+        lines.begin_row()
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            number, first = lines.row[0]
+            if len(lines.row) > 1:
+                lines.read_again(1)
+                on_broken(number, DAMAGED)
+            elif (lenient := _lenient(first, dialect)) is not None:
+                yield number, lenient
+            else:
+                on_broken(number, DAMAGED if "unexpected end" in str(error) else f"no CSV: {error}")
+            continue
+        if row:
+            yield lines.row[0][0], row
+
+
+def _lenient(line: str, dialect: Dialect) -> list[str] | None:
+    """A row of one line with quotes inside quotes that are not doubled; None where its last quote is open."""
+    try:
+        # A line that is added becomes a row by itself, unless a quote is open.
+        rows = list(dialect.reader([line.rstrip("\r\n") + "\n", "\n"], strict=False))
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 2 and rows[0] else None
+
+
+def _row_within(lines: list[tuple[int, str]], dialect: Dialect, table: Table, form: Form) -> bool:
+    """Whether a row over several lines has swallowed another: a line of it is a whole row with a time in its place."""
+    place = table.place_of("occurred_at")
+    for _, line in lines[1:]:
+        if line.count(dialect.delimiter) < table.width - 1:
+            continue
+        try:
+            row: list[str] = next(dialect.reader([line], strict=False), [])
+        except csv.Error:
+            continue
+        if len(row) == table.width and written_ms(row[place], form.zone, form.time_format) is not None:
+            return True
+    return False
+
+
+def dialect_of(sample: list[str], form: Form) -> Dialect:
+    """The dialect by which the header has the needed columns and most rows have its width."""
+    given = DELIMITERS if form.delimiter is None else form.delimiter
+    wanted = {name.strip().casefold() for name in form.columns.values()}
+    wanted |= {name for name in NEEDED if name not in form.columns}
+    plain = max(map(Dialect, given), key=lambda dialect: _fit(sample, dialect, wanted))
+    others = [Dialect(plain.delimiter, escape, spaced) for spaced in (False, True) for escape in (None, "\\")]
+    return max(others, key=lambda dialect: _fit(sample, dialect, wanted))
+
+
+def _fit(sample: list[str], dialect: Dialect, wanted: set[str]) -> tuple[int, float, int]:
+    """How well a dialect fits: needed columns, share of rows of the header's width, width."""
+    rows = dialect.reader(sample)
+    try:
+        header: list[str] = next(rows, [])
+    except csv.Error:
+        return 0, 0.0, 0
+    good = bad = 0
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            break
+        except csv.Error:
+            bad += 1
+            continue
+        good += len(row) == len(header)
+        bad += bool(row) and len(row) != len(header)
+    found = wanted & {name.strip().casefold() for name in header}
+    return len(found), good / max(1, good + bad), len(header)

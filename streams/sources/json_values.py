@@ -1,0 +1,129 @@
+"""Objects of JSON, one a line, in an array, or one after the other over several lines, within bounded memory."""
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from marketpulse.contract.decode import Rejected, key_of, lenient, parse_object
+from streams.kafka.publish import Record
+from streams.sources.events import Form, renamed
+from streams.sources.lines import MAX_LINE, OnBroken, bounded_lines
+
+CHUNK_BYTES = 65_536
+_OUTSIDE = re.compile(rb"[^\s,\[\]]")
+_IN_OBJECT = re.compile(rb'[{}"]')
+_IN_STRING = re.compile(rb'[\\"\n]')
+
+
+def line_records(
+    content: io.BufferedReader, form: Form, on_broken: OnBroken, raw: bool = False, keep_broken: bool = False
+) -> Iterator[Record]:
+    """A record a line that is not empty.
+
+    Args:
+        content: the file; in UTF-8 unless `raw`.
+        form: how it differs from the contract.
+        on_broken: called with number and reason for a line that is no object; it is skipped.
+        raw: the bytes of each line as they are, but its end.
+        keep_broken: lines that are no object are records too.
+    """
+    for number, line in enumerate(bounded_lines(content, b"\n", on_broken), 1):
+        value = line.removesuffix(b"\n") if raw else line.removesuffix(b"\n").removesuffix(b"\r")
+        if not value or (not raw and value.isspace()):
+            continue
+        record = Record(key_of(parse_object(value)), value) if raw else record_of(value, form)
+        if record is not None:
+            yield record
+        elif keep_broken:
+            yield Record(None, value)
+        else:
+            on_broken(number, "not a JSON object")
+
+
+def value_records(content: io.BufferedReader, form: Form, on_broken: OnBroken) -> Iterator[Record]:
+    """A record an object, wherever objects begin and end; what is no object is reported with its line."""
+    for number, value in _objects(content):
+        record = record_of(value, form, compact=True) if value.startswith(b"{") else None
+        if record is not None:
+            yield record
+        else:
+            on_broken(number, "not a JSON object" if len(value) <= MAX_LINE else f"longer than {MAX_LINE:,} bytes")
+
+
+def record_of(value: bytes, form: Form, compact: bool = False) -> Record | None:
+    """An object as a record: its bytes where the contract reads them, written again where it differs; None: none."""
+    content = parse_object(value)
+    if content is None:
+        read = _lenient(value)
+        return None if read is None else _written(renamed(read, form))
+    fields = renamed(content, form)
+    if fields is not content:
+        return _written(fields)
+    return Record(key_of(fields), msgspec.json.format(value, indent=-1) if compact else value)
+
+
+def _written(fields: dict[str, Any]) -> Record:
+    return Record(key_of(fields), msgspec.json.encode(fields))
+
+
+def _lenient(value: bytes) -> dict[str, Any] | None:
+    try:
+        content = lenient(value)
+    except Rejected:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _objects(content: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+    """(line, bytes) of every object, and of what is between them but commas, brackets and spaces."""
+    held = b""
+    line, begin, place, depth = 1, -1, 0, 0
+    in_string = False
+    while part := content.read(CHUNK_BYTES):
+        held += part
+        while place < len(held):
+            if begin < 0:
+                found = _OUTSIDE.search(held, place)
+                if found is None:
+                    place = len(held)
+                elif held[found.start() : found.start() + 1] == b"{":
+                    begin, place, depth = found.start(), found.end(), 1
+                else:
+                    end = _end_of_stray(held, found.start())
+                    yield line + held.count(b"\n", 0, found.start()), held[found.start() : end]
+                    place = end
+            elif in_string:
+                found = _IN_STRING.search(held, place)
+                if found is None:
+                    place = len(held)
+                elif found[0] == b"\\":
+                    place = found.end() + 1
+                else:  # a string ends at its quote; a raw end of line inside is damage, which ends there
+                    in_string, place = False, found.end()
+            else:
+                found = _IN_OBJECT.search(held, place)
+                place = len(held) if found is None else found.end()
+                if found is None:
+                    continue
+                in_string = found[0] == b'"'
+                depth += {b"{": 1, b"}": -1}.get(found[0], 0)
+                if depth == 0:
+                    yield line + held.count(b"\n", 0, begin), held[begin:place]
+                    begin = -1
+        if begin >= 0 and len(held) - begin > MAX_LINE:
+            yield line + held.count(b"\n", 0, begin), held[begin:]
+            begin, in_string = -1, False
+        drop = min(place, len(held)) if begin < 0 else begin
+        line += held.count(b"\n", 0, drop)
+        held, place, begin = held[drop:], place - drop, min(begin, 0)
+    if begin >= 0:
+        yield line, held[:MAX_LINE]
+
+
+def _end_of_stray(held: bytes, begin: int) -> int:
+    """The end of what is no object: the line's, or the next object's begin."""
+    ends = [place for place in (held.find(b"\n", begin), held.find(b"{", begin)) if place >= 0]
+    return min(ends, default=len(held))

@@ -1,0 +1,69 @@
+"""What `publish` reports, refuses and holds back before Kafka is asked."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import marketpulse
+
+NO_KAFKA = {"MARKETPULSE_KAFKA": "127.0.0.1:1"}
+HEADER = "id;market;text;occurred_at"
+
+
+def row(number: int, market: str = "DE") -> str:
+    return f"{number};{market};gut;{datetime.fromtimestamp(time.time(), UTC).isoformat()}"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "feed"
+
+
+def test_a_dry_run_reports_and_sends_nothing(path: Path) -> None:
+    """Records, dead letters, skipped lines, the encoding that was taken; exit code 0 where something would be taken."""
+    path.write_bytes("\n".join([HEADER, row(1), row(2, "XX"), "3;DE", row(4), "5;DE;schön;0", row(6)]).encode("cp1252"))
+    done = marketpulse("publish", str(path), "--dry-run", "--json", environment=NO_KAFKA)
+    answer = json.loads(done.stdout)
+    assert (0, 5, 2, 1, 0) == (
+        done.returncode,
+        *(answer[name] for name in ("records", "refused", "skipped", "published")),
+    )
+    for reported in ("line 4 skipped", "read as cp1252", "unknown_market", "bad_time"):
+        assert reported in done.stderr
+
+
+@pytest.mark.parametrize("markets", [["XX", "XX", "DE"], ["XX"], []])
+def test_nothing_is_sent_where_most_would_be_refused(path: Path, markets: list[str]) -> None:
+    """Kafka is not asked; exit code 1 with what to do."""
+    path.write_text("\n".join([HEADER, *(row(number, market) for number, market in enumerate(markets))]))
+    for option in ([], ["--dry-run"]):
+        done = marketpulse("publish", str(path), *option, environment=NO_KAFKA)
+        assert (1, bool(markets)) == (done.returncode, "Nothing was sent" in done.stderr and "--yes" in done.stderr)
+
+
+def test_damaged_quotes_are_exit_code_1(path: Path) -> None:
+    """Although the other rows are good."""
+    path.write_text("\n".join([HEADER, row(1), row(2).replace("gut", '"gut'), row(3)]))
+    done = marketpulse("publish", str(path), "--dry-run", environment=NO_KAFKA)
+    assert (1, True) == (done.returncode, "line 3 skipped: a quote opens" in done.stderr)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--raw", "--delimiter", ";"],
+        ["--raw", "--encoding", "cp1252"],
+        ["--raw", "--column", "text=a"],
+        ["--dry-run", "--rate", "1"],
+        ["--dry-run", "--yes"],
+        ["--dry-run", "--resume", "x"],
+    ],
+)
+def test_options_that_do_nothing_are_refused(path: Path, options: list[str]) -> None:
+    """Exit code 2 with what to do."""
+    path.write_text(f"{HEADER}\n{row(1)}")
+    done = marketpulse("publish", str(path), *options, environment=NO_KAFKA)
+    assert (2, True) == (done.returncode, "Operator action" in done.stderr)

@@ -1,0 +1,365 @@
+"""Files as other programs write them: encodings, dialects, damaged rows, columns, words for nothing, packed files."""
+
+import gzip
+import io
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from streams.errors import BadInput
+from streams.kafka.publish import Record
+from streams.sources.csv_rows import MAX_ROW
+from streams.sources.events import form_of
+from streams.sources.feed import Feed, forecast
+from streams.sources.lines import DAMAGED, Skipped
+from streams.sources.shift import Times
+
+NOW = 1_795_780_000_000
+AT = "2026-11-27T09:00:00Z"
+HEADER = "id;market;text;occurred_at"
+
+Read = Callable[..., tuple[list[dict[str, Any]], list[tuple[int, str]], list[str]]]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Events, skipped lines and notes of a file with this content."""
+
+    def reading(
+        content: bytes | str, name: str = "feed", **options: Any
+    ) -> tuple[list[dict[str, Any]], list[tuple[int, str]], list[str]]:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        skipped = Skipped()
+        with Feed(str(path), False, form_of(**options)) as feed:
+            events = [msgspec.json.decode(record.value) for record in feed.records(skipped)]
+            return events, skipped.first, feed.notes()
+
+    return reading
+
+
+def table(*texts: str, header: str = HEADER) -> str:
+    return "\n".join([header, *(f"{number};DE;{text};{AT}" for number, text in enumerate(texts, 1))]) + "\n"
+
+
+GERMAN = ("läuft gut, aber stürzt ab", "schöne Größe, für Ältere zu klein")
+CHINESE = ("很好用，推荐给大家", "物流太慢了，客服态度也不好", "应用经常闪退，请修复")
+JAPANESE = ("アプリがよく落ちます", "とても良いサービスです")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "texts", "guessed"),
+    [
+        ("utf-8", GERMAN, False),
+        ("utf-8-sig", CHINESE, False),
+        ("utf-16", JAPANESE, False),
+        ("utf-32", GERMAN, False),
+        ("utf-16-le", CHINESE, True),
+        ("utf-16-be", GERMAN, True),
+        ("cp1252", GERMAN, True),
+        ("cp1251", ("приложение постоянно вылетает", "отличный сервис"), True),
+        ("gb18030", CHINESE, True),
+        ("cp932", JAPANESE, True),
+        ("cp949", ("앱이 자꾸 꺼져요", "배송이 너무 늦어요"), True),
+    ],
+)
+def test_the_encoding_is_found_and_a_guess_is_reported(
+    read: Read, encoding: str, texts: tuple[str, ...], guessed: bool
+) -> None:
+    """CSV of a few short rows, and lines of JSON."""
+    events, skipped, notes = read(table(*texts).encode(encoding))
+    assert (list(texts), []) == ([event["text"] for event in events], skipped)
+    assert [f"read as {encoding}"] * guessed == [note.partition(",")[0] for note in notes]
+    line = f'{{"id": "1", "market": "DE", "text": "{texts[0]}", "occurred_at": "{AT}"}}\n'
+    assert [texts[0]] == [event["text"] for event in read((line * 2).encode(encoding))[0][:1]]
+
+
+def test_an_encoding_can_be_chosen(read: Read) -> None:
+    """Where bytes alone do not decide; what is no encoding is refused."""
+    [event], _, notes = read(table("läuft").encode("cp850"), encoding="cp850")
+    assert ("läuft", []) == (event["text"], notes)
+    for wrong in ("klingon", "base64"):
+        with pytest.raises(BadInput, match=r"is no encoding\. Operator action"):
+            read("", encoding=wrong)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_long_texts_with_few_zero_bytes_are_utf_16(read: Read, encoding: str) -> None:
+    """Of Chinese, in which only delimiters, times and ends of lines have them."""
+    events, _, _ = read(table(*["物流太慢了，客服态度也不好" * 20] * 9).encode(encoding))
+    assert 9 == len(events)
+
+
+def test_a_broken_line_that_begins_like_a_mark_costs_itself(read: Read) -> None:
+    """The others are UTF-8."""
+    line = '{"id": "1", "market": "DE", "text": "schöne Größe", "occurred_at": 1}\n'.encode()
+    events, skipped, notes = read(b"\xff\xfe\x00garbage\n" + line * 9)
+    assert (9, [1], []) == (len(events), [number for number, _ in skipped], notes)
+
+
+def test_broken_bytes_cost_their_row(read: Read) -> None:
+    """A byte that is no UTF-8 in a file that is."""
+    content = table(*["schöne Größe"] * 20, "HERE").encode().replace(b"HERE", b"sch\xf6n")
+    events, skipped, _ = read(content)
+    assert (20, [22]) == (len(events), [number for number, _ in skipped])
+
+
+@pytest.mark.parametrize("name", ["EXPORT.CSV", "f.tsv", "f.txt", "f.jsonl", "f"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_kind_and_the_delimiter_are_found_by_content(read: Read, name: str, delimiter: str) -> None:
+    """A name says nothing; a delimiter inside of quotes, of texts or of a question as header does not count."""
+    question = "Preis, Tempo; Service | alles in allem, wie war es, mit Note, Grund, Ort?"
+    rows = [["id", "market", f'"{question}"', "occurred_at"], ["1", "DE", '"gut, ja, ja, ja, ja"', AT]]
+    content = "\r\n".join(delimiter.join(row) for row in rows)
+    [event], _, _ = read(content, name, columns=[f"text={question}"])
+    assert "gut, ja, ja, ja, ja" == event["text"]
+
+
+def test_a_line_that_names_the_separator_is_read(read: Read) -> None:
+    """As Excel takes it, after a byte order mark."""
+    [event], _, _ = read("\ufeffsep=;\r\n" + table("a, b"))
+    assert "a, b" == event["text"]
+
+
+def test_escaped_quotes_are_read(read: Read) -> None:
+    """With backslashes, as MySQL writes them; and those that nobody escaped, in a row of one line."""
+    events, skipped, _ = read(table(r'"sagt \"nein; nie\" dazu"', r'"zwei \"2\" Zoll"'))
+    assert (['sagt "nein; nie" dazu', 'zwei "2" Zoll'], []) == ([event["text"] for event in events], skipped)
+    row = rf'1;DE;"sagt \"nein\"";{AT};\N;\N'
+    [event], _, _ = read(f"{HEADER};user;shop\n{row}\n")
+    assert {"id": "1", "market": "DE", "text": 'sagt "nein"', "occurred_at": AT} == event
+    events, skipped, _ = read(table('"7" panel"', "gut"))
+    assert (2, []) == (len(events), skipped)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ['"7 Zoll', *["gut"] * 30],
+        ["gut", '"7 Zoll', *["gut"] * 5, '"gut"', "gut"],
+        ["gut", '"7 Zoll', *["gut"] * 5, '5.5"', "gut"],
+        ["gut", "gut", '"7 Zoll'],
+        ['"7 Zoll', *["x" * 1_000] * (MAX_ROW // 1_000 + 50)],
+    ],
+    ids=["never closed", "closed by another", "closed at an end", "last row", "longer than a row may be"],
+)
+@pytest.mark.parametrize("order", ["id;market;text;occurred_at", "id;market;occurred_at;text"])
+def test_an_unclosed_quote_costs_its_row_alone(read: Read, rows: list[str], order: str) -> None:
+    """It is named by its line, and no event holds other rows."""
+    places = order.split(";")
+    written = [
+        ";".join({"id": str(n), "market": "DE", "text": text, "occurred_at": AT}[place] for place in places)
+        for n, text in enumerate(rows, 1)
+    ]
+    events, skipped, _ = read("\n".join([order, *written]) + "\n")
+    opened = next(number for number, text in enumerate(rows, 1) if text.startswith('"7'))
+    assert (opened + 1, DAMAGED) == skipped[0]
+    assert len(rows) - 1 <= len(events) + len(skipped[1:])
+    assert all(";DE;" not in event["text"] for event in events)
+
+
+def test_ends_of_lines_in_quotes_stay(read: Read) -> None:
+    """A text of several lines is one row."""
+    [event], skipped, _ = read(table('"erste\nzweite; dritte; vierte; fünfte\n""vierte"""'))
+    assert ('erste\nzweite; dritte; vierte; fünfte\n"vierte"', []) == (event["text"], skipped)
+
+
+def test_columns_that_nobody_needs_do_not_cost_the_event(read: Read) -> None:
+    """Too many, too long, without a name, twice: kept within bounds and reported once, or chosen."""
+    others = [*(f"c{number}" for number in range(40)), "", "c1", "n" * 300]
+    header = ";".join([HEADER, *others])
+    row = ";".join(["1", "DE", "gut", AT, "y" * 300, *("x" for _ in others[1:])])
+    [event], _, notes = read(f"{header}\n{row}\n")
+    assert (32, "y" * 255 + "…") == (len(event["attributes"]), event["attributes"]["c0"])
+    assert (2, True, True) == (len(notes), "left out: c32, c33" in notes[0], "c0: cut" in notes[1])
+    assert 0 == forecast([*_records(event)], NOW).refused.total()
+    [event], _, notes = read(f"{header}\n{row}\n", attributes=["c39"])
+    assert ({"c39": "x"}, []) == (event["attributes"], notes)
+    with pytest.raises(BadInput, match="has no column c77"):
+        read(f"{header}\n{row}\n", attributes=["c77"])
+
+
+def _records(*events: dict[str, Any]) -> list[Record]:
+    return [Record(None, msgspec.json.encode(event)) for event in events]
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        (["text=Frage"], "column Frage 2 times, at 4 and 5"),
+        (["text=Frage", "text=Notiz"], "names text twice"),
+        (["lang=Land", "market=Land"], "gives Land to two fields"),
+        (["sprache=Land"], "no field sprache"),
+    ],
+)
+def test_a_choice_that_is_not_unique_is_refused(read: Read, columns: list[str], why: str) -> None:
+    """A column twice, a field twice, a column for two fields, a field that there is not."""
+    with pytest.raises(BadInput, match=why):
+        read(f"id;market;occurred_at;Frage;Frage;Notiz;Land\n1;DE;{AT};a;b;c;d\n", columns=columns)
+
+
+def test_the_contracts_names_are_found_in_any_case(read: Read) -> None:
+    """With spaces around them too; a column that only looks alike stays an attribute where the name itself is there."""
+    [event], _, _ = read(f"ID; Market ;TEXT;Occurred_At;text\n1;DE;a;{AT};b\n")
+    assert ("b", {"TEXT": "a"}) == (event["text"], event["attributes"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "rating"), [("4", 4), ("4.0", 4), ("4,0", 4), (" 4 ", 4), ("4.5", "4.5"), ("²", "²"), ("vier", "vier")]
+)
+def test_whole_numbers_are_read_however_they_are_written(read: Read, cell: str, rating: object) -> None:
+    """With a fraction of 0 after a point or a comma; what is none stays, and is refused."""
+    [event], _, _ = read(f"{HEADER};rating\n1;DE;gut;{AT};{cell}\n")
+    assert rating == event["rating"]
+
+
+@pytest.mark.parametrize("word", ["", " ", "NULL", "null", r"\N", "nan", "NaN", "-", "N/A", "#N/A", "None"])
+def test_words_for_nothing_are_nothing(read: Read, word: str) -> None:
+    """In optional fields and attributes; Namibia stays a market."""
+    [event], _, _ = read(f"{HEADER};user;rating;shop\n1;NA;gut;{AT};{word};{word};{word}\n")
+    assert {"id": "1", "market": "NA", "text": "gut", "occurred_at": AT} == event
+
+
+@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000, 1_000_000_000])
+def test_epoch_numbers_keep_their_distances(tmp_path: Path, unit: int) -> None:
+    """Seconds, ms, µs and ns, in CSV and JSON, shifted too: an hour stays an hour; a date as a number is no time."""
+    times = [(1_795_770_000 + 3_600 * hour) * unit for hour in range(3)]
+    rows = [f"{n};DE;gut;{at}" for n, at in enumerate((*times, 20261127, 7))]
+    objects = [f'{{"id":"{n}","market":"DE","text":"gut","occurred_at":{at}}}' for n, at in enumerate((*times, 7))]
+    for content in ("\n".join([HEADER, *rows]), "\n".join(objects)):
+        (tmp_path / "f").write_text(content)
+        with Feed(str(tmp_path / "f"), False) as feed:
+            moved = list(Times(feed.records()).shift_to(NOW).of(feed.records()))
+            read = [msgspec.json.decode(record.value)["occurred_at"] for record in moved]
+            assert [NOW - 7_200_000, NOW - 3_600_000, NOW] == read[:3]
+            assert len(moved) - 3 == forecast(moved, NOW).refused.total()
+
+
+def test_times_are_read_as_others_write_them(read: Read) -> None:
+    """Without seconds, by name of the offset, RFC 2822, the day first; in a form that is given."""
+    written = [
+        "2026-11-27 09:00+00:00", "2026-11-27T09:00Z", "2026-11-27 09:00:00 UTC", "Fri, 27 Nov 2026 10:00:00 +0100",
+        "27.11.2026 10:00", "2026-11-27 10:00", "2026-11-27T09:00:00,000Z",
+    ]  # fmt: skip
+    rows = [f"{number};DE;gut;{at}" for number, at in enumerate(written)]
+    events, _, _ = read("\n".join([HEADER, *rows]), timezone="Europe/Berlin")
+    assert [NOW - 1_795_770_000_000] * 7 == [Times(_records(event)).shift_to(NOW).by_ms for event in events]
+    [event], _, _ = read(
+        f"{HEADER}\n1;DE;gut;11/27/2026 4:00 AM\n", timezone="America/New_York", time_format="%m/%d/%Y %I:%M %p"
+    )
+    assert "2026-11-27T09:00:00.000Z" == event["occurred_at"]
+
+
+def test_columns_and_zones_work_for_json(read: Read) -> None:
+    """Names and local times of others; options that do nothing there are refused."""
+    line = '{"nr": "1", "land": "DE", "text": "Titel", "body": "gut", "at": "2026-11-27 10:00"}\n'
+    columns = ["id=nr", "market=land", "text=body", "occurred_at=at"]
+    [event], _, _ = read(line, columns=columns, timezone="Europe/Berlin")
+    assert {"id": "1", "market": "DE", "text": "gut", "occurred_at": "2026-11-27T09:00:00.000Z"} == event
+    for option in ({"delimiter": ";"}, {"attributes": ["a"]}):
+        with pytest.raises(BadInput, match="do nothing"):
+            read(line, columns=columns, **option)
+
+
+OBJECTS = [
+    {"id": str(number), "market": "DE", "text": 'mit } und " \\ {', "occurred_at": AT, "more": [{"a": [1]}]}
+    for number in range(400)
+]
+JSON = {
+    "array": msgspec.json.encode(OBJECTS),
+    "pretty array": msgspec.json.format(msgspec.json.encode(OBJECTS), indent=2),
+    "pretty objects": b"\n".join(msgspec.json.format(msgspec.json.encode(one), indent=4) for one in OBJECTS),
+    "together": b"".join(map(msgspec.json.encode, OBJECTS)),
+    "UTF-16": msgspec.json.encode(OBJECTS).decode().encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("content", JSON.values(), ids=JSON)
+def test_json_of_every_layout_is_read(read: Read, content: bytes) -> None:
+    """Arrays, objects over several lines, one after the other; across the ends of what is held."""
+    events, skipped, _ = read(content)
+    assert (OBJECTS, []) == (events, skipped)
+
+
+def test_what_is_broken_in_an_array_costs_itself(read: Read) -> None:
+    """Values that are no objects, a damaged object, an end that is missing: each with its line."""
+    content = '[\n{"id": "1"},\n"text",\n7,\n{"id": },\n{"text": "open},\n{"id": "5"},\n{"id": "6"'
+    events, skipped, _ = read(content)
+    assert {"1"} <= {event["id"] for event in events}
+    assert [3, 4, 5] == [number for number, _ in skipped[:3]]
+    assert {6, 8} >= {number for number, _ in skipped[3:]}
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", "[]", "[\n]"])
+def test_a_file_of_nothing_holds_nothing(read: Read, content: str) -> None:
+    """No record, and no error of a header that is missing."""
+    assert ([], [], []) == read(content)
+
+
+@pytest.mark.parametrize(
+    "content", [b"{" * 100_000, b"[" * 100_000, b'[{"a":"' + b"x" * 200_000, b"[{}" + b'"' * 99_999]
+)
+def test_hostile_json_ends(read: Read, content: bytes) -> None:
+    """Depth, strings without an end: reported, or read as nothing."""
+    events, _, _ = read(content)
+    assert events in ([], [{}])
+
+
+def test_a_long_array_takes_the_memory_of_a_few_objects(tmp_path: Path) -> None:
+    """10,000 objects of 1 MB together, in one line."""
+    path = tmp_path / "f"
+    long = "x" * 80
+    path.write_text("[" + ", ".join([f'{{"id": "1", "text": "{long}"}}'] * 10_000) + "]")
+    tracemalloc.start()
+    with Feed(str(path), False) as feed:
+        assert 10_000 == sum(1 for _ in feed.records())
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_marks_and_halves_of_emoji_in_json_are_read(read: Read) -> None:
+    """A byte order mark before the first line; half a surrogate pair becomes U+FFFD, a whole one stays."""
+    line = '{"id": "1", "market": "DE", "text": "gut %s", "occurred_at": 1795770000000}\r\n'
+    events, skipped, _ = read("\ufeff" + line % r"\ud83d" + line % r"\ud83d\ude00")
+    assert (["gut \ufffd", "gut 😀"], []) == ([event["text"] for event in events], skipped)
+
+
+def zipped(*files: tuple[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("name", ["f", "f.CSV.GZ", "f.csv"])
+def test_packed_files_are_found_by_content(read: Read, name: str) -> None:
+    """gzip, and zip with one file beside what macOS adds."""
+    content = table("gut").encode()
+    for packed in (gzip.compress(content), zipped(("a/", b""), ("a/f.csv", content), ("__MACOSX/._f.csv", b"x"))):
+        assert ["gut"] == [event["text"] for event in read(packed, name)[0]]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (zipped(("a.csv", b"a"), ("b.csv", b"b")), "holds 2 files"),
+        (zipped(("xl/workbook.xml", b"a"), ("b.xml", b"b")), "is an Excel workbook"),
+        (zipped(("a.csv", b"0" * 200_000_000)), "unpacks to more than"),
+        (b"PK\x03\x04 no archive", "cannot be unpacked"),
+        (gzip.compress(gzip.compress(b"a")), "is packed twice"),
+        (b"PAR1....", "is a Parquet file"),
+        (b"\xd0\xcf\x11\xe0....", "old Excel"),
+        (b"%PDF-1.7", "is a PDF file"),
+    ],
+    ids=["two files", "workbook", "bomb", "damaged", "twice", "Parquet", "xls", "PDF"],
+)
+def test_what_cannot_be_read_is_named(read: Read, content: bytes, why: str) -> None:
+    """With what to do."""
+    with pytest.raises(BadInput, match=f"{why}.*Operator action"):
+        read(content)
