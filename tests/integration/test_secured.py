@@ -26,8 +26,6 @@ from streams.access.rights import ROLES, Role
 from streams.dashboard.app import create_page
 from streams.dev.embedded.programs import server_version
 from streams.dev.embedded.servers import Endpoints
-from streams.sources.feed import Feed
-from streams.sources.shift import Times
 from streams.dev.feeds.simulate import FeedPlan, write_feed
 from streams.dev.processes import ending, start_marketpulse
 from streams.kafka.admin import create_topics, topic_offsets
@@ -40,6 +38,8 @@ from streams.recovery.doctor import examine
 from streams.recovery.first_start import set_up
 from streams.recovery.verify import verify
 from streams.settings import Settings
+from streams.sources.feed import Feed
+from streams.sources.shift import Times
 from tests.support.intakes import intake
 from tests.support.notifiers import SECRET
 from tests.support.processes import marketpulse_process
