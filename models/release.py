@@ -51,7 +51,7 @@ class ReleasePlan:
     sentiment_buckets: int = SENTIMENT_BUCKETS
     topic_buckets: int = TOPIC_BUCKETS
     precision: Precision = "int8"
-    most_changed: float = 1.0  # share of texts whose sentiment may change by rounding; int8-weights if int8 changes more
+    most_changed: float = 1.0  # share of texts whose sentiment rounding may change
 
 
 def release(
@@ -115,14 +115,14 @@ def _exported(
     network: WithVotes, tokenizer: Path, out: Path, texts: list[str], plan: ReleasePlan, report: Report
 ) -> None:
     """A folder in the plan's precision; where int8 changes too much, only the weights are rounded."""
-    options = {"max_length": plan.student.max_length, "most_changed": plan.most_changed}
+    length, changed = plan.student.max_length, plan.most_changed
     try:
-        export(network, tokenizer, out, plan.model_id, texts, plan.precision, **options)
+        export(network, tokenizer, out, plan.model_id, texts, plan.precision, length, changed)
     except BadArtifact as error:
         if plan.precision != "int8" or plan.own is None:
             raise
         report(f"{error} Rounding weights only.")
-        export(network, tokenizer, out, plan.model_id, texts, "int8-weights", **options)
+        export(network, tokenizer, out, plan.model_id, texts, "int8-weights", length, changed)
 
 
 def _votes_weights(

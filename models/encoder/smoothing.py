@@ -36,7 +36,7 @@ def smoothed(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], stren
 
     Args:
         network: called with token ids and attention mask; its BERT layers are wherever in it.
-        batches: of real texts, from which the activations' largest values are taken. Padding counts too: it is computed.
+        batches: of real texts, from which the largest activations are taken; of padding too, since it is computed.
         strength: 0 to 1, how much of the outliers is moved into the weights.
     """
     copied = deepcopy(network).eval()

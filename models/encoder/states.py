@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from models.errors import BadArtifact
 
 Report = Callable[[str], object]
 Pause = Callable[[], bool]
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ class Resumable:
         return True
 
 
-def seeded(batches: Iterable[NDArray], seed: int, begun: int) -> Iterator[NDArray]:
-    """The batches from number `begun` on; PyTorch's seed is set before each, so that dropout does not depend on cuts."""
+def seeded(batches: Iterable[Rows], seed: int, begun: int) -> Iterator[Rows]:
+    """The batches from number `begun` on; PyTorch's seed is set before each, so dropout does not depend on cuts."""
     for step, batch in enumerate(islice(batches, begun, None), begun):
         torch.manual_seed(seed * 1_000_003 + step)
         yield batch

@@ -100,9 +100,7 @@ def new_student(init: Path, tokenizer: Tokenizer, plan: TrainingPlan, own: OwnPl
     embeddings = encoder.embeddings.word_embeddings.weight.detach()[torch.from_numpy(numbers_of(tokenizer, whole))]
     encoder.embeddings.word_embeddings = nn.Embedding.from_pretrained(embeddings, freeze=False, padding_idx=pad_id)
     encoder.encoder.layer = nn.ModuleList(encoder.encoder.layer[number] for number in own.layers)
-    encoder.config.update(
-        {"vocab_size": len(embeddings), "num_hidden_layers": len(own.layers), "pad_token_id": pad_id}
-    )
+    encoder.config.update({"vocab_size": len(embeddings), "num_hidden_layers": len(own.layers), "pad_token_id": pad_id})
     return Student(FeedbackClassifier(encoder.config, len(SENTIMENTS), len(TOPICS), encoder), plan)
 
 

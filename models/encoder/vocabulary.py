@@ -84,7 +84,7 @@ def piece_counts(tokenizer: Tokenizer, texts: Iterable[str]) -> Numbers:
 
 
 def unknown_share(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
-    """Share, 0 to 1, of the texts' characters that no piece spells; neighbours share one unknown piece, so not of pieces.
+    """Share, 0 to 1, of the texts' characters that no piece spells (not of pieces: neighbours share an unknown one).
 
     White space does not count.
     """

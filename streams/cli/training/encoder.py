@@ -26,6 +26,7 @@ from streams.cli.training.options import (
 from streams.cli.views.evaluations import print_evaluation, print_judgement
 from streams.errors import BadInput
 
+
 class Method(StrEnum):
     """What is judged on families left out."""
 

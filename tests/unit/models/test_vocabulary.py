@@ -82,7 +82,7 @@ def test_other_post_processors_get_the_new_numbers(kind: type) -> None:
 
 def test_what_cannot_be_cut_is_refused() -> None:
     """Another kind of vocabulary; no room for the special pieces; special pieces outside of the vocabulary."""
-    other = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"))  # noqa: S106
+    other = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
     with pytest.raises(BadArtifact, match=r"type WordPiece cannot be cut.*Operator action"):
         cut_vocabulary(other, TEXTS, 100)
     with pytest.raises(BadArtifact, match="5 special pieces"):
