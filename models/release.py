@@ -1,20 +1,23 @@
 """Make a model folder from labelled texts: votes, teacher, student, export, calibration, scores, card."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from torch import Tensor
 
+from models.batching import plan_batches
 from models.calibrate import fit_calibration
 from models.calibration import apply_calibration
 from models.card import SMALL, from_encoder
 from models.characters import spellings
 from models.encoder.asked import asked
 from models.encoder.marks import marks_of
+from models.encoder.smoothing import smoothed
 from models.encoder.states import Pause
 from models.encoder.student import OwnPlan, student_tokenizer, train_student
 from models.encoder.teacher import EncoderPlan, train_encoder
@@ -28,7 +31,7 @@ from models.network import NgramVotes, WithVotes
 from models.rows import LabelledText, read_rows
 from models.scores import macro_f1
 from models.teacher import TeacherPlan, predict, train_teacher
-from models.train import Student, TrainingPlan, encode_rows, tokenizer_of, train
+from models.train import Student, TrainingPlan, encode_rows, pad, tokenizer_of, train
 from models.translations import translation_groups
 from models.votes import SENTIMENT_BUCKETS, TOPIC_BUCKETS, VoteTable, fit_spelled_votes, out_of_fold
 
@@ -112,17 +115,34 @@ def release(
 
 
 def _exported(
-    network: WithVotes, tokenizer: Path, out: Path, texts: list[str], plan: ReleasePlan, report: Report
+    network: WithVotes, tokenizer_file: Path, out: Path, texts: list[str], plan: ReleasePlan, report: Report
 ) -> None:
-    """A folder in the plan's precision; where int8 changes too much, only the weights are rounded."""
+    """A folder in the plan's precision.
+
+    Where int8 changes too much in a student of the encoder's layers, it is tried on the smoothed network; where that
+    does too, only the weights are rounded.
+    """
+    given = (tokenizer_file, out, plan.model_id, texts)
     length, changed = plan.student.max_length, plan.most_changed
-    try:
-        export(network, tokenizer, out, plan.model_id, texts, plan.precision, length, changed)
-    except BadArtifact as error:
-        if plan.precision != "int8" or plan.own is None:
-            raise
-        report(f"{error} Rounding weights only.")
-        export(network, tokenizer, out, plan.model_id, texts, "int8-weights", length, changed)
+    if plan.own is None or plan.precision != "int8":
+        export(network, *given, plan.precision, length, changed)
+        return
+    for smoothing in (False, True):
+        try:
+            one = smoothed(network, _calibrating(tokenizer_file, texts)) if smoothing else network
+            export(one, *given, "int8", length, changed)
+            return
+        except BadArtifact as error:
+            report(f"int8{' of the smoothed network' if smoothing else ''} is not used: {error}")
+    export(network, *given, "int8-weights", length, changed)
+
+
+def _calibrating(tokenizer_file: Path, texts: list[str]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Token ids and attention masks of the texts, in batches."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
+    for rows in plan_batches([len(one) for one in ids], 1_024, 64):
+        yield pad([ids[row] for row in rows], marks_of(tokenizer).pad)
 
 
 def _votes_weights(
