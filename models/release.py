@@ -129,8 +129,8 @@ def _exported(
         return
     for smoothing in (False, True):
         try:
-            one = smoothed(network, _calibrating(tokenizer_file, texts)) if smoothing else network
-            export(one, *given, "int8", length, changed)
+            rounded = smoothed(network, _calibrating(tokenizer_file, texts)) if smoothing else network
+            export(rounded, *given, "int8", length, changed)
             return
         except BadArtifact as error:
             report(f"int8{' of the smoothed network' if smoothing else ''} is not used: {error}")
@@ -141,7 +141,7 @@ def _calibrating(tokenizer_file: Path, texts: list[str]) -> Iterator[tuple[Tenso
     """Token ids and attention masks of the texts, in batches."""
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
-    for rows in plan_batches([len(one) for one in ids], 1_024, 64):
+    for rows in plan_batches([*map(len, ids)], 1_024, 64):
         yield pad([ids[row] for row in rows], marks_of(tokenizer).pad)
 
 
