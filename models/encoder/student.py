@@ -51,7 +51,7 @@ class OwnPlan:
     families and languages, see `epoch_rows`.
     """
 
-    layers: tuple[int, ...] = (0, 1, 2, 3)
+    layers: tuple[int, ...] = (0, 1, 2)
     others: int = 8_000
     body_rate: float = 2e-4
     head_rate: float = 1e-3
