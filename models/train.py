@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import BertConfig
 
 from models.batching import pad_batch, plan_batches
+from models.encoder.marks import Marks, marks_of
 from models.guidance import Guidance
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
@@ -119,7 +120,8 @@ class Student(nn.Module):
         super().__init__()
         self.network = network
         self.votes_weights = nn.Parameter(torch.full((2,), plan.votes_scale))
-        self.guess = nn.Sequential(nn.Linear(plan.width, plan.width), nn.GELU(), nn.LayerNorm(plan.width))
+        width = network.encoder.config.hidden_size
+        self.guess = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
 
 
 def train(
@@ -150,7 +152,7 @@ def train(
     optimizer = AdamW(_parameter_groups(network, plan), lr=plan.peak_rate, betas=(0.9, 0.98), eps=1e-6)
     schedule = linear_schedule(optimizer, total, plan.warm_up)
     done = _resume(out, network, optimizer, schedule)
-    loss_of = partial(_loss, network, encoded, plan, tokenizer.token_to_id(MASK), guidance)
+    loss_of = partial(guided_loss, network, encoded, plan, marks_of(tokenizer), guidance)
     started, seen = time.monotonic(), 0
     for epoch in range(done, plan.epochs):
         torch.manual_seed(plan.seed * 1_000 + epoch)  # so that a resumed training draws what one piece would have
@@ -173,7 +175,7 @@ def train(
             },
             out / f"epoch-{epoch + 1}.pt",
         )
-    network.load_state_dict(_mean_weights(out, range(max(1, plan.epochs - plan.averaged_epochs + 1), plan.epochs + 1)))
+    network.load_state_dict(mean_weights(out, range(max(1, plan.epochs - plan.averaged_epochs + 1), plan.epochs + 1)))
     network.eval()
     return network
 
@@ -233,26 +235,38 @@ def build_network(vocabulary: int, plan: TrainingPlan) -> FeedbackClassifier:
     return FeedbackClassifier(config, len(SENTIMENTS), len(TOPICS))
 
 
-def _loss(
+def guided_loss(
     student: Student,
     encoded: Encoded,
     plan: TrainingPlan,
-    mask_id: int,
+    marks: Marks,
     guidance: Guidance | None,
     chosen: NDArray[np.int64],
 ) -> Tensor:
-    ids, mask = pad([encoded.ids[row] for row in chosen])
-    dropped = (torch.rand(ids.shape) < plan.token_dropout) & (ids > mask_id)
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden, joined = student.network.states(ids.masked_fill(dropped, mask_id), mask)
+    """The loss of a batch, on the CPU; the network runs on the device that it is on.
+
+    Args:
+        student: to be trained.
+        encoded: all rows.
+        plan: its weights of the parts of the loss.
+        marks: special pieces of the tokenizer; none of them is hidden.
+        guidance: votes and soft labels of all rows; None = labels only.
+        chosen: (n,) numbers of the batch's rows.
+    """
+    device = student.votes_weights.device
+    ids, mask = pad([encoded.ids[row] for row in chosen], marks.pad)
+    dropped = (torch.rand(ids.shape) < plan.token_dropout) & ~torch.isin(ids, torch.tensor(marks.special))
+    given = ids.masked_fill(dropped, marks.mask)
+    with torch.autocast(device.type, torch.bfloat16):
+        hidden, joined = student.network.states(given.to(device), mask.to(device))
         sentiment, topic = student.network.heads(joined)
+    alone = sentiment.float().cpu(), topic.float().cpu()
     if guidance is None:
-        return hard_loss(sentiment.float(), topic.float(), encoded, chosen, plan)
+        return hard_loss(*alone, encoded, chosen, plan)
     weight = torch.from_numpy(encoded.weight[chosen])
     votes = torch.from_numpy(guidance.votes[chosen]), torch.from_numpy(guidance.topic_votes[chosen])
     soft = torch.from_numpy(guidance.soft[chosen]), torch.from_numpy(guidance.soft_topic[chosen])
-    alone = sentiment.float(), topic.float()
-    together = [logits + student.votes_weights[at] * votes[at] for at, logits in enumerate(alone)]
+    together = [logits + student.votes_weights[at].cpu() * votes[at] for at, logits in enumerate(alone)]
     loss = torch.zeros(())
     for (of_sentiment, of_topic), share in ((together, 1.0), (alone, plan.alone_weight)):
         hard = hard_loss(of_sentiment, of_topic, encoded, chosen, plan)
@@ -262,9 +276,9 @@ def _loss(
         loss = loss + share * ((1 - plan.soft_weight) * hard + plan.soft_weight * soft_loss)
     if plan.masked_weight and dropped.any():
         pieces = student.network.encoder.embeddings.word_embeddings.weight
-        with torch.autocast("cpu", torch.bfloat16):
-            guessed = student.guess(hidden[dropped]) @ pieces.T
-        loss = loss + plan.masked_weight * nn.functional.cross_entropy(guessed.float(), ids[dropped])
+        with torch.autocast(device.type, torch.bfloat16):
+            guessed = student.guess(hidden[dropped.to(device)]) @ pieces.T
+        loss = loss + plan.masked_weight * nn.functional.cross_entropy(guessed.float().cpu(), ids[dropped])
     return loss
 
 
@@ -293,7 +307,7 @@ def _parameter_groups(network: nn.Module, plan: TrainingPlan) -> list[dict[str, 
     return [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def _mean_weights(out: Path, epochs: Sequence[int]) -> dict[str, Tensor]:
+def mean_weights(out: Path, epochs: Sequence[int]) -> dict[str, Tensor]:
     """The mean of the checkpoints' weights; what is not a float is the last one's."""
     states = [torch.load(out / f"epoch-{epoch}.pt", weights_only=True)["network"] for epoch in epochs]
     return {

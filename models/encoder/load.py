@@ -42,16 +42,21 @@ def load_encoder(folder: Path, layers: int | None = None) -> Any:
     return encoder
 
 
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """A folder's tokenizer. Raises BadArtifact where it has none."""
+    try:
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # tokenizers raises bare exceptions
+        raise BadArtifact(f"{folder} holds no tokenizer: {error}. {_REMEDY}") from error
+
+
 def load_tokenizer(folder: Path, encoder: Any, max_length: int) -> tuple[Tokenizer, int]:
     """A folder's tokenizer, which cuts texts to `max_length` tokens, and the number of its pad token.
 
     Raises:
         BadArtifact: it has none, or numbers that the encoder has no embedding for, or no pad token.
     """
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # tokenizers raises bare exceptions
-        raise BadArtifact(f"{folder} holds no tokenizer: {error}. {_REMEDY}") from error
+    tokenizer = read_tokenizer(folder)
     pad_id = encoder.config.pad_token_id
     if pad_id is None or tokenizer.id_to_token(pad_id) is None:
         raise BadArtifact(f"{folder}: pad_token_id {pad_id} in config.json is no piece of its tokenizer. {_REMEDY}")

@@ -2,10 +2,9 @@
 
 import hashlib
 import random
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -14,15 +13,14 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import AdamW
 
 from models.classifier import Predictions
 from models.encoder.augment import augmented
 from models.encoder.families import family_of
 from models.encoder.load import load_encoder, load_tokenizer
 from models.encoder.sampling import epoch_rows
-from models.errors import BadArtifact
+from models.encoder.states import Pause, Report, Resumable, load_trained, read_state, seeded, trained, write_state
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
 from models.rows import LabelledText
@@ -31,7 +29,6 @@ from models.train import Encoded, TrainingPlan, batches_of, encode_rows, hard_lo
 from models.translations import english_of, translation_groups
 
 DONE, CHECKPOINT = "encoder-teacher.pt", "encoder-checkpoint.pt"
-Report = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def train_encoder(
     work: Path,
     plan: EncoderPlan = EncoderPlan(),
     report: Report = print,
-    pause: Callable[[], bool] = lambda: False,
+    pause: Pause = lambda: False,
 ) -> EncoderTeacher | None:
     """Train on the rows; every `plan.steps_per_checkpoint` steps all that is needed to go on is kept in `work`.
 
@@ -123,31 +120,23 @@ def train_encoder(
     teacher = new_teacher(init, plan)
     mark = _mark(rows, plan, teacher)
     if (work / DONE).exists():
-        _load_trained(teacher.network, _read(work / DONE, mark))
+        load_trained(teacher.network, read_state(work / DONE, mark))
         return teacher
     work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(plan.threads)
     source = _Batches(rows, teacher, plan)
     optimizer = AdamW(_groups(teacher.network, plan), betas=(0.9, 0.98), eps=1e-6, fused=True)
     schedule = linear_schedule(optimizer, source.total, plan.warm_up)
-    begun = 0
-    if (work / CHECKPOINT).exists():
-        begun = _resume(_read(work / CHECKPOINT, mark), teacher.network, optimizer, schedule)
-        report(f"teacher goes on at step {begun}/{source.total}")
-    started = time.monotonic()
+    training = Resumable(
+        "teacher", work / CHECKPOINT, mark, teacher.network, optimizer, schedule, source.total,
+        plan.steps_per_checkpoint, report, pause,
+    )  # fmt: skip
+    begun = training.resume()
     steps = optimise(teacher.network, source.after(begun), source.loss, optimizer, schedule)
-    for step, (done, running) in enumerate(steps, begun + 1):
-        if done % 50 == 0:
-            left = (time.monotonic() - started) / done * (source.total - step)
-            report(f"teacher {step}/{source.total} loss {running:.4f} left {left:.0f} s")
-        paused = step < source.total and pause()
-        if paused or step % plan.steps_per_checkpoint == 0:
-            state = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "step": step}
-            _write(work / CHECKPOINT, state | {"trained": _trained(teacher.network), "mark": mark})
-        if paused:
-            report(f"teacher paused at step {step}/{source.total}")
-            return None
-    _write(work / DONE, {"trained": _trained(teacher.network), "mark": mark})
+    if not training.run(steps, begun):
+        return None
+    # Without the frozen embeddings (380 MB), which are in the encoder's folder.
+    write_state(work / DONE, {"trained": trained(teacher.network), "mark": mark})
     (work / CHECKPOINT).unlink(missing_ok=True)
     return teacher
 
@@ -171,17 +160,15 @@ class _Batches:
 
     def after(self, begun: int) -> Iterator[NDArray[np.int64]]:
         """Places within the epoch of each batch's rows, from batch `begun` on; PyTorch's seed is set for each."""
-        for step, batch in enumerate(self._all(begun), begun):
-            torch.manual_seed(self._plan.seed * 1_000_003 + step)
-            yield batch
+        return seeded(self._all(), self._plan.seed, begun)
 
-    def _all(self, begun: int) -> Iterator[NDArray[np.int64]]:
+    def _all(self) -> Iterator[NDArray[np.int64]]:
         passed = 0
         for epoch in count():
             if epoch:
                 self._encoded, self._drawn = self._epoch(epoch)
             planned = self._planned(epoch)[: self.total - passed]
-            yield from islice(planned, max(0, begun - passed), None)
+            yield from planned
             passed += len(planned)
             if passed >= self.total:
                 return
@@ -244,25 +231,6 @@ def _groups(network: FeedbackClassifier, plan: EncoderPlan) -> list[dict[str, ob
     ]
 
 
-def _trained(network: nn.Module) -> dict[str, Tensor]:
-    """What training changes; the frozen embeddings (380 MB) are in the encoder's folder."""
-    return {name: one.detach().cpu() for name, one in network.named_parameters() if one.requires_grad}
-
-
-def _load_trained(network: nn.Module, state: dict[str, object]) -> None:
-    network.load_state_dict(state["trained"], strict=False)
-    network.eval()
-
-
-def _resume(
-    state: dict[str, object], network: nn.Module, optimizer: Optimizer, schedule: LambdaLR
-) -> int:  # the steps done
-    _load_trained(network, state)
-    optimizer.load_state_dict(state["optimizer"])
-    schedule.load_state_dict(state["schedule"])
-    return int(str(state["step"]))
-
-
 def _mark(rows: list[LabelledText], plan: EncoderPlan, teacher: EncoderTeacher) -> str:
     """What a state belongs to: rows, plan (device and threads apart) and encoder."""
     settings = replace(plan, device="", threads=0, steps_per_checkpoint=0)
@@ -272,24 +240,3 @@ def _mark(rows: list[LabelledText], plan: EncoderPlan, teacher: EncoderTeacher) 
     for row in rows:
         found.update(msgspec.json.encode(row))
     return found.hexdigest()
-
-
-def _read(file: Path, mark: str) -> dict[str, object]:
-    try:
-        state: dict[str, object] = torch.load(file, weights_only=True)
-        same = state["mark"] == mark
-    except Exception as error:  # torch raises bare exceptions of many kinds, with advice that is not for here
-        raise BadArtifact(f"{file} cannot be read: it is cut. Operator action: delete it, and train again.") from error
-    if not same:
-        raise BadArtifact(
-            f"{file} is the state of another training (rows, plan or encoder). "
-            "Operator action: name another working directory, or delete the file."
-        )
-    return state
-
-
-def _write(file: Path, state: dict[str, object]) -> None:
-    """At once: a state that is cut would be lost."""
-    temporary = file.with_suffix(".partial")
-    torch.save(state, temporary)
-    temporary.replace(file)

@@ -27,6 +27,7 @@ from streams.cli import rules as cli_rules
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
 from streams.cli.training import encoder as cli_encoder
+from streams.cli.training import train as cli_train
 from streams.errors import BadInput
 
 EXIT_CODES = (
@@ -267,6 +268,7 @@ cli_notify.add_commands(app)
 app.command(rich_help_panel=output.DEVELOP)(classify)
 cli_model.add_commands(app)
 cli_encoder.add_commands(cli_model.model_app)
+cli_train.add_commands(cli_model.model_app)
 cli_bench.add_commands(app)
 
 

@@ -294,44 +294,6 @@ def model_rollback(as_json: Json = False) -> None:
     )
 
 
-@model_app.command("train")
-def model_train(
-    data: Annotated[Path, typer.Option(help="Folder with feedback_train, _dev and _test (.jsonl.gz).")],
-    out: Annotated[Path, typer.Option(help="Model folder to make.")],
-    work: Annotated[Path, typer.Option(help="Working directory for checkpoints; training resumes from it.")] = Path(
-        "build/model"
-    ),
-    init: Annotated[
-        Path | None, typer.Option(help="Folder of a pre-trained BERT that teaches; default: no teacher.")
-    ] = None,
-    layers: Annotated[
-        int | None,
-        typer.Option(min=1, help="The teacher keeps its own tokenizer and its first N layers (`make encoder`)."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Train the small multilingual model from labelled texts (needs the extra `train`), and write its folder.
-
-    ```
-    marketpulse model train --data ./data --init ./MiniLM-L6 --out build/new
-    ```
-    """
-    try:
-        from models.encoder.teacher import EncoderPlan
-        from models.release import ReleasePlan, release
-    except ImportError as error:
-        raise BadInput("training needs PyTorch. Operator action: install the extra `train`.") from error
-    if layers is not None and init is None:
-        raise BadInput("--layers needs an encoder. Operator action: name its folder with --init (`make encoder`).")
-    for name in ("train", "dev", "test"):
-        if not (data / f"feedback_{name}.jsonl.gz").exists():
-            raise BadInput(f"{data} holds no feedback_{name}.jsonl.gz. Operator action: name the folder with --data.")
-    plan = ReleasePlan(encoder=None if layers is None else EncoderPlan(layers=layers))
-    found = release(data, work, out, init, plan, output.note)
-    answer = {"folder": str(out), "mean_macro_f1": found.mean_macro_f1, "topic_macro_f1": found.topic_macro_f1}
-    output.answer(answer, as_json, f"{out}: mean macro-F1 {found.mean_macro_f1:.4f} on the development set")
-
-
 def explained(classifier: "Classifier", text: str, lang: str | None) -> list[dict[str, object]]:
     """Words of a text with their weights, for `classify --explain`."""
     from models.explain import explain

@@ -235,7 +235,7 @@ def test_the_command_pauses_and_goes_on(
     command = ["model", "teach", "--data", str(data), "--init", str(folder), "--work", str(tmp_path), "--layers", "1",
                "--epochs", "1", "--threads", "1"]  # fmt: skip
     with monkeypatch.context() as patched:
-        patched.setattr(encoder, "_pause_after", lambda minutes: lambda: minutes is not None)
+        patched.setattr(encoder, "pause_after", lambda minutes: lambda: minutes is not None)
         paused = CliRunner().invoke(app, [*command, "--minutes", "1"])
         assert (1, True) == (paused.exit_code, "Run the same command to continue" in paused.stdout), paused.output
     done = CliRunner().invoke(app, [*command, "--json"])

@@ -93,7 +93,7 @@ def test_folds_are_judged_one_call_at_a_time(
         return done.exit_code, answer
 
     with monkeypatch.context() as patched:
-        patched.setattr(encoder, "_pause_after", lambda minutes: lambda: minutes is not None)
+        patched.setattr(encoder, "pause_after", lambda minutes: lambda: minutes is not None)
         code, answer = run("--fold", "SmSA", "--minutes", "1")
         assert (1, False, {}) == (code, answer["complete"], answer["methods"])
         assert (tmp_path / "SmSA" / "encoder-1" / CHECKPOINT).exists()

@@ -1,10 +1,9 @@
 """Commands around the pre-trained encoder: make its folder, train a teacher of it, judge it on families left out."""
 
 import time
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import typer
@@ -12,19 +11,20 @@ import typer
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import progress
+from streams.cli.training.options import (
+    ENCODER,
+    NEEDS_TRAIN,
+    Epochs,
+    Init,
+    Layers,
+    Minutes,
+    OfDevice,
+    Threads,
+    device_of,
+    pause_after,
+)
 from streams.cli.views.evaluations import print_evaluation, print_judgement
 from streams.errors import BadInput
-
-ENCODER = Path("build/encoder")
-Init = Annotated[Path, typer.Option(help="Encoder folder (`make encoder`).")]
-Layers = Annotated[int, typer.Option(min=1, help="Layers of the encoder that are kept, from the first.")]
-Epochs = Annotated[float, typer.Option(min=0.01, help="Passes over the rows.")]
-Minutes = Annotated[
-    float | None, typer.Option(min=0.1, help="Pause after N minutes, exit code 1; the same command continues.")
-]
-Threads = Annotated[int, typer.Option(min=1, help="Threads of PyTorch on a CPU.")]
-OfDevice = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where it is trained.")]
-_NEEDS_TRAIN = "this needs PyTorch. Operator action: install the extra `train`."
 
 
 class Method(StrEnum):
@@ -64,7 +64,7 @@ def model_encoder(
     try:
         import safetensors  # noqa: F401
     except ImportError as error:
-        raise BadInput(_NEEDS_TRAIN) from error
+        raise BadInput(NEEDS_TRAIN) from error
     with progress("tensors") as update:
         written = make_folder(packages, out, update)
     content: dict[str, object] = {"folder": str(out), "written": written}
@@ -105,13 +105,13 @@ def model_teach(
     try:
         from models.encoder.teacher import EncoderPlan, train_encoder
     except ImportError as error:
-        raise BadInput(_NEEDS_TRAIN) from error
+        raise BadInput(NEEDS_TRAIN) from error
     from models.evaluate import labelled, score
     from models.labels import SENTIMENTS, TOPICS
 
     rows, development = (labelled(data / f"feedback_{name}.jsonl.gz") for name in ("train", "dev"))
-    plan = EncoderPlan(layers=layers, epochs=epochs, threads=threads, device=_device(device))
-    teacher = train_encoder(rows, init, work, plan, output.note, _pause_after(minutes))
+    plan = EncoderPlan(layers=layers, epochs=epochs, threads=threads, device=device_of(device))
+    teacher = train_encoder(rows, init, work, plan, output.note, pause_after(minutes))
     if teacher is None:
         output.answer({"work": str(work), "done": False}, as_json, f"{work}: paused. Run the same command to continue.")
         raise typer.Exit(1)
@@ -124,18 +124,6 @@ def model_teach(
         output.print_json(msgspec.to_builtins(scores) | {"work": str(work), "done": True})
         return
     print_evaluation(scores, None, SENTIMENTS)
-
-
-def _device(named: str) -> str:
-    import torch
-
-    return named if named != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _pause_after(minutes: float | None) -> Callable[[], bool]:
-    """Whether these minutes have passed since now."""
-    end = None if minutes is None else time.monotonic() + 60 * minutes
-    return lambda: end is not None and time.monotonic() > end
 
 
 def model_families(
@@ -181,14 +169,14 @@ def model_families(
     try:
         from models.encoder.contestants import Contest
     except ImportError as error:
-        raise BadInput(_NEEDS_TRAIN) from error
+        raise BadInput(NEEDS_TRAIN) from error
     from models.encoder.families import FAMILIES
     from models.encoder.protocol import Protocol, judgement
     from models.encoder.teacher import EncoderPlan
     from models.evaluate import labelled
 
-    plan = EncoderPlan(layers=layers, epochs=epochs, threads=threads, device=_device(device))
-    contest = Contest(init, work, plan, report=output.note, pause=_pause_after(minutes))
+    plan = EncoderPlan(layers=layers, epochs=epochs, threads=threads, device=device_of(device))
+    contest = Contest(init, work, plan, report=output.note, pause=pause_after(minutes))
     train, development = (labelled(data / f"feedback_{part}.jsonl.gz") for part in ("train", "dev"))
     protocol = Protocol(train, development, rows, judged)
     names = {Method.ENCODER: name or f"encoder-{layers}"}

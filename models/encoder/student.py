@@ -1,0 +1,218 @@
+"""A student of an encoder's own layers, its vocabulary cut to what feedback needs, its embeddings trained along."""
+
+import hashlib
+import random
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import nn
+from torch.optim import AdamW
+
+from models.encoder.families import family_of
+from models.encoder.load import load_encoder, load_tokenizer, read_tokenizer
+from models.encoder.marks import marks_of
+from models.encoder.sampling import epoch_rows
+from models.encoder.states import Pause, Report, Resumable, load_trained, read_state, seeded, trained, write_state
+from models.encoder.vocabulary import cut_vocabulary, numbers_of
+from models.errors import BadArtifact
+from models.guidance import Guidance
+from models.labels import SENTIMENTS, TOPICS
+from models.network import FeedbackClassifier
+from models.rows import LabelledText
+from models.train import (
+    Encoded,
+    Student,
+    TrainingPlan,
+    batches_of,
+    encode_rows,
+    guided_loss,
+    linear_schedule,
+    mean_weights,
+    optimise,
+)
+
+DONE, CHECKPOINT = "student.pt", "student-checkpoint.pt"
+TRAINING = TrainingPlan(vocabulary=40_000, masked_weight=0.0)
+"""What differs for such a student from one that is trained from scratch: its pieces need not be guessed to be known."""
+
+
+@dataclass(frozen=True)
+class OwnPlan:
+    """What a student keeps of its encoder, and how that is trained; everything else is in its `TrainingPlan`.
+
+    `layers`: numbers of the encoder's layers, from 0, ascending. `others`: pieces that do not depend on the training
+    texts (see `cut_vocabulary`). `body_rate`: of layers and embeddings; `head_rate`: of what is new. `balance`: of
+    families and languages, see `epoch_rows`.
+    """
+
+    layers: tuple[int, ...] = (0, 1, 2)
+    others: int = 8_000
+    body_rate: float = 2e-4
+    head_rate: float = 1e-3
+    balance: float = 0.5
+    steps_per_checkpoint: int = 200
+    device: str = "cpu"
+
+    @property
+    def name(self) -> str:
+        """Of a folder for what belongs to these layers."""
+        return "layers-" + "-".join(map(str, self.layers))
+
+
+def student_tokenizer(
+    rows: list[LabelledText], init: Path, work: Path, plan: TrainingPlan, own: OwnPlan = OwnPlan()
+) -> Tokenizer:
+    """The tokenizer in `work`, cut from the encoder's for the rows' texts if there is none yet.
+
+    Raises:
+        BadArtifact: the encoder's folder holds no tokenizer that can be cut.
+    """
+    file = work / "tokenizer.json"
+    if not file.exists():
+        cut = cut_vocabulary(read_tokenizer(init), (row.text for row in rows), plan.vocabulary, own.others)
+        cut.no_padding()
+        cut.enable_truncation(plan.max_length)
+        work.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(".partial")
+        cut.save(str(temporary))
+        temporary.replace(file)
+    return Tokenizer.from_file(str(file))
+
+
+def new_student(init: Path, tokenizer: Tokenizer, plan: TrainingPlan, own: OwnPlan) -> Student:
+    """Layers and embeddings of the encoder, with untrained heads.
+
+    Raises:
+        BadArtifact: the folder holds no such encoder, or fewer layers, or its vocabulary lacks pieces of the tokenizer.
+    """
+    if not own.layers or list(own.layers) != sorted({*own.layers}) or own.layers[0] < 0:
+        raise BadArtifact(f"layers {own.layers} are not ascending. Operator action: name layers from 0, each once.")
+    torch.manual_seed(plan.seed)
+    encoder = load_encoder(init, own.layers[-1] + 1)
+    whole, _ = load_tokenizer(init, encoder, plan.max_length)
+    pad_id = marks_of(tokenizer).pad
+    embeddings = encoder.embeddings.word_embeddings.weight.detach()[torch.from_numpy(numbers_of(tokenizer, whole))]
+    encoder.embeddings.word_embeddings = nn.Embedding.from_pretrained(embeddings, freeze=False, padding_idx=pad_id)
+    encoder.encoder.layer = nn.ModuleList(encoder.encoder.layer[number] for number in own.layers)
+    encoder.config.update({"vocab_size": len(embeddings), "num_hidden_layers": len(own.layers), "pad_token_id": pad_id})
+    return Student(FeedbackClassifier(encoder.config, len(SENTIMENTS), len(TOPICS), encoder), plan)
+
+
+def train_student(
+    rows: list[LabelledText],
+    tokenizer: Tokenizer,
+    init: Path,
+    work: Path,
+    plan: TrainingPlan,
+    own: OwnPlan,
+    guidance: Guidance,
+    report: Report = print,
+    pause: Pause = lambda: False,
+) -> Student | None:
+    """Distil into layers of the encoder; every `own.steps_per_checkpoint` steps all that is needed to go on is kept.
+
+    The loss is that of `models/train.py`, the result the mean of the last `plan.averaged_epochs` epochs' weights. A
+    finished training is only loaded. One that was cut goes on from its last checkpoint and ends as one that was not cut
+    (bit for bit with one thread).
+
+    Args:
+        rows: labelled texts, cleaned.
+        tokenizer: of the student, see `student_tokenizer`.
+        init: folder of the encoder.
+        work: folder for the state; one for each training.
+        plan: sizes and rates; its layers, width, heads and `peak_rate` are not used.
+        own: what is kept of the encoder.
+        guidance: votes and soft labels of the rows.
+        report: takes lines of progress.
+        pause: asked after each step; where it says yes, the state is kept and None is returned.
+
+    Raises:
+        BadArtifact: the folder holds no such encoder, or `work` the state of another training.
+    """
+    student = new_student(init, tokenizer, plan, own)
+    mark = _mark(rows, tokenizer, plan, own, guidance, student)
+    if (work / DONE).exists():
+        load_trained(student, read_state(work / DONE, mark))
+        return student
+    work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(plan.threads)
+    student.to(own.device)
+    encoded = encode_rows(rows, tokenizer, plan)
+    cells = [(family_of(row), row.lang) for row in rows]
+    epochs = [_batches(encoded, cells, plan, own, epoch) for epoch in range(plan.epochs)]
+    ends = np.cumsum([len(batches) for batches in epochs]).tolist()
+    optimizer = AdamW(_groups(student, plan, own), betas=(0.9, 0.98), eps=1e-6, fused=True)
+    schedule = linear_schedule(optimizer, ends[-1], plan.warm_up)
+    training = Resumable(
+        "student", work / CHECKPOINT, mark, student, optimizer, schedule, ends[-1], own.steps_per_checkpoint, report,
+        pause,
+    )  # fmt: skip
+
+    def after(step: int) -> None:
+        if step in ends:
+            write_state(work / f"epoch-{ends.index(step) + 1}.pt", {"network": trained(student)})
+
+    begun = training.resume()
+    batches = seeded((batch for epoch in epochs for batch in epoch), plan.seed, begun)
+    loss_of = partial(guided_loss, student, encoded, plan, marks_of(tokenizer), guidance)
+    if not training.run(optimise(student, batches, loss_of, optimizer, schedule), begun, after):
+        return None
+    averaged = mean_weights(work, range(max(1, plan.epochs - plan.averaged_epochs + 1), plan.epochs + 1))
+    write_state(work / DONE, {"trained": averaged, "mark": mark})
+    for file in (work / CHECKPOINT, *work.glob("epoch-*.pt")):
+        file.unlink(missing_ok=True)
+    student.cpu()
+    load_trained(student, {"trained": averaged})
+    return student
+
+
+def _batches(
+    encoded: Encoded, cells: list[tuple[str, str]], plan: TrainingPlan, own: OwnPlan, epoch: int
+) -> list[NDArray[np.int64]]:
+    """Row numbers of an epoch's batches."""
+    drawn = epoch_rows(cells, own.balance, plan.seed * 1_000 + epoch)
+    of_epoch = replace(encoded, ids=[encoded.ids[row] for row in drawn])
+    return [drawn[places] for places in batches_of(of_epoch, plan, random.Random(plan.seed * 1_000 + epoch))]
+
+
+def _groups(student: Student, plan: TrainingPlan, own: OwnPlan) -> list[dict[str, object]]:
+    """Weight decay for the matrices of layers and heads; a piece that a batch lacks must not fade."""
+    encoder = student.network.encoder
+    embeddings = encoder.embeddings.word_embeddings.weight
+    body = {parameter for parameter in encoder.parameters() if parameter.dim() > 1} - {embeddings}
+    vectors = {parameter for parameter in encoder.parameters() if parameter.dim() <= 1} | {embeddings}
+    groups = []
+    for named, rate, decay in (
+        (body, own.body_rate, plan.weight_decay),
+        (vectors, own.body_rate, 0.0),
+        ({*student.parameters()} - body - vectors, own.head_rate, 0.0),
+    ):
+        parameters = [parameter for parameter in student.parameters() if parameter in named]  # in a stable order
+        groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
+    return groups
+
+
+def _mark(
+    rows: list[LabelledText],
+    tokenizer: Tokenizer,
+    plan: TrainingPlan,
+    own: OwnPlan,
+    guidance: Guidance,
+    student: Student,
+) -> str:
+    """What a state belongs to: rows, vocabulary, plans (device and threads apart), guidance and encoder."""
+    settings = (replace(plan, threads=0), replace(own, device="", steps_per_checkpoint=0))
+    weights = student.network.encoder.embeddings.word_embeddings.weight
+    sample = weights[:: max(1, len(weights) // 100)].detach().numpy()
+    found = hashlib.sha256(repr(settings).encode() + tokenizer.to_str().encode() + sample.tobytes())
+    for given in (guidance.votes, guidance.topic_votes, guidance.soft, guidance.soft_topic):
+        found.update(np.ascontiguousarray(given).tobytes())
+    for row in rows:
+        found.update(msgspec.json.encode(row))
+    return found.hexdigest()
