@@ -377,7 +377,7 @@ def test_answers_and_detectors_are_measured(cli: Cli, tmp_path: Path) -> None:
     assert 0 < json.loads(cli("bench", "intake", "--events", "2000", "--rounds", "1", "--json").stdout)["batches_ratio"]
     assert 3 <= json.loads(cli("bench", "reallocate", "--rounds", "3", "--json").stdout)["shifts"]
     judged = json.loads(cli("bench", "judgement", "--weeks", "60", "--no-rivals", "--json").stdout)
-    assert {60} == {row["weeks"] for row in judged}
+    assert 60 == max(row["weeks"] for row in judged)
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- measured: begin -->\nSTALE\n<!-- measured: end -->\nafter\n")
     assert 2 == cli("bench", "watch", "--language", "tlh").returncode
