@@ -235,6 +235,8 @@ class Ledger(LedgerScripts):
                         for key, left_s in users_kept(self.keys, bucket, stream_ms):
                             pipe.pfmerge(key, self.keys.step_users(step.number, bucket))
                             pipe.expire(key, left_s if scratch_s is None else scratch_s)
+                    if scratch_s is None and begin + MERGED_AT_ONCE >= len(buckets):
+                        pipe.hset(self.keys.ledger, "merged", step.number)  # without it nothing is published
                     await pipe.execute()
 
     async def count_users(self, windows: Sequence[Sequence[str]]) -> list[int]:
@@ -246,7 +248,10 @@ class Ledger(LedgerScripts):
                 return [int(value) for value in await pipe.execute()]
 
     async def publish(self, lease: Lease, step: CutStep, writes: Iterable[Command]) -> Answer:
-        """Write one step's results at once: OK, ALREADY (the reply was lost) or FENCED."""
+        """Write one step's results at once: OK, ALREADY (the reply was lost), FENCED, or UNMERGED.
+
+        The last where Redis went back to between the cut and `merge_users`: the step is decided once more.
+        """
         payload = packed({"writes": list(writes), "users": list(step.users)})
         keys = self.keys
         answer = await self._run(

@@ -11,7 +11,7 @@ import msgspec
 from marketpulse.contract.records import Excerpt
 from streams.batches import SourceMark
 
-Answer = Literal["OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL"]
+Answer = Literal["OK", "ALREADY", "FENCED", "REWOUND", "AHEAD", "FULL", "UNMERGED"]
 Command = list[str | int | float | bytes]
 Kind = Literal["string", "hash", "set", "list"]
 

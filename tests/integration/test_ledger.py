@@ -282,6 +282,18 @@ async def test_distinct_users_are_merged_once_however_often(ledger: Ledger) -> N
     )
 
 
+async def test_a_step_whose_users_redis_forgot_is_not_published(ledger: Ledger) -> None:
+    """Redis was restored to a moment between the cut and the merge: the step is decided once more, then published."""
+    claim = await ledger.claim(0)
+    await ledger.commit(batch(claim, 0, 1), delta())
+    lease = await ledger.lease("me", 60_000)
+    assert lease is not None
+    step = await cut(ledger, lease)
+    assert "UNMERGED" == await ledger.publish(lease, step, [])
+    await ledger.merge_users(step, None)
+    assert "OK" == await ledger.publish(lease, step, [])
+
+
 async def test_an_older_shift_does_not_replace_a_newer_allocation(ledger: Ledger) -> None:
     """One answer per sequence number, and never backwards."""
     write = [["SET", f"{ledger.keys.namespace}a", "7"]]

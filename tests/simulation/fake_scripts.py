@@ -195,8 +195,8 @@ def cut(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
 
 def publish(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     """`lua/publish.lua`."""
-    ledger_id, number, opened, published, nonce, writing = redis.call(
-        "HMGET", keys[0], "id", "lease_number", "open", "published", "lease_nonce", "writing"
+    ledger_id, number, opened, published, nonce, writing, merged = redis.call(
+        "HMGET", keys[0], "id", "lease_number", "open", "published", "lease_nonce", "writing", "merged"
     )
     if writing:
         return [b"BROKEN", writing]
@@ -210,6 +210,8 @@ def publish(redis: Any, keys: list[bytes], argv: list[bytes]) -> list[Any]:
     if int(published) + 1 != step or int(opened) != step + 1:
         return [b"FENCED"]
     payload = _unpacked(argv[3])
+    if payload[b"users"] and merged != argv[2]:
+        return [b"UNMERGED"]
     # ------------------------------------------------------------------------------------------------------------
     redis.call("HSET", keys[0], "writing", "publish")
     for command, *args in payload[b"writes"]:

@@ -118,6 +118,8 @@ class Side:
         step = self.steps[-1]
         if rng.random() < 0.1:
             step = replace(step, number=step.number + rng.choice((-1, 1)))
+        elif rng.random() < 0.8:
+            await self._merge_users(rng)
         return await self.ledger.publish(self._lease_of(rng), step, _writes(self.ledger, rng))
 
     async def _read_outbox(self, rng: random.Random) -> Any:

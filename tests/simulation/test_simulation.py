@@ -14,6 +14,8 @@ from tests.simulation.real_redis import RealRedis
 from tests.simulation.simulation import Simulation
 
 SEEDS = 300
+FOUND_BY = (2_432, 7_585)
+"""Seeds beyond those that found a fault once: a step published without its users."""
 REAL_SEEDS = 20
 MOST_SEEDS_OF_A_MUTANT = 400
 
@@ -28,6 +30,12 @@ def test_seeds_hold_on_the_fake() -> None:
         assert any(fault.startswith(kind) for fault in seen), kind
     assert sum(one.alerts for one in results) > 0
     assert f"{SEEDS} seeds" in summary(results, 1.0)
+
+
+@pytest.mark.parametrize("seed", FOUND_BY)
+def test_what_found_a_fault_holds(seed: int) -> None:
+    """Rare ones, which the first seeds do not see."""
+    assert "" == Simulation(seed).run().violation
 
 
 def test_seeds_hold_on_a_real_redis(redis_url: str) -> None:

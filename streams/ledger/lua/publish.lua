@@ -1,8 +1,9 @@
 -- Publish one roll-up step: every write of it at once, under the lease number, exactly once.
 -- KEYS: ledger.  ARGV: prefix, lease number, step, payload = {writes = list of commands, users = step's user buckets},
 -- nonce of the lease holder.
--- Answers: BROKEN, script | LOST | FENCED | ALREADY | OK
-local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'lease_nonce', 'writing')
+-- Answers: BROKEN, script | LOST | FENCED | ALREADY | UNMERGED (Redis went back to before the users were merged) | OK
+local ledger = redis.call('HMGET', KEYS[1], 'id', 'lease_number', 'open', 'published', 'lease_nonce', 'writing',
+  'merged')
 if ledger[6] and ledger[6] ~= '' then
   return {'BROKEN', ledger[6]}
 end
@@ -20,6 +21,9 @@ if published + 1 ~= step or tonumber(ledger[3]) ~= step + 1 then
   return {'FENCED'}
 end
 local payload = cmsgpack.unpack(ARGV[4])
+if #payload.users > 0 and ledger[7] ~= ARGV[3] then
+  return {'UNMERGED'}
+end
 -- ------------------------------------------------------------------------------------------------------------------
 redis.call('HSET', KEYS[1], 'writing', 'publish')
 for _, command in ipairs(payload.writes) do
