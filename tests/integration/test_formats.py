@@ -61,6 +61,7 @@ async def test_the_step_that_was_cut_is_published_and_the_next_goes_on(ledger: L
     assert (2, 34, 15, None) == (cut.number, cut.partitions[0].next, cut.partitions[1].next, cut.partitions[0].end)
     assert cut.partitions[0].seen_ms == cut.partitions[0].rose_ms
     assert {"BR", "DE"} == set(rollup.take(cut))
+    await ledger.merge_users(cut, rollup.common.stream_time_ms)
     assert "OK" == await ledger.publish(lease, cut, [])
     following = await ledger.cut(lease, False, {0: 37, 1: 15})
     assert isinstance(following, CutStep)

@@ -144,6 +144,7 @@ class UsersAfterPublish(Ledger):
 
     async def merge_users(self, step: CutStep, stream_ms: int | None, scratch_s: int | None = None) -> None:
         self._stream_ms = stream_ms
+        await self.redis.hset(self.keys.ledger, "merged", step.number)
 
     async def publish(self, lease: Lease, step: CutStep, writes: Any) -> Answer:
         answer = await super().publish(lease, step, writes)
