@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     )
 
     prefix: str = Field("marketpulse", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
-    """Prefix of topics, consumer groups and Redis keys: one product or tenant. No `.notify` or `.reader`."""
+    """Prefix of topics, consumer groups and Redis keys: one product or tenant. No `.analyst`, `.notify`, `.reader`."""
     kafka: str = "127.0.0.1:9092"
     """Kafka's bootstrap servers, `host:port,host:port`."""
     kafka_security_protocol: Protocol = "PLAINTEXT"

@@ -1,7 +1,7 @@
 """Which prefixes keep their consumer groups to themselves."""
 
-_FAMILIES = ("notify", "reader")
-"""Groups of a prefix may be named `<prefix>.notify.<name>` and `<prefix>.reader.<name>`: `streams.access.rights`."""
+_FAMILIES = ("analyst", "notify", "reader")
+"""Groups of a prefix may be named `<prefix>.<one of these>.<name>`: `streams.access.rights`."""
 
 
 def check_prefix(prefix: str) -> str:

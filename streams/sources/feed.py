@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import lzma
 import shutil
 import sys
 import tempfile
@@ -145,7 +146,7 @@ class Feed:
 def _reading(source: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, UnicodeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise BadInput(f"{source} cannot be read: {error}. Operator action: check path and format.") from error
 
 

@@ -277,6 +277,7 @@ class EmbeddedRedis(Server):
             "--dir", str(self.folder),
             "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
             "--daemonize", "no", "--protected-mode", "yes",
+            "--client-output-buffer-limit", "normal", "256mb", "64mb", "30",
         ]  # fmt: skip
 
     def answers(self) -> bool:

@@ -292,7 +292,8 @@ class RollUp:
             if alert.state == "resolved":
                 ended[alert.id] = stream_ms
         old = [name for name, at in ended.items() if stream_ms - at > _shown_ms(name)]
-        kept = [name for name in ended if name not in set(old)]
+        gone = set(old)
+        kept = [name for name in ended if name not in gone]
         forgotten = (*old, *kept[: max(0, len(kept) - MOST_ENDED)])
         for name in forgotten:
             del ended[name]
