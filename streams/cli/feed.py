@@ -85,6 +85,12 @@ def publish(
     time_format: Annotated[
         str | None, typer.Option(help="Format of times, as strptime takes it: '%m/%d/%Y %H:%M'.")
     ] = None,
+    mapping: Annotated[
+        str | None, typer.Option(help="Mapping of another program's records: a TOML file, or a shipped name.")
+    ] = None,
+    market: Annotated[
+        str | None, typer.Option(help="With --mapping: country of all records, where the file lacks it.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen; send nothing.")] = False,
     resume: Annotated[
         Path | None, typer.Option(help="File with the position; continues there after an interruption.")
@@ -103,18 +109,30 @@ def publish(
     marketpulse publish big.jsonl.gz --resume big.position
     marketpulse publish reviews.csv --column id=review_id \\
       --column market=country --timezone Europe/Berlin --dry-run
+    marketpulse publish reviews.csv --mapping google-play-console
     ```
     """
     from marketpulse.contract.topics import topic_name
+    from streams.errors import BadInput
     from streams.kafka.publish import publish as send
     from streams.sources.events import form_of
     from streams.sources.feed import Feed
+    from streams.sources.mapped import mapped_form
+    from streams.sources.mapping_file import load_mapping
     from streams.sources.resume import Position
 
     _check_dry_run(dry_run, {"--rate": rate is not None, "--resume": resume is not None, "--yes": yes})
     settings = load_settings()
     topic = topic_name(settings.prefix, "feedback")
-    form = form_of(column, delimiter, timezone, encoding, time_format, attribute)
+    if mapping is None:
+        if market is not None:
+            raise BadInput("--market goes with --mapping. Operator action: add --mapping, or leave --market out.")
+        form = form_of(column, delimiter, timezone, encoding, time_format, attribute)
+    else:
+        given = {"--column": column, "--attribute": attribute, "--time-format": time_format, "--raw": raw}
+        if idle := [name for name, value in given.items() if value]:
+            raise BadInput(f"--mapping sets what {', '.join(idle)} sets. Operator action: leave it out.")
+        form = mapped_form(load_mapping(mapping), file, market, timezone, delimiter, encoding)
     with Feed(file, raw, form) as feed:
         position = Position.of(resume, f"{feed.fingerprint()} {form} {raw} {shift} {topic}")
         look = _look(feed, position.shift if position.begun else None, shift, epoch_ms())
