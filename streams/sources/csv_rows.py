@@ -132,6 +132,17 @@ def events(
                     yield event
 
 
+def plain_rows(content: io.BufferedReader, wanted: set[str]) -> Iterator[dict[str, str]]:
+    """The rows of the header's width by their columns; `wanted`: names, in lower case, that a header may have."""
+    with io.TextIOWrapper(content, "utf-8", errors="surrogateescape", newline="") as text:
+        lines = _Lines(bounded_lines(text, "\n", lambda number, why: None))
+        rows = _rows(lines, _dialect_by(lines.sample(), DELIMITERS, wanted), lambda number, why: None)
+        _, header = next(rows, (0, []))
+        for _, row in rows:
+            if len(row) == len(header):
+                yield dict(zip(map(str.strip, header), row, strict=True))
+
+
 def _rows(lines: _Lines, dialect: Dialect, on_broken: OnBroken) -> Iterator[tuple[int, list[str]]]:
     """Rows with the number of their first line; a damaged one costs that line, the following ones are read again."""
     rows = dialect.reader(lines)
@@ -181,8 +192,10 @@ def _row_within(lines: list[tuple[int, str]], dialect: Dialect, table: Rows) -> 
 
 def dialect_of(sample: list[str], form: Form) -> Dialect:
     """The dialect by which the header has the needed columns and most rows have its width."""
-    given = DELIMITERS if form.delimiter is None else form.delimiter
-    wanted = form.wanted()
+    return _dialect_by(sample, DELIMITERS if form.delimiter is None else form.delimiter, form.wanted())
+
+
+def _dialect_by(sample: list[str], given: str, wanted: set[str]) -> Dialect:
     plain = max(map(Dialect, given), key=lambda dialect: _fit(sample, dialect, wanted))
     others = [Dialect(plain.delimiter, escape, spaced) for spaced in (False, True) for escape in (None, "\\")]
     return max(others, key=lambda dialect: _fit(sample, dialect, wanted))

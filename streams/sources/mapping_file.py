@@ -41,6 +41,11 @@ def ready_mappings() -> list[str]:
     return sorted(item.name.removesuffix(".toml") for item in _folder().iterdir() if item.name.endswith(".toml"))
 
 
+def ready_text(name: str) -> str:
+    """The TOML of a shipped mapping."""
+    return str((_folder() / f"{name}.toml").read_text("utf-8"))
+
+
 def load_mapping(given: str) -> Mapping:
     """A mapping by the name of a shipped one, or by the path of its file.
 
@@ -48,10 +53,7 @@ def load_mapping(given: str) -> Mapping:
         BadInput: it cannot be read, or something in it cannot be used: every problem is named with its key.
     """
     try:
-        if given in ready_mappings():
-            content = (_folder() / f"{given}.toml").read_text("utf-8")
-        else:
-            content = Path(given).read_text("utf-8")
+        content = ready_text(given) if given in ready_mappings() else Path(given).read_text("utf-8")
         tables = tomllib.loads(content)
     except FileNotFoundError as error:
         raise BadInput(

@@ -84,3 +84,16 @@ def test_a_mapping_reads_another_programs_records(path: Path) -> None:
     answer = json.loads(done.stdout)
     assert (0, 1, 0, 1) == (done.returncode, *(answer[name] for name in ("records", "refused", "skipped")))
     assert "line 2 skipped: text: nothing is there; a rating alone is no event" in done.stderr
+
+
+def test_a_mapping_that_is_proposed_can_be_used(path: Path) -> None:
+    """TOML on standard output, records as they would be on standard error; exit code 1 where none would be an event."""
+    path.write_text(f"Nr;Land;Kommentar;Datum\n1;Germany;gut;{datetime.now(UTC).isoformat()}\n")
+    proposal = marketpulse("adopt", str(path), environment=NO_KAFKA)
+    assert (0, True) == (proposal.returncode, "1 of 1 records would be events" in proposal.stderr)
+    mapping = path.with_name("mine.toml")
+    mapping.write_text(proposal.stdout)
+    done = marketpulse("publish", str(path), "--mapping", str(mapping), "--dry-run", environment=NO_KAFKA)
+    assert (0, True) == (done.returncode, done.stdout.startswith("1 records read, 0 lines skipped, 0 will be"))
+    path.write_text("Nr;Kommentar\n1;gut\n")
+    assert 1 == marketpulse("adopt", str(path), environment=NO_KAFKA).returncode
