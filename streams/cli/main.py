@@ -12,7 +12,6 @@ from marketpulse.errors import MarketpulseError
 from models.errors import ModelError
 from strategy.errors import StrategyError
 from streams.cli import acls as cli_acls
-from streams.cli import adopt as cli_adopt
 from streams.cli import bench as cli_bench
 from streams.cli import feed as cli_feed
 from streams.cli import ledger as cli_ledger
@@ -255,7 +254,6 @@ def topics_create(
 
 # In the order of the help's groups.
 cli_feed.add_commands(app)
-cli_adopt.add_commands(app)
 for command in (status, page):
     app.command(rich_help_panel=output.WATCH)(command)
 cli_operate.add_commands(app)
