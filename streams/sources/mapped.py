@@ -47,11 +47,17 @@ class MappedForm(Form):
             if not isinstance(records, list):
                 on_broken(number, f"no list at {path}")
                 continue
-            for record in records:
+            for place, record in enumerate(records, 1):
+                inside = "" if path is None else f"record {place}: "
+                if not isinstance(record, dict):
+                    on_broken(number, f"{inside}no JSON object")
+                    continue
                 try:
-                    yield self.event(record if isinstance(record, dict) else {})
+                    event = self.event(record)
                 except NotUsable as why:
-                    on_broken(number, str(why))
+                    on_broken(number, f"{inside}{why}")
+                else:
+                    yield event
 
 
 class MappedTable:

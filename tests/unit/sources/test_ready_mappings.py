@@ -199,6 +199,17 @@ def test_a_column_with_dots_is_quoted_or_written_whole(tmp_path: Path) -> None:
     assert ("1", "gut", "DE") == (event["id"], event["text"], event["market"])
 
 
+def test_a_record_inside_of_a_value_is_named_by_its_number(tmp_path: Path) -> None:
+    """Its line is that of all others; a value without the list is named too."""
+    path = tmp_path / "r.json"
+    path.write_text(lines({"reviews": [{}, 5]}, {"other": 1}), "utf-8")
+    skipped = Skipped()
+    with Feed(str(path), False, mapped_form(load_mapping("trustpilot"), "r.json")) as feed:
+        assert [] == list(feed.records(skipped))
+    expected = [(1, "record 1: id: nothing is there"), (1, "record 2: no JSON object"), (2, "no list at reviews")]
+    assert expected == skipped.first
+
+
 def test_an_option_that_contradicts_the_mapping_is_refused() -> None:
     """What the mapping leaves open may be given."""
     mapping = load_mapping("yelp-reviews")
