@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from streams.errors import BadInput
+from streams.sources.events import NotUsable
 from streams.sources.feed import Feed, forecast
 from streams.sources.lines import Skipped
 from streams.sources.mapped import mapped_form
@@ -208,6 +209,20 @@ def test_a_record_inside_of_a_value_is_named_by_its_number(tmp_path: Path) -> No
         assert [] == list(feed.records(skipped))
     expected = [(1, "record 1: id: nothing is there"), (1, "record 2: no JSON object"), (2, "no list at reviews")]
     assert expected == skipped.first
+
+
+@pytest.mark.parametrize(
+    ("file", "market"), [("r_de.csv.gz", "DE"), ("r-br.csv", "BR"), ("reviews_de.shop.app_202611.csv", None)]
+)
+def test_a_package_in_a_file_name_is_no_market(file: str, market: str | None) -> None:
+    """Reports of the Play Console are named by the app's package, which often begins with two letters."""
+    record = PLAY | {"Reviewer Language": "en"}
+    mapping = load_mapping("google-play-console")
+    if market is None:
+        with pytest.raises(NotUsable, match="market: no country"):
+            mapping.event(record, file)
+    else:
+        assert market == mapping.event(record, file)["market"]
 
 
 def test_an_option_that_contradicts_the_mapping_is_refused() -> None:
