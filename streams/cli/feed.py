@@ -1,4 +1,4 @@
-"""The commands that bring feedback in: `run`, `publish`, `simulate`, `intake`."""
+"""The commands that bring feedback in: `run`, `publish`, `adopt`, `simulate`, `intake`."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from streams.sources.shift import Shift
 
 File = Annotated[str, typer.Argument(help="JSON or CSV, packed by gzip or zip too; `-` = standard input.")]
+SHOWN_ROWS = 10
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (run, publish, simulate, intake):
+    for command in (run, publish, adopt, simulate, intake):
         app.command(rich_help_panel=output.FEED)(command)
 
 
@@ -85,6 +86,12 @@ def publish(
     time_format: Annotated[
         str | None, typer.Option(help="Format of times, as strptime takes it: '%m/%d/%Y %H:%M'.")
     ] = None,
+    mapping: Annotated[
+        str | None, typer.Option(help="Mapping of another program's records: a TOML file, or a shipped name.")
+    ] = None,
+    market: Annotated[
+        str | None, typer.Option(help="With --mapping: country of all records, where the file lacks it.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen; send nothing.")] = False,
     resume: Annotated[
         Path | None, typer.Option(help="File with the position; continues there after an interruption.")
@@ -103,18 +110,30 @@ def publish(
     marketpulse publish big.jsonl.gz --resume big.position
     marketpulse publish reviews.csv --column id=review_id \\
       --column market=country --timezone Europe/Berlin --dry-run
+    marketpulse publish reviews.csv --mapping google-play-console
     ```
     """
     from marketpulse.contract.topics import topic_name
+    from streams.errors import BadInput
     from streams.kafka.publish import publish as send
     from streams.sources.events import form_of
     from streams.sources.feed import Feed
+    from streams.sources.mapped import mapped_form
+    from streams.sources.mapping_file import load_mapping
     from streams.sources.resume import Position
 
     _check_dry_run(dry_run, {"--rate": rate is not None, "--resume": resume is not None, "--yes": yes})
     settings = load_settings()
     topic = topic_name(settings.prefix, "feedback")
-    form = form_of(column, delimiter, timezone, encoding, time_format, attribute)
+    if mapping is None:
+        if market is not None:
+            raise BadInput("--market goes with --mapping. Operator action: add --mapping, or leave --market out.")
+        form = form_of(column, delimiter, timezone, encoding, time_format, attribute)
+    else:
+        given = {"--column": column, "--attribute": attribute, "--time-format": time_format, "--raw": raw}
+        if idle := [name for name, value in given.items() if value]:
+            raise BadInput(f"--mapping sets what {', '.join(idle)} sets. Operator action: leave it out.")
+        form = mapped_form(load_mapping(mapping), file, market, timezone, delimiter, encoding)
     with Feed(file, raw, form) as feed:
         position = Position.of(resume, f"{feed.fingerprint()} {form} {raw} {shift} {topic}")
         look = _look(feed, position.shift if position.begun else None, shift, epoch_ms())
@@ -201,6 +220,34 @@ def _counted(records: "Iterable[Record]", update: Update) -> "Iterator[Record]":
         if number % 1_000 == 0:
             update(number, None)
         yield record
+
+
+def adopt(
+    sample: Annotated[str, typer.Argument(help="CSV or JSON with a few records, packed by gzip or zip too.")],
+    market: Annotated[str | None, typer.Option(help="Country of all records, where the file has none.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Propose a mapping for SAMPLE: TOML on standard output, ten records as they would be on standard error.
+
+    Exit code 1: a field that an event needs was found nowhere, or no record would become an event.
+
+    ```
+    marketpulse adopt reviews.csv > mine.toml
+    marketpulse publish reviews.csv --mapping mine.toml --dry-run
+    ```
+    """
+    from streams.sources.adopt import proposed
+
+    found = proposed(sample, market)
+    events = sum(isinstance(row, dict) for row in found.rows)
+    output.answer(
+        {"toml": found.toml, "mapping": found.ready, "events": events, "records": len(found.rows)}, as_json, found.toml
+    )
+    for number, row in enumerate(found.rows[:SHOWN_ROWS], 1):
+        shown = f"refused: {row}" if isinstance(row, str) else msgspec.json.encode(row).decode()
+        output.note(output.visible(f"{number}: {shown}"))
+    output.note(f"{events} of {len(found.rows)} records would be events.")
+    raise typer.Exit(0 if events else 1)
 
 
 def simulate(

@@ -3,6 +3,7 @@
 import csv
 import functools
 import io
+import itertools
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,9 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from streams.sources.encodings import BROKEN
-from streams.sources.events import NEEDED, Form, Table
+from streams.sources.events import Form, NotUsable, Rows
 from streams.sources.lines import DAMAGED, OnBroken, bounded_lines
-from streams.sources.times import written_ms
 
 MAX_ROW = 1_048_576
 """Characters of a row that are read, ends of lines within quotes included; four times the largest event."""
@@ -85,7 +85,7 @@ class _Lines(Iterator[str]):
 
 
 def events(
-    content: io.BufferedReader, form: Form, on_broken: OnBroken, on_table: Callable[[Table], object]
+    content: io.BufferedReader, form: Form, on_broken: OnBroken, on_table: Callable[[Rows], object]
 ) -> Iterator[dict[str, Any]]:
     """The rows of a file in UTF-8 as fields of the contract.
 
@@ -111,12 +111,12 @@ def events(
         dialect = dialect_of(sample, form)
         rows = _rows(lines, dialect, on_broken)
         _, header = next(rows, (0, []))
-        table = Table(header, form)
+        table = form.table(header)
         on_table(table)
-        for number, row in rows:
+        for number, row in itertools.islice(rows, form.skip_rows, None):
             if len(row) == table.width + 1 and not row[-1]:
                 row.pop()  # a delimiter at the end of the line
-            inner = _row_within(lines.row, dialect, table, form)
+            inner = _row_within(lines.row, dialect, table)
             if len(row) != table.width or inner:
                 if len(lines.row) > 1:
                     lines.read_again(1)
@@ -124,7 +124,23 @@ def events(
             elif any(map(BROKEN.search, row)):
                 on_broken(number, "bytes that are no text in the file's encoding")
             else:
-                yield table.event(row)
+                try:
+                    event = table.event(row)
+                except NotUsable as why:
+                    on_broken(number, str(why))
+                else:
+                    yield event
+
+
+def plain_rows(content: io.BufferedReader, wanted: set[str]) -> Iterator[dict[str, str]]:
+    """The rows of the header's width by their columns; `wanted`: names, in lower case, that a header may have."""
+    with io.TextIOWrapper(content, "utf-8", errors="surrogateescape", newline="") as text:
+        lines = _Lines(bounded_lines(text, "\n", lambda number, why: None))
+        rows = _rows(lines, _dialect_by(lines.sample(), DELIMITERS, wanted), lambda number, why: None)
+        _, header = next(rows, (0, []))
+        for _, row in rows:
+            if len(row) == len(header):
+                yield dict(zip(map(str.strip, header), row, strict=True))
 
 
 def _rows(lines: _Lines, dialect: Dialect, on_broken: OnBroken) -> Iterator[tuple[int, list[str]]]:
@@ -160,9 +176,8 @@ def _lenient(line: str, dialect: Dialect) -> list[str] | None:
     return rows[0] if len(rows) == 2 and rows[0] else None
 
 
-def _row_within(lines: list[tuple[int, str]], dialect: Dialect, table: Table, form: Form) -> bool:
+def _row_within(lines: list[tuple[int, str]], dialect: Dialect, table: Rows) -> bool:
     """Whether a row over several lines has swallowed another: a line of it is a whole row with a time in its place."""
-    place = table.place_of("occurred_at")
     for _, line in lines[1:]:
         if line.count(dialect.delimiter) < table.width - 1:
             continue
@@ -170,16 +185,17 @@ def _row_within(lines: list[tuple[int, str]], dialect: Dialect, table: Table, fo
             row: list[str] = next(dialect.reader([line], strict=False), [])
         except csv.Error:
             continue
-        if len(row) == table.width and written_ms(row[place], form.zone, form.time_format) is not None:
+        if len(row) == table.width and table.has_time(row):
             return True
     return False
 
 
 def dialect_of(sample: list[str], form: Form) -> Dialect:
     """The dialect by which the header has the needed columns and most rows have its width."""
-    given = DELIMITERS if form.delimiter is None else form.delimiter
-    wanted = {name.strip().casefold() for name in form.columns.values()}
-    wanted |= {name for name in NEEDED if name not in form.columns}
+    return _dialect_by(sample, DELIMITERS if form.delimiter is None else form.delimiter, form.wanted())
+
+
+def _dialect_by(sample: list[str], given: str, wanted: set[str]) -> Dialect:
     plain = max(map(Dialect, given), key=lambda dialect: _fit(sample, dialect, wanted))
     others = [Dialect(plain.delimiter, escape, spaced) for spaced in (False, True) for escape in (None, "\\")]
     return max(others, key=lambda dialect: _fit(sample, dialect, wanted))

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from marketpulse.contract.decode import Rejected, time_ms, utc
@@ -25,13 +25,17 @@ _NO_TEXT = frozenset(("", "NULL", "null", r"\N", "nan", "NaN", "#N/A", "<NA>"))
 """What databases, spreadsheets and data frames write for nothing; in `text` only what no user types."""
 
 
+class NotUsable(ValueError):
+    """A record cannot become an event: the reason names the field, without any value."""
+
+
 @dataclass(frozen=True)
 class Form:
     """How a file differs from the contract.
 
     `columns`: field -> the file's own name. `delimiter`, `encoding` None = found in the file. `zone`: of times without
     an offset; None = they are refused. `time_format`: as strptime takes it. `attributes`: the columns that become
-    attributes; None = all others.
+    attributes; None = all others. `skip_rows`: rows of CSV below the header that hold no record.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -40,6 +44,16 @@ class Form:
     encoding: str | None = None
     time_format: str | None = None
     attributes: tuple[str, ...] | None = None
+    skip_rows: int = 0
+
+    def wanted(self) -> set[str]:
+        """Names of columns, in lower case, by which a header is known."""
+        names = {name.strip().casefold() for name in self.columns.values()}
+        return names | {name for name in NEEDED if name not in self.columns}
+
+    def table(self, header: Sequence[str]) -> "Rows":
+        """The reader of rows below this header. Raises BadInput."""
+        return Table(header, self)
 
 
 def form_of(
@@ -77,6 +91,20 @@ def form_of(
     return Form(pairs, delimiter, zone, python_name, time_format, None if not attributes else tuple(attributes))
 
 
+class Rows(Protocol):
+    """The rows of a table as events; what was left out or cut is counted by column."""
+
+    width: int
+    left_out: Counter[str]
+    cut: Counter[str]
+
+    def event(self, row: Sequence[str]) -> dict[str, Any]:
+        """A row of the header's width as the contract's fields. Raises NotUsable."""
+
+    def has_time(self, row: Sequence[str]) -> bool:
+        """Whether a row has a time in its place."""
+
+
 class Table:
     """The columns of a table: which is which field, which become attributes; what was left out is counted.
 
@@ -89,12 +117,7 @@ class Table:
         self.width = len(header)
         self.left_out: Counter[str] = Counter()
         self.cut: Counter[str] = Counter()
-        if len(header) > MAX_COLUMNS:
-            raise BadInput(
-                f"the CSV file has {len(header):,} columns, at most {MAX_COLUMNS:,} are read. Operator action: leave "
-                "out those that are neither fields nor attributes of the contract."
-            )
-        names = [name.strip() for name in header]
+        names = names_of(header)
         self._fields = self._fields_of(names)
         taken = set(self._fields.values())
         if missing := [name for name in form.attributes or () if name not in names]:
@@ -130,9 +153,9 @@ class Table:
             fields["occurred_at"] = readable_time(fields["occurred_at"], self._form)
         return fields
 
-    def place_of(self, name: str) -> int:
-        """The place of a needed field's column, from 0."""
-        return self._fields[name]
+    def has_time(self, row: Sequence[str]) -> bool:
+        """Whether a row has a time in its place."""
+        return written_ms(row[self._fields["occurred_at"]], self._form.zone, self._form.time_format) is not None
 
     def _fields_of(self, names: list[str]) -> dict[str, int]:
         """Field -> place of its column."""
@@ -164,6 +187,16 @@ class Table:
                 "optionally user, lang, rating, channel. If the file is not CSV: it has no line that is a JSON object."
             )
         return places
+
+
+def names_of(header: Sequence[str]) -> list[str]:
+    """The names of columns without blanks around them. Raises BadInput for too many."""
+    if len(header) > MAX_COLUMNS:
+        raise BadInput(
+            f"the CSV file has {len(header):,} columns, at most {MAX_COLUMNS:,} are read. Operator action: leave "
+            "out those that are neither fields nor attributes of the contract."
+        )
+    return [name.strip() for name in header]
 
 
 def renamed(content: dict[str, Any], form: Form) -> dict[str, Any]:

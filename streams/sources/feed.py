@@ -22,9 +22,10 @@ from streams.kafka.publish import Record
 from streams.sources import csv_rows
 from streams.sources.content import SAMPLE_BYTES, Kind, kind_of, unpacked
 from streams.sources.encodings import Encoding, as_utf8, encoding_of
-from streams.sources.events import Form, Table
-from streams.sources.json_values import line_records, value_records
+from streams.sources.events import Form, Rows
+from streams.sources.json_values import line_records, objects, value_records
 from streams.sources.lines import OnBroken
+from streams.sources.mapped import MappedForm
 
 
 class Feed:
@@ -50,7 +51,7 @@ class Feed:
         self._path = Path(source)
         self._files = contextlib.ExitStack()
         self._encoding = Encoding("utf-8-sig")
-        self._table: Table | None = None
+        self._table: Rows | None = None
         self.kind: Kind = "json lines"
         with _reading(source):
             if source == "-":
@@ -83,6 +84,9 @@ class Feed:
             if self.kind == "csv":
                 for fields in csv_rows.events(text, self._form, on_broken, self._see):
                     yield Record(key_of(fields), msgspec.json.encode(fields))
+            elif isinstance(self._form, MappedForm):
+                for fields in self._form.events(objects(text, self.kind == "json lines", on_broken), on_broken):
+                    yield Record(key_of(fields), msgspec.json.encode(fields))
             elif self.kind == "json":
                 yield from value_records(text, self._form, on_broken)
             else:
@@ -109,7 +113,7 @@ class Feed:
             notes.extend(f"{name}: cut to 256 characters in {n} events" for name, n in self._table.cut.most_common(10))
         return notes
 
-    def _see(self, table: Table) -> None:
+    def _see(self, table: Rows) -> None:
         self._table = table
 
     def _keep(self, content: IO[bytes]) -> None:
@@ -124,8 +128,8 @@ class Feed:
         if self._raw:
             if form != Form():
                 raise BadInput(
-                    "--raw sends bytes as they are. Operator action: leave out --raw, or the options for columns, "
-                    "times and encoding."
+                    "--raw sends bytes as they are. Operator action: leave out --raw, or the mapping, "
+                    "and the options for columns, times and encoding."
                 )
             return
         if form.encoding is not None:

@@ -53,6 +53,19 @@ def value_records(content: io.BufferedReader, form: Form, on_broken: OnBroken) -
             on_broken(number, "not a JSON object" if len(value) <= MAX_LINE else f"longer than {MAX_LINE:,} bytes")
 
 
+def objects(content: io.BufferedReader, each_line: bool, on_broken: OnBroken) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line, object) of every object, one a line or wherever they begin and end; what is none is reported."""
+    values = enumerate(bounded_lines(content, b"\n", on_broken), 1) if each_line else _objects(content)
+    for number, value in values:
+        if not value or value.isspace():
+            continue
+        read = parse_object(value) or _lenient(value)
+        if read is None:
+            on_broken(number, "not a JSON object" if len(value) <= MAX_LINE else f"longer than {MAX_LINE:,} bytes")
+        else:
+            yield number, read
+
+
 def record_of(value: bytes, form: Form, compact: bool = False) -> Record | None:
     """An object as a record: its bytes where the contract reads them, written again where it differs; None: none."""
     content = parse_object(value)

@@ -57,6 +57,12 @@ def test_damaged_quotes_are_exit_code_1(path: Path) -> None:
         ["--raw", "--delimiter", ";"],
         ["--raw", "--encoding", "cp1252"],
         ["--raw", "--column", "text=a"],
+        ["--market", "BR"],
+        ["--mapping", "yelp-reviews", "--column", "text=a"],
+        ["--mapping", "yelp-reviews", "--time-format", "%Y"],
+        ["--mapping", "yelp-reviews", "--raw"],
+        ["--mapping", "yelp-reviews", "--timezone", "UTC"],
+        ["--mapping", "yelp"],
         ["--dry-run", "--rate", "1"],
         ["--dry-run", "--yes"],
         ["--dry-run", "--resume", "x"],
@@ -67,3 +73,27 @@ def test_options_that_do_nothing_are_refused(path: Path, options: list[str]) -> 
     path.write_text(f"{HEADER}\n{row(1)}")
     done = marketpulse("publish", str(path), *options, environment=NO_KAFKA)
     assert (2, True) == (done.returncode, "Operator action" in done.stderr)
+
+
+def test_a_mapping_reads_another_programs_records(path: Path) -> None:
+    """What cannot become an event is skipped with its reason."""
+    review = {"review_id": "1", "text": "gut", "date": datetime.now(UTC).isoformat(), "stars": 4.0}
+    path.write_text("".join(json.dumps(one) + "\n" for one in (review, review | {"text": ""})))
+    options = ["--mapping", "yelp-reviews", "--market", "US", "--dry-run", "--json"]
+    done = marketpulse("publish", str(path), *options, environment=NO_KAFKA)
+    answer = json.loads(done.stdout)
+    assert (0, 1, 0, 1) == (done.returncode, *(answer[name] for name in ("records", "refused", "skipped")))
+    assert "line 2 skipped: text: nothing is there; a rating alone is no event" in done.stderr
+
+
+def test_a_mapping_that_is_proposed_can_be_used(path: Path) -> None:
+    """TOML on standard output, records as they would be on standard error; exit code 1 where none would be an event."""
+    path.write_text(f"Nr;Land;Kommentar;Datum\n1;Germany;gut;{datetime.now(UTC).isoformat()}\n")
+    proposal = marketpulse("adopt", str(path), environment=NO_KAFKA)
+    assert (0, True) == (proposal.returncode, "1 of 1 records would be events" in proposal.stderr)
+    mapping = path.with_name("mine.toml")
+    mapping.write_text(proposal.stdout)
+    done = marketpulse("publish", str(path), "--mapping", str(mapping), "--dry-run", environment=NO_KAFKA)
+    assert (0, True) == (done.returncode, done.stdout.startswith("1 records read, 0 lines skipped, 0 will be"))
+    path.write_text("Nr;Kommentar\n1;gut\n")
+    assert 1 == marketpulse("adopt", str(path), environment=NO_KAFKA).returncode

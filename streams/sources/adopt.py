@@ -1,0 +1,279 @@
+"""A mapping proposed for a sample of another program's records: a shipped one that fits, or one by names and values."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from marketpulse.contract.markets import market_code
+from streams.errors import BadInput
+from streams.sources import csv_rows
+from streams.sources.content import SAMPLE_BYTES, kind_of, unpacked
+from streams.sources.countries import country_code, region_of
+from streams.sources.encodings import as_utf8, encoding_of
+from streams.sources.events import NotUsable, is_nothing
+from streams.sources.json_values import objects
+from streams.sources.mapping import Mapping, Market
+from streams.sources.mapping_file import load_mapping, mapping_of, ready_mappings, ready_text
+from streams.sources.paths import value_at
+from streams.sources.times import written_ms
+
+MAX_RECORDS = 200
+MIN_FIT = 0.5
+"""Share of the sample that a shipped mapping must make events of."""
+NAMES = {
+    "id": "id nr no number reviewid responseid ticketid uuid key número numéro 番号 编号 номер",
+    "market": (
+        "market country countrycode territory land pays país paese kraj ülke страна 国 国家 국가 locale language lang"
+    ),
+    "text": (
+        "text comment comments review body content feedback message description reason verbatim kommentar "
+        "commentaire comentario comentário commento testo отзыв コメント 评论 내용"
+    ),
+    "occurred_at": (
+        "occurredat createdat created date datetime timestamp time submittedat updatedat at datum fecha data "
+        "дата 日付 日期 날짜"
+    ),
+    "rating": "rating stars score starrating nps bewertung note nota valoración puntuación оценка 評価 评分 평점",
+    "user": "user userid customer customerid author username email kunde client cliente utente пользователь 顧客 用户",
+}
+"""Names of columns and keys by field, in lower case without blanks and signs; the first are the likeliest."""
+FORMATS = (
+    "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y %I:%M %p", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d", "%d-%m-%Y %H:%M",
+    "%b %d, %Y", "%B %d, %Y",
+)  # fmt: skip
+_SIGNS = re.compile(r"[\W_]+")
+_PLAIN = re.compile(r'[^."\[\]]+')
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A mapping as TOML, the name of the shipped one if it is one, and records of the sample: event or reason each."""
+
+    toml: str
+    ready: str | None
+    rows: list[dict[str, Any] | str]
+
+
+def proposed(source: str, market: str | None = None) -> Proposal:
+    """A mapping for a sample.
+
+    Args:
+        source: path of a file, CSV or JSON, packed too.
+        market: country of all records, where the file has none.
+
+    Raises:
+        BadInput: the file cannot be read, or has no records.
+    """
+    values = list(itertools.islice(_values(source), MAX_RECORDS))
+    if not values:
+        raise BadInput(f"{source} has no records. Operator action: give a file with a few of them.")
+    name = Path(source).name
+    constant = _constant(market)
+    fits = [(_number_of_events(values, mapping, name), ready, mapping) for ready, mapping in _ready(constant)]
+    number, ready, mapping = max(fits, key=lambda fit: fit[0])
+    records = _read(values, mapping.file.records)
+    if number >= max(1, MIN_FIT * len(records)):
+        options = f"--mapping {ready}" + (f" --market {mapping.market.constant}" if market else "")
+        toml = f"# shipped: marketpulse publish FILE {options}\n{ready_text(ready)}"
+        return Proposal(toml, ready, _rows(records, mapping, name))
+    path = _list_path(values)
+    records = _read(values, path)
+    tables = _tables(records, constant)
+    if path is not None:
+        tables["file"] = {"records": path}
+    toml = _toml(tables)
+    whole = {"id", "market", "text", "occurred_at"} <= tables.keys()
+    rows = _rows(records, mapping_of(tables, source), name) if whole else []
+    return Proposal(toml, None, rows)
+
+
+def _constant(market: str | None) -> str | None:
+    if market is None:
+        return None
+    code = market_code(market)
+    if code is None:
+        raise BadInput("--market is no country of two letters. Operator action: give one as in --market BR.")
+    return code
+
+
+def _ready(market: str | None) -> Iterator[tuple[str, Mapping]]:
+    for ready in ready_mappings():
+        mapping = load_mapping(ready)
+        if market is not None:
+            mapping = msgspec.structs.replace(mapping, market=Market(constant=market))
+        yield ready, mapping
+
+
+def _values(source: str) -> Iterator[dict[str, Any]]:
+    """Rows by their columns, or objects of JSON."""
+    path = Path(source)
+    try:
+        with unpacked(source, path) as content:
+            encoding = encoding_of(content).name
+        with unpacked(source, path) as content:
+            kind = kind_of(as_utf8(content, encoding).read(SAMPLE_BYTES))
+        with unpacked(source, path) as content:
+            text = as_utf8(content, encoding)
+            if kind == "csv":
+                yield from csv_rows.plain_rows(text, _wanted())
+            else:
+                yield from (value for _, value in objects(text, kind == "json lines", lambda number, why: None))
+    except OSError as error:
+        raise BadInput(f"{source} cannot be read: {error}. Operator action: check path and format.") from error
+
+
+def _wanted() -> set[str]:
+    return {name for names in NAMES.values() for name in names.split()}
+
+
+def _read(values: list[dict[str, Any]], path: str | None) -> list[dict[str, Any]]:
+    """The records, which a list inside of the values may hold."""
+    if path is None:
+        return values
+    inner = itertools.chain.from_iterable(found for value in values if isinstance(found := value_at(value, path), list))
+    return [record for record in itertools.islice(inner, MAX_RECORDS) if isinstance(record, dict)]
+
+
+def _number_of_events(values: list[dict[str, Any]], mapping: Mapping, name: str) -> int:
+    rows = _rows(_read(values, mapping.file.records), mapping, name)
+    return sum(isinstance(row, dict) for row in rows)
+
+
+def _rows(records: list[dict[str, Any]], mapping: Mapping, name: str) -> list[dict[str, Any] | str]:
+    rows: list[dict[str, Any] | str] = []
+    for record in records:
+        try:
+            rows.append(mapping.event(record, name))
+        except NotUsable as why:
+            rows.append(str(why))
+    return rows
+
+
+def _list_path(values: list[dict[str, Any]]) -> str | None:
+    """Where a single value holds its records, one or two levels down."""
+    if len(values) > 1:
+        return None
+    for key, value in values[0].items():
+        inner = {key: value, **({f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {})}
+        for path, found in inner.items():
+            if isinstance(found, list) and found and isinstance(found[0], dict):
+                return path
+    return None
+
+
+def _tables(records: list[dict[str, Any]], market: str | None) -> dict[str, Any]:
+    """Field -> its table: of the paths with a fitting name, the first whose values fit."""
+    values: dict[str, list[str]] = {}
+    for record in records:
+        for path, value in _leaves(record):
+            values.setdefault(path, []).append(value)
+    tables: dict[str, Any] = {}
+    taken: set[str] = set()
+    for field, fits in _FITS.items():
+        candidates = [path for path in _by_name(values, field) if path not in taken]
+        found = next((table for path in candidates if (table := fits(path, values[path])) is not None), None)
+        if found is not None:
+            tables[field] = found
+            taken |= {found[key] for key in ("from", "locale") if key in found}
+    if market is not None:
+        tables["market"] = {"is": market}
+    if "id" not in tables and "occurred_at" in tables and "text" in tables:
+        tables["id"] = {"hash": [tables[field]["from"] for field in ("occurred_at", "text")]}
+    return tables
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(path, value) of every text and number inside objects."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            step = key if _PLAIN.fullmatch(key) else f'"{key}"'
+            yield from _leaves(inner, f"{path}.{step}" if path else step)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool) and not is_nothing(str(value)):
+        yield path, str(value)
+
+
+def _by_name(values: dict[str, list[str]], field: str) -> list[str]:
+    """Paths in the order of how well they are named for a field: whole, its last part, a word of it."""
+    ranked = []
+    for path in values:
+        whole = _SIGNS.sub("", path.casefold())
+        last = _SIGNS.sub("", path.rpartition(".")[2].casefold())
+        words = _SIGNS.split(path.casefold())
+        for place, name in enumerate(NAMES[field].split()):
+            rank = 0 if name == whole else 1 if name == last else 2 if name in words else 3
+            if rank < 3:
+                ranked.append((rank, place, path))
+    return list(dict.fromkeys(path for _, _, path in sorted(ranked)))
+
+
+def _most(values: list[str], fits: Callable[[str], object]) -> bool:
+    return sum(fits(value) is not None for value in values) * 10 >= len(values) * 8
+
+
+def _time_table(path: str, values: list[str]) -> dict[str, Any] | None:
+    for form in (None, *FORMATS):
+        if _most(values, lambda value: written_ms(value, None, form)):  # noqa: B023 - called at once
+            return {"from": path} | ({"format": form} if form else {})
+        if _most(values, lambda value: written_ms(value, _UTC, form)):  # noqa: B023 - called at once
+            return {"from": path} | ({"format": form} if form else {}) | {"zone": "UTC"}
+    return None
+
+
+def _market_table(path: str, values: list[str]) -> dict[str, Any] | None:
+    if _most(values, region_of):
+        return {"locale": path}
+    return {"from": path} if _most(values, country_code) else None
+
+
+def _rating_table(path: str, values: list[str]) -> dict[str, Any] | None:
+    numbers = [float(value.replace(",", ".")) for value in values if re.fullmatch(r"\d+(?:[.,]\d+)?", value, re.ASCII)]
+    if len(numbers) * 10 < len(values) * 8 or not numbers:
+        return None
+    top, nps = max(numbers), "nps" in path.casefold() or min(numbers) < 1
+    scale = "nps" if (nps and top <= 10) or 5 < top <= 10 else "percent" if 10 < top <= 100 else "stars"
+    return {"from": path, "scale": scale} if top <= 100 else None
+
+
+def _id_table(path: str, values: list[str]) -> dict[str, Any] | None:
+    return {"from": path} if len(set(values)) == len(values) else None
+
+
+def _text_table(path: str, values: list[str]) -> dict[str, Any] | None:
+    return {"from": path} if not all(value.isdecimal() for value in values) else None
+
+
+_FITS: dict[str, Callable[[str, list[str]], dict[str, Any] | None]] = {
+    "occurred_at": _time_table, "rating": _rating_table, "market": _market_table, "text": _text_table,
+    "id": _id_table, "user": lambda path, values: {"from": path},
+}  # fmt: skip
+"""Field -> its table for a path and the values there, None where they do not fit; the surest fields first."""
+
+
+_REMARKS = {"zone": "  # a guess: the times have no offset", "format": "  # a guess: check day and month"}
+
+
+def _toml(tables: dict[str, Any]) -> str:
+    """TOML of tables of strings and lists of strings; what is missing as a remark."""
+    parts = []
+    for field in ("id", "market", "text", "occurred_at"):
+        if field not in tables:
+            parts.append(f"# [{field}]: found nowhere; write where it comes from\n")
+    for field, table in tables.items():
+        lines = [f"{key} = {_written(value)}{_REMARKS.get(key, '')}" for key, value in table.items()]
+        parts.append("\n".join([f"[{field}]", *lines, ""]))
+    return "\n".join(parts)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'

@@ -1,0 +1,145 @@
+"""Files read by a mapping: rows by their columns, objects of JSON and lists of them inside of objects."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from marketpulse.contract.markets import market_code
+from streams.errors import BadInput
+from streams.sources.encodings import given_encoding
+from streams.sources.events import NEEDED, Form, NotUsable, Rows, form_of, names_of
+from streams.sources.lines import OnBroken
+from streams.sources.mapping import Mapping, Market
+from streams.sources.paths import column_of, value_at
+
+
+@dataclass(frozen=True)
+class MappedForm(Form):
+    """A file whose records a mapping reads; `file_name`: where a market may be read from."""
+
+    mapping: Mapping | None = None
+    file_name: str = ""
+
+    def wanted(self) -> set[str]:
+        """Names of columns, in lower case, by which a header is known."""
+        assert self.mapping is not None
+        return {column_of(path).casefold() for paths in self.mapping.columns().values() for path in paths}
+
+    def table(self, header: Sequence[str]) -> Rows:
+        """The reader of rows below this header. Raises BadInput."""
+        return MappedTable(header, self)
+
+    def event(self, record: dict[str, Any]) -> dict[str, Any]:
+        """A record as an event. Raises NotUsable."""
+        assert self.mapping is not None
+        return self.mapping.event(record, self.file_name)
+
+    def events(self, objects: Iterable[tuple[int, dict[str, Any]]], on_broken: OnBroken) -> Iterator[dict[str, Any]]:
+        """The events of numbered objects; what cannot become an event is reported with its number."""
+        assert self.mapping is not None
+        path = self.mapping.file.records
+        for number, content in objects:
+            records = [content] if path is None else value_at(content, path)
+            if not isinstance(records, list):
+                on_broken(number, f"no list at {path}")
+                continue
+            for place, record in enumerate(records, 1):
+                inside = "" if path is None else f"record {place}: "
+                if not isinstance(record, dict):
+                    on_broken(number, f"{inside}no JSON object")
+                    continue
+                try:
+                    event = self.event(record)
+                except NotUsable as why:
+                    on_broken(number, f"{inside}{why}")
+                else:
+                    yield event
+
+
+class MappedTable:
+    """The columns of a table that a mapping reads.
+
+    Raises:
+        BadInput: a needed field has no column, or one that it is read from is there twice.
+    """
+
+    def __init__(self, header: Sequence[str], form: MappedForm) -> None:
+        assert form.mapping is not None
+        names = names_of(header)
+        columns = {field: list(map(column_of, paths)) for field, paths in form.mapping.columns().items()}
+        self._form = form
+        self._mapping = form.mapping
+        self.width = len(names)
+        self.left_out: Counter[str] = Counter()
+        self.cut: Counter[str] = Counter()
+        known = {path.casefold(): path for paths in columns.values() for path in paths}
+        known |= {path.casefold(): path for path in map(column_of, form.mapping.attributes.values())}
+        self._names = [known.get(name.casefold(), name) for name in names]
+        if twice := sorted({name for name in self._names if name in known.values() and self._names.count(name) > 1}):
+            raise BadInput(
+                f"the CSV file has column {', '.join(twice)} twice. Operator action: rename those that are not meant."
+            )
+        for field in NEEDED:
+            if (
+                columns[field]
+                and not set(columns[field]) & set(self._names)
+                and not (field == "market" and form.mapping.market.file)
+            ):
+                raise BadInput(
+                    f"the CSV file has none of the columns that the mapping reads {field} from: "
+                    f"{', '.join(columns[field])}; it has {', '.join(names[:40])}. "
+                    "Operator action: correct the mapping."
+                )
+
+    def event(self, row: Sequence[str]) -> dict[str, Any]:
+        """A row of the header's width as the contract's fields. Raises NotUsable."""
+        return self._form.event(dict(zip(self._names, row, strict=True)))
+
+    def has_time(self, row: Sequence[str]) -> bool:
+        """Whether a row has a time in its place."""
+        return self._mapping.has_time(dict(zip(self._names, row, strict=True)))
+
+
+def mapped_form(
+    mapping: Mapping,
+    file: str,
+    market: str | None = None,
+    timezone: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> MappedForm:
+    """The form of a file for a mapping, with what the mapping leaves open.
+
+    Raises:
+        BadInput: an option contradicts the mapping, or has no usable value.
+    """
+    ours = mapping.file
+    fixed = {
+        "--market": market is not None and mapping.market.constant is not None,
+        "--timezone": timezone is not None and mapping.occurred_at.zone is not None,
+        "--delimiter": delimiter is not None and ours.delimiter is not None,
+        "--encoding": encoding is not None and ours.encoding is not None,
+    }
+    if twice := [option for option, both in fixed.items() if both]:
+        raise BadInput(f"The mapping sets what {', '.join(twice)} sets. Operator action: leave it out.")
+    form = form_of(None, delimiter or ours.delimiter, timezone, encoding)
+    if market is not None:
+        code = market_code(market)
+        if code is None:
+            raise BadInput("--market is no country of two letters. Operator action: give one as in --market BR.")
+        mapping = msgspec.structs.replace(mapping, market=Market(constant=code))
+    if timezone is not None:
+        mapping = msgspec.structs.replace(
+            mapping, occurred_at=msgspec.structs.replace(mapping.occurred_at, zone=timezone)
+        )
+    return MappedForm(
+        delimiter=form.delimiter,
+        encoding=form.encoding or (given_encoding(ours.encoding).name if ours.encoding else None),
+        skip_rows=ours.skip,
+        mapping=mapping,
+        file_name=Path(file).name,
+    )

@@ -1,0 +1,279 @@
+"""A mapping: how another program's records become events of the contract, field by field; pure."""
+
+import re
+from hashlib import sha256
+from html.parser import HTMLParser
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from marketpulse.contract.decode import utc
+from marketpulse.contract.feedback import MAX_TEXT_CHARACTERS
+from marketpulse.contract.wire import MAX_ID_CHARACTERS, MAX_SHORT_CHARACTERS
+from streams.sources.countries import country_code, region_of
+from streams.sources.events import NotUsable, is_nothing
+from streams.sources.paths import value_at
+from streams.sources.times import written_ms
+
+Paths = str | list[str]
+"""A path, or several of which the first that holds something counts."""
+SCALES = {"stars": (1.0, 5.0), "nps": (0.0, 10.0), "percent": (0.0, 100.0)}
+THUMBS = {
+    "up": 5, "down": 1, "thumbs up": 5, "thumbs down": 1, "good": 5, "bad": 1, "positive": 5, "negative": 1,
+    "true": 5, "false": 1, "\N{THUMBS UP SIGN}": 5, "\N{THUMBS DOWN SIGN}": 1,
+}  # fmt: skip
+MAX_CHANNEL_CHARACTERS = 64
+MAX_LANG_CHARACTERS = 35
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a field comes from."""
+
+    paths: Paths = msgspec.field(default_factory=list, name="from")
+
+    def first(self, record: dict[str, Any]) -> Any:
+        """The first value that is there; None: none."""
+        return next((value for path in listed(self.paths) if (value := _filled(value_at(record, path)))), None)
+
+
+class Identity(Rule, frozen=True):
+    """`hash`: paths whose values together are the identity, where records have none."""
+
+    hash: list[str] = []
+
+
+class Market(Rule, frozen=True):
+    """`is`: a constant. `locale`: paths of tags such as pt-BR. `file`: a pattern whose group is found in its name."""
+
+    constant: str | None = msgspec.field(default=None, name="is")
+    locale: Paths = []
+    file: str | None = None
+    words: dict[str, str] = {}
+
+
+class Text(Rule, frozen=True):
+    """`join`: paths whose values make the text together. `html`: tags are taken out."""
+
+    join: list[str] = []
+    separator: str = "\n"
+    html: bool = False
+
+
+class Time(Rule, frozen=True):
+    """`format`: as strptime takes it, or several. `zone`: of times without an offset."""
+
+    format: Paths = []
+    zone: str | None = None
+
+
+class Rating(Rule, frozen=True):
+    """`scale`: stars, nps, percent, thumbs, or [lowest, highest]. `words`: word -> stars, before the scale."""
+
+    scale: str | tuple[float, float] = "stars"
+    words: dict[str, int] = {}
+
+
+class Plain(Rule, frozen=True):
+    """A field that is taken as it is, or a constant."""
+
+    constant: str | None = msgspec.field(default=None, name="is")
+
+
+class FileForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`records`: path of a list of records inside a JSON value. `skip`: rows of CSV below the header that hold none."""
+
+    records: str | None = None
+    skip: int = 0
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mapping as its file writes it; `attributes`: name -> path."""
+
+    id: Identity
+    market: Market
+    text: Text
+    occurred_at: Time
+    about: str = ""
+    user: Plain | None = None
+    lang: Plain | None = None
+    channel: Plain | None = None
+    rating: Rating | None = None
+    attributes: dict[str, str] = {}
+    file: FileForm = FileForm()
+
+    def event(self, record: dict[str, Any], file_name: str = "") -> dict[str, Any]:
+        """A record as the contract's fields.
+
+        Args:
+            record: a row by its columns, or an object of JSON.
+            file_name: the name of its file, without folders.
+
+        Raises:
+            NotUsable: a field that an event needs is not there or cannot be read; the reason names it, quoting nothing.
+        """
+        event: dict[str, Any] = {
+            "id": _identity(self.id, record),
+            "market": _market(self.market, record, file_name),
+            "text": _text(self.text, record),
+            "occurred_at": _time(self.occurred_at, record),
+        }
+        for name, rule, limit in (
+            ("user", self.user, MAX_ID_CHARACTERS),
+            ("lang", self.lang, MAX_LANG_CHARACTERS),
+            ("channel", self.channel, MAX_CHANNEL_CHARACTERS),
+        ):
+            if rule is not None and (value := rule.first(record) or rule.constant):
+                event[name] = _bounded(str(value), limit) if name == "user" else str(value)[:limit]
+        if self.rating is not None and (value := self.rating.first(record)) is not None:
+            event["rating"] = _stars(self.rating, str(value))
+        attributes = {name: str(value) for name, path in self.attributes.items() if (value := _at(record, path))}
+        if attributes:
+            event["attributes"] = {name: short(value) for name, value in attributes.items()}
+        return event
+
+    def has_time(self, record: dict[str, Any]) -> bool:
+        """Whether a record has a time that can be read."""
+        try:
+            return bool(_time(self.occurred_at, record))
+        except NotUsable:
+            return False
+
+    def columns(self) -> dict[str, list[str]]:
+        """Field -> the paths that it is read from."""
+        rules: dict[str, list[str]] = {
+            "id": [*listed(self.id.paths), *self.id.hash],
+            "market": [*listed(self.market.paths), *listed(self.market.locale)],
+            "text": [*listed(self.text.paths), *self.text.join],
+            "occurred_at": listed(self.occurred_at.paths),
+        }
+        for name, rule in (
+            ("user", self.user),
+            ("lang", self.lang),
+            ("channel", self.channel),
+            ("rating", self.rating),
+        ):
+            rules[name] = [] if rule is None else listed(rule.paths)
+        return rules
+
+
+class _TextOf(HTMLParser):
+    """The text between tags; the end of a paragraph is a new line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("p", "div", "li"):
+            self.parts.append("\n")
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "br":
+            self.parts.append("\n")
+
+
+def listed(paths: Paths) -> list[str]:
+    """A path alone as a list."""
+    return [paths] if isinstance(paths, str) else paths
+
+
+def _filled(value: Any) -> Any:
+    """A text, a number or a truth as text that means something; else None."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return value if isinstance(value, str) and not is_nothing(value) else None
+
+
+def _at(record: dict[str, Any], path: str) -> Any:
+    return _filled(value_at(record, path))
+
+
+def _identity(rule: Identity, record: dict[str, Any]) -> str:
+    parts = [_at(record, path) or "" for path in rule.hash]
+    given = rule.first(record) or (_hashed("\0".join(parts)) if any(parts) else None)
+    if given is None:
+        raise NotUsable("id: nothing is there")
+    return _bounded(given, MAX_ID_CHARACTERS)
+
+
+def _bounded(text: str, limit: int) -> str:
+    """The text, its SHA-256 where it is too long: cut, two could be the same."""
+    return text if len(text) <= limit else _hashed(text)
+
+
+def _hashed(text: str) -> str:
+    return f"sha256:{sha256(text.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def short(text: str) -> str:
+    """Cut to what an attribute holds."""
+    return text if len(text) <= MAX_SHORT_CHARACTERS else text[: MAX_SHORT_CHARACTERS - 1] + "…"
+
+
+def _market(rule: Market, record: dict[str, Any], file_name: str) -> str:
+    if rule.constant is not None:
+        return rule.constant
+    given = [value for path in listed(rule.paths) if (value := _at(record, path))]
+    tags = [value for path in listed(rule.locale) if (value := _at(record, path))]
+    words = {word.casefold(): code for word, code in rule.words.items()}
+    named = re.search(rule.file, file_name) if rule.file else None
+    found = [
+        *(words.get(value.strip().casefold()) or country_code(value) for value in given),
+        *(region_of(tag) for tag in tags),
+        *([country_code(named[1])] if named else []),
+    ]
+    code = next(filter(None, found), None)
+    if code is None:
+        raise NotUsable("market: no country that is known" if given or tags else "market: nothing is there")
+    return code
+
+
+def _text(rule: Text, record: dict[str, Any]) -> str:
+    parts = [value for path in rule.join if (value := _at(record, path))]
+    text = rule.separator.join(parts) or rule.first(record) or ""
+    if rule.html:
+        parser = _TextOf()
+        parser.feed(text)
+        parser.close()
+        text = "".join(parser.parts)
+    if not text.strip():
+        raise NotUsable("text: nothing is there; a rating alone is no event")
+    return text.strip()[:MAX_TEXT_CHARACTERS]
+
+
+def _time(rule: Time, record: dict[str, Any]) -> str:
+    written = rule.first(record)
+    zone = None if rule.zone is None else ZoneInfo(rule.zone)
+    formats: list[str | None] = [*listed(rule.format)] or [None]
+    at = [written_ms(written, zone, form) for form in formats]
+    found = next((ms for ms in at if ms is not None), None)
+    if found is None:
+        raise NotUsable(
+            "occurred_at: nothing is there" if written is None else "occurred_at: no time of its form and zone"
+        )
+    return utc(found)
+
+
+def _stars(rule: Rating, written: str) -> int:
+    """1 to 5; the scale's ends are 1 and 5, half a star goes up."""
+    words = {word.casefold(): stars for word, stars in rule.words.items()}
+    if rule.scale == "thumbs":
+        words = THUMBS | words
+    if (stars := words.get(written.strip().casefold())) is not None:
+        return stars
+    low, high = SCALES.get(rule.scale, (0.0, 0.0)) if isinstance(rule.scale, str) else rule.scale
+    try:
+        number = float(written.strip().replace(",", "."))
+    except ValueError:
+        raise NotUsable("rating: neither a number nor a known word") from None
+    if not low <= number <= high or low == high:
+        raise NotUsable("rating: outside of its scale")
+    return int(1 + 4 * (number - low) / (high - low) + 0.5)

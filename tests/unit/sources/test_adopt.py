@@ -1,0 +1,79 @@
+"""Mappings that are proposed for samples of another program's records."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.errors import BadInput
+from streams.sources.adopt import proposed
+
+GERMAN = "Nr.;Erstellt am;Land;Kommentar;NPS;Kunde\n1;27/11/2026 09:00;Germany;gut;9;a\n2;28/11/2026 09:00;FRA;;0;b\n"
+RECORD = {
+    "uuid": "1",
+    "created": "2026-11-27T09:00:00Z",
+    "user": {"id": 5, "locale": "pt-BR"},
+    "review": {"body": "bom"},
+}
+NESTED = {"meta": 1, "data": [RECORD]}
+
+
+def test_a_table_is_read_by_names_and_values(tmp_path: Path) -> None:
+    """Of several languages; the form of times and the scale by the values; what would be refused has its reason."""
+    (tmp_path / "a.csv").write_text(GERMAN.replace("Erstellt am", "Datum"), "utf-8")
+    found = proposed(str(tmp_path / "a.csv"))
+    expected: dict[str, Any] = {
+        "occurred_at": {"from": "Datum", "format": "%d/%m/%Y %H:%M", "zone": "UTC"},
+        "rating": {"from": "NPS", "scale": "nps"},
+        "market": {"from": "Land"},
+        "text": {"from": "Kommentar"},
+        "id": {"from": '"Nr."'},
+        "user": {"from": "Kunde"},
+    }
+    assert expected == tomllib.loads(found.toml)
+    assert 2 == found.toml.count("# a guess")
+    event, reason = found.rows
+    assert isinstance(event, dict)
+    assert ("DE", 5, "2026-11-27T09:00:00.000Z") == (event["market"], event["rating"], event["occurred_at"])
+    assert "text: nothing is there; a rating alone is no event" == reason
+
+
+def test_records_inside_of_a_value_are_found(tmp_path: Path) -> None:
+    """With a locale as market."""
+    (tmp_path / "a.json").write_text(json.dumps(NESTED), "utf-8")
+    found = proposed(str(tmp_path / "a.json"))
+    tables = tomllib.loads(found.toml)
+    assert ({"records": "data"}, {"locale": "user.locale"}) == (tables["file"], tables["market"])
+    [event] = found.rows
+    assert isinstance(event, dict)
+    assert ("1", "BR", "bom", "5") == (event["id"], event["market"], event["text"], event["user"])
+
+
+def test_a_shipped_mapping_is_found(tmp_path: Path) -> None:
+    """The name, and its TOML to start from; the market where the file lacks it."""
+    review = {"review_id": "1", "user_id": "u", "stars": 4.0, "text": "ok", "date": "2026-11-27 09:00:00"}
+    (tmp_path / "r.json").write_text(json.dumps(review) + "\n", "utf-8")
+    found = proposed(str(tmp_path / "r.json"), "us")
+    assert "yelp-reviews" == found.ready
+    assert "--mapping yelp-reviews --market US" in found.toml.splitlines()[0]
+    assert tomllib.loads(found.toml)["about"].startswith("Yelp")
+
+
+def test_what_is_found_nowhere_is_a_remark(tmp_path: Path) -> None:
+    """No rows then."""
+    (tmp_path / "a.csv").write_text("id,comment\n1,gut\n2,schlecht\n", "utf-8")
+    found = proposed(str(tmp_path / "a.csv"))
+    assert [] == found.rows
+    assert ["# [market]", "# [occurred_at]"] == [
+        line.partition(":")[0] for line in found.toml.splitlines() if line.startswith("#")
+    ]
+
+
+def test_an_empty_sample_is_refused(tmp_path: Path) -> None:
+    """And one that is not there."""
+    (tmp_path / "a").write_text("")
+    for name, reason in (("a", "has no records"), ("b", "cannot be read")):
+        with pytest.raises(BadInput, match=reason):
+            proposed(str(tmp_path / name))
