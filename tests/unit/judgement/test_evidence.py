@@ -20,7 +20,7 @@ POOR = np.array([[0.6, 0.2, 0.2], [0.2, 0.5, 0.3], [0.1, 0.3, 0.6]])
 
 
 def drawn_from(confusion: np.ndarray, drawn: list[int], age: float = 0.0, events: int = 10_000) -> Evidence:
-    """Labels as they are on average, of even true shares, with so many texts of each predicted label."""
+    """Labels as they are on average, of even true shares, with that many texts of each predicted label."""
     joint = confusion / 3
     answered = joint.sum(axis=0)
     return evidence(joint / answered * drawn, np.array(drawn), np.round(events * answered), age)
