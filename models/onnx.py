@@ -96,7 +96,8 @@ class OnnxClassifier:
 
     def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
         """Clean, tokenise, find the language beside the inference of the texts before; kept until `classify` asks."""
-        if len(self._ahead) > MOST_AHEAD:  # of batches that nobody asked for: they were another worker's by then
+        # Of batches that nobody asked for: they were another worker's by then.
+        if max(len(self._ahead), len(self._detected_ahead)) > MOST_AHEAD:
             self._ahead.clear()
             self._detected_ahead.clear()
         cleaned = [clean(text) for text in texts]

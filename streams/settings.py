@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from marketpulse.client.kafka_servers import KafkaServers, Mechanism, Protocol
 from marketpulse.client.redis_url import check_url, folded_url, has_login
 from marketpulse.contract.units import MINUTE_MS
-from streams.environment import ENV_FILE, environment_of, secret_of
+from streams.environment import ENV_FILE, PREFIX, environment_of, secret_of, unknown_names
 from streams.errors import SettingsError
 from streams.kafka.groups import check_prefix
 from streams.kafka.pem import check_ca, check_certificate, check_key
@@ -88,9 +88,11 @@ class Settings(BaseSettings):
     """Texts whose answers a worker remembers, since real feedback repeats; 0 = none."""
     classified: bool = True
     """Publish what the model said of each event to `feedback.classified`."""
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "zstd"
+    """Of what workers send to Kafka; whoever reads `feedback.classified` or `market.*` has to know this codec."""
     excerpts: bool = True
     """Keep up to three redacted texts per market and step as evidence."""
-    batch_records: int = Field(1000, ge=1, le=4000)
+    batch_records: int = Field(4000, ge=1, le=4000)
     """Most records in one partition batch."""
     batch_target_seconds: float = Field(0.25, gt=0, le=10)
     """A slow model gets smaller batches, so that one takes about this long."""
@@ -284,6 +286,11 @@ class Settings(BaseSettings):
         return int(self.checkpoint_minutes * MINUTE_MS)
 
     @property
+    def codec(self) -> str | None:
+        """`compression` by aiokafka's names."""
+        return None if self.compression == "none" else self.compression
+
+    @property
     def kafka_servers(self) -> KafkaServers:
         """Kafka's servers, with TLS and login."""
         password = self.kafka_password
@@ -362,6 +369,7 @@ def _needs_tls(path: Path | None, info: ValidationInfo) -> None:
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment with overrides; raises SettingsError naming every problem at once."""
     environment, problems = environment_of(os.environ)
+    problems += unknown_names(environment, NAMES)
     secrets = _secrets_in_files(environment, problems)
     given = secrets | {name: value for name, value in overrides.items() if value is not None}
     settings = None
@@ -394,3 +402,8 @@ def _secrets_in_files(environment: Mapping[str, str], problems: list[str]) -> di
 
 SECRETS = tuple(name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation))
 """Settings that may be given in a file too."""
+NAMES = frozenset(
+    {ENV_FILE, *(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)}
+    | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
+)
+"""All variables that are settings."""

@@ -99,7 +99,12 @@ def asyncapi() -> dict[str, Any]:
     }
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Marketpulse", "version": "1", "description": "Values are UTF-8 JSON; `v` absent means 1."},
+        "info": {
+            "title": "Marketpulse",
+            "version": "1",
+            "description": "Values are UTF-8 JSON; `v` absent "
+            "means 1. Workers send in the codec of MARKETPULSE_COMPRESSION, zstd if it is not set.",
+        },
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,

@@ -41,6 +41,8 @@ def run(
 ) -> None:
     """Publish FILE with timestamps shifted to now, wait until it is fully processed, write a report and exit.
 
+    Exit code 1: not all was processed in time, or no event was accepted.
+
     ```
     marketpulse run feed.jsonl.gz --embedded --workers 2 --report r.json
     ```
@@ -56,7 +58,9 @@ def run(
     output.print_json(
         {"event": "finished", "complete": complete, "accepted": result.accepted, "seconds": result.seconds}
     )
-    raise typer.Exit(0 if complete else 1)
+    if complete and not result.accepted:
+        output.note("No event was accepted. Operator action: see why with `marketpulse publish --dry-run`.")
+    raise typer.Exit(0 if complete and result.accepted else 1)
 
 
 def publish(

@@ -62,7 +62,7 @@ def make_deps(
     deps = Deps(
         settings=settings,
         ledger=Ledger(settings.redis, settings.prefix),
-        outbound=Outbound(settings.kafka_servers, settings.prefix),
+        outbound=Outbound(settings.kafka_servers, settings.prefix, settings.codec),
         classifier=classifier,
         profiles=Profiles(portfolio),
         mutes=Mutes(lambda code, offset, why: log.warning("mute_refused", code=code, offset=offset, why=why), epoch_ms),

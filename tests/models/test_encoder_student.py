@@ -23,7 +23,7 @@ from models.encoder.folder import MADE, make_folder
 from models.encoder.load import load_encoder, read_tokenizer
 from models.encoder.smoothing import smoothed
 from models.encoder.student import CHECKPOINT, DONE, TRAINING, OwnPlan, new_student, student_tokenizer, train_student
-from models.encoder.teacher import EncoderPlan, new_teacher
+from models.encoder.teacher import EncoderPlan, new_teacher, train_encoder
 from models.encoder.vocabulary import cut_vocabulary, numbers_of, unknown_share
 from models.errors import BadArtifact
 from models.export import Precision, export
@@ -263,6 +263,30 @@ def test_it_is_released_with_votes_beside_it(folder: Path, data: Path, tmp_path:
     assert all(words in card for words in ("Layers 0, 1", f"{PIECES} of its", "MIT", "UMSAB"))
 
 
+def test_a_whole_teacher_is_released_without_a_student(folder: Path, data: Path, tmp_path: Path) -> None:
+    """Its folder answers as the teacher does: the cut tokenizer puts the teacher's prefix before each text."""
+    taught = replace(TEACHER, prefix="box: ", epochs=4)
+    plan = ReleasePlan(student=TRAINED, encoder=taught, whole=True, precision="fp32", **SMALL)
+    lines: list[str] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(models.release, "VOTES_WEIGHTS", (0.0,))
+        release(data, tmp_path / "work", tmp_path / "model", folder, plan, lines.append)
+    assert [] == [line for line in lines if "student" in line]
+    rows = made_rows(100, 5)
+    with gzip.open(data / "feedback_train.jsonl.gz", "rb") as file:
+        train = [msgspec.json.decode(line, type=LabelledText) for line in file]
+    teacher = train_encoder(train, folder, tmp_path / "work", taught, lines.append)
+    assert teacher is not None
+    texts = [row.text for row in rows]
+    expected = teacher.predict(texts).topic
+    answer = load_onnx_classifier(tmp_path / "model", "cpu").classify(texts, [None] * len(texts))
+    assert answer.topic == pytest.approx(expected, abs=0.02)
+    widest = expected.std(axis=0).argmax()
+    assert np.corrcoef(answer.topic[:, widest], expected[:, widest])[0, 1] > 0.99
+    card = (tmp_path / "model" / "MODEL_CARD.md").read_text("utf-8")
+    assert "learned from labels, its embeddings kept" in card
+
+
 def test_int8_that_changes_too_much_becomes_int8_weights(folder: Path, data: Path, tmp_path: Path) -> None:
     """After the smoothed network was tried; the folder says which."""
     plan = ReleasePlan(student=replace(TRAINED, epochs=1), encoder=TEACHER, own=OWN, **SMALL)
@@ -305,7 +329,8 @@ def test_the_command_pauses_and_goes_on(
 @pytest.mark.parametrize(
     ("options", "why"),
     [(["--student-layers", "0"], "needs a teacher"), (["--layers", "1"], "needs an encoder"),
-     (["--init", ".", "--layers", "1", "--student-layers", "first"], "no numbers")],
+     (["--init", ".", "--layers", "1", "--student-layers", "first"], "no numbers"), (["--whole"], "--whole ships"),
+     (["--init", ".", "--layers", "1", "--student-layers", "0", "--whole"], "no --student-layers")],
 )  # fmt: skip
 def test_options_that_do_not_fit_are_refused(data: Path, tmp_path: Path, options: list[str], why: str) -> None:
     """Before anything is trained."""

@@ -36,8 +36,11 @@ def model_train(
             "default: a student trained from scratch."
         ),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The teacher of --layers is the model itself; no student is trained.")
+    ] = False,
     pieces: Annotated[
-        int, typer.Option(min=20, help="Pieces of the encoder's vocabulary that such a student keeps.")
+        int, typer.Option(min=20, help="Pieces of the encoder's vocabulary that such a student, or --whole, keeps.")
     ] = 40_000,
     epochs: Annotated[int, typer.Option(min=1, help="Passes of the student over the rows.")] = 3,
     precision: Annotated[Literal["int8", "fp16"], typer.Option(help="int8 for CPUs, fp16 for CUDA.")] = "int8",
@@ -56,6 +59,8 @@ def model_train(
     marketpulse model train --data ./data --init ./MiniLM-L6 --out build/new
     marketpulse model train --data ./data --init build/encoder --layers 8 \\
       --student-layers 0,1,2,3 --out build/new
+    marketpulse model train --data ./data --init build/encoder --layers 8 \\
+      --whole --pieces 70000 --precision fp16 --name marketpulse-base --out build/base
     ```
     """
     try:
@@ -69,6 +74,8 @@ def model_train(
         raise BadInput("--layers needs an encoder. Operator action: name its folder with --init (`make encoder`).")
     if student_layers is not None and layers is None:
         raise BadInput("--student-layers needs a teacher. Operator action: give its --init and --layers.")
+    if whole and (layers is None or student_layers is not None):
+        raise BadInput("--whole ships a teacher. Operator action: give its --init and --layers, no --student-layers.")
     for part in ("train", "dev", "test"):
         if not (data / f"feedback_{part}.jsonl.gz").exists():
             raise BadInput(f"{data} holds no feedback_{part}.jsonl.gz. Operator action: name the folder with --data.")
@@ -79,6 +86,10 @@ def model_train(
         encoder=None if layers is None else EncoderPlan(layers=layers, threads=threads, device=on),
         precision=precision,
     )
+    if whole:
+        plan = replace(
+            plan, student=replace(TRAINING, vocabulary=pieces, threads=threads), whole=True, most_changed=MOST_CHANGED
+        )
     if student_layers is not None:
         plan = replace(
             plan,

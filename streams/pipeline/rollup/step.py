@@ -292,12 +292,12 @@ class RollUp:
             if alert.state == "resolved":
                 ended[alert.id] = stream_ms
         old = [name for name, at in ended.items() if stream_ms - at > _shown_ms(name)]
-        gone = set(old)
-        kept = [name for name in ended if name not in gone]
-        forgotten = (*old, *kept[: max(0, len(kept) - MOST_ENDED)])
-        for name in forgotten:
+        for name in old:
             del ended[name]
-        return forgotten
+        beyond = list(ended)[: max(0, len(ended) - MOST_ENDED)]
+        for name in beyond:
+            del ended[name]
+        return (*old, *beyond)
 
     def _keys(self, user_key: UserKey | None, stream_ms: int) -> None:
         """Remember where user ids were hashed with one key and with another."""

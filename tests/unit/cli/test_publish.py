@@ -4,9 +4,12 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+from streams.cli.main import app
 from tests.support.processes import marketpulse
 
 NO_KAFKA = {"MARKETPULSE_KAFKA": "127.0.0.1:1"}
@@ -97,3 +100,16 @@ def test_a_mapping_that_is_proposed_can_be_used(path: Path) -> None:
     assert (0, True) == (done.returncode, done.stdout.startswith("1 records read, 0 lines skipped, 0 will be"))
     path.write_text("Nr;Kommentar\n1;gut\n")
     assert 1 == marketpulse("adopt", str(path), environment=NO_KAFKA).returncode
+
+
+@pytest.mark.parametrize(("accepted", "complete", "code"), [(1, True, 0), (0, True, 1), (1, False, 1)])
+def test_run_fails_where_nothing_was_accepted(
+    accepted: int, complete: bool, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where not all was counted in time: a pipeline that goes on would go on without events."""
+    result = SimpleNamespace(accepted=accepted, seconds=1.0)
+    monkeypatch.setattr("streams.dev.run.run", lambda *_: (result, complete))
+    file = tmp_path / "feed.jsonl"
+    file.touch()
+    ended = CliRunner().invoke(app, ["run", str(file)])
+    assert (code, accepted == 0) == (ended.exit_code, "No event was accepted" in ended.stderr)
