@@ -38,7 +38,7 @@ def unknown_names(environment: Mapping[str, str], known: Collection[str]) -> Ite
             continue
         if name.endswith("_PORT") and environment[name].startswith(("tcp://", "udp://", "sctp://")):
             continue
-        near = get_close_matches(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known], 1)
+        near = get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], 1)
         yield f"{name}: there is no such setting" + (f"; do you mean {PREFIX}{near[0]}?" if near else "")
 
 
