@@ -10,6 +10,7 @@ from rich.table import Table
 
 from marketpulse.contract.decode import utc
 from marketpulse.contract.units import HOUR_MS
+from marketpulse.contract.words import count_of
 from strategy.costs import entry_money, entry_ranking_cost
 from strategy.portfolio import load_portfolio
 from streams.cli import output
@@ -128,7 +129,7 @@ def alerts(
                         output.say(output.visible(line))
                 if not follow:
                     if silenced and not muted:
-                        output.note(f"{len(silenced)} silenced: `marketpulse alerts --muted` shows them too.")
+                        output.note(f"{count_of(len(silenced), 'silenced alert')} not shown: add --muted.")
                     return
                 time.sleep(1)
         except KeyboardInterrupt:
@@ -188,7 +189,7 @@ def dead_letters_ls(
         source = "{partition}@{offset}".format(**letter["source"])
         row = (letter["offset"], letter["code"], letter["market"] or "-", source, letter["message"])
         table.add_row(*map(output.cell, row))
-    table.caption = f"{len(every)} dead letters" + (f", the newest {limit}" if len(found) < len(every) else "")
+    table.caption = count_of(len(every), "dead letter") + (f", the newest {limit}" if len(found) < len(every) else "")
     output.console().print(table)
 
 
@@ -243,14 +244,14 @@ def dead_letters_replay(
         reasons = {letter.offset: why_not(letter, settings.prefix) for letter in found}
         cut = [{"offset": offset, "why": why} for offset, why in reasons.items() if why]
         would = {"replayed": 0, "selected": len(found), "left": cut}
-        output.answer(would, as_json, f"{len(found) - len(cut)} dead letters would be sent again")
+        output.answer(would, as_json, f"{count_of(len(found) - len(cut), 'dead letter')} to send again")
         return
     with progress("sending again") as update:
         done = run_async(replay(settings.kafka_servers, settings.prefix, selection, lambda sent: update(sent, None)))
     left = [{"offset": offset, "why": why} for offset, why in done.left]
     answer = {"replayed": done.sent, "selected": done.sent + len(left), "left": left}
     lines = [
-        f"{done.sent} dead letters sent again",
+        f"{count_of(done.sent, 'dead letter')} sent again",
         *(f"offset {at} left: {output.visible(why)}" for at, why in done.left),
     ]
     output.answer(answer, as_json, "\n".join(lines))

@@ -13,7 +13,7 @@ from marketpulse.contract.markets import market_code
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
-from marketpulse.contract.words import clock
+from marketpulse.contract.words import clock, count_of
 from marketpulse.errors import MarketpulseError
 from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio
@@ -107,7 +107,7 @@ def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
             {"markets": sorted(rows), "budget": plan.budget, "currency": plan.currency, "rows": rows, "problems": []}
         )
         return
-    output.say(f"{file} can be used: {len(rows)} markets, {output.visible(budget_words(plan))}")
+    output.say(f"{file} can be used: {count_of(len(rows), 'market')}, {output.visible(budget_words(plan))}")
     output.console().print(spenders(rows, plan))
     output.say("`profiles apply` puts it in place of all other markets; --merge keeps those.")
 
@@ -141,7 +141,7 @@ def _refuse(what: object, problems: Sequence[str], as_json: bool, action: str = 
     if as_json:
         output.print_json({"problems": problems})
     else:
-        output.note(f"{what} cannot be used, {len(problems)} problems:" if len(problems) > 1 else f"{what}:")
+        output.note(f"{what} cannot be used, {count_of(len(problems), 'problem')}:")
         for problem in problems:
             output.note(f"  {output.visible(problem)}")
         output.note(f"Nothing was published. Operator action: {action}")
