@@ -3,16 +3,16 @@
 import re
 from hashlib import sha256
 from html.parser import HTMLParser
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from marketpulse.contract.decode import utc
 from marketpulse.contract.feedback import MAX_TEXT_CHARACTERS
-from marketpulse.contract.wire import MAX_ID_CHARACTERS, MAX_SHORT_CHARACTERS
+from marketpulse.contract.wire import MAX_ID_CHARACTERS
 from streams.sources.countries import country_code, region_of
-from streams.sources.events import NotUsable, is_nothing
+from streams.sources.events import NotUsable, is_nothing, short
 from streams.sources.paths import value_at
 from streams.sources.times import written_ms
 
@@ -84,7 +84,7 @@ class FileForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`records`: path of a list of records inside a JSON value. `skip`: rows of CSV below the header that hold none."""
 
     records: str | None = None
-    skip: int = 0
+    skip: Annotated[int, msgspec.Meta(ge=0)] = 0
     delimiter: str | None = None
     encoding: str | None = None
 
@@ -213,11 +213,6 @@ def _hashed(text: str) -> str:
     return f"sha256:{sha256(text.encode('utf-8', 'replace')).hexdigest()}"
 
 
-def short(text: str) -> str:
-    """Cut to what an attribute holds."""
-    return text if len(text) <= MAX_SHORT_CHARACTERS else text[: MAX_SHORT_CHARACTERS - 1] + "…"
-
-
 def _market(rule: Market, record: dict[str, Any], file_name: str) -> str:
     if rule.constant is not None:
         return rule.constant
@@ -228,7 +223,7 @@ def _market(rule: Market, record: dict[str, Any], file_name: str) -> str:
     found = [
         *(words.get(value.strip().casefold()) or country_code(value) for value in given),
         *(region_of(tag) for tag in tags),
-        *([country_code(named[1])] if named else []),
+        *([country_code(named[1])] if named and named[1] else []),
     ]
     code = next(filter(None, found), None)
     if code is None:

@@ -73,6 +73,7 @@ def test_a_locale_is_a_market_by_its_region(tag: str, expected: str | None) -> N
         ({"locale": "locale"}, "", "BR"),
         ({"from": "title", "words": {"bom": "PT"}}, "", "PT"),
         ({"file": "-([a-z]{2})[.]"}, "reviews-de.json", "DE"),
+        ({"from": "country", "file": "-([a-z]{2})?[.]"}, "reviews-.json", "BR"),
     ],
 )
 def test_a_market_comes_from_what_there_is(market: dict[str, Any], file: str, expected: str) -> None:
@@ -135,6 +136,7 @@ def test_every_problem_is_named_at_once() -> None:
         "text": {"from": ["a[b]", "a[=c]"], "wrong": 1},
         "rating": {"from": "r", "scale": "hearts", "words": {"good": 9}},
         "colour": "x",
+        "file": {"skip": -1},
     }
     with pytest.raises(BadInput) as raised:
         mapping_of(tables, "mine.toml")
@@ -149,7 +151,10 @@ def test_every_problem_is_named_at_once() -> None:
         "text.wrong: there is no such key, but from, join, separator, html",
         "rating.scale: hearts is none of stars, nps, percent, thumbs, [lowest, highest]",
         "rating.words.good: must be 1 to 5",
+        "file.skip: Expected `int` >= 0",
     ] == listed
+    with pytest.raises(BadInput, match=r"file\.delimiter: must be one character"):
+        mapping_of(TABLES | {"file": {"delimiter": "\n"}}, "mine.toml")
 
 
 def test_a_mapping_that_is_not_there_names_those_that_are() -> None:
