@@ -116,6 +116,7 @@ def publish(
     """
     from marketpulse.contract.topics import topic_name
     from streams.errors import BadInput
+    from streams.kafka.admin import cluster_of
     from streams.kafka.publish import publish as send
     from streams.sources.events import form_of
     from streams.sources.feed import Feed
@@ -136,7 +137,8 @@ def publish(
             raise BadInput(f"--mapping sets what {', '.join(idle)} sets. Operator action: leave it out.")
         form = mapped_form(load_mapping(mapping), file, market, timezone, delimiter, encoding)
     with Feed(file, raw, form) as feed:
-        position = Position.of(resume, f"{feed.fingerprint()} {form} {raw} {shift} {topic}")
+        cluster = "" if resume is None else run_async(cluster_of(settings.kafka_servers))
+        position = Position.of(resume, f"{feed.fingerprint()} {form} {raw} {shift} {topic} {cluster}")
         look = _look(feed, position.shift if position.begun else None, shift, epoch_ms())
         done = 0
         held_back = not (yes or raw) and look.mostly_refused
