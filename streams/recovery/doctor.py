@@ -26,7 +26,8 @@ from streams.ledger.server import check_server, known_holes, server_version
 from streams.pipeline.ingest.topic_settings import batches_too_large, times_of_producers
 from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.operators.rules_file import changes, load_rules
-from streams.settings import LEAST_KEY_BYTES, PUBLIC_KEY, Settings
+from streams.setting_checks import LEAST_KEY_BYTES, PUBLIC_KEY
+from streams.settings import Settings
 
 WARNINGS = ("secrets", "redis version", "market table", "connections")
 """Parts whose findings are worth a look, and end nothing."""
