@@ -95,6 +95,10 @@ def test_objects_of_a_list_with_one_on_each_line_are_no_lines(read: Read) -> Non
     assert "json lines" == kind_of(b'{"id": 1,\n{"id": 2}\n{"id": 3}\n')
 
 
+def opened(content: bytes) -> Any:
+    return io.BufferedReader(io.BytesIO(content))
+
+
 def test_what_is_no_object_costs_work_by_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte is looked at a few times, also where a line without an end holds any number of strays."""
     looked = 0
@@ -126,7 +130,7 @@ def test_what_is_no_object_costs_work_by_its_length(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(json_values, name, Counted(getattr(json_values, name)))
     content = b"[" + b'x{"a":"}\\""}\n' * 9 + b"x{}" * 50_000
     skipped = Skipped()
-    found = list(json_values.value_records(io.BufferedReader(io.BytesIO(content)), form_of(), skipped))  # type: ignore[arg-type]
+    found = list(json_values.value_records(opened(content), form_of(), skipped))
     assert (50_009, 50_009, [*range(1, 11)]) == (len(found), skipped.count, [number for number, _ in skipped.first])
     assert len(content) <= looked <= 4 * len(content)
 
@@ -134,6 +138,5 @@ def test_what_is_no_object_costs_work_by_its_length(monkeypatch: pytest.MonkeyPa
 def test_an_object_of_nothing_is_an_object() -> None:
     """A mapping says what it lacks."""
     skipped = Skipped()
-    content = io.BufferedReader(io.BytesIO(b"{}\n[]\n"))  # type: ignore[arg-type]
-    assert [(1, {})] == list(json_values.objects(content, True, skipped))
+    assert [(1, {})] == list(json_values.objects(opened(b"{}\n[]\n"), True, skipped))
     assert [(2, "not a JSON object")] == skipped.first
