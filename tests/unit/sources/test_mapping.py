@@ -99,6 +99,27 @@ def test_texts_are_joined_and_their_tags_taken_out() -> None:
     assert "Bom: muito\N{NO-BREAK SPACE}bom" == event(text=text)["text"]
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("<p>a</p><DIV class='x>y'>b</DIV>c<br/>d", "a\nb\nc\nd"),
+        ('<a title="1 > 0" href=x>a</a> <!-- no text --> &lt;b&gt; &amp; c', "a  <b> & c"),
+        ("1 < 2 <3 a<b", "1 < 2 <3 a<b"),
+        ("<p title='it>a</p>", "a"),
+    ],
+)
+def test_tags_are_no_text(written: str, expected: str) -> None:
+    """Quoted signs inside of them are theirs; what only looks like a tag stays."""
+    assert expected == event({"title": written}, text={"from": "title", "html": True})["text"]
+
+
+@pytest.mark.parametrize("part", ["<a ", "<!--", "<a x='", '<a x="<', "</", "<", "&"])
+def test_what_looks_like_tags_is_read_once(part: str) -> None:
+    """In a time by its length: a text may be as long as a line."""
+    text = part * (500_000 // len(part))
+    assert text[:100].strip() == event({"title": text}, text={"from": "title", "html": True})["text"][:100].strip()
+
+
 def test_an_identity_is_made_where_there_is_none() -> None:
     """Of several values, the same for the same; one that is too long is hashed, never cut."""
     made = [event({"title": title}, id={"hash": ["title", "at"]})["id"] for title in ("a", "a", "b")]
