@@ -19,7 +19,7 @@ from models.encoder.asked import asked
 from models.encoder.marks import marks_of
 from models.encoder.smoothing import smoothed
 from models.encoder.states import Pause
-from models.encoder.student import OwnPlan, shipped_teacher, student_tokenizer, train_student
+from models.encoder.student import OwnPlan, new_student, shipped_teacher, student_tokenizer, train_student
 from models.encoder.teacher import EncoderPlan, train_encoder
 from models.errors import BadArtifact
 from models.evaluate import FREQUENT_TOPIC, Evaluation
@@ -77,6 +77,9 @@ def release(
         plan: sizes and rates.
         report: takes lines of progress.
         pause: asked while an encoder's teacher is trained and asked, and while a student of its layers is trained.
+
+    Raises:
+        BadArtifact: `init` holds no such encoder, `work` the state of another training, or answers change too much.
     """
     work.mkdir(parents=True, exist_ok=True)
     rows = list(read_rows(data / "feedback_train.jsonl.gz"))
@@ -89,6 +92,8 @@ def release(
         place = work / f"pieces-{plan.student.vocabulary}{'-whole' if plan.whole else ''}"  # other pieces, other votes
         prefix = plan.encoder.prefix if plan.whole and plan.encoder is not None else ""
         tokenizer = student_tokenizer(rows, init, place, plan.student, own or OwnPlan(), prefix)
+        if own is not None:
+            new_student(init, tokenizer, plan.student, own)  # what cannot be made is refused before hours of teaching
     tables = _tables(rows, tokenizer, place, plan, report)
     student = _student(data, rows, tokenizer, work, place, init, plan, report, pause)
     if student is None:

@@ -1,13 +1,11 @@
 """A student of an encoder's own layers, its vocabulary cut to what feedback needs, its embeddings trained along."""
 
-import hashlib
 import random
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,7 +17,18 @@ from models.encoder.families import family_of
 from models.encoder.load import load_encoder, load_tokenizer, read_tokenizer
 from models.encoder.marks import marks_of
 from models.encoder.sampling import epoch_rows
-from models.encoder.states import Pause, Report, Resumable, load_trained, read_state, seeded, trained, write_state
+from models.encoder.states import (
+    Pause,
+    Report,
+    Resumable,
+    load_trained,
+    mark_of,
+    read_state,
+    sample_of,
+    seeded,
+    trained,
+    write_state,
+)
 from models.encoder.teacher import EncoderTeacher
 from models.encoder.vocabulary import cut_vocabulary, numbers_of, with_prefix
 from models.errors import BadArtifact
@@ -238,11 +247,9 @@ def _mark(
 ) -> str:
     """What a state belongs to: rows, vocabulary, plans (device and threads apart), guidance and encoder."""
     settings = (replace(plan, threads=0), replace(own, device="", steps_per_checkpoint=0))
-    weights = student.network.encoder.embeddings.word_embeddings.weight
-    sample = weights[:: max(1, len(weights) // 100)].detach().numpy()
-    found = hashlib.sha256(repr(settings).encode() + tokenizer.to_str().encode() + sample.tobytes())
-    for given in (guidance.votes, guidance.topic_votes, guidance.soft, guidance.soft_topic):
-        found.update(np.ascontiguousarray(given).tobytes())
-    for row in rows:
-        found.update(msgspec.json.encode(row))
-    return found.hexdigest()
+    embeddings = student.network.encoder.embeddings.word_embeddings.weight
+    guided = (guidance.votes, guidance.topic_votes, guidance.soft, guidance.soft_topic)
+    return mark_of(
+        rows, repr(settings).encode(), tokenizer.to_str().encode(), sample_of(embeddings),
+        *(np.ascontiguousarray(given).tobytes() for given in guided),
+    )  # fmt: skip

@@ -22,8 +22,9 @@ from streams.cli import operate as cli_operate
 from streams.cli import output
 from streams.cli import plan as cli_plan
 from streams.cli import privacy as cli_privacy
-from streams.cli import profiles as cli_profiles
 from streams.cli import rules as cli_rules
+from streams.cli.markets import costs as cli_costs
+from streams.cli.markets import profiles as cli_profiles
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
 from streams.cli.training import encoder as cli_encoder
@@ -257,6 +258,7 @@ cli_feed.add_commands(app)
 for command in (status, page):
     app.command(rich_help_panel=output.WATCH)(command)
 cli_operate.add_commands(app)
+cli_costs.add_commands(app)
 cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_mutes.add_commands(app)

@@ -69,7 +69,7 @@ def order_of_cells(counts: Sequence[int], spreads: Sequence[float], size: int, l
         counts: events N of each cell.
         spreads: S, the standard deviation of the true score within each cell; at least MIN_SPREAD is taken.
         size: texts wanted.
-        least: of each cell.
+        least: of each cell, 1 or more.
     """
     cells = range(len(counts))
     drawn = [0] * len(counts)

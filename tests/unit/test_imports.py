@@ -25,6 +25,7 @@ LEVELS = (
     ("marketpulse", "streams/contract"),
     ("streams/privacy", "streams/judgement", "streams/batches.py"),
     ("streams/kafka", "streams/ledger"),
+    ("streams/setting_checks.py",),
     ("streams/access", "streams/settings.py"),
     ("streams/telemetry",),
     ("streams/pipeline", "streams/serving"),

@@ -36,7 +36,7 @@ SWITCHES: dict[str, dict[str, object]] = {
     "compression": {"compression": "none"},
     "all three": {"classified": False, "excerpts": False, "compression": "none"},
 }
-"""What a worker does by default and can be told to leave, by its setting."""
+"""What a worker does by default, and how it is switched off."""
 
 
 def bench_engine(settings: Settings, events: int, rounds: int, switches: bool, say: Say) -> dict[str, object]:
