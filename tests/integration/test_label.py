@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from streams.judgement.draw import name_of_week, week_of
 from streams.kafka.admin import delete_before, topic_offsets
 from streams.kafka.compacted import read_all
 from streams.kafka.publish import Record, partition_of
-from streams.settings import load_settings
+from streams.settings import Settings, load_settings
 from tests.support.job import Job
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
@@ -35,14 +36,10 @@ def event(number: int) -> Record:
     return Record(f"anna-{number}".encode(), json.dumps(content).encode())
 
 
-@pytest.fixture
-def job(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Job]:
-    """A worker with the shipped model, whose confusion was measured, that has counted 120 events of one market."""
-    given = load_settings(
-        prefix=prefix, threads=1, step_seconds=0.3, idle_step_seconds=0.5, checkpoint_minutes=1 / 60,
-        session_timeout_seconds=6.0,
-    )  # fmt: skip
-    one = Job(stack, prefix, tmp_path, given)
+@contextmanager
+def counted(stack: EmbeddedStack, prefix: str, logs: Path, given: Settings | None = None) -> Iterator[Job]:
+    """A worker that has counted 120 events of one market."""
+    one = Job(stack, prefix, logs, given)
     one.workers(1)
     try:
         one.publish([event(number) for number in range(120)])
@@ -51,6 +48,24 @@ def job(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Job]:
     finally:
         one.supervisor.stop()
         one.reader.close()
+
+
+@pytest.fixture
+def job(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Job]:
+    """Its model is the shipped one, whose confusion was measured."""
+    given = load_settings(
+        prefix=prefix, threads=1, step_seconds=0.3, idle_step_seconds=0.5, checkpoint_minutes=1 / 60,
+        session_timeout_seconds=6.0,
+    )  # fmt: skip
+    with counted(stack, prefix, tmp_path, given) as one:
+        yield one
+
+
+@pytest.fixture
+def of_stub(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Job]:
+    """Its model is the stub."""
+    with counted(stack, prefix, tmp_path) as one:
+        yield one
 
 
 def label(job: Job, count: int, keys: str, *more: str) -> tuple[list[str], dict[str, Any]]:
@@ -97,15 +112,15 @@ def test_twenty_labels_move_u_corrected_and_history_repeats(job: Job) -> None:
     assert held.metrics == job.reader.snapshot().metrics
 
 
-def test_what_is_gone_from_the_topics_is_not_shown(job: Job) -> None:
+def test_what_is_gone_from_the_topics_is_not_shown(of_stub: Job) -> None:
     """Texts that retention took are passed over; a week whose counts are no longer whole is refused."""
-    cut(job, "feedback", range(8), 10**9)
-    run = job.cli("label", "BR", "--week", WEEK, "--count", "2", "--json", given="n\n")
+    cut(of_stub, "feedback", range(8), 10**9)
+    run = of_stub.cli("label", "BR", "--week", WEEK, "--count", "2", "--json", given="n\n")
     week = json.loads(run.stdout)
     assert (1, 0, 2, None) == (run.returncode, week["texts"], week["missing"], week["u"])
     assert week["gone"] > 0
-    cut(job, "feedback.classified", [partition_of(b"BR", 8)], 1)
-    run = job.cli("label", "BR", "--week", WEEK)
+    cut(of_stub, "feedback.classified", [partition_of(b"BR", 8)], 1)
+    run = of_stub.cli("label", "BR", "--week", WEEK)
     assert 2 == run.returncode, run.stdout
     assert "no longer in" in run.stderr
 
