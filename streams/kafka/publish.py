@@ -82,18 +82,13 @@ def slices(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
     yield part
 
 
-def partition_of(key: bytes, partitions: int) -> int:
-    """Where records with this key are, as Kafka's own partitioner chooses."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions
-
-
 async def send_records(producer: AIOKafkaProducer, topic: str, records: list[Record], at: int = 0) -> int:
     """Send records as one or more batches per partition, and wait for all acknowledgements; their number."""
     partitions = len(await producer.partitions_for(topic))
     by_partition: dict[int, list[Record]] = {}
     for number, record in enumerate(records, at):
-        chosen = number % partitions if record.key is None else partition_of(record.key, partitions)
-        by_partition.setdefault(chosen, []).append(record)
+        chosen = number if record.key is None else murmur2(record.key) & 0x7FFFFFFF
+        by_partition.setdefault(chosen % partitions, []).append(record)
     acknowledgements = await asyncio.gather(
         *(_send_partition(producer, topic, partition, rows) for partition, rows in by_partition.items())
     )
@@ -115,3 +110,8 @@ async def _send_partition(producer: AIOKafkaProducer, topic: str, partition: int
     for future in waiting:
         await future
     return len(records)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where `send_records`, and Kafka's own partitioner, put records with this key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
