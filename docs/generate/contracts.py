@@ -16,6 +16,7 @@ from marketpulse.contract.operators import (
     APPLY_HEADER,
     COUNT_HEADER,
     NUMBER_HEADER,
+    LabelRecord,
     MarketProfile,
     MuteRecord,
     PlanProfile,
@@ -37,6 +38,7 @@ CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
     "market.profiles": (MarketProfile, "receive", "market"),
     "market.profiles#plan": (PlanProfile, "receive", "_plan"),
     "market.mutes": (MuteRecord, "receive", "mute id"),
+    "market.labels": (LabelRecord, "receive", "market, a blank, id of the event"),
     "market.receipts": (ReceiptRecord, "send", "sink"),
 }
 """Topic, `#` and a name where a topic has several -> (wire type, what Marketpulse does with it, Kafka key)."""

@@ -14,6 +14,7 @@ from strategy.errors import StrategyError
 from streams.cli import acls as cli_acls
 from streams.cli import bench as cli_bench
 from streams.cli import feed as cli_feed
+from streams.cli import label as cli_label
 from streams.cli import ledger as cli_ledger
 from streams.cli import model as cli_model
 from streams.cli import mutes as cli_mutes
@@ -154,7 +155,7 @@ def status(
     from rich.live import Live
 
     from marketpulse.client.reader import Reader
-    from streams.cli.terminal import render
+    from streams.cli.views.status import render
 
     settings = load_settings()
     with Reader(settings.redis, prefix=settings.prefix) as reader:
@@ -257,6 +258,7 @@ def topics_create(
 cli_feed.add_commands(app)
 for command in (status, page):
     app.command(rich_help_panel=output.WATCH)(command)
+app.command(rich_help_panel=output.WATCH)(cli_label.label)
 cli_operate.add_commands(app)
 cli_costs.add_commands(app)
 cli_plan.add_commands(app)

@@ -117,3 +117,8 @@ async def _send_partition(producer: AIOKafkaProducer, topic: str, partition: int
     for future in waiting:
         await future
     return len(records)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where `send_records`, and Kafka's own partitioner, put records with this key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions

@@ -179,11 +179,13 @@ class Replayer:
             profiles_changed=self.rollup.profiles_changed(portfolio),
             problems=record.problems,
             mutes=record.mutes,
+            labels=record.labels,
             ahead=record.ahead,
             portfolio=portfolio,
             allocation=allocation,
             refused=record.refused,
             user_key=record.user_key or self.rollup.common.user_key,
+            judged=record.judged,
             model_info=msgspec.to_builtins(info),
         )
 

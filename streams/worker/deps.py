@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.topics import topic_name
@@ -13,6 +14,7 @@ from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.failpoints import Failpoint, no_failpoint
+from streams.pipeline.operators.labels import Labels
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.rollup.rewind import FindUndone, find_undone
@@ -46,7 +48,12 @@ class Deps:
     find_undone: FindUndone = find_undone
     telemetry: Telemetry = field(default_factory=Telemetry)
     rules: Rules = field(default_factory=Rules)
+    labels: Labels = field(default_factory=Labels)
     log_ends: LogEnds = field(default_factory=LogEnds)
+
+
+def _refused(event: str, code: str, offset: int, why: str) -> None:
+    log.warning(event, code=code, offset=offset, why=why)
 
 
 def make_deps(
@@ -65,7 +72,8 @@ def make_deps(
         outbound=Outbound(settings.kafka_servers, settings.prefix, settings.codec),
         classifier=classifier,
         profiles=Profiles(portfolio),
-        mutes=Mutes(lambda code, offset, why: log.warning("mute_refused", code=code, offset=offset, why=why), epoch_ms),
+        mutes=Mutes(partial(_refused, "mute_refused"), epoch_ms),
+        labels=Labels(partial(_refused, "label_refused")),
         layout=CellLayout(classifier.info.topics, classifier.info.sentiments, tuple(classifier.info.languages)),
         hashes=settings.user_hashes,
         candidate=candidate,

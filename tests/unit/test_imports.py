@@ -75,6 +75,7 @@ PURE = {
     "streams/ledger/types.py",
     "streams/telemetry/progress.py",
     "streams/pipeline/detect",
+    "streams/pipeline/operators/labels.py",
     "streams/pipeline/operators/mutes.py",
     "streams/pipeline/operators/changes.py",
     "streams/pipeline/operators/profiles.py",
@@ -92,6 +93,8 @@ PURE = {
             "users",
             "coverage",
             "correction",
+            "deltas",
+            "judged",
             "shifts",
             "step_record",
         )

@@ -16,6 +16,7 @@ from streams.pipeline.retry import patiently
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import Checkpointer
 from streams.pipeline.rollup.correction import Array, confusion_of
+from streams.pipeline.rollup.judged import judged_changes
 from streams.pipeline.rollup.lease import while_held
 from streams.pipeline.rollup.pace import Pace
 from streams.pipeline.rollup.rewind import Undone, corrections, note_ended
@@ -142,9 +143,10 @@ class Leader:
             self._published = lease.published
         rollup = self._rollup
         undone = await self._look_for_undone(lease, rollup)
-        read = self._deps.profiles.in_force(rollup.common.profiles), self._deps.mutes.next_offset
+        common, deps = rollup.common, self._deps
+        read = deps.profiles.in_force(common.profiles), deps.mutes.next_offset, deps.labels.next_offset
         force = (
-            read != (rollup.common.profiles, rollup.common.mutes)
+            read != (common.profiles, common.mutes, common.labels)
             or undone.ahead > 0
             or clock() - self._last_step >= settings.idle_step_seconds
         )
@@ -186,7 +188,7 @@ class Leader:
         return outcome.journal
 
     async def _outcome(
-        self, rollup: RollUp, step: CutStep, undone: Undone, profiles_read: int, mutes_read: int
+        self, rollup: RollUp, step: CutStep, undone: Undone, profiles_read: int, mutes_read: int, labels_read: int
     ) -> tuple[StepOutcome, list[Command]]:
         """What one step comes to, and every write of it."""
         ledger, profiles = self._deps.ledger, self._deps.profiles
@@ -206,11 +208,13 @@ class Leader:
             profiles_changed=rollup.profiles_changed(portfolio),
             problems=problems,
             mutes=mutes_read,
+            labels=labels_read,
             ahead=rollup.common.ahead + undone.ahead,
             portfolio=portfolio,
             allocation=allocation,
             refused=await self._refused(),
             user_key=msgspec.structs.replace(self._deps.hashes.key, differ=DIFFERENT_KEYS in problems),
+            judged=judged_changes(rollup.markets, self._deps.labels.weeks()),
             model_info=msgspec.to_builtins(info),
         )
         bad = profiles.refused(before, profiles_read)

@@ -7,7 +7,7 @@ from dataclasses import replace as replace_field
 
 from msgspec.structs import replace
 
-from marketpulse.contract.canary import CELL, KIND
+from marketpulse.contract.canary import KIND
 from marketpulse.contract.keys import EXCERPTS_LIVE_MS
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
@@ -38,6 +38,8 @@ from streams.pipeline.detect.watch import (
 )
 from streams.pipeline.rollup.correction import Array
 from streams.pipeline.rollup.coverage import FIRST_EVENTS, begin_of, first_events_after
+from streams.pipeline.rollup.deltas import deltas_of, drift_sums, lag_of
+from streams.pipeline.rollup.judged import JudgedConfusions
 from streams.pipeline.rollup.metrics import compute_metrics
 from streams.pipeline.rollup.shifts import follow_spend, shifts_of
 from streams.pipeline.rollup.state import CommonState
@@ -99,6 +101,7 @@ class RollUp:
         self.operators_shown: dict[str, bytes] = {}  # key -> content in Redis; a roll-up just loaded knows of none
         self._idle_ms = idle_ms
         self._confusion = confusion
+        self._labelled = JudgedConfusions(layout)
         self._active_hour: int | None = None
         self._forgotten_of: set[str] = set()  # markets of which the step took excerpts out
 
@@ -120,7 +123,7 @@ class RollUp:
             journalled: the step's own record when it is replayed: stream time is what it says, whatever the settings.
         """
         common = self.common
-        deltas = _deltas(step.counts, self.layout)
+        deltas = deltas_of(step.counts, self.layout)
         dead = sum(n for field, n in step.counts.items() if field.endswith(DEAD_LETTERS))
         whole = sum(deltas.values(), self.layout.zeros())
         good = self.layout.read(whole).n
@@ -196,6 +199,9 @@ class RollUp:
         """Metrics of all markets, then detectors over the minutes that are over, then shifts."""
         common = self.common
         common.profiles, common.mutes, common.ahead = context.profiles, context.mutes, context.ahead
+        common.labels = context.labels
+        for market, weeks in context.judged.items():
+            self.markets[market].judged = weeks
         seq = step.number + context.ahead
         time = StreamTime(common.stream_time_ms, common.read_ms, common.held_by)
         journal = step_record(step, time, context, common.portfolio, common.model)
@@ -225,7 +231,7 @@ class RollUp:
         held_ms = 0 if common.held_since_ms is None else step.now_ms - common.held_since_ms
         newest = [part.newest_ms or 0 for part in step.partitions.values()]
         furthest_ms = max([*newest, *(state.watch.newest_ms or 0 for state in self.markets.values())], default=0)
-        view = View(step.now_ms - stream_ms, _lag(step), held_ms, common.held_by, furthest_ms - stream_ms)
+        view = View(step.now_ms - stream_ms, lag_of(step), held_ms, common.held_by, furthest_ms - stream_ms)
         alerts += watch_stream(common.watch, view, seq, step.now_ms, self.rules.watch)
         self._keys(context.user_key, stream_ms)
         follow_spend(common, context.allocation, stream_ms)
@@ -239,7 +245,9 @@ class RollUp:
             self._confusion,
             common.users_mixed,
             {market: gaps_of(state.watch, stream_ms) for market, state in self.markets.items()},
+            self._labelled.of(self.markets, self._confusion, context.model, stream_ms),
         )
+        changed = sorted({*changed, *(context.judged.keys() & metrics.keys())})
         alerts += judge_minutes(
             self.markets,
             common.pooled,
@@ -263,13 +271,13 @@ class RollUp:
         shifts = shifts_of(self.markets, common, metrics, surged, seq, context, self.rules)
         minute_began = stream_ms // MINUTE_MS != common.written_minute
         common.written_minute = stream_ms // MINUTE_MS
-        written = sorted(metrics) if minute_began else list(changed)
+        written = sorted(metrics) if minute_began else changed
         return StepOutcome(
             step.number,
             seq,
             stream_ms,
             metrics,
-            list(changed),
+            changed,
             written,
             alerts,
             shifts,
@@ -334,35 +342,3 @@ class RollUp:
 def _shown_ms(alert: str) -> int:
     """How long readers see an alert after its end."""
     return TESTS_SHOWN_MS if alert.startswith(f"{KIND}-") else ENDED_SHOWN_MS
-
-
-def _lag(step: CutStep) -> int:
-    """Records that Kafka has and the step does not, as far as the ends are known."""
-    return sum(max(0, one.end - one.next) for one in step.partitions.values() if one.end is not None)
-
-
-def drift_sums(cells: Cells, layout: CellLayout) -> dict[str, float]:
-    """What the drift tests look at, summed over events."""
-    sums = layout.read(cells)
-    by_language = layout.by_language(cells)
-    return {
-        "confidence": sums.confidence,
-        "negative": float(sums.labels["negative"]),
-        "neutral": float(sums.labels["neutral"]),
-        "other_language": float(by_language[-1].sum()) if len(by_language) else 0.0,
-        "unknown_pieces": sums.unknown,
-    }
-
-
-def _deltas(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, int], Cells]:
-    """The ledger's fields `market:minute:cell` as one vector per (market, minute), in a stable order."""
-    found: dict[tuple[str, int], Cells] = {}
-    for field in sorted(counts):
-        if field.endswith(DEAD_LETTERS) or CELL in field:
-            continue
-        market, minute, cell = field.split(":", 2)
-        key = (market, int(minute))
-        if key not in found:
-            found[key] = layout.zeros()
-        found[key][layout.index(cell)] += counts[field]
-    return found
