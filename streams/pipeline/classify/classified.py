@@ -15,6 +15,7 @@ def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes:
     labels = scored.sentiment.argmax(axis=1).tolist()
     topics = scored.topic.argmax(axis=1).tolist()
     e = scores(scored.sentiment, ratings_of(batch.events)).tolist()
+    unmeasured = [False] * len(labels) if scored.unmeasured is None else scored.unmeasured.tolist()
     return [
         (
             event.market,
@@ -33,6 +34,7 @@ def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes:
                     user_key=None if event.user is None else hashes.key_id_at(event.occurred_ms),
                     lang=language_tag(event.lang),
                     lang_found=scored.detected[at] or None,
+                    unmeasured=unmeasured[at],
                 )
             ),
         )

@@ -16,8 +16,9 @@ from marketpulse.contract.totals import DEAD_LETTERS
 from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.contract.journal import StepRecord, UserKey
 from streams.contract.rules import Rules
+from streams.judgement.confusion import Confusion
 from streams.ledger.types import CutStep
-from streams.pipeline.count.cells import CellLayout, Cells
+from streams.pipeline.count.cells import OTHER_LANGUAGE, CellLayout, Cells
 from streams.pipeline.count.windows import Windows
 from streams.pipeline.detect.canaries import watch_canaries
 from streams.pipeline.detect.drift import Drift, drift_step
@@ -36,7 +37,6 @@ from streams.pipeline.detect.watch import (
     watch_model,
     watch_stream,
 )
-from streams.pipeline.rollup.correction import Array
 from streams.pipeline.rollup.coverage import FIRST_EVENTS, begin_of, first_events_after
 from streams.pipeline.rollup.metrics import compute_metrics
 from streams.pipeline.rollup.shifts import follow_spend, shifts_of
@@ -87,7 +87,7 @@ class RollUp:
         self,
         layout: CellLayout,
         idle_ms: int,
-        confusion: Array | None = None,
+        confusion: Confusion | None = None,
         rules: Rules = Rules(),
     ) -> None:
         self.layout = layout
@@ -104,7 +104,7 @@ class RollUp:
 
     # --- a step's input -----------------------------------------------------------------------------------------
 
-    def measured(self, confusion: Array | None) -> None:
+    def measured(self, confusion: Confusion | None) -> None:
         """Use another model's confusion from now on."""
         self._confusion = confusion
 
@@ -122,7 +122,7 @@ class RollUp:
         common = self.common
         deltas = _deltas(step.counts, self.layout)
         dead = sum(n for field, n in step.counts.items() if field.endswith(DEAD_LETTERS))
-        whole = sum(deltas.values(), self.layout.zeros())
+        whole = sum(deltas.values(), self.layout.step_zeros())
         good = self.layout.read(whole).n
         common.input.add(good + dead, dead, step.now_ms, self.rules.watch.bad_input_half_life_ms)
         before = StreamTime(common.stream_time_ms, common.read_ms)
@@ -143,12 +143,12 @@ class RollUp:
         self._forgotten_of = self._forget_excerpts(common.stream_time_ms)
         self.windows.advance(minute)
         for (market, at), cells in deltas.items():
-            self.windows.add(market, at, cells, minute)
+            self.windows.add(market, at, cells[: self.layout.size], minute)
             state = self.markets.setdefault(market, MarketState())
             state.watch.newest_ms = max(state.watch.newest_ms or 0, at * MINUTE_MS)
-            topics = {topic: (one.n, one.negative) for topic, one in self.layout.by_topic(cells).items()}
-            languages = self.layout.by_language(cells).sum(axis=1).tolist()
-            common.late_events += keep(state, at, topics, languages, self._judged(market), minute)
+            if topics := self.layout.measured_topics(cells):  # what nobody measured is no sign of a surge
+                languages = self.layout.by_language(cells).sum(axis=1).tolist()[:-1]
+                common.late_events += keep(state, at, topics, languages, self._judged(market), minute)
         for market, chosen in step.excerpts.items():
             if market in self.markets:
                 self.markets[market].excerpts = [*self.markets[market].excerpts, *chosen][-EXCERPTS_KEPT:]
@@ -247,7 +247,7 @@ class RollUp:
             seq,
             self.rules,
             len(self.layout.topics),
-            self._confusion,
+            None if self._confusion is None else self._confusion.mean,
         )
         common.judged_ms = stream_ms
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
@@ -349,7 +349,7 @@ def drift_sums(cells: Cells, layout: CellLayout) -> dict[str, float]:
         "confidence": sums.confidence,
         "negative": float(sums.labels["negative"]),
         "neutral": float(sums.labels["neutral"]),
-        "other_language": float(by_language[-1].sum()) if len(by_language) else 0.0,
+        "other_language": float(by_language[layout.languages.index(OTHER_LANGUAGE)].sum()) if len(by_language) else 0.0,
         "unknown_pieces": sums.unknown,
     }
 
@@ -363,6 +363,6 @@ def _deltas(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, in
         market, minute, cell = field.split(":", 2)
         key = (market, int(minute))
         if key not in found:
-            found[key] = layout.zeros()
+            found[key] = layout.step_zeros()
         found[key][layout.index(cell)] += counts[field]
     return found
