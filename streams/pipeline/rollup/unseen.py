@@ -16,6 +16,8 @@ TEXTS = np.arange(4.0, 401.0)
 """Weights that are tried, in texts. Whole numbers: found alike on every machine."""
 MIN_LANGUAGES = 3
 """Fewer say nothing of how unlike languages are: the least weight is taken."""
+ONE_ERROR = 0.5
+"""Of the log-likelihood: by so much less likely is a weight one standard error from the most likely one."""
 _log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])  # workers do without SciPy
 
 
@@ -36,10 +38,10 @@ def model_confusion(counts: Mapping[str, Sequence[Sequence[int]]]) -> Confusion:
 def next_language(tables: Array) -> tuple[Array, Array]:
     """What L languages tell of the confusion of one more: mean (3, 3) of its rows, and weight (3,) in texts.
 
-    The mean is that of the languages, each counting alike. The weight w of a row is the most likely one, its counts
-    being Dirichlet-multinomial around it (Minka 2000, Estimating a Dirichlet distribution). The mean is taken from the
-    languages themselves, so they scatter less about it than about the true one, by (L - 1)/L; and it is off by 1/L of
-    their variance: `weight = (w + 1)(L - 1)/(L + 1) - 1`.
+    The mean is that of the languages, each counting alike. A row's counts are Dirichlet-multinomial around it (Minka
+    2000, Estimating a Dirichlet distribution); w is the least weight within a standard error of the most likely one,
+    since the languages are few. The mean is taken from the languages themselves, so they scatter less about it than
+    about the true one, by (L - 1)/L; and it is off by 1/L of their variance: `weight = (w + 1)(L - 1)/(L + 1) - 1`.
 
     Args:
         tables: (L, 3, 3) rows of the development set by [true][answered].
@@ -52,5 +54,6 @@ def next_language(tables: Array) -> tuple[Array, Array]:
     prior = TEXTS[:, None, None, None] * mean
     cells = (_log_gamma(prior + tables) - _log_gamma(prior)).sum(axis=(1, 3))
     rows = (_log_gamma(TEXTS)[:, None, None] - _log_gamma(TEXTS[:, None, None] + tables.sum(axis=2))).sum(axis=1)
-    found = TEXTS[(cells + rows).argmax(axis=0)]
+    likelihood = cells + rows
+    found = TEXTS[(likelihood >= likelihood.max(axis=0) - ONE_ERROR).argmax(axis=0)]
     return mean, (found + 1) * (languages - 1) / (languages + 1) - 1
