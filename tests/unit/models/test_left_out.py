@@ -1,5 +1,6 @@
 """Calibration on families left out: class shares are right on sources that no model saw."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 
 from models.calibrate import LEAST_ROWS, fit_calibration
 from models.calibration import Calibration, apply_calibration, combined
+from models.card import CARD
 from models.encoder.answers import write_answers
 from models.encoder.left_out import LeftOut, fit_left_out, left_out, neutral_shares
 from models.encoder.protocol import Protocol
 from models.errors import BadArtifact
+from models.finish import finish
+from models.manifest import load_manifest
 from models.rows import LabelledText
 
 
@@ -104,3 +108,17 @@ def test_kept_answers_of_a_method_are_read_by_family(tmp_path: Path) -> None:
     assert {} == left_out(protocol, tmp_path, "svc")
     [(family, found)] = left_out(protocol, tmp_path, "today").items()
     assert ("SmSA", ("pt",) * 6, fold.truth.tolist()) == (family, found.languages, found.truth.tolist())
+
+
+def test_a_finished_folder_is_calibrated_by_both(folder: Path, tmp_path: Path) -> None:
+    """First as its development set asks for, then as families left out do; the card says so."""
+    rows = tmp_path / "rows.jsonl"
+    texts = [("bad", "negative"), ("good", "positive"), ("a box", "neutral")] * 40
+    rows.write_text("\n".join(json.dumps({"text": text, "label": label, "lang": "en"}) for text, label in texts))
+    finish(folder, rows, rows)
+    own = load_manifest(folder).calibration
+    assert "left out" not in (folder / CARD).read_text("utf-8")
+    correction = {"": Calibration((0.2, 0.1, -0.3), 1.5)}
+    finish(folder, rows, rows, left_out=correction)
+    assert combined(own, correction) == load_manifest(folder).calibration
+    assert "corrected by answers on sources left out" in (folder / CARD).read_text("utf-8")
