@@ -61,6 +61,7 @@ class OnnxClassifier:
         self._detected_ahead: dict[str, Detected] = {}
         pieces = (tokenizer.token_to_id(name) for name in UNKNOWN_PIECES)
         self._unknown_id = next((number for number in pieces if number is not None), -1)
+        self._marks = tokenizer.num_special_tokens_to_add(is_pair=False)
         self._info = ModelInfo(
             id=manifest.id,
             sha256=manifest.model_sha256,
@@ -87,7 +88,7 @@ class OnnxClassifier:
         unknown = np.zeros(len(texts), np.float32)
         for rows, ids, mask in self.batches(texts):
             sentiment[rows], topic[rows] = self.run(ids, mask)
-            unknown[rows] = (ids == self._unknown_id).sum(axis=1) / mask.sum(axis=1)
+            unknown[rows] = (ids == self._unknown_id).sum(axis=1) / np.maximum(mask.sum(axis=1) - self._marks, 1)
         _require_probabilities(sentiment)
         _require_probabilities(topic)
         used = [language_of(tag, found) for tag, found in zip(languages, detected, strict=True)]

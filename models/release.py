@@ -1,9 +1,10 @@
 """Make a model folder from labelled texts: votes, teacher, student, export, calibration, scores, card."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from models.batching import plan_batches
 from models.calibrate import fit_calibration
-from models.calibration import apply_calibration
+from models.calibration import Calibration, apply_calibration
 from models.card import SMALL, from_encoder
 from models.characters import spellings
 from models.encoder.asked import asked
@@ -66,6 +67,7 @@ def release(
     plan: ReleasePlan = ReleasePlan(),
     report: Report = print,
     pause: Pause = lambda: False,
+    left_out: Mapping[str, Calibration] = MappingProxyType({}),
 ) -> Evaluation | None:
     """Leave a model folder in `out` and return its evaluation on the development set; None = paused, call it again.
 
@@ -77,6 +79,7 @@ def release(
         plan: sizes and rates.
         report: takes lines of progress.
         pause: asked while an encoder's teacher is trained and asked, and while a student of its layers is trained.
+        left_out: calibration that comes on top of that of the development set, see `models/encoder/left_out.py`.
 
     Raises:
         BadArtifact: `init` holds no such encoder, `work` the state of another training, or answers change too much.
@@ -110,7 +113,7 @@ def release(
         description = from_encoder(range(plan.encoder.layers), tokenizer.get_vocab_size(), taught=False)
     else:
         description = SMALL if own is None else from_encoder(own.layers, tokenizer.get_vocab_size())
-    evaluation = finish(out, data / "feedback_dev.jsonl.gz", data / "feedback_test.jsonl.gz", description)
+    evaluation = finish(out, data / "feedback_dev.jsonl.gz", data / "feedback_test.jsonl.gz", description, left_out)
     report(f"mean macro-F1 {evaluation.mean_macro_f1:.4f}, topic {evaluation.topic_macro_f1:.4f}")
     return evaluation
 

@@ -94,9 +94,9 @@ async def _confusion(settings: "Settings") -> Any:
 
     from models.classifier import ModelInfo
     from streams.ledger.commit import Ledger
-    from streams.pipeline.rollup.correction import confusion_of
     from streams.pipeline.rollup.state import known_key
     from streams.pipeline.rollup.step_writes import MODEL_FIELD
+    from streams.pipeline.rollup.unseen import model_confusion
 
     hashes = settings.user_hashes
     ledger = Ledger(settings.redis, settings.prefix)
@@ -114,7 +114,7 @@ async def _confusion(settings: "Settings") -> Any:
     info = None if content is None else msgspec.json.decode(content, type=ModelInfo)
     if info is None or not info.languages:
         return None
-    return confusion_of({name: one.confusion for name, one in info.languages.items()})[-1]
+    return model_confusion({name: one.confusion for name, one in info.languages.items()}).mean[-1]
 
 
 def asked(text: str, number: int, texts: int, as_json: bool, read: Callable[[], str] | None = None) -> Answer | None:

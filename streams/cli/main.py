@@ -220,7 +220,7 @@ def classify(
     answer = {
         "label": best, "topic": topic, "sentiment": sentiment, "topics": topics,
         "language": predicted.languages[0] or None, "lang_found": predicted.detected[0] or None,
-        "model": classifier.info.id, "device": classifier.info.device,
+        "unmeasured": bool(predicted.unmeasured[0]), "model": classifier.info.id, "device": classifier.info.device,
     }  # fmt: skip
     words = cli_model.explained(classifier, text, predicted.languages[0]) if explain else []
     output.answer(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.records import AlertRecord
@@ -263,10 +262,10 @@ async def _try_moment(ledger: Ledger) -> Moment | None:
             moment.last[number] = int(timestamp), int(crc)
     for _ in steps:
         _add_open(moment, rest.pop(0))
-    names = _names(state)
+    layout = _layout(state)
     for market in markets:
         for at, content in rest.pop(0).items():
-            for name, n in zip(names, np.frombuffer(content, np.int64).tolist(), strict=True):
+            for name, n in zip(layout.names, layout.restored(content).tolist(), strict=True):
                 _add_cell(moment, market, int(at), name, n)
     moment.mixed = _mixed(state)
     moment.users = dict(zip(asked, map(int, rest), strict=True))
@@ -283,12 +282,12 @@ def _mixed(state: dict[str, bytes]) -> list[Mixed]:
     return [(int(begins), int(ends)) for begins, ends in common.get("users_mixed", ())]
 
 
-def _names(state: dict[str, bytes]) -> tuple[str, ...]:
-    """Names of a bucket's cells."""
+def _layout(state: dict[str, bytes]) -> CellLayout:
+    """Of the buckets."""
     if MODEL_FIELD not in state:
-        return ()
+        return CellLayout(())
     info = msgspec.json.decode(state[MODEL_FIELD], type=ModelInfo)
-    return CellLayout(info.topics, info.sentiments, tuple(info.languages)).names
+    return CellLayout(info.topics, info.sentiments, tuple(info.languages))
 
 
 def _add_open(moment: Moment, counts: dict[bytes, bytes]) -> None:

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from streams.cli import output
 from streams.cli.training.options import NEEDS_TRAIN, Minutes, OfDevice, Threads, device_of, pause_after
 from streams.errors import BadInput
+
+if TYPE_CHECKING:
+    from models.calibration import Calibration
 
 
 def add_commands(model_app: typer.Typer) -> None:
@@ -45,6 +48,13 @@ def model_train(
     epochs: Annotated[int, typer.Option(min=1, help="Passes of the student over the rows.")] = 3,
     precision: Annotated[Literal["int8", "fp16"], typer.Option(help="int8 for CPUs, fp16 for CUDA.")] = "int8",
     name: Annotated[str, typer.Option(help="Model id in manifest, card and metrics.")] = "marketpulse-small",
+    families: Annotated[
+        Path | None,
+        typer.Option(
+            help="Working directory of `model families --method today`: its answers on families left out correct the "
+            "class shares and the confidence of the development set."
+        ),
+    ] = None,
     minutes: Minutes = None,
     threads: Threads = 2,
     device: OfDevice = "auto",
@@ -97,7 +107,8 @@ def model_train(
             own=OwnPlan(_numbers(student_layers), device=on),
             most_changed=MOST_CHANGED,
         )
-    found = release(data, work, out, init, plan, output.note, pause_after(minutes))
+    left_out = {} if families is None else _left_out(data, families)
+    found = release(data, work, out, init, plan, output.note, pause_after(minutes), left_out)
     if found is None:
         text = f"{work}: paused. Run the same command to continue."
         output.answer({"folder": str(out), "work": str(work), "done": False}, as_json, text)
@@ -106,6 +117,15 @@ def model_train(
         "folder": str(out), "done": True, "mean_macro_f1": found.mean_macro_f1, "topic_macro_f1": found.topic_macro_f1,
     }  # fmt: skip
     output.answer(answer, as_json, f"{out}: mean macro-F1 {found.mean_macro_f1:.4f} on the development set")
+
+
+def _left_out(data: Path, families: Path) -> "dict[str, Calibration]":
+    from models.encoder.left_out import fit_left_out, left_out
+    from models.encoder.protocol import Protocol
+    from models.evaluate import labelled
+
+    train, development = (labelled(data / f"feedback_{part}.jsonl.gz") for part in ("train", "dev"))
+    return fit_left_out(left_out(Protocol(train, development), families, "today"))
 
 
 def _numbers(named: str) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes:
     topics = scored.topic.argmax(axis=1).tolist()
     e = scores(scored.sentiment, ratings_of(batch.events)).round(4).tolist()
     sentiments = scored.sentiment.round(4).tolist()  # at once: a call for each row costs more than all else here
+    unmeasured = [False] * len(labels) if scored.unmeasured is None else scored.unmeasured.tolist()
     return [
         (
             event.market,
@@ -34,6 +35,7 @@ def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes:
                     user_key=None if event.user is None else hashes.key_id_at(event.occurred_ms),
                     lang=language_tag(event.lang),
                     lang_found=scored.detected[at] or None,
+                    unmeasured=unmeasured[at],
                 )
             ),
         )

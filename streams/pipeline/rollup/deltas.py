@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from marketpulse.contract.canary import CELL
 from marketpulse.contract.totals import DEAD_LETTERS
 from streams.ledger.types import CutStep
-from streams.pipeline.count.cells import CellLayout, Cells
+from streams.pipeline.count.cells import OTHER_LANGUAGE, CellLayout, Cells
 
 
 def lag_of(step: CutStep) -> int:
@@ -21,7 +21,7 @@ def drift_sums(cells: Cells, layout: CellLayout) -> dict[str, float]:
         "confidence": sums.confidence,
         "negative": float(sums.labels["negative"]),
         "neutral": float(sums.labels["neutral"]),
-        "other_language": float(by_language[-1].sum()) if len(by_language) else 0.0,
+        "other_language": float(by_language[layout.languages.index(OTHER_LANGUAGE)].sum()) if len(by_language) else 0.0,
         "unknown_pieces": sums.unknown,
     }
 
@@ -35,6 +35,6 @@ def deltas_of(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, 
         market, minute, cell = field.split(":", 2)
         key = (market, int(minute))
         if key not in found:
-            found[key] = layout.zeros()
+            found[key] = layout.step_zeros()
         found[key][layout.index(cell)] += counts[field]
     return found

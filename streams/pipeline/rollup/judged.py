@@ -10,7 +10,6 @@ from streams.judgement.confusion import Confusion
 from streams.judgement.draw import week_of
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.detect.market_state import MarketState
-from streams.pipeline.rollup.correction import Array
 
 Weeks = dict[str, tuple[JudgedWeek, ...]]
 NOBODY: Mapping[str, Confusion] = MappingProxyType({})
@@ -37,13 +36,13 @@ class JudgedConfusions:
         self._known = NOBODY
 
     def of(
-        self, markets: Mapping[str, MarketState], measured: Array | None, model: str, stream_ms: int
+        self, markets: Mapping[str, MarketState], measured: Confusion | None, model: str, stream_ms: int
     ) -> Mapping[str, Confusion]:
         """What `compute_metrics` takes as `judged`; nothing where the model's own confusion was not measured.
 
         Args:
             markets: the roll-up's states.
-            measured: (languages, 3, 3) of the layout's languages.
+            measured: of the layout's languages.
             model: name of the model in force, an `@` and the begin of its checksum: labels of others are left out.
                 So are those of weeks that are still to come.
             stream_ms: T, epoch ms; older labels count less.
@@ -60,7 +59,7 @@ class JudgedConfusions:
             self._known, self._known_for = self._found(chosen, measured, now), (chosen, model, now)
         return self._known
 
-    def _found(self, chosen: Weeks, measured: Array, now: int) -> Mapping[str, Confusion]:
+    def _found(self, chosen: Weeks, measured: Confusion, now: int) -> Mapping[str, Confusion]:
         from streams.judgement.evidence import Evidence, confusions_by_market, evidence  # SciPy: where somebody labels
 
         labels: dict[str, dict[int, list[Evidence]]] = {}

@@ -11,11 +11,11 @@ from marketpulse.contract.workers import LIVING_MS, PartitionState, WorkerState
 from marketpulse.errors import Unavailable
 from models.classifier import ModelInfo
 from streams.contract.journal import StepRecord
+from streams.judgement.confusion import Confusion
 from streams.ledger.types import Command, CutStep, Lease
 from streams.pipeline.retry import patiently
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import Checkpointer
-from streams.pipeline.rollup.correction import Array, confusion_of
 from streams.pipeline.rollup.judged import judged_changes
 from streams.pipeline.rollup.lease import while_held
 from streams.pipeline.rollup.pace import Pace
@@ -23,6 +23,7 @@ from streams.pipeline.rollup.rewind import Undone, corrections, note_ended
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, spending_of
 from streams.pipeline.rollup.step_writes import alert_writes, load_rollup, operator_writes, step_writes
+from streams.pipeline.rollup.unseen import model_confusion
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import ROLL_UP
 from streams.worker.deps import Deps
@@ -335,7 +336,7 @@ def model_name(info: ModelInfo) -> str:
     return f"{info.id}@{info.sha256[:12]}"
 
 
-def measured_confusion(info: ModelInfo) -> Array | None:
+def measured_confusion(info: ModelInfo) -> Confusion | None:
     """The model's confusion per language of its layout; None where it was not measured."""
     measured = {name: one.confusion for name, one in info.languages.items()}
-    return confusion_of(measured) if measured else None
+    return model_confusion(measured) if measured else None

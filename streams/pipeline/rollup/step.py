@@ -16,6 +16,7 @@ from marketpulse.contract.totals import DEAD_LETTERS
 from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.contract.journal import StepRecord, UserKey
 from streams.contract.rules import Rules
+from streams.judgement.confusion import Confusion
 from streams.ledger.types import CutStep
 from streams.pipeline.count.cells import CellLayout, Cells
 from streams.pipeline.count.windows import Windows
@@ -36,7 +37,6 @@ from streams.pipeline.detect.watch import (
     watch_model,
     watch_stream,
 )
-from streams.pipeline.rollup.correction import Array
 from streams.pipeline.rollup.coverage import FIRST_EVENTS, begin_of, first_events_after
 from streams.pipeline.rollup.deltas import deltas_of, drift_sums, lag_of
 from streams.pipeline.rollup.judged import JudgedConfusions
@@ -89,7 +89,7 @@ class RollUp:
         self,
         layout: CellLayout,
         idle_ms: int,
-        confusion: Array | None = None,
+        confusion: Confusion | None = None,
         rules: Rules = Rules(),
     ) -> None:
         self.layout = layout
@@ -107,7 +107,7 @@ class RollUp:
 
     # --- a step's input -----------------------------------------------------------------------------------------
 
-    def measured(self, confusion: Array | None) -> None:
+    def measured(self, confusion: Confusion | None) -> None:
         """Use another model's confusion from now on."""
         self._confusion = confusion
 
@@ -125,7 +125,7 @@ class RollUp:
         common = self.common
         deltas = deltas_of(step.counts, self.layout)
         dead = sum(n for field, n in step.counts.items() if field.endswith(DEAD_LETTERS))
-        whole = sum(deltas.values(), self.layout.zeros())
+        whole = sum(deltas.values(), self.layout.step_zeros())
         good = self.layout.read(whole).n
         common.input.add(good + dead, dead, step.now_ms, self.rules.watch.bad_input_half_life_ms)
         before = StreamTime(common.stream_time_ms, common.read_ms)
@@ -146,12 +146,12 @@ class RollUp:
         self._forgotten_of = self._forget_excerpts(common.stream_time_ms)
         self.windows.advance(minute)
         for (market, at), cells in deltas.items():
-            self.windows.add(market, at, cells, minute)
+            self.windows.add(market, at, cells[: self.layout.size], minute)
             state = self.markets.setdefault(market, MarketState())
             state.watch.newest_ms = max(state.watch.newest_ms or 0, at * MINUTE_MS)
-            topics = {topic: (one.n, one.negative) for topic, one in self.layout.by_topic(cells).items()}
-            languages = self.layout.by_language(cells).sum(axis=1).tolist()
-            common.late_events += keep(state, at, topics, languages, self._judged(market), minute)
+            if topics := self.layout.measured_topics(cells):  # what nobody measured is no sign of a surge
+                languages = self.layout.by_language(cells).sum(axis=1).tolist()[:-1]
+                common.late_events += keep(state, at, topics, languages, self._judged(market), minute)
         for market, chosen in step.excerpts.items():
             if market in self.markets:
                 self.markets[market].excerpts = [*self.markets[market].excerpts, *chosen][-EXCERPTS_KEPT:]
@@ -255,7 +255,7 @@ class RollUp:
             seq,
             self.rules,
             len(self.layout.topics),
-            self._confusion,
+            None if self._confusion is None else self._confusion.mean,
         )
         common.judged_ms = stream_ms
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}

@@ -6,6 +6,7 @@ import numpy as np
 from marketpulse.contract.metrics import Estimate
 from marketpulse.contract.wire import encode
 from streams.contract.journal import JudgedWeek, StepRecord
+from streams.judgement.confusion import Confusion
 from streams.judgement.draw import week_of
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.count.cells import CellLayout
@@ -14,7 +15,8 @@ from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import Spending, StepContext, cut_of
 
 LAYOUT = CellLayout(("app",), languages=("pt",))
-MEASURED = np.array([[[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]] * 2)
+EACH = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]
+MEASURED = Confusion(np.array([EACH] * len(LAYOUT.languages)), np.full((len(LAYOUT.languages), 3), np.inf))
 MINUTE = 29_880_000
 WEEK = week_of(MINUTE * 60_000)
 CONTEXT = StepContext(Spending({}, {}, 2000.0, (0.25, 0.25, 0.25, 0.25)), "m@0123")
