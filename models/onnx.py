@@ -34,6 +34,8 @@ MOST_AHEAD = 4_000
 Made = TypeVar("Made")
 NOWHERE = f"{os.devnull}/none"
 """A folder that cannot be: where ONNX Runtime looks for weights that a graph keeps in other files."""
+PLAIN = ["a"]
+"""What any tokenizer takes."""
 MARKS = (2, 3)  # any two pieces: only shapes matter where they stand in
 UNKNOWN_PIECES = ("[UNK]", "<unk>")
 BATCH_LIMITS: dict[str, tuple[int, int]] = {"cpu": (2_048, 256), "cuda": (16_384, 1_024), "tensorrt": (16_384, 1_024)}
@@ -106,7 +108,24 @@ class OnnxClassifier:
         self._detected_ahead.update(zip(texts, self._detector.detect(cleaned), strict=True))
 
     def _tokenised(self, cleaned: Sequence[str]) -> list[list[int]]:
-        return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(cleaned))]
+        """Pieces of texts. Raises BadOutput, also where the tokenizer panics; DeviceFailed where it fails on any text."""
+        try:
+            return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(cleaned))]
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:  # bare exceptions of several kinds; a panic of Rust is no Exception
+            if cleaned != PLAIN:
+                self._require_tokenizer()
+            raise BadOutput(f"the tokenizer fails on this text: {type(error).__name__}") from error
+
+    def _require_tokenizer(self) -> None:
+        try:
+            self._tokenised(PLAIN)
+        except BadOutput as error:
+            raise DeviceFailed(
+                "the model's tokenizer fails on any text. Operator action: see with `marketpulse classify` what it "
+                "says, and give the workers a model folder whose tokenizer works; the worker starts anew."
+            ) from error
 
     def batches(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Cleaned, tokenised and padded batches: (row numbers, token ids, attention mask)."""

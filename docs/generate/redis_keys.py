@@ -42,7 +42,7 @@ FOR_READERS: tuple[KeySpec, ...] = (
     KeySpec("model", "string", ALWAYS, "JSON: the model in use: its topics and languages, and how good it is"),
     KeySpec("workers", "hash", "10 minutes after the last word", "worker -> model, device, partitions, time (JSON)"),
     KeySpec("step", "hash", ALWAYS, "step, stream_time, published_at (epoch ms), model, device, digest"),
-    KeySpec("changes", "stream", "about 10,000 entries", "one entry per step and allocation; resume by id"),
+    KeySpec("changes", "stream", "about 2,000 entries", "one entry per step and allocation; resume by id"),
 )  # fmt: skip
 """What any program may read."""
 

@@ -67,7 +67,7 @@ class AsyncReader:
         return await asyncio.to_thread(self._reader.committed)
 
     async def snapshot(self) -> Snapshot:
-        """Everything at once: one transaction, so never half a step."""
+        """Everything of one step, as `Reader.snapshot`."""
         return await asyncio.to_thread(self._reader.snapshot)
 
     async def changes(

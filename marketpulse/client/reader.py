@@ -145,9 +145,9 @@ class Reader:
         return [msgspec.json.decode(row, type=AllocationRecord) for row in rows]
 
     def snapshot(self) -> Snapshot:
-        """Everything at once: one transaction, so never half a step, nor a status of two moments."""
-        step, totals, alerts, allocation, outbox, portfolio, mutes, workers, offsets, *rest = self._moment()
-        cells, cut, shifted, answered, *metrics = rest
+        """Everything of one step: asked again where a step was published meanwhile."""
+        step, offsets, cells, cut, shifted, answered, outbox, *shown = self._moment()
+        totals, alerts, allocation, portfolio, mutes, workers, *metrics = shown
         records = [msgspec.json.decode(content, type=MetricsRecord) for content in metrics if content is not None]
         states = [msgspec.json.decode(word, type=WorkerState) for word in workers]
         stream_time = int(step.get(b"stream_time", b"0"))
@@ -182,36 +182,43 @@ class Reader:
         )
 
     def _moment(self) -> list[Any]:
-        """The replies to one transaction; asked again where the keys in it were right no longer."""
+        """The replies of one step; asked again where another was published meanwhile, or its keys are others.
+
+        No transaction: whoever may send one can hold Redis up for minutes. What is counted is read before what waits, so
+        that nothing that was counted is missed in both.
+        """
         keys = self._keys
         while True:
             shape = self._shape
-            with translated_errors(self._url), self._redis.pipeline(transaction=True) as pipe:
+            with translated_errors(self._url), self._redis.pipeline(transaction=False) as pipe:
+                pipe.hgetall(keys.step)
                 pipe.smembers(keys.markets)
                 pipe.hgetall(keys.ledger)
-                pipe.hgetall(keys.step)
-                pipe.hgetall(keys.totals)
-                pipe.hgetall(keys.alerts)
-                pipe.get(keys.allocation)
-                pipe.xlen(keys.outbox)
-                pipe.get(keys.portfolio)
-                pipe.get(keys.mutes)
-                pipe.hvals(keys.workers)
                 pipe.hgetall(keys.positions)
                 pipe.hlen(keys.step_counts(shape.opened))
                 pipe.exists(keys.step_cut(shape.opened - 1))
                 pipe.get(keys.shift_seq)
                 pipe.get(keys.allocation_seq)
+                pipe.xlen(keys.outbox)
+                pipe.hgetall(keys.totals)
+                pipe.hgetall(keys.alerts)
+                pipe.get(keys.allocation)
+                pipe.get(keys.portfolio)
+                pipe.get(keys.mutes)
+                pipe.hvals(keys.workers)
                 for market in shape.markets:
                     pipe.get(keys.metrics(market))
+                pipe.hget(keys.ledger, "open")
+                pipe.hget(keys.step, "step")
                 answered: list[Any] = pipe.execute()
-            markets, ledger, *replies = answered
+            step, markets, ledger, *replies, opened, published = answered
             self._shape = _Shape(
                 tuple(sorted(code.decode() for code in markets)),
                 int(ledger.get(b"open", b"1")),
             )
-            if self._shape == shape:
-                return replies
+            same = (step.get(b"step"), ledger.get(b"open")) == (published, opened)
+            if same and self._shape == shape:
+                return [step, *replies]
 
 
 def _change(entry: str, fields: dict[bytes, bytes], missed: bool) -> Change:

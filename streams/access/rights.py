@@ -77,7 +77,9 @@ def _own_groups(role: Role, prefix: str) -> Iterator[KafkaRule]:
     yield KafkaRule(role, "read", "group", f"{prefix}.{role}.", prefixed=True)
 
 
-_CONNECTION = ("exec", "multi", "ping", "select")
+_CONNECTION = ("ping", "select")
+_TRANSACTION = ("exec", "multi")
+"""Not for readers: Redis serves nobody else until all commands of a transaction are done, however many there are."""
 _READING = (
     "exists", "get", "hget", "hgetall", "hlen", "hmget", "hvals", "lindex", "lrange", "smembers", "xlen", "xrange",
     "xread", "xrevrange",
@@ -111,11 +113,11 @@ def redis_rules(prefix: str) -> dict[Role, list[str]]:
     ]
     allowed, counting = _allowed(*_CONNECTION, *_READING), f"(-@all +pfcount ~{prefix}:users:hour:*)"
     return {
-        "worker": [*everything, *_allowed(*_CONNECTION, *_READING, *_WRITING)],
+        "worker": [*everything, *_allowed(*_CONNECTION, *_TRANSACTION, *_READING, *_WRITING)],
         "reader": [*readable, *allowed, *looking],
         "page": [*readable, f"%R~{prefix}:buckets:*", *allowed, *looking, counting],
         "operator": [
-            *everything, f"~{prefix}~*", *_allowed(*_CONNECTION, *_READING, *_WRITING, *_REPAIRING),
+            *everything, f"~{prefix}~*", *_allowed(*_CONNECTION, *_TRANSACTION, *_READING, *_WRITING, *_REPAIRING),
         ],
     }  # fmt: skip
 

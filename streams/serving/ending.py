@@ -1,5 +1,6 @@
 """How a worker ends: errors that nobody handles end the process, so that nothing stalled looks alive."""
 
+import asyncio
 import logging
 import os
 import sys
@@ -28,7 +29,9 @@ class Ending:
         async def guarded(*args: AsyncIterable[Any]) -> None:
             try:
                 await work(*args)
-            except Exception as error:
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit):
+                raise
+            except BaseException as error:  # a panic of a library in Rust is no Exception
                 if self.stopping:
                     log.info("work_abandoned", work=guarded.__name__, error=str(error))
                     return

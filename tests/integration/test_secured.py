@@ -275,6 +275,8 @@ REFUSED: list[tuple[Role, str, Callable[[Settings], Awaitable[object]]]] = [
     ("reader", "write Redis", _asks("SET", f"{PREFIX}:allocation", "{}")),
     ("reader", "delete from Redis", _asks("UNLINK", f"{PREFIX}:ledger")),
     ("reader", "run scripts", _asks("EVAL", "return 1", 0)),
+    ("reader", "hold Redis up in a transaction", _asks("MULTI")),
+    ("page", "hold Redis up in a transaction", _asks("MULTI")),
     ("reader", "read what the model said of each event", _reads("feedback.classified")),
     ("reader", "read checksums of records", _asks("HGETALL", f"{PREFIX}:partition:0")),
     ("reader", "read where a step was cut", _asks("GET", f"{PREFIX}:step:1:cut")),

@@ -23,7 +23,7 @@ from streams.pipeline.rollup.step_record import outcome_digest
 from streams.pipeline.rollup.users import ONCE, keys_of_stretches
 from streams.privacy.shown_excerpts import shown
 
-CHANGES_KEPT = 10_000
+CHANGES_KEPT = 2_000
 MOST_FIELDS = 1_000
 WARM_EVENTS = 100
 MODEL_FIELD = "model_info"

@@ -1,5 +1,7 @@
 """The shipped model on ONNX Runtime: answers depend on the text alone."""
 
+import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,6 +10,7 @@ import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from models.bound import BoundRunner
 from models.classifier import Predictions
@@ -196,3 +199,48 @@ def test_bound_buffers_and_fixed_shapes_answer_alike(shipped: OnnxClassifier) ->
         for one, other in zip(runner(ids, mask), shipped.run(ids, mask), strict=True):
             assert len(rows) == len(one)
             assert np.abs(one - other).max() <= 0.001
+
+
+def with_tokenizer(shipped: OnnxClassifier, change: Callable[[dict[str, Any]], object]) -> OnnxClassifier:
+    """The shipped model with a tokenizer of which something is other."""
+    content = json.loads(shipped._tokenizer.to_str())
+    change(content)
+    tokenizer = Tokenizer.from_str(json.dumps(content))
+    return OnnxClassifier(shipped._session, tokenizer, load_manifest(SHIPPED), "cpu")
+
+
+def without_unknown(content: dict[str, Any]) -> None:
+    del content["model"]["vocab"]["[UNK]"]
+
+
+def endless(content: dict[str, Any]) -> None:
+    split = {"type": "Split", "pattern": {"Regex": "((ab)+)+$"}, "behavior": "Isolated", "invert": False}
+    content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, content["pre_tokenizer"]]}
+
+
+@pytest.mark.parametrize(("change", "text"), [(without_unknown, "\U00013000"), (endless, "ab" * 100 + "!")])
+def test_a_text_on_which_the_tokenizer_fails_costs_itself(
+    shipped: OnnxClassifier, change: Callable[[dict[str, Any]], object], text: str
+) -> None:
+    """An error of it, or a panic, which is no Exception; other texts are answered."""
+    broken = with_tokenizer(shipped, change)
+    with pytest.raises(BadOutput, match="tokenizer fails on this text"):
+        broken.classify([text, "late again"], [None, None])
+    assert largest_difference(shipped.classify(["late again"], [None]), broken.classify(["late again"], [None])) == 0
+
+
+def test_a_tokenizer_that_fails_on_any_text_is_nobodys_fault(shipped: OnnxClassifier) -> None:
+    """The worker ends: no text of it becomes a dead letter."""
+
+    class Dead:
+        def encode_batch_fast(self, texts: list[str]) -> object:
+            raise Exception("gone")
+
+        def token_to_id(self, piece: str) -> None: ...
+
+        def num_special_tokens_to_add(self, is_pair: bool) -> int:
+            return 2
+
+    lost = OnnxClassifier(shipped._session, Dead(), load_manifest(SHIPPED), "cpu")  # type: ignore[arg-type]
+    with pytest.raises(DeviceFailed, match="Operator action"):
+        lost.classify(["late again"], [None])
