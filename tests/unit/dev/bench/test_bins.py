@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from models.bins import information
 from streams.contract.rules import SurgeRule
 from streams.dev.bench.bins.answers import Answers
 from streams.dev.bench.bins.detector import BinnedSurge, Bins
-from streams.dev.bench.bins.edges import best_edges, information, information_of
+from streams.dev.bench.bins.edges import best_edges, information_of
 from streams.dev.bench.bins.page import BEGIN, END, written
 from streams.dev.bench.bins.report import CHOSEN, Information, Report
 from streams.dev.bench.bins.study import TODAY, Compared, Group, Kinds, compare
@@ -33,7 +34,7 @@ def test_edges_are_where_the_answers_change() -> None:
     edges = best_edges(found, 3)
     assert edges == pytest.approx([1 / 3, 2 / 3], abs=0.03)
     two, three, four = (information_of(found, best_edges(found, bins)) for bins in (2, 3, 4))
-    assert two < three == pytest.approx(float(information(np.array(NEGATIVE), np.array(OTHER))), rel=0.05)
+    assert two < three == pytest.approx(float(information(1e6 * np.array(NEGATIVE), 1e6 * np.array(OTHER))), rel=0.05)
     assert four == pytest.approx(three, rel=0.05)
 
 
