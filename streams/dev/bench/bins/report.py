@@ -10,6 +10,7 @@ from streams.dev.bench.bins.answers import Answers
 from streams.dev.bench.bins.edges import best_edges, information_of
 from streams.dev.bench.bins.study import Compared, Group, Kinds, compare
 from streams.dev.bench.detectors.markets import GRID, Condition
+from streams.errors import BadInput
 
 CONDITION = Condition(20.0, 0.02, 0.2)
 COUNTS = (2, 3, 4, 5)
@@ -85,6 +86,11 @@ def _name(bins: int) -> str:
 def _both_ways(answers: Answers) -> list[tuple[Kinds, Answers, Answers]]:
     """What edges and beliefs come from, and what answers are drawn from: each half of the texts once."""
     first, second = answers.halves(SPLIT_SEED)
+    if not all(best_edges(one, bins) for one in (first, second) for bins in COUNTS):
+        raise BadInput(
+            f"{len(answers.p)} texts are too few, or their answers are too much alike, to choose bins by. "
+            "Operator action: give more labelled texts."
+        )
     return [
         (Kinds.of({_name(bins): best_edges(one, bins) for bins in COUNTS}), one, other)
         for one, other in ((first, second), (second, first))
