@@ -68,7 +68,7 @@ def report(
         for language, drawn in other.languages()
     ]
     together = replace(answers, language=np.full(len(answers.p), "all"))
-    of_all = [Group("all", kinds, believed, other) for kinds, believed, other in _both_ways(together)]
+    of_all = [Group("all", kinds, believed, other) for kinds, believed, other in _both_ways(together, (int(CHOSEN[0]),))]
     left_out = _left_out(answers, kept)
     return Report(
         edges={_name(bins): best_edges(answers, bins) for bins in COUNTS},
@@ -83,16 +83,16 @@ def _name(bins: int) -> str:
     return f"{bins} bins"
 
 
-def _both_ways(answers: Answers) -> list[tuple[Kinds, Answers, Answers]]:
+def _both_ways(answers: Answers, counts: Sequence[int] = COUNTS) -> list[tuple[Kinds, Answers, Answers]]:
     """What edges and beliefs come from, and what answers are drawn from: each half of the texts once."""
     first, second = answers.halves(SPLIT_SEED)
-    if not all(best_edges(one, bins) for one in (first, second) for bins in COUNTS):
+    if not all(best_edges(one, bins) for one in (first, second) for bins in counts):
         raise BadInput(
             f"{len(answers.p)} texts are too few, or their answers are too much alike, to choose bins by. "
             "Operator action: give more labelled texts."
         )
     return [
-        (Kinds.of({_name(bins): best_edges(one, bins) for bins in COUNTS}), one, other)
+        (Kinds.of({_name(bins): best_edges(one, bins) for bins in counts}), one, other)
         for one, other in ((first, second), (second, first))
     ]
 

@@ -43,7 +43,7 @@ class Kinds:
     @staticmethod
     def of(edges: Edges) -> "Kinds":
         """Those of detectors with these edges."""
-        cuts = np.unique(np.concatenate([np.asarray(one) for one in edges.values()]))
+        cuts = np.sort(np.concatenate([np.asarray(one) for one in edges.values()]))  # as many for all edges
         labels = np.arange(2 * (len(cuts) + 1)) % 2
         members = {TODAY: _members(labels, 2)}
         for name, one in edges.items():
