@@ -25,7 +25,9 @@ def information(negative: Array | NDArray[np.int64], other: Array | NDArray[np.i
     Args:
         negative, other: texts in the bins among true negatives and among others, bins in the last axis.
     """
-    found: Array = _terms(*((of + PRIOR) / (of + PRIOR).sum(axis=-1, keepdims=True) for of in (negative, other))).sum(-1)
+    found: Array = _terms(*((of + PRIOR) / (of + PRIOR).sum(axis=-1, keepdims=True) for of in (negative, other))).sum(
+        -1
+    )
     return found
 
 
@@ -35,17 +37,15 @@ def _terms(negative: Array, other: Array) -> Array:
     return found
 
 
-def best_edges(
-    p: Array, answered: NDArray[np.bool_], negative: NDArray[np.bool_], language: NDArray[np.str_], bins: int = BINS
-) -> list[float]:
-    """The edges with the most information, as a mean over languages of its ratio to that of hard labels.
+def best_edges(p: Array, negative: NDArray[np.bool_], language: NDArray[np.str_], bins: int = BINS) -> list[float]:
+    """The edges with the most information, as a mean over languages of its share of what 41 bins say.
 
     Exact among 40 quantiles of P(negative): what an event says is a sum over bins, so that the best edges below
     another one do not depend on those above it (dynamic programming).
 
     Args:
         p: P(negative) of texts (n,).
-        answered, negative: whether they are answered negative, and whether they are (n,).
+        negative: whether they are (n,).
         language: of each (n,); those with too few texts of either kind do not count.
         bins: how many, 2 at least.
 
@@ -59,12 +59,11 @@ def best_edges(
         of_label = [p[(language == name) & one] for one in (negative, ~negative)]
         if min(map(len, of_label)) < LEAST_TEXTS:
             continue
-        labels = (counted(answered[(language == name) & one], [0.5]) for one in (negative, ~negative))
-        shares = []
-        for texts in of_label:
-            below = np.concatenate([[0], counted(texts, candidates.tolist()).cumsum()])
+        shares, fully = [], [counted(texts, candidates.tolist()) for texts in of_label]
+        for texts, counts in zip(of_label, fully, strict=True):
+            below = np.concatenate([[0], counts.cumsum()])
             shares.append((np.maximum(below - below[:, None], 0) + PRIOR) / (len(texts) + PRIOR * bins))
-        value, known = value + _terms(*shares) / information(*labels), known + 1
+        value, known = value + _terms(*shares) / information(*fully), known + 1
     if not known or fine < bins:
         return []
     best = np.concatenate([[-np.inf], value[0, 1:]])  # of the texts below each candidate, in so many bins

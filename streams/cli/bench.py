@@ -194,7 +194,9 @@ def bench_watch(
 
 @bench_app.command("bins")
 def bench_bins(
-    data: Annotated[Path, typer.Option(help="Folder with feedback_dev (.jsonl.gz): texts the model was not trained on.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder with feedback_dev (.jsonl.gz): texts the model was not trained on.")
+    ],
     families: Annotated[
         Path | None,
         typer.Option(
@@ -202,9 +204,9 @@ def bench_bins(
             "needs feedback_train in the folder of --data."
         ),
     ] = None,
-    markets: Annotated[int, typer.Option(min=1, max=1_000, help="Simulated markets of each language.")] = 60,
-    incidents: Annotated[int, typer.Option(min=1, max=100, help="In every market, each by itself.")] = 10,
-    days: Annotated[int, typer.Option(min=6, max=60, help="Of each simulated market.")] = 20,
+    markets: Annotated[int, typer.Option(min=1, max=1_000, help="Simulated markets of each language.")] = 40,
+    incidents: Annotated[int, typer.Option(min=1, max=100, help="In every market, each by itself.")] = 13,
+    days: Annotated[int, typer.Option(min=6, max=60, help="Of each simulated market.")] = 8,
     write: Annotated[Path | None, typer.Option(help="Markdown file to update in place (its marked section).")] = None,
     as_json: Json = False,
 ) -> None:

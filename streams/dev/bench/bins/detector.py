@@ -28,7 +28,7 @@ from streams.pipeline.detect.surge import (
 )
 
 LEAST_RISE = 0.004  # of the true share
-MOST_TRUE = 0.95  # of what is usually in a bin: the share of it that can be true negatives
+LEAST_LEFT = 0.1  # of what is usually in a bin: the least that is left of it where fewer are negative
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,13 @@ class BinnedSurge(Surge):
         self._usually = (of_hour + events * whole) / (self._season_n[hour, series] + events)
         value = (self._usually * self._value).sum(axis=0)
         false_share = np.minimum(self._false, MOST_FALSE * value)
-        most = np.minimum(MOST_SHARE, MOST_TRUE * (self._usually / self._negative).min(axis=0))
-        self._true = np.clip((value - false_share) / (self._recall - false_share), LEAST_SHARE, most)
+        self._true = np.clip((value - false_share) / (self._recall - false_share), LEAST_SHARE, MOST_SHARE)
         return logit(self._true)
 
     def _answered(self, true_share: Array) -> Array:
         """Shares of the bins where so many are truly negative."""
         rise = (true_share - self._true) / (1 - self._true)
-        found: Array = np.maximum(self._usually + rise * (self._negative - self._usually), 1e-6)
+        found: Array = np.maximum(self._usually + rise * (self._negative - self._usually), LEAST_LEFT * self._usually)
         return found
 
     def _live(self, minute: Array, n: Array, x: Array) -> None:
@@ -141,6 +140,6 @@ class BinnedSurge(Surge):
 
 
 def _above(share: Array, risen: Array) -> Array:
-    """What a surge would be, at least a little above what is usual, and below 1 where nearly all are negative."""
-    found: Array = np.minimum(np.maximum(risen, share + LEAST_RISE), (1 + share) / 2)
+    """What a surge would be, at least a little above what is usual."""
+    found: Array = np.maximum(risen, np.minimum(share + LEAST_RISE, (1 + share) / 2))
     return found

@@ -12,7 +12,7 @@ from streams.dev.bench.detectors.arrays import Array
 
 def best_edges(found: Answers, bins: int) -> list[float]:
     """See `models.bins.best_edges`."""
-    return measured.best_edges(found.p, found.answered, found.negative, found.language, bins)
+    return measured.best_edges(found.p, found.negative, found.language, bins)
 
 
 def shares(p: Array, edges: Sequence[float]) -> Array:

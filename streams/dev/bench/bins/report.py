@@ -14,6 +14,7 @@ from streams.errors import BadInput
 
 CONDITION = Condition(20.0, 0.02, 0.2)
 COUNTS = (2, 3, 4, 5)
+COMPARED = (3, 4)
 CHOSEN = "3 bins"
 LEAST_ROWS = 30  # truly negative ones, and others, of a language and family: fewer are no measurement
 FIRST_SEED = 2_001
@@ -47,9 +48,9 @@ class Report(msgspec.Struct, frozen=True):
 def report(
     answers: Answers,
     kept: Mapping[str, Answers],
-    markets: int = 60,
-    each: int = 10,
-    days: int = 20,
+    markets: int = 40,
+    each: int = 13,
+    days: int = 8,
 ) -> Report:
     """Measure all.
 
@@ -68,14 +69,16 @@ def report(
         for language, drawn in other.languages()
     ]
     together = replace(answers, language=np.full(len(answers.p), "all"))
-    of_all = [Group("all", kinds, believed, other) for kinds, believed, other in _both_ways(together, (int(CHOSEN[0]),))]
+    of_all = [
+        Group("all", kinds, believed, other) for kinds, believed, other in _both_ways(together, (int(CHOSEN[0]),))
+    ]
     left_out = _left_out(answers, kept)
     return Report(
         edges={_name(bins): best_edges(answers, bins) for bins in COUNTS},
         information=_information(answers),
         languages=compare(of_languages, (CONDITION,), seeds, each, days),
         left_out=compare(left_out, (CONDITION,), seeds, 2 * each, days) if left_out else [],
-        conditions=compare(of_all, GRID, seeds[: max(1, markets // 4)], each, days),
+        conditions=compare(of_all, GRID, seeds[: max(1, markets // 10)], each, days),
     )
 
 
@@ -83,7 +86,7 @@ def _name(bins: int) -> str:
     return f"{bins} bins"
 
 
-def _both_ways(answers: Answers, counts: Sequence[int] = COUNTS) -> list[tuple[Kinds, Answers, Answers]]:
+def _both_ways(answers: Answers, counts: Sequence[int] = COMPARED) -> list[tuple[Kinds, Answers, Answers]]:
     """What edges and beliefs come from, and what answers are drawn from: each half of the texts once."""
     first, second = answers.halves(SPLIT_SEED)
     if not all(best_edges(one, bins) for one in (first, second) for bins in counts):

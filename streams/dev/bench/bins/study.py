@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streams.contract.rules import SurgeRule
 from streams.dev.bench.bins.answers import Answers
-from streams.dev.bench.bins.detector import Bins, BinnedSurge, nobody
+from streams.dev.bench.bins.detector import BinnedSurge, Bins, nobody
 from streams.dev.bench.bins.edges import label_shares, shares
 from streams.dev.bench.detectors.arrays import Array, Counts
 from streams.dev.bench.detectors.markets import Condition, Markets, simulate
@@ -140,7 +140,9 @@ class Columns:
         ]
         for first in range(0, len(negative), together):
             rows = slice(first, first + together)
-            drawn = rng.multinomial(negative[rows, source], of_negative) + rng.multinomial(other[rows, source], of_other)
+            drawn = rng.multinomial(negative[rows, source], of_negative) + rng.multinomial(
+                other[rows, source], of_other
+            )
             counts = drawn.astype(np.float32)
             found: dict[str, Array] = {}
             for name in self.groups[0].kinds.members:
@@ -176,13 +178,12 @@ def compare(
     blocks, before, copies = _through(columns, markets, incidents, rule)
     buckets = list(dict.fromkeys(one.bucket for one in groups))
     of_group = np.array([buckets.index(one.bucket) for one in groups])
-    thresholds = {name: np.full(len(groups), rule.threshold) for name in blocks}
+    thresholds = {name: np.zeros(len(groups)) for name in blocks}  # the least, for today's too: all are judged alike
     for number in range(len(buckets)):
         ours = of_group[columns.group] == number
         today = int(false_alarms(blocks[TODAY][:, ours], rule.threshold).sum())
         for name in blocks:
-            if name != TODAY:
-                thresholds[name][of_group == number] = threshold_for(blocks[name][:, ours], today)
+            thresholds[name][of_group == number] = threshold_for(blocks[name][:, ours], today)
     delays = _delays(columns, incidents, copies, before, thresholds)
     found = []
     for number, bucket in enumerate(buckets):
