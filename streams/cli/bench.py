@@ -206,7 +206,7 @@ def bench_bins(
     ] = None,
     markets: Annotated[int, typer.Option(min=1, max=1_000, help="Simulated markets of each language.")] = 40,
     incidents: Annotated[int, typer.Option(min=1, max=100, help="In every market, each by itself.")] = 13,
-    days: Annotated[int, typer.Option(min=6, max=60, help="Of each simulated market.")] = 8,
+    days: Annotated[int, typer.Option(min=3, max=60, help="Of each simulated market.")] = 8,
     write: Annotated[Path | None, typer.Option(help="Markdown file to update in place (its marked section).")] = None,
     as_json: Json = False,
 ) -> None:

@@ -399,7 +399,7 @@ def test_bins_are_compared_with_labels_on_texts_of_a_file(cli: Cli, tmp_path: Pa
     page.write_text("before\n<!-- bins: begin -->\nSTALE\n<!-- bins: end -->\nafter\n")
     rows = [{"text": compose(rng, "en", label), "label": label, "lang": "en", "source": "made/up"}
             for label in ("negative", "neutral", "positive") for _ in range(80)]  # fmt: skip
-    file, small = tmp_path / "feedback_dev.jsonl.gz", ("--markets", "1", "--incidents", "1", "--days", "6")
+    file, small = tmp_path / "feedback_dev.jsonl.gz", ("--markets", "1", "--incidents", "1", "--days", "3")
     file.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
     done = cli("bench", "bins", "--data", str(tmp_path), *small, "--write", str(page), timeout=150)
     assert (0, True) == (done.returncode, "| en |" in done.stdout), done.stderr

@@ -134,9 +134,9 @@ class BinnedSurge(Surge):
         self._season_n[hour % 24, closed] += self._hour_n[closed]
         self._hour_n[closed] = 0
         self._season_x[:, :, closed] *= faded
-        for number, of_hour in enumerate(self._hour_x):
-            self._season_x[hour % 24, number, closed] += of_hour[closed]
-            of_hour[closed] = 0
+        for number in range(len(self._hour_x)):
+            self._season_x[hour % 24, number, closed] += self._hour_x[number, closed]
+        self._hour_x[:, closed] = 0
 
 
 def _above(share: Array, risen: Array) -> Array:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models import bins as measured
+from streams.dev.bench.bins import information as measured
 from streams.dev.bench.bins.answers import Answers
 from streams.dev.bench.detectors.arrays import Array
 
 
 def best_edges(found: Answers, bins: int) -> list[float]:
-    """See `models.bins.best_edges`."""
+    """See `information.best_edges`."""
     return measured.best_edges(found.p, found.negative, found.language, bins)
 
 

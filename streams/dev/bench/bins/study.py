@@ -60,7 +60,8 @@ class Kinds:
 
 
 def _members(bins: NDArray[np.int64], count: int) -> NDArray[np.float32]:
-    return (bins == np.arange(count)[:, None]).astype(np.float32)
+    members: NDArray[np.float32] = (bins == np.arange(count)[:, None]).astype(np.float32)
+    return members
 
 
 @dataclass(frozen=True)

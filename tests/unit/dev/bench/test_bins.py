@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from models.bins import information
 from streams.contract.rules import SurgeRule
 from streams.dev.bench.bins.answers import Answers
 from streams.dev.bench.bins.detector import BinnedSurge, Bins
 from streams.dev.bench.bins.edges import best_edges, information_of
+from streams.dev.bench.bins.information import information
 from streams.dev.bench.bins.page import BEGIN, END, written
 from streams.dev.bench.bins.report import CHOSEN, Information, Report
 from streams.dev.bench.bins.study import TODAY, Compared, Group, Kinds, compare

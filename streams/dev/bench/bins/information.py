@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from streams.dev.bench.detectors.arrays import Array
+from streams.dev.bench.detectors.markets import INCIDENT_SHARE, USUAL_SHARE
 
-BINS = 3
-USUAL, RISEN = 0.2, 0.4  # share of true negatives
 CANDIDATES = 40
 PRIOR = 0.5  # texts that each bin is believed to hold before any was seen
 LEAST_TEXTS = 10  # of a language, truly negative and others: with fewer, its answers say nothing
@@ -32,12 +31,12 @@ def information(negative: Array | NDArray[np.int64], other: Array | NDArray[np.i
 
 
 def _terms(negative: Array, other: Array) -> Array:
-    usual, risen = (share * negative + (1 - share) * other for share in (USUAL, RISEN))
+    usual, risen = (share * negative + (1 - share) * other for share in (USUAL_SHARE, INCIDENT_SHARE))
     found: Array = risen * np.log(risen / usual)
     return found
 
 
-def best_edges(p: Array, negative: NDArray[np.bool_], language: NDArray[np.str_], bins: int = BINS) -> list[float]:
+def best_edges(p: Array, negative: NDArray[np.bool_], language: NDArray[np.str_], bins: int) -> list[float]:
     """The edges with the most information, as a mean over languages of its share of what 41 bins say.
 
     Exact among 40 quantiles of P(negative): what an event says is a sum over bins, so that the best edges below
