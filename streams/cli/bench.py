@@ -204,8 +204,8 @@ def bench_bins(
             "needs feedback_train in the folder of --data."
         ),
     ] = None,
-    markets: Annotated[int, typer.Option(min=1, max=1_000, help="Simulated markets of each language.")] = 40,
-    incidents: Annotated[int, typer.Option(min=1, max=100, help="In every market, each by itself.")] = 13,
+    markets: Annotated[int, typer.Option(min=1, max=1_000, help="Simulated markets of each language.")] = 26,
+    incidents: Annotated[int, typer.Option(min=1, max=100, help="In every market, each by itself.")] = 20,
     days: Annotated[int, typer.Option(min=3, max=60, help="Of each simulated market.")] = 8,
     write: Annotated[Path | None, typer.Option(help="Markdown file to update in place (its marked section).")] = None,
     as_json: Json = False,

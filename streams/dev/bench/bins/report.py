@@ -48,8 +48,8 @@ class Report(msgspec.Struct, frozen=True):
 def report(
     answers: Answers,
     kept: Mapping[str, Answers],
-    markets: int = 40,
-    each: int = 13,
+    markets: int = 26,
+    each: int = 20,
     days: int = 8,
 ) -> Report:
     """Measure all.
@@ -78,7 +78,7 @@ def report(
         information=_information(answers),
         languages=compare(of_languages, (CONDITION,), seeds, each, days),
         left_out=compare(left_out, (CONDITION,), seeds[: max(1, markets // 2)], 2 * each, days) if left_out else [],
-        conditions=compare(of_all, GRID, seeds[: max(1, markets // 10)], each, days),
+        conditions=compare(of_all, GRID, seeds[: max(1, markets // 8)], each, days),
     )
 
 

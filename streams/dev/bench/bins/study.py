@@ -194,7 +194,7 @@ def compare(
                 name: int(false_alarms(of[:, ours], float(thresholds[name][of_group == number][0])).sum())
                 for name, of in blocks.items()
             }
-            months = ours.sum() * days / 30
+            months = float(ours.sum()) * days / 30
             chosen = markets.condition[incidents.market] == place
             here = delays[:, chosen][:, :, of_group == number]
             name = bucket if len(conditions) == 1 else str(condition)

@@ -1,5 +1,6 @@
 """Bins of P(negative): their edges, the detector on them, and the comparison with hard labels."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -76,6 +77,7 @@ def test_bins_that_know_more_find_incidents_sooner_at_as_many_false_alarms() -> 
     assert more.ratios[CHOSEN][0] < 0.8
     assert same.ratios[CHOSEN][0] == pytest.approx(1.0, abs=0.2)
     for one in (more, same):
+        assert one.name == msgspec.to_builtins(one)["name"]
         assert one.alarms[CHOSEN] <= one.alarms[TODAY]
         assert 40 <= one.incidents <= 48
 
