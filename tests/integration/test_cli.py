@@ -393,7 +393,7 @@ def test_answers_and_detectors_are_measured(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(200)
-def test_bins_are_compared_with_labels_on_texts_of_a_file(cli: Cli, tmp_path: Path) -> None:
+def test_bins_are_compared_with_labels_on_texts_of_a_file(tmp_path: Path) -> None:
     """Few texts and markets, to see that it runs; too few texts are refused in words."""
     page, rng = tmp_path / "page.md", random.Random(1)
     page.write_text("before\n<!-- bins: begin -->\nSTALE\n<!-- bins: end -->\nafter\n")
@@ -401,12 +401,13 @@ def test_bins_are_compared_with_labels_on_texts_of_a_file(cli: Cli, tmp_path: Pa
             for label in ("negative", "neutral", "positive") for _ in range(80)]  # fmt: skip
     file, small = tmp_path / "feedback_dev.jsonl.gz", ("--markets", "1", "--incidents", "1", "--days", "3")
     file.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
-    done = cli("bench", "bins", "--data", str(tmp_path), *small, "--write", str(page), timeout=150)
+    command = ("bench", "bins", "--data", str(tmp_path), *small)
+    done = marketpulse_process(*command, "--write", str(page), environment={}, timeout=150)
     assert (0, True) == (done.returncode, "| en |" in done.stdout), done.stderr
     assert "STALE" not in page.read_text()
     assert ("before", "after") == (page.read_text().splitlines()[0], page.read_text().splitlines()[-1])
     file.write_bytes(gzip.compress(json.dumps(rows[0]).encode()))
-    done = cli("bench", "bins", "--data", str(tmp_path), *small)
+    done = marketpulse_process(*command, environment={}, timeout=150)
     assert (2, True) == (done.returncode, "give more labelled texts" in done.stderr)
 
 
