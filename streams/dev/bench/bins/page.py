@@ -11,7 +11,7 @@ BEGIN, END = "<!-- bins: begin -->", "<!-- bins: end -->"
 
 
 def markdown(found: Report) -> str:
-    """Tables: information and delays by language, the model measured on other sources, and by condition."""
+    """Tables: information and delays by language, and with the model measured on other sources."""
     names = [f"{bins} bins" for bins in COUNTS]
     edges = "; ".join(f"{name}: {', '.join(f'{edge:.3f}' for edge in found.edges[name])}" for name in names)
     information = _table(
@@ -33,7 +33,6 @@ def markdown(found: Report) -> str:
         f"What an event says (KL of .2 -> .4 truly negative), `{CHOSEN}` with edges of the language's own last:\n\n"
         f"{information}\nDelay by language, at 20 events a minute, rho .02, drift .2:\n\n{_compared(found.languages)}"
         f"\nThe model measured on other sources than those the texts come from:\n\n{_compared(found.left_out)}"
-        f"\nBy condition, all languages together:\n\n{_compared(found.conditions)}"
     )
 
 
@@ -50,7 +49,9 @@ def _compared(rows: Sequence[Compared]) -> str:
     others = [name for name in rows[0].delays if name != TODAY]
     head = (
         "", "incidents", "false alarms a market-month", "labels: minutes", f"{CHOSEN}: minutes", "ratio", "95 %",
-        *(f"{name}: ratio" for name in others if name != CHOSEN), "missed", f"{CHOSEN}: missed",
+        *(f"{name}: ratio" for name in others if name != CHOSEN),
+        *(f"{name}: one threshold" for name in others),
+        "missed", f"{CHOSEN}: missed",
     )  # fmt: skip
     lines = [
         (
@@ -62,6 +63,7 @@ def _compared(rows: Sequence[Compared]) -> str:
             f"{one.ratios[CHOSEN][0]:.2f}",
             f"{one.ratios[CHOSEN][1]:.2f} to {one.ratios[CHOSEN][2]:.2f}",
             *(f"{one.ratios[name][0]:.2f}" for name in others if name != CHOSEN),
+            *(f"{one.common[name]:.2f}" for name in others),
             f"{one.missed[TODAY]:.2%}",
             f"{one.missed[CHOSEN]:.2%}",
         )
@@ -71,9 +73,24 @@ def _compared(rows: Sequence[Compared]) -> str:
     def mean(name: str) -> str:
         return f"**{np.mean([one.ratios[name][0] for one in rows]):.2f}**"
 
+    def common(name: str) -> str:
+        return f"**{np.mean([one.common[name] for one in rows]):.2f}**"
+
     whole = f"{sum(one.incidents for one in rows):,}"
     lines.append(
-        ("mean", whole, "", "", "", mean(CHOSEN), "", *(mean(name) for name in others if name != CHOSEN), "", "")
+        (
+            "mean",
+            whole,
+            "",
+            "",
+            "",
+            mean(CHOSEN),
+            "",
+            *(mean(name) for name in others if name != CHOSEN),
+            *map(common, others),
+            "",
+            "",
+        )
     )
     return _table(head, lines)
 

@@ -1,7 +1,6 @@
-"""What bins of P(negative) are worth: by language, with the model measured on other sources, and by condition."""
+"""What bins of P(negative) are worth: by language, and with the model measured on other sources."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from streams.dev.bench.bins.answers import Answers
 from streams.dev.bench.bins.edges import best_edges, information_of
 from streams.dev.bench.bins.study import Compared, Group, Kinds, compare
-from streams.dev.bench.detectors.markets import GRID, Condition
+from streams.dev.bench.detectors.markets import Condition
 from streams.errors import BadInput
 
 CONDITION = Condition(20.0, 0.02, 0.2)
@@ -36,13 +35,12 @@ class Information(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """`edges`: by number of bins, of all rows. The comparison by language, by source left out, and by condition."""
+    """`edges`: by number of bins, of all rows. The comparison by language, and by source left out."""
 
     edges: dict[str, list[float]]
     information: dict[str, Information]
     languages: list[Compared]
     left_out: list[Compared]
-    conditions: list[Compared]
 
 
 def report(
@@ -68,17 +66,12 @@ def report(
         for kinds, believed, other in both_ways
         for language, drawn in other.languages()
     ]
-    together = replace(answers, language=np.full(len(answers.p), "all"))
-    of_all = [
-        Group("all", kinds, believed, other) for kinds, believed, other in _both_ways(together, (int(CHOSEN[0]),))
-    ]
     left_out = _left_out(answers, kept)
     return Report(
         edges={_name(bins): best_edges(answers, bins) for bins in COUNTS},
         information=_information(answers),
-        languages=compare(of_languages, (CONDITION,), seeds, each, days),
-        left_out=compare(left_out, (CONDITION,), seeds[: max(1, markets // 2)], 2 * each, days) if left_out else [],
-        conditions=compare(of_all, GRID, seeds[: max(1, markets // 8)], each, days),
+        languages=compare(of_languages, CONDITION, seeds, each, days),
+        left_out=compare(left_out, CONDITION, seeds[: max(1, markets // 2)], 2 * each, days) if left_out else [],
     )
 
 
@@ -86,16 +79,16 @@ def _name(bins: int) -> str:
     return f"{bins} bins"
 
 
-def _both_ways(answers: Answers, counts: Sequence[int] = COMPARED) -> list[tuple[Kinds, Answers, Answers]]:
+def _both_ways(answers: Answers) -> list[tuple[Kinds, Answers, Answers]]:
     """What edges and beliefs come from, and what answers are drawn from: each half of the texts once."""
     first, second = answers.halves(SPLIT_SEED)
-    if not all(best_edges(one, bins) for one in (first, second) for bins in counts):
+    if not all(best_edges(one, bins) for one in (first, second) for bins in COMPARED):
         raise BadInput(
             f"{len(answers.p)} texts are too few, or their answers are too much alike, to choose bins by. "
             "Operator action: give more labelled texts."
         )
     return [
-        (Kinds.of({_name(bins): best_edges(one, bins) for bins in counts}), one, other)
+        (Kinds.of({_name(bins): best_edges(one, bins) for bins in COMPARED}), one, other)
         for one, other in ((first, second), (second, first))
     ]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from streams.contract.rules import SurgeRule
@@ -78,10 +79,11 @@ class Group:
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """One bucket or condition: false alarms a market-month, and for each detector the minutes of delay.
+    """One bucket: false alarms a market-month, and for each detector the minutes of delay.
 
     `ratios`: of the mean delay to today's, with 95 % limits (markets resampled). `missed`: shares of the incidents.
     `alarms`: false ones.
+    `common`: the ratios with thresholds that all buckets share, at which they raise as many false alarms together.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Compared(msgspec.Struct, frozen=True):
     ratios: dict[str, tuple[float, float, float]]
     missed: dict[str, float]
     alarms: dict[str, int]
+    common: dict[str, float] = {}
 
 
 class Columns:
@@ -157,23 +160,23 @@ class Columns:
 
 def compare(
     groups: Sequence[Group],
-    conditions: Sequence[Condition],
+    condition: Condition,
     seeds: Sequence[int],
     each: int = 10,
     days: int = 20,
     rule: SurgeRule = SurgeRule(),
 ) -> list[Compared]:
-    """Every bucket of the groups, in the order in which they come; of each, every condition.
+    """Every bucket of the groups, in the order in which they come.
 
     Args:
         groups: all with detectors of the same names.
-        conditions: of the markets; all conditions of a bucket share its thresholds.
-        seeds: one simulated market of each condition each, seen by every group.
+        condition: of all markets.
+        seeds: one simulated market each, seen by every group.
         each: incidents in every market, each in a world of its own.
         days: of every market.
         rule: of all detectors.
     """
-    markets = as_released(simulate(seeds, days, (1.0, 0.0), conditions), seeds[0])
+    markets = as_released(simulate(seeds, days, (1.0, 0.0), (condition,)), seeds[0])
     incidents = plant(markets, seeds[0], each)
     columns = Columns(groups, len(markets.rho))
     blocks, before, copies = _through(columns, markets, incidents, rule)
@@ -185,20 +188,19 @@ def compare(
         today = int(false_alarms(blocks[TODAY][:, ours], rule.threshold).sum())
         for name in blocks:
             thresholds[name][of_group == number] = threshold_for(blocks[name][:, ours], today)
-    delays = _delays(columns, incidents, copies, before, thresholds)
+    everywhere = int(false_alarms(blocks[TODAY], rule.threshold).sum())
+    one = {name: np.full(len(groups), threshold_for(of, everywhere)) for name, of in blocks.items()}
+    delays = _delays(columns, incidents, copies, before, (thresholds, one))
     found = []
     for number, bucket in enumerate(buckets):
-        for place, condition in enumerate(conditions):
-            ours = (of_group[columns.group] == number) & (markets.condition[columns.market] == place)
-            alarms = {
-                name: int(false_alarms(of[:, ours], float(thresholds[name][of_group == number][0])).sum())
-                for name, of in blocks.items()
-            }
-            months = float(ours.sum()) * days / 30
-            chosen = markets.condition[incidents.market] == place
-            here = delays[:, chosen][:, :, of_group == number]
-            name = bucket if len(conditions) == 1 else str(condition)
-            found.append(_compared(name, here, list(blocks), incidents.market[chosen], months, alarms))
+        ours = of_group[columns.group] == number
+        alarms = {
+            name: int(false_alarms(of[:, ours], float(thresholds[name][of_group == number][0])).sum())
+            for name, of in blocks.items()
+        }
+        own, common = delays[..., of_group == number]
+        row = _compared(bucket, own, list(blocks), incidents.market, float(ours.sum()) * days / 30, alarms)
+        found.append(replace(row, common=_ratios(common, list(blocks))))
     return found
 
 
@@ -236,9 +238,9 @@ def _delays(
     incidents: Incidents,
     detectors: Mapping[str, Surge],
     before: Mapping[str, Array],
-    thresholds: Mapping[str, Array],
+    thresholds: Sequence[Mapping[str, Array]],
 ) -> Array:
-    """Minutes from when each incident begins to the record of its alert: (detectors, incidents, groups).
+    """Minutes from when each incident begins to the record of its alert: (thresholds, detectors, incidents, groups).
 
     nan where an alarm was on before; an incident that is missed counts with the whole horizon. Columns leave when all
     detectors have fired.
@@ -246,10 +248,10 @@ def _delays(
     rng = np.random.default_rng([1, len(columns.groups)])
     count, names = len(columns.groups), list(detectors)
     size = len(incidents.began) * count
-    delays = np.full((len(names), size), np.nan)
+    delays = np.full((len(thresholds), len(names), size), np.nan)
     column = np.arange(size)  # those that still wait
     left = dict(detectors)
-    levels = np.stack([np.tile(thresholds[name], len(incidents.began)) for name in names])
+    levels = np.stack([[np.tile(of[name], len(incidents.began)) for name in names] for of in thresholds])
     was_on = np.stack([before[name] for name in names]) >= levels
     for hour in range(0, HORIZON, BLOCK):
         incident, group, places = column // count, column % count, np.arange(len(column))
@@ -258,16 +260,23 @@ def _delays(
             minute, events = (incidents.began[incident] + after).astype(float), n[after - hour].astype(float)
             for number, name in enumerate(names):
                 shown = left[name].step(minute, events, seen[name], events)
-                fires = (shown >= levels[number, column]) & np.isnan(delays[number, column])
-                delays[number, column[fires]] = after + 1.0
-        waiting = np.isnan(delays[:, column]).any(axis=0)
+                for known, level in zip(delays[:, number], levels[:, number], strict=True):
+                    fires = (shown >= level[column]) & np.isnan(known[column])
+                    known[column[fires]] = after + 1.0
+        waiting = np.isnan(delays[..., column]).any(axis=(0, 1))
         left = {name: detector.of(np.flatnonzero(waiting)) for name, detector in left.items()}
         column = column[waiting]
         if not len(column):
             break
     minutes = np.where(np.isnan(delays), HORIZON, delays) + np.repeat(incidents.more, count)
-    found: Array = np.where(was_on, np.nan, minutes).reshape(len(names), len(incidents.began), count)
+    found: Array = np.where(was_on, np.nan, minutes).reshape(len(thresholds), len(names), len(incidents.began), count)
     return found
+
+
+def _ratios(delays: Array, names: list[str]) -> dict[str, float]:
+    judged = ~np.isnan(delays).any(axis=0)
+    means = {name: float(one[judged].mean()) for name, one in zip(names, delays, strict=True)}
+    return {name: mean / means[TODAY] for name, mean in means.items()}
 
 
 def _compared(

@@ -73,7 +73,7 @@ def test_bins_that_know_more_find_incidents_sooner_at_as_many_false_alarms() -> 
     kinds = Kinds.of({CHOSEN: [1 / 3, 2 / 3]})
     alike = Answers(sure.answered.astype(float), sure.answered, sure.negative, sure.language, sure.family)
     groups = [Group(name, kinds, one, one) for name, one in (("more", found), ("alike", alike))]
-    more, same = compare(groups, [Condition(20, 0.0, 0.0)], range(1, 9), each=6, days=5)
+    more, same = compare(groups, Condition(20, 0.0, 0.0), range(1, 9), each=6, days=5)
     assert more.ratios[CHOSEN][0] < 0.8
     assert same.ratios[CHOSEN][0] == pytest.approx(1.0, abs=0.2)
     for one in (more, same):
@@ -85,13 +85,13 @@ def test_bins_that_know_more_find_incidents_sooner_at_as_many_false_alarms() -> 
 def test_the_page_keeps_all_but_the_figures() -> None:
     """What is around the marks stays."""
     row = Compared("xx", 1_000, 0.5, {TODAY: 40.0, CHOSEN: 30.0}, {TODAY: (1.0, 1.0, 1.0), CHOSEN: (0.75, 0.7, 0.8)},
-                   {TODAY: 0.0, CHOSEN: 0.0}, {TODAY: 5, CHOSEN: 5})  # fmt: skip
+                   {TODAY: 0.0, CHOSEN: 0.0}, {TODAY: 5, CHOSEN: 5}, {CHOSEN: 0.76})  # fmt: skip
     edges = {f"{bins} bins": [0.5] * (bins - 1) for bins in (2, 3, 4, 5)}
     ratios = dict.fromkeys(edges, 1.2)
     page = written(
         f"before\n{BEGIN}\nSTALE\n{END}\nafter\n",
-        Report(edges, {"xx": Information(100, 30, 0.03, ratios, 1.25)}, [row], [], [row]),
+        Report(edges, {"xx": Information(100, 30, 0.03, ratios, 1.25)}, [row], [row]),
     )
     assert ("before", "after") == (page.splitlines()[0], page.splitlines()[-1])
     assert "STALE" not in page
-    assert "| xx | 1,000 | 0.50 | 40.0 | 30.0 | 0.75 | 0.70 to 0.80 | 0.00% | 0.00% |" in page
+    assert "| xx | 1,000 | 0.50 | 40.0 | 30.0 | 0.75 | 0.70 to 0.80 | 0.76 | 0.00% | 0.00% |" in page
