@@ -40,7 +40,7 @@ class Bins:
 
 
 def nobody(size: int, recall: Array, false_share: Array) -> Markets:
-    """Markets without minutes, for a detector of so many series that is given them one by one."""
+    """Markets without minutes, for a detector that is given them one by one: of this number of series."""
     nothing = np.zeros((0, size))
     return Markets(nothing.astype(np.int16), *(nothing,) * 3, np.zeros(size, int), np.zeros(size), recall, false_share)  # type: ignore[arg-type]
 
@@ -98,7 +98,7 @@ class BinnedSurge(Surge):
         return logit(self._true)
 
     def _answered(self, true_share: Array) -> Array:
-        """Shares of the bins where so many are truly negative."""
+        """Shares of the bins where this share is truly negative."""
         rise = (true_share - self._true) / (1 - self._true)
         found: Array = np.maximum(self._usually + rise * (self._negative - self._usually), LEAST_LEFT * self._usually)
         return found

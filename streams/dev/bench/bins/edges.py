@@ -30,5 +30,5 @@ def label_shares(answered: NDArray[np.bool_]) -> Array:
 def information_of(found: Answers, edges: Sequence[float] | None) -> float:
     """Nats an event of some answers; None: of their hard labels."""
     values = found.answered.astype(np.float64) if edges is None else found.p
-    counts = (measured.counted(values[one], edges or [0.5]) for one in (found.negative, ~found.negative))
+    counts = (measured.counted(values[label], edges or [0.5]) for label in (found.negative, ~found.negative))
     return float(measured.information(*counts))

@@ -55,7 +55,7 @@ def best_edges(p: Array, negative: NDArray[np.bool_], language: NDArray[np.str_]
     fine = len(candidates) + 1
     value, known = np.zeros((fine + 1, fine + 1)), 0  # of one bin from a candidate to another
     for name in sorted(set(language.tolist())):
-        of_label = [p[(language == name) & one] for one in (negative, ~negative)]
+        of_label = [p[(language == name) & label] for label in (negative, ~negative)]
         if min(map(len, of_label)) < LEAST_TEXTS:
             continue
         shares, fully = [], [counted(texts, candidates.tolist()) for texts in of_label]
@@ -65,7 +65,9 @@ def best_edges(p: Array, negative: NDArray[np.bool_], language: NDArray[np.str_]
         value, known = value + _terms(*shares) / information(*fully), known + 1
     if not known or fine < bins:
         return []
-    best = np.concatenate([[-np.inf], value[0, 1:]])  # of the texts below each candidate, in so many bins
+    best = np.concatenate(
+        [[-np.inf], value[0, 1:]]
+    )  # of the texts below each candidate, in as many bins as were placed
     ends: list[NDArray[np.intp]] = []
     for _ in range(bins - 1):
         paths = np.where(np.arange(fine + 1)[:, None] < np.arange(fine + 1), best[:, None] + value, -np.inf)

@@ -55,28 +55,28 @@ def _compared(rows: Sequence[Compared]) -> str:
     )  # fmt: skip
     lines = [
         (
-            one.name,
-            f"{one.incidents:,}",
-            f"{one.false_alarms:.2f}",
-            f"{one.delays[TODAY]:.1f}",
-            f"{one.delays[CHOSEN]:.1f}",
-            f"{one.ratios[CHOSEN][0]:.2f}",
-            f"{one.ratios[CHOSEN][1]:.2f} to {one.ratios[CHOSEN][2]:.2f}",
-            *(f"{one.ratios[name][0]:.2f}" for name in others if name != CHOSEN),
-            *(f"{one.common[name]:.2f}" for name in others),
-            f"{one.missed[TODAY]:.2%}",
-            f"{one.missed[CHOSEN]:.2%}",
+            row.name,
+            f"{row.incidents:,}",
+            f"{row.false_alarms:.2f}",
+            f"{row.delays[TODAY]:.1f}",
+            f"{row.delays[CHOSEN]:.1f}",
+            f"{row.ratios[CHOSEN][0]:.2f}",
+            f"{row.ratios[CHOSEN][1]:.2f} to {row.ratios[CHOSEN][2]:.2f}",
+            *(f"{row.ratios[name][0]:.2f}" for name in others if name != CHOSEN),
+            *(f"{row.common[name]:.2f}" for name in others),
+            f"{row.missed[TODAY]:.2%}",
+            f"{row.missed[CHOSEN]:.2%}",
         )
-        for one in rows
+        for row in rows
     ]
 
     def mean(name: str) -> str:
-        return f"**{np.mean([one.ratios[name][0] for one in rows]):.2f}**"
+        return f"**{np.mean([row.ratios[name][0] for row in rows]):.2f}**"
 
     def common(name: str) -> str:
-        return f"**{np.mean([one.common[name] for one in rows]):.2f}**"
+        return f"**{np.mean([row.common[name] for row in rows]):.2f}**"
 
-    whole = f"{sum(one.incidents for one in rows):,}"
+    whole = f"{sum(row.incidents for row in rows):,}"
     lines.append(
         (
             "mean",

@@ -82,7 +82,7 @@ def _name(bins: int) -> str:
 def _both_ways(answers: Answers) -> list[tuple[Kinds, Answers, Answers]]:
     """What edges and beliefs come from, and what answers are drawn from: each half of the texts once."""
     first, second = answers.halves(SPLIT_SEED)
-    if not all(best_edges(one, bins) for one in (first, second) for bins in COMPARED):
+    if not all(best_edges(half, bins) for half in (first, second) for bins in COMPARED):
         raise BadInput(
             f"{len(answers.p)} texts are too few, or their answers are too much alike, to choose bins by. "
             "Operator action: give more labelled texts."

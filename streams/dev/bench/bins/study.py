@@ -32,7 +32,7 @@ Edges = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class Kinds:
-    """What can be told apart of an answer: its hard label, and its bin for every detector.
+    """What distinguishes an answer: its hard label, and its bin for every detector.
 
     `members`: by detector, which kinds are in each bin, (bins, kinds); today's has the bins "otherwise" and "negative".
     """
@@ -44,7 +44,7 @@ class Kinds:
     @staticmethod
     def of(edges: Edges) -> "Kinds":
         """Those of detectors with these edges."""
-        cuts = np.sort(np.concatenate([np.asarray(one) for one in edges.values()]))  # as many for all edges
+        cuts = np.sort(np.concatenate([np.asarray(of) for of in edges.values()]))  # as many for all edges
         labels = np.arange(2 * (len(cuts) + 1)) % 2
         members = {TODAY: _members(labels, 2)}
         for name, one in edges.items():
@@ -103,13 +103,17 @@ class Columns:
         self.groups = groups
         self.group = np.tile(np.arange(len(groups)), markets)
         self.market = np.repeat(np.arange(markets), len(groups))
-        self._drawn = [np.stack([one.kinds.shares(one.drawn, label) for one in groups]) for label in (True, False)]
-        self._alike = {id(one.kinds): one.kinds for one in groups}
+        self._drawn = [
+            np.stack([group.kinds.shares(group.drawn, label) for group in groups]) for label in (True, False)
+        ]
+        self._alike = {id(group.kinds): group.kinds for group in groups}
 
     def detectors(self, rule: SurgeRule) -> dict[str, Surge]:
         """Today's, and one for each set of edges."""
         recall, false_share = (
-            np.array([label_shares(one.believed.answered[one.believed.negative == label])[1] for one in self.groups])
+            np.array(
+                [label_shares(group.believed.answered[group.believed.negative == label])[1] for group in self.groups]
+            )
             for label in (True, False)
         )
         found: dict[str, Surge] = {
@@ -118,8 +122,8 @@ class Columns:
         for name in self.groups[0].kinds.edges:
             negative, other = (
                 np.stack(
-                    [shares(one.believed.p[one.believed.negative == label], one.kinds.edges[name])
-                     for one in self.groups], axis=1,
+                    [shares(group.believed.p[group.believed.negative == label], group.kinds.edges[name])
+                     for group in self.groups], axis=1,
                 )[:, self.group]
                 for label in (True, False)
             )  # fmt: skip
@@ -139,7 +143,7 @@ class Columns:
         of_negative, of_other = (drawn[group] for drawn in self._drawn)
         together = max(1, MOST_DRAWN // of_negative.size)
         alike = [
-            (np.flatnonzero(np.array([id(self.groups[one].kinds) == key for one in group])), kinds)
+            (np.flatnonzero(np.array([id(self.groups[number].kinds) == key for number in group])), kinds)
             for key, kinds in self._alike.items()
         ]
         for first in range(0, len(negative), together):
@@ -180,8 +184,8 @@ def compare(
     incidents = plant(markets, seeds[0], each)
     columns = Columns(groups, len(markets.rho))
     blocks, before, copies = _through(columns, markets, incidents, rule)
-    buckets = list(dict.fromkeys(one.bucket for one in groups))
-    of_group = np.array([buckets.index(one.bucket) for one in groups])
+    buckets = list(dict.fromkeys(group.bucket for group in groups))
+    of_group = np.array([buckets.index(group.bucket) for group in groups])
     thresholds = {name: np.zeros(len(groups)) for name in blocks}  # the least, for today's too: all are judged alike
     for number in range(len(buckets)):
         ours = of_group[columns.group] == number
@@ -285,15 +289,15 @@ def _compared(
     """Delays (detectors, incidents, groups) as figures, over incidents at which no detector's alarm was on before."""
     judged = ~np.isnan(delays).any(axis=0)
     _, place = np.unique(market, return_inverse=True)
-    sums = np.stack([np.bincount(place, np.where(judged, one, 0.0).sum(axis=1)) for one in delays])
+    sums = np.stack([np.bincount(place, np.where(judged, minutes, 0.0).sum(axis=1)) for minutes in delays])
     drawn = np.random.default_rng(7).integers(sums.shape[1], size=(ROUNDS, sums.shape[1]))
     resampled = sums[:, drawn].sum(axis=-1)  # markets: incidents of one share its drift
-    today, means = names.index(TODAY), [float(one[judged].mean()) for one in delays]
+    today, means = names.index(TODAY), [float(minutes[judged].mean()) for minutes in delays]
     ratios = {}
     for number, other in enumerate(names):
         low, high = np.quantile(resampled[number] / resampled[today], [0.025, 0.975])
         ratios[other] = (means[number] / means[today], float(low), float(high))
-    missed = [float((one[judged] >= HORIZON).mean()) for one in delays]
+    missed = [float((minutes[judged] >= HORIZON).mean()) for minutes in delays]
     return Compared(
         name=name,
         incidents=int(judged.sum()),
