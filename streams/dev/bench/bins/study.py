@@ -176,7 +176,7 @@ def compare(
         groups: all with detectors of the same names.
         condition: of all markets.
         seeds: one simulated market each, seen by every group.
-        each: incidents in every market, each in a world of its own.
+        each: incidents in every market, each alone.
         days: of every market.
         rule: of all detectors.
     """
