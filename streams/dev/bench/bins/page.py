@@ -70,28 +70,12 @@ def _compared(rows: Sequence[Compared]) -> str:
         for row in rows
     ]
 
-    def mean(name: str) -> str:
-        return f"**{np.mean([row.ratios[name][0] for row in rows]):.2f}**"
-
-    def common(name: str) -> str:
-        return f"**{np.mean([row.common[name] for row in rows]):.2f}**"
-
     whole = f"{sum(row.incidents for row in rows):,}"
-    lines.append(
-        (
-            "mean",
-            whole,
-            "",
-            "",
-            "",
-            mean(CHOSEN),
-            "",
-            *(mean(name) for name in others if name != CHOSEN),
-            *map(common, others),
-            "",
-            "",
-        )
-    )
+    for name, middle in (("mean", np.mean), ("median", np.median)):
+        own = {other: f"**{middle([row.ratios[other][0] for row in rows]):.2f}**" for other in others}
+        common = [f"**{middle([row.common[other] for row in rows]):.2f}**" for other in others]
+        rest = [own[other] for other in others if other != CHOSEN]
+        lines.append((name, whole, "", "", "", own[CHOSEN], "", *rest, *common, "", ""))
     return _table(head, lines)
 
 

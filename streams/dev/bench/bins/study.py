@@ -17,7 +17,7 @@ from streams.dev.bench.bins.answers import Answers
 from streams.dev.bench.bins.detector import BinnedSurge, Bins, nobody
 from streams.dev.bench.bins.edges import label_shares, shares
 from streams.dev.bench.detectors.arrays import Array, Counts
-from streams.dev.bench.detectors.markets import Condition, Markets, simulate
+from streams.dev.bench.detectors.markets import DAY, Condition, Markets, simulate
 from streams.dev.bench.detectors.pager import BLOCK, as_released
 from streams.dev.bench.detectors.rivals import Surge
 from streams.dev.bench.detectors.study import HORIZON, Incidents, false_alarms, joined, plant, threshold_for
@@ -184,6 +184,7 @@ def compare(
     incidents = plant(markets, seeds[0], each)
     columns = Columns(groups, len(markets.rho))
     blocks, before, copies = _through(columns, markets, incidents, rule)
+    blocks = {name: of[DAY // BLOCK :] for name, of in blocks.items()}  # on its first day a market is learned
     buckets = list(dict.fromkeys(group.bucket for group in groups))
     of_group = np.array([buckets.index(group.bucket) for group in groups])
     thresholds = {name: np.zeros(len(groups)) for name in blocks}  # the least, for today's too: all are judged alike
@@ -203,7 +204,7 @@ def compare(
             for name, of in blocks.items()
         }
         own, common = delays[..., of_group == number]
-        row = _compared(bucket, own, list(blocks), incidents.market, float(ours.sum()) * days / 30, alarms)
+        row = _compared(bucket, own, list(blocks), incidents.market, float(ours.sum()) * (days - 1) / 30, alarms)
         found.append(replace(row, common=_ratios(common, list(blocks))))
     return found
 
