@@ -298,7 +298,7 @@ def _compared(
     for number, other in enumerate(names):
         low, high = np.quantile(resampled[number] / resampled[today], [0.025, 0.975])
         ratios[other] = (means[number] / means[today], float(low), float(high))
-    missed = [float((minutes[judged] >= HORIZON).mean()) for minutes in delays]
+    missed = [float((minutes[judged] > HORIZON - 1).mean()) for minutes in delays]  # less what `more` takes off
     return Compared(
         name=name,
         incidents=int(judged.sum()),
