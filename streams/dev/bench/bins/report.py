@@ -71,7 +71,7 @@ def report(
         edges={_name(bins): best_edges(answers, bins) for bins in COUNTS},
         information=_information(answers),
         languages=compare(of_languages, CONDITION, seeds, each, days),
-        left_out=compare(left_out, CONDITION, seeds[: max(1, markets // 2)], 2 * each, days) if left_out else [],
+        left_out=compare(left_out, CONDITION, seeds[: max(1, markets // 2)], 5 * each // 2, days) if left_out else [],
     )
 
 
