@@ -37,9 +37,9 @@ def _terms(negative: Array, other: Array) -> Array:
 
 
 def best_edges(p: Array, negative: NDArray[np.bool_], language: NDArray[np.str_], bins: int) -> list[float]:
-    """The edges with the most information, as a mean over languages of its share of what 41 bins say.
+    """The edges with the most information, as a mean over languages of its share of what 40 bins say.
 
-    Exact among 40 quantiles of P(negative): what an event says is a sum over bins, so that the best edges below
+    Exact among 39 quantiles of P(negative): what an event says is a sum over bins, so that the best edges below
     another one do not depend on those above it (dynamic programming).
 
     Args:
