@@ -198,6 +198,48 @@ def bench_watch(
     output.answer(msgspec.to_builtins(found), as_json, markdown(found))
 
 
+@bench_app.command("bins")
+def bench_bins(
+    data: Annotated[
+        Path, typer.Option(help="Folder with feedback_dev (.jsonl.gz): texts the model was not trained on.")
+    ],
+    families: Annotated[
+        Path | None,
+        typer.Option(
+            help="Working directory of `marketpulse model families`, for answers of models that never saw a family; "
+            "needs feedback_train in the folder of --data."
+        ),
+    ] = None,
+    markets: Annotated[int, typer.Option(min=1, max=1_000, help="Simulated markets of each language.")] = 26,
+    incidents: Annotated[int, typer.Option(min=1, max=100, help="In every market, each by itself.")] = 20,
+    days: Annotated[int, typer.Option(min=3, max=60, help="Of each simulated market.")] = 8,
+    write: Annotated[Path | None, typer.Option(help="Markdown file to update in place (its marked section).")] = None,
+    as_json: Json = False,
+) -> None:
+    """How much sooner surges would be found by P(negative) in bins than by hard labels, with real answers; long.
+
+    ```
+    marketpulse bench bins --data ./data --write docs/detectors.md
+    ```
+    """
+    from models.evaluate import labelled
+    from models.onnx import load_onnx_classifier
+    from streams.dev.bench.bins.answers import classified, kept_answers
+    from streams.dev.bench.bins.page import markdown, written
+    from streams.dev.bench.bins.report import report
+
+    settings = load_settings()
+    development = labelled(data / "feedback_dev.jsonl.gz")
+    classifier = load_onnx_classifier(settings.model_folder, "cpu", settings.threads, settings.model_sha256)
+    train = labelled(data / "feedback_train.jsonl.gz") if families else []
+    kept = dict(kept_answers(families, train, development)) if families else {}
+    with progress("simulating"):
+        found = report(classified(classifier, development), kept, markets, incidents, days)
+    if write is not None:
+        write.write_text(written(write.read_text("utf-8"), found), "utf-8")
+    output.answer(msgspec.to_builtins(found), as_json, markdown(found))
+
+
 @bench_app.command("judgement")
 def bench_judgement(
     weeks: Annotated[int, typer.Option(min=50, help="Simulated market-weeks.")] = 2_000,

@@ -1,7 +1,9 @@
 """Commands on a running stack, good and bad input; every error says what to do."""
 
 import asyncio
+import gzip
 import json
+import random
 import re
 import subprocess
 import time
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 from streams.cli.main import app
 from streams.contract.rules import SurgeRule
 from streams.dev.embedded.servers import EmbeddedStack
+from streams.dev.feeds.simulate import compose
 from streams.dev.processes import ending, start_marketpulse
 from streams.kafka.admin import cluster_of, topic_offsets
 from streams.sources.events import Form
@@ -388,6 +391,26 @@ def test_answers_and_detectors_are_measured(cli: Cli, tmp_path: Path) -> None:
     assert "STALE" not in page.read_text()
     assert ("before", "after") == (page.read_text().splitlines()[0], page.read_text().splitlines()[-1])
     assert page.with_suffix(".svg").read_text().startswith("<svg")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(200)
+def test_bins_are_compared_with_labels_on_texts_of_a_file(tmp_path: Path) -> None:
+    """Few texts and markets, to see that it runs; too few texts are refused in words."""
+    page, rng = tmp_path / "page.md", random.Random(1)
+    page.write_text("before\n<!-- bins: begin -->\nSTALE\n<!-- bins: end -->\nafter\n")
+    rows = [{"text": compose(rng, "en", label), "label": label, "lang": "en", "source": "made/up"}
+            for label in ("negative", "neutral", "positive") for _ in range(80)]  # fmt: skip
+    file, small = tmp_path / "feedback_dev.jsonl.gz", ("--markets", "1", "--incidents", "1", "--days", "3")
+    file.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    command = ("bench", "bins", "--data", str(tmp_path), *small)
+    done = marketpulse_process(*command, "--write", str(page), environment={}, timeout=150)
+    assert (0, True) == (done.returncode, "| en |" in done.stdout), done.stderr
+    assert "STALE" not in page.read_text()
+    assert ("before", "after") == (page.read_text().splitlines()[0], page.read_text().splitlines()[-1])
+    file.write_bytes(gzip.compress(json.dumps(rows[0]).encode()))
+    done = marketpulse_process(*command, environment={}, timeout=150)
+    assert (2, True) == (done.returncode, "give more labelled texts" in done.stderr)
 
 
 @pytest.mark.long

@@ -124,7 +124,7 @@ HOSTILE_TEXTS = {
 """Commands that show what users, producers or servers wrote, and the exit code that they end with here."""
 THROUGH_THE_SEAM = {
     "acls apply", "acls show", "adopt", "bench allocate", "bench classify", "bench commit", "bench engine",
-    "bench intake", "bench judgement",
+    "bench bins", "bench intake", "bench judgement",
     "bench pipeline", "bench reallocate", "bench watch", "classify", "config show", "dead-letters replay",
     "dead-letters show", "demo", "intake", "label", "learn", "ledger init", "ledger rebuild", "ledger reset",
     "ledger wait",

@@ -148,9 +148,7 @@ class Surge(Columns):
     def _prepared(self, minutes: Array) -> tuple[Array, Shares, Array, NDArray[np.bool_]]:
         """What a minute is judged by: the usual logit, `Shares`, rho, and where it counts."""
         rule = self._rule
-        kept = np.where(minutes > 0, np.exp(-1 / rule.drift_minutes), 1.0)
-        self._level, self._held = self._level * kept, self._held * kept
-        self._variance = self._variance * kept**2 + (1 - kept**2) * rule.drift_sd**2
+        self._fade(minutes)
         usual = self._usual(minutes) + self._market_level
         held = np.where(self._s > 0, self._held, self._level)
         p0 = self._seen(usual + rule.follow * self._level + (1 - rule.follow) * held)
@@ -164,6 +162,12 @@ class Surge(Columns):
         rho = np.clip(self._squares / (self._weights + 500), 0, LARGEST_RHO)
         armed = (self._events >= rule.armed_events) & (minutes >= rule.armed_minutes)
         return usual, (p0, p1, large, far, far_rise), rho, armed
+
+    def _fade(self, minutes: Array) -> None:
+        """What time alone does to the level."""
+        kept = np.where(minutes > 0, np.exp(-1 / self._rule.drift_minutes), 1.0)
+        self._level, self._held = self._level * kept, self._held * kept
+        self._variance = self._variance * kept**2 + (1 - kept**2) * self._rule.drift_sd**2
 
     def _after(self, n: Array, x: Array, shares: Shares, rho: Array) -> tuple[Array, Array, Array]:
         """The three S, n events of the minute and x negatives on."""

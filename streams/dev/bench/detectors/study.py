@@ -69,10 +69,10 @@ class Trace:
     more: Array
 
 
-def plant(markets: Markets, seed: int) -> Incidents:
+def plant(markets: Markets, seed: int, each: int = INCIDENTS) -> Incidents:
     """Incidents at random moments after the first day: the true share's logit rises, the volume stays."""
     rng = np.random.default_rng(seed)
-    market = np.repeat(np.arange(markets.n.shape[1]), INCIDENTS)
+    market = np.repeat(np.arange(markets.n.shape[1]), each)
     began = rng.integers(DAY, markets.minutes - HORIZON, len(market))
     order = np.argsort(began, kind="stable")
     market, began = market[order], began[order]
