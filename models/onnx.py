@@ -108,7 +108,7 @@ class OnnxClassifier:
         self._detected_ahead.update(zip(texts, self._detector.detect(cleaned), strict=True))
 
     def _tokenised(self, cleaned: Sequence[str]) -> list[list[int]]:
-        """Pieces of texts. Raises BadOutput, also where the tokenizer panics; DeviceFailed where it fails on any text."""
+        """Pieces of texts. Raises BadOutput, where the tokenizer panics too; DeviceFailed where it takes no text."""
         try:
             return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(cleaned))]
         except (KeyboardInterrupt, SystemExit, MemoryError):
@@ -124,7 +124,7 @@ class OnnxClassifier:
         except BadOutput as error:
             raise DeviceFailed(
                 "the model's tokenizer fails on any text. Operator action: see with `marketpulse classify` what it "
-                "says, and give the workers a model folder whose tokenizer works; the worker starts anew."
+                "says, and give the workers a model folder whose tokenizer works; the worker is started again."
             ) from error
 
     def batches(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
@@ -156,7 +156,7 @@ class OnnxClassifier:
         except Exception as error:
             raise DeviceFailed(
                 f"device {self._info.device} fails on any text: {seen}. Operator action: look at its state and at who "
-                "else uses its memory; the worker starts anew."
+                "else uses its memory; the worker is started again."
             ) from error
 
     def _run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

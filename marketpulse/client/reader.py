@@ -184,8 +184,8 @@ class Reader:
     def _moment(self) -> list[Any]:
         """The replies of one step; asked again where another was published meanwhile, or its keys are others.
 
-        No transaction: whoever may send one can hold Redis up for minutes. What is counted is read before what waits, so
-        that nothing that was counted is missed in both.
+        No transaction: whoever may send one can hold Redis up for minutes. What is counted is read before what waits,
+        so that nothing that was counted is missed in both.
         """
         keys = self._keys
         while True:
