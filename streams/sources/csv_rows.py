@@ -1,5 +1,6 @@
 """Rows of CSV in whatever dialect: delimiter and escapes found by the header and the rows, damage kept to its row."""
 
+import contextlib
 import csv
 import functools
 import io
@@ -69,9 +70,10 @@ class _Lines(Iterator[str]):
     def sample(self) -> list[str]:
         """The first lines, which are read again."""
         self.begin_row()
-        while self._length < SAMPLE_CHARACTERS and len(self.row) < SAMPLE_LINES:
-            if next(self, None) is None:
-                break
+        with contextlib.suppress(csv.Error):  # a line that is too long ends the sample; it is met again as a row
+            while self._length < SAMPLE_CHARACTERS and len(self.row) < SAMPLE_LINES:
+                if next(self, None) is None:
+                    break
         self._again.extendleft(reversed(self.row))
         return [line for _, line in self.row]
 

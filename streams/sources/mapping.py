@@ -129,7 +129,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ("channel", self.channel, MAX_CHANNEL_CHARACTERS),
         ):
             if rule is not None and (value := rule.first(record) or rule.constant):
-                event[name] = _bounded(str(value), limit) if name == "user" else str(value)[:limit]
+                event[name] = bounded(str(value), limit) if name == "user" else str(value)[:limit]
         if self.rating is not None and (value := self.rating.first(record)) is not None:
             event["rating"] = _stars(self.rating, str(value))
         attributes = {name: str(value) for name, path in self.attributes.items() if (value := _at(record, path))}
@@ -185,11 +185,11 @@ def _identity(rule: Identity, record: dict[str, Any]) -> str:
     given = rule.first(record) or (_hashed("\0".join(parts)) if any(parts) else None)
     if given is None:
         raise NotUsable("id: nothing is there")
-    return _bounded(given, MAX_ID_CHARACTERS)
+    return bounded(given, MAX_ID_CHARACTERS)
 
 
-def _bounded(text: str, limit: int) -> str:
-    """The text, its SHA-256 where it is too long: cut, two could be the same."""
+def bounded(text: str, limit: int) -> str:
+    """The text, its SHA-256 where it is longer than the limit: cut, two could be the same."""
     return text if len(text) <= limit else _hashed(text)
 
 

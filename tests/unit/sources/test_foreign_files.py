@@ -318,3 +318,18 @@ def test_a_header_that_begins_like_a_mark_is_read(read: Read, name: str) -> None
     """A file of letters alone is none of those that begin with them."""
     [event], _, _ = read(f"{name};{HEADER}\nx;1;DE;gut;{AT}\n")
     assert {name: "x"} == event["attributes"]
+
+
+def test_a_line_that_is_too_long_costs_itself(read: Read) -> None:
+    """Also where it is one of the lines by which delimiter and encoding are found."""
+    events, skipped, _ = read(table("gut", "x" * (MAX_ROW + 10), "schlecht"))
+    assert (["gut", "schlecht"], [3]) == ([event["text"] for event in events], [line for line, _ in skipped])
+
+
+@pytest.mark.timeout(20)
+def test_a_time_of_many_blanks_costs_itself(read: Read) -> None:
+    """Looked for in forms that take time by the square of a length, it would take hours."""
+    late = f'{{"id": "2", "market": "DE", "text": "gut", "occurred_at": "1{" " * 500_000}x"}}'
+    good = f'{{"id": "1", "market": "DE", "text": "gut", "occurred_at": "{AT}"}}'
+    events, _, _ = read(f"{late}\n{good}\n", timezone="UTC")
+    assert "1" in [event["id"] for event in events]
