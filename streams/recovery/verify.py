@@ -18,7 +18,7 @@ from streams.errors import LedgerLost, RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.types import checksum
-from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.ingest.claims import PASSED, RECREATED
 from streams.pipeline.rollup.step_writes import MODEL_FIELD
 from streams.privacy.user_hashes import Mixed, keys_in
@@ -288,7 +288,7 @@ def _names(state: dict[str, bytes]) -> tuple[str, ...]:
     if MODEL_FIELD not in state:
         return ()
     info = msgspec.json.decode(state[MODEL_FIELD], type=ModelInfo)
-    return CellLayout(info.topics, info.sentiments, tuple(info.languages)).names
+    return layout_of(info).names
 
 
 def _add_open(moment: Moment, counts: dict[bytes, bytes]) -> None:

@@ -12,6 +12,7 @@ from streams.kafka.log_ends import LogEnds
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
@@ -66,7 +67,7 @@ def make_deps(
         classifier=classifier,
         profiles=Profiles(portfolio),
         mutes=Mutes(lambda code, offset, why: log.warning("mute_refused", code=code, offset=offset, why=why), epoch_ms),
-        layout=CellLayout(classifier.info.topics, classifier.info.sentiments, tuple(classifier.info.languages)),
+        layout=layout_of(classifier.info),
         hashes=settings.user_hashes,
         candidate=candidate,
         failpoint=failpoint,

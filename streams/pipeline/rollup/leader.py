@@ -18,6 +18,7 @@ from streams.pipeline.rollup.checkpoint import Checkpointer
 from streams.pipeline.rollup.correction import Array, confusion_of
 from streams.pipeline.rollup.lease import while_held
 from streams.pipeline.rollup.pace import Pace
+from streams.pipeline.rollup.relayout import layout_before, relay
 from streams.pipeline.rollup.rewind import Undone, corrections, note_ended
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, spending_of
@@ -233,9 +234,12 @@ class Leader:
         ledger = self._deps.ledger
         idle_ms = int(self._deps.settings.idle_partition_seconds * 1000)
         rollup = RollUp(self._deps.layout, idle_ms, measured_confusion(self._deps.classifier.info), self._deps.rules)
-        markets = load_rollup(rollup, await ledger.load_state())
+        state = await ledger.load_state()
+        markets = load_rollup(rollup, state)
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
+        if (before := layout_before(state)) is not None:
+            relay(rollup, before, self._deps.layout)
         held = await ledger.alerts(ledger.keys.alerts)
         alerts = [msgspec.json.decode(one, type=AlertRecord) for one in held.values()]
         note_ended(rollup.common, alerts)

@@ -1,6 +1,6 @@
 """One roll-up step as a pure function: a cut step in; windows, metrics, alerts and shifts out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_field
@@ -355,14 +355,13 @@ def drift_sums(cells: Cells, layout: CellLayout) -> dict[str, float]:
 
 
 def _deltas(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, int], Cells]:
-    """The ledger's fields `market:minute:cell` as one vector per (market, minute), in a stable order."""
-    found: dict[tuple[str, int], Cells] = {}
+    """The ledger's fields `market:minute:cell`, of any model, as a vector per (market, minute), in stable order."""
+    found: dict[tuple[str, int], Cells] = defaultdict(layout.zeros)
     for field in sorted(counts):
         if field.endswith(DEAD_LETTERS) or CELL in field:
             continue
         market, minute, cell = field.split(":", 2)
-        key = (market, int(minute))
-        if key not in found:
-            found[key] = layout.zeros()
-        found[key][layout.index(cell)] += counts[field]
-    return found
+        cells = found[market, int(minute)]
+        if (place := layout.place(cell)) is not None:
+            cells[place] += counts[field]
+    return {key: layout.complete(cells) for key, cells in found.items()}
