@@ -48,7 +48,7 @@ def model_topics(
     try:
         from models.topics.make import make_topics
     except ImportError as error:
-        raise BadInput("own topics need onnx. Operator action: install the extra `train`.") from error
+        raise BadInput("own topics need onnx and scikit-learn. Operator action: install the extra `train`.") from error
     from models.topics.file import load_topics
 
     topics = load_topics(file)
