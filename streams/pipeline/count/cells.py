@@ -86,7 +86,8 @@ class CellLayout:
     def complete(self, cells: Cells) -> Cells:
         """The same cells, with events whose language was not counted under `other`."""
         if self.languages:
-            cells[self.language_index[-1]] += cells[self.count_index].sum(axis=1) - self.by_language(cells).sum(axis=0)
+            other = self.language_index[self.languages.index(OTHER_LANGUAGE)]
+            cells[other] += cells[self.count_index].sum(axis=1) - self.by_language(cells).sum(axis=0)
         return cells
 
     def relaid_languages(self, before: "CellLayout", events: Sequence[float]) -> list[float]:

@@ -233,13 +233,13 @@ class Leader:
         """The state as the last published step left it."""
         ledger = self._deps.ledger
         idle_ms = int(self._deps.settings.idle_partition_seconds * 1000)
-        rollup = RollUp(self._deps.layout, idle_ms, measured_confusion(self._deps.classifier.info), self._deps.rules)
         state = await ledger.load_state()
+        before = layout_before(state) or self._deps.layout
+        rollup = RollUp(before, idle_ms, measured_confusion(self._deps.classifier.info), self._deps.rules)
         markets = load_rollup(rollup, state)
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
-        if (before := layout_before(state)) is not None:
-            relay(rollup, before, self._deps.layout)
+        relay(rollup, before, self._deps.layout)
         held = await ledger.alerts(ledger.keys.alerts)
         alerts = [msgspec.json.decode(one, type=AlertRecord) for one in held.values()]
         note_ended(rollup.common, alerts)
