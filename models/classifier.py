@@ -7,6 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_UNKNOWN = 0.10
+"""A text with a larger share of unknown pieces is unmeasured: what the model was measured on says nothing of it."""
+
 
 @dataclass(frozen=True)
 class LanguageQuality:
@@ -40,7 +43,8 @@ class ModelInfo:
 class Predictions:
     """Probabilities per text: `sentiment` float32 (n, 3), `topic` float32 (n, topics); rows sum to 1.
 
-    `unknown` float32 (n,): share of pieces that the vocabulary does not hold; None where the model cannot tell.
+    `unknown` float32 (n,): share of pieces that the vocabulary does not hold, of all but those that mark begin and end;
+    None where the model cannot tell.
     `languages` (n,): primary language by which each text was calibrated, "" = not known; `detected` (n,): the one found
     in the text itself, "" = none is plain.
     """
@@ -50,6 +54,13 @@ class Predictions:
     unknown: NDArray[np.float32] | None = None
     languages: Sequence[str] = ()
     detected: Sequence[str] = ()
+
+    @property
+    def unmeasured(self) -> NDArray[np.bool_]:
+        """(n,): texts of which a share above MAX_UNKNOWN is unknown; none where the model cannot tell."""
+        found: NDArray[np.bool_]
+        found = np.zeros(len(self.sentiment), np.bool_) if self.unknown is None else self.unknown > MAX_UNKNOWN
+        return found
 
 
 class Classifier(Protocol):

@@ -17,7 +17,11 @@ FREQUENT_TOPIC = 100
 
 
 class LanguageScores(msgspec.Struct, frozen=True):
-    """Scores of one language's n rows; `confusion[true][answered]` counts rows, in the order of the sentiments."""
+    """Scores of one language's n rows; `confusion[true][answered]` counts rows, in the order of the sentiments.
+
+    `unknown`: mean share of pieces that the vocabulary does not hold, `unmeasured`: share of rows with too many of them
+    (see `Predictions`); None where the model cannot tell.
+    """
 
     n: int
     accuracy: float
@@ -25,6 +29,8 @@ class LanguageScores(msgspec.Struct, frozen=True):
     confusion: list[list[int]]
     ece: float = 0.0
     brier: float = 0.0
+    unknown: float | None = None
+    unmeasured: float | None = None
 
 
 class SourceScores(msgspec.Struct, frozen=True):
@@ -99,6 +105,8 @@ def score(
             confusion=confusion(truth[chosen], answer[chosen], len(sentiments)),
             ece=calibration_error(truth[chosen], predicted.sentiment[chosen]),
             brier=brier_score(truth[chosen], predicted.sentiment[chosen]),
+            unknown=None if predicted.unknown is None else float(predicted.unknown[chosen].mean()),
+            unmeasured=None if predicted.unknown is None else float(predicted.unmeasured[chosen].mean()),
         )
     topic = np.array([topics.index(row.topic) if row.topic in topics else -1 for row in rows])
     known = topic >= 0

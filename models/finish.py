@@ -1,10 +1,13 @@
 """Calibrate an exported model folder on held-out rows and write scores and card into it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from models.calibrate import fit_calibration
+from models.calibration import Calibration, combined
 from models.card import CARD, SMALL, card_of
 from models.evaluate import Evaluation, evaluate, labelled, numbers
 from models.labels import SENTIMENTS
@@ -13,12 +16,21 @@ from models.manifest import entry_of, load_manifest, write_manifest
 from models.onnx import load_onnx_classifier
 
 
-def finish(folder: Path, development: Path, test: Path, description: str = SMALL) -> Evaluation:
+def finish(
+    folder: Path,
+    development: Path,
+    test: Path,
+    description: str = SMALL,
+    left_out: Mapping[str, Calibration] = MappingProxyType({}),
+) -> Evaluation:
     """Fit the calibration on `development`, evaluate on it and on `test`, and keep all in manifest and card.
 
-    Returns the evaluation on `development`, the one that the manifest holds.
+    `left_out`: what answers of models made alike lack on sources that they never saw (see `fit_left_out`); it comes on
+    top. Returns the evaluation on `development`, the one that the manifest holds.
     """
-    return _finish(folder, development, test, description)
+    if left_out:
+        description += "\n\nIts calibration was then corrected by answers on sources left out of the training."
+    return _finish(folder, development, test, description, left_out)
 
 
 def describe(folder: Path, development: Path, source: str) -> Evaluation:
@@ -26,7 +38,7 @@ def describe(folder: Path, development: Path, source: str) -> Evaluation:
     description = f"Exported from `{source}`; for what it was trained on and its licence see there."
     if folds := _folds(load_manifest(folder).labels):
         description += f"\n\nIts labels mean three sentiments, the probabilities of each are summed: {folds}."
-    return _finish(folder, development, None, description)
+    return _finish(folder, development, None, description, {})
 
 
 def _folds(labels: dict[str, str]) -> str:
@@ -37,7 +49,9 @@ def _folds(labels: dict[str, str]) -> str:
     return "; ".join(f"{names} to {meant}" for meant, names in named.items())
 
 
-def _finish(folder: Path, development: Path, test: Path | None, description: str) -> Evaluation:
+def _finish(
+    folder: Path, development: Path, test: Path | None, description: str, left_out: Mapping[str, Calibration]
+) -> Evaluation:
     manifest = msgspec.structs.replace(load_manifest(folder), calibration={}, evaluation=None)
     write_manifest(folder, manifest)
     rows = labelled(development)
@@ -45,6 +59,8 @@ def _finish(folder: Path, development: Path, test: Path | None, description: str
     answered = classifier.classify([row.text for row in rows], [None] * len(rows))
     truth = numbers([row.label for row in rows], manifest.sentiments)
     calibration = fit_calibration(answered.sentiment, truth, [primary_language(row.lang) for row in rows])
+    if left_out:
+        calibration = combined(calibration, left_out)
     write_manifest(folder, msgspec.structs.replace(manifest, calibration=calibration))
     classifier = load_onnx_classifier(folder, "cpu")
     evaluation = msgspec.structs.replace(evaluate(classifier, development), texts_per_second=None)

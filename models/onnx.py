@@ -61,6 +61,7 @@ class OnnxClassifier:
         self._detected_ahead: dict[str, Detected] = {}
         pieces = (tokenizer.token_to_id(name) for name in UNKNOWN_PIECES)
         self._unknown_id = next((number for number in pieces if number is not None), -1)
+        self._marks = tokenizer.num_special_tokens_to_add(is_pair=False)
         self._info = ModelInfo(
             id=manifest.id,
             sha256=manifest.model_sha256,
@@ -87,7 +88,7 @@ class OnnxClassifier:
         unknown = np.zeros(len(texts), np.float32)
         for rows, ids, mask in self.batches(texts):
             sentiment[rows], topic[rows] = self.run(ids, mask)
-            unknown[rows] = (ids == self._unknown_id).sum(axis=1) / mask.sum(axis=1)
+            unknown[rows] = (ids == self._unknown_id).sum(axis=1) / np.maximum(mask.sum(axis=1) - self._marks, 1)
         _require_probabilities(sentiment)
         _require_probabilities(topic)
         used = [language_of(tag, found) for tag, found in zip(languages, detected, strict=True)]
@@ -96,7 +97,8 @@ class OnnxClassifier:
 
     def prefetch(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
         """Clean, tokenise, find the language beside the inference of the texts before; kept until `classify` asks."""
-        if len(self._ahead) > MOST_AHEAD:  # of batches that nobody asked for: they were another worker's by then
+        # Of batches that nobody asked for: they were another worker's by then.
+        if max(len(self._ahead), len(self._detected_ahead)) > MOST_AHEAD:
             self._ahead.clear()
             self._detected_ahead.clear()
         cleaned = [clean(text) for text in texts]

@@ -1,9 +1,10 @@
 """Make a model folder from labelled texts: votes, teacher, student, export, calibration, scores, card."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,14 @@ from torch import Tensor
 
 from models.batching import plan_batches
 from models.calibrate import fit_calibration
-from models.calibration import apply_calibration
+from models.calibration import Calibration, apply_calibration
 from models.card import SMALL, from_encoder
 from models.characters import spellings
 from models.encoder.asked import asked
 from models.encoder.marks import marks_of
 from models.encoder.smoothing import smoothed
 from models.encoder.states import Pause
-from models.encoder.student import OwnPlan, student_tokenizer, train_student
+from models.encoder.student import OwnPlan, new_student, shipped_teacher, student_tokenizer, train_student
 from models.encoder.teacher import EncoderPlan, train_encoder
 from models.errors import BadArtifact
 from models.evaluate import FREQUENT_TOPIC, Evaluation
@@ -51,6 +52,7 @@ class ReleasePlan:
     teacher: TeacherPlan = field(default_factory=TeacherPlan)
     encoder: EncoderPlan | None = None  # of a teacher that keeps its own tokenizer, in place of `teacher`
     own: OwnPlan | None = None  # of a student of the encoder's own layers, in place of one from scratch
+    whole: bool = False  # the encoder's teacher is the model itself: only its vocabulary is cut
     sentiment_buckets: int = SENTIMENT_BUCKETS
     topic_buckets: int = TOPIC_BUCKETS
     precision: Precision = "int8"
@@ -65,6 +67,7 @@ def release(
     plan: ReleasePlan = ReleasePlan(),
     report: Report = print,
     pause: Pause = lambda: False,
+    left_out: Mapping[str, Calibration] = MappingProxyType({}),
 ) -> Evaluation | None:
     """Leave a model folder in `out` and return its evaluation on the development set; None = paused, call it again.
 
@@ -76,28 +79,26 @@ def release(
         plan: sizes and rates.
         report: takes lines of progress.
         pause: asked while an encoder's teacher is trained and asked, and while a student of its layers is trained.
+        left_out: calibration that comes on top of that of the development set, see `models/encoder/left_out.py`.
+
+    Raises:
+        BadArtifact: `init` holds no such encoder, `work` the state of another training, or answers change too much.
     """
     work.mkdir(parents=True, exist_ok=True)
     rows = list(read_rows(data / "feedback_train.jsonl.gz"))
     own = plan.own
-    if own is None:
+    if own is None and not plan.whole:
         place = work
         tokenizer = tokenizer_of(rows, place, plan.student)
     else:
-        assert init is not None  # whose layers else
-        place = work / f"pieces-{plan.student.vocabulary}"  # another vocabulary has other votes
-        tokenizer = student_tokenizer(rows, init, place, plan.student, own)
+        assert init is not None  # whose pieces else
+        place = work / f"pieces-{plan.student.vocabulary}{'-whole' if plan.whole else ''}"  # other pieces, other votes
+        prefix = plan.encoder.prefix if plan.whole and plan.encoder is not None else ""
+        tokenizer = student_tokenizer(rows, init, place, plan.student, own or OwnPlan(), prefix)
+        if own is not None:
+            new_student(init, tokenizer, plan.student, own)  # what cannot be made is refused before hours of teaching
     tables = _tables(rows, tokenizer, place, plan, report)
-    guidance = _guidance(rows, tokenizer, work, place, init, plan, report, pause)
-    if guidance is None:
-        return None
-    if own is None:
-        student: Student | None = train(data, work, plan.student, report, guidance)
-    else:
-        assert init is not None
-        student = train_student(
-            rows, tokenizer, init, place / own.name, plan.student, own, guidance, report, pause
-        )  # fmt: skip
+    student = _student(data, rows, tokenizer, work, place, init, plan, report, pause)
     if student is None:
         return None
     weights = _votes_weights(student, tokenizer, tables, list(read_rows(data / "feedback_dev.jsonl.gz")), plan)
@@ -108,10 +109,41 @@ def release(
     chosen = random.Random(plan.student.seed).sample(texts, min(CALIBRATION_TEXTS, len(texts)))
     report("exporting")
     _exported(network, place / "tokenizer.json", out, chosen, plan, report)
-    description = SMALL if own is None else from_encoder(own.layers, tokenizer.get_vocab_size())
-    evaluation = finish(out, data / "feedback_dev.jsonl.gz", data / "feedback_test.jsonl.gz", description)
+    if plan.whole and plan.encoder is not None:
+        description = from_encoder(range(plan.encoder.layers), tokenizer.get_vocab_size(), taught=False)
+    else:
+        description = SMALL if own is None else from_encoder(own.layers, tokenizer.get_vocab_size())
+    evaluation = finish(out, data / "feedback_dev.jsonl.gz", data / "feedback_test.jsonl.gz", description, left_out)
     report(f"mean macro-F1 {evaluation.mean_macro_f1:.4f}, topic {evaluation.topic_macro_f1:.4f}")
     return evaluation
+
+
+def _student(
+    data: Path,
+    rows: list[LabelledText],
+    tokenizer: Tokenizer,
+    work: Path,
+    place: Path,
+    init: Path | None,
+    plan: ReleasePlan,
+    report: Report,
+    pause: Pause,
+) -> Student | None:
+    """The network that is shipped, trained; None = paused."""
+    if plan.whole:
+        assert init is not None
+        assert plan.encoder is not None
+        teacher = train_encoder(rows, init, work, plan.encoder, report, pause)
+        return None if teacher is None else shipped_teacher(teacher, tokenizer, plan.student)
+    guidance = _guidance(rows, tokenizer, work, place, init, plan, report, pause)
+    if guidance is None:
+        return None
+    if plan.own is None:
+        return train(data, work, plan.student, report, guidance)
+    assert init is not None
+    return train_student(
+        rows, tokenizer, init, place / plan.own.name, plan.student, plan.own, guidance, report, pause
+    )  # fmt: skip
 
 
 def _exported(

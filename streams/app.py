@@ -104,6 +104,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
     followed = [
         CompactedTopic(servers, topic_name(prefix, "market.profiles"), deps.profiles.take, settle_profiles),
         CompactedTopic(servers, topic_name(prefix, "market.mutes"), deps.mutes.take),
+        CompactedTopic(servers, topic_name(prefix, "market.labels"), deps.labels.take),
     ]
 
     @app.task  # type: ignore[untyped-decorator]

@@ -2,28 +2,24 @@
 
 import os
 from collections.abc import Mapping
-from datetime import datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from marketpulse.client.kafka_servers import KafkaServers, Mechanism, Protocol
-from marketpulse.client.redis_url import check_url, folded_url, has_login
+from marketpulse.client.redis_url import folded_url
 from marketpulse.contract.units import MINUTE_MS
-from streams.environment import ENV_FILE, environment_of, secret_of
+from streams import setting_checks as checks
+from streams.environment import ENV_FILE, PREFIX, environment_of, secret_of, unknown_names
 from streams.errors import SettingsError
 from streams.kafka.groups import check_prefix
-from streams.kafka.pem import check_ca, check_certificate, check_key
 from streams.privacy.user_hashes import UserHashes
-from streams.tokens import check_token, named_tokens
+from streams.setting_checks import PUBLIC_KEY
 
-PUBLIC_KEY = "marketpulse"
-"""Key of user hashes where none is set: for trials, with servers on loopback alone."""
-LEAST_KEY_BYTES = 16
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
 
 
@@ -88,9 +84,11 @@ class Settings(BaseSettings):
     """Texts whose answers a worker remembers, since real feedback repeats; 0 = none."""
     classified: bool = True
     """Publish what the model said of each event to `feedback.classified`."""
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "zstd"
+    """Of what workers send to Kafka; whoever reads `feedback.classified` or `market.*` has to know this codec."""
     excerpts: bool = True
     """Keep up to three redacted texts per market and step as evidence."""
-    batch_records: int = Field(1000, ge=1, le=4000)
+    batch_records: int = Field(4000, ge=1, le=4000)
     """Most records in one partition batch."""
     batch_target_seconds: float = Field(0.25, gt=0, le=10)
     """A slow model gets smaller batches, so that one takes about this long."""
@@ -158,120 +156,21 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
 
-    @field_validator("redis_url")
-    @classmethod
-    def _known_scheme(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
-        check_url(url.get_secret_value())
-        return url
-
-    @field_validator("user_hash_key")
-    @classmethod
-    def _long_key(cls, key: SecretStr) -> SecretStr:
-        """Empty and short ones can be guessed; the public one, a default, is refused by `user_hashes`."""
-        length = len(key.get_secret_value().encode())
-        if length < LEAST_KEY_BYTES and key.get_secret_value() != PUBLIC_KEY:
-            raise ValueError(
-                f"must have at least {LEAST_KEY_BYTES} bytes, not {length}: openssl rand -hex 32 makes one. Change a "
-                "key that is in use with MARKETPULSE_USER_HASH_KEY_BEFORE and _SINCE (docs/how-to/secure.md)"
-            )
-        return key
-
-    @field_validator("user_hash_key_before")
-    @classmethod
-    def _some_key(cls, key: SecretStr | None) -> SecretStr | None:
-        """A short one is taken: otherwise nobody could change it for a better one."""
-        if key is not None and not key.get_secret_value():
-            raise ValueError("is empty: give the key so far, or unset it")
-        return key
-
-    @field_validator("user_hash_key_since")
-    @classmethod
-    def _change_of_key(cls, since: datetime | None, info: ValidationInfo) -> datetime | None:
-        if (since is None) != (info.data.get("user_hash_key_before") is None):
-            raise ValueError("MARKETPULSE_USER_HASH_KEY_BEFORE and MARKETPULSE_USER_HASH_KEY_SINCE go together")
-        if since is not None and since.timestamp() % 3_600:
-            raise ValueError("must be a whole hour of UTC, as 2026-01-31T00:00:00Z")
-        return since
-
-    _prefix = field_validator("prefix")(check_prefix)
-
-    @field_validator("intake_tokens")
-    @classmethod
-    def _long_tokens(cls, tokens: SecretStr | None) -> SecretStr | None:
-        if tokens is not None:
-            for _, token in named_tokens(tokens.get_secret_value()):
-                check_token(token)
-        return tokens
-
-    @field_validator("page_token")
-    @classmethod
-    def _own_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None:
-            check_token(token.get_secret_value())
-        return token
-
-    @field_validator("forwarded_allow")
-    @classmethod
-    def _proxies(cls, text: str) -> str:
-        for part in filter(None, (one.strip() for one in text.split(","))):
-            try:
-                network = ip_network(part, strict=False)
-            except ValueError:
-                raise ValueError(f"{part} is neither an address nor a CIDR; `*` would believe every client") from None
-            if not network.prefixlen:
-                raise ValueError(f"{part} would believe every client: name the proxies' own addresses")
-        return text
-
     # Each field is checked by itself, after those above it: so every problem is reported, not the first alone.
 
-    @field_validator("kafka_password")
-    @classmethod
-    def _kafka_login(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        protocol = info.data.get("kafka_security_protocol")
-        login = info.data.get("kafka_username") is not None and password is not None
-        none = info.data.get("kafka_username") is None and password is None
-        if protocol is not None and not (login if protocol.startswith("SASL") else none):
-            raise ValueError(
-                "a user name and a password (MARKETPULSE_KAFKA_USERNAME, MARKETPULSE_KAFKA_PASSWORD) go with "
-                "protocols that begin with SASL (MARKETPULSE_KAFKA_SECURITY_PROTOCOL), and those need both"
-            )
-        return password
-
-    @field_validator("redis_password")
-    @classmethod
-    def _redis_login(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        url = info.data.get("redis_url")
-        if info.data.get("redis_username") is not None and password is None:
-            raise ValueError("is missing: MARKETPULSE_REDIS_USERNAME needs it")
-        if password is not None and url is not None and has_login(url.get_secret_value()):
-            raise ValueError("is given twice: here and in MARKETPULSE_REDIS_URL; keep one of them")
-        return password
-
-    @field_validator("kafka_ca", "redis_ca")
-    @classmethod
-    def _ca(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        _needs_tls(path, info)
-        return None if path is None else check_ca(path)
-
-    @field_validator("kafka_certificate", "redis_certificate")
-    @classmethod
-    def _certificate(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        _needs_tls(path, info)
-        return None if path is None else check_certificate(path)
-
-    @field_validator("kafka_key", "redis_key")
-    @classmethod
-    def _key(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        _needs_tls(path, info)
-        name = f"{info.field_name}".replace("key", "certificate")
-        if name not in info.data:  # the certificate's own problem is reported already
-            return path
-        certificate = info.data[name]
-        if path is not None or certificate is not None:
-            check_key(path or certificate, certificate)
-        return path
+    _prefix = field_validator("prefix")(check_prefix)
+    _redis_url = field_validator("redis_url")(checks.known_scheme)
+    _user_hash_key = field_validator("user_hash_key")(checks.long_key)
+    _user_hash_key_before = field_validator("user_hash_key_before")(checks.some_key)
+    _user_hash_key_since = field_validator("user_hash_key_since")(checks.change_of_key)
+    _intake_tokens = field_validator("intake_tokens")(checks.long_tokens)
+    _page_token = field_validator("page_token")(checks.long_token)
+    _forwarded_allow = field_validator("forwarded_allow")(checks.proxies)
+    _kafka_password = field_validator("kafka_password")(checks.kafka_login)
+    _redis_password = field_validator("redis_password")(checks.redis_login)
+    _authorities = field_validator("kafka_ca", "redis_ca")(checks.authorities)
+    _certificates = field_validator("kafka_certificate", "redis_certificate")(checks.certificate)
+    _keys = field_validator("kafka_key", "redis_key")(checks.certificate_key)
 
     @property
     def dedupe_ms(self) -> int:
@@ -282,6 +181,11 @@ class Settings(BaseSettings):
     def checkpoint_ms(self) -> int:
         """`checkpoint_minutes` in ms."""
         return int(self.checkpoint_minutes * MINUTE_MS)
+
+    @property
+    def codec(self) -> str | None:
+        """`compression` by aiokafka's names."""
+        return None if self.compression == "none" else self.compression
 
     @property
     def kafka_servers(self) -> KafkaServers:
@@ -347,21 +251,10 @@ def _is_loopback(host: str | None) -> bool:
         return False
 
 
-def _needs_tls(path: Path | None, info: ValidationInfo) -> None:
-    """Raises ValueError where a PEM file is set for a connection without TLS: it would be ignored in silence."""
-    if path is None:
-        return
-    if f"{info.field_name}".startswith("redis"):
-        url = info.data.get("redis_url")
-        if url is not None and not url.get_secret_value().startswith("rediss://"):
-            raise ValueError("goes with TLS: MARKETPULSE_REDIS_URL must begin with rediss://")
-    elif not info.data.get("kafka_security_protocol", "SSL").endswith("SSL"):
-        raise ValueError("goes with TLS: MARKETPULSE_KAFKA_SECURITY_PROTOCOL must be SSL or SASL_SSL")
-
-
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment with overrides; raises SettingsError naming every problem at once."""
     environment, problems = environment_of(os.environ)
+    problems += unknown_names(environment, NAMES)
     secrets = _secrets_in_files(environment, problems)
     given = secrets | {name: value for name, value in overrides.items() if value is not None}
     settings = None
@@ -394,3 +287,8 @@ def _secrets_in_files(environment: Mapping[str, str], problems: list[str]) -> di
 
 SECRETS = tuple(name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation))
 """Settings that may be given in a file too."""
+NAMES = frozenset(
+    {ENV_FILE, *(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)}
+    | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
+)
+"""All variables that are settings."""

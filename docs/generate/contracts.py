@@ -16,6 +16,7 @@ from marketpulse.contract.operators import (
     APPLY_HEADER,
     COUNT_HEADER,
     NUMBER_HEADER,
+    LabelRecord,
     MarketProfile,
     MuteRecord,
     PlanProfile,
@@ -37,6 +38,7 @@ CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
     "market.profiles": (MarketProfile, "receive", "market"),
     "market.profiles#plan": (PlanProfile, "receive", "_plan"),
     "market.mutes": (MuteRecord, "receive", "mute id"),
+    "market.labels": (LabelRecord, "receive", "market, a blank, id of the event"),
     "market.receipts": (ReceiptRecord, "send", "sink"),
 }
 """Topic, `#` and a name where a topic has several -> (wire type, what Marketpulse does with it, Kafka key)."""
@@ -99,7 +101,12 @@ def asyncapi() -> dict[str, Any]:
     }
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Marketpulse", "version": "1", "description": "Values are UTF-8 JSON; `v` absent means 1."},
+        "info": {
+            "title": "Marketpulse",
+            "version": "1",
+            "description": "Values are UTF-8 JSON; `v` absent "
+            "means 1. Workers send in the codec of MARKETPULSE_COMPRESSION, zstd if it is not set.",
+        },
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,

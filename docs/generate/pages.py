@@ -84,7 +84,8 @@ def configuration() -> str:
         "# Configuration\n\nEvery setting is an environment variable `MARKETPULSE_<NAME>`, or a line `NAME=value` of "
         "the file that\n`MARKETPULSE_ENV_FILE` names; no `.env` is read unasked. A secret may also be in a file, as "
         "under\n`/run/secrets`: `MARKETPULSE_<NAME>_FILE` is its path; line breaks at its end do not count. All "
-        "problems are\nreported at once; `marketpulse config show` says what is in force and where it comes from.\n"
+        "problems are\nreported at once, a name that begins with `MARKETPULSE_` and is not below too; `marketpulse "
+        "config show`\nsays what is in force and where it comes from.\n"
         "The detectors' thresholds are no settings but a file: [Tune alerts](how-to/tune-alerts.md).\n"
         f"{GENERATED}\n\n" + table(("variable", "type", "default", "range", "what"), rows)
     )

@@ -59,6 +59,7 @@ class WindowMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     ) = None
     trend: Annotated[float, described("1h: ln of users of the last whole hour over the hour before")] | None = None
     s: Annotated[float, described("24h: brand influence in [0, 1]")] | None = None
+    unmeasured: Annotated[int, described("events whose text has over 10 % of pieces that the model does not know")] = 0
 
 
 class MarketMetrics(msgspec.Struct, frozen=True):
@@ -68,4 +69,10 @@ class MarketMetrics(msgspec.Struct, frozen=True):
     t: Annotated[float, described("optimisation effect: 1 = spent as allocated")] | None
     objective: Annotated[float, described("what the market adds to the expansion objective F")] | None
     topics: Annotated[dict[str, tuple[int, int, float]], described("topic -> n, negative, u of 24 h")]
-    languages: Annotated[dict[str, float], described("language -> share of n of 24 h")] = {}
+    languages: Annotated[
+        dict[str, float],
+        described(
+            "language -> share of n of 24 h; `other`: languages that the model was not measured in; `unmeasured`: "
+            "texts of any language whose pieces it does not know"
+        ),
+    ] = {}

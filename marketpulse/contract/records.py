@@ -29,6 +29,10 @@ class ClassifiedRecord(msgspec.Struct, frozen=True):
     lang: Annotated[str, described("language of the text as the producer gave it, as pt-BR")] | None = None
     user_key: Annotated[str, described("which key `user` was hashed with")] | None = None
     lang_found: Annotated[str, described("primary language found in the text; null where none is plain")] | None = None
+    unmeasured: Annotated[
+        bool,
+        described("true: over 10 % of the pieces of the text are unknown to the model, which was not measured on such"),
+    ] = False
     v: Version = CONTRACT_VERSION
 
 

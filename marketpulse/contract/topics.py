@@ -36,5 +36,6 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec("market.allocations", 1, 365),
     TopicSpec("market.profiles", 1, None, compact=True),
     TopicSpec("market.mutes", 1, None, compact=True, settings=DATED_BY_BROKER),
+    TopicSpec("market.labels", 1, None, compact=True),
     TopicSpec("market.receipts", 1, 15),
 )

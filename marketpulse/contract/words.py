@@ -18,6 +18,11 @@ def number(value: float | None, digits: int = 0) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
+def count_of(number: int, noun: str) -> str:
+    """`1 line`, `2,000 lines`: a count with its noun, of which the singular is given; its plural ends in s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def signed(value: float | None, digits: int = 1) -> str:
     """The same with its sign."""
     return "–" if value is None else f"{value:+,.{digits}f}".replace("-", "−")

@@ -1,11 +1,13 @@
 """Trainings that can be cut at any step: their state in one file, with a mark of what it belongs to."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from models.errors import BadArtifact
+from models.rows import LabelledText
 
 Report = Callable[[str], object]
 Pause = Callable[[], bool]
@@ -85,14 +88,27 @@ def seeded(batches: Iterable[Rows], seed: int, begun: int) -> Iterator[Rows]:
 
 
 def trained(network: nn.Module) -> dict[str, Tensor]:
-    """What training changes."""
-    return {name: one.detach().cpu() for name, one in network.named_parameters() if one.requires_grad}
+    """The weights that training changes, by name, on the CPU."""
+    return {name: weight.detach().cpu() for name, weight in network.named_parameters() if weight.requires_grad}
 
 
 def load_trained(network: nn.Module, state: dict[str, object]) -> None:
     """Weights of a state into a network, which is then in evaluation mode."""
     network.load_state_dict(state["trained"], strict=False)
     network.eval()
+
+
+def mark_of(rows: Iterable[LabelledText], *parts: bytes) -> str:
+    """SHA-256 of what a state belongs to: settings, encoder and what else decides a training, then its rows."""
+    found = hashlib.sha256()
+    for part in (*parts, *map(msgspec.json.encode, rows)):
+        found.update(part)
+    return found.hexdigest()
+
+
+def sample_of(weights: Tensor) -> bytes:
+    """Some hundred rows of a matrix, which differ from encoder to encoder."""
+    return weights[:: max(1, len(weights) // 100)].detach().float().cpu().numpy().tobytes()
 
 
 def read_state(file: Path, mark: str) -> dict[str, object]:
@@ -108,14 +124,14 @@ def read_state(file: Path, mark: str) -> dict[str, object]:
         raise BadArtifact(f"{file} cannot be read: it is cut. Operator action: delete it, and train again.") from error
     if not same:
         raise BadArtifact(
-            f"{file} is the state of another training (rows, plan or encoder). "
-            "Operator action: name another working directory, or delete the file."
+            f"{file} is the state of another training (rows, plan or encoder). Operator action: name another working "
+            "directory; answers that came from that training may be in this one."
         )
     return state
 
 
 def write_state(file: Path, state: dict[str, object]) -> None:
-    """At once: a state that is cut would be lost."""
+    """Keep a state for `read_state`. The file appears whole or not at all: one that is cut would be lost."""
     temporary = file.with_suffix(".partial")
     torch.save(state, temporary)
     temporary.replace(file)

@@ -1,12 +1,11 @@
 """A student of an encoder's own layers, its vocabulary cut to what feedback needs, its embeddings trained along."""
 
-import hashlib
 import random
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,8 +17,20 @@ from models.encoder.families import family_of
 from models.encoder.load import load_encoder, load_tokenizer, read_tokenizer
 from models.encoder.marks import marks_of
 from models.encoder.sampling import epoch_rows
-from models.encoder.states import Pause, Report, Resumable, load_trained, read_state, seeded, trained, write_state
-from models.encoder.vocabulary import cut_vocabulary, numbers_of
+from models.encoder.states import (
+    Pause,
+    Report,
+    Resumable,
+    load_trained,
+    mark_of,
+    read_state,
+    sample_of,
+    seeded,
+    trained,
+    write_state,
+)
+from models.encoder.teacher import EncoderTeacher
+from models.encoder.vocabulary import cut_vocabulary, numbers_of, with_prefix
 from models.errors import BadArtifact
 from models.guidance import Guidance
 from models.labels import SENTIMENTS, TOPICS
@@ -66,16 +77,26 @@ class OwnPlan:
 
 
 def student_tokenizer(
-    rows: list[LabelledText], init: Path, work: Path, plan: TrainingPlan, own: OwnPlan = OwnPlan()
+    rows: list[LabelledText],
+    init: Path,
+    work: Path,
+    plan: TrainingPlan,
+    own: OwnPlan = OwnPlan(),
+    prefix: str = "",
 ) -> Tokenizer:
     """The tokenizer in `work`, cut from the encoder's for the rows' texts if there is none yet.
+
+    It puts the pieces of `prefix` before each text.
 
     Raises:
         BadArtifact: the encoder's folder holds no tokenizer that can be cut.
     """
     file = work / "tokenizer.json"
     if not file.exists():
-        cut = cut_vocabulary(read_tokenizer(init), (row.text for row in rows), plan.vocabulary, own.others)
+        texts = (prefix + row.text for row in rows)
+        cut = cut_vocabulary(read_tokenizer(init), texts, plan.vocabulary, own.others)
+        if prefix:
+            cut = with_prefix(cut, prefix)
         cut.no_padding()
         cut.enable_truncation(plan.max_length)
         work.mkdir(parents=True, exist_ok=True)
@@ -96,12 +117,30 @@ def new_student(init: Path, tokenizer: Tokenizer, plan: TrainingPlan, own: OwnPl
     torch.manual_seed(plan.seed)
     encoder = load_encoder(init, own.layers[-1] + 1)
     whole, _ = load_tokenizer(init, encoder, plan.max_length)
+    _keep_pieces(encoder, tokenizer, whole)
+    encoder.encoder.layer = nn.ModuleList(encoder.encoder.layer[number] for number in own.layers)
+    encoder.config.update({"num_hidden_layers": len(own.layers)})
+    return Student(FeedbackClassifier(encoder.config, len(SENTIMENTS), len(TOPICS), encoder), plan)
+
+
+def shipped_teacher(teacher: EncoderTeacher, tokenizer: Tokenizer, plan: TrainingPlan) -> Student:
+    """A trained teacher as a student that has learned already, its pieces those of a tokenizer cut from its own.
+
+    It answers as the teacher wherever the tokenizer cuts a text into the same pieces.
+
+    Raises:
+        BadArtifact: the teacher's vocabulary lacks pieces of the tokenizer.
+    """
+    _keep_pieces(teacher.network.encoder, tokenizer, teacher.tokenizer)
+    return Student(teacher.network.cpu(), plan).eval()
+
+
+def _keep_pieces(encoder: Any, tokenizer: Tokenizer, whole: Tokenizer) -> None:
+    """Leave an encoder the embeddings of a tokenizer's pieces."""
     pad_id = marks_of(tokenizer).pad
     embeddings = encoder.embeddings.word_embeddings.weight.detach()[torch.from_numpy(numbers_of(tokenizer, whole))]
     encoder.embeddings.word_embeddings = nn.Embedding.from_pretrained(embeddings, freeze=False, padding_idx=pad_id)
-    encoder.encoder.layer = nn.ModuleList(encoder.encoder.layer[number] for number in own.layers)
-    encoder.config.update({"vocab_size": len(embeddings), "num_hidden_layers": len(own.layers), "pad_token_id": pad_id})
-    return Student(FeedbackClassifier(encoder.config, len(SENTIMENTS), len(TOPICS), encoder), plan)
+    encoder.config.update({"vocab_size": len(embeddings), "pad_token_id": pad_id})
 
 
 def train_student(
@@ -208,11 +247,9 @@ def _mark(
 ) -> str:
     """What a state belongs to: rows, vocabulary, plans (device and threads apart), guidance and encoder."""
     settings = (replace(plan, threads=0), replace(own, device="", steps_per_checkpoint=0))
-    weights = student.network.encoder.embeddings.word_embeddings.weight
-    sample = weights[:: max(1, len(weights) // 100)].detach().numpy()
-    found = hashlib.sha256(repr(settings).encode() + tokenizer.to_str().encode() + sample.tobytes())
-    for given in (guidance.votes, guidance.topic_votes, guidance.soft, guidance.soft_topic):
-        found.update(np.ascontiguousarray(given).tobytes())
-    for row in rows:
-        found.update(msgspec.json.encode(row))
-    return found.hexdigest()
+    embeddings = student.network.encoder.embeddings.word_embeddings.weight
+    guided = (guidance.votes, guidance.topic_votes, guidance.soft, guidance.soft_topic)
+    return mark_of(
+        rows, repr(settings).encode(), tokenizer.to_str().encode(), sample_of(embeddings),
+        *(np.ascontiguousarray(given).tobytes() for given in guided),
+    )  # fmt: skip

@@ -1,6 +1,5 @@
 """A teacher from a pre-trained multilingual encoder: its own tokenizer, its first layers, word embeddings frozen."""
 
-import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,18 @@ from models.encoder.augment import augmented
 from models.encoder.families import family_of
 from models.encoder.load import load_encoder, load_tokenizer
 from models.encoder.sampling import epoch_rows
-from models.encoder.states import Pause, Report, Resumable, load_trained, read_state, seeded, trained, write_state
+from models.encoder.states import (
+    Pause,
+    Report,
+    Resumable,
+    load_trained,
+    mark_of,
+    read_state,
+    sample_of,
+    seeded,
+    trained,
+    write_state,
+)
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
 from models.rows import LabelledText
@@ -234,9 +244,5 @@ def _groups(network: FeedbackClassifier, plan: EncoderPlan) -> list[dict[str, ob
 def _mark(rows: list[LabelledText], plan: EncoderPlan, teacher: EncoderTeacher) -> str:
     """What a state belongs to: rows, plan (device and threads apart) and encoder."""
     settings = replace(plan, device="", threads=0, steps_per_checkpoint=0)
-    weights = teacher.network.encoder.embeddings.word_embeddings.weight
-    sample = weights[:: max(1, len(weights) // 100)].detach().float().cpu().numpy()
-    found = hashlib.sha256(repr(settings).encode() + sample.tobytes())
-    for row in rows:
-        found.update(msgspec.json.encode(row))
-    return found.hexdigest()
+    embeddings = teacher.network.encoder.embeddings.word_embeddings.weight
+    return mark_of(rows, repr(settings).encode(), sample_of(embeddings))

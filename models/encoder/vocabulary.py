@@ -56,6 +56,29 @@ def cut_vocabulary(tokenizer: Tokenizer, texts: Iterable[str], size: int, others
     return Tokenizer.from_str(json.dumps(_with_pieces(content, kept), ensure_ascii=False))
 
 
+def with_prefix(tokenizer: Tokenizer, prefix: str) -> Tokenizer:
+    """A tokenizer that puts the pieces of `prefix` before each text, behind the first mark.
+
+    Raises:
+        BadArtifact: it marks texts with something else than a template, so there is no place for it.
+    """
+    content = json.loads(tokenizer.to_str())
+    template = content["post_processor"]
+    if template is None or template["type"] != "TemplateProcessing":
+        raise BadArtifact(
+            "the tokenizer has no template for the marks of a text. Operator action: name an encoder like "
+            "multilingual-e5-small (`make encoder`)."
+        )
+    pieces = tokenizer.encode(prefix.strip(), add_special_tokens=False)
+    place = next(at for at, part in enumerate(template["single"]) if "Sequence" in part)
+    template["single"][place:place] = [{"SpecialToken": {"id": piece, "type_id": 0}} for piece in pieces.tokens]
+    template["special_tokens"] |= {
+        piece: {"id": piece, "ids": [number], "tokens": [piece]}
+        for piece, number in zip(pieces.tokens, pieces.ids, strict=True)
+    }
+    return Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
+
+
 def numbers_of(cut: Tokenizer, whole: Tokenizer) -> Numbers:
     """The numbers (pieces,) that the pieces of a cut tokenizer have in the one that it was cut from.
 

@@ -13,7 +13,9 @@ Role = Literal["worker", "producer", "reader", "analyst", "page", "notifier", "o
 Operation = Literal["read", "write", "create", "delete", "describe", "describe_configs"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-WORKER_READS = ("feedback", "market.profiles", "market.mutes", "market.shifts", "market.steps", "market.alerts")
+WORKER_READS = (
+    "feedback", "market.profiles", "market.mutes", "market.labels", "market.shifts", "market.steps", "market.alerts",
+)  # fmt: skip
 WORKER_WRITES = (
     "feedback.classified", "feedback.dead-letter", "market.steps", "market.metrics", "market.shifts", "market.alerts",
     "market.allocations",

@@ -6,6 +6,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from marketpulse.contract.words import count_of
 from streams.access.rights import ROLES, Role, kafka_commands, kafka_rules, principal, redis_rules, redis_users
 from streams.cli import output
 from streams.cli.output import Json
@@ -69,7 +70,7 @@ def acls_apply(principals: Principals = None, as_json: Json = False) -> None:
 
     settings = load_settings()
     done = run_async(create_acls(settings.kafka_servers, settings.prefix, _principals(settings.prefix, principals)))
-    text = f"{done} rules in force for {settings.prefix}"
+    text = f"{count_of(done, 'rule')} in force for {settings.prefix}"
     output.answer({"rules": done}, as_json, text)
 
 

@@ -22,18 +22,24 @@ def add_commands(app: typer.Typer) -> None:
 
 @bench_app.command("engine")
 def bench_engine(
-    events: Annotated[int, typer.Option(min=10_000, help="How many.")] = 2_000_000, as_json: Json = False
+    events: Annotated[int, typer.Option(min=10_000, help="How many a run.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 1,
+    switches: Annotated[
+        bool, typer.Option("--switches", help="In each round also with each costly setting off: five runs, not one.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Everything but the model, in one worker process: Kafka, decode, de-duplicate, windows, users, commit.
+    """Everything but the model, with default settings, in one worker process: Kafka, decode, count, publish, commit.
 
     ```
     marketpulse bench engine --events 500000
+    marketpulse bench engine --rounds 5 --switches --json
     ```
     """
     from streams.dev.bench.engine import bench_engine as measure
 
     with shown_events("counting", output.note_json) as say:
-        _bench(measure(load_settings(), events, say), as_json)
+        _bench(measure(load_settings(), events, rounds, switches, say), as_json)
 
 
 @bench_app.command("commit")

@@ -15,7 +15,7 @@ from rich.live import Live
 from marketpulse.client.reader import Reader
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import HOUR_MS
-from streams.cli.terminal import render
+from streams.cli.views.status import render
 from streams.clock import epoch_ms
 from streams.dev.embedded.supervisor import Supervisor
 from streams.dev.feeds.live import live_records

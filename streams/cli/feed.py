@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from marketpulse.contract.words import count_of
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import Update, progress, shown_events
@@ -41,6 +42,8 @@ def run(
 ) -> None:
     """Publish FILE with timestamps shifted to now, wait until it is fully processed, write a report and exit.
 
+    Exit code 1: not all was processed in time, or no event was accepted.
+
     ```
     marketpulse run feed.jsonl.gz --embedded --workers 2 --report r.json
     ```
@@ -56,7 +59,9 @@ def run(
     output.print_json(
         {"event": "finished", "complete": complete, "accepted": result.accepted, "seconds": result.seconds}
     )
-    raise typer.Exit(0 if complete else 1)
+    if complete and not result.accepted:
+        output.note("No event was accepted. Operator action: see why with `marketpulse publish --dry-run`.")
+    raise typer.Exit(0 if complete and result.accepted else 1)
 
 
 def publish(
@@ -115,6 +120,7 @@ def publish(
     """
     from marketpulse.contract.topics import topic_name
     from streams.errors import BadInput
+    from streams.kafka.admin import cluster_of
     from streams.kafka.publish import publish as send
     from streams.sources.events import form_of
     from streams.sources.feed import Feed
@@ -135,7 +141,8 @@ def publish(
             raise BadInput(f"--mapping sets what {', '.join(idle)} sets. Operator action: leave it out.")
         form = mapped_form(load_mapping(mapping), file, market, timezone, delimiter, encoding)
     with Feed(file, raw, form) as feed:
-        position = Position.of(resume, f"{feed.fingerprint()} {form} {raw} {shift} {topic}")
+        cluster = "" if resume is None else run_async(cluster_of(settings.kafka_servers))
+        position = Position.of(resume, f"{feed.fingerprint()} {form} {raw} {shift} {topic} {cluster}")
         look = _look(feed, position.shift if position.begun else None, shift, epoch_ms())
         done = 0
         held_back = not (yes or raw) and look.mostly_refused
@@ -161,8 +168,9 @@ def publish(
         answer["published_before"] = position.before
     if dry_run:
         answer["records"] = look.records
-    count = f"{look.records} records read" if dry_run else f"{done} records published to {topic}"
-    output.answer(answer, as_json, f"{count}, {look.skipped.count} lines skipped, {look.refused} will be dead letters")
+    sent = f"{count_of(look.records, 'record')} read" if dry_run else f"{count_of(done, 'record')} published to {topic}"
+    skipped, refused = count_of(look.skipped.count, "line"), count_of(look.refused, "dead letter")
+    output.answer(answer, as_json, f"{sent}, {skipped} skipped, {refused} expected")
     if held_back:
         output.note(
             "Nothing was sent: most of it would be skipped or refused. Operator action: correct the file or the "
@@ -289,11 +297,13 @@ def simulate(
                 published = simulate_live(settings, incidents, rate, history, seconds, seed, say, update)
         except KeyboardInterrupt:
             return
-        output.answer({"published": published}, as_json, f"{published} events published")
+        output.answer({"published": published}, as_json, f"{count_of(published, 'event')} published")
         return
     truth = write_feed(FeedPlan(seed=seed, events=events), out, expected)
     output.answer(
-        truth, as_json, f"{truth['lines']} lines in {out}: {truth['accepted']} good, {truth['dead_letter']} broken"
+        truth,
+        as_json,
+        f"{count_of(truth['lines'], 'line')} in {out}: {truth['accepted']:,} good, {truth['dead_letter']:,} broken",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from marketpulse.contract.words import count_of
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import Phases, progress
@@ -47,8 +48,9 @@ def ledger_init(
         output.answer({"created": False}, as_json, "there is a ledger already; nothing changed")
         return
     agree(
-        f"Creates the missing topics {settings.prefix}.* on {settings.kafka} (feedback with {partitions} partitions) "
-        f"and an empty ledger under {settings.prefix}: in Redis, which counts the feedback topic from its begin.",
+        f"Creates the missing topics {settings.prefix}.* on {settings.kafka} (feedback with "
+        f"{count_of(partitions, 'partition')}) and an empty ledger under {settings.prefix}: in Redis, which counts the "
+        "feedback topic from its begin.",
         yes,
     )
     created = run_async(set_up(Endpoints(settings.kafka_servers, settings.redis), settings.prefix, partitions))
@@ -87,7 +89,8 @@ def ledger_wait(
     ends = run_async(feedback_ends(settings.kafka_servers, settings.prefix))
     with Reader(settings.redis, prefix=settings.prefix) as reader:
         wait_until_counted(reader, ends, seconds)
-    output.answer({"there": True, "records": sum(ends.values())}, as_json, f"{sum(ends.values())} records are counted")
+    records = sum(ends.values())
+    output.answer({"there": True, "records": records}, as_json, f"{count_of(records, 'record')} counted")
 
 
 @ledger_app.command("verify")
@@ -105,7 +108,8 @@ def ledger_verify(as_json: Json = False) -> None:
 
     with Phases() as say:
         report = run_async(verify(load_settings(), say))
-    lines = [f"{report.records:,} records counted up to step {report.step}, {report.compared:,} keys compared"]
+    records, keys = count_of(report.records, "record"), count_of(report.compared, "key")
+    lines = [f"{records} counted up to step {report.step}, {keys} compared"]
     lines += [f"not compared: {one}" for one in report.left_out]
     lines += [
         f"DIFFERENT {one.key}: counted {_short(one.counted)}, in Redis {_short(one.in_redis)}"
@@ -114,7 +118,7 @@ def ledger_verify(as_json: Json = False) -> None:
     lines.append(
         "equal"
         if report.equal
-        else f"{report.different} keys differ: `marketpulse ledger rebuild --whole` counts them again"
+        else f"different: {count_of(report.different, 'key')}. `marketpulse ledger rebuild --whole` counts again."
     )
     output.answer(report, as_json, "\n".join(lines))
     raise typer.Exit(0 if report.equal else 1)
@@ -159,8 +163,9 @@ def ledger_rebuild(
             )
             with say.hidden():
                 agree(
-                    f"Rebuilds the ledger under {settings.prefix}: from {begin} and {plan.steps} steps up to "
-                    f"{plan.last_step}; then workers count {plan.to_count:,} records of feedback. {there}",
+                    f"Rebuilds the ledger under {settings.prefix}: from {begin} and "
+                    f"{count_of(plan.steps, 'step')} up to {plan.last_step}; then workers count "
+                    f"{count_of(plan.to_count, 'record')} of feedback. {there}",
                     yes,
                 )
             return True
@@ -168,14 +173,15 @@ def ledger_rebuild(
         report = run_async(Rebuild(settings, say, skip_lost, whole).run(agreed))
     assert report is not None
     lines = [
-        f"rebuilt up to step {report.last_step} in {report.seconds} s from {report.steps} steps with "
-        f"{report.events:,} events; the next step is {report.next_step}",
-        f"{report.to_count:,} records are left to count: start the workers, then `marketpulse ledger verify`",
+        f"rebuilt up to step {report.last_step} in {report.seconds} s from {count_of(report.steps, 'step')} with "
+        f"{count_of(report.events, 'event')}; the next step is {report.next_step}",
+        f"left to count: {count_of(report.to_count, 'record')}. Start the workers, then `marketpulse ledger verify`",
     ]
     if report.sent_again or report.alerts_resolved:
-        lines.append(f"{report.sent_again} records sent again, {report.alerts_resolved} alerts ended")
+        sent, ended = count_of(report.sent_again, "record"), count_of(report.alerts_resolved, "alert")
+        lines.append(f"{sent} sent again, {ended} ended")
     if report.lost or report.anew:
-        lines.append(f"left out: {report.lost} records that are gone; begun anew: partitions {report.anew}")
+        lines.append(f"lost: {count_of(report.lost, 'record')}; begun anew: partitions {report.anew}")
     if report.first_differing_step is not None:
         lines.append(f"the outcomes differ from step {report.first_differing_step} on from those published then")
     output.answer(report, as_json, "\n".join(lines))
@@ -206,9 +212,9 @@ def ledger_reset(
 
     def agreed(plan: ResetPlan) -> bool:
         agree(
-            f"Empties the ledger under {settings.prefix}: {plan.accepted:,} counted events are forgotten, "
-            f"{plan.alerts_resolved} open alerts end, {plan.to_count:,} records of feedback are to be counted. Workers "
-            "start anew (exit code 75).",
+            f"Empties the ledger under {settings.prefix}. Forgotten: {count_of(plan.accepted, 'event')}. Ended: "
+            f"{count_of(plan.alerts_resolved, 'open alert')}. To count: "
+            f"{count_of(plan.to_count, 'record')} of feedback. Workers restart (exit code 75).",
             yes,
         )
         return True
@@ -216,7 +222,7 @@ def ledger_reset(
     done = run_async(reset(settings, "earliest" if begin == "earliest" else "latest", agreed))
     assert done is not None
     output.answer(
-        done, as_json, f"reset; {done.to_count:,} records are to be counted, the next step is {done.next_step}"
+        done, as_json, f"reset; to count: {count_of(done.to_count, 'record')}; the next step is {done.next_step}"
     )
 
 
@@ -238,14 +244,17 @@ def replay(
     with progress("replaying") as update:
         report = run_async(replay_journal(load_settings(), checkpoint, compare, update))
     lines = [
-        f"steps {report.first_step} to {report.last_step}: {report.metrics} metrics records, "
-        f"{len(report.alerts)} alert states, {len(report.shifts)} shifts, {len(report.allocations)} allocations",
+        f"steps {report.first_step} to {report.last_step}: {count_of(report.metrics, 'metrics record')}, "
+        f"{count_of(len(report.alerts), 'alert state')}, {count_of(len(report.shifts), 'shift')}, "
+        f"{count_of(len(report.allocations), 'allocation')}",
         f"sha256 {report.sha256}",
     ]
     if report.first_differing_step is not None:
         lines.append(f"DIFFERENT from step {report.first_differing_step} on than what was published then")
     if report.differences is not None:
-        lines.append(f"{report.compared} records equal those on the topics, {report.aged} are no longer there")
+        lines.append(
+            f"equal on the topics: {count_of(report.compared or 0, 'record')}; no longer there: {report.aged:,}"
+        )
         lines += [
             f"DIFFERENT {one.topic} {one.id} {one.seq}: on the topic {_short(one.on_topic)}, "
             f"replayed {_short(one.replayed)}"

@@ -14,6 +14,7 @@ from strategy.errors import StrategyError
 from streams.cli import acls as cli_acls
 from streams.cli import bench as cli_bench
 from streams.cli import feed as cli_feed
+from streams.cli import label as cli_label
 from streams.cli import ledger as cli_ledger
 from streams.cli import model as cli_model
 from streams.cli import mutes as cli_mutes
@@ -22,8 +23,9 @@ from streams.cli import operate as cli_operate
 from streams.cli import output
 from streams.cli import plan as cli_plan
 from streams.cli import privacy as cli_privacy
-from streams.cli import profiles as cli_profiles
 from streams.cli import rules as cli_rules
+from streams.cli.markets import costs as cli_costs
+from streams.cli.markets import profiles as cli_profiles
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
 from streams.cli.training import bench_topics as cli_bench_topics
@@ -155,7 +157,7 @@ def status(
     from rich.live import Live
 
     from marketpulse.client.reader import Reader
-    from streams.cli.terminal import render
+    from streams.cli.views.status import render
 
     settings = load_settings()
     with Reader(settings.redis, prefix=settings.prefix) as reader:
@@ -220,7 +222,7 @@ def classify(
     answer = {
         "label": best, "topic": topic, "sentiment": sentiment, "topics": topics,
         "language": predicted.languages[0] or None, "lang_found": predicted.detected[0] or None,
-        "model": classifier.info.id, "device": classifier.info.device,
+        "unmeasured": bool(predicted.unmeasured[0]), "model": classifier.info.id, "device": classifier.info.device,
     }  # fmt: skip
     words = cli_model.explained(classifier, text, predicted.languages[0]) if explain else []
     output.answer(
@@ -258,7 +260,9 @@ def topics_create(
 cli_feed.add_commands(app)
 for command in (status, page):
     app.command(rich_help_panel=output.WATCH)(command)
+app.command(rich_help_panel=output.WATCH)(cli_label.label)
 cli_operate.add_commands(app)
+cli_costs.add_commands(app)
 cli_plan.add_commands(app)
 cli_profiles.add_commands(app)
 cli_mutes.add_commands(app)

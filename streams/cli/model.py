@@ -7,6 +7,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from marketpulse.contract.words import count_of
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import progress
@@ -241,7 +242,7 @@ def model_shadow(as_json: Json = False) -> None:
     agreed = sum(n for pair, n in pairs.items() if len(set(pair.split(">"))) == 1) / events
     content = {"events": events, "agreement": round(agreed, 4), "pairs": pairs}
     lines = [f"{pair.replace('>', ' -> '):24} {n:10,} {n / events:6.1%}" for pair, n in sorted(pairs.items())]
-    output.answer(content, as_json, "\n".join([f"agreement {agreed:.1%} on {events:,} events", *lines]))
+    output.answer(content, as_json, "\n".join([f"agreement {agreed:.1%} on {count_of(events, 'event')}", *lines]))
 
 
 @model_app.command("promote")

@@ -1,6 +1,5 @@
 """Commands that silence alerts."""
 
-import getpass
 import uuid
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,7 @@ from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
 from streams.cli import output
 from streams.cli.output import Json
-from streams.cli.settings import load_settings, run_async
+from streams.cli.settings import load_settings, login_name, run_async
 from streams.clock import epoch_ms
 from streams.errors import BadInput
 from streams.pipeline.operators.mutes import Mutes, new_mute
@@ -49,7 +48,7 @@ def mute_add(
     ```
     """
     now_ms = epoch_ms()
-    mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment, author or _login_name())
+    mute = new_mute(uuid.uuid4().hex[:12], now_ms, hours, kind, market, topic, comment, author or login_name())
     settings = load_settings()
     if len(_active_mutes(settings)) >= MAX_MUTES:
         raise BadInput(f"{FULL} Operator action: `marketpulse mute ls`, then `mute rm` what is not needed.")
@@ -89,14 +88,6 @@ def mute_rm(mute: Annotated[str, typer.Argument(help="Id, as `ls` names it.")], 
         raise BadInput(f"no silence {mute} is in force. Operator action: `marketpulse mute ls`.")
     _write(settings, [(mute, None)])
     output.answer({"removed": mute}, as_json, f"silence {mute} ended")
-
-
-def _login_name() -> str:
-    """Empty where the system knows none, as in a container with a user id alone."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
 
 
 def _active_mutes(settings: "Settings") -> list[MuteRecord]:

@@ -1,8 +1,7 @@
-"""Commands for operations people: doctor, configuration, alerts, dead letters, markets."""
+"""Commands for operations people: doctor, configuration, alerts, dead letters."""
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,8 +9,7 @@ from rich.table import Table
 
 from marketpulse.contract.decode import utc
 from marketpulse.contract.units import HOUR_MS
-from strategy.costs import entry_money, entry_ranking_cost
-from strategy.portfolio import load_portfolio
+from marketpulse.contract.words import count_of
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import progress
@@ -29,7 +27,6 @@ Since = Annotated[float | None, typer.Option(help="Only those from the last N ho
 
 dead_letters_app = typer.Typer(no_args_is_help=True, help="Inspect and replay rejected events.")
 alerts_app = typer.Typer(invoke_without_command=True)
-markets_app = typer.Typer(no_args_is_help=True, help="Markets: what they cost and how they rank.")
 config_app = typer.Typer(no_args_is_help=True, help="Show the settings in force.")
 
 
@@ -38,7 +35,6 @@ def add_commands(app: typer.Typer) -> None:
     app.command(rich_help_panel=output.WATCH)(doctor)
     app.add_typer(alerts_app, name="alerts", rich_help_panel=output.WATCH)
     app.add_typer(dead_letters_app, name="dead-letters", rich_help_panel=output.REPAIR)
-    app.add_typer(markets_app, name="markets", rich_help_panel=output.DECIDE)
     app.add_typer(config_app, name="config", rich_help_panel=output.START)
 
 
@@ -128,7 +124,7 @@ def alerts(
                         output.say(output.visible(line))
                 if not follow:
                     if silenced and not muted:
-                        output.note(f"{len(silenced)} silenced: `marketpulse alerts --muted` shows them too.")
+                        output.note(f"{count_of(len(silenced), 'silenced alert')} not shown: add --muted.")
                     return
                 time.sleep(1)
         except KeyboardInterrupt:
@@ -188,7 +184,7 @@ def dead_letters_ls(
         source = "{partition}@{offset}".format(**letter["source"])
         row = (letter["offset"], letter["code"], letter["market"] or "-", source, letter["message"])
         table.add_row(*map(output.cell, row))
-    table.caption = f"{len(every)} dead letters" + (f", the newest {limit}" if len(found) < len(every) else "")
+    table.caption = count_of(len(every), "dead letter") + (f", the newest {limit}" if len(found) < len(every) else "")
     output.console().print(table)
 
 
@@ -243,14 +239,14 @@ def dead_letters_replay(
         reasons = {letter.offset: why_not(letter, settings.prefix) for letter in found}
         cut = [{"offset": offset, "why": why} for offset, why in reasons.items() if why]
         would = {"replayed": 0, "selected": len(found), "left": cut}
-        output.answer(would, as_json, f"{len(found) - len(cut)} dead letters would be sent again")
+        output.answer(would, as_json, f"{count_of(len(found) - len(cut), 'dead letter')} to send again")
         return
     with progress("sending again") as update:
         done = run_async(replay(settings.kafka_servers, settings.prefix, selection, lambda sent: update(sent, None)))
     left = [{"offset": offset, "why": why} for offset, why in done.left]
     answer = {"replayed": done.sent, "selected": done.sent + len(left), "left": left}
     lines = [
-        f"{done.sent} dead letters sent again",
+        f"{count_of(done.sent, 'dead letter')} sent again",
         *(f"offset {at} left: {output.visible(why)}" for at, why in done.left),
     ]
     output.answer(answer, as_json, "\n".join(lines))
@@ -288,80 +284,3 @@ def _public(one: "RejectedRecord") -> dict[str, Any]:
         "offset": one.offset, "code": one.code, "message": letter_message(one), "market": letter_market(one),
         "source": {"partition": one.source_partition, "offset": one.source_offset}, "at": utc(one.record_ms),
     }  # fmt: skip
-
-
-@markets_app.command("costs")
-def markets_costs(
-    profiles: Annotated[Path | None, typer.Option(help="Another market table (TOML).")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Write stacked bars to this HTML file.")] = None,
-    as_json: Json = False,
-) -> None:
-    """The five costs of each market, money to enter, and the ranking cost J.
-
-    ```
-    marketpulse markets costs --picture costs.html
-    ```
-    """
-    portfolio = load_portfolio(profiles or load_settings().portfolio)
-    rows = {
-        code: {name: getattr(market, name) for name in ("w", "c", "d", "l", "f", "o")}
-        | {"money": entry_money(market), "J": entry_ranking_cost(market)}
-        for code, market in portfolio.markets.items()
-    }
-    if picture is not None:
-        from streams.cli.views.charts import stacked_costs
-
-        picture.write_text(stacked_costs(rows, portfolio.plan.currency))
-    _print_rows(rows, as_json, f"costs in {portfolio.plan.currency}; J weighs rows and only ranks")
-
-
-@markets_app.command("rank")
-def markets_rank(
-    profiles: Annotated[Path | None, typer.Option(help="Another market table (TOML).")] = None, as_json: Json = False
-) -> None:
-    """Markets by population x income x culture, with J, live u, r and F; observed markets too.
-
-    ```
-    marketpulse markets rank
-    ```
-    """
-    from marketpulse.client.reader import Reader
-
-    settings = load_settings()
-    portfolio = load_portfolio(profiles or settings.portfolio)
-    with Reader(settings.redis, prefix=settings.prefix) as reader:
-        snapshot = reader.snapshot()
-    live = snapshot.metrics
-    portfolio = portfolio if profiles is not None else snapshot.portfolio or portfolio
-    rows: dict[str, dict[str, Any]] = {}
-    for code in sorted(set(portfolio.markets) | set(live)):
-        market, one = portfolio.markets.get(code), live.get(code)
-        day = None if one is None else one.windows["24h"]
-        rows[code] = {
-            "potential": None if market is None else market.population * market.income * market.culture / 1e9,
-            "J": None if market is None else entry_ranking_cost(market),
-            "u": None if day is None else day.u.value,
-            "r": None if day is None or day.r is None else day.r.value,
-            "F": None if one is None else one.objective,
-            "status": "observed" if market is None else market.status,
-        }
-    ordered = dict(sorted(rows.items(), key=lambda row: -(row[1]["potential"] or 0.0)))
-    _print_rows(ordered, as_json, "potential = population x income x culture, in 1e9")
-
-
-def _print_rows(rows: dict[str, dict[str, Any]], as_json: bool, caption: str) -> None:
-    if as_json:
-        output.print_json(rows)
-        return
-    table = Table("market", *next(iter(rows.values())), caption=output.cell(caption))
-    for code, row in rows.items():
-        cells = (
-            "-" if one is None else f"{one:,.3g}" if isinstance(one, float) and one < 10 else _plain(one)
-            for one in row.values()
-        )
-        table.add_row(*map(output.cell, (code, *cells)))
-    output.console().print(table)
-
-
-def _plain(value: Any) -> str:
-    return f"{value:,.0f}" if isinstance(value, float | int) else str(value)

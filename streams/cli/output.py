@@ -23,7 +23,7 @@ DECIDE, REPAIR, DEVELOP = "Decide", "Repair", "Develop"
 
 EXTRAS = {
     "cpu": ("onnxruntime",),
-    "worker": ("faust", "tokenizers", "aiohttp", "tenacity"),
+    "worker": ("faust", "tokenizers", "fasttext", "aiohttp", "tenacity"),
     "intake": ("uvicorn", "starlette", "prometheus_client"),
     "page": ("sse_starlette", "jinja2", "plotly", "msgpack", "xxhash"),
     "plan": ("numpy", "scipy"),

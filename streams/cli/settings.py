@@ -1,5 +1,6 @@
 """What every command needs, loaded when a command asks for it: the program's help does without."""
 
+import getpass
 import os
 from collections.abc import Coroutine
 from pathlib import Path
@@ -28,6 +29,14 @@ def _names_settings(path: Path) -> bool:
         return "MARKETPULSE_" in path.read_text("utf-8", "replace")
     except OSError:
         return False
+
+
+def login_name() -> str:
+    """Of this machine; empty where the system knows none, as in a container with a user id alone."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:

@@ -21,6 +21,19 @@ class UserKey(msgspec.Struct, frozen=True, omit_defaults=True):
     differ: bool = False
 
 
+class JudgedWeek(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What people answered about texts of one market-week that one model classified.
+
+    `counts`: events of the week that the model called negative, neutral, positive. `labels`: language (empty = not
+    known) -> texts by [answered][predicted], in that order of labels too.
+    """
+
+    week: int
+    model: str
+    counts: tuple[int, int, int]
+    labels: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]]
+
+
 class PartitionMark(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a source partition was at a cut, beside its offset; times in epoch ms, absent = nothing was committed.
 
@@ -46,7 +59,8 @@ class PartitionMark(msgspec.Struct, frozen=True, omit_defaults=True):
 class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One roll-up step in `market.steps`: with the steps before it, all that its outcome depends on.
 
-    `portfolio`, `rules`, `user_key` and `model_info` are there when they differ from those of the step before.
+    `portfolio`, `rules`, `user_key` and `model_info` are there when they differ from those of the step before, and of
+    `judged` the markets whose weeks do.
     `allocation` is the id of the allocation in force, `refused` the allocator's newest answer where it failed or is
     infeasible, `totals` the ledger's totals at the cut. `digest` is the SHA-256 of all outcomes so far: that of the
     step before with this step's metrics, alerts and shifts and the allocation in force.
@@ -68,6 +82,8 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     refused: RefusedAnswer | None = None
     problems: tuple[str, ...] = ()
     mutes: int = 0  # offset in market.mutes up to which silences were in force
+    labels: int = 0  # offset in market.labels up to which answers of people were taken
+    judged: dict[str, tuple[JudgedWeek, ...]] = {}  # market -> all of its weeks, where one is another than before
     portfolio: Portfolio | None = None
     rules: Rules | None = None
     model_info: dict[str, Any] | None = None

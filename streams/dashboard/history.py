@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 
 from marketpulse.client.async_reader import AsyncReader
 from marketpulse.client.redis_server import connect, translated_errors
@@ -86,7 +85,7 @@ def read_history(
 
 def _sums(layout: CellLayout, row: bytes | None) -> Sums | None:
     """A bucket's sums; None for an empty one, and for one that a model with other topics counted."""
-    cells = None if row is None else np.frombuffer(row, np.int64)
+    cells = None if row is None else layout.restored(row)
     return None if cells is None or cells.size != layout.size else layout.read(cells)
 
 

@@ -92,7 +92,8 @@ class Intake:
             beforehand = client.take(len(body) // 1_024)  # reading a body costs time, whatever is in it
             binary = any(name == "ce_specversion" for name, _ in headers)
             values = values_of(body, kind, binary, settings.intake_max_events)
-            with self._gate.on_way(client, sum(map(len, values)) + len(values) * RECORD_BYTES):
+            carried = RECORD_BYTES + sum(len(name) + len(value) for name, value in headers)  # by each record
+            with self._gate.on_way(client, sum(map(len, values)) + len(values) * carried):
                 client.take(len(values) - beforehand)
                 outcomes = await self._producer.send_many(values, headers)
         status, answer = answer_of(outcomes)

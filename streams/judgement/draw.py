@@ -2,7 +2,9 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +24,32 @@ MIN_SPREAD = 0.15
 """Standard deviation of the true score within a cell that is assumed at least: a model is never that sure of itself."""
 
 _FIRST_MONDAY = 3  # days from 1970-01-01, a Thursday, back to its Monday
+_EPOCH = date(1970, 1, 1)
+_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
 
 
 def week_of(occurred_ms: int) -> int:
     """Number of the UTC week, from Monday to Monday, that a time (epoch ms) lies in; 0 holds 1970-01-01."""
     return (occurred_ms // DAY_MS + _FIRST_MONDAY) // 7
+
+
+def begin_of_week(week: int) -> int:
+    """Epoch ms of the week's first Monday 00:00 UTC."""
+    return (7 * week - _FIRST_MONDAY) * DAY_MS
+
+
+def name_of_week(week: int) -> str:
+    """The ISO 8601 name of a week by its number: 2966 is `2026-W45`."""
+    year, number, _ = (_EPOCH + timedelta(days=7 * week - _FIRST_MONDAY)).isocalendar()
+    return f"{year:04}-W{number:02}"
+
+
+def week_named(name: str) -> int:
+    """The number of a week by its ISO 8601 name. Raises ValueError."""
+    found = _WEEK.fullmatch(name)
+    if found is None:
+        raise ValueError(f"{name!r} is no week as 2026-W48")
+    return ((date.fromisocalendar(int(found[1]), int(found[2]), 1) - _EPOCH).days + _FIRST_MONDAY) // 7
 
 
 class Lottery:
@@ -69,7 +92,7 @@ def order_of_cells(counts: Sequence[int], spreads: Sequence[float], size: int, l
         counts: events N of each cell.
         spreads: S, the standard deviation of the true score within each cell; at least MIN_SPREAD is taken.
         size: texts wanted.
-        least: of each cell.
+        least: of each cell, 1 or more.
     """
     cells = range(len(counts))
     drawn = [0] * len(counts)

@@ -70,12 +70,16 @@ def evidence(labels: Numbers, drawn: Numbers, counts: Numbers, age_weeks: float)
 
 
 def confusions(
-    development: Array, of_markets: Mapping[str, Sequence[Evidence]], markets: Sequence[str], rater_error: float = 0.0
+    development: Array,
+    of_markets: Mapping[str, Sequence[Evidence]],
+    markets: Sequence[str],
+    rater_error: float = 0.0,
+    texts: Array | float = DEVELOPMENT_TEXTS,
 ) -> Confusion:
     """The confusion of each market in one language, from its labels, those of others, and the development set.
 
     A row of a market is Dirichlet with `alike` texts of the mean of the level above, plus its own labels; the level
-    above is Dirichlet with DEVELOPMENT_TEXTS of the measured confusion plus the labels of all other markets. `alike`
+    above is Dirichlet with `texts` of the measured confusion plus the labels of all other markets. `alike`
     comes from the labels (empirical Bayes, see `_alike`). A market without labels has what others tell, and the
     uncertainty of how unlike they are.
 
@@ -84,17 +88,19 @@ def confusions(
         of_markets: market -> evidence of its weeks in this language, labelled under the model in force.
         markets: those asked for, in this order.
         rater_error: as in `Evidence.rows`.
+        texts: weight of the development set's rows, one or (3,).
     """
+    measured = np.reshape(texts, (-1, 1)) * development
     own = {market: sum(weeks, NOTHING) for market, weeks in of_markets.items() if weeks}
     pooled = sum(own.values(), NOTHING)
-    above = DEVELOPMENT_TEXTS * development + pooled.rows(rater_error)
+    above = measured + pooled.rows(rater_error)
     alike = (
         _alike(np.array([each.rows(rater_error) for each in own.values()]), above) if len(own) > 1 else ALIKE_UNKNOWN
     )
     rows = []
     for market in markets:
         mine = own.get(market, NOTHING)
-        others = DEVELOPMENT_TEXTS * development + (pooled - mine).rows(rater_error)
+        others = measured + (pooled - mine).rows(rater_error)
         rows.append(alike * others / others.sum(axis=1, keepdims=True) + mine.rows(rater_error))
     table = np.array(rows).reshape(-1, 3, 3)
     weight = table.sum(axis=2)
@@ -102,24 +108,28 @@ def confusions(
 
 
 def confusions_by_market(
-    development: Array, labels: Mapping[str, Mapping[int, Sequence[Evidence]]], rater_error: float = 0.0
+    measured: Confusion, labels: Mapping[str, Mapping[int, Sequence[Evidence]]], rater_error: float = 0.0
 ) -> dict[str, Confusion]:
     """For each market with labels, its confusion in every language: what `compute_metrics` takes.
 
     Args:
-        development: (languages, 3, 3) as measured on the development set.
+        measured: of the layout's languages, as the model's development set says; exact where it was measured.
         labels: market -> number of the language -> evidence of the weeks.
         rater_error: as in `Evidence.rows`.
     """
     markets = sorted(labels)
     if not markets:
         return {}
-    known = [
-        confusions(measured, {market: labels[market].get(language, ()) for market in markets}, markets, rater_error)
-        for language, measured in enumerate(development)
-    ]
-    mean, weight = np.stack([each.mean for each in known], axis=1), np.stack([each.weight for each in known], axis=1)
-    return {market: Confusion(mean[row], weight[row]) for row, market in enumerate(markets)}
+    known = []
+    for language, mean in enumerate(measured.mean):
+        weeks = {market: labels[market].get(language, ()) for market in markets}
+        texts = np.minimum(measured.weight[language], DEVELOPMENT_TEXTS)
+        if any(weeks.values()):
+            known.append(confusions(mean, weeks, markets, rater_error, texts))
+        else:  # nobody labelled any: it stays as unsure as it is
+            known.append(Confusion(np.stack([mean] * len(markets)), np.stack([texts] * len(markets))))
+    means, weights = (np.stack([getattr(each, part) for each in known], axis=1) for part in ("mean", "weight"))
+    return {market: Confusion(means[row], weights[row]) for row, market in enumerate(markets)}
 
 
 def _alike(labels: Array, above: Array) -> float:

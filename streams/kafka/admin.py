@@ -48,6 +48,13 @@ async def kafka_answers(servers: Servers) -> None:
         pass
 
 
+async def cluster_of(servers: Servers) -> str:
+    """The id of the cluster; its bootstrap servers where Kafka tells none. Raises Unavailable, OperatorNeeded."""
+    async with _admin(servers, "tell the id of its cluster") as admin:
+        found = await admin.describe_cluster()
+    return found.get("cluster_id") or str(servers)
+
+
 async def consumer_groups(servers: Servers) -> list[str]:
     """Names of all consumer groups that this client may know of. Raises Unavailable, OperatorNeeded."""
     async with _admin(servers, "list consumer groups") as admin:

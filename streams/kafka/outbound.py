@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
 
-from marketpulse.client.idempotent import idempotent_producer
+from marketpulse.client.idempotent import BATCH_BYTES, idempotent_producer
 from marketpulse.client.kafka_servers import Servers
 from marketpulse.contract.feedback import LATEST_MS
 from marketpulse.contract.topics import topic_name
@@ -25,10 +25,14 @@ Outgoing = tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]
 
 
 class Outbound:
-    """One idempotent producer (acks=all). Both methods return once Kafka has acknowledged everything."""
+    """One idempotent producer (acks=all). Both methods return once Kafka has acknowledged everything.
 
-    def __init__(self, servers: Servers, prefix: str) -> None:
+    `compression`: of all that is sent, by aiokafka's names; None = none.
+    """
+
+    def __init__(self, servers: Servers, prefix: str, compression: str | None = "zstd") -> None:
         self._servers = servers
+        self._compression = compression
         self._prefix = prefix
         self._classified = topic_name(prefix, "feedback.classified")
         self._dead_letter = topic_name(prefix, "feedback.dead-letter")
@@ -43,7 +47,11 @@ class Outbound:
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = idempotent_producer(
-            self._servers, compression_type="gzip", max_request_size=LARGEST_REQUEST_BYTES, request_timeout_ms=30_000
+            self._servers,
+            compression_type=self._compression,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=LARGEST_REQUEST_BYTES,
+            request_timeout_ms=30_000,
         )
         try:
             async with kafka_errors(self._servers, "answer"):

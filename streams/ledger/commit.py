@@ -1,4 +1,4 @@
-"""The atomic commit in Redis: claims, offsets, deltas, steps, outbox; the owner of all internal key names."""
+"""The atomic commit in Redis: claims, offsets, deltas, steps."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -9,32 +9,24 @@ import msgspec
 import redis.asyncio
 
 from marketpulse.client.redis_server import translated_errors
-from marketpulse.contract.topics import topic_name
-from streams.batches import DecodedBatch, Delta, OutboxEntry, SourceMark
+from streams.batches import DecodedBatch, Delta, SourceMark
 from streams.errors import PartitionUnknown
 from streams.ledger.lives import users_kept
-from streams.ledger.scripts import FORMAT, LedgerScripts, packed
-from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, PartitionCut, excerpts_of
+from streams.ledger.outbox import Outbox
+from streams.ledger.scripts import FORMAT, packed
+from streams.ledger.takeover import Takeover
+from streams.ledger.types import Answer, Claim, Command, CutStep, Lease, excerpts_of, partition_cut
 
 
 def _number(value: bytes | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _partition_cut(row: Sequence[str], written: int) -> PartitionCut:
-    """A partition of a cut step; one that was cut by the version before the format is of 1, and comes again."""
-    next_offset, *rest = (int(value) if value else None for value in row)
-    if written == 1:
-        newest, committed, timestamp, crc, began = rest
-        rest = [newest, committed, committed, None, timestamp, crc, began]
-    return PartitionCut(next_offset or 0, *rest)
-
-
 MERGED_AT_ONCE = 250
 """Buckets of users in one transaction, during which Redis serves nobody else."""
 
 
-class Ledger(LedgerScripts):
+class Ledger(Outbox, Takeover):
     """Redis seen as a ledger. Every method raises Unavailable (retriable), LedgerLost or LedgerBroken."""
 
     # --- set-up -------------------------------------------------------------------------------------------------
@@ -216,7 +208,7 @@ class Ledger(LedgerScripts):
             counts={field.decode(): int(value) for field, value in zip(fields, fields, strict=True)},
             users={bucket.decode(): blob for bucket, blob in zip(buckets, users, strict=True)},
             partitions={
-                number: _partition_cut(row, cut.get("format", 1)) for number, row in enumerate(cut["partitions"])
+                number: partition_cut(row, cut.get("format", 1)) for number, row in enumerate(cut["partitions"])
             },
             excerpts=excerpts_of(dict(zip(chosen, chosen, strict=True))),
             totals={name: int(value) for name, value in sorted(zip(totals, totals, strict=True))},
@@ -292,28 +284,7 @@ class Ledger(LedgerScripts):
             with translated_errors(self.url):
                 await self.redis.hdel(self.keys.workers, *holders)
 
-    # --- outbox and allocation ----------------------------------------------------------------------------------
-
-    def outbox_write(self, topic: str, key: bytes | str, value: bytes) -> Command:
-        """The command that appends one record to the outbox; `topic` without the prefix."""
-        name = topic_name(self.keys.prefix, topic)
-        return ["XADD", self.keys.outbox, "*", "topic", name, "key", key, "value", value]
-
-    async def read_outbox(self, count: int) -> list[OutboxEntry]:
-        """The oldest records not yet relayed."""
-        with translated_errors(self.url):
-            rows = await self.redis.xrange(self.keys.outbox, count=count)
-        return [OutboxEntry(entry, row[b"topic"].decode(), row[b"key"], row[b"value"]) for entry, row in rows]
-
-    async def outbox_length(self) -> int:
-        """How many records are not relayed yet."""
-        with translated_errors(self.url):
-            return int(await self.redis.xlen(self.keys.outbox))
-
-    async def trim_outbox(self, entries: Sequence[OutboxEntry]) -> None:
-        """Forget records that Kafka has acknowledged."""
-        with translated_errors(self.url):
-            await self.redis.xdel(self.keys.outbox, *(entry.id for entry in entries))
+    # --- single values ------------------------------------------------------------------------------------------
 
     async def get(self, key: str) -> bytes | None:
         """One plain value."""
@@ -337,52 +308,7 @@ class Ledger(LedgerScripts):
         with translated_errors(self.url):
             return int(await self.redis.hget(self.keys.totals, name) or 0)
 
-    async def standing(self) -> tuple[int, int, int] | None:
-        """(lease number, step published last, partitions) of the ledger that is there, or None."""
-        with translated_errors(self.url):
-            found = await self.redis.hmget(self.keys.ledger, "id", "lease_number", "published", "partitions")
-        return None if found[0] is None else (int(found[1] or 0), int(found[2]), int(found[3]))
-
-    async def seize_lease(self, holder: str, ttl_ms: int) -> int:
-        """Take the lease from whoever holds it, so that no step is published meanwhile; its number."""
-        with translated_errors(self.url):
-            seconds, micros = await self.redis.time()
-            until = seconds * 1000 + micros // 1000 + ttl_ms
-            async with self.redis.pipeline(transaction=True) as pipe:
-                pipe.hincrby(self.keys.ledger, "lease_number", 1)
-                pipe.hset(
-                    self.keys.ledger, mapping={"lease_holder": holder, "lease_until": until, "lease_nonce": self.nonce}
-                )
-                number, _ = await pipe.execute()
-        return int(number)
-
-    async def swap(
-        self,
-        lease_number: int | None,
-        old: list[str],
-        renames: Sequence[tuple[str, str, int | None]],
-        commands: list[Command],
-    ) -> bool:
-        """Put a staged ledger in this one's place at once; False (and nothing changed) if somebody was quicker.
-
-        Args:
-            lease_number: of the lease that was seized; None = there was no ledger.
-            old: keys that go.
-            renames: staged keys, what they are called from now on, and how long they live (s): 0 = for ever, None =
-                as they do. Nothing is changed where one of them is gone.
-            commands: executed last.
-        """
-        payload = packed({"old": old, "renames": renames, "commands": commands})
-        number = "" if lease_number is None else lease_number
-        answer = await self._run("swap", [self.keys.ledger], [self.keys.namespace, number, payload])
-        return bool(answer[0] == b"OK")
-
     async def note_checkpoint(self, at_ms: int) -> None:
         """Remember when the last checkpoint was written, on Redis's clock."""
         with translated_errors(self.url):
             await self.redis.set(self.keys.checkpoint, at_ms)
-
-    async def store_allocation(self, seq: int, writes: Iterable[Command]) -> bool:
-        """Store an allocation with its outbox record; False if this or a newer shift was already answered."""
-        answer = await self._run("allocate", [self.keys.ledger, self.keys.allocation_seq], [seq, packed(list(writes))])
-        return bool(answer[0] == b"OK")

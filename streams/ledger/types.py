@@ -1,7 +1,7 @@
 """What the ledger hands out: claims, cuts, leases, outbox entries. Plain values, no Redis."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,6 +86,15 @@ class Entry(msgspec.Struct, frozen=True):
     name: str
     kind: Kind
     rows: list[bytes]
+
+
+def partition_cut(row: Sequence[str], written: int) -> PartitionCut:
+    """A partition of a cut step; one that was cut by the version before the format is of 1, and comes again."""
+    next_offset, *rest = (int(value) if value else None for value in row)
+    if written == 1:
+        newest, committed, timestamp, crc, began = rest
+        rest = [newest, committed, committed, None, timestamp, crc, began]
+    return PartitionCut(next_offset or 0, *rest)
 
 
 def checksum(value: bytes | None) -> int:

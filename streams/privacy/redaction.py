@@ -59,14 +59,14 @@ def redact_log(text: str) -> str:
     return text
 
 
-def excerpt(text: str) -> str:
-    """A redacted text, at most 160 characters, with one space where white space was."""
+def excerpt(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
+    """A redacted text, at most as many characters, with one space where white space was."""
     short = redact(" ".join(visible(text[:_READ]).split()))
     if len(text) > _READ:
         end = short[-_TORN:]
         short = short[:-_TORN] + end[: end.rfind("]") + 1]
     short = " ".join(short.split())
-    return short if len(short) <= EXCERPT_CHARACTERS else short[: EXCERPT_CHARACTERS - 1].rstrip() + "…"
+    return short if len(short) <= characters else short[: characters - 1].rstrip() + "…"
 
 
 def _pass(text: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from marketpulse.client.reader import Reader
 from marketpulse.contract.decode import utc
 from marketpulse.contract.topics import TOPICS, topic_name
+from marketpulse.contract.words import count_of
 from marketpulse.errors import MarketpulseError, TopicMissing, what_and_action
 from models.errors import ModelError
 from models.load import load_classifier
@@ -25,7 +26,8 @@ from streams.ledger.server import check_server, known_holes, server_version
 from streams.pipeline.ingest.topic_settings import batches_too_large, times_of_producers
 from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.operators.rules_file import changes, load_rules
-from streams.settings import LEAST_KEY_BYTES, PUBLIC_KEY, Settings
+from streams.setting_checks import LEAST_KEY_BYTES, PUBLIC_KEY
+from streams.settings import Settings
 
 WARNINGS = ("secrets", "redis version", "market table", "connections")
 """Parts whose findings are worth a look, and end nothing."""
@@ -143,7 +145,8 @@ async def _ledger(settings: Settings) -> Finding | str:
         if not first <= (counted := status.partitions.get(number, first)) <= end:
             what = f"counted up to {counted} in partition {number}, where the topic holds {first} to {end}"
             return Finding("ledger", False, what, "see Recovery in docs/operations.md")
-    return f"step {status.step}, {status.totals.get('accepted', 0)} events in {len(status.partitions)} partitions"
+    events = status.totals.get("accepted", 0)
+    return f"step {status.step}, {count_of(events, 'event')} in {count_of(len(status.partitions), 'partition')}"
 
 
 async def _require_whole(settings: Settings) -> None:
@@ -179,7 +182,7 @@ async def _portfolio(settings: Settings) -> Finding | str:
     except MarketpulseError:  # Kafka or the topic is away, which is another part's finding
         pass
     plan, markets = profiles.now.plan, profiles.now.markets
-    what = f"{len(markets)} markets, budget {plan.budget:,.0f} ({plan.currency})"
+    what = f"{count_of(len(markets), 'market')}, budget {plan.budget:,.0f} ({plan.currency})"
     if settings.portfolio is None and profiles.of_file:
         do = "publish your own: marketpulse profiles apply FILE, or name one in MARKETPULSE_PORTFOLIO"
         return Finding("market table", False, f"the shipped example: {what}", do)

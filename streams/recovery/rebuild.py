@@ -93,7 +93,7 @@ class Rebuild:
         self._amend = amend
         self._live = Ledger(settings.redis, settings.prefix)
         self._staged = Ledger(settings.redis, f"{settings.prefix}~{REBUILD}-{uuid.uuid4().hex[:8]}")
-        self._outbound = Outbound(settings.kafka_servers, settings.prefix)
+        self._outbound = Outbound(settings.kafka_servers, settings.prefix, settings.codec)
         self._succession = Succession(self._live, self._staged, self._outbound)
         self._told: list[tuple[str, str, bytes]] = []
         self._metrics: list[tuple[str, str, bytes]] = []

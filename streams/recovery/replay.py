@@ -21,7 +21,6 @@ from streams.pipeline.reallocate.answer import answer_of
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import unpacked
 from streams.pipeline.rollup.leader import measured_confusion
-from streams.pipeline.rollup.relayout import relay
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, cut_of, spending_of
 from streams.pipeline.rollup.step_writes import MODEL_FIELD, load_rollup, operator_writes, step_writes
@@ -114,7 +113,7 @@ class Replayer:
             self.rollup = RollUp(layout, self._idle_ms)
             self.rollup.common = common
         else:
-            relay(self.rollup, self.rollup.layout, layout)
+            self.rollup.relay(layout)
         self.rollup.measured(measured_confusion(info))
 
     async def replay(self, stretches: Sequence[Stretch]) -> AsyncIterator[Replayed]:
@@ -178,11 +177,13 @@ class Replayer:
             profiles_changed=self.rollup.profiles_changed(portfolio),
             problems=record.problems,
             mutes=record.mutes,
+            labels=record.labels,
             ahead=record.ahead,
             portfolio=portfolio,
             allocation=allocation,
             refused=record.refused,
             user_key=record.user_key or self.rollup.common.user_key,
+            judged=record.judged,
             model_info=msgspec.to_builtins(info),
         )
 

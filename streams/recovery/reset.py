@@ -57,7 +57,7 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
     """
     live = Ledger(settings.redis, settings.prefix)
     staged = Ledger(settings.redis, f"{settings.prefix}~{RESET}-{uuid.uuid4().hex[:8]}")
-    outbound = Outbound(settings.kafka_servers, settings.prefix)
+    outbound = Outbound(settings.kafka_servers, settings.prefix, settings.codec)
     succession = Succession(live, staged, outbound)
     try:
         await require_rights(live, REPAIRS)

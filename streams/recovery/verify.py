@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.records import AlertRecord
@@ -18,6 +17,7 @@ from streams.errors import LedgerLost, RetentionPassed, TopicRecreated
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.types import checksum
+from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.ingest.claims import PASSED, RECREATED
 from streams.pipeline.rollup.step_writes import MODEL_FIELD
@@ -263,10 +263,10 @@ async def _try_moment(ledger: Ledger) -> Moment | None:
             moment.last[number] = int(timestamp), int(crc)
     for _ in steps:
         _add_open(moment, rest.pop(0))
-    names = _names(state)
+    layout = _layout(state)
     for market in markets:
         for at, content in rest.pop(0).items():
-            for name, n in zip(names, np.frombuffer(content, np.int64).tolist(), strict=True):
+            for name, n in zip(layout.names, layout.restored(content).tolist(), strict=True):
                 _add_cell(moment, market, int(at), name, n)
     moment.mixed = _mixed(state)
     moment.users = dict(zip(asked, map(int, rest), strict=True))
@@ -283,12 +283,12 @@ def _mixed(state: dict[str, bytes]) -> list[Mixed]:
     return [(int(begins), int(ends)) for begins, ends in common.get("users_mixed", ())]
 
 
-def _names(state: dict[str, bytes]) -> tuple[str, ...]:
-    """Names of a bucket's cells."""
+def _layout(state: dict[str, bytes]) -> CellLayout:
+    """Of the buckets."""
     if MODEL_FIELD not in state:
-        return ()
+        return CellLayout(())
     info = msgspec.json.decode(state[MODEL_FIELD], type=ModelInfo)
-    return layout_of(info).names
+    return layout_of(info)
 
 
 def _add_open(moment: Moment, counts: dict[bytes, bytes]) -> None:

@@ -10,17 +10,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from marketpulse.contract.markets import market_code
 from streams.errors import BadInput
 from streams.sources import csv_rows
-from streams.sources.content import SAMPLE_BYTES, kind_of, unpacked
-from streams.sources.countries import country_code, region_of
+from streams.sources.content import SAMPLE_BYTES, kind_of, reading, unpacked
+from streams.sources.countries import country_code, given_market, region_of
 from streams.sources.encodings import as_utf8, encoding_of
 from streams.sources.events import NotUsable, is_nothing
 from streams.sources.json_values import objects
 from streams.sources.mapping import Mapping, Market
 from streams.sources.mapping_file import load_mapping, mapping_of, ready_mappings, ready_text
-from streams.sources.paths import value_at
+from streams.sources.paths import step_of, value_at
 from streams.sources.times import written_ms
 
 MAX_RECORDS = 200
@@ -49,7 +48,6 @@ FORMATS = (
     "%b %d, %Y", "%B %d, %Y",
 )  # fmt: skip
 _SIGNS = re.compile(r"[\W_]+")
-_PLAIN = re.compile(r'[^."\[\]]+')
 _UTC = ZoneInfo("UTC")
 
 
@@ -76,7 +74,7 @@ def proposed(source: str, market: str | None = None) -> Proposal:
     if not values:
         raise BadInput(f"{source} has no records. Operator action: give a file with a few of them.")
     name = Path(source).name
-    constant = _constant(market)
+    constant = None if market is None else given_market(market)
     fits = [(_number_of_events(values, mapping, name), ready, mapping) for ready, mapping in _ready(constant)]
     number, ready, mapping = max(fits, key=lambda fit: fit[0])
     records = _read(values, mapping.file.records)
@@ -95,15 +93,6 @@ def proposed(source: str, market: str | None = None) -> Proposal:
     return Proposal(toml, None, rows)
 
 
-def _constant(market: str | None) -> str | None:
-    if market is None:
-        return None
-    code = market_code(market)
-    if code is None:
-        raise BadInput("--market is no country of two letters. Operator action: give one as in --market BR.")
-    return code
-
-
 def _ready(market: str | None) -> Iterator[tuple[str, Mapping]]:
     for ready in ready_mappings():
         mapping = load_mapping(ready)
@@ -115,7 +104,7 @@ def _ready(market: str | None) -> Iterator[tuple[str, Mapping]]:
 def _values(source: str) -> Iterator[dict[str, Any]]:
     """Rows by their columns, or objects of JSON."""
     path = Path(source)
-    try:
+    with reading(source):
         with unpacked(source, path) as content:
             encoding = encoding_of(content).name
         with unpacked(source, path) as content:
@@ -126,8 +115,6 @@ def _values(source: str) -> Iterator[dict[str, Any]]:
                 yield from csv_rows.plain_rows(text, _wanted())
             else:
                 yield from (value for _, value in objects(text, kind == "json lines", lambda number, why: None))
-    except OSError as error:
-        raise BadInput(f"{source} cannot be read: {error}. Operator action: check path and format.") from error
 
 
 def _wanted() -> set[str]:
@@ -162,8 +149,11 @@ def _list_path(values: list[dict[str, Any]]) -> str | None:
     if len(values) > 1:
         return None
     for key, value in values[0].items():
-        inner = {key: value, **({f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {})}
-        for path, found in inner.items():
+        if (step := step_of(key)) is None:
+            continue
+        within = value.items() if isinstance(value, dict) else ()
+        inner = {f"{step}.{further}": found for name, found in within if (further := step_of(name)) is not None}
+        for path, found in ({step: value} | inner).items():
             if isinstance(found, list) and found and isinstance(found[0], dict):
                 return path
     return None
@@ -191,11 +181,11 @@ def _tables(records: list[dict[str, Any]], market: str | None) -> dict[str, Any]
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """(path, value) of every text and number inside objects."""
+    """(path, value) of every text and number inside objects; none where no path can name a key."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            step = key if _PLAIN.fullmatch(key) else f'"{key}"'
-            yield from _leaves(inner, f"{path}.{step}" if path else step)
+            if (step := step_of(key)) is not None:
+                yield from _leaves(inner, f"{path}.{step}" if path else step)
     elif isinstance(value, str | int | float) and not isinstance(value, bool) and not is_nothing(str(value)):
         yield path, str(value)
 

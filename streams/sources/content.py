@@ -3,7 +3,10 @@
 import contextlib
 import gzip
 import io
+import lzma
+import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -24,12 +27,15 @@ _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _SHEET = "xl/workbook.xml"
 _FOREIGN = {
-    b"PAR1": "a Parquet file", b"\xd0\xcf\x11\xe0": "an old Excel or Word file", b"%PDF": "a PDF file",
+    b"\xd0\xcf\x11\xe0": "an old Excel or Word file", b"%PDF": "a PDF file",
     b"BZh": "packed by bzip2", b"\xfd7zXZ": "packed by xz", b"\x28\xb5\x2f\xfd": "packed by zstd",
     b"7z\xbc\xaf": "a 7-Zip archive", b"Rar!": "a RAR archive", b"SQLite format 3": "an SQLite database",
-    b"ORC": "an ORC file", b"Obj\x01": "an Avro file", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture",
+    b"Obj\x01": "an Avro file", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture",
 }  # fmt: skip
 """First bytes of what is often handed over by mistake."""
+_FOREIGN_WORDS = {b"PAR1": "a Parquet file", b"ORC": "an ORC file"}
+"""The same, of letters that a header may begin with too, as ORCID: a control character follows."""
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 class _Unpacked(io.RawIOBase):
@@ -55,6 +61,15 @@ class _Unpacked(io.RawIOBase):
             )
         buffer[: len(part)] = part
         return len(part)
+
+
+@contextlib.contextmanager
+def reading(source: str) -> Iterator[None]:
+    """What the block cannot read of a file becomes BadInput, with its name."""
+    try:
+        yield
+    except (OSError, EOFError, UnicodeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{source} cannot be read: {error}. Operator action: check path and format.") from error
 
 
 @contextlib.contextmanager
@@ -99,7 +114,8 @@ def _foreign(begin: bytes) -> str | None:
     """What the file is instead, by its first bytes."""
     if begin.startswith((_GZIP, _ZIP)):
         return "packed twice"
-    return next((what for mark, what in _FOREIGN.items() if begin.startswith(mark)), None)
+    marks = _FOREIGN | (_FOREIGN_WORDS if _CONTROL.search(begin[:16]) else {})
+    return next((what for mark, what in marks.items() if begin.startswith(mark)), None)
 
 
 def kind_of(sample: bytes) -> Kind:
@@ -109,6 +125,10 @@ def kind_of(sample: bytes) -> Kind:
         return "json lines"
     if begin.startswith(b"["):
         return "json"
-    if any(parse_object(line) is not None for line in begin.splitlines()[:100]):
+    lines = begin.splitlines()[:100]
+    objects = sum(parse_object(line) is not None for line in lines)
+    # A list inside of an object may have one on each line, followed by commas.
+    opened = lines[0].rstrip().endswith((b"{", b"[", b","))
+    if objects and not (opened and 2 * objects < len(lines)):
         return "json lines"
     return "json" if begin.startswith(b"{") else "csv"

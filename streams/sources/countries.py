@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import TZPATH
 
 from marketpulse.contract.markets import market_code
+from streams.errors import BadInput
 
 _CODES = (
     "ADAND AEARE AFAFG AGATG AIAIA ALALB AMARM AOAGO AQATA ARARG ASASM ATAUT AUAUS AWABW AXALA AZAZE BABIH BBBRB "
@@ -46,6 +47,16 @@ def region_of(tag: str) -> str | None:
     """Country of a locale, `BR` of `pt-BR`, `pt_BR.UTF-8` or `zh-Hant-TW`; None where it names a language alone."""
     found = _TAG.fullmatch(tag.strip())
     return market_code(found[1]) if found else None
+
+
+def given_market(written: str) -> str:
+    """A market as a person gave it, by its code. Raises BadInput for what is none."""
+    code = market_code(written)
+    if code is None:
+        raise BadInput(
+            f"--market {written!r} is no country of two letters. Operator action: give one as in --market BR."
+        )
+    return code
 
 
 @functools.cache

@@ -21,7 +21,7 @@ MAX_READ_AGAIN = 64 * MAX_ROW
 SAMPLE_CHARACTERS = 65_536
 SAMPLE_LINES = 200
 DELIMITERS = ",;\t|"
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE | re.DOTALL)
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,15 @@ def events(
     """
     with io.TextIOWrapper(content, "utf-8", errors="surrogateescape", newline="") as text:
         lines = _Lines(bounded_lines(text, "\n", on_broken))
-        sample = lines.sample()
-        while sample and not sample[0].strip():
-            sample.pop(0)
-            next(lines)
-        if sample and (separator := _SEPARATOR_LINE.fullmatch(sample[0])):
-            next(lines)
-            form = replace(form, delimiter=form.delimiter or separator[1])
-            sample = sample[1:]
+        sample, named = _beginning(lines)
+        form = replace(form, delimiter=form.delimiter or named)
         dialect = dialect_of(sample, form)
         rows = _rows(lines, dialect, on_broken)
         _, header = next(rows, (0, []))
         table = form.table(header)
         on_table(table)
-        for number, row in itertools.islice(rows, form.skip_rows, None):
-            if len(row) == table.width + 1 and not row[-1]:
-                row.pop()  # a delimiter at the end of the line
+        for number, found in itertools.islice(rows, form.skip_rows, None):
+            row = _of_width(found, table.width)
             inner = _row_within(lines.row, dialect, table)
             if len(row) != table.width or inner:
                 if len(lines.row) > 1:
@@ -136,11 +129,25 @@ def plain_rows(content: io.BufferedReader, wanted: set[str]) -> Iterator[dict[st
     """The rows of the header's width by their columns; `wanted`: names, in lower case, that a header may have."""
     with io.TextIOWrapper(content, "utf-8", errors="surrogateescape", newline="") as text:
         lines = _Lines(bounded_lines(text, "\n", lambda number, why: None))
-        rows = _rows(lines, _dialect_by(lines.sample(), DELIMITERS, wanted), lambda number, why: None)
+        sample, named = _beginning(lines)
+        rows = _rows(lines, _dialect_by(sample, named or DELIMITERS, wanted), lambda number, why: None)
         _, header = next(rows, (0, []))
-        for _, row in rows:
-            if len(row) == len(header):
+        for row in (_of_width(row, len(header)) for _, row in rows):
+            if len(row) == len(header) and not any(map(BROKEN.search, row)):
                 yield dict(zip(map(str.strip, header), row, strict=True))
+
+
+def _beginning(lines: _Lines) -> tuple[list[str], str | None]:
+    """The first lines from the header on, and the delimiter that a line before it names; what is before is passed."""
+    sample = lines.sample()
+    while sample and not sample[0].strip():
+        sample.pop(0)
+        next(lines)
+    named = _SEPARATOR_LINE.fullmatch(sample[0]) if sample else None
+    if named is None:
+        return sample, None
+    next(lines)
+    return sample[1:], named[1]
 
 
 def _rows(lines: _Lines, dialect: Dialect, on_broken: OnBroken) -> Iterator[tuple[int, list[str]]]:
@@ -164,6 +171,11 @@ def _rows(lines: _Lines, dialect: Dialect, on_broken: OnBroken) -> Iterator[tupl
             continue
         if row:
             yield lines.row[0][0], row
+
+
+def _of_width(row: list[str], width: int) -> list[str]:
+    """The row, without the empty cell that a delimiter at the end of its line makes."""
+    return row[:-1] if len(row) == width + 1 and not row[-1] else row
 
 
 def _lenient(line: str, dialect: Dialect) -> list[str] | None:

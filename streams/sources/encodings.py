@@ -17,7 +17,7 @@ MIN_ZERO_SHARE = 0.02
 MIN_ZERO_SHARE_MARKED = 0.01
 """UTF-16 has a zero byte in every delimiter, digit and end of line, all at even or all at odd places; with a byte order
 mark fewer are enough, without any the mark is two broken bytes."""
-VALID_PERBROKEN = 10
+VALID_PER_BROKEN = 10
 """With as many valid characters beyond ASCII per broken byte a file is UTF-8 with broken rows, not another encoding."""
 LEGACY = (
     "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874",
@@ -32,6 +32,7 @@ _ENDS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 BROKEN = re.compile("[\udc80-\udcff]")
 """Bytes that are no text of the encoding, as `surrogateescape` writes them."""
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+_ESCAPED = "marketpulse-escaped"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def encoding_of(content: io.BufferedReader) -> Encoding:
         if number and len(strange) < GUESS_BYTES:
             strange += b"\n".join(line for line in part.splitlines() if not line.isascii()) + b"\n"
     broken += len(BROKEN.findall(decoder.decode(b"", final=True)))
-    if valid >= VALID_PERBROKEN * broken:
+    if valid >= VALID_PER_BROKEN * broken:
         return Encoding("utf-8-sig")
     return Encoding(_by_letters(bytes(strange[:GUESS_BYTES])), guessed=True)
 
@@ -101,12 +102,27 @@ def _by_letters(strange: bytes) -> str:
     return best.encoding
 
 
+def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
+    """As `surrogateescape`, which takes single bytes from 128 on; else the whole unit becomes a byte that is no UTF-8.
+
+    So half of a surrogate pair in UTF-16, or a last unit that is cut, costs its line, and the next unit is read whole.
+    """
+    if isinstance(error, UnicodeDecodeError) and (
+        error.encoding.startswith(("utf-16", "utf-32")) or error.object[error.start] < 128
+    ):
+        return "\udcff", error.end
+    return codecs.lookup_error("surrogateescape")(error)
+
+
+codecs.register_error(_ESCAPED, _escaped)
+
+
 class Utf8(io.RawIOBase):
     """A text file as UTF-8, chunk by chunk; bytes that its encoding does not have stay bytes that are no UTF-8."""
 
     def __init__(self, content: IO[bytes], encoding: str) -> None:
         self._content = content
-        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+        self._decoder = codecs.getincrementaldecoder(encoding)(_ESCAPED)
         self._rest = b""
         self._ended = False
 

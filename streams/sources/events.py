@@ -79,8 +79,11 @@ def form_of(
         if theirs in pairs.values():
             raise BadInput(f"--column gives {theirs} to two fields. Operator action: give a column one field.")
         pairs[ours] = theirs
-    if delimiter is not None and len(delimiter) != 1:
-        raise BadInput("--delimiter is one character. Operator action: give it as in --delimiter ';'.")
+    if delimiter is not None and not is_delimiter(delimiter):
+        raise BadInput(
+            f"--delimiter {delimiter!r} is not one character, or a quote or an end of line. Operator action: give it "
+            "as in --delimiter ';'."
+        )
     try:
         zone = None if timezone is None else ZoneInfo(timezone)
     except (KeyError, ValueError, OSError) as error:
@@ -89,6 +92,11 @@ def form_of(
         ) from error
     python_name = None if encoding is None else given_encoding(encoding).name
     return Form(pairs, delimiter, zone, python_name, time_format, None if not attributes else tuple(attributes))
+
+
+def is_delimiter(text: str) -> bool:
+    """Whether cells can be delimited by it: one character, neither a quote nor an end of line."""
+    return len(text) == 1 and text not in '"\r\n'
 
 
 class Rows(Protocol):
@@ -143,7 +151,7 @@ class Table:
                 continue
             if len(row[place]) > MAX_SHORT_CHARACTERS:
                 self.cut[name] += 1
-            attributes[name] = _short(row[place])
+            attributes[name] = short(row[place])
         if attributes:
             fields["attributes"] = attributes
         for name in ("rating", "v"):
@@ -238,7 +246,8 @@ def _number(text: str) -> int | str:
     return int(found[1]) if found else text
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Cut to what an attribute holds."""
     return text if len(text) <= MAX_SHORT_CHARACTERS else text[: MAX_SHORT_CHARACTERS - 1] + "…"
 
 
@@ -247,9 +256,12 @@ def _unique(names: list[str], columns: Mapping[str, str]) -> list[str]:
     seen: set[str] = set()
     unique = []
     for place, given in enumerate(names, 1):
-        name = _short(f"their {given}" if given in columns else given or f"column {place}")
-        unique.append(f"{name[:240]} ({place})" if name in seen else name)
-        seen.add(unique[-1])
+        base = short(f"their {given}" if given in columns else given or f"column {place}")
+        name, number = base, place
+        while name in seen:
+            name, number = f"{base[:240]} ({number})", number + 1
+        seen.add(name)
+        unique.append(name)
     return unique
 
 

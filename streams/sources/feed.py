@@ -2,28 +2,24 @@
 
 import contextlib
 import hashlib
-import lzma
 import shutil
 import sys
 import tempfile
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
-import msgspec
-
-from marketpulse.contract.decode import Rejected, decode, key_of
+from marketpulse.contract.decode import Rejected, decode
+from marketpulse.contract.words import count_of
 from streams.errors import BadInput
 from streams.kafka.publish import Record
 from streams.sources import csv_rows
-from streams.sources.content import SAMPLE_BYTES, Kind, kind_of, unpacked
+from streams.sources.content import SAMPLE_BYTES, Kind, kind_of, reading, unpacked
 from streams.sources.encodings import Encoding, as_utf8, encoding_of
 from streams.sources.events import Form, Rows
-from streams.sources.json_values import line_records, objects, value_records
+from streams.sources.json_values import line_records, objects, value_records, written
 from streams.sources.lines import OnBroken
 from streams.sources.mapped import MappedForm
 
@@ -53,7 +49,7 @@ class Feed:
         self._encoding = Encoding("utf-8-sig")
         self._table: Rows | None = None
         self.kind: Kind = "json lines"
-        with _reading(source):
+        with reading(source):
             if source == "-":
                 self._keep(sys.stdin.buffer)
             elif not self._path.is_file():
@@ -76,17 +72,16 @@ class Feed:
         Raises:
             BadInput: the file cannot be read further.
         """
-        with _reading(self._source), unpacked(self._source, self._path) as content:
+        with reading(self._source), unpacked(self._source, self._path) as content:
             if self._raw:
                 yield from line_records(content, self._form, on_broken, raw=True)
                 return
             text = as_utf8(content, self._encoding.name)
             if self.kind == "csv":
-                for fields in csv_rows.events(text, self._form, on_broken, self._see):
-                    yield Record(key_of(fields), msgspec.json.encode(fields))
+                yield from map(written, csv_rows.events(text, self._form, on_broken, self._see))
             elif isinstance(self._form, MappedForm):
-                for fields in self._form.events(objects(text, self.kind == "json lines", on_broken), on_broken):
-                    yield Record(key_of(fields), msgspec.json.encode(fields))
+                found = objects(text, self.kind == "json lines", on_broken)
+                yield from map(written, self._form.events(found, on_broken))
             elif self.kind == "json":
                 yield from value_records(text, self._form, on_broken)
             else:
@@ -94,7 +89,7 @@ class Feed:
 
     def fingerprint(self) -> str:
         """SHA-256 of the file's bytes."""
-        with _reading(self._source), self._path.open("rb") as content:
+        with reading(self._source), self._path.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
 
     def notes(self) -> list[str]:
@@ -110,7 +105,8 @@ class Feed:
                 "choose them with --attribute"
             )
         if self._table is not None:
-            notes.extend(f"{name}: cut to 256 characters in {n} events" for name, n in self._table.cut.most_common(10))
+            cut = self._table.cut.most_common(10)
+            notes.extend(f"{name}: cut to 256 characters in {count_of(events, 'event')}" for name, events in cut)
         return notes
 
     def _see(self, table: Rows) -> None:
@@ -144,14 +140,6 @@ class Feed:
                 f"{self._source} is JSON, for which --delimiter and --attribute do nothing. Operator action: leave "
                 "them out."
             )
-
-
-@contextlib.contextmanager
-def _reading(source: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError, UnicodeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{source} cannot be read: {error}. Operator action: check path and format.") from error
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from streams.sources.lines import MAX_LINE, OnBroken, bounded_lines
 
 CHUNK_BYTES = 65_536
 _OUTSIDE = re.compile(rb"[^\s,\[\]]")
+_STRAY_END = re.compile(rb"[\n{]")
 _IN_OBJECT = re.compile(rb'[{}"]')
 _IN_STRING = re.compile(rb'[\\"\n]')
 
@@ -59,7 +60,8 @@ def objects(content: io.BufferedReader, each_line: bool, on_broken: OnBroken) ->
     for number, value in values:
         if not value or value.isspace():
             continue
-        read = parse_object(value) or _lenient(value)
+        read = parse_object(value)
+        read = _lenient(value) if read is None else read
         if read is None:
             on_broken(number, "not a JSON object" if len(value) <= MAX_LINE else f"longer than {MAX_LINE:,} bytes")
         else:
@@ -71,14 +73,15 @@ def record_of(value: bytes, form: Form, compact: bool = False) -> Record | None:
     content = parse_object(value)
     if content is None:
         read = _lenient(value)
-        return None if read is None else _written(renamed(read, form))
+        return None if read is None else written(renamed(read, form))
     fields = renamed(content, form)
     if fields is not content:
-        return _written(fields)
+        return written(fields)
     return Record(key_of(fields), msgspec.json.format(value, indent=-1) if compact else value)
 
 
-def _written(fields: dict[str, Any]) -> Record:
+def written(fields: dict[str, Any]) -> Record:
+    """An event as a record."""
     return Record(key_of(fields), msgspec.json.encode(fields))
 
 
@@ -91,24 +94,25 @@ def _lenient(value: bytes) -> dict[str, Any] | None:
 
 
 def _objects(content: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
-    """(line, bytes) of every object, and of what is between them but commas, brackets and spaces."""
-    held = b""
-    line, begin, place, depth = 1, -1, 0, 0
-    in_string = False
+    """(line, bytes) of every object, and the first byte of what else is there but commas, brackets and spaces.
+
+    What is no object goes on to the end of its line, or to the next object. Each byte is looked at a few times at most,
+    whatever there is: places only go forward, and ends of lines are counted from the last value that was reported.
+    """
+    held = bytearray()
+    line, counted = 1, 0
+    begin, place, depth = -1, 0, 0
+    in_string = in_stray = False
+
+    def line_at(there: int) -> int:
+        nonlocal line, counted
+        line, counted = line + held.count(b"\n", counted, there), there
+        return line
+
     while part := content.read(CHUNK_BYTES):
         held += part
         while place < len(held):
-            if begin < 0:
-                found = _OUTSIDE.search(held, place)
-                if found is None:
-                    place = len(held)
-                elif held[found.start() : found.start() + 1] == b"{":
-                    begin, place, depth = found.start(), found.end(), 1
-                else:
-                    end = _end_of_stray(held, found.start())
-                    yield line + held.count(b"\n", 0, found.start()), held[found.start() : end]
-                    place = end
-            elif in_string:
+            if in_string:
                 found = _IN_STRING.search(held, place)
                 if found is None:
                     place = len(held)
@@ -116,6 +120,18 @@ def _objects(content: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
                     place = found.end() + 1
                 else:  # a string ends at its quote; a raw end of line inside is damage, which ends there
                     in_string, place = False, found.end()
+            elif in_stray:
+                found = _STRAY_END.search(held, place)
+                in_stray, place = found is None, len(held) if found is None else found.start()
+            elif begin < 0:
+                found = _OUTSIDE.search(held, place)
+                if found is None:
+                    place = len(held)
+                elif found[0] == b"{":
+                    begin, place, depth = found.start(), found.end(), 1
+                else:
+                    yield line_at(found.start()), found[0]
+                    in_stray, place = True, found.start()
             else:
                 found = _IN_OBJECT.search(held, place)
                 place = len(held) if found is None else found.end()
@@ -124,19 +140,14 @@ def _objects(content: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
                 in_string = found[0] == b'"'
                 depth += {b"{": 1, b"}": -1}.get(found[0], 0)
                 if depth == 0:
-                    yield line + held.count(b"\n", 0, begin), held[begin:place]
+                    yield line_at(begin), bytes(held[begin:place])
                     begin = -1
         if begin >= 0 and len(held) - begin > MAX_LINE:
-            yield line + held.count(b"\n", 0, begin), held[begin:]
+            yield line_at(begin), bytes(held[begin:])
             begin, in_string = -1, False
         drop = min(place, len(held)) if begin < 0 else begin
-        line += held.count(b"\n", 0, drop)
-        held, place, begin = held[drop:], place - drop, min(begin, 0)
+        line, counted = line_at(drop), 0
+        del held[:drop]
+        place, begin = place - drop, min(begin, 0)
     if begin >= 0:
-        yield line, held[:MAX_LINE]
-
-
-def _end_of_stray(held: bytes, begin: int) -> int:
-    """The end of what is no object: the line's, or the next object's begin."""
-    ends = [place for place in (held.find(b"\n", begin), held.find(b"{", begin)) if place >= 0]
-    return min(ends, default=len(held))
+        yield line, bytes(held[:MAX_LINE])

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from marketpulse.contract.markets import market_code
 from streams.errors import BadInput
+from streams.sources.countries import given_market
 from streams.sources.encodings import given_encoding
 from streams.sources.events import NEEDED, Form, NotUsable, Rows, form_of, names_of
 from streams.sources.lines import OnBroken
@@ -17,16 +17,15 @@ from streams.sources.mapping import Mapping, Market
 from streams.sources.paths import column_of, value_at
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MappedForm(Form):
     """A file whose records a mapping reads; `file_name`: where a market may be read from."""
 
-    mapping: Mapping | None = None
+    mapping: Mapping
     file_name: str = ""
 
     def wanted(self) -> set[str]:
         """Names of columns, in lower case, by which a header is known."""
-        assert self.mapping is not None
         return {column_of(path).casefold() for paths in self.mapping.columns().values() for path in paths}
 
     def table(self, header: Sequence[str]) -> Rows:
@@ -35,12 +34,10 @@ class MappedForm(Form):
 
     def event(self, record: dict[str, Any]) -> dict[str, Any]:
         """A record as an event. Raises NotUsable."""
-        assert self.mapping is not None
         return self.mapping.event(record, self.file_name)
 
     def events(self, objects: Iterable[tuple[int, dict[str, Any]]], on_broken: OnBroken) -> Iterator[dict[str, Any]]:
         """The events of numbered objects; what cannot become an event is reported with its number."""
-        assert self.mapping is not None
         path = self.mapping.file.records
         for number, content in objects:
             records = [content] if path is None else value_at(content, path)
@@ -68,7 +65,6 @@ class MappedTable:
     """
 
     def __init__(self, header: Sequence[str], form: MappedForm) -> None:
-        assert form.mapping is not None
         names = names_of(header)
         columns = {field: list(map(column_of, paths)) for field, paths in form.mapping.columns().items()}
         self._form = form
@@ -128,10 +124,7 @@ def mapped_form(
         raise BadInput(f"The mapping sets what {', '.join(twice)} sets. Operator action: leave it out.")
     form = form_of(None, delimiter or ours.delimiter, timezone, encoding)
     if market is not None:
-        code = market_code(market)
-        if code is None:
-            raise BadInput("--market is no country of two letters. Operator action: give one as in --market BR.")
-        mapping = msgspec.structs.replace(mapping, market=Market(constant=code))
+        mapping = msgspec.structs.replace(mapping, market=Market(constant=given_market(market)))
     if timezone is not None:
         mapping = msgspec.structs.replace(
             mapping, occurred_at=msgspec.structs.replace(mapping.occurred_at, zone=timezone)

@@ -1,18 +1,18 @@
 """A mapping: how another program's records become events of the contract, field by field; pure."""
 
+import html
 import re
 from hashlib import sha256
-from html.parser import HTMLParser
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from marketpulse.contract.decode import utc
 from marketpulse.contract.feedback import MAX_TEXT_CHARACTERS
-from marketpulse.contract.wire import MAX_ID_CHARACTERS, MAX_SHORT_CHARACTERS
+from marketpulse.contract.wire import MAX_ID_CHARACTERS
 from streams.sources.countries import country_code, region_of
-from streams.sources.events import NotUsable, is_nothing
+from streams.sources.events import NotUsable, is_nothing, short
 from streams.sources.paths import value_at
 from streams.sources.times import written_ms
 
@@ -23,6 +23,9 @@ THUMBS = {
     "up": 5, "down": 1, "thumbs up": 5, "thumbs down": 1, "good": 5, "bad": 1, "positive": 5, "negative": 1,
     "true": 5, "false": 1, "\N{THUMBS UP SIGN}": 5, "\N{THUMBS DOWN SIGN}": 1,
 }  # fmt: skip
+_TAG = re.compile(r"""<(/?)([a-z][a-z0-9]*)(?:(?:[^<>"']|"[^"<]*"|'[^'<]*')*+|[^<>]*+)>|<[!?][^<>]*+>""", re.IGNORECASE)
+"""A tag, or a comment: none goes on behind the next `<`, so that text which only looks like tags is read once."""
+_ENDS_LINE = {("", "br"), ("/", "p"), ("/", "div"), ("/", "li")}
 MAX_CHANNEL_CHARACTERS = 64
 MAX_LANG_CHARACTERS = 35
 
@@ -84,7 +87,7 @@ class FileForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`records`: path of a list of records inside a JSON value. `skip`: rows of CSV below the header that hold none."""
 
     records: str | None = None
-    skip: int = 0
+    skip: Annotated[int, msgspec.Meta(ge=0)] = 0
     delimiter: str | None = None
     encoding: str | None = None
 
@@ -159,25 +162,6 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return rules
 
 
-class _TextOf(HTMLParser):
-    """The text between tags; the end of a paragraph is a new line."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("p", "div", "li"):
-            self.parts.append("\n")
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "br":
-            self.parts.append("\n")
-
-
 def listed(paths: Paths) -> list[str]:
     """A path alone as a list."""
     return [paths] if isinstance(paths, str) else paths
@@ -213,11 +197,6 @@ def _hashed(text: str) -> str:
     return f"sha256:{sha256(text.encode('utf-8', 'replace')).hexdigest()}"
 
 
-def short(text: str) -> str:
-    """Cut to what an attribute holds."""
-    return text if len(text) <= MAX_SHORT_CHARACTERS else text[: MAX_SHORT_CHARACTERS - 1] + "…"
-
-
 def _market(rule: Market, record: dict[str, Any], file_name: str) -> str:
     if rule.constant is not None:
         return rule.constant
@@ -228,7 +207,7 @@ def _market(rule: Market, record: dict[str, Any], file_name: str) -> str:
     found = [
         *(words.get(value.strip().casefold()) or country_code(value) for value in given),
         *(region_of(tag) for tag in tags),
-        *([country_code(named[1])] if named else []),
+        *([country_code(named[1])] if named and named[1] else []),
     ]
     code = next(filter(None, found), None)
     if code is None:
@@ -240,13 +219,15 @@ def _text(rule: Text, record: dict[str, Any]) -> str:
     parts = [value for path in rule.join if (value := _at(record, path))]
     text = rule.separator.join(parts) or rule.first(record) or ""
     if rule.html:
-        parser = _TextOf()
-        parser.feed(text)
-        parser.close()
-        text = "".join(parser.parts)
+        text = html.unescape(_TAG.sub(_in_place, text))
     if not text.strip():
         raise NotUsable("text: nothing is there; a rating alone is no event")
     return text.strip()[:MAX_TEXT_CHARACTERS]
+
+
+def _in_place(tag: re.Match[str]) -> str:
+    """The end of a paragraph is a new line."""
+    return "\n" if (tag[1], (tag[2] or "").lower()) in _ENDS_LINE else ""
 
 
 def _time(rule: Time, record: dict[str, Any]) -> str:

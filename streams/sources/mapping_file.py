@@ -13,7 +13,7 @@ from marketpulse.contract.feedback import MAX_ATTRIBUTES
 from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.wire import MAX_SHORT_CHARACTERS
 from streams.errors import BadInput
-from streams.sources.events import NEEDED
+from streams.sources.events import NEEDED, is_delimiter, short
 from streams.sources.mapping import (
     SCALES,
     FileForm,
@@ -26,7 +26,6 @@ from streams.sources.mapping import (
     Text,
     Time,
     listed,
-    short,
 )
 from streams.sources.paths import parsed_path
 
@@ -145,8 +144,8 @@ def _rule_problems(rule: Any) -> list[str]:
     sources = ("paths", "hash", "join", "locale", "file", "constant")
     if isinstance(rule, Rule) and not any(getattr(rule, name, None) for name in sources):
         problems.append(": says nowhere where it comes from")
-    if isinstance(rule, FileForm) and rule.delimiter is not None and len(rule.delimiter) != 1:
-        problems.append(".delimiter: must be one character")
+    if isinstance(rule, FileForm) and rule.delimiter is not None and not is_delimiter(rule.delimiter):
+        problems.append(".delimiter: must be one character, neither a quote nor an end of line")
     return problems
 
 

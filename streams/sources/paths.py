@@ -6,6 +6,7 @@ from typing import Any
 
 _PART = re.compile(r'(?:"([^"]+)"|([^."\[\]]+))((?:\[[^\[\]]+\])*)(?:\.|$)')
 _CHOICE = re.compile(r"\[([^\[\]]+)\]")
+_PLAIN = re.compile(r'[^\s."\[\]](?:[^."\[\]]*[^\s."\[\]])?')
 
 Step = str | int | tuple[str, str]
 
@@ -35,6 +36,13 @@ def parsed_path(text: str) -> tuple[Step, ...]:
     if not steps:
         raise ValueError("no path: it is empty")
     return tuple(steps)
+
+
+def step_of(key: str) -> str | None:
+    """A key as a step of a path, in double quotes where it must be; None where no path can name it."""
+    if not key or '"' in key:
+        return None
+    return key if _PLAIN.fullmatch(key) else f'"{key}"'
 
 
 def column_of(path: str) -> str:

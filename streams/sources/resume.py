@@ -12,7 +12,7 @@ from streams.sources.shift import Shift
 
 
 class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is in the file: of which publication, how many records Kafka acknowledged, and by what times were moved."""
+    """What is in the file: SHA-256 of what is published where, records that Kafka acknowledged, shift of times (ms)."""
 
     publication: str
     acknowledged: int
@@ -37,10 +37,10 @@ class Position:
 
     @classmethod
     def of(cls, path: Path | None, publication: str) -> Self:
-        """Read what is kept. `publication` names file, options and topic.
+        """Read what is kept. `publication` names file, options, topic and cluster.
 
         Raises:
-            BadInput: the file is of another publication, or cannot be read.
+            BadInput: what is there is of another publication, or cannot be read.
         """
         name = hashlib.sha256(publication.encode()).hexdigest()
         if path is None or not path.exists():
@@ -51,8 +51,8 @@ class Position:
             raise BadInput(f"{path} holds no position: {error}. Operator action: name another file.") from error
         if kept.publication != name:
             raise BadInput(
-                f"{path} holds the position of another file, or of other options. Operator action: give the same "
-                "file and options, or name another file for the position."
+                f"{path} holds the position of another file, of other options, or on another Kafka cluster. "
+                "Operator action: give what it was begun with, or name another file for the position."
             )
         return cls(path, name, kept)
 
@@ -69,7 +69,8 @@ class Position:
         kept = _Kept(self._publication, self.acknowledged, self.shift.by_ms, self.shift.last_event_at)
         new = self._path.with_name(f"{self._path.name}.new")
         try:
-            with new.open("wb") as file:
+            new.unlink(missing_ok=True)
+            with new.open("xb") as file:  # never through a link that somebody else put there
                 file.write(msgspec.json.encode(kept))
                 file.flush()
                 os.fsync(file.fileno())

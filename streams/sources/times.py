@@ -10,6 +10,8 @@ FIRST_S = 946_684_800
 LAST_S = 4_102_444_800
 """A number is a time only between the years 2000 and 2100; there seconds, ms, µs and ns do not overlap."""
 BEYOND_MS = 10**13
+MOST_CHARACTERS = 100
+"""No time is longer. Some forms are looked for in time by the square of the length, and anybody may write a text."""
 UNITS_PER_S = (1, 1_000, 1_000_000, 1_000_000_000)
 _NUMBER = re.compile(r"\d{9,19}([.]\d{1,9})?", re.ASCII)
 _DOTTED = re.compile(r"(\d{1,2})[.](\d{1,2})[.](\d{4})(?:,?\s+(.+))?", re.ASCII)
@@ -42,6 +44,8 @@ def written_ms(written: object, zone: tzinfo | None = None, form: str | None = N
     if not isinstance(written, str):
         return None
     text = written.strip()
+    if len(text) > MOST_CHARACTERS:
+        return None
     if form is not None:
         return _in_bounds(_formed(text, form), zone)
     if _NUMBER.fullmatch(text) and (number := number_ms(float(text) if "." in text else int(text))) is not None:

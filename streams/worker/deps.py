@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.topics import topic_name
@@ -14,6 +15,7 @@ from streams.ledger.commit import Ledger
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.failpoints import Failpoint, no_failpoint
+from streams.pipeline.operators.labels import Labels
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles
 from streams.pipeline.rollup.rewind import FindUndone, find_undone
@@ -47,7 +49,12 @@ class Deps:
     find_undone: FindUndone = find_undone
     telemetry: Telemetry = field(default_factory=Telemetry)
     rules: Rules = field(default_factory=Rules)
+    labels: Labels = field(default_factory=Labels)
     log_ends: LogEnds = field(default_factory=LogEnds)
+
+
+def _refused(event: str, code: str, offset: int, why: str) -> None:
+    log.warning(event, code=code, offset=offset, why=why)
 
 
 def make_deps(
@@ -63,10 +70,11 @@ def make_deps(
     deps = Deps(
         settings=settings,
         ledger=Ledger(settings.redis, settings.prefix),
-        outbound=Outbound(settings.kafka_servers, settings.prefix),
+        outbound=Outbound(settings.kafka_servers, settings.prefix, settings.codec),
         classifier=classifier,
         profiles=Profiles(portfolio),
-        mutes=Mutes(lambda code, offset, why: log.warning("mute_refused", code=code, offset=offset, why=why), epoch_ms),
+        mutes=Mutes(partial(_refused, "mute_refused"), epoch_ms),
+        labels=Labels(partial(_refused, "label_refused")),
         layout=layout_of(classifier.info),
         hashes=settings.user_hashes,
         candidate=candidate,

@@ -123,7 +123,7 @@ class Pump(faust.Service):  # type: ignore[misc]  # Faust ships no types
 
     async def _follow(self, read: Callable[[CompactedTopic], Awaitable[None]]) -> None:
         for topic in self._work.followed:
-            await patiently(partial(read, topic), "profiles and mutes", self._progress)
+            await patiently(partial(read, topic), "profiles, mutes and labels", self._progress)
 
 
 async def _closed(close: Callable[[], Awaitable[object]]) -> None:

@@ -19,13 +19,13 @@ class Detecting(StubClassifier):
 @pytest.mark.parametrize(
     ("detectors", "expected"),
     [
-        (("eldc 1", "eldc 1"), ()),
-        (("eldc 1", "eldc 2"), ("workers find the language of texts with eldc 1, eldc 2",)),
-        (("eldc 1", ""), ("workers find the language of texts with eldc 1, none",)),
+        (("lid 1", "lid 1"), ()),
+        (("lid 1", "lid 2"), ("workers find the language of texts with lid 1, lid 2",)),
+        (("lid 1", ""), ("workers find the language of texts with lid 1, none",)),
     ],
 )
 async def test_workers_that_find_languages_in_other_ways(detectors: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    """Another version, or none on a platform without it."""
+    """Another version, or none, as a stub."""
     stage = Stage()
     await stage.ledger.init("ledger", {0: 0})
     leaders = []

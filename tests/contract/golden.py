@@ -15,6 +15,7 @@ from marketpulse.contract.decode import Rejected, decode
 from marketpulse.contract.topics import topic_name
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.feeds.simulate import FeedPlan, generate
+from streams.judgement.draw import name_of_week, week_of
 from streams.kafka.compacted import read_all
 from streams.kafka.publish import Record
 from streams.settings import load_settings
@@ -36,6 +37,7 @@ TOPICS = (
     "market.allocations",
     "market.profiles",
     "market.mutes",
+    "market.labels",
     "market.receipts",
 )
 
@@ -73,6 +75,9 @@ def write(version: str) -> None:
             until(job.settled, 120)
             shop.write(HOOK.format(port=receiver.port))
             shop.start()
+            week = name_of_week(week_of(now_ms))
+            done = shop("label", "US", "--week", week, "--count", "2", "--rater", "Ada", given="u\ns\n")
+            assert done.returncode in (0, 1), done.stderr
             for command in COMMANDS:
                 done = shop(*command.split())
                 assert 0 == done.returncode, done.stderr

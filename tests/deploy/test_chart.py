@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from docs.generate.commands import every_command
 from marketpulse.contract.topics import topic_name
 from streams.access.rights import Role, principal
-from streams.pipeline.ingest.source import group_consumer
+from streams.pipeline.ingest.consumer import group_consumer
 from streams.settings import Settings
 from tests.deploy.chart import (
     CHART,

@@ -10,6 +10,7 @@ import msgspec
 from marketpulse.contract.decode import Decoded, Rejected, decode, parse_object
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.markets import MARKETS
+from marketpulse.contract.operators import BadLabel, decode_label
 from marketpulse.contract.portfolio import Market, Plan
 from marketpulse.contract.records import AlertRecord, AllocationRecord, ClassifiedRecord, MetricsRecord, ShiftRecord
 from marketpulse.contract.wire import UNREADABLE, encode
@@ -23,6 +24,7 @@ from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.contract.rules import Rules
 from streams.errors import BadInput, JournalIncomplete
 from streams.kafka.dead_letters import parsed
+from streams.pipeline.operators.labels import Labels
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles, profile_of, profile_records
 from streams.pipeline.operators.rules_file import changes, load_rules
@@ -97,6 +99,20 @@ def mutes(data: bytes) -> None:
         again = Mutes()
         again.take(CompactedRecord(0, key, encode(mute)))
         assert [mute] == again.active(0)
+
+
+def labels(data: bytes) -> None:
+    """Answers of people, key and value: taken or passed over; never an error."""
+    key, _, value = data.partition(b"\n")
+    held = Labels()
+    held.take(CompactedRecord(0, key, value or None))
+    try:
+        label = decode_label(key, value)
+    except BadLabel:
+        assert not held.weeks()
+        return
+    assert label == decode_label(key, encode(label))
+    assert {label.id: label} == held.of_week(label.market, label.week)
 
 
 def steps(data: bytes) -> None:
@@ -208,5 +224,18 @@ def cleaning(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     one.__name__: one
-    for one in (decoder, profiles, mutes, steps, contracts, rules, portfolio, feed, letters, redaction, cleaning)
+    for one in (
+        decoder,
+        profiles,
+        mutes,
+        labels,
+        steps,
+        contracts,
+        rules,
+        portfolio,
+        feed,
+        letters,
+        redaction,
+        cleaning,
+    )
 }

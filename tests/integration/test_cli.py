@@ -16,7 +16,7 @@ from streams.cli.main import app
 from streams.contract.rules import SurgeRule
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.dev.processes import ending, start_marketpulse
-from streams.kafka.admin import topic_offsets
+from streams.kafka.admin import cluster_of, topic_offsets
 from streams.sources.events import Form
 from streams.sources.feed import Feed
 from streams.sources.resume import Position
@@ -100,8 +100,10 @@ def test_an_interrupted_publication_continues(cli: Cli, stack: EmbeddedStack, pr
     cli("ledger", "init", "--yes", "--partitions", "2")
     feed, position = tmp_path / "feed.csv", tmp_path / "position"
     feed.write_text("id,market,text,occurred_at\n" + "".join(f"{n},BR,bom,2026-01-01T00:00:0{n}Z\n" for n in range(5)))
+    cluster = asyncio.run(cluster_of(stack.endpoints.kafka))
+    assert cluster != str(stack.endpoints.kafka)
     with Feed(str(feed), False) as read:
-        begun = Position.of(position, f"{read.fingerprint()} {Form()} False True {prefix}.feedback")
+        begun = Position.of(position, f"{read.fingerprint()} {Form()} False True {prefix}.feedback {cluster}")
         begun.begin(Times(read.records()).shift_to(time.time_ns() // 1_000_000))
         begun.keep(3)
     done = cli("publish", str(feed), "--shift-to-now", "--resume", str(position), "--json")

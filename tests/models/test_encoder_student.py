@@ -1,16 +1,16 @@
 """A student of a tiny encoder's own layers: vocabulary cut, distilled, resumed, exported, answering alike."""
 
-import gzip
 import json
 import random
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
+from tests.models.training import MARKS, WORDS, encoder_folder, labelled_files, pause_at
+
+# isort: split
 
 import torch
 from tokenizers import Tokenizer
@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 import models.release
 from models.characters import spellings
 from models.encoder.asked import asked
-from models.encoder.folder import MADE, make_folder
+from models.encoder.folder import MADE
 from models.encoder.load import load_encoder, read_tokenizer
 from models.encoder.smoothing import smoothed
 from models.encoder.student import CHECKPOINT, DONE, TRAINING, OwnPlan, new_student, student_tokenizer, train_student
-from models.encoder.teacher import EncoderPlan, new_teacher
+from models.encoder.teacher import EncoderPlan, new_teacher, train_encoder
 from models.encoder.vocabulary import cut_vocabulary, numbers_of, unknown_share
 from models.errors import BadArtifact
 from models.export import Precision, export
@@ -33,27 +33,14 @@ from models.manifest import load_manifest
 from models.network import Probabilities
 from models.onnx import load_onnx_classifier
 from models.release import ReleasePlan, release
-from models.rows import LabelledText
+from models.rows import LabelledText, read_rows
 from models.train import Student, pad
 from streams.cli.main import app
 from streams.cli.training import train as command
-from tests.support.encoders import wheels
 from tests.support.sources import ROOT
 
-pytestmark = [
-    pytest.mark.models,
-    # PyTorch's exporter warns of its own internals.
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
+pytestmark = MARKS
 
-WORDS = {
-    "negative": ["bad", "slow", "broken", "lento"],
-    "neutral": ["box", "today", "screen", "pedido"],
-    "positive": ["good", "great", "lovely", "bueno"],
-}
 VOCABULARY = [word for words in WORDS.values() for word in words] + ["never", "seen"]
 PIECES = 38
 TRAINED = replace(TRAINING, epochs=2, vocabulary=PIECES, max_length=24, tokens_per_batch=256, threads=1)
@@ -87,18 +74,12 @@ def guidance_of(rows: list[LabelledText]) -> Guidance:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random encoder of two layers as `make encoder` leaves it."""
-    place = tmp_path_factory.mktemp("encoder")
-    make_folder(place / "packages", place / "encoder", lambda *_: None, *wheels(place / "packages", VOCABULARY))
-    return place / "encoder"
+    return encoder_folder(tmp_path_factory.mktemp("encoder"), VOCABULARY)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("data")
-    for seed, (name, number) in enumerate({"train": 400, "dev": 200, "test": 60}.items()):
-        with gzip.open(place / f"feedback_{name}.jsonl.gz", "wb") as file:
-            file.writelines(msgspec.json.encode(row) + b"\n" for row in made_rows(number, seed))
-    return place
+    return labelled_files(tmp_path_factory.mktemp("data"), made_rows, train=400, dev=200, test=60)
 
 
 def test_it_begins_as_the_encoder_with_fewer_pieces(folder: Path, tmp_path: Path) -> None:
@@ -121,21 +102,11 @@ def test_a_student_that_was_cut_ends_as_one_that_was_not(folder: Path, tmp_path:
     """Paused in the first epoch, killed in the second after a checkpoint: the same weights, bit for bit."""
     rows, plan = made_rows(200, 3), replace(TRAINED, tokens_per_batch=96)
     tokenizer = student_tokenizer(rows, folder, tmp_path, plan, OWN)
-    steps = [0]
-
-    def after(number: int, error: type[BaseException] | None = None) -> bool:
-        steps[0] += 1
-        if steps[0] < number:
-            return False
-        if error is not None:
-            raise error
-        return True
 
     def run(work: str, number: int = 1_000, error: type[BaseException] | None = None) -> Student | None:
-        steps[0] = 0
         return train_student(
             rows, tokenizer, folder, tmp_path / work, plan, OWN, guidance_of(rows), lambda _: None,
-            lambda: after(number, error),
+            pause_at(number, error),
         )  # fmt: skip
 
     whole = run("whole")
@@ -263,6 +234,41 @@ def test_it_is_released_with_votes_beside_it(folder: Path, data: Path, tmp_path:
     assert all(words in card for words in ("Layers 0, 1", f"{PIECES} of its", "MIT", "UMSAB"))
 
 
+def test_a_whole_teacher_is_released_without_a_student(folder: Path, data: Path, tmp_path: Path) -> None:
+    """Its folder answers as the teacher does: the cut tokenizer puts the teacher's prefix before each text."""
+    taught = replace(TEACHER, prefix="box: ", epochs=4)
+    plan = ReleasePlan(student=TRAINED, encoder=taught, whole=True, precision="fp32", **SMALL)
+    lines: list[str] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(models.release, "VOTES_WEIGHTS", (0.0,))
+        release(data, tmp_path / "work", tmp_path / "model", folder, plan, lines.append)
+    assert [] == [line for line in lines if "student" in line]
+    rows = made_rows(100, 5)
+    teacher = train_encoder(
+        list(read_rows(data / "feedback_train.jsonl.gz")), folder, tmp_path / "work", taught, lines.append
+    )
+    assert teacher is not None
+    texts = [row.text for row in rows]
+    expected = teacher.predict(texts).topic
+    answer = load_onnx_classifier(tmp_path / "model", "cpu").classify(texts, [None] * len(texts))
+    assert answer.topic == pytest.approx(expected, abs=0.02)
+    widest = expected.std(axis=0).argmax()
+    assert np.corrcoef(answer.topic[:, widest], expected[:, widest])[0, 1] > 0.99
+    card = (tmp_path / "model" / "MODEL_CARD.md").read_text("utf-8")
+    assert "learned from labels, its embeddings kept" in card
+
+
+@pytest.mark.parametrize("layers", [(1, 0), (-1,), (0, 9)])
+def test_a_student_that_cannot_be_is_refused_before_the_teacher_learns(
+    folder: Path, data: Path, tmp_path: Path, layers: tuple[int, ...]
+) -> None:
+    """Nothing of a teacher is there then."""
+    plan = ReleasePlan(student=TRAINED, encoder=TEACHER, own=replace(OWN, layers=layers), **SMALL)
+    with pytest.raises(BadArtifact, match=r"layers.*Operator action"):
+        release(data, tmp_path / "work", tmp_path / "model", folder, plan, lambda _: None)
+    assert ["pieces-38"] == [path.name for path in (tmp_path / "work").iterdir()]
+
+
 def test_int8_that_changes_too_much_becomes_int8_weights(folder: Path, data: Path, tmp_path: Path) -> None:
     """After the smoothed network was tried; the folder says which."""
     plan = ReleasePlan(student=replace(TRAINED, epochs=1), encoder=TEACHER, own=OWN, **SMALL)
@@ -305,7 +311,8 @@ def test_the_command_pauses_and_goes_on(
 @pytest.mark.parametrize(
     ("options", "why"),
     [(["--student-layers", "0"], "needs a teacher"), (["--layers", "1"], "needs an encoder"),
-     (["--init", ".", "--layers", "1", "--student-layers", "first"], "no numbers")],
+     (["--init", ".", "--layers", "1", "--student-layers", "first"], "no numbers"), (["--whole"], "--whole ships"),
+     (["--init", ".", "--layers", "1", "--student-layers", "0", "--whole"], "no --student-layers")],
 )  # fmt: skip
 def test_options_that_do_not_fit_are_refused(data: Path, tmp_path: Path, options: list[str], why: str) -> None:
     """Before anything is trained."""

@@ -1,22 +1,21 @@
 """A teacher from a tiny encoder with XLM-R's vocabulary: it learns, resumes exactly, and teaches a student."""
 
-import gzip
 import json
 import random
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
+from tests.models.training import MARKS, WORDS, encoder_folder, labelled_files, pause_at
+
+# isort: split
 
 import torch
 from transformers import BertModel, XLMRobertaConfig, XLMRobertaModel
 from typer.testing import CliRunner
 
-from models.encoder.folder import make_folder
 from models.encoder.load import load_encoder, load_tokenizer, unknown_piece
 from models.encoder.teacher import CHECKPOINT, DONE, EncoderPlan, EncoderTeacher, new_teacher, train_encoder
 from models.errors import BadArtifact
@@ -27,22 +26,10 @@ from models.teacher import build_teacher
 from models.train import TrainingPlan, pad, train_tokenizer
 from streams.cli.main import app
 from streams.cli.training import encoder
-from tests.support.encoders import unigram, wheels
+from tests.support.encoders import unigram
 
-pytestmark = [
-    pytest.mark.models,
-    # PyTorch's exporter warns of its own internals.
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
+pytestmark = MARKS
 
-WORDS = {
-    "negative": ["bad", "slow", "broken", "lento"],
-    "neutral": ["box", "today", "screen", "pedido"],
-    "positive": ["good", "great", "lovely", "bueno"],
-}
 VOCABULARY = [word for words in WORDS.values() for word in words]
 PLAN = EncoderPlan(
     layers=1, epochs=6, max_length=24, tokens_per_batch=256, prefix="", body_rate=2e-3, head_rate=1e-2, augmented=0.2,
@@ -77,9 +64,7 @@ def made_rows(number: int, seed: int) -> list[LabelledText]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random encoder as `make encoder` leaves it."""
-    place = tmp_path_factory.mktemp("encoder")
-    make_folder(place / "packages", place / "encoder", lambda *_: None, *wheels(place / "packages", VOCABULARY))
-    return place / "encoder"
+    return encoder_folder(tmp_path_factory.mktemp("encoder"), VOCABULARY)
 
 
 def trained(rows: list[LabelledText], folder: Path, work: Path, plan: EncoderPlan = PLAN) -> EncoderTeacher:
@@ -107,19 +92,9 @@ def test_a_training_that_was_cut_ends_as_one_that_was_not(folder: Path, tmp_path
     """Paused in the first epoch, killed in the second after a checkpoint: the same weights, bit for bit."""
     rows, plan = made_rows(60, 3), replace(PLAN, epochs=2, alignment=alignment, tokens_per_batch=128)
     whole = trained(rows, folder, tmp_path / "whole", plan)
-    steps = [0]
-
-    def after(number: int, error: type[BaseException] | None = None) -> bool:
-        steps[0] += 1
-        if steps[0] < number:
-            return False
-        if error is not None:
-            raise error
-        return True
 
     def run(number: int, error: type[BaseException] | None = None) -> EncoderTeacher | None:
-        steps[0] = 0
-        return train_encoder(rows, folder, tmp_path / "cut", plan, lambda _: None, lambda: after(number, error))
+        return train_encoder(rows, folder, tmp_path / "cut", plan, lambda _: None, pause_at(number, error))
 
     assert run(3) is None
     with pytest.raises(KeyboardInterrupt):
@@ -208,11 +183,7 @@ def test_a_vocabulary_with_another_unknown_piece_can_be_exchanged(folder: Path, 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("data")
-    for seed, (name, number) in enumerate({"train": 300, "dev": 100, "test": 60}.items()):
-        with gzip.open(place / f"feedback_{name}.jsonl.gz", "wb") as file:
-            file.writelines(msgspec.json.encode(row) + b"\n" for row in made_rows(number, seed))
-    return place
+    return labelled_files(tmp_path_factory.mktemp("data"), made_rows, train=300, dev=100, test=60)
 
 
 def test_it_teaches_a_student_of_another_vocabulary(folder: Path, data: Path, tmp_path: Path) -> None:

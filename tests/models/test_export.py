@@ -1,7 +1,5 @@
 """Training and export with PyTorch: the folder that comes out answers as the network does."""
 
-import gzip
-import json
 import random
 import shutil
 from dataclasses import replace
@@ -10,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
+from tests.models.training import MARKS, labelled_files
+
+# isort: split
 
 import torch
 from safetensors.torch import load_file
@@ -30,14 +30,7 @@ from models.teacher import TeacherPlan, build_teacher
 from models.train import TrainingPlan, build_network, pad, train, train_tokenizer
 from models.votes import counted, fit_spelled_votes, fit_votes, out_of_fold
 
-pytestmark = [
-    pytest.mark.models,
-    # PyTorch's exporter warns of its own internals.
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
+pytestmark = MARKS
 
 PLAN = TrainingPlan(
     epochs=2, layers=1, width=32, heads=2, vocabulary=300, max_length=24, tokens_per_batch=512, threads=1
@@ -63,11 +56,7 @@ def made_rows(number: int, seed: int) -> list[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    for seed, (name, number) in enumerate({"train": 1_500, "dev": 400, "test": 400}.items()):
-        with gzip.open(folder / f"feedback_{name}.jsonl.gz", "wt") as file:
-            file.writelines(json.dumps(row) + "\n" for row in made_rows(number, seed))
-    return folder
+    return labelled_files(tmp_path_factory.mktemp("data"), made_rows, train=1_500, dev=400, test=400)
 
 
 @pytest.fixture(scope="module")

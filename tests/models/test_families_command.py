@@ -1,22 +1,21 @@
 """`model families` with a tiny encoder: fold by fold, paused and continued, judged together."""
 
-import gzip
 import json
 import random
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra `train`: make test-models")
+from tests.models.training import MARKS, encoder_folder, labelled_files
+
+# isort: split
 
 from typer.testing import CliRunner
 
 from models.encoder.contestants import Contest
 from models.encoder.families import fold_of
-from models.encoder.folder import make_folder
 from models.encoder.teacher import CHECKPOINT, EncoderPlan
 from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
@@ -25,16 +24,8 @@ from models.rows import LabelledText
 from models.train import TrainingPlan
 from streams.cli.main import app
 from streams.cli.training import encoder
-from tests.support.encoders import wheels
 
-pytestmark = [
-    pytest.mark.models,
-    # PyTorch's exporter warns of its own internals.
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
+pytestmark = MARKS
 
 WORDS = {"negative": ["bad", "slow", "broken"], "neutral": ["box", "today", "pedido"], "positive": ["good", "bueno"]}
 STUDENT = TrainingPlan(
@@ -62,20 +53,13 @@ def made_rows(number: int, seed: int) -> list[LabelledText]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("encoder")
-    words = [word for of_label in WORDS.values() for word in of_label]
-    make_folder(place / "packages", place / "encoder", lambda *_: None, *wheels(place / "packages", words))
-    return place / "encoder"
+    return encoder_folder(tmp_path_factory.mktemp("encoder"), [word for words in WORDS.values() for word in words])
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Without a test set: it is not read."""
-    place = tmp_path_factory.mktemp("data")
-    for seed, (name, number) in enumerate({"train": 800, "dev": 200}.items()):
-        with gzip.open(place / f"feedback_{name}.jsonl.gz", "wb") as file:
-            file.writelines(msgspec.json.encode(row) + b"\n" for row in made_rows(number, seed))
-    return place
+    return labelled_files(tmp_path_factory.mktemp("data"), made_rows, train=800, dev=200)
 
 
 def test_folds_are_judged_one_call_at_a_time(

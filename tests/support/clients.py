@@ -66,6 +66,12 @@ def kcat(servers: str, topic: str, values: Iterable[bytes], *options: str | byte
     subprocess.run(command, input=b"\n".join(values), check=True, timeout=30)
 
 
+def read_by_kcat(servers: str, topic: str) -> list[bytes]:
+    """All values of a topic, one a line."""
+    command = ["kcat", "-C", "-e", "-q", "-b", servers, "-t", topic, "-o", "beginning"]
+    return subprocess.run(command, check=True, timeout=30, capture_output=True).stdout.splitlines()
+
+
 def console_producer(servers: str, topic: str, values: Iterable[bytes], *options: str) -> None:
     """Publish lines with the console producer that comes with Kafka; skips the test where it cannot be had."""
     command = [

@@ -109,9 +109,9 @@ class Job:
         self.supervisor.stop()
         return str(last["why"])
 
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `marketpulse` with these settings."""
-        return marketpulse(*arguments, environment=self.environment)
+    def cli(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `marketpulse` with these settings, `given` as its standard input."""
+        return marketpulse(*arguments, environment=self.environment, given=given)
 
     def done(self, *arguments: str) -> dict[str, Any]:
         """The answer of a command that must succeed."""

@@ -48,8 +48,8 @@ class Shop:
         }
         assert 0 == self("topics", "create", "--partitions", "1").returncode
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return marketpulse_process(*arguments, environment=self.environment)
+    def __call__(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return marketpulse_process(*arguments, environment=self.environment, given=given)
 
     def write(self, *tables: str, **environment: str) -> None:
         self.sinks.write_text('private_hosts = ["127.0.0.1"]\n' + "".join(tables), "utf-8")

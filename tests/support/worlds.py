@@ -69,7 +69,7 @@ def _market(rng: random.Random, market: str, length: int) -> Iterator[Event]:
         share = 0.6 if begins <= at < ends else 0.2 + mood / 2
         occurred = START_MS + int(at)
         delay = rng.randrange(GRACE_MS) if rng.random() < 0.2 else 0
-        topic, language = rng.choice(("app", "app", "price")), rng.choice(("pt", "ja", "other"))
+        topic, language = rng.choice(("app", "app", "price")), rng.choice(("pt", "ja", "other", "unmeasured"))
         yield Event(occurred + delay, occurred, market, topic, language, rng.random() < share)
 
 
@@ -119,6 +119,8 @@ def _count(counts: Counter[str], event: Event) -> None:
     bucket = f"{event.market}:{event.occurred // MINUTE_MS}:"
     counts[f"{bucket}{label}/{event.topic}"] += 1
     counts[f"{bucket}{label}@{event.language}"] += 1
+    if event.language == "unmeasured":
+        counts[f"{bucket}{label}~{event.topic}"] += 1
     if not event.negative:
         counts[f"{bucket}e/{event.topic}"] += MICRO
         counts[f"{bucket}e2"] += MICRO

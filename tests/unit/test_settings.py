@@ -50,6 +50,29 @@ def test_every_problem_is_reported_at_once(pem: Path) -> None:
     assert "secret-word" not in said
 
 
+def test_a_misspelt_setting_is_an_error_that_names_the_nearest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also in the file of variables; nothing that Kubernetes adds for a Service is."""
+    file = tmp_path / "variables"
+    file.write_text("MARKETPULSE_KAFKA_PASWORD_FILE=x\n")
+    for name, value in {
+        "MARKETPULSE_ENV_FILE": str(file),
+        "MARKETPULSE_BATCH_RECORD": "10",
+        "MARKETPULSE_HELTH_PORT": "8080",
+        "MARKETPULSE_QUUX": "1",
+        "MARKETPULSE_PAGE_SERVICE_HOST": "10.0.0.1",
+        "MARKETPULSE_PAGE_SERVICE_PORT_HTTP": "80",
+        "MARKETPULSE_PAGE_PORT": "tcp://10.0.0.1:80",
+        "MARKETPULSE_PAGE_PORT_80_TCP_ADDR": "10.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert [
+        "MARKETPULSE_BATCH_RECORD: there is no such setting; do you mean MARKETPULSE_BATCH_RECORDS?",
+        "MARKETPULSE_HELTH_PORT: there is no such setting; do you mean MARKETPULSE_HEALTH_PORT?",
+        "MARKETPULSE_KAFKA_PASWORD_FILE: there is no such setting; do you mean MARKETPULSE_KAFKA_PASSWORD_FILE?",
+        "MARKETPULSE_QUUX: there is no such setting",
+    ] == [line.strip() for line in problems().splitlines()[1:-1]]
+
+
 @pytest.mark.parametrize(
     "given",
     [

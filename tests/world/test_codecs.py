@@ -6,7 +6,23 @@ from pathlib import Path
 import pytest
 
 from marketpulse.contract.topics import TOPICS, topic_name
-from tests.support.clients import CODECS, Sent, console_producer, events, kcat, librdkafka, needs_kcat, set_topic
+from marketpulse.errors import Unavailable
+from streams.batches import OutboxEntry
+from streams.dev.embedded.servers import EmbeddedStack
+from streams.kafka.admin import create_topics
+from streams.kafka.outbound import Outbound
+from streams.settings import load_settings
+from tests.support.clients import (
+    CODECS,
+    Sent,
+    console_producer,
+    events,
+    kcat,
+    librdkafka,
+    needs_kcat,
+    read_by_kcat,
+    set_topic,
+)
 from tests.world.conftest import World
 
 pytestmark = pytest.mark.timeout(90)
@@ -69,3 +85,33 @@ def test_a_codec_without_its_library_ends_with_what_to_install(own: World, tmp_p
     why = own.job.ends_with("codec_missing")
     assert "zstd" in why
     assert "pip install cramjam" in why
+
+
+@needs_kcat
+@pytest.mark.parametrize("codec", ["none", *CODECS])
+async def test_what_workers_send_is_read_by_others(codec: str, stack: EmbeddedStack, prefix: str) -> None:
+    """In each codec that they can be told to send in."""
+    await create_topics(stack.endpoints.kafka, prefix)
+    outbound = Outbound(stack.endpoints.kafka, prefix, load_settings(compression=codec).codec)
+    sent = [f"{number} {'x' * 2_000}".encode() for number in range(300)]  # more than a batch
+    await outbound.classified([("BR", value) for value in sent])
+    metrics = topic_name(prefix, "market.metrics")
+    await outbound.relay([OutboxEntry(b"", metrics, b"BR", value) for value in sent])
+    await outbound.stop()
+    for topic in (topic_name(prefix, "feedback.classified"), metrics):
+        assert sent == read_by_kcat(stack.endpoints.kafka, topic)
+
+
+async def test_what_workers_send_is_compressed_as_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """zstd where nothing is said."""
+    asked = []
+
+    def producer(*_: object, compression_type: str | None, **__: object) -> object:
+        asked.append(compression_type)
+        raise Unavailable("no Kafka")
+
+    monkeypatch.setattr("streams.kafka.outbound.idempotent_producer", producer)
+    for settings in (load_settings(), load_settings(compression="none"), load_settings(compression="gzip")):
+        with pytest.raises(Unavailable):
+            await Outbound("localhost", "shop", settings.codec).start()
+    assert ["zstd", None, "gzip"] == asked

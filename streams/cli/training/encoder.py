@@ -23,7 +23,7 @@ from streams.cli.training.options import (
     device_of,
     pause_after,
 )
-from streams.cli.views.evaluations import print_evaluation, print_judgement
+from streams.cli.views.evaluations import print_evaluation, print_judgement, print_neutral_shares
 from streams.errors import BadInput
 
 
@@ -171,6 +171,7 @@ def model_families(
     except ImportError as error:
         raise BadInput(NEEDS_TRAIN) from error
     from models.encoder.families import FAMILIES
+    from models.encoder.left_out import left_out, neutral_shares
     from models.encoder.protocol import Protocol, judgement
     from models.encoder.teacher import EncoderPlan
     from models.evaluate import labelled
@@ -187,12 +188,15 @@ def model_families(
         for family in folds for kind, named in wanted.items()
     )  # fmt: skip
     found = judgement(protocol, work)
+    shares = {method: neutral_shares(left_out(protocol, work, method)) for method in found.methods}
     content = {"complete": complete, "rows": rows, "judged": judged, **msgspec.to_builtins(found)}
+    content["neutral_shares"] = msgspec.to_builtins(shares)
     (work / "families.json").write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     if as_json:
         output.print_json(content)
     else:
         print_judgement(found)
+        print_neutral_shares(shares)
     if not complete:
         output.note("paused. Run the same command to continue.")
         raise typer.Exit(1)

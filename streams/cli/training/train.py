@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from streams.cli import output
-from streams.cli.training.options import Minutes, OfDevice, Threads, device_of, pause_after
+from streams.cli.training.options import NEEDS_TRAIN, Minutes, OfDevice, Threads, device_of, pause_after
 from streams.errors import BadInput
+
+if TYPE_CHECKING:
+    from models.calibration import Calibration
 
 
 def add_commands(model_app: typer.Typer) -> None:
@@ -36,12 +39,22 @@ def model_train(
             "default: a student trained from scratch."
         ),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The teacher of --layers is the model itself; no student is trained.")
+    ] = False,
     pieces: Annotated[
-        int, typer.Option(min=20, help="Pieces of the encoder's vocabulary that such a student keeps.")
+        int, typer.Option(min=20, help="Pieces of the encoder's vocabulary that such a student, or --whole, keeps.")
     ] = 40_000,
     epochs: Annotated[int, typer.Option(min=1, help="Passes of the student over the rows.")] = 3,
     precision: Annotated[Literal["int8", "fp16"], typer.Option(help="int8 for CPUs, fp16 for CUDA.")] = "int8",
     name: Annotated[str, typer.Option(help="Model id in manifest, card and metrics.")] = "marketpulse-small",
+    families: Annotated[
+        Path | None,
+        typer.Option(
+            help="Working directory of `model families --method today`: its answers on families left out correct the "
+            "class shares and the confidence of the development set."
+        ),
+    ] = None,
     minutes: Minutes = None,
     threads: Threads = 2,
     device: OfDevice = "auto",
@@ -56,6 +69,8 @@ def model_train(
     marketpulse model train --data ./data --init ./MiniLM-L6 --out build/new
     marketpulse model train --data ./data --init build/encoder --layers 8 \\
       --student-layers 0,1,2,3 --out build/new
+    marketpulse model train --data ./data --init build/encoder --layers 8 \\
+      --whole --pieces 70000 --precision fp16 --name marketpulse-base --out build/base
     ```
     """
     try:
@@ -64,11 +79,13 @@ def model_train(
         from models.release import MOST_CHANGED, ReleasePlan, release
         from models.train import TrainingPlan
     except ImportError as error:
-        raise BadInput("training needs PyTorch. Operator action: install the extra `train`.") from error
+        raise BadInput(NEEDS_TRAIN) from error
     if layers is not None and init is None:
         raise BadInput("--layers needs an encoder. Operator action: name its folder with --init (`make encoder`).")
     if student_layers is not None and layers is None:
         raise BadInput("--student-layers needs a teacher. Operator action: give its --init and --layers.")
+    if whole and (layers is None or student_layers is not None):
+        raise BadInput("--whole ships a teacher. Operator action: give its --init and --layers, no --student-layers.")
     for part in ("train", "dev", "test"):
         if not (data / f"feedback_{part}.jsonl.gz").exists():
             raise BadInput(f"{data} holds no feedback_{part}.jsonl.gz. Operator action: name the folder with --data.")
@@ -79,6 +96,10 @@ def model_train(
         encoder=None if layers is None else EncoderPlan(layers=layers, threads=threads, device=on),
         precision=precision,
     )
+    if whole:
+        plan = replace(
+            plan, student=replace(TRAINING, vocabulary=pieces, threads=threads), whole=True, most_changed=MOST_CHANGED
+        )
     if student_layers is not None:
         plan = replace(
             plan,
@@ -86,7 +107,8 @@ def model_train(
             own=OwnPlan(_numbers(student_layers), device=on),
             most_changed=MOST_CHANGED,
         )
-    found = release(data, work, out, init, plan, output.note, pause_after(minutes))
+    left_out = {} if families is None else _left_out(data, families)
+    found = release(data, work, out, init, plan, output.note, pause_after(minutes), left_out)
     if found is None:
         text = f"{work}: paused. Run the same command to continue."
         output.answer({"folder": str(out), "work": str(work), "done": False}, as_json, text)
@@ -95,6 +117,15 @@ def model_train(
         "folder": str(out), "done": True, "mean_macro_f1": found.mean_macro_f1, "topic_macro_f1": found.topic_macro_f1,
     }  # fmt: skip
     output.answer(answer, as_json, f"{out}: mean macro-F1 {found.mean_macro_f1:.4f} on the development set")
+
+
+def _left_out(data: Path, families: Path) -> "dict[str, Calibration]":
+    from models.encoder.left_out import fit_left_out, left_out
+    from models.encoder.protocol import Protocol
+    from models.evaluate import labelled
+
+    train, development = (labelled(data / f"feedback_{part}.jsonl.gz") for part in ("train", "dev"))
+    return fit_left_out(left_out(Protocol(train, development), families, "today"))
 
 
 def _numbers(named: str) -> tuple[int, ...]:

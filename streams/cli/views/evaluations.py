@@ -7,8 +7,11 @@ from rich.table import Column, Table
 from streams.cli import output
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from models.compare import Comparison
     from models.encoder.judge import Interval, Judgement
+    from models.encoder.left_out import NeutralShare
     from models.evaluate import Evaluation
 
 
@@ -22,6 +25,7 @@ def print_evaluation(found: "Evaluation", against: "Comparison | None", sentimen
         "macro-F1",
         "ECE",
         "Brier",
+        "unknown",
         *(Column(output.cell(f"true {one}")) for one in sentiments),
     )
     if against is not None:
@@ -32,6 +36,7 @@ def print_evaluation(found: "Evaluation", against: "Comparison | None", sentimen
             language,
             f"{one.n:,}",
             *(f"{value:.3f}" for value in (one.accuracy, one.macro_f1, one.ece, one.brier)),
+            "-" if one.unknown is None else f"{one.unknown:.3f}",
         ]
         cells += [" ".join(f"{n:4}" for n in row) for row in one.confusion]
         if against is not None:
@@ -40,7 +45,7 @@ def print_evaluation(found: "Evaluation", against: "Comparison | None", sentimen
         table.add_row(*map(output.cell, cells))
     table.caption = (
         f"mean macro-F1 {found.mean_macro_f1:.4f}, topic macro-F1 {found.topic_macro_f1:.4f}, ECE {found.ece:.3f}, "
-        f"{found.texts_per_second:,.0f} texts/s; confusions: answered {', '.join(sentiments)}"
+        f"{found.texts_per_second:,.0f} texts/s; unknown: share of pieces; confusions: answered {', '.join(sentiments)}"
         + (f"; baseline {against.mean.second:.4f}, difference {gap(against)}" if against else "")
     )
     console.print(table)
@@ -79,6 +84,18 @@ def print_judgement(found: "Judgement") -> None:
             leads.add_row(*map(output.cell, (name, family, _shown(gap_of, "+.3f"))))
     if found.leads:
         console.print(leads)
+
+
+def print_neutral_shares(found: "Mapping[str, Mapping[str, NeutralShare]]") -> None:
+    """A table by method and family: how far the share of neutrals is off, before and after calibration on others."""
+    table = Table("method", "left out", "neutral", "answered", "error", "calibrated", "error")
+    for method, families in found.items():
+        for family, share in families.items():
+            values = (share.true, share.answered, share.error, share.calibrated, share.calibrated_error)
+            cells = ["-" if value is None else f"{value:.3f}" for value in values]
+            table.add_row(*map(output.cell, (method, family, *cells)))
+    if found:
+        output.console().print(table)
 
 
 def _shown(interval: "Interval", form: str = ".3f") -> str:

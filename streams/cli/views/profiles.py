@@ -25,7 +25,7 @@ def budget_words(plan: Plan) -> str:
 
 def period_words(plan: Plan) -> str:
     """For example `per 30 days`."""
-    return f"per {plan.period_days:,g} days"
+    return "per day" if plan.period_days == 1 else f"per {plan.period_days:,g} days"
 
 
 def spenders(rows: Mapping[str, Row], plan: Plan) -> Table:

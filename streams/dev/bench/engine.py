@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 from marketpulse.client.reader import Reader
 from marketpulse.contract.decode import utc
@@ -29,33 +30,72 @@ TEXTS_PER_BATCH = {"cpu": 400, "cuda": 4_000, "tensorrt": 4_000}
 Say = Callable[[dict[str, object]], object]
 
 
-def bench_engine(settings: Settings, events: int, say: Say) -> dict[str, object]:
-    """Kafka, decode, de-duplicate, windows, users, commit with a stub classifier, in one worker process."""
-    bench = load_settings(**_overrides(settings), model="stub", classified=False)
-    with servers(bench, embedded=True, data_folder=None) as endpoints, tempfile.TemporaryDirectory() as logs:
-        asyncio.run(set_up(endpoints, bench.prefix, PARTITIONS))
-        topic = topic_name(bench.prefix, "feedback")
-        say({"event": "publishing", "events": events})
-        started = time.monotonic()
-        asyncio.run(publish(endpoints.kafka, topic, plain_events(events)))
-        published_in = time.monotonic() - started
-        supervisor = Supervisor(1, worker_environment(bench, endpoints), Path(logs), say)
-        supervisor.start()
-        try:
-            with Reader(endpoints.redis, prefix=bench.prefix) as reader:
-                counted, seconds = _measure(reader, supervisor, events, say)
-                totals = reader.snapshot().status.totals
-        finally:
-            supervisor.stop()
-    return {
-        "events_per_second": round(counted / seconds, 1),
+SWITCHES: dict[str, dict[str, object]] = {
+    "classified": {"classified": False},
+    "excerpts": {"excerpts": False},
+    "compression": {"compression": "none"},
+    "all three": {"classified": False, "excerpts": False, "compression": "none"},
+}
+"""What a worker does by default, and how it is switched off."""
+
+
+def bench_engine(settings: Settings, events: int, rounds: int, switches: bool, say: Say) -> dict[str, object]:
+    """Kafka, decode, de-duplicate, windows, users, commit with a stub classifier, in one worker process.
+
+    All else is as the settings say, by default as users run it.
+
+    Args:
+        settings: of the worker.
+        events: published and counted in each run.
+        rounds: of runs, in turn; the median counts.
+        switches: what each of `SWITCHES` costs too: `without` has events a second with it off, over those with it on,
+            the median of the ratios within each round.
+        say: takes progress.
+    """
+    bench = _overrides(settings) | {"model": "stub"}
+    cases: dict[str, dict[str, object]] = {"default": {}} | (SWITCHES if switches else {})
+    found: dict[str, list[float]] = {name: [] for name in cases}
+    accepted = 0
+    with servers(load_settings(**bench), embedded=True, data_folder=None) as endpoints:
+        for number in range(rounds):
+            for case, (name, changed) in enumerate(cases.items()):
+                prefix = f"bench-{number}-{case}"
+                run = load_settings(**bench | changed | {"prefix": prefix})
+                speed, accepted = _counted(run, endpoints, events, say)
+                found[name].append(speed)
+                say({"event": "round", "number": number, "without": name, "events_per_second": round(speed, 1)})
+    default = found.pop("default")
+    answer: dict[str, object] = {
+        "events_per_second": round(median(default), 1),
+        "rounds": [round(speed, 1) for speed in default],
         "events": events,
-        "accepted": totals.get("accepted", 0),
-        "seconds": round(seconds, 2),
-        "published_per_second": round(events / published_in, 1),
+        "accepted": accepted,
         "partitions": PARTITIONS,
         "markets": len(MARKETS),
     }
+    if switches:
+        answer["without"] = {
+            name: round(median(off / on for off, on in zip(speeds, default, strict=True)), 3)
+            for name, speeds in found.items()
+        }
+    return answer
+
+
+def _counted(settings: Settings, endpoints: Endpoints, events: int, say: Say) -> tuple[float, int]:
+    """Events a second that one worker counts of a topic that holds them all, and how many it accepted."""
+    asyncio.run(set_up(endpoints, settings.prefix, PARTITIONS))
+    say({"event": "publishing", "events": events})
+    asyncio.run(publish(endpoints.kafka, topic_name(settings.prefix, "feedback"), plain_events(events)))
+    with tempfile.TemporaryDirectory() as logs:
+        supervisor = Supervisor(1, worker_environment(settings, endpoints), Path(logs), say)
+        supervisor.start()
+        try:
+            with Reader(endpoints.redis, prefix=settings.prefix) as reader:
+                counted, seconds = _measure(reader, supervisor, events, say)
+                accepted = reader.snapshot().status.totals.get("accepted", 0)
+        finally:
+            supervisor.stop()
+    return counted / seconds, accepted
 
 
 def bench_pipeline(settings: Settings, texts: list[str], rounds: int, say: Say) -> dict[str, object]:

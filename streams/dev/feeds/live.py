@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import HOUR_MS
+from marketpulse.contract.words import count_of
 from streams.clock import epoch_ms
 from streams.dev.feeds.simulate import MARKETS, FeedPlan, Incident, active, event, generate
 from streams.errors import BadInput
@@ -80,7 +81,7 @@ def simulate_live(
     plan = FeedPlan(seed=seed, events=events, span_ms=span_ms, end_ms=now_ms, incidents=(), duplicates=0.0, broken=0.0)
     done = 0
     if history_hours > 0:
-        say(f"publishing {events} events of the last {history_hours:g} hours")
+        say(f"publishing {count_of(events, 'event')} of the last {history_hours:g} h")
         # Ids of another run must not be those of this one: the ledger would take them for duplicates.
         history = [
             Record(line.user.encode(), line.value.replace(b'"id":"s', f'"id":"{now_ms}-'.encode(), 1))

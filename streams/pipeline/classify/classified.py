@@ -14,7 +14,9 @@ def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes:
     batch = scored.batch
     labels = scored.sentiment.argmax(axis=1).tolist()
     topics = scored.topic.argmax(axis=1).tolist()
-    e = scores(scored.sentiment, ratings_of(batch.events)).tolist()
+    e = scores(scored.sentiment, ratings_of(batch.events)).round(4).tolist()
+    sentiments = scored.sentiment.round(4).tolist()  # at once: a call for each row costs more than all else here
+    unmeasured = [False] * len(labels) if scored.unmeasured is None else scored.unmeasured.tolist()
     return [
         (
             event.market,
@@ -26,13 +28,14 @@ def classified_records(scored: ScoredBatch, topic: str, info: ModelInfo, hashes:
                     occurred_at=event.occurred_ms,
                     label=info.sentiments[labels[at]],
                     topic=info.topics[topics[at]],
-                    sentiment=dict(zip(info.sentiments, scored.sentiment[at].round(4).tolist(), strict=True)),
-                    score=round(e[at], 4),
+                    sentiment=dict(zip(info.sentiments, sentiments[at], strict=True)),
+                    score=e[at],
                     model=info.id,
                     user=None if event.user is None else hashes.of(event.user, event.occurred_ms).hex(),
                     user_key=None if event.user is None else hashes.key_id_at(event.occurred_ms),
                     lang=language_tag(event.lang),
                     lang_found=scored.detected[at] or None,
+                    unmeasured=unmeasured[at],
                 )
             ),
         )

@@ -16,7 +16,8 @@ class ScoredBatch:
     `shadow` (n,) are label numbers that a candidate model gave the same events; None without one.
     `unknown` (n,): share of pieces the model's vocabulary does not hold; None where it cannot tell.
     `languages` (n,): primary language by which each event was calibrated and is counted, "" = not known; `detected`
-    (n,): the one found in the text, "" = none is plain.
+    (n,): the one found in the text, "" = none is plain. `unmeasured` (n,): texts with more unknown pieces than
+    those that the model was measured on; None = none is.
     """
 
     batch: DecodedBatch
@@ -26,3 +27,4 @@ class ScoredBatch:
     unknown: NDArray[np.float32] | None = None
     languages: Sequence[str] = ()
     detected: Sequence[str] = ()
+    unmeasured: NDArray[np.bool_] | None = None

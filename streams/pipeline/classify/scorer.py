@@ -62,6 +62,7 @@ class Scorer:
             predictions.unknown,
             predictions.languages,
             predictions.detected,
+            predictions.unmeasured,
         )
 
     def _shadow(self, batch: DecodedBatch) -> NDArray[np.int64] | None:
@@ -99,9 +100,11 @@ class Scorer:
             dead_letters=[*batch.dead_letters, *letters],
         )
         width = len(self._classifier.info.topics)
+        unknown = [answer.unknown for answer in answers if answer.unknown is not None]
         return reduced, Predictions(
             np.concatenate([np.zeros((0, 3), np.float32), *(answer.sentiment for answer in answers)]),
             np.concatenate([np.zeros((0, width), np.float32), *(answer.topic for answer in answers)]),
+            np.concatenate(unknown) if len(unknown) == len(answers) > 0 else None,
             languages=[language for answer in answers for language in answer.languages],
             detected=[language for answer in answers for language in answer.detected],
         )

@@ -37,7 +37,7 @@ def aggregate(
 ) -> Delta:
     """The delta of one batch.
 
-    Keys of `counts` are `market:minute:cell` with the cells of `layout` (and
+    Keys of `counts` are `market:minute:cell` with the cells that `layout` has of a step (and
     `*:minute:dead_letter`, `*:minute:canary/id`); keys of `users` are `market:hour`.
     `now_ms` adds the batch's records to the latency histogram (record time to now; buckets 10 % wide). `excerpts`
     keeps up to 3 redacted texts per market, one per user.
@@ -69,7 +69,7 @@ def aggregate(
     market = np.fromiter((index[name] for name in markets), np.int64, len(events))
     occurred_ms = np.array(occurred, np.int64)
     with_user = np.fromiter((user is not None for user in users), np.int64, len(events))
-    language = layout.language_numbers(scored.languages)
+    language = layout.language_numbers(scored.languages, scored.unmeasured)
     counts = _counts(scored, layout, names, market, occurred_ms // MINUTE_MS, ratings_of(events), with_user, language)
     return Delta(
         counts=counts | broken,
@@ -125,10 +125,13 @@ def _counts(
     slot = slot.reshape(-1)
     topic, label = scored.topic.argmax(axis=1), scored.sentiment.argmax(axis=1)
     e, e2 = scores_micro(scored.sentiment, rating)
-    cells = np.zeros((len(slots), layout.size), np.int64)
+    cells = np.zeros((len(slots), len(layout.step_names)), np.int64)
     np.add.at(cells, (slot, layout.count_index[label, topic]), 1)
     if layout.languages:
         np.add.at(cells, (slot, layout.language_index[language, label]), 1)
+    if scored.unmeasured is not None:
+        rows = np.flatnonzero(scored.unmeasured)
+        np.add.at(cells, (slot[rows], layout.unmeasured_index[label[rows], topic[rows]]), 1)
     np.add.at(cells, (slot, layout.score_index[topic]), e)
     np.add.at(cells[:, layout.index("e2")], slot, e2)
     np.add.at(cells[:, layout.index("with_user")], slot, with_user)
@@ -139,7 +142,7 @@ def _counts(
         np.add.at(cells[:, layout.index("unknown")], slot, unknown)
     rows, columns = np.nonzero(cells)
     prefixes = [f"{names[at]}:{when}:" for at, when in slots.tolist()]
-    cell_names = layout.names
+    cell_names = layout.step_names
     return {
         prefixes[row] + cell_names[column]: value
         for row, column, value in zip(rows.tolist(), columns.tolist(), cells[rows, columns].tolist(), strict=True)

@@ -1,6 +1,6 @@
 """Event-time buckets per market and the window sums over them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -114,7 +114,11 @@ class Windows:
 
     def load(self, market: str, minutes: Mapping[int, bytes], hours: Mapping[int, bytes]) -> None:
         """Restore one market's buckets as `take_changes` gave them."""
-        self._buckets[market] = {"minute": _cells_of(minutes.items()), "hour": _cells_of(hours.items())}
+        rows = {"minute": minutes, "hour": hours}
+        self._buckets[market] = {
+            unit: {bucket: self.layout.restored(content) for bucket, content in buckets.items()}
+            for unit, buckets in rows.items()
+        }
 
     def relay(self, before: CellLayout, after: CellLayout) -> None:
         """Put every bucket, counted in one layout, into another; all of them are changes."""
@@ -130,7 +134,3 @@ def first_bucket(name: str, stream_minute: int) -> int:
     """Number of the oldest bucket (minute or hour) of a window at stream time."""
     unit, length = WINDOWS[name]
     return (stream_minute if unit == "minute" else stream_minute // 60) - length + 1
-
-
-def _cells_of(rows: Iterable[tuple[int, bytes]]) -> dict[int, Cells]:
-    return {bucket: np.frombuffer(content, np.int64).copy() for bucket, content in rows}

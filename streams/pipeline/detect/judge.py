@@ -42,7 +42,8 @@ def judge_minutes(
         seq: of the alerts.
         rules: thresholds, per market.
         topics: how many topics there are; a topic's threshold is higher by ln(topics).
-        confusion: [language, true label, answered label] of the model; None where it was not measured.
+        confusion: [language, true label, answered label] of the model, rows that no minute counts at the end; None
+            where it was not measured.
     """
     alerts: list[AlertRecord] = []
     for minute, market, by_topic, languages in release(markets, stream_ms, rules):
@@ -116,8 +117,9 @@ def _noise(state: MarketState, languages: list[int], confusion: NDArray[np.float
     fade = 0.5 ** (sum(languages) / SPOKEN_HALF_LIFE_EVENTS)
     state.spoken = [fade * one + more for one, more in zip(before, languages, strict=True)]
     shares = np.array(state.spoken) / sum(state.spoken)
-    recall = float(shares @ confusion[:, 0, 0])
-    false_share = float(shares @ confusion[:, 1:, 0].mean(axis=1))
+    spoken = confusion[: len(shares)]
+    recall = float(shares @ spoken[:, 0, 0])
+    false_share = float(shares @ spoken[:, 1:, 0].mean(axis=1))
     return Noise(max(recall, false_share + LEAST_DISTANCE), false_share)
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.units import HOUR_MS
+from streams.contract.journal import JudgedWeek
 from streams.pipeline.detect.shift import ShiftState
 from streams.pipeline.detect.surge import SurgeState
 from streams.pipeline.detect.watch import WatchState
@@ -44,3 +45,4 @@ class MarketState(msgspec.Struct):
     watch: WatchState = msgspec.field(default_factory=WatchState)
     excerpts: list[Excerpt] = []
     warming: Warming | None = None
+    judged: tuple[JudgedWeek, ...] = ()  # texts that people labelled, by week and model

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aiokafka.structs import ConsumerRecord
 
 from streams.batches import SourceMark
-from streams.errors import TopicRecreated
+from streams.errors import RetentionPassed, TopicRecreated
 from streams.kafka.tolerant import UNKNOWN_TIME, unreadable
 from streams.ledger.types import Claim, checksum
 from streams.pipeline.ingest.dedupe import SeenIds
@@ -44,6 +44,20 @@ class Assigned:
     def now_ms(self) -> int:
         """Redis's clock now, in epoch ms: what it was at the claim, and the time since."""
         return self.claim.now_ms + int((time.monotonic() - self.since_s) * 1_000)
+
+
+def check_bounds(claim: Claim, earliest: int, newest: int, topic: str) -> None:
+    """Raises TopicRecreated or RetentionPassed where the log's first and next offset leave out what comes next."""
+    if claim.next > newest:
+        raise TopicRecreated(
+            f"{topic}[{claim.partition}] ends at {newest}, but the ledger counted up to {claim.next}: the topic was "
+            f"recreated or truncated. {RECREATED}"
+        )
+    if claim.next < earliest:
+        raise RetentionPassed(
+            f"{topic}[{claim.partition}] begins at {earliest}, but the ledger counted up to {claim.next}: retention "
+            f"took {earliest - claim.next} offsets that were never counted. {PASSED}"
+        )
 
 
 def check_last_counted(state: Assigned, first: ConsumerRecord | None, topic: str) -> None:

@@ -9,15 +9,14 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
-from marketpulse.client.kafka_servers import client_options
 from marketpulse.errors import KafkaUnavailable, MarketpulseError, OperatorNeeded, Unavailable
 from streams.batches import DecodedBatch, Position
-from streams.errors import ClaimTimeout, LedgerRewound, RetentionPassed, TopicRecreated
+from streams.errors import ClaimTimeout, LedgerRewound
 from streams.kafka.errors import Check, check_connection, error_of, refusal
-from streams.kafka.tolerant import read_tolerantly, unreadable
+from streams.kafka.tolerant import unreadable
 from streams.ledger.commit import Ledger
-from streams.ledger.types import Claim
-from streams.pipeline.ingest.claims import PASSED, RECREATED, Assigned, check_last_counted
+from streams.pipeline.ingest.claims import Assigned, check_bounds, check_last_counted
+from streams.pipeline.ingest.consumer import group_consumer
 from streams.pipeline.ingest.decoding import decode_records, passing_batch, slices
 from streams.pipeline.ingest.dedupe import SeenIds
 from streams.pipeline.ingest.growth import claim_or_add
@@ -29,27 +28,6 @@ from streams.telemetry.worker import Telemetry
 log = get_logger("source")
 
 KAFKA = "Kafka"
-
-
-def group_consumer(settings: Settings) -> AIOKafkaConsumer:
-    """A member of the consumer group that reads `feedback`; positions come from the ledger alone."""
-    read_tolerantly()
-    timeout_ms = int(settings.session_timeout_seconds * 1000)
-    return AIOKafkaConsumer(
-        **client_options(settings.kafka_servers),
-        group_id=f"{settings.prefix}.classify",
-        group_instance_id=settings.instance,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",  # what a producer took back does not count
-        session_timeout_ms=timeout_ms,
-        heartbeat_interval_ms=max(timeout_ms // 3, 300),
-        rebalance_timeout_ms=int(settings.claim_timeout_seconds * 1000),
-        max_poll_interval_ms=600_000,
-        metadata_max_age_ms=20_000,  # how soon a topic that was removed and made again, or grew, is seen
-        max_partition_fetch_bytes=1_048_576,
-        fetch_max_wait_ms=100,
-    )
 
 
 class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -160,7 +138,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 f"partition {number} could not be claimed within {self._settings.claim_timeout_seconds} s: "
                 f"{error.last_attempt.exception()}. Exiting, so that the supervisor restarts this worker."
             ) from error
-        self._check_log(number, claim, earliest, newest)
+        check_bounds(claim, earliest, newest, self._topic)
         last = claim.next - 1 if claim.mark.last_offset is None else claim.mark.last_offset
         verify = last if claim.mark.last_checksum is not None and last >= earliest else None
         horizon_ms = self._settings.dedupe_ms
@@ -194,18 +172,6 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             doing = f"tell the offsets of {partition.topic}[{partition.partition}]"
             raise await self._error_of(error, doing) from error
         return offset
-
-    def _check_log(self, number: int, claim: Claim, earliest: int, newest: int) -> None:
-        if claim.next > newest:
-            raise TopicRecreated(
-                f"{self._topic}[{number}] ends at {newest}, but the ledger counted up to {claim.next}: the topic was "
-                f"recreated or truncated. {RECREATED}"
-            )
-        if claim.next < earliest:
-            raise RetentionPassed(
-                f"{self._topic}[{number}] begins at {earliest}, but the ledger counted up to {claim.next}: retention "
-                f"took {earliest - claim.next} offsets that were never counted. {PASSED}"
-            )
 
     async def claim_again(self, position: Position) -> None:
         """After a refused commit: claim anew, unless that happened already or the partition is no longer ours."""

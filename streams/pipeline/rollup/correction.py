@@ -13,13 +13,12 @@ SCORE = np.array([0.0, 0.5, 1.0])  # of negative, neutral, positive
 
 
 def confusion_of(counts: Mapping[str, Sequence[Sequence[int]]]) -> Array:
-    """Confusions (languages + 1, 3, 3), rows P(answered | true) with one pseudo-count a cell; the last one is pooled.
+    """Confusions (languages, 3, 3), rows P(answered | true) with one pseudo-count a cell.
 
     Args:
         counts: language -> rows of the development set by [true][answered].
     """
-    tables = [np.array(rows, np.float64) for rows in counts.values()]
-    stacked = np.stack([*tables, np.sum(tables, axis=0)]) + 1.0
+    stacked = np.array([*counts.values()], np.float64) + 1.0
     shares: Array = stacked / stacked.sum(axis=2, keepdims=True)
     return shares
 

@@ -11,18 +11,19 @@ from marketpulse.contract.workers import LIVING_MS, PartitionState, WorkerState
 from marketpulse.errors import Unavailable
 from models.classifier import ModelInfo
 from streams.contract.journal import StepRecord
+from streams.judgement.confusion import Confusion
 from streams.ledger.types import Command, CutStep, Lease
 from streams.pipeline.retry import patiently
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import Checkpointer
-from streams.pipeline.rollup.correction import Array, confusion_of
+from streams.pipeline.rollup.judged import judged_changes
 from streams.pipeline.rollup.lease import while_held
 from streams.pipeline.rollup.pace import Pace
-from streams.pipeline.rollup.relayout import layout_before, relay
 from streams.pipeline.rollup.rewind import Undone, corrections, note_ended
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, spending_of
-from streams.pipeline.rollup.step_writes import alert_writes, load_rollup, operator_writes, step_writes
+from streams.pipeline.rollup.step_writes import alert_writes, layout_of_state, load_rollup, operator_writes, step_writes
+from streams.pipeline.rollup.unseen import model_confusion
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import ROLL_UP
 from streams.worker.deps import Deps
@@ -143,9 +144,10 @@ class Leader:
             self._published = lease.published
         rollup = self._rollup
         undone = await self._look_for_undone(lease, rollup)
-        read = self._deps.profiles.in_force(rollup.common.profiles), self._deps.mutes.next_offset
+        common, deps = rollup.common, self._deps
+        read = deps.profiles.in_force(common.profiles), deps.mutes.next_offset, deps.labels.next_offset
         force = (
-            read != (rollup.common.profiles, rollup.common.mutes)
+            read != (common.profiles, common.mutes, common.labels)
             or undone.ahead > 0
             or clock() - self._last_step >= settings.idle_step_seconds
         )
@@ -187,7 +189,7 @@ class Leader:
         return outcome.journal
 
     async def _outcome(
-        self, rollup: RollUp, step: CutStep, undone: Undone, profiles_read: int, mutes_read: int
+        self, rollup: RollUp, step: CutStep, undone: Undone, profiles_read: int, mutes_read: int, labels_read: int
     ) -> tuple[StepOutcome, list[Command]]:
         """What one step comes to, and every write of it."""
         ledger, profiles = self._deps.ledger, self._deps.profiles
@@ -207,11 +209,13 @@ class Leader:
             profiles_changed=rollup.profiles_changed(portfolio),
             problems=problems,
             mutes=mutes_read,
+            labels=labels_read,
             ahead=rollup.common.ahead + undone.ahead,
             portfolio=portfolio,
             allocation=allocation,
             refused=await self._refused(),
             user_key=msgspec.structs.replace(self._deps.hashes.key, differ=DIFFERENT_KEYS in problems),
+            judged=judged_changes(rollup.markets, self._deps.labels.weeks()),
             model_info=msgspec.to_builtins(info),
         )
         bad = profiles.refused(before, profiles_read)
@@ -234,12 +238,12 @@ class Leader:
         ledger = self._deps.ledger
         idle_ms = int(self._deps.settings.idle_partition_seconds * 1000)
         state = await ledger.load_state()
-        before = layout_before(state) or self._deps.layout
+        before = layout_of_state(state) or self._deps.layout
         rollup = RollUp(before, idle_ms, measured_confusion(self._deps.classifier.info), self._deps.rules)
         markets = load_rollup(rollup, state)
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
-        relay(rollup, before, self._deps.layout)
+        rollup.relay(self._deps.layout)
         held = await ledger.alerts(ledger.keys.alerts)
         alerts = [msgspec.json.decode(one, type=AlertRecord) for one in held.values()]
         note_ended(rollup.common, alerts)
@@ -335,7 +339,7 @@ def model_name(info: ModelInfo) -> str:
     return f"{info.id}@{info.sha256[:12]}"
 
 
-def measured_confusion(info: ModelInfo) -> Array | None:
+def measured_confusion(info: ModelInfo) -> Confusion | None:
     """The model's confusion per language of its layout; None where it was not measured."""
     measured = {name: one.confusion for name, one in info.languages.items()}
-    return confusion_of(measured) if measured else None
+    return model_confusion(measured) if measured else None

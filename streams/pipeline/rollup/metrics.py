@@ -14,7 +14,7 @@ from marketpulse.contract.units import HOUR_MS, MINUTE_MS
 from streams.judgement.confusion import Confusion
 from streams.pipeline.count.cells import CellLayout, Cells, Sums, TopicSums
 from streams.pipeline.count.windows import Windows, first_bucket
-from streams.pipeline.rollup.correction import Array, corrected_score
+from streams.pipeline.rollup.correction import corrected_score
 from streams.pipeline.rollup.coverage import comparable
 from streams.pipeline.rollup.step_record import Spending
 from streams.pipeline.rollup.users import ActiveUsers, WindowUsers, keys_of_stretches, users_of_windows
@@ -98,7 +98,7 @@ def compute_metrics(
     active: Mapping[str, ActiveUsers],
     covered_since_ms: int | None,
     spending: Spending,
-    confusion: Array | None = None,
+    measured: Confusion | None = None,
     mixed: Sequence[Mixed] = (),
     gaps: Mapping[str, Sequence[tuple[int, int]]] = MappingProxyType({}),
     judged: Mapping[str, Confusion] = MappingProxyType({}),
@@ -111,19 +111,19 @@ def compute_metrics(
         active: distinct users per market; absent = none.
         covered_since_ms: event time from which on the stream is complete; r and trend are None where it begins later.
         spending: of the allocation in force.
-        confusion: (languages, 3, 3) of the layout's languages, for `u_corrected`; None = not known.
+        measured: the model's confusion in each of the layout's languages, for `u_corrected`; None = not known.
         mixed: where a user may be counted under two keys.
         gaps: of each market, event times between which its feed was dead: r and trend are None where more than 1 % of
             one of the stretches that they compare lies in them.
         judged: of markets that people labelled texts of, their own confusion in the layout's languages, in place of
-            `confusion`; its weight widens the interval of `u_corrected`.
+            `measured`. The weight of either widens the interval of `u_corrected`.
     """
     minute, hour = stream_time_ms // MINUTE_MS, stream_time_ms // HOUR_MS
     markets = windows.markets
     read = windows.layout.read
     cells = {name: {market: windows.window(market, name, minute) for market in markets} for name in WINDOWS}
     sums = {name: {market: read(cells[name][market]) for market in markets} for name in WINDOWS}
-    corrected = {} if confusion is None else _corrected(cells, windows.layout, confusion, judged)
+    corrected = {} if measured is None else _corrected(cells, windows.layout, measured, judged)
     baselines = {name: _baselines(windows, markets, name, minute) for name in WINDOWS}
     users = {market: active.get(market, ActiveUsers()) for market in markets}
     day = sums["24h"]
@@ -179,7 +179,7 @@ def compute_metrics(
 
 
 def _corrected(
-    cells: Mapping[str, Mapping[str, Cells]], layout: CellLayout, confusion: Array, judged: Mapping[str, Confusion]
+    cells: Mapping[str, Mapping[str, Cells]], layout: CellLayout, measured: Confusion, judged: Mapping[str, Confusion]
 ) -> dict[tuple[str, str], Estimate]:
     """u_corrected per (window, market): per language, weighted by its events; the prior expects the market's 7 d."""
     rows: list[tuple[str, str, int]] = []
@@ -195,8 +195,7 @@ def _corrected(
     if not rows:
         return {}
     table = np.array(counts, np.float64)
-    exact = Confusion(confusion, np.full(confusion.shape[:2], np.inf))
-    known = [(judged.get(market, exact), language) for _, market, language in rows]
+    known = [(judged.get(market, measured), language) for _, market, language in rows]
     means = np.array([each.mean[language] for each, language in known])
     weights = np.array([each.weight[language] for each, language in known])
     score, error = corrected_score(table, means, np.array(baselines), weights)
@@ -263,6 +262,7 @@ def _window_metrics(
         user_share=sums.with_user / sums.n if sums.n else None,
         r=growth.r,
         trend=growth.trend,
+        unmeasured=sums.unmeasured,
     )
 
 

@@ -39,6 +39,7 @@ class CommonState(msgspec.Struct):
     model: str = ""
     profiles: int = 0  # offset up to which profiles have been in force
     mutes: int = 0
+    labels: int = 0
     ahead: int = 0  # `seq` of what a step publishes is its number and this: Redis went back in time
     written_minute: int = 0  # of stream time, when all markets were written last: windows move without events too
     portfolio: str = ""  # fingerprint of the portfolio in force

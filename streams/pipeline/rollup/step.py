@@ -1,13 +1,13 @@
 """One roll-up step as a pure function: a cut step in; windows, metrics, alerts and shifts out."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_field
 
 from msgspec.structs import replace
 
-from marketpulse.contract.canary import CELL, KIND
+from marketpulse.contract.canary import KIND
 from marketpulse.contract.keys import EXCERPTS_LIVE_MS
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
@@ -16,6 +16,7 @@ from marketpulse.contract.totals import DEAD_LETTERS
 from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.contract.journal import StepRecord, UserKey
 from streams.contract.rules import Rules
+from streams.judgement.confusion import Confusion
 from streams.ledger.types import CutStep
 from streams.pipeline.count.cells import CellLayout, Cells
 from streams.pipeline.count.windows import Windows
@@ -25,6 +26,7 @@ from streams.pipeline.detect.evidence import newest_states, with_evidence
 from streams.pipeline.detect.judge import judge_minutes, surge_alert
 from streams.pipeline.detect.market_state import MarketState, Warming
 from streams.pipeline.detect.minutes import keep, last_closed
+from streams.pipeline.detect.relayout import relay_market
 from streams.pipeline.detect.surge import AlertChange
 from streams.pipeline.detect.watch import (
     EVERYWHERE,
@@ -36,8 +38,9 @@ from streams.pipeline.detect.watch import (
     watch_model,
     watch_stream,
 )
-from streams.pipeline.rollup.correction import Array
 from streams.pipeline.rollup.coverage import FIRST_EVENTS, begin_of, first_events_after
+from streams.pipeline.rollup.deltas import deltas_of, drift_sums, lag_of
+from streams.pipeline.rollup.judged import JudgedConfusions
 from streams.pipeline.rollup.metrics import compute_metrics
 from streams.pipeline.rollup.shifts import follow_spend, shifts_of
 from streams.pipeline.rollup.state import CommonState
@@ -87,7 +90,7 @@ class RollUp:
         self,
         layout: CellLayout,
         idle_ms: int,
-        confusion: Array | None = None,
+        confusion: Confusion | None = None,
         rules: Rules = Rules(),
     ) -> None:
         self.layout = layout
@@ -99,14 +102,27 @@ class RollUp:
         self.operators_shown: dict[str, bytes] = {}  # key -> content in Redis; a roll-up just loaded knows of none
         self._idle_ms = idle_ms
         self._confusion = confusion
+        self._labelled = JudgedConfusions(layout)
         self._active_hour: int | None = None
         self._forgotten_of: set[str] = set()  # markets of which the step took excerpts out
 
     # --- a step's input -----------------------------------------------------------------------------------------
 
-    def measured(self, confusion: Array | None) -> None:
+    def measured(self, confusion: Confusion | None) -> None:
         """Use another model's confusion from now on."""
         self._confusion = confusion
+
+    def relay(self, layout: CellLayout) -> None:
+        """Count in another model's layout from now on; windows and waiting minutes are put into it.
+
+        Counts of a topic that is gone join `general`, those of a language that is gone `other`; a new topic begins at
+        0. What the detectors learned is another matter: `decide` has them begin again with every other model.
+        """
+        before, self.layout, self._labelled = self.layout, layout, JudgedConfusions(layout)
+        if before.names != layout.names:
+            self.windows.relay(before, layout)
+            for state in self.markets.values():
+                relay_market(state, before, layout)
 
     def profiles_changed(self, portfolio: Portfolio) -> bool:
         """Whether a portfolio is another than that of the step before (False at the first step)."""
@@ -120,9 +136,9 @@ class RollUp:
             journalled: the step's own record when it is replayed: stream time is what it says, whatever the settings.
         """
         common = self.common
-        deltas = _deltas(step.counts, self.layout)
+        deltas = deltas_of(step.counts, self.layout)
         dead = sum(n for field, n in step.counts.items() if field.endswith(DEAD_LETTERS))
-        whole = sum(deltas.values(), self.layout.zeros())
+        whole = sum(deltas.values(), self.layout.step_zeros())
         good = self.layout.read(whole).n
         common.input.add(good + dead, dead, step.now_ms, self.rules.watch.bad_input_half_life_ms)
         before = StreamTime(common.stream_time_ms, common.read_ms)
@@ -143,12 +159,12 @@ class RollUp:
         self._forgotten_of = self._forget_excerpts(common.stream_time_ms)
         self.windows.advance(minute)
         for (market, at), cells in deltas.items():
-            self.windows.add(market, at, cells, minute)
+            self.windows.add(market, at, cells[: self.layout.size], minute)
             state = self.markets.setdefault(market, MarketState())
             state.watch.newest_ms = max(state.watch.newest_ms or 0, at * MINUTE_MS)
-            topics = {topic: (one.n, one.negative) for topic, one in self.layout.by_topic(cells).items()}
-            languages = self.layout.by_language(cells).sum(axis=1).tolist()
-            common.late_events += keep(state, at, topics, languages, self._judged(market), minute)
+            if topics := self.layout.measured_topics(cells):  # what nobody measured is no sign of a surge
+                languages = self.layout.by_language(cells).sum(axis=1).tolist()[:-1]
+                common.late_events += keep(state, at, topics, languages, self._judged(market), minute)
         for market, chosen in step.excerpts.items():
             if market in self.markets:
                 self.markets[market].excerpts = [*self.markets[market].excerpts, *chosen][-EXCERPTS_KEPT:]
@@ -196,6 +212,9 @@ class RollUp:
         """Metrics of all markets, then detectors over the minutes that are over, then shifts."""
         common = self.common
         common.profiles, common.mutes, common.ahead = context.profiles, context.mutes, context.ahead
+        common.labels = context.labels
+        for market, weeks in context.judged.items():
+            self.markets[market].judged = weeks
         seq = step.number + context.ahead
         time = StreamTime(common.stream_time_ms, common.read_ms, common.held_by)
         journal = step_record(step, time, context, common.portfolio, common.model)
@@ -225,7 +244,7 @@ class RollUp:
         held_ms = 0 if common.held_since_ms is None else step.now_ms - common.held_since_ms
         newest = [part.newest_ms or 0 for part in step.partitions.values()]
         furthest_ms = max([*newest, *(state.watch.newest_ms or 0 for state in self.markets.values())], default=0)
-        view = View(step.now_ms - stream_ms, _lag(step), held_ms, common.held_by, furthest_ms - stream_ms)
+        view = View(step.now_ms - stream_ms, lag_of(step), held_ms, common.held_by, furthest_ms - stream_ms)
         alerts += watch_stream(common.watch, view, seq, step.now_ms, self.rules.watch)
         self._keys(context.user_key, stream_ms)
         follow_spend(common, context.allocation, stream_ms)
@@ -239,7 +258,9 @@ class RollUp:
             self._confusion,
             common.users_mixed,
             {market: gaps_of(state.watch, stream_ms) for market, state in self.markets.items()},
+            self._labelled.of(self.markets, self._confusion, context.model, stream_ms),
         )
+        changed = sorted({*changed, *(context.judged.keys() & metrics.keys())})
         alerts += judge_minutes(
             self.markets,
             common.pooled,
@@ -247,7 +268,7 @@ class RollUp:
             seq,
             self.rules,
             len(self.layout.topics),
-            self._confusion,
+            None if self._confusion is None else self._confusion.mean,
         )
         common.judged_ms = stream_ms
         watched = {market: state.watch for market, state in self.markets.items()} | {EVERYWHERE: common.watch}
@@ -263,13 +284,13 @@ class RollUp:
         shifts = shifts_of(self.markets, common, metrics, surged, seq, context, self.rules)
         minute_began = stream_ms // MINUTE_MS != common.written_minute
         common.written_minute = stream_ms // MINUTE_MS
-        written = sorted(metrics) if minute_began else list(changed)
+        written = sorted(metrics) if minute_began else changed
         return StepOutcome(
             step.number,
             seq,
             stream_ms,
             metrics,
-            list(changed),
+            changed,
             written,
             alerts,
             shifts,
@@ -292,12 +313,12 @@ class RollUp:
             if alert.state == "resolved":
                 ended[alert.id] = stream_ms
         old = [name for name, at in ended.items() if stream_ms - at > _shown_ms(name)]
-        gone = set(old)
-        kept = [name for name in ended if name not in gone]
-        forgotten = (*old, *kept[: max(0, len(kept) - MOST_ENDED)])
-        for name in forgotten:
+        for name in old:
             del ended[name]
-        return forgotten
+        beyond = list(ended)[: max(0, len(ended) - MOST_ENDED)]
+        for name in beyond:
+            del ended[name]
+        return (*old, *beyond)
 
     def _keys(self, user_key: UserKey | None, stream_ms: int) -> None:
         """Remember where user ids were hashed with one key and with another."""
@@ -334,34 +355,3 @@ class RollUp:
 def _shown_ms(alert: str) -> int:
     """How long readers see an alert after its end."""
     return TESTS_SHOWN_MS if alert.startswith(f"{KIND}-") else ENDED_SHOWN_MS
-
-
-def _lag(step: CutStep) -> int:
-    """Records that Kafka has and the step does not, as far as the ends are known."""
-    return sum(max(0, one.end - one.next) for one in step.partitions.values() if one.end is not None)
-
-
-def drift_sums(cells: Cells, layout: CellLayout) -> dict[str, float]:
-    """What the drift tests look at, summed over events."""
-    sums = layout.read(cells)
-    by_language = layout.by_language(cells)
-    return {
-        "confidence": sums.confidence,
-        "negative": float(sums.labels["negative"]),
-        "neutral": float(sums.labels["neutral"]),
-        "other_language": float(by_language[-1].sum()) if len(by_language) else 0.0,
-        "unknown_pieces": sums.unknown,
-    }
-
-
-def _deltas(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, int], Cells]:
-    """The ledger's fields `market:minute:cell`, of any model, as a vector per (market, minute), in stable order."""
-    found: dict[tuple[str, int], Cells] = defaultdict(layout.zeros)
-    for field in sorted(counts):
-        if field.endswith(DEAD_LETTERS) or CELL in field:
-            continue
-        market, minute, cell = field.split(":", 2)
-        cells = found[market, int(minute)]
-        if (place := layout.place(cell)) is not None:
-            cells[place] += counts[field]
-    return {key: layout.complete(cells) for key, cells in found.items()}

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, RefusedAnswer, ShiftRecord
 from marketpulse.contract.wire import encode
 from strategy.portfolio import actual_spend
-from streams.contract.journal import JOURNAL_FORMAT, PartitionMark, StepRecord, UserKey
+from streams.contract.journal import JOURNAL_FORMAT, JudgedWeek, PartitionMark, StepRecord, UserKey
 from streams.errors import JournalIncomplete
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.rollup.stream_time import StreamTime
@@ -35,7 +35,8 @@ class StepContext:
     `ahead`: `seq` of what the step publishes is its number and this. `profiles` is the offset in market.profiles up to
     which profiles are in force; `profiles_changed`: the portfolio is another than at the step before; `problems` with
     workers' models and devices, in words; `allocation` the one in force; `refused` the newest answer where it is no
-    plan; `user_key` which key user ids are hashed with, None = not known; `model_info` what the model is, as values.
+    plan; `user_key` which key user ids are hashed with, None = not known; `judged` the weeks that people labelled texts
+    of, of markets where they are other than at the step before; `model_info` what the model is, as values.
     """
 
     spending: Spending
@@ -44,11 +45,13 @@ class StepContext:
     profiles_changed: bool = False
     problems: tuple[str, ...] = ()
     mutes: int = 0
+    labels: int = 0
     ahead: int = 0
     portfolio: Portfolio | None = None
     allocation: AllocationRecord | None = None
     refused: RefusedAnswer | None = None
     user_key: UserKey | None = None
+    judged: Mapping[str, tuple[JudgedWeek, ...]] = field(default_factory=dict)
     model_info: dict[str, Any] | None = None
 
 
@@ -87,9 +90,9 @@ def step_record(step: CutStep, time: StreamTime, context: StepContext, portfolio
         portfolio, model: fingerprint and name at the step before: what is the same is not written again.
     """
     deltas: dict[str, dict[str, dict[str, int]]] = {}
-    for field in sorted(step.counts):
-        market, minute, cell = field.split(":", 2)
-        deltas.setdefault(market, {}).setdefault(minute, {})[cell] = step.counts[field]
+    for name in sorted(step.counts):
+        market, minute, cell = name.split(":", 2)
+        deltas.setdefault(market, {}).setdefault(minute, {})[cell] = step.counts[name]
     known = context.portfolio is None or fingerprint(context.portfolio) == portfolio
     return StepRecord(
         step=step.number,
@@ -122,6 +125,8 @@ def step_record(step: CutStep, time: StreamTime, context: StepContext, portfolio
         refused=context.refused,
         problems=context.problems,
         mutes=context.mutes,
+        labels=context.labels,
+        judged=dict(context.judged),
         portfolio=None if known else context.portfolio,
         model_info=context.model_info if context.model != model else None,
     )

@@ -29,6 +29,7 @@ def test_the_version_is_the_distribution_s() -> None:
     [
         ("onnxruntime", ["classify", "late again"], "cpu"),
         ("tokenizers", ["classify", "late again"], "worker"),
+        ("fasttext", ["classify", "late again"], "worker"),
         ("starlette", ["page"], "page"),
         ("prometheus_client", ["page"], "page"),
         ("uvicorn", ["intake"], "intake"),

@@ -16,8 +16,9 @@ from marketpulse.contract.records import AllocationRecord, ShiftRecord
 from marketpulse.contract.units import HOUR_MS
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
-from streams.cli import profiles as commands
 from streams.cli.main import app
+from streams.cli.markets import in_force
+from streams.cli.markets import profiles as commands
 from streams.pipeline.operators.profiles import Profiles, profile_records
 from streams.pipeline.reallocate.answer import answer_of
 
@@ -83,8 +84,8 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
     """In place of Kafka."""
     topic = Topic()
     monkeypatch.setattr(commands, "_apply", topic.apply)
-    monkeypatch.setattr(commands, "_read", topic.read)
-    monkeypatch.setattr(commands, "_in_redis", lambda _settings: topic.in_redis)
+    monkeypatch.setattr(in_force, "_read", topic.read)
+    monkeypatch.setattr(in_force, "_in_redis", lambda _settings: topic.in_redis)
     return topic
 
 

@@ -2,11 +2,18 @@
 
 import json
 import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+from marketpulse.client.kafka_servers import KafkaServers
+from marketpulse.errors import KafkaUnavailable
+from streams.cli.main import app
+from streams.kafka.publish import Record
 from tests.support.processes import marketpulse
 
 NO_KAFKA = {"MARKETPULSE_KAFKA": "127.0.0.1:1"}
@@ -94,6 +101,47 @@ def test_a_mapping_that_is_proposed_can_be_used(path: Path) -> None:
     mapping = path.with_name("mine.toml")
     mapping.write_text(proposal.stdout)
     done = marketpulse("publish", str(path), "--mapping", str(mapping), "--dry-run", environment=NO_KAFKA)
-    assert (0, True) == (done.returncode, done.stdout.startswith("1 records read, 0 lines skipped, 0 will be"))
+    assert (0, True) == (done.returncode, done.stdout == "1 record read, 0 lines skipped, 0 dead letters expected\n")
     path.write_text("Nr;Kommentar\n1;gut\n")
     assert 1 == marketpulse("adopt", str(path), environment=NO_KAFKA).returncode
+
+
+@pytest.mark.parametrize(("accepted", "complete", "code"), [(1, True, 0), (0, True, 1), (1, False, 1)])
+def test_run_fails_where_nothing_was_accepted(
+    accepted: int, complete: bool, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where not all was counted in time: a pipeline that goes on would go on without events."""
+    result = SimpleNamespace(accepted=accepted, seconds=1.0)
+    monkeypatch.setattr("streams.dev.run.run", lambda *_: (result, complete))
+    file = tmp_path / "feed.jsonl"
+    file.touch()
+    ended = CliRunner().invoke(app, ["run", str(file)])
+    assert (code, accepted == 0) == (ended.exit_code, "No event was accepted" in ended.stderr)
+
+
+def test_a_position_belongs_to_its_cluster(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was acknowledged elsewhere is not left out: exit code 2; on its own cluster the publication goes on."""
+    clusters = {"127.0.0.1:1": "a", "127.0.0.1:2": "a", "127.0.0.1:3": "b"}
+    sent: list[int] = []
+
+    async def cluster_of(servers: KafkaServers) -> str:
+        return clusters[servers.bootstrap]
+
+    async def send(
+        servers: object, topic: str, records: Iterable[Record], rate: object, done: Callable[[int], None]
+    ) -> int:
+        sent.append(sum(1 for _ in records))
+        done(2)
+        raise KafkaUnavailable("gone")
+
+    monkeypatch.setattr("streams.kafka.admin.cluster_of", cluster_of)
+    monkeypatch.setattr("streams.kafka.publish.publish", send)
+    path.write_text("\n".join([HEADER, *map(row, range(5))]))
+    command = ("publish", str(path), "--resume", str(path.with_name("position")))
+    codes, refused = [], ""
+    for server in clusters:
+        done = marketpulse(*command, environment={"MARKETPULSE_KAFKA": server})
+        codes.append(done.returncode)
+        refused = done.stderr
+    assert ([1, 1, 2], [5, 3]) == (codes, sent)
+    assert "or on another Kafka cluster. Operator action" in refused

@@ -24,8 +24,9 @@ from models.errors import ModelError
 from strategy.allocate import allocate
 from strategy.errors import StrategyError
 from strategy.portfolio import load_portfolio
-from streams.cli import main, mutes, operate, output, profiles
+from streams.cli import main, mutes, operate, output
 from streams.cli.main import app
+from streams.cli.markets import in_force
 from streams.cli.progress import Phases
 from streams.errors import BadInput
 from streams.kafka.dead_letters import RejectedRecord
@@ -98,8 +99,8 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> None:
     report = VerifyReport(False, 1, 1, 1, 1, [Difference(HOSTILE, 1, HOSTILE)], [HOSTILE], {}, 1.0)
     monkeypatch.setattr(client, "Reader", MemoryReader(snapshot()))
     monkeypatch.setattr(operate, "_collect", lambda _selection: [letter])
-    monkeypatch.setattr(profiles, "_read", lambda _settings, _topic: [])
-    monkeypatch.setattr(profiles, "load_portfolio", lambda _path=None: portfolio())
+    monkeypatch.setattr(in_force, "_read", lambda _settings, _topic: [])
+    monkeypatch.setattr(in_force, "load_portfolio", lambda _path=None: portfolio())
     monkeypatch.setattr(mutes, "_active_mutes", lambda _settings: [mute])
     monkeypatch.setattr(doctor, "examine", answering([doctor.Finding("Kafka", False, HOSTILE, HOSTILE)]))
     monkeypatch.setattr(canary, "send_canary", answering([canary.Arrival(HOSTILE, 1.0, HOSTILE)]))
@@ -125,7 +126,8 @@ THROUGH_THE_SEAM = {
     "acls apply", "acls show", "adopt", "bench allocate", "bench classify", "bench commit", "bench engine",
     "bench intake", "bench judgement",
     "bench pipeline", "bench reallocate", "bench watch", "classify", "config show", "dead-letters replay",
-    "dead-letters show", "demo", "intake", "learn", "ledger init", "ledger rebuild", "ledger reset", "ledger wait",
+    "dead-letters show", "demo", "intake", "label", "learn", "ledger init", "ledger rebuild", "ledger reset",
+    "ledger wait",
     "model compare", "model convert", "model encoder", "model evaluate", "model export", "model families",
     "model promote", "model rollback", "model shadow", "model teach", "model train", "mute add", "mute rm", "notify",
     "notify test", "page", "plan", "privacy erase", "profiles apply", "profiles rm", "profiles validate", "publish",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from marketpulse.contract.words import evidence_words
+from marketpulse.contract.words import count_of, evidence_words
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,11 @@ def test_what_drives_a_surge_is_said_in_sentences_of_its_own() -> None:
         ("topics", "app 520 of 1,040 negative, usually 18%"),
         ("repeated", "25% of 8 texts"),
     ] == evidence_words(evidence)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, "0 lines"), (1, "1 line"), (2, "2 lines"), (6_000, "6,000 lines")]
+)
+def test_a_count_has_the_form_of_its_number(number: int, expected: str) -> None:
+    """Singular for one alone, thousands marked."""
+    assert expected == count_of(number, "line")

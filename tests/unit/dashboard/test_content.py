@@ -11,7 +11,7 @@ from marketpulse.contract.metrics import Estimate, MarketMetrics, WindowMetrics
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.records import AllocationRecord
 from strategy.portfolio import load_portfolio
-from streams.cli.terminal import render
+from streams.cli.views.status import render
 from streams.dashboard.content import content_of
 from tests.support.alerts import alert
 

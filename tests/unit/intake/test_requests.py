@@ -362,6 +362,23 @@ async def test_the_bytes_of_one_client_leave_room_for_others(producer: FakeProdu
     assert (429, "busy") == refused
 
 
+async def test_a_trace_that_goes_to_every_event_takes_its_room(
+    producer: FakeProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a request repeats for each of its events is on its way as often."""
+    sizes = []
+
+    def on_way(_gate: Gate, _client: Client, size: int) -> contextlib.AbstractContextManager[None]:
+        sizes.append(size)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(Gate, "on_way", on_way)
+    async with client_of(producer) as client:
+        for headers in ({}, {"traceparent": PARENT, "tracestate": "a=b"}):
+            await client.post("/v1/feedback", json=[GOOD, GOOD], headers=headers)
+    assert 2 * len(f"traceparent{PARENT}tracestatea=b") == sizes[1] - sizes[0]
+
+
 def test_what_others_leave_is_shared_and_a_single_client_keeps_the_whole() -> None:
     """What one of two has on its way leaves the other less; with one token there are no others."""
     two, one = Gate(load_settings(intake_tokens=",".join(TOKENS))), Gate(load_settings(intake_tokens=TOKENS[0]))

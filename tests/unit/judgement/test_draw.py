@@ -9,10 +9,13 @@ from streams.judgement.draw import (
     MIN_TEXTS,
     Lottery,
     Ticket,
+    begin_of_week,
     inclusion,
+    name_of_week,
     order_of_cells,
     smallest,
     spreads_within,
+    week_named,
     week_of,
 )
 
@@ -106,3 +109,16 @@ def test_spreads_within_are_those_of_the_labels_behind_an_answer() -> None:
     np.testing.assert_allclose(np.zeros(3), spreads_within(np.eye(3), np.full(3, 1 / 3), worth), atol=1e-9)
     found = spreads_within(np.full((3, 3), 1 / 3), np.full(3, 1 / 3), worth)
     np.testing.assert_allclose(np.full(3, np.sqrt(1 / 6)), found)
+
+
+def test_weeks_have_their_iso_names() -> None:
+    """Also where the ISO year is not that of the Monday; what is no week is refused."""
+    monday = 1_795_996_800_000
+    week = week_of(monday)
+    assert ("2026-W49", week, monday) == (name_of_week(week), week_named("2026-W49"), begin_of_week(week))
+    assert "2026-W53" == name_of_week(week_named("2026-W53"))
+    assert week_named("2026-W53") + 1 == week_named("2027-W01")
+    assert [0, "1970-W01"] == [week_named("1970-W01"), name_of_week(0)]
+    for wrong in ("2026-W54", "2026-W00", "2026-48", "2026-W4", "0000-W01", "x"):
+        with pytest.raises(ValueError, match=r"."):
+            week_named(wrong)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from streams.judgement.confusion import Confusion
 from streams.judgement.evidence import (
     ALIKE,
     ALIKE_UNKNOWN,
@@ -17,6 +18,7 @@ from streams.judgement.evidence import (
 
 DEVELOPMENT = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
 POOR = np.array([[0.6, 0.2, 0.2], [0.2, 0.5, 0.3], [0.1, 0.3, 0.6]])
+MEASURED = Confusion(np.stack([DEVELOPMENT] * 2), np.full((2, 3), np.inf))
 
 
 def drawn_from(confusion: np.ndarray, drawn: list[int], age: float = 0.0, events: int = 10_000) -> Evidence:
@@ -96,11 +98,21 @@ def test_markets_that_differ_tell_less_of_each_other() -> None:
 def test_each_language_has_its_own_evidence() -> None:
     """By market, in the order of the languages; none without labels."""
     labels = {"BR": {0: [drawn_from(POOR, [2_000] * 3)]}, "AR": {1: [drawn_from(POOR, [20] * 3)]}}
-    found = confusions_by_market(np.stack([DEVELOPMENT] * 2), labels)
+    found = confusions_by_market(MEASURED, labels)
     assert ["AR", "BR"] == list(found)
     np.testing.assert_allclose([POOR, DEVELOPMENT], found["BR"].mean, atol=0.1)
     assert (found["BR"].weight[0] > 20 * found["BR"].weight[1]).all()
     np.testing.assert_array_equal(
         confusions(DEVELOPMENT, {"BR": [], "AR": labels["AR"][1]}, ["AR"]).mean[0], found["AR"].mean[1]
     )
-    assert {} == confusions_by_market(np.stack([DEVELOPMENT] * 2), {})
+    assert {} == confusions_by_market(MEASURED, {})
+
+
+def test_what_nobody_measured_or_labelled_stays_as_unsure_as_it_is() -> None:
+    """Labels of one language do not make another one known; its own do."""
+    measured = Confusion(MEASURED.mean, np.array([[np.inf] * 3, [20.0, 15.0, 40.0]]))
+    silent = confusions_by_market(measured, {"BR": {0: [drawn_from(POOR, [50] * 3)]}})["BR"]
+    np.testing.assert_array_equal([20.0, 15.0, 40.0], silent.weight[1])
+    spoken = confusions_by_market(measured, {"BR": {1: [drawn_from(POOR, [500] * 3)]}})["BR"]
+    assert (spoken.weight[1] > 300).all()
+    np.testing.assert_allclose(POOR, spoken.mean[1], atol=0.05)

@@ -1,10 +1,12 @@
 """Mappings that are proposed for samples of another program's records."""
 
+import gzip
 import json
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.errors import BadInput
@@ -77,3 +79,57 @@ def test_an_empty_sample_is_refused(tmp_path: Path) -> None:
     for name, reason in (("a", "has no records"), ("b", "cannot be read")):
         with pytest.raises(BadInput, match=reason):
             proposed(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sep=;\n" + GERMAN.replace("Erstellt am", "Datum"),
+        GERMAN.replace("Erstellt am", "Datum").replace("a\n", "a;\n"),
+        GERMAN.replace("Erstellt am", "Datum").replace("Kunde", '"user ""id"""'),
+    ],
+    ids=["a line that names the separator", "a delimiter at the end", "quotes in a name"],
+)
+def test_a_table_is_read_as_publish_reads_it(tmp_path: Path, content: str) -> None:
+    """In whatever dialect; a column that no path can name is left out."""
+    (tmp_path / "a.csv").write_text(content, "utf-8")
+    event, _ = proposed(str(tmp_path / "a.csv")).rows
+    assert isinstance(event, dict)
+    assert ("1", "DE", "gut") == (event["id"], event["market"], event["text"])
+
+
+def test_a_row_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    """What is proposed can be shown."""
+    rows = "".join(f"{number};27/11/2026 09:00;Germany;schöne Größe;9\n" for number in range(20))
+    content = "Nr.;Datum;Land;Kommentar;NPS\n" + rows + "20;27/11/2026 09:00;Germany;HERE;9\n"
+    (tmp_path / "a.csv").write_bytes(content.encode().replace(b"HERE", b"sch\xf6n"))
+    found = proposed(str(tmp_path / "a.csv"))
+    assert 20 == len(found.rows)
+    msgspec.json.encode(found.rows)
+
+
+def test_keys_that_need_quotes_have_them(tmp_path: Path) -> None:
+    """Dots, brackets and spaces at an end, on the way to the records too; what no path can name is left out."""
+    record = {
+        " uuid": "1",
+        "created": RECORD["created"],
+        "country": "BR",
+        "text[0]": "bom",
+        'a"text': "x",
+        "": {"": "y"},
+    }
+    (tmp_path / "a.json").write_text(json.dumps({"all.of[them]": {"the data": [record]}}), "utf-8")
+    found = proposed(str(tmp_path / "a.json"))
+    tables = tomllib.loads(found.toml)
+    assert '"all.of[them]".the data' == tables["file"]["records"]
+    assert ('" uuid"', '"text[0]"') == (tables["id"]["from"], tables["text"]["from"])
+    [event] = found.rows
+    assert isinstance(event, dict)
+    assert ("1", "bom") == (event["id"], event["text"])
+
+
+def test_a_packed_sample_that_is_cut_is_refused(tmp_path: Path) -> None:
+    """With its name and what to do."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress(GERMAN.encode())[:-20])
+    with pytest.raises(BadInput, match=r"a\.gz cannot be read: .*Operator action"):
+        proposed(str(tmp_path / "a.gz"))

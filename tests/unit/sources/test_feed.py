@@ -67,7 +67,15 @@ def test_what_will_be_refused_is_told_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [(["market"], None, None), (None, ";;", None), (None, None, "Mars/Olympus"), (None, None, "../etc")]
+    "given",
+    [
+        (["market"], None, None),
+        (None, ";;", None),
+        (None, '"', None),
+        (None, "\n", None),
+        (None, None, "Mars/Olympus"),
+        (None, None, "../etc"),
+    ],
 )
 def test_a_form_that_cannot_be_is_refused(given: tuple[list[str] | None, str | None, str | None]) -> None:
     """With what to do."""

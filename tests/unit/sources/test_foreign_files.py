@@ -2,9 +2,7 @@
 
 import gzip
 import io
-import tracemalloc
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +12,20 @@ import pytest
 from streams.errors import BadInput
 from streams.kafka.publish import Record
 from streams.sources.csv_rows import MAX_ROW
-from streams.sources.events import form_of
 from streams.sources.feed import Feed, forecast
-from streams.sources.lines import DAMAGED, Skipped
+from streams.sources.lines import DAMAGED
 from streams.sources.shift import Times
+from tests.support.feeds import Read, reader
 
 NOW = 1_795_780_000_000
 AT = "2026-11-27T09:00:00Z"
 HEADER = "id;market;text;occurred_at"
 
-Read = Callable[..., tuple[list[dict[str, Any]], list[tuple[int, str]], list[str]]]
-
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Events, skipped lines and notes of a file with this content."""
-
-    def reading(
-        content: bytes | str, name: str = "feed", **options: Any
-    ) -> tuple[list[dict[str, Any]], list[tuple[int, str]], list[str]]:
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        skipped = Skipped()
-        with Feed(str(path), False, form_of(**options)) as feed:
-            events = [msgspec.json.decode(record.value) for record in feed.records(skipped)]
-            return events, skipped.first, feed.notes()
-
-    return reading
+    """Reads a file with this content."""
+    return reader(tmp_path)
 
 
 def table(*texts: str, header: str = HEADER) -> str:
@@ -266,69 +251,6 @@ def test_columns_and_zones_work_for_json(read: Read) -> None:
             read(line, columns=columns, **option)
 
 
-OBJECTS = [
-    {"id": str(number), "market": "DE", "text": 'mit } und " \\ {', "occurred_at": AT, "more": [{"a": [1]}]}
-    for number in range(400)
-]
-JSON = {
-    "array": msgspec.json.encode(OBJECTS),
-    "pretty array": msgspec.json.format(msgspec.json.encode(OBJECTS), indent=2),
-    "pretty objects": b"\n".join(msgspec.json.format(msgspec.json.encode(one), indent=4) for one in OBJECTS),
-    "together": b"".join(map(msgspec.json.encode, OBJECTS)),
-    "UTF-16": msgspec.json.encode(OBJECTS).decode().encode("utf-16"),
-}
-
-
-@pytest.mark.parametrize("content", JSON.values(), ids=JSON)
-def test_json_of_every_layout_is_read(read: Read, content: bytes) -> None:
-    """Arrays, objects over several lines, one after the other; across the ends of what is held."""
-    events, skipped, _ = read(content)
-    assert (OBJECTS, []) == (events, skipped)
-
-
-def test_what_is_broken_in_an_array_costs_itself(read: Read) -> None:
-    """Values that are no objects, a damaged object, an end that is missing: each with its line."""
-    content = '[\n{"id": "1"},\n"text",\n7,\n{"id": },\n{"text": "open},\n{"id": "5"},\n{"id": "6"'
-    events, skipped, _ = read(content)
-    assert {"1"} <= {event["id"] for event in events}
-    assert [3, 4, 5] == [number for number, _ in skipped[:3]]
-    assert {6, 8} >= {number for number, _ in skipped[3:]}
-
-
-@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", "[]", "[\n]"])
-def test_a_file_of_nothing_holds_nothing(read: Read, content: str) -> None:
-    """No record, and no error of a header that is missing."""
-    assert ([], [], []) == read(content)
-
-
-@pytest.mark.parametrize(
-    "content", [b"{" * 100_000, b"[" * 100_000, b'[{"a":"' + b"x" * 200_000, b"[{}" + b'"' * 99_999]
-)
-def test_hostile_json_ends(read: Read, content: bytes) -> None:
-    """Depth, strings without an end: reported, or read as nothing."""
-    events, _, _ = read(content)
-    assert events in ([], [{}])
-
-
-def test_a_long_array_takes_the_memory_of_a_few_objects(tmp_path: Path) -> None:
-    """10,000 objects of 1 MB together, in one line."""
-    path = tmp_path / "f"
-    long = "x" * 80
-    path.write_text("[" + ", ".join([f'{{"id": "1", "text": "{long}"}}'] * 10_000) + "]")
-    tracemalloc.start()
-    with Feed(str(path), False) as feed:
-        assert 10_000 == sum(1 for _ in feed.records())
-    assert tracemalloc.get_traced_memory()[1] < 1_000_000
-    tracemalloc.stop()
-
-
-def test_marks_and_halves_of_emoji_in_json_are_read(read: Read) -> None:
-    """A byte order mark before the first line; half a surrogate pair becomes U+FFFD, a whole one stays."""
-    line = '{"id": "1", "market": "DE", "text": "gut %s", "occurred_at": 1795770000000}\r\n'
-    events, skipped, _ = read("\ufeff" + line % r"\ud83d" + line % r"\ud83d\ude00")
-    assert (["gut \ufffd", "gut 😀"], []) == ([event["text"] for event in events], skipped)
-
-
 def zipped(*files: tuple[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -353,13 +275,46 @@ def test_packed_files_are_found_by_content(read: Read, name: str) -> None:
         (zipped(("a.csv", b"0" * 200_000_000)), "unpacks to more than"),
         (b"PK\x03\x04 no archive", "cannot be unpacked"),
         (gzip.compress(gzip.compress(b"a")), "is packed twice"),
-        (b"PAR1....", "is a Parquet file"),
+        (b"PAR1\x15\x04\x15.", "is a Parquet file"),
+        (b"ORC\x0a\x06\x08\x10", "is an ORC file"),
         (b"\xd0\xcf\x11\xe0....", "old Excel"),
         (b"%PDF-1.7", "is a PDF file"),
     ],
-    ids=["two files", "workbook", "bomb", "damaged", "twice", "Parquet", "xls", "PDF"],
+    ids=["two files", "workbook", "bomb", "damaged", "twice", "Parquet", "ORC", "xls", "PDF"],
 )
 def test_what_cannot_be_read_is_named(read: Read, content: bytes, why: str) -> None:
     """With what to do."""
     with pytest.raises(BadInput, match=f"{why}.*Operator action"):
         read(content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("half", [chr(0xD83D), chr(0xDE00), chr(0xDC80)], ids=ascii)
+def test_half_of_a_surrogate_pair_costs_its_line(read: Read, encoding: str, half: str) -> None:
+    """The next line is read whole, of a table and of JSON."""
+    texts = ("gut", f"a{half}b", "schön 😀")
+    line = '{"id": "1", "market": "DE", "text": "%s", "occurred_at": 1795770000000}\n'
+    for content in (table(*texts), "".join(line % text for text in texts)):
+        events, skipped, _ = read(content.encode(encoding, "surrogatepass"), encoding=encoding)
+        assert ["gut", "schön 😀"] == [event["text"] for event in events]
+        assert [content[: content.index(half)].count("\n") + 1] == [number for number, _ in skipped]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_character_that_is_cut_costs_the_last_line(read: Read, encoding: str) -> None:
+    """Of a file that was not written to its end."""
+    events, skipped, _ = read(table("gut", "besser").encode(encoding)[:-1])
+    assert (["gut"], [3]) == ([event["text"] for event in events], [number for number, _ in skipped])
+
+
+def test_columns_of_the_same_name_stay_apart(read: Read) -> None:
+    """Also where another one already has the name that is made."""
+    [event], _, _ = read(f"{HEADER};a (7);a;a\n1;DE;gut;{AT};x;y;z\n")
+    assert ["x", "y", "z"] == list(event["attributes"].values())
+
+
+@pytest.mark.parametrize("name", ["ORCID", "PAR1"])
+def test_a_header_that_begins_like_a_mark_is_read(read: Read, name: str) -> None:
+    """A file of letters alone is none of those that begin with them."""
+    [event], _, _ = read(f"{name};{HEADER}\nx;1;DE;gut;{AT}\n")
+    assert {name: "x"} == event["attributes"]

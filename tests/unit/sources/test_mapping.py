@@ -73,6 +73,7 @@ def test_a_locale_is_a_market_by_its_region(tag: str, expected: str | None) -> N
         ({"locale": "locale"}, "", "BR"),
         ({"from": "title", "words": {"bom": "PT"}}, "", "PT"),
         ({"file": "-([a-z]{2})[.]"}, "reviews-de.json", "DE"),
+        ({"from": "country", "file": "-([a-z]{2})?[.]"}, "reviews-.json", "BR"),
     ],
 )
 def test_a_market_comes_from_what_there_is(market: dict[str, Any], file: str, expected: str) -> None:
@@ -96,6 +97,27 @@ def test_texts_are_joined_and_their_tags_taken_out() -> None:
     """In their order, what is empty left out."""
     text = {"join": ["title", "none", "body"], "separator": ": ", "html": True}
     assert "Bom: muito\N{NO-BREAK SPACE}bom" == event(text=text)["text"]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("<p>a</p><DIV class='x>y'>b</DIV>c<br/>d", "a\nb\nc\nd"),
+        ('<a title="1 > 0" href=x>a</a> <!-- no text --> &lt;b&gt; &amp; c', "a  <b> & c"),
+        ("1 < 2 <3 a<b", "1 < 2 <3 a<b"),
+        ("<p title='it>a</p>", "a"),
+    ],
+)
+def test_tags_are_no_text(written: str, expected: str) -> None:
+    """Quoted signs inside of them are theirs; what only looks like a tag stays."""
+    assert expected == event({"title": written}, text={"from": "title", "html": True})["text"]
+
+
+@pytest.mark.parametrize("part", ["<a ", "<!--", "<a x='", '<a x="<', "</", "<", "&"])
+def test_what_looks_like_tags_is_read_once(part: str) -> None:
+    """In a time by its length: a text may be as long as a line."""
+    text = part * (500_000 // len(part))
+    assert text[:100].strip() == event({"title": text}, text={"from": "title", "html": True})["text"][:100].strip()
 
 
 def test_an_identity_is_made_where_there_is_none() -> None:
@@ -135,6 +157,7 @@ def test_every_problem_is_named_at_once() -> None:
         "text": {"from": ["a[b]", "a[=c]"], "wrong": 1},
         "rating": {"from": "r", "scale": "hearts", "words": {"good": 9}},
         "colour": "x",
+        "file": {"skip": -1},
     }
     with pytest.raises(BadInput) as raised:
         mapping_of(tables, "mine.toml")
@@ -149,7 +172,10 @@ def test_every_problem_is_named_at_once() -> None:
         "text.wrong: there is no such key, but from, join, separator, html",
         "rating.scale: hearts is none of stars, nps, percent, thumbs, [lowest, highest]",
         "rating.words.good: must be 1 to 5",
+        "file.skip: Expected `int` >= 0",
     ] == listed
+    with pytest.raises(BadInput, match=r"file\.delimiter: must be one character"):
+        mapping_of(TABLES | {"file": {"delimiter": "\n"}}, "mine.toml")
 
 
 def test_a_mapping_that_is_not_there_names_those_that_are() -> None:

@@ -30,7 +30,7 @@ def test_a_position_of_something_else_is_refused(tmp_path: Path) -> None:
     """Another file, other options, no position at all."""
     path = tmp_path / "position"
     Position.of(path, "a").begin(Shift())
-    with pytest.raises(BadInput, match=r"of another file, or of other options\. Operator action"):
+    with pytest.raises(BadInput, match=r"of other options, or on another Kafka cluster\. Operator action"):
         Position.of(path, "b")
     path.write_text("id,market\n")
     with pytest.raises(BadInput, match="holds no position"):
@@ -44,3 +44,15 @@ def test_without_a_path_nothing_is_kept(tmp_path: Path) -> None:
     position.keep(3)
     position.end()
     assert (False, 0, 3) == (position.begun, position.before, position.acknowledged)
+
+
+def test_a_position_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """Whoever may write beside it cannot have another file overwritten; what a kill left there is no hindrance."""
+    path, theirs = tmp_path / "position", tmp_path / "theirs"
+    theirs.write_text("precious")
+    (tmp_path / "position.new").symlink_to(theirs)
+    Position.of(path, "a").begin(Shift(7, 9))
+    assert ("precious", Shift(7, 9)) == (theirs.read_text(), Position.of(path, "a").shift)
+    (tmp_path / "position.new").write_text("cut")
+    Position.of(path, "a").keep(3)
+    assert 3 == Position.of(path, "a").acknowledged

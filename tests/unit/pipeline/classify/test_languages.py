@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from marketpulse.contract.decode import Decoded
@@ -77,3 +78,23 @@ async def test_events_count_under_the_language_that_calibrated_them(fails: bool)
     counts = aggregate(await scored(Linguist(fails), "pt", "de", "fr"), layout, HASHES).counts
     languages = sorted(name.partition("@")[2] for name in counts if "@" in name)
     assert ["de", "other", "pt"] == languages
+
+
+class Illiterate(Linguist):
+    """Knows the pieces of texts that begin with a letter of ASCII alone."""
+
+    def classify(self, texts: Sequence[str], languages: Sequence[str | None]) -> Predictions:
+        unknown = np.array([float(not text.isascii()) for text in texts], np.float32)
+        return replace(super().classify(texts, languages), unknown=unknown)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_texts_of_unknown_pieces_are_published_and_counted_as_unmeasured(fails: bool) -> None:
+    """Not under their language; also where a batch is classified text by text."""
+    answer = await scored(Illiterate(fails), "pt", "แย่", "de")
+    records = classified_records(answer, "t", INFO, HASHES)
+    assert [False, True, False] == [
+        msgspec.json.decode(value, type=ClassifiedRecord).unmeasured for _, value in records
+    ]
+    counts = aggregate(answer, CellLayout(INFO.topics, INFO.sentiments, ("de", "en", "pt")), HASHES).counts
+    assert ["de", "pt", "unmeasured"] == sorted(name.partition("@")[2] for name in counts if "@" in name)

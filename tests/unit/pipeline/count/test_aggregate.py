@@ -172,3 +172,32 @@ def test_no_more_characters_are_redacted_than_is_known_before(
     """By them it is decided whether a batch is aggregated beside the event loop."""
     excerpts = aggregate(scored(rows), LAYOUT, HASHES).excerpts
     assert sum(len(one.text) for chosen in excerpts.values() for one in chosen) <= characters(scored(rows))
+
+
+UNKNOWN = np.array([False, True, True])
+UNMEASURED: list[Any] = [("BR", 0, None, None, 0, 0), ("BR", 0, None, None, 0, 1), ("BR", 0, None, None, 2, 1)]
+"""Rows of which the last two have too many unknown pieces."""
+
+
+def test_unmeasured_texts_count_once_more_by_label_and_topic_and_under_no_language() -> None:
+    """All other cells are those of measured texts; a model that cannot tell counts none."""
+    counts = aggregate(replace(scored(UNMEASURED), unmeasured=UNKNOWN), LAYOUT, HASHES).counts
+    assert {
+        "BR:0:negative@pt": 1, "BR:0:negative@unmeasured": 1, "BR:0:positive@unmeasured": 1,
+        "BR:0:negative~app": 1, "BR:0:positive~app": 1,
+    } == {name: n for name, n in counts.items() if "@" in name or "~" in name}  # fmt: skip
+    plain = aggregate(scored(UNMEASURED), LAYOUT, HASHES).counts
+    assert not any("unmeasured" in name or "~" in name for name in plain)
+    assert {name: n for name, n in plain.items() if "/" in name} == {
+        name: n for name, n in counts.items() if "/" in name
+    }
+
+
+def test_what_a_step_brings_tells_the_detectors_of_measured_texts_alone() -> None:
+    """By topic: events and negatives; how many texts are unmeasured is a sum of the window."""
+    cells = LAYOUT.step_zeros()
+    for name, n in aggregate(replace(scored(UNMEASURED), unmeasured=UNKNOWN), LAYOUT, HASHES).counts.items():
+        cells[LAYOUT.index(name.split(":", 2)[2])] += n
+    assert {"price": (1, 1)} == LAYOUT.measured_topics(cells)
+    kept = LAYOUT.read(cells[: LAYOUT.size])
+    assert (3, 2) == (kept.n, kept.unmeasured)

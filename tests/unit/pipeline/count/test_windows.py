@@ -83,3 +83,17 @@ def test_what_is_too_late_for_any_window_is_counted() -> None:
     cells[LAYOUT.index("negative/app")] = 3
     windows.add("BR", NOW - 60 * 24 * 9, cells, NOW)
     assert (3, 0) == (windows.dropped_late, int(windows.window("BR", "7d", NOW).sum()))
+
+
+def test_a_bucket_of_before_is_read_with_nothing_unmeasured() -> None:
+    """Its cells are where they were; what an older version did not count is 0. Another model's bucket is as it is."""
+    layout = CellLayout(("price", "app"), languages=("pt",))
+    assert layout.names[-3:] == tuple(f"{label}@unmeasured" for label in layout.sentiments)
+    before = np.arange(1, layout.size - 2)
+    windows = Windows(layout)
+    windows.load("BR", {NOW: before.tobytes()}, {NOW // 60: before.tobytes()})
+    windows.add("BR", NOW, layout.zeros(), NOW)
+    for rows in windows.take_changes()[0].values():
+        assert [[*before, 0, 0, 0]] == [np.frombuffer(row, np.int64).tolist() for row in rows.values()]
+    for size in (layout.size, 5):
+        assert size == layout.restored(np.arange(size).tobytes()).size

@@ -9,11 +9,11 @@ BIASED = {"hi": [[60, 20, 20], [20, 60, 20], [25, 15, 60]]}
 FLAT = np.full((1, 3), 1 / 3)
 
 
-def test_the_last_confusion_is_the_pooled_one() -> None:
-    """Rows are shares of what was answered per true label, never zero."""
+def test_confusions_are_shares_of_what_was_answered_per_true_label() -> None:
+    """Never zero: one pseudo-count a cell."""
     tables = confusion_of({"pt": [[8, 1, 1], [0, 10, 0], [0, 0, 10]], "zh": [[2, 4, 4], [0, 10, 0], [0, 0, 10]]})
-    assert (3, 3, 3) == tables.shape
-    np.testing.assert_allclose(np.array([10, 5, 5]) + 1, tables[2, 0] * 23)
+    assert (2, 3, 3) == tables.shape
+    np.testing.assert_allclose(np.array([8, 1, 1]) + 1, tables[0, 0] * 13)
     assert (tables > 0).all()
 
 

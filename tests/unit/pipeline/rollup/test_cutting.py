@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 
 from marketpulse.contract.records import AlertRecord
+from streams.judgement.confusion import Confusion
 from streams.ledger.types import CutStep
 from streams.pipeline.detect import judge
 from streams.pipeline.detect.surge import AlertChange, Observation, SurgeState, surge_step
-from streams.pipeline.rollup.correction import Array
 from streams.pipeline.rollup.step import RollUp
 from streams.pipeline.rollup.step_record import Spending, StepContext
 from tests.support.worlds import LAYOUT, cuts, world
 
 WORLDS = int(os.environ.get("WORLDS", "20"))
 CONTEXT = StepContext(Spending({}, {}, 2000.0, (0.25, 0.25, 0.25, 0.25)), "m")
-CONFUSION = np.array([[[0.7, 0.2, 0.1], [0.1, 0.7, 0.2], [0.05, 0.15, 0.8]]] * 3)
+CONFUSION = Confusion(
+    np.array([[[0.7, 0.2, 0.1], [0.1, 0.7, 0.2], [0.05, 0.15, 0.8]]] * 4),
+    np.array([[np.inf] * 3] * 2 + [[20.0] * 3] * 2),
+)
 
 
 class Seen(msgspec.Struct):
@@ -30,7 +33,7 @@ class Seen(msgspec.Struct):
     late: int = 0
 
 
-def play(steps: Iterable[CutStep], confusion: Array | None, monkeypatch: pytest.MonkeyPatch) -> Seen:
+def play(steps: Iterable[CutStep], confusion: Confusion | None, monkeypatch: pytest.MonkeyPatch) -> Seen:
     """The roll-up itself; alerts without `seq`, which counts steps."""
     seen = Seen()
 

@@ -20,6 +20,7 @@ from streams.pipeline.rollup.metrics import (
     user_experience,
 )
 from streams.pipeline.rollup.step_record import Spending
+from streams.pipeline.rollup.unseen import model_confusion
 from streams.pipeline.rollup.users import ActiveUsers, events_per_user
 
 SHARES = st.floats(0, 1)
@@ -162,7 +163,7 @@ def test_u_corrected_goes_by_what_people_labelled_in_its_market() -> None:
             for label, count in (("negative", 300), ("neutral", 200), ("positive", 500)):
                 cells[layout.index(f"{label}{name}")] = count
         windows.add(market, 30_000_000, cells, 30_000_000)
-    measured = np.full((2, 3, 3), 0.1) + 0.7 * np.eye(3)
+    measured = Confusion(np.full((3, 3, 3), 0.1) + 0.7 * np.eye(3), np.full((3, 3), np.inf))
     worse = np.array([[0.6, 0.1, 0.3], [0.1, 0.6, 0.3], [0.05, 0.05, 0.9]])
     spending = Spending({}, {}, 1.0, (1.0, 0.0, 0.0, 0.0))
 
@@ -178,3 +179,26 @@ def test_u_corrected_goes_by_what_people_labelled_in_its_market() -> None:
     assert exact["BR"].value < before["BR"].value - 0.05
     assert exact["BR"].value == unsure["BR"].value
     assert unsure["BR"].se > 1.5 * exact["BR"].se
+
+
+def test_what_was_not_measured_widens_u_corrected() -> None:
+    """The same labels under a measured language, under another, and of unmeasured texts, whose number is there too."""
+    layout = CellLayout(("app",), languages=("pt", "de", "zh"))
+    windows, now_ms = Windows(layout), 30_000_000 * 60_000
+    for market, language in (("PT", "pt"), ("NL", "other"), ("TH", "unmeasured")):
+        cells = layout.zeros()
+        for name in ("/app", f"@{language}"):
+            for label, count in (("negative", 300), ("neutral", 200), ("positive", 500)):
+                cells[layout.index(f"{label}{name}")] = count
+        windows.add(market, 30_000_000, cells, 30_000_000)
+    tables = [[[160 + n, 20, 20], [30, 90 - n, 30], [10, 10, 400 - n]] for n in (-100, 0, 50)]
+    measured = model_confusion(dict(zip(("pt", "de", "zh"), tables, strict=True)))
+    spending = Spending({}, {}, 1.0, (1.0, 0.0, 0.0, 0.0))
+    found = compute_metrics(windows, now_ms, {}, 0, spending, measured)
+    pt, nl, th = (found[market].windows["24h"].u_corrected for market in ("PT", "NL", "TH"))
+    assert pt is not None
+    assert nl is not None
+    assert nl == th
+    assert nl.se > 1.5 * pt.se
+    assert {"PT": 0, "NL": 0, "TH": 1_000} == {market: one.windows["24h"].unmeasured for market, one in found.items()}
+    assert {"unmeasured": 1.0} == found["TH"].languages

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from marketpulse.contract.units import MICRO
 from models.classifier import LanguageQuality, ModelInfo
 from models.labels import SENTIMENTS
+from streams.contract.journal import JudgedWeek
+from streams.judgement.draw import week_of
 from streams.ledger.types import CutStep, PartitionCut
 from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.detect.market_state import MarketState
-from streams.pipeline.rollup.relayout import layout_before, relay
+from streams.pipeline.rollup.leader import measured_confusion
 from streams.pipeline.rollup.step import RollUp
 from streams.pipeline.rollup.step_record import Spending, StepContext
-from streams.pipeline.rollup.step_writes import MODEL_FIELD
+from streams.pipeline.rollup.step_writes import MODEL_FIELD, layout_of_state
 
 MINUTE = 29_880_007
 SAME = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
@@ -60,8 +62,9 @@ def test_languages_that_are_gone_are_other_and_none_is_lost() -> None:
     one = layout_of(replace(BEFORE, languages={"pt": PT}))
     cells = both.zeros()
     cells[both.index("negative/app")], cells[both.index("negative@de")], cells[both.index("negative@pt")] = 5, 2, 3
-    assert [[3, 0, 0], [2, 0, 0]] == one.by_language(one.relaid(both, cells)).tolist()
-    assert [[0, 0, 0], [0, 0, 0], [5, 0, 0]] == both.by_language(both.relaid(plain, plain.relaid(both, cells))).tolist()
+    assert [[3, 0, 0], [2, 0, 0], [0, 0, 0]] == one.by_language(one.relaid(both, cells)).tolist()
+    back = both.relaid(plain, plain.relaid(both, cells))
+    assert [[0, 0, 0], [0, 0, 0], [5, 0, 0], [0, 0, 0]] == both.by_language(back).tolist()
     assert [3.0, 2.0] == one.relaid_languages(both, [2, 3, 0])
     assert [] == plain.relaid_languages(both, [2, 3, 0])
 
@@ -75,6 +78,31 @@ def test_counts_of_a_worker_with_another_model_are_counted() -> None:
     assert 3 == metrics.windows["24h"].n
 
 
+def test_what_is_unmeasured_stays_so() -> None:
+    """In buckets, and where a worker with the model before counted it by topic: the detectors leave it out."""
+    before, after = (layout_of(replace(info, languages=BY_LANGUAGE)) for info in (BEFORE, AFTER))
+    cells = before.zeros()
+    cells[before.index("negative/price")], cells[before.index("negative@unmeasured")] = 5, 5
+    assert 5 == after.read(after.relaid(before, cells)).unmeasured
+    rollup = RollUp(after, idle_ms=30_000)
+    rollup.take(step(1, {"negative/price": 5, "negative~price": 3, "negative@unmeasured": 3, "negative@pt": 2}))
+    state = rollup.markets["BR"]
+    assert ({"general": (2, 2)}, [0, 2, 0]) == (state.waiting[MINUTE], state.waiting_languages[MINUTE])
+
+
+def test_labels_count_for_their_language_under_another_layout() -> None:
+    """Not for what had its number before."""
+    info = replace(BEFORE, languages={"pt": PT})
+    both, one = layout_of(replace(info, languages=BY_LANGUAGE)), layout_of(info)
+    fresh, taken_over = (RollUp(layout, 30_000, measured_confusion(info)) for layout in (one, both))
+    taken_over.relay(one)
+    cut = step(1, {"negative/app": 30, "negative@pt": 30})
+    week = JudgedWeek(week_of(MINUTE * 60_000) - 1, "before", (100, 0, 0), {"pt": ((40, 0, 0), (40, 0, 0), (40, 0, 0))})
+    context = replace(CONTEXT, judged={"BR": (week,)})
+    expected = fresh.decide(cut, fresh.take(cut), context).metrics
+    assert expected == taken_over.decide(cut, taken_over.take(cut), context).metrics
+
+
 def test_a_stored_state_goes_on_under_a_model_with_other_topics() -> None:
     """Windows, minutes that wait for the detectors and what rises are of the new topics; every bucket is written."""
     old = RollUp(layout_of(BEFORE), idle_ms=30_000)
@@ -82,12 +110,12 @@ def test_a_stored_state_goes_on_under_a_model_with_other_topics() -> None:
     old.decide(cut, old.take(cut), CONTEXT)
     changed, _ = old.windows.take_changes()
     state = {MODEL_FIELD: msgspec.json.encode(BEFORE)}
-    new = RollUp(layout_of(AFTER), idle_ms=30_000)
+    before = layout_of_state(state)
+    assert before is not None
+    new = RollUp(before, idle_ms=30_000)
     new.common, new.markets = old.common, old.markets
     new.windows.load("BR", changed["BR", "minute"], changed["BR", "hour"])
-    before = layout_before(state)
-    assert before is not None
-    relay(new, before, layout_of(AFTER))
+    new.relay(layout_of(AFTER))
     assert {"general": (2, 2), "app": (1, 0)} == new.markets["BR"].waiting[MINUTE]
     assert {("BR", "minute"): [MINUTE], ("BR", "hour"): [MINUTE // 60]} == {
         key: list(buckets) for key, buckets in new.windows.take_changes()[0].items()
@@ -104,7 +132,7 @@ def test_a_change_of_languages_reaches_what_detectors_keep_by_language() -> None
     rollup.markets["BR"] = MarketState(
         waiting_languages={7: [1, 2, 0]}, late_languages={8: [0, 0, 4]}, spoken=[0.5, 1.5, 0]
     )
-    relay(rollup, both, one)
+    rollup.relay(one)
     state = rollup.markets["BR"]
     assert ({7: [2, 1]}, {8: [0, 4]}, [1.5, 0.5]) == (state.waiting_languages, state.late_languages, state.spoken)
 
@@ -115,5 +143,5 @@ def test_the_same_topics_are_left_as_they_are() -> None:
     cut = step(1, {"negative/price": 2})
     rollup.decide(cut, rollup.take(cut), CONTEXT)
     rollup.windows.take_changes()
-    relay(rollup, layout_of(BEFORE), layout_of(replace(BEFORE, id="after")))
+    rollup.relay(layout_of(replace(BEFORE, id="after")))
     assert ({}, {}) == rollup.windows.take_changes()

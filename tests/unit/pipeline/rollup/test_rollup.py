@@ -16,7 +16,7 @@ from streams.pipeline.count.cells import CellLayout
 from streams.pipeline.detect.watch import gaps_of
 from streams.pipeline.reallocate.answer import answer_of
 from streams.pipeline.rollup.state import CommonState
-from streams.pipeline.rollup.step import MOST_ENDED, RollUp, StepContext, StepOutcome
+from streams.pipeline.rollup.step import MOST_ENDED, RollUp, StepContext, StepOutcome, drift_sums
 from streams.pipeline.rollup.step_record import Spending
 
 LAYOUT = CellLayout(("app", "price"))
@@ -303,3 +303,12 @@ def test_amounts_of_another_currency_are_forgotten() -> None:
     assert ["", "10,000 CNY", "10,000 CNY", "EUR million"] == [one.spend_currency for one in asked]
     assert 200 < sum(asked[2].spend_day_ago.values())
     assert 20 >= sum(asked[3].spend_day_ago.values()) > 0
+
+
+def test_drift_of_languages_is_one_of_languages() -> None:
+    """Unmeasured texts are none of `other`: drift of unknown pieces looks at those."""
+    layout = CellLayout(("app",), languages=("pt",))
+    cells = layout.step_zeros()
+    for name, n in (("neutral@pt", 5), ("neutral@other", 3), ("neutral@unmeasured", 2), ("neutral/app", 10)):
+        cells[layout.index(name)] = n
+    assert (3.0, 10.0) == tuple(drift_sums(cells, layout)[name] for name in ("other_language", "neutral"))

@@ -12,7 +12,7 @@ from marketpulse.contract.decode import utc
 from marketpulse.contract.metrics import Estimate, MarketMetrics
 from marketpulse.contract.records import AlertRecord, AllocationRecord
 from marketpulse.contract.totals import latency_quantile
-from marketpulse.contract.words import evidence_words
+from marketpulse.contract.words import count_of, evidence_words
 from streams.cli.output import cell, visible
 from streams.clock import epoch_ms
 
@@ -43,7 +43,7 @@ def _header(snapshot: Snapshot) -> Text:
     return Text(
         f"stream time {when}   step {status.step}   accepted {totals.get('accepted', 0):,}   duplicates "
         f"{totals.get('duplicates', 0):,}   dead letters {dead:,}   median latency "
-        f"{'-' if latency is None else f'{latency / 1000:.1f} s'}   lag {snapshot.lag.records:,} records, "
+        f"{'-' if latency is None else f'{latency / 1000:.1f} s'}   lag {count_of(snapshot.lag.records, 'record')}, "
         f"{snapshot.lag.seconds:.0f} s{waiting}   model {visible(status.model)} on {visible(status.device)}",
         style="dim",
     )

@@ -1,24 +1,19 @@
 """Commands that publish market profiles, and show which are in force."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 import typer
 
-from marketpulse.client.snapshot import Snapshot
 from marketpulse.contract.markets import market_code
 from marketpulse.contract.portfolio import Portfolio
-from marketpulse.contract.records import AllocationRecord
-from marketpulse.contract.topics import topic_name
-from marketpulse.contract.words import clock
-from marketpulse.errors import MarketpulseError
+from marketpulse.contract.words import clock, count_of
 from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio
-from streams.batches import CompactedRecord
 from streams.cli import output
+from streams.cli.markets.in_force import Held, held_now
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
 from streams.cli.views.profiles import budget_words, markets_in_force, regions_in_force, regions_of, spenders
@@ -27,7 +22,7 @@ from streams.errors import BadInput
 from streams.pipeline.operators.preview import Preview, preview
 from streams.pipeline.operators.profiles import Profiles, apply_records
 from streams.pipeline.operators.published import PLAN_KEY
-from streams.pipeline.operators.spenders import Row, origin_of, rows_of
+from streams.pipeline.operators.spenders import rows_of
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -44,49 +39,6 @@ profiles_app = typer.Typer(no_args_is_help=True, help="Markets, costs, bounds an
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.add_typer(profiles_app, name="profiles", rich_help_panel=output.DECIDE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What is in force: profiles over the workers' file, whether that is their own, what Redis shows of workers."""
-
-    profiles: Profiles
-    own: bool
-    seen: Snapshot | None
-    answers: list[AllocationRecord]
-    changed_ms: int | None
-    differs: str = ""
-
-    @property
-    def spend(self) -> dict[str, float]:
-        """Market -> money of the allocation in force; empty where that is in another currency than the plan's."""
-        if self.seen is None or self.seen.allocation is None or self.seen.portfolio is None:
-            return {}
-        same = self.seen.allocation.allocation.currency in ("", self.seen.portfolio.plan.currency)
-        return dict(self.seen.allocation.spend) if same else {}
-
-    @property
-    def refused(self) -> str:
-        """In words, where the newest answer is no plan: spend is that of an earlier table."""
-        newest = max(self.answers, key=lambda one: one.seq, default=None)
-        if newest is None or newest.status not in ("infeasible", "failed"):
-            return ""
-        why = newest.why if newest.why.startswith(newest.status) else f"{newest.status}: {newest.why}"
-        return f"The spend is that of an earlier answer; the newest is {why}"
-
-    def origin(self, name: str) -> str:
-        """Where the entry of a market (or `_plan`) comes from, in words."""
-        return origin_of(self.profiles, name, self.own)
-
-    @property
-    def origins(self) -> dict[str, str]:
-        """Market -> where its entry comes from."""
-        return {code: self.origin(code) for code in self.profiles.now.markets}
-
-    @property
-    def rows(self) -> dict[str, Row]:
-        """Market -> who may get how much, from which table."""
-        return rows_of(self.profiles.now, self.origins)
 
 
 @profiles_app.command("validate")
@@ -107,7 +59,7 @@ def profiles_validate(file: ProfileFile, as_json: Json = False) -> None:
             {"markets": sorted(rows), "budget": plan.budget, "currency": plan.currency, "rows": rows, "problems": []}
         )
         return
-    output.say(f"{file} can be used: {len(rows)} markets, {output.visible(budget_words(plan))}")
+    output.say(f"{file} can be used: {count_of(len(rows), 'market')}, {output.visible(budget_words(plan))}")
     output.console().print(spenders(rows, plan))
     output.say("`profiles apply` puts it in place of all other markets; --merge keeps those.")
 
@@ -119,7 +71,7 @@ def _load(file: Path, as_json: bool) -> Portfolio:
         _refuse(file, error.problems, as_json)
 
 
-def _infeasible(portfolio: Portfolio, held: _Held | None = None) -> str | None:
+def _infeasible(portfolio: Portfolio, held: Held | None = None) -> str | None:
     """Why no plan can keep a table, from the spend in force; not looked at where the solver's packages are missing."""
     try:
         from strategy.bounds import infeasible
@@ -141,7 +93,7 @@ def _refuse(what: object, problems: Sequence[str], as_json: bool, action: str = 
     if as_json:
         output.print_json({"problems": problems})
     else:
-        output.note(f"{what} cannot be used, {len(problems)} problems:" if len(problems) > 1 else f"{what}:")
+        output.note(f"{what} cannot be used, {count_of(len(problems), 'problem')}:")
         for problem in problems:
             output.note(f"  {output.visible(problem)}")
         output.note(f"Nothing was published. Operator action: {action}")
@@ -174,7 +126,7 @@ def profiles_apply(
     if missing := only - set(portfolio.markets):
         raise BadInput(f"{file} has no market {', '.join(sorted(missing))}. Operator action: mend --market.")
     settings = load_settings()
-    held = _in_force(settings)
+    held = held_now(settings)
     records = apply_records(portfolio, held.profiles, only, plan, merge)
     whole = plan and not only and not merge
     done = _publish(settings, held, records, file, as_json, whole)
@@ -206,7 +158,7 @@ def profiles_rm(
         raise BadInput(f"{', '.join(unknown)}: neither {PLAN_KEY} nor a market code. Operator action: mend it.")
     known = sorted({code for code in codes.values() if code is not None})
     settings = load_settings()
-    held = _in_force(settings)
+    held = held_now(settings)
     records: list[tuple[str, bytes | None]] = [(name, None) for name in known]
     done = _publish(settings, held, records, f"profiles rm {' '.join(known)}", as_json, False)
     if as_json:
@@ -220,7 +172,7 @@ def profiles_rm(
 
 
 def _publish(
-    settings: "Settings", held: _Held, records: list[tuple[str, bytes | None]], what: object, as_json: bool, whole: bool
+    settings: "Settings", held: Held, records: list[tuple[str, bytes | None]], what: object, as_json: bool, whole: bool
 ) -> Preview:
     """Look what the change does, then publish it; exit code 2 and nothing published where it cannot be.
 
@@ -241,7 +193,7 @@ def _publish(
     return seen
 
 
-def _change(held: _Held, done: Preview) -> dict[str, object]:
+def _change(held: Held, done: Preview) -> dict[str, object]:
     return {
         "replaces": held.profiles.replaces,
         "markets": held.rows,
@@ -258,7 +210,7 @@ def profiles_ls(as_json: Json = False) -> None:
     marketpulse profiles ls
     ```
     """
-    held = _in_force(load_settings())
+    held = held_now(load_settings())
     profiles, now = held.profiles, held.profiles.now
     if held.differs:
         output.note(held.differs)
@@ -307,61 +259,6 @@ def _not_yet(profiles: Profiles) -> list[str]:
             "for 10 s at most"
         )
     return lines
-
-
-def _in_force(settings: "Settings") -> _Held:
-    """What was published, over the workers' file: over the shipped example, where Redis shows that they have that."""
-    records = _read(settings, "market.profiles")
-    profiles, own = _over(load_portfolio(settings.portfolio), records), settings.portfolio is not None
-    seen, answers = _in_redis(settings)
-    in_redis = None if seen is None else seen.portfolio
-    changed_ms = max((record.timestamp_ms for record in records), default=None)
-    if in_redis is None or in_redis == profiles.now:
-        return _Held(profiles, own, seen, answers, changed_ms)
-    shipped = _over(load_portfolio(), records)
-    if own and in_redis == shipped.now:
-        return _Held(
-            shipped, False, seen, answers, changed_ms,
-            f"Workers have the shipped example, not {settings.portfolio}, which MARKETPULSE_PORTFOLIO of this command "
-            "names: shown is what they have. Operator action: set it for workers too, or for neither.",
-        )  # fmt: skip
-    here, there = profiles.now.markets, in_redis.markets
-    names = [code for code in sorted(here.keys() | there.keys()) if here.get(code) != there.get(code)]
-    names += [PLAN_KEY] if in_redis.plan != profiles.now.plan else []
-    return _Held(
-        profiles, own, seen, answers, changed_ms,
-        f"Workers have another table in force: {', '.join(names)} differ. Operator action: none for a change of the "
-        "last seconds; else set MARKETPULSE_PORTFOLIO for commands as for workers.",
-    )  # fmt: skip
-
-
-def _in_redis(settings: "Settings") -> tuple[Snapshot | None, list[AllocationRecord]]:
-    """What workers have in force (None = not known), and the allocator's answers, oldest first."""
-    from marketpulse.client.reader import Reader
-
-    try:
-        with Reader(settings.redis, prefix=settings.prefix) as reader:
-            return reader.snapshot(), reader.allocations()
-    except MarketpulseError as error:
-        output.note(f"What workers have in force is not known: {error}")
-        return None, []
-
-
-def _over(base: Portfolio, records: Sequence[CompactedRecord]) -> Profiles:
-    profiles = Profiles(base)
-    for record in records:
-        profiles.take(record)
-        newest_ms = record.timestamp_ms
-    if profiles.read_offset:  # as a reader has it who was there when the newest record came
-        profiles.settle(newest_ms)
-        profiles.settle(epoch_ms())
-    return profiles
-
-
-def _read(settings: "Settings", topic: str) -> list[CompactedRecord]:
-    from streams.kafka.compacted import read_all
-
-    return run_async(read_all(settings.kafka_servers, topic_name(settings.prefix, topic)))
 
 
 def _apply(settings: "Settings", records: list[tuple[str, bytes | None]]) -> None:
