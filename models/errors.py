@@ -2,6 +2,7 @@
 
 ModelError
 ├── BadArtifact        the model folder cannot be trusted or used; the process refuses to start
+├── BadTopics          a file of own topics cannot be read or used
 ├── DeviceMissing      the device that was asked for is not there
 ├── DeviceFailed       the device does not run even one text: the worker ends, so that none is lost
 └── BadOutput          the model answered with something that is no probability
@@ -16,6 +17,10 @@ class ModelError(Exception):
 
 class BadArtifact(ModelError):
     """The model folder cannot be used. Operator action: restore the folder or export the model again."""
+
+
+class BadTopics(ModelError):
+    """A file of own topics cannot be used. Operator action: correct what the message names."""
 
 
 class DeviceMissing(ModelError):

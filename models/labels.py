@@ -4,8 +4,11 @@ import re
 
 SENTIMENTS: tuple[str, ...] = ("negative", "neutral", "positive")
 
+GENERAL = "general"
+"""The topic of a text that is about none of the others."""
+
 TOPICS: tuple[str, ...] = (
-    "general",
+    GENERAL,
     "quality",
     "performance",
     "service_support",

@@ -27,6 +27,22 @@ class FileEntry(msgspec.Struct, frozen=True):
     bytes: int
 
 
+class TopicsLineage(msgspec.Struct, frozen=True):
+    """What own topics were made of: model before (id, SHA-256 of its model.onnx), file of topics, numbers of texts.
+
+    `examples`: of each topic; `general`: texts about none, `general_given` by the operator. `confusion[true][answered]`
+    counts examples that were left out of the fit, in the order of the topics.
+    """
+
+    base: str
+    base_sha256: str
+    file_sha256: str
+    examples: dict[str, int]
+    general: int
+    general_given: bool
+    confusion: list[list[int]]
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """`files` by their name within the folder; `max_length` in tokens.
 
@@ -34,6 +50,7 @@ class Manifest(msgspec.Struct, frozen=True):
     `evaluation`: on the development set, with one confusion matrix a language.
     `labels`: sentiment of each label of the checkpoint that was exported; within the graph, the probabilities of labels
     with the same sentiment are summed. Empty = the network was trained on the sentiments themselves.
+    `own_topics`: what the topics were made of; None = they are those that the model was trained on.
     """
 
     id: str
@@ -48,6 +65,7 @@ class Manifest(msgspec.Struct, frozen=True):
     calibration: dict[str, Calibration] = {}
     evaluation: Evaluation | None = None
     labels: dict[str, str] = {}
+    own_topics: TopicsLineage | None = None
     v: int = 1
 
     @property

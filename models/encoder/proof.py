@@ -34,7 +34,7 @@ def retrieval(folder: Path, rows: Sequence[LabelledText], groups: int = 60) -> d
     parallel = _parallel(list(rows))[:groups]
     if not parallel:
         raise BadArtifact("no English row has translations. Operator action: give rows with ids of parallel texts.")
-    embed = _embedder(folder)
+    embed = embedder(folder)
     originals = embed([texts[ORIGINAL] for texts in parallel])
     shares = {}
     for language in sorted(set(parallel[0]) - {ORIGINAL}):
@@ -53,7 +53,7 @@ def _parallel(rows: list[LabelledText]) -> list[dict[str, str]]:
     return [texts for texts in found.values() if ORIGINAL in texts and set(texts) == languages]
 
 
-def _embedder(folder: Path) -> Any:
+def embedder(folder: Path) -> Any:
     """A function from texts to unit vectors (n, width): the mean of the last layer's states."""
     network = load_encoder(folder).eval()
     tokenizer, pad_id = load_tokenizer(folder, network, MAX_LENGTH)

@@ -28,7 +28,9 @@ from streams.cli.markets import costs as cli_costs
 from streams.cli.markets import profiles as cli_profiles
 from streams.cli.output import Json
 from streams.cli.settings import load_settings, run_async
+from streams.cli.training import bench_topics as cli_bench_topics
 from streams.cli.training import encoder as cli_encoder
+from streams.cli.training import topics as cli_topics
 from streams.cli.training import train as cli_train
 from streams.errors import BadInput
 
@@ -273,7 +275,9 @@ app.command(rich_help_panel=output.DEVELOP)(classify)
 cli_model.add_commands(app)
 cli_encoder.add_commands(cli_model.model_app)
 cli_train.add_commands(cli_model.model_app)
+cli_topics.add_commands(cli_model.model_app)
 cli_bench.add_commands(app)
+cli_bench_topics.add_commands(cli_bench.bench_app)
 
 
 def _uncaught(error: Exception) -> None:

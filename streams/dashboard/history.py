@@ -14,6 +14,7 @@ from marketpulse.contract.units import HOUR_MS, MINUTE_MS
 from models.classifier import ModelInfo
 from streams.ledger.keys import Keys
 from streams.pipeline.count.cells import CellLayout, Sums
+from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.rollup.metrics import PRIOR_EVENTS, user_experience
 from streams.pipeline.rollup.users import events_per_user
 
@@ -58,7 +59,7 @@ def read_history(
         if not stream_time or model is None or not markets:
             return {}
         info = msgspec.json.decode(model, type=ModelInfo)
-        layout = CellLayout(info.topics, info.sentiments, tuple(info.languages))
+        layout = layout_of(info)
         newest = stream_time // STEP_MS[unit]
         numbers = range(newest - count + 1, newest + 1)
         with client.pipeline(transaction=False) as pipe:

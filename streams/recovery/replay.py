@@ -16,6 +16,7 @@ from streams.ledger.commit import Ledger
 from streams.ledger.content import SCRATCH_USERS_S, LedgerContent
 from streams.ledger.types import Command
 from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.reallocate.answer import answer_of
 from streams.pipeline.rollup.active_users import count_users
 from streams.pipeline.rollup.checkpoint import unpacked
@@ -106,16 +107,13 @@ class Replayer:
 
     def _take_model(self, info: ModelInfo) -> None:
         self.standing.info = info
-        layout = CellLayout(info.topics, info.sentiments, tuple(info.languages))
+        layout = layout_of(info)
         if not self.rollup.windows.markets:
             common = self.rollup.common
             self.rollup = RollUp(layout, self._idle_ms)
             self.rollup.common = common
-        elif layout.names != self.rollup.layout.names:
-            raise JournalIncomplete(
-                f"model {info.id} counts other topics or languages than its predecessor: their buckets do not add up. "
-                "Operator action: `marketpulse ledger reset`."
-            )
+        else:
+            self.rollup.relay(layout)
         self.rollup.measured(measured_confusion(info))
 
     async def replay(self, stretches: Sequence[Stretch]) -> AsyncIterator[Replayed]:

@@ -18,6 +18,7 @@ from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.types import checksum
 from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.ingest.claims import PASSED, RECREATED
 from streams.pipeline.rollup.step_writes import MODEL_FIELD
 from streams.privacy.user_hashes import Mixed, keys_in
@@ -287,7 +288,7 @@ def _layout(state: dict[str, bytes]) -> CellLayout:
     if MODEL_FIELD not in state:
         return CellLayout(())
     info = msgspec.json.decode(state[MODEL_FIELD], type=ModelInfo)
-    return CellLayout(info.topics, info.sentiments, tuple(info.languages))
+    return layout_of(info)
 
 
 def _add_open(moment: Moment, counts: dict[bytes, bytes]) -> None:

@@ -13,6 +13,7 @@ from streams.kafka.log_ends import LogEnds
 from streams.kafka.outbound import Outbound
 from streams.ledger.commit import Ledger
 from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.failpoints import Failpoint, no_failpoint
 from streams.pipeline.operators.labels import Labels
 from streams.pipeline.operators.mutes import Mutes
@@ -74,7 +75,7 @@ def make_deps(
         profiles=Profiles(portfolio),
         mutes=Mutes(partial(_refused, "mute_refused"), epoch_ms),
         labels=Labels(partial(_refused, "label_refused")),
-        layout=CellLayout(classifier.info.topics, classifier.info.sentiments, tuple(classifier.info.languages)),
+        layout=layout_of(classifier.info),
         hashes=settings.user_hashes,
         candidate=candidate,
         failpoint=failpoint,

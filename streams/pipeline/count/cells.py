@@ -11,6 +11,7 @@ from marketpulse.contract.units import MICRO
 Cells = NDArray[np.int64]
 
 
+GENERAL_TOPIC = "general"
 OTHER_LANGUAGE = "other"
 UNMEASURED = "unmeasured"
 """Counted in place of a language: texts with more unknown pieces than the model was measured on."""
@@ -60,6 +61,54 @@ class CellLayout:
     def index(self, name: str) -> int:
         """Position of a cell; KeyError for an unknown name."""
         return self._index[name]
+
+    def place(self, name: str) -> int | None:
+        """Where a step's cell that any model counted belongs here; None where this layout has no languages.
+
+        A topic that this layout lacks belongs to `general`, a language that it lacks to `other`. KeyError for a name
+        that is no cell of any model.
+        """
+        if name in self._index:
+            return self._index[name]
+        for sign in "/~":
+            kind, found, topic = name.partition(sign)
+            if found:
+                return self._index[f"{kind}{sign}{self.home_of(topic)}"]
+        kind, found, _ = name.partition("@")
+        if found and kind in self.sentiments:
+            return self._index.get(f"{kind}@{OTHER_LANGUAGE}")
+        raise KeyError(name)
+
+    def home_of(self, topic: str) -> str:
+        """The topic itself where it is counted here, else `general`, or the first topic where there is none."""
+        return topic if topic in self.topics else GENERAL_TOPIC if GENERAL_TOPIC in self.topics else self.topics[0]
+
+    def relaid(self, before: "CellLayout", cells: Cells) -> Cells:
+        """A bucket that another layout counted, in this one; the sums over topics and over languages stay."""
+        found = self.zeros()
+        for place, count in zip(map(self.place, before.names), cells.tolist(), strict=True):
+            if place is not None:
+                found[place] += count
+        return self.complete(found)
+
+    def complete(self, cells: Cells) -> Cells:
+        """The same cells, with events whose language was not counted under `other`."""
+        if self.languages:
+            other = self.language_index[self.languages.index(OTHER_LANGUAGE)]
+            cells[other] += cells[self.count_index].sum(axis=1) - self.by_language(cells).sum(axis=0)
+        return cells
+
+    def relaid_languages(self, before: "CellLayout", events: Sequence[float]) -> list[float]:
+        """Events of each of another layout's languages, by this layout's; empty where one of both has none.
+
+        Both are without what is unmeasured, the last of `languages`.
+        """
+        if not (self.languages and before.languages and events):
+            return []
+        found = [0.0] * (len(self.languages) - 1)
+        for number, count in zip(self.language_numbers(before.languages[:-1]), events, strict=True):
+            found[number] += count
+        return found
 
     def language_numbers(self, languages: Sequence[str], unmeasured: NDArray[np.bool_] | None = None) -> Cells:
         """Number within `languages` of what each event counts under, by its primary language; both (n,)."""

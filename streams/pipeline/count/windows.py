@@ -120,6 +120,15 @@ class Windows:
             for unit, buckets in rows.items()
         }
 
+    def relay(self, before: CellLayout, after: CellLayout) -> None:
+        """Put every bucket, counted in one layout, into another; all of them are changes."""
+        self.layout = after
+        for market, units in self._buckets.items():
+            for unit, buckets in units.items():
+                for bucket, cells in buckets.items():
+                    buckets[bucket] = after.relaid(before, cells)
+                    self._changed.add((market, unit, bucket))
+
 
 def first_bucket(name: str, stream_minute: int) -> int:
     """Number of the oldest bucket (minute or hour) of a window at stream time."""

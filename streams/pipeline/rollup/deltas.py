@@ -1,5 +1,6 @@
 """A cut step's counts as vectors, and what is read off them."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 from marketpulse.contract.canary import CELL
@@ -27,14 +28,13 @@ def drift_sums(cells: Cells, layout: CellLayout) -> dict[str, float]:
 
 
 def deltas_of(counts: Mapping[str, int], layout: CellLayout) -> dict[tuple[str, int], Cells]:
-    """The ledger's fields `market:minute:cell` as one vector per (market, minute), in a stable order."""
-    found: dict[tuple[str, int], Cells] = {}
+    """The ledger's fields `market:minute:cell`, of any model, as a vector per (market, minute), in stable order."""
+    found: dict[tuple[str, int], Cells] = defaultdict(layout.step_zeros)
     for field in sorted(counts):
         if field.endswith(DEAD_LETTERS) or CELL in field:
             continue
         market, minute, cell = field.split(":", 2)
-        key = (market, int(minute))
-        if key not in found:
-            found[key] = layout.step_zeros()
-        found[key][layout.index(cell)] += counts[field]
-    return found
+        cells = found[market, int(minute)]
+        if (place := layout.place(cell)) is not None:
+            cells[place] += counts[field]
+    return {key: layout.complete(cells) for key, cells in found.items()}

@@ -22,7 +22,7 @@ from streams.pipeline.rollup.pace import Pace
 from streams.pipeline.rollup.rewind import Undone, corrections, note_ended
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, spending_of
-from streams.pipeline.rollup.step_writes import alert_writes, load_rollup, operator_writes, step_writes
+from streams.pipeline.rollup.step_writes import alert_writes, layout_of_state, load_rollup, operator_writes, step_writes
 from streams.pipeline.rollup.unseen import model_confusion
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import ROLL_UP
@@ -237,10 +237,13 @@ class Leader:
         """The state as the last published step left it."""
         ledger = self._deps.ledger
         idle_ms = int(self._deps.settings.idle_partition_seconds * 1000)
-        rollup = RollUp(self._deps.layout, idle_ms, measured_confusion(self._deps.classifier.info), self._deps.rules)
-        markets = load_rollup(rollup, await ledger.load_state())
+        state = await ledger.load_state()
+        before = layout_of_state(state) or self._deps.layout
+        rollup = RollUp(before, idle_ms, measured_confusion(self._deps.classifier.info), self._deps.rules)
+        markets = load_rollup(rollup, state)
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
+        rollup.relay(self._deps.layout)
         held = await ledger.alerts(ledger.keys.alerts)
         alerts = [msgspec.json.decode(one, type=AlertRecord) for one in held.values()]
         note_ended(rollup.common, alerts)

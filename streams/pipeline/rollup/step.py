@@ -26,6 +26,7 @@ from streams.pipeline.detect.evidence import newest_states, with_evidence
 from streams.pipeline.detect.judge import judge_minutes, surge_alert
 from streams.pipeline.detect.market_state import MarketState, Warming
 from streams.pipeline.detect.minutes import keep, last_closed
+from streams.pipeline.detect.relayout import relay_market
 from streams.pipeline.detect.surge import AlertChange
 from streams.pipeline.detect.watch import (
     EVERYWHERE,
@@ -110,6 +111,18 @@ class RollUp:
     def measured(self, confusion: Confusion | None) -> None:
         """Use another model's confusion from now on."""
         self._confusion = confusion
+
+    def relay(self, layout: CellLayout) -> None:
+        """Count in another model's layout from now on; windows and waiting minutes are put into it.
+
+        Counts of a topic that is gone join `general`, those of a language that is gone `other`; a new topic begins at
+        0. What the detectors learned is another matter: `decide` has them begin again with every other model.
+        """
+        before, self.layout, self._labelled = self.layout, layout, JudgedConfusions(layout)
+        if before.names != layout.names:
+            self.windows.relay(before, layout)
+            for state in self.markets.values():
+                relay_market(state, before, layout)
 
     def profiles_changed(self, portfolio: Portfolio) -> bool:
         """Whether a portfolio is another than that of the step before (False at the first step)."""

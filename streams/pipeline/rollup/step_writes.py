@@ -16,6 +16,8 @@ from streams.ledger.commit import Ledger
 from streams.ledger.keys import Keys
 from streams.ledger.lives import excerpts_left_s
 from streams.ledger.types import Command, CutStep
+from streams.pipeline.count.cells import CellLayout
+from streams.pipeline.count.layouts import layout_of
 from streams.pipeline.detect.market_state import MarketState
 from streams.pipeline.rollup.state import CommonState
 from streams.pipeline.rollup.step import RollUp, StepOutcome
@@ -161,6 +163,11 @@ def _state_writes(keys: Keys, rollup: RollUp, info: ModelInfo) -> list[Command]:
     for at in range(0, len(fields), 2 * MOST_FIELDS):
         writes.append(["HSET", keys.state, *fields[at : at + 2 * MOST_FIELDS]])
     return writes
+
+
+def layout_of_state(state: Mapping[str, bytes]) -> CellLayout | None:
+    """The layout of the buckets that a stored state belongs to; None for a state of no model."""
+    return layout_of(msgspec.json.decode(state[MODEL_FIELD], type=ModelInfo)) if MODEL_FIELD in state else None
 
 
 def load_rollup(rollup: RollUp, state: Mapping[str, bytes]) -> list[str]:
