@@ -17,12 +17,28 @@ _seq = msgspec.json.Decoder(dict[str, object])
 
 
 class Aftermath(msgspec.Struct):
-    """`seen` are (topic, id, seq) since a time; `highest` the largest seq or step anywhere; `open_alerts` those whose
-    newest record says pending or firing, by id."""
+    """`seen` are (topic, id, seq) since a time; `highest` the largest seq or step anywhere; `alerts` the newest record
+    of each, by id."""
 
     seen: set[tuple[str, str, int]]
     highest: int
-    open_alerts: dict[str, AlertRecord]
+    alerts: dict[str, AlertRecord]
+
+    @property
+    def open_alerts(self) -> dict[str, AlertRecord]:
+        """Those whose newest record says pending or firing."""
+        return {name: alert for name, alert in self.alerts.items() if alert.state != "resolved"}
+
+    def revived(self, known: Iterable[AlertRecord]) -> list[AlertRecord]:
+        """Of the alerts that a ledger knows, those that are open there and have ended on their topic since."""
+        return [
+            alert
+            for alert in sorted(known, key=lambda one: one.id)
+            if alert.state != "resolved"
+            and (newest := self.alerts.get(alert.id)) is not None
+            and newest.state == "resolved"
+            and newest.seq > alert.seq
+        ]
 
     def orphans(self, last_seq: int) -> list[AlertRecord]:
         """Alerts that a step after the last one opened."""
@@ -61,13 +77,12 @@ async def look(servers: Servers, prefix: str, since_ms: int | None) -> Aftermath
                 found.seen.add((topic, name, seq))
                 found.highest = max(found.highest, seq)
                 if topic == "market.alerts":
-                    _follow(found.open_alerts, msgspec.json.decode(record.value, type=AlertRecord))
+                    _follow(found.alerts, msgspec.json.decode(record.value, type=AlertRecord))
     for topic in ("market.metrics", "market.steps"):
         async with LogReader(servers, topic_name(prefix, topic)) as reader:
             for partition, (first, end) in reader.offsets.items():
                 async for record in reader.records(max(first, end - TAIL), end, partition):
                     found.highest = max(found.highest, int(str(_seq.decode(record.value)["step"])))
-    found.open_alerts = {name: alert for name, alert in found.open_alerts.items() if alert.state != "resolved"}
     return found
 
 

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from marketpulse.contract.canary import CELL
+from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.wire import encode
 from streams.clock import epoch_ms
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
@@ -242,11 +244,14 @@ class Rebuild:
         stands, clock_ms = self._standing_point(), epoch_ms()
         after = await look(self._settings.kafka_servers, self._settings.prefix, self._began_ms or None)
         orphans = after.orphans(stands.step + replayer.rollup.common.ahead)
-        step = max(stands.step, after.highest) + (1 if orphans else 0)
+        shown = replayer.fold.hashes.get("alerts", {}).values()
+        revived = after.revived(msgspec.json.decode(value, type=AlertRecord) for value in shown)
+        step = max(stands.step, after.highest) + (1 if orphans or revived else 0)
         ends = [resolved(alert, step, stands.now, REBUILT) for alert in orphans]
-        again = [*after.missing(self._told), *self._metrics, *ends]
+        opened = [("market.alerts", one.id, encode(msgspec.structs.replace(one, seq=step))) for one in revived]
+        again = [*after.missing(self._told), *self._metrics, *ends, *opened]
         self._say("putting it in place", 0, None)
-        for row in ends:
+        for row in (*ends, *opened):
             replayer.fold.take(alert_entry(row))
         replayer.fold.hashes.setdefault("step", {})[b"step"] = str(step).encode()  # readers never see it go back
         replayer.fold.strings["mutes"] = await self._mutes(clock_ms)

@@ -20,6 +20,7 @@ from streams.ledger.lives import kept_after_repair_s
 from streams.ledger.scripts import FORMAT
 from streams.ledger.types import Command, Entry
 from streams.pipeline.rollup.checkpoint import packed, parts_of, read_ledger
+from streams.pipeline.rollup.step_writes import CHANGES_KEPT
 from streams.recovery.fold import Fold
 from streams.recovery.source_starts import PartitionStart
 
@@ -167,7 +168,18 @@ class Succession:
             for name in set(names)
             if name not in taken and name.partition(":")[0] not in KEPT and not name.startswith("step:")
         ]
-        change: Command = ["XADD", self._live.keys.changes, "MAXLEN", "~", 10_000, "*", "step", step, "stream_time", 0]
+        change: Command = [
+            "XADD",
+            self._live.keys.changes,
+            "MAXLEN",
+            "~",
+            CHANGES_KEPT,
+            "*",
+            "step",
+            step,
+            "stream_time",
+            0,
+        ]
         complete = "ledger" in taken  # else another repair removed what was staged here
         if not complete or not await self._live.swap(lease_number, old, renames, [*self._after, change]):
             raise Overtaken(

@@ -70,7 +70,7 @@ def model_train(
     marketpulse model train --data ./data --init build/encoder --layers 8 \\
       --student-layers 0,1,2,3 --out build/new
     marketpulse model train --data ./data --init build/encoder --layers 8 \\
-      --whole --pieces 70000 --precision fp16 --name marketpulse-base --out build/base
+      --whole --pieces 70000 --precision fp16 --out build/base
     ```
     """
     try:
