@@ -248,7 +248,7 @@ class Rebuild:
         revived = after.revived(msgspec.json.decode(value, type=AlertRecord) for value in shown)
         step = max(stands.step, after.highest) + (1 if orphans or revived else 0)
         ends = [resolved(alert, step, stands.now, REBUILT) for alert in orphans]
-        opened = [("market.alerts", one.id, encode(msgspec.structs.replace(one, seq=step))) for one in revived]
+        opened = [("market.alerts", alert.id, encode(msgspec.structs.replace(alert, seq=step))) for alert in revived]
         again = [*after.missing(self._told), *self._metrics, *ends, *opened]
         self._say("putting it in place", 0, None)
         for row in (*ends, *opened):
