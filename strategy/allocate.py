@@ -296,7 +296,7 @@ def _plans(
             p=p,
             q=q,
             marginal_return=own if on else worth,
-            change=0.0 if before is None else total - before.spend,
+            change=0.0 if asked.previous is None else total - (0.0 if before is None else before.spend),
             binding=(*binding, f"cap of {market.region}") if market.region in capped else binding,
             reason="",
             left=max(0.0, total - market.spent),

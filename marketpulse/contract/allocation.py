@@ -29,10 +29,11 @@ failed: metrics or portfolio could not be used. Only the first two are adopted; 
 class MarketPlan(msgspec.Struct, frozen=True):
     """One market's part: money per period, penetration p, satisfaction q, gain of the next unit of money.
 
-    entry: money paid once to enter; idle: money that buys nothing more; change: of the spend since the previous plan;
-    binding: names of the limits that hold the spend; left: what of the spend is not spent yet in this period; u, r, n:
-    the metrics that it was made for and their number of events; likely: probability that the move pays, null where
-    nothing moves, the metrics' errors are not known, or a limit and not a choice sets the spend.
+    entry: money paid once to enter; idle: money that buys nothing more; change: of the spend since the previous plan,
+    the whole spend where that plan lacks the market, 0 in a first plan; binding: names of the limits that hold the
+    spend; left: what of the spend is not spent yet in this period; u, r, n: the metrics that it was made for and their
+    number of events; likely: probability that the move pays, null where nothing moves, the metrics' errors are not
+    known, or a limit and not a choice sets the spend.
     """
 
     spend: float

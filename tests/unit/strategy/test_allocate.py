@@ -207,6 +207,14 @@ def test_a_candidate_enters_only_when_it_pays() -> None:
     assert 2.0 == allocate(cheap, U, R).markets["CN"].entry
 
 
+def test_the_change_of_a_market_that_is_new_is_all_of_its_money() -> None:
+    """Of a first plan nothing is a change."""
+    before = allocate(with_market("CN", status="excluded"), U, R)
+    entered = allocate(PORTFOLIO, U, R, before.markets).markets["CN"]
+    assert entered.change == entered.spend > 0
+    assert {0.0} == {one.change for one in before.markets.values()}
+
+
 def test_uncertain_moves_are_held_back_and_sure_ones_are_not() -> None:
     """BR's fall is certain and its money moves to quality; nobody else's move is worth its doubt in full."""
     before = allocate(PORTFOLIO, U, R)
