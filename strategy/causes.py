@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from marketpulse.contract.allocation import MarketPlan
 from marketpulse.contract.portfolio import Portfolio
-from strategy.changes import Changes, fell_or_rose, from_to, own_changes
+from strategy.changes import BOUNDS, Changes, bounds_changed, fell_or_rose, from_to, own_changes
 
 USERS, BUDGET = "users", "budget"
 MOST_OF_A_CUT = 0.5  # a market that gives so much of a smaller budget says why
@@ -31,7 +31,7 @@ class Part:
 
 
 def parts_of(before: Portfolio, now: Portfolio, solve: Solve) -> tuple[list[Part], tuple[str, ...]]:
-    """What changed, kind after kind: users, rules, tables of markets, which markets, budget, caps.
+    """What changed, kind after kind: users, rules, tables of markets, which markets, budget, bounds, caps.
 
     Args:
         before: the table of the plan before.
@@ -57,13 +57,20 @@ def _stages(before: Portfolio, now: Portfolio) -> Iterator[tuple[str, Portfolio]
     """Tables on the way from one to the other: with each kind of change one more, those alone that change something."""
     rates = {**before.plan.currencies, **now.plan.currencies}
     rules = replace(now.plan, budget=before.plan.budget, regions=before.plan.regions, currencies=before.plan.currencies)
-    same = {code: now.markets.get(code, one) for code, one in before.markets.items()}
+    # Without their bounds, which come late, as caps do: a bound is a cause where it holds with all else as it is now.
+    free = {
+        code: replace(one, **{name: getattr(before.markets[code], name) for name in BOUNDS})
+        for code, one in now.markets.items()
+        if code in before.markets
+    }
+    same = before.markets | free
     stages = [
         ("rules", Portfolio(rules, before.markets)),
         ("tables", Portfolio(replace(rules, currencies=rates), same)),
-        ("members", Portfolio(replace(rules, currencies=now.plan.currencies), now.markets)),
-        (BUDGET, Portfolio(replace(now.plan, regions=before.plan.regions), now.markets)),
-        ("caps", now),  # last: a cap is a cause where it holds once everything else is as it is now
+        ("members", Portfolio(replace(rules, currencies=now.plan.currencies), now.markets | free)),
+        (BUDGET, Portfolio(replace(now.plan, regions=before.plan.regions), now.markets | free)),
+        ("bounds", Portfolio(replace(now.plan, regions=before.plan.regions), now.markets)),
+        ("caps", now),
     ]
     table = before
     yield USERS, before
@@ -80,8 +87,16 @@ def words_of(kind: str, table: Changes, code: str, rose: bool) -> str:
             rules = {name: pair for name, pair in table.plan.items() if name != "budget"}
             return f"the plan changed ({_few([f'{name} {from_to(*pair)}' for name, pair in rules.items()])})"
         case "tables":
-            others = [*table.markets, *(f"rate of {name}" for name in table.rates)]
-            return own_changes(table, code) or f"the table of {_few(others)} changed"
+            others = [name for name, fields in table.markets.items() if set(fields) - {*BOUNDS}]
+            others += [f"rate of {name}" for name in table.rates]
+            return own_changes(table, code, BOUNDS) or f"the table of {_few(others)} changed"
+        case "bounds":
+            bounds = bounds_changed(table)
+            named = {name: ", ".join(f"{field} {from_to(*pair)}" for field, pair in fields.items())
+                     for name, fields in bounds.items()}  # fmt: skip
+            if code in named:
+                return f"its table changed ({named[code]})"
+            return f"the table of {_few([f'{name} ({fields})' for name, fields in named.items()])} changed"
         case "members":
             left, came = (_named(table.dropped, "no longer"), _named(table.added, "new"))
             return (left or came) if rose else (came or left)

@@ -3,7 +3,7 @@
 Everything is a function of the two tables, so that a replay comes to the same words.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from marketpulse.contract.portfolio import Market, Plan, Portfolio
 
 ONLY_RANKS = ("w", "spend")
 """Fields of a market that no allocation depends on; o counts only where a market enters."""
+BOUNDS = ("spend_low", "spend_high", "spent", "pinned", "spend_minimum", "legal_ready")
+"""Fields of a market that say how much it may get, not what its money does."""
 MOST_FIELDS = 3  # named per market in its sentence
 
 Pair = tuple[Any, Any]
@@ -65,10 +67,21 @@ def changes_between(before: Basis | None, now: Basis) -> Changes | None:
     )
 
 
-def own_changes(changes: Changes, code: str) -> str:
-    """For example `its table changed (c 55 to 110)`; empty where nothing that an allocation depends on changed."""
+def bounds_changed(changes: Changes) -> dict[str, Mapping[str, Pair]]:
+    """Of the markets whose bounds differ, these fields."""
+    found = {
+        code: {name: fields[name] for name in BOUNDS if name in fields} for code, fields in changes.markets.items()
+    }
+    return {code: fields for code, fields in found.items() if fields}
+
+
+def own_changes(changes: Changes, code: str, without: Collection[str] = ()) -> str:
+    """For example `its table changed (c 55 to 110)`; empty where nothing that an allocation depends on changed.
+
+    `without`: fields that are not named.
+    """
     fields = dict(changes.markets.get(code, {}))
-    for name in ONLY_RANKS:
+    for name in (*ONLY_RANKS, *without):
         fields.pop(name, None)
     named = [f"{name} {from_to(*pair)}" for name, pair in fields.items()]
     currency = changes.currencies.get(code)

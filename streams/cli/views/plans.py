@@ -49,13 +49,22 @@ def one_plan(allocation: Allocation, unit: str, what: str) -> Table:
         f"{allocation.status}{' within the limits' if within else ''}; "
         f"{allocation.spent:,.1f} of {allocation.budget:,.1f} ({unit})"
         f"{f', {unspent:,.1f} unspent' if within else ''}; "
-        f"marginal value of budget {allocation.marginal_value_of_budget:.5f}"
+        f"marginal value of budget {value_words(allocation, 5)}"
     )
     if allocation.uncertainty is not None:
         known = allocation.uncertainty
         caption += f"; gain {known.expected:.1f} expected, {known.worst:.1f} in the worst 5 %"
     table.caption = output.cell(caption)
     return table
+
+
+def value_words(allocation: Allocation, decimals: int) -> str:
+    """The marginal value of budget; in words where all money is spent and whoever could take more is held back."""
+    held = () if allocation.uncertainty is None else allocation.uncertainty.held
+    unspent = allocation.budget - allocation.spent
+    if held and allocation.marginal_value_of_budget == 0 and unspent <= UNSPENT * allocation.budget:
+        return f"not known while {', '.join(held)} {'is' if len(held) == 1 else 'are'} too uncertain to move"
+    return f"{allocation.marginal_value_of_budget:.{decimals}f}"
 
 
 def side_by_side(scenarios: Mapping[str, Allocation], unit: str) -> Table:

@@ -14,6 +14,7 @@ from marketpulse.contract.records import AlertRecord, AllocationRecord
 from marketpulse.contract.totals import latency_quantile
 from marketpulse.contract.words import count_of, evidence_words
 from streams.cli.output import cell, visible
+from streams.cli.views.plans import value_words
 from streams.clock import epoch_ms
 
 BAR = 20
@@ -134,11 +135,11 @@ def _allocation(allocation: AllocationRecord) -> Text:
     if allocation.market:
         plan = allocation.allocation.markets.get(allocation.market)
         reason = plan.reason if plan else ""
-    value = allocation.allocation.marginal_value_of_budget
     known = allocation.allocation.uncertainty
     gain = f", gain {known.expected:.1f}, {known.worst:.1f} in the worst 5 %" if known else ""
     return cell(
-        f"allocation: {cause}, {allocation.status}, marginal value of budget {value:.4f}{gain}. "
+        f"allocation: {cause}, {allocation.status}, "
+        f"marginal value of budget {value_words(allocation.allocation, 4)}{gain}. "
         f"{reason or allocation.why}",
         "green",
     )

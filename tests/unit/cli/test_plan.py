@@ -8,11 +8,12 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from marketpulse.contract.allocation import Allocation
+from marketpulse.contract.allocation import Allocation, Uncertainty
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord, ShiftRecord
 from strategy.portfolio import load_portfolio
 from streams.cli.main import app
+from streams.cli.views.plans import value_words
 from streams.pipeline.reallocate.answer import answer_of
 
 SHIPPED = load_portfolio()
@@ -105,3 +106,15 @@ def test_since_when_a_plan_is_in_force_and_what_was_before(monkeypatch: pytest.M
     first_row, row = [line for line in shown if "│ the first one" in line or f"│ BR {moves:+,.1f}" in line]
     assert "none" in first_row
     assert "after a shift of BR" in row
+
+
+def test_a_value_of_0_is_said_in_words_where_markets_are_held_back() -> None:
+    """Nobody knows then what more money would gain; where money is left, it gains nothing."""
+    answer = answer_of(SHIFT, SHIPPED, None).allocation
+    assert answer is not None
+    held = msgspec.structs.replace(
+        answer, marginal_value_of_budget=0.0, spent=answer.budget, uncertainty=Uncertainty(1.0, 0.5, 10, ("BR", "US"))
+    )
+    assert "not known while BR, US are too uncertain to move" == value_words(held, 5)
+    left = msgspec.structs.replace(held, spent=answer.budget / 2)
+    assert ["0.00000", f"{answer.marginal_value_of_budget:.4f}"] == [value_words(left, 5), value_words(answer, 4)]

@@ -104,10 +104,25 @@ def test_each_cause_has_its_part_of_the_money() -> None:
 
 
 def test_what_is_feasible_only_together_is_one_cause() -> None:
-    """A pin that the old budget has no room for, and the budget that gives it."""
-    answer = after(table(1_500.0, 900.0, AT_pinned=1_000.0), answer_of(asked(), table(cap=900.0), None))
-    assert "its table changed (pinned 90 to 1,000)" in said(answer, "AT")
-    assert re.search(r": the table of AT changed and the budget rose from 800 to 1,500; ", said(answer, "PL"))
+    """A budget that has no room for the old pin, and the pin that makes it."""
+    rich = answer_of(asked(), table(1_500.0, 900.0, AT_pinned=1_000.0), None)
+    answer = after(table(cap=900.0), rich)
+    assert "its table changed (pinned 1,000 to 90)" in said(answer, "AT")
+    together = "the budget fell from 1,500 to 800 and the table of AT (pinned 1,000 to 90) changed"
+    assert any(f": {together}; " in said(answer, code) for code in ("ES", "IT", "PL"))
+
+
+def test_a_bound_takes_what_it_takes_with_the_budget_of_now() -> None:
+    """A floor that moved nothing under the old budget takes money from others under the smaller one."""
+    before = answer_of(asked(), table(cap=900.0), None)
+    poor, floored = after(table(600.0, 900.0), before), after(table(600.0, 900.0, PL_spend_low=190.0), before)
+    assert before.spend["PL"] > 190.0 == floored.spend["PL"] > poor.spend["PL"]
+    for code in ("ES", "IT"):
+        taken = floored.spend[code] - poor.spend[code]
+        assert taken < -1
+        assert f"the table of PL (spend_low 0 to 190) changed ({taken:+.2f})" in said(floored, code)
+        assert "the budget fell from 800 to 600" in said(floored, code)
+    assert "its table changed (spend_low 0 to 190)" in said(floored, "PL")
 
 
 def test_users_whose_metrics_hardly_moved_are_no_cause_of_a_smaller_budget() -> None:
@@ -147,15 +162,16 @@ def test_without_the_table_of_before_nothing_is_said_of_it_and_nothing_untrue() 
 
 def test_a_change_of_its_own_table_is_the_cause() -> None:
     """A cost, a bound, a pin, a rate; three fields at most."""
-    costly = after(table(cap=900.0, PL_c=220.0), answer_of(asked(), table(cap=900.0), None))
+    before = answer_of(asked(), table(cap=900.0), None)
+    costly = after(table(cap=900.0, PL_c=220.0), before)
     assert ": its table changed (c 55 to 220); goes to " in said(costly, "PL")
     assert "PL c 55 to 220" in costly.why
     bound = after(table(PL_spend_high=250.0))
     assert ": its table changed (spend_high none to 250); " in said(bound, "PL")
     pinned = after(table(PL_pinned=300.0))
     assert ": pinned by hand; its table changed (pinned none to 300); taken from " in said(pinned, "PL")
-    many = after(table(PL_c=110.0, PL_d=80.0, PL_l=40.0, PL_f=60.0, PL_spend_high=250.0))
-    assert "its table changed (c 55 to 110, d 40 to 80, l 20 to 40, 2 more)" in said(many, "PL")
+    many = after(table(cap=900.0, PL_c=110.0, PL_d=80.0, PL_l=40.0, PL_f=60.0, PL_culture=0.9), before)
+    assert "its table changed (culture 0.95 to 0.9, c 55 to 110, d 40 to 80, 2 more)" in said(many, "PL")
 
 
 def test_what_no_allocation_depends_on_is_no_cause() -> None:
