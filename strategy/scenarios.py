@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from marketpulse.contract.allocation import Allocation, MarketPlan
+from marketpulse.contract.allocation import Allocation, Basis, MarketPlan
 from marketpulse.contract.markets import market_code
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from strategy.allocate import allocate
@@ -86,12 +86,16 @@ class Question:
     previous: dict[str, MarketPlan] | None = None
     stance: Stance = "point"
     day_ago: Mapping[str, float] = field(default_factory=dict)
+    basis: Basis | None = None
 
     def answer(self) -> Allocation:
         """The best allocation. Raises BadMetrics, BadPortfolio."""
         u = {code: value for code, value in self.metrics.u.items() if value is not None}
         precision = Precision(self.metrics.n, self.metrics.u_se, self.metrics.r_se)
-        return allocate(self.portfolio, u, self.metrics.r, self.previous, precision, self.stance, day_ago=self.day_ago)
+        return allocate(
+            self.portfolio, u, self.metrics.r, self.previous, precision, self.stance, day_ago=self.day_ago,
+            basis=self.basis,
+        )  # fmt: skip
 
     def under(self, scenario: Overrides) -> "Question":
         """The same question under a scenario.

@@ -21,7 +21,7 @@ from streams.cli.views.profiles import period_words
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
-    from marketpulse.contract.allocation import Allocation
+    from marketpulse.contract.allocation import Allocation, Basis, MarketPlan
     from strategy.scenarios import Question
     from streams.settings import Settings
 
@@ -240,7 +240,7 @@ def _question(
     from strategy.scenarios import Metrics, Question
 
     portfolio = load_portfolio(profiles or settings.portfolio)
-    before = None if previous is None else _previous(previous).markets
+    before, basis = (None, None) if previous is None else _previous(previous)
     if metrics is not None:
         try:
             found = msgspec.json.decode(metrics.read_bytes(), type=Metrics).by_code()
@@ -249,7 +249,7 @@ def _question(
                     f"{metrics}: {', '.join(strangers)}: no market of the table. Operator action: add it to the table "
                     "(`marketpulse profiles ls`, --profiles), or leave it out."
                 )
-            return Question(portfolio, found, before)
+            return Question(portfolio, found, before, basis=basis)
         except (OSError, msgspec.DecodeError) as error:
             raise BadInput(
                 f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
@@ -261,17 +261,18 @@ def _question(
         portfolio = portfolio if profiles is not None else reader.portfolio() or portfolio
         seen, answers = reader.snapshot(), reader.allocations()
     if before is not None:
-        return replace(question_of(seen, answers, portfolio, held=False), previous=before)
+        return replace(question_of(seen, answers, portfolio, held=False), previous=before, basis=basis)
     return question_of(seen, answers, portfolio, held=not fresh)
 
 
-def _previous(file: Path) -> "Allocation":
-    """An allocation as `plan --json` prints it, or a record of `market.allocations`."""
-    from marketpulse.contract.allocation import Allocation
+def _previous(file: Path) -> "tuple[dict[str, MarketPlan], Basis | None]":
+    """Plans of an allocation as `plan --json` prints it, or of a record of `market.allocations`, and its table."""
+    from marketpulse.contract.allocation import Allocation, Basis
 
     try:
         content = msgspec.json.decode(file.read_bytes())
-        return msgspec.convert(content.get("allocation", content), Allocation)
+        plans = msgspec.convert(content.get("allocation", content), Allocation).markets
+        return plans, msgspec.convert(content.get("basis"), Basis | None)
     except (OSError, msgspec.MsgspecError, AttributeError) as error:
         raise BadInput(f"{file}: {error}. Operator action: give an allocation as JSON.") from error
 

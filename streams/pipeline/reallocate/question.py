@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from marketpulse.client.snapshot import Snapshot
-from marketpulse.contract.allocation import Allocation, MarketPlan
+from marketpulse.contract.allocation import Allocation, Basis, MarketPlan
 from marketpulse.contract.metrics import MarketMetrics
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
@@ -29,11 +29,13 @@ def metrics_of(markets: Mapping[str, MarketMetrics]) -> Metrics:
 class InForce:
     """What change limits are measured from: the plans in force, and the spend of 24 h ago where that was another.
 
-    Both are empty where no allocation is in force, or its money is in another currency than the plan's.
+    `basis` is the table that the plans were made with; None = not known. There are no plans, and nothing else, where no
+    allocation is in force, or its money is in another currency than the plan's.
     """
 
     plans: dict[str, MarketPlan] | None
     day_ago: dict[str, float]
+    basis: Basis | None = None
 
 
 def in_force(snapshot: Snapshot, answers: Iterable[AllocationRecord], currency: str) -> InForce:
@@ -42,7 +44,7 @@ def in_force(snapshot: Snapshot, answers: Iterable[AllocationRecord], currency: 
     if record is None or record.allocation.currency not in ("", currency):
         return InForce(None, {})
     now_ms = max(record.stream_time, snapshot.status.stream_time or 0)
-    return InForce(record.allocation.markets, spend_day_ago(answers, now_ms, currency))
+    return InForce(record.allocation.markets, spend_day_ago(answers, now_ms, currency), record.basis)
 
 
 def question_of(
@@ -57,7 +59,7 @@ def question_of(
         held: whether the change limit holds against the allocation in force.
     """
     now = in_force(snapshot, answers, portfolio.plan.currency) if held else InForce(None, {})
-    return Question(portfolio, metrics_of(snapshot.metrics), now.plans, day_ago=now.day_ago)
+    return Question(portfolio, metrics_of(snapshot.metrics), now.plans, day_ago=now.day_ago, basis=now.basis)
 
 
 def answer_under(question: Question, changes: Mapping[str, float], stance: Stance) -> Allocation:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from marketpulse.contract.allocation import Allocation, Uncertainty
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord, ShiftRecord
+from marketpulse.contract.wire import encode
 from strategy.portfolio import load_portfolio
 from streams.cli.main import app
 from streams.cli.views.plans import value_words
@@ -51,6 +52,16 @@ def test_optimal_with_money_left_says_how_much_and_why(before: Path) -> None:
     assert "optimal within the limits; 2,989.3 of 4,000.0 (10,000 CNY per 30 days), 1,010.7 unspent" in shown
     limits = "change limits of BR, CN, DE, FR and 5 others, nothing more to buy in"
     assert f"1,010.7 of 4,000.0 unspent: {limits}" in shown
+
+
+def test_with_a_record_of_before_reasons_name_what_changed_in_the_table(before: Path) -> None:
+    """With plans alone nothing is known of the table that they were made with."""
+    record = before.parent / "record.json"
+    record.write_bytes(encode(answer_of(SHIFT, SHIPPED, None)))
+    asked = ("plan", "--metrics", str(before.parent / "m.json"), "--budget", "1700", "--previous")
+    known, unknown = (" ".join(run(*asked, str(file)).split()) for file in (record, before))
+    assert "the budget fell from 2,000 to 1,700" in known
+    assert "the budget fell" not in unknown
 
 
 class FakeReader:
