@@ -136,6 +136,8 @@ def _sentence(story: _Story, code: str) -> str:
         head, clauses = f"{code} {story.money(market.spend)}", [f"first plan, {_state(story, code)}"]
     elif not story.moved(story.changes[code]):
         head, clauses = f"{code} unchanged at {story.money(market.spend)}", [_own(story, code), _split(story, code)]
+        if not market.binding:
+            clauses.append("no other spend would gain more")
     else:
         head = f"{code} {_moved_to(story, code, market.spend)}"
         clauses = [*_causes(story, code, old), _flow(story, code)]

@@ -98,7 +98,9 @@ def history_of(answers: Sequence[AllocationRecord]) -> Table:
     """A row per answer: since when, to what, whether it was adopted, and the largest moves."""
     table = Table("stream time", "answer", "status", "moves", title="Answers, oldest first")
     for one in answers:
-        largest = sorted(one.moves.items(), key=lambda move: -abs(move[1]))[:MOVES_SHOWN]
+        least = UNSPENT * one.allocation.budget  # as the sentences, which call less unchanged
+        seen = [(market, money) for market, money in one.moves.items() if abs(money) > least]
+        largest = sorted(seen, key=lambda move: -abs(move[1]))[:MOVES_SHOWN]
         moves = ", ".join(f"{market} {money:+,.1f}" for market, money in largest) or "none"
         table.add_row(*map(output.cell, (clock(one.stream_time), cause_words(one), one.status, moves)))
     return table

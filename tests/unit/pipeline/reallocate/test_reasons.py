@@ -302,3 +302,10 @@ def test_sentences_stay_short_when_everything_changes(code: str) -> None:
     assert len(said(answer, code)) <= LONGEST
     assert len(answer.why) <= LONGEST_WHY
     assert re.search(r"the (budget|cap of SOUTH) fell from \d+ to \d+ \([+-]", said(answer, code))
+
+
+def test_a_market_that_nothing_holds_and_nothing_moves_says_why_it_stays() -> None:
+    """It has what does most good; one at a limit names the limit."""
+    same = after(table())
+    assert f"PL unchanged at {same.spend['PL']:.2f}: no other spend would gain more" == said(same, "PL")
+    assert "no other spend" not in said(same, "AT")
