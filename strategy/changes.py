@@ -50,6 +50,7 @@ def changes_between(before: Basis | None, now: Basis) -> Changes | None:
     """What differs; None = the table of before is not known."""
     if before is None:
         return None
+    before, now = _in_words_of_a_file(before), _in_words_of_a_file(now)
     plan = _differing(before.plan, now.plan, Plan)
     caps, rates = plan.pop("regions", ({}, {})), plan.pop("currencies", ({}, {}))
     both = [code for code in now.markets if code in before.markets]
@@ -73,6 +74,16 @@ def bounds_changed(changes: Changes) -> dict[str, Mapping[str, Pair]]:
         code: {name: fields[name] for name in BOUNDS if name in fields} for code, fields in changes.markets.items()
     }
     return {code: fields for code, fields in found.items() if fields}
+
+
+def _in_words_of_a_file(basis: Basis) -> Basis:
+    """Without currencies that are the plan's: published markets name it, and those of a file need not."""
+    own = basis.plan.get("currency", _usual(Plan)["currency"])
+    markets = {
+        code: {name: value for name, value in fields.items() if (name, value) != ("currency", own)}
+        for code, fields in basis.markets.items()
+    }
+    return Basis(basis.plan, markets)
 
 
 def own_changes(changes: Changes, code: str, without: Collection[str] = ()) -> str:

@@ -309,3 +309,13 @@ def test_a_market_that_nothing_holds_and_nothing_moves_says_why_it_stays() -> No
     same = after(table())
     assert f"PL unchanged at {same.spend['PL']:.2f}: no other spend would gain more" == said(same, "PL")
     assert "no other spend" not in said(same, "AT")
+
+
+def test_a_currency_that_is_the_plans_is_no_change() -> None:
+    """Published markets name it, those of a file do not."""
+    named = {f"{code}_currency": "EUR" for code in MARKETS}
+    answer = after(table(650.0, **named))
+    assert "table changed: budget 800 to 650" in answer.why
+    assert "currency" not in answer.why + said(answer, "PL")
+    back = after(table(800.0), answer)
+    assert "currency" not in back.why + said(back, "PL")
