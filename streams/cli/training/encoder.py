@@ -13,7 +13,6 @@ from streams.cli.output import Json
 from streams.cli.progress import progress
 from streams.cli.training.options import (
     ENCODER,
-    NEEDS_TRAIN,
     Epochs,
     Init,
     Layers,
@@ -22,6 +21,7 @@ from streams.cli.training.options import (
     Threads,
     device_of,
     pause_after,
+    without_train,
 )
 from streams.cli.views.evaluations import print_evaluation, print_judgement, print_neutral_shares
 from streams.errors import BadInput
@@ -64,7 +64,7 @@ def model_encoder(
     try:
         import safetensors  # noqa: F401
     except ImportError as error:
-        raise BadInput(NEEDS_TRAIN) from error
+        raise without_train(error) from error
     with progress("tensors") as update:
         written = make_folder(packages, out, update)
     content: dict[str, object] = {"folder": str(out), "written": written}
@@ -105,7 +105,7 @@ def model_teach(
     try:
         from models.encoder.teacher import EncoderPlan, train_encoder
     except ImportError as error:
-        raise BadInput(NEEDS_TRAIN) from error
+        raise without_train(error) from error
     from models.evaluate import labelled, score
     from models.labels import SENTIMENTS, TOPICS
 
@@ -169,7 +169,7 @@ def model_families(
     try:
         from models.encoder.contestants import Contest
     except ImportError as error:
-        raise BadInput(NEEDS_TRAIN) from error
+        raise without_train(error) from error
     from models.encoder.families import FAMILIES
     from models.encoder.left_out import left_out, neutral_shares
     from models.encoder.protocol import Protocol, judgement

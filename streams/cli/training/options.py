@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from streams.errors import BadInput
+
 ENCODER = Path("build/encoder")
-NEEDS_TRAIN = "this needs PyTorch. Operator action: install the extra `train`."
 Init = Annotated[Path, typer.Option(help="Encoder folder (`make encoder`).")]
 Layers = Annotated[int, typer.Option(min=1, help="Layers of the encoder that are kept, from the first.")]
 Epochs = Annotated[float, typer.Option(min=0.01, help="Passes over the rows.")]
@@ -17,6 +18,11 @@ Minutes = Annotated[
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of PyTorch on a CPU.")]
 OfDevice = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where it is trained.")]
+
+
+def without_train(error: ImportError) -> BadInput:
+    """What is missing of the extra `train`, by its name."""
+    return BadInput(f"this needs {error.name}, which is not installed. Operator action: install the extra `train`.")
 
 
 def device_of(named: str) -> str:

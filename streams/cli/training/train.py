@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streams.cli import output
-from streams.cli.training.options import NEEDS_TRAIN, Minutes, OfDevice, Threads, device_of, pause_after
+from streams.cli.training.options import Minutes, OfDevice, Threads, device_of, pause_after, without_train
 from streams.errors import BadInput
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def model_train(
         from models.release import MOST_CHANGED, ReleasePlan, release
         from models.train import TrainingPlan
     except ImportError as error:
-        raise BadInput(NEEDS_TRAIN) from error
+        raise without_train(error) from error
     if layers is not None and init is None:
         raise BadInput("--layers needs an encoder. Operator action: name its folder with --init (`make encoder`).")
     if student_layers is not None and layers is None:
