@@ -9,16 +9,19 @@ import numpy as np
 
 from marketpulse.contract.allocation import Allocation, Basis, Certificate, MarketPlan, Uncertainty
 from marketpulse.contract.portfolio import Portfolio
-from strategy.bounds import Bounds, clash, keeps_limits, markets_in, problem_of
-from strategy.causes import USERS, Part, parts_of
+from strategy.binding import NEAR, chosen, names_of
+from strategy.bounds import Bounds, clash, markets_in, problem_of
 from strategy.certificate import certify
-from strategy.changes import Changes, basis_of, changes_between, table_of
+from strategy.dead_band import within_dead_band
 from strategy.entry import choose
-from strategy.explain import SMALL, amount, reasons, reasons_of_lost
-from strategy.limits import HELD, SATURATED
 from strategy.objective import DEFAULT_U, Terms, Vector, terms_of
+from strategy.own_users import OwnMove, nothing_moved, own_move_of
 from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
+from strategy.reasons.causes import USERS, Part, parts_of
+from strategy.reasons.changes import Changes, basis_of, changes_between, table_of
+from strategy.reasons.explain import SMALL, amount, reasons, reasons_of_lost
+from strategy.reasons.whole import unspent_words, why_of
 from strategy.uncertainty import (
     DRAWS,
     ROUNDS,
@@ -30,10 +33,8 @@ from strategy.uncertainty import (
     worst_value,
 )
 from strategy.water_filling import Filled, fill, own_prices
-from strategy.whole import unspent_words, why_of
 
 Plans = Mapping[str, MarketPlan]
-NEAR = 1e-9  # relative: as close to a limit is at it
 KEPT = 0.9  # share of a plan's expected improvement that must be left when unsure moves are held back
 
 
@@ -45,6 +46,17 @@ class _Solved:
     filled: Filled
     certificate: Certificate
     worth: Vector
+
+
+@dataclass(frozen=True)
+class _Unsure:
+    """What is known of moves: likely (n,), the probability that each pays; held (n,), whether it is held back for that;
+    free_region_price (regions,), what the caps cost with nobody held back.
+    """
+
+    likely: Vector
+    held: np.ndarray
+    free_region_price: Vector
 
 
 @dataclass(frozen=True)
@@ -96,13 +108,28 @@ def allocate(
         BadMetrics: a metric is not finite or out of range.
         BadPortfolio: a market's money is in a currency without a rate.
     """
+    return _answered(portfolio, u, r, previous, precision, stance, unheard, day_ago, basis)[0]
+
+
+def _answered(
+    portfolio: Portfolio,
+    u: Mapping[str, float],
+    r: Mapping[str, float | None],
+    previous: Plans | None,
+    precision: Precision | None,
+    stance: Stance,
+    unheard: Collection[str],
+    day_ago: Mapping[str, float],
+    basis: Basis | None,
+) -> tuple[Allocation, OwnMove]:
+    """The answer, and what of it each market's own users moved."""
     table = None if previous is None else changes_between(basis, basis_of(portfolio))
     parts: tuple[list[Part], tuple[str, ...]] = ([], (USERS,))
     if table is not None and basis is not None:
 
-        def solve(between: Portfolio) -> Plans | None:
-            answer = allocate(between, u, r, previous, precision, stance, unheard, day_ago)
-            return None if answer.status == "infeasible" else answer.markets
+        def solve(between: Portfolio) -> tuple[Plans, OwnMove] | None:
+            answer, own = _answered(between, u, r, previous, precision, stance, unheard, day_ago, None)
+            return None if answer.status == "infeasible" else (answer.markets, own)
 
         parts = parts_of(table_of(basis), portfolio, solve)
     portfolio = in_plan_currency(portfolio)
@@ -117,16 +144,19 @@ def allocate(
     problem = problem_of(portfolio, bounds, terms)
     if not problem.feasible:
         why = clash(portfolio, bounds, problem)
-        return Allocation(
+        none = Allocation(
             "infeasible", False, why, portfolio.plan.budget, 0.0, 0.0, 0.0, dict(previous or {}),
             currency=portfolio.plan.currency,
         )  # fmt: skip
+        return none, nothing_moved
     problem, solved = (problem, _solve(problem)) if drawn is None else _solve_stance(problem, drawn, stance)
-    likely, held = np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_)
+    unsure = _Unsure(np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_), solved.filled.region_price)
     if drawn is not None and previous is not None:
         likely = _likely(asked, problem, solved)
         problem, solved, held = _hold_back(asked, problem, solved, likely)
-    return _within_dead_band(_answer(asked, problem, solved, likely, held), portfolio, previous)
+        unsure = replace(unsure, likely=likely, held=held)
+    own = own_move_of(problem, portfolio, u, r, previous or {})
+    return within_dead_band(_answer(asked, solved, problem, unsure, own), portfolio, previous), own
 
 
 def _solve(problem: Problem) -> _Solved:
@@ -233,18 +263,18 @@ def _left_before(asked: _Asked) -> Vector:
     return own_prices(terms, old, settled, settled)[1]
 
 
-def _answer(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector, held: np.ndarray) -> Allocation:
+def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure, own: OwnMove) -> Allocation:
     filled, plan = solved.filled, asked.portfolio.plan
     left = _whole(solved, filled.left, 1.0)
     exact = solved.certificate.entry_gap == 0
     known = None
     if asked.drawn is not None:
         expected, worst = expected_and_worst(gains_drawn(asked.drawn, left))
-        names = tuple(code for code, one in zip(asked.bounds, held, strict=True) if one)
+        names = tuple(code for code, one in zip(asked.bounds, unsure.held, strict=True) if one)
         known = Uncertainty(expected, worst, DRAWS, names)
     spent = float(filled.spend.sum() + problem.fixed[solved.on].sum()) + plan.budget - problem.budget
     unspent = plan.budget - spent
-    markets = _plans(asked, solved, left, likely, held, unspent)
+    markets = _plans(asked, solved, left, unsure, unspent, own)
     kept = ""
     if unspent > SMALL * plan.budget:
         kept = unspent_words(amount(plan, unspent), amount(plan, plan.budget), markets)
@@ -266,18 +296,21 @@ def _answer(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector, he
 
 
 def _plans(
-    asked: _Asked, solved: _Solved, left: Vector, likely: Vector, held: np.ndarray, unspent: float
+    asked: _Asked, solved: _Solved, left: Vector, unsure: _Unsure, unspent: float, own_move: OwnMove
 ) -> dict[str, MarketPlan]:
     terms, filled, previous = asked.terms, solved.filled, asked.previous or {}
     z, y = 1 - left
     caps = asked.portfolio.plan.regions
-    capped = {name for name, price in zip(sorted(caps), filled.region_price, strict=False) if price > 0}
+    capped = [
+        {name for name, price in zip(sorted(caps), prices, strict=False) if price > 0}
+        for prices in (filled.region_price, unsure.free_region_price)
+    ]
     rows = zip(
         asked.bounds.items(), solved.on.tolist(), _whole(solved, filled.spend, 0.0).tolist(),
         *terms.costs(left).tolist(),
         _whole(solved, filled.idle, 0.0).tolist(), (terms.p0 + z * (terms.p_max - terms.p0)).tolist(),
-        (terms.u + y * (1 - terms.u)).tolist(), _whole(solved, filled.own_price, 0.0).tolist(), likely.tolist(),
-        held.tolist(), solved.worth.tolist(), terms.most.tolist(), strict=True,
+        (terms.u + y * (1 - terms.u)).tolist(), _whole(solved, filled.own_price, 0.0).tolist(), unsure.likely.tolist(),
+        unsure.held.tolist(), solved.worth.tolist(), terms.most.tolist(), strict=True,
     )  # fmt: skip
     cut = sum(before.spend for before in previous.values()) > asked.portfolio.plan.budget * (1 + SMALL)
     plans = {}
@@ -286,7 +319,7 @@ def _plans(
         if not on and market.status == "candidate":
             continue
         total = spend + bounds.entry if on else market.spent
-        binding = _binding(bounds, spend, most, kept) if on else ("minimum viable spend",)
+        binding = names_of(bounds, spend, most, kept) if on else ("minimum viable spend",)
         one = MarketPlan(
             spend=total,
             promotion=promotion,
@@ -297,7 +330,7 @@ def _plans(
             q=q,
             marginal_return=own if on else worth,
             change=0.0 if asked.previous is None else total - (0.0 if before is None else before.spend),
-            binding=(*binding, f"cap of {market.region}") if market.region in capped else binding,
+            binding=(*binding, f"cap of {market.region}") if market.region in capped[kept] else binding,
             reason="",
             left=max(0.0, total - market.spent),
             u=asked.u.get(code, DEFAULT_U),
@@ -305,52 +338,8 @@ def _plans(
             n=asked.precision.n.get(code),
             likely=None if np.isnan(sure) else sure,
         )
-        plans[code] = one if _chosen(one, cut) else msgspec.structs.replace(one, likely=None)
-    sentences = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys(), asked.table, *asked.parts, unspent)
+        plans[code] = one if chosen(one, cut) else msgspec.structs.replace(one, likely=None)
+    parts, kinds = asked.parts
+    parts = [*parts, Part(kinds, plans, own_move)]
+    sentences = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys(), asked.table, parts, unspent)
     return {code: msgspec.structs.replace(one, reason=sentences[code]) for code, one in plans.items()}
-
-
-def _chosen(plan: MarketPlan, cut: bool) -> bool:
-    """Whether a spend is a free exchange: no limit and no budget below the spend of before (`cut`) sets it."""
-    scarce = plan.marginal_return > 0  # else it has all there is to buy, and what it gives gains nothing elsewhere
-    return scarce and set(plan.binding) <= {HELD, SATURATED} and not (cut and plan.change < 0)
-
-
-def _binding(bounds: Bounds, spend: float, most: float, held: bool) -> tuple[str, ...]:
-    """Names of what holds a spend, in any currency's scale; `most` buys all there is to buy in this market."""
-    if held:
-        return (HELD,)
-    found = []
-    if spend <= bounds.low * (1 + NEAR) and bounds.low > 0:
-        found.append(bounds.low_name)
-    if spend >= bounds.high * (1 - NEAR) and (bounds.high_name != bounds.low_name or not found):
-        found.append(bounds.high_name)
-    if spend > most * (1 + NEAR):
-        found.append(SATURATED)
-    return tuple(found)
-
-
-def _within_dead_band(allocation: Allocation, portfolio: Portfolio, previous: Plans | None) -> Allocation:
-    """Reject a plan that would move less than the dead-band's share of the budget (see ADR 3).
-
-    Not where the one before breaks a limit that holds by now: a limit is no matter of degree.
-    """
-    if previous is None or not allocation.adopted:
-        return allocation
-    moved = money_moved(allocation.markets, previous)
-    band = portfolio.plan.dead_band * portfolio.plan.budget
-    if moved >= band or not keeps_limits(portfolio, previous):
-        return allocation
-    why = f"within the dead-band: {moved:.1f} would move, {band:.1f} is the least worth moving; the previous plan stays"
-    return msgspec.structs.replace(allocation, status="within_dead_band", adopted=False, why=why)
-
-
-def money_moved(now: Plans, before: Plans) -> float:
-    """Half the sum of absolute changes, promotion and quality counted apart, over all markets."""
-    codes = sorted(set(now) | set(before))
-    total = 0.0
-    for code in codes:
-        new, old = now.get(code), before.get(code)
-        total += abs((new.promotion if new else 0.0) - (old.promotion if old else 0.0))
-        total += abs((new.quality if new else 0.0) - (old.quality if old else 0.0))
-    return total / 2

@@ -206,6 +206,10 @@ def learn(
     output.console().print(table)
 
 
+def _named(settings: "Settings", profiles: Path | None) -> str:
+    return str(profiles or settings.portfolio or "the shipped example of a table")
+
+
 def _table(settings: "Settings", profiles: Path | None, live: bool) -> Portfolio:
     """The given table, else the one in force where servers are asked, else the settings' own."""
     portfolio = load_portfolio(profiles or settings.portfolio)
@@ -246,8 +250,8 @@ def _question(
             found = msgspec.json.decode(metrics.read_bytes(), type=Metrics).by_code()
             if strangers := sorted({*found.u, *found.r, *found.n, *found.u_se, *found.r_se} - portfolio.markets.keys()):
                 raise BadInput(
-                    f"{metrics}: {', '.join(strangers)}: no market of the table. Operator action: add it to the table "
-                    "(`marketpulse profiles ls`, --profiles), or leave it out."
+                    f"{metrics}: {', '.join(strangers)}: no market of {_named(settings, profiles)}; with --metrics no "
+                    "server is asked. Operator action: name your table with --profiles, or leave it out."
                 )
             return Question(portfolio, found, before, basis=basis)
         except (OSError, msgspec.DecodeError) as error:

@@ -24,7 +24,6 @@ from streams.cli.training.options import (
     without_train,
 )
 from streams.cli.views.evaluations import print_evaluation, print_judgement, print_neutral_shares
-from streams.errors import BadInput
 
 
 class Method(StrEnum):

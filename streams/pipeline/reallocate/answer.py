@@ -6,8 +6,8 @@ from marketpulse.contract.allocation import Allocation, MarketPlan
 from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import PREFIX, AllocationRecord, ShiftRecord
 from strategy.allocate import allocate
-from strategy.changes import basis_of
 from strategy.errors import StrategyError
+from strategy.reasons.changes import basis_of
 from strategy.uncertainty import Precision
 
 

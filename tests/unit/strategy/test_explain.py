@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.portfolio import Market, Portfolio
 from strategy.allocate import allocate
-from strategy.explain import LIMITS, LONGEST, reasons
 from strategy.portfolio import MONEY, load_portfolio
+from strategy.reasons.explain import LIMITS, LONGEST, reasons
 from strategy.uncertainty import Precision
 
 SHIPPED = load_portfolio()
@@ -56,8 +56,7 @@ def test_an_unhappy_market_says_what_became_worth_more_and_who_gets_the_rest() -
         "less (51.9 to 0.0); goes to ID (+3.7) and RU (+3.6)"
     )
     assert said["ID"].reason == (
-        "ID +3.7 to 112.9: nothing new from its users, money does more here than where it was; "
-        "taken from BR (-24.0 in all)"
+        "ID +3.7 to 112.9: BR's users changed, and money does more here; taken from BR (-24.0 in all)"
     )
 
 

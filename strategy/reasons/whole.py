@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from marketpulse.contract.allocation import MarketPlan
-from strategy.changes import Changes, all_changes
 from strategy.limits import HELD, SATURATED, UNHEARD
+from strategy.reasons.changes import Changes, all_changes
 
 NAMED = 4  # markets of one limit
 LONGEST = 480  # characters

@@ -10,31 +10,24 @@ from dataclasses import dataclass
 
 from marketpulse.contract.allocation import MarketPlan
 from marketpulse.contract.portfolio import Market, Plan
-from strategy.causes import BUDGET, USERS, Part, why_this_gives, words_of
-from strategy.changes import Changes, own_changes
-from strategy.limits import HELD, SATURATED, UNHEARD
+from strategy.limits import FIXED, HELD, LEFT, LIMITS
+from strategy.reasons.causes import BUDGET, USERS, Part, why_this_gives, words_of
+from strategy.reasons.changes import Changes, own_changes
 
 SEEN = 0.005  # smaller changes of u and r are not worth a word
 SMALL = 1e-4  # of the budget: a smaller change of money is none
 LONGEST = 320  # characters of a sentence
+NAMED = 2  # markets that money came from or went to
 
-LIMITS = {
-    "pinned": "pinned by hand",
-    "lower bound": "at its lower bound",
-    "upper bound": "at its upper bound",
-    "change limit down": "may not fall faster (change limit)",
-    "change limit up": "may not rise faster (change limit)",
-    "already spent": "this much is spent already",
-    "not legally ready": "not legally ready, so nothing new",
-    "minimum viable spend": "at its minimum viable spend",
-    UNHEARD: "nothing heard from its users, so its spend stays",
-    HELD: "too uncertain to move, so its spend stays",
-    SATURATED: "more money would buy nothing here",
-}
-"""What each name in `binding` means; `cap of <region>` is none of them."""
-LEFT = "entering it does less than the money does elsewhere"
-FIXED = ("pinned", "already spent", "not legally ready", UNHEARD, HELD)
-"""Limits under which the spend is what it is, whatever the metrics are."""
+
+@dataclass(frozen=True)
+class _Move:
+    """Money that one cause moved, with its words; `alone` where no other cause moved any, `more` after the amount."""
+
+    money: float
+    words: str
+    alone: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,6 @@ def reasons(
     heard: Collection[str],
     table: Changes | None = None,
     parts: Sequence[Part] = (),
-    kinds: tuple[str, ...] = (USERS,),
     unspent: float = 0.0,
 ) -> dict[str, str]:
     """For example `BR +35.8 to 112.4: users unhappier (u .77 to .61), so quality is worth more; taken from RU (-51.2)`.
@@ -83,10 +75,10 @@ def reasons(
         plan: budget and weights.
         heard: markets with a measured u.
         table: what of the market table changed since the plan before; None = not known.
-        parts, kinds: from `parts_of`: the plans with one kind of change after another, and the last kinds.
+        parts: the plans with one kind of change after another, the last those of now; none = users alone.
         unspent: money that no market may take.
     """
-    story = _story(plans, before, plan, heard, table, [*parts, Part(kinds, plans)], unspent)
+    story = _story(plans, before, plan, heard, table, [*parts], unspent)
     return {code: _sentence(story, code) for code in plans}
 
 
@@ -145,7 +137,7 @@ def _sentence(story: _Story, code: str) -> str:
         clauses.append(f"{story.money(market.entry)} of it is the cost of entry")
     fixed = bool(set(market.binding) & set(FIXED))
     clauses.insert(0 if fixed else len(clauses), _limits(market))
-    if market.likely is not None and story.moved(story.changes[code]) and not fixed:
+    if market.likely is not None and code in story.heard and story.moved(story.changes[code]) and not fixed:
         clauses.append(f"{100 * market.likely:.0f} % sure to pay")
     return _joined(head, [clause for clause in clauses if clause])
 
@@ -185,54 +177,46 @@ def _causes(story: _Story, code: str, old: MarketPlan | None) -> list[str]:
     moves, spend = [], old.spend
     for part in story.parts:
         now = part.plans[code].spend if code in part.plans else 0.0
-        if story.moved(now - spend):
-            moves.append((now - spend, part))
+        moves += _moves(story, code, old, part, now - spend)
         spend = now
-    moves.sort(key=lambda move: -abs(move[0]))
-    causes = []
-    for move, part in moves:
-        share = f" ({story.money(move, '+')})" if len(moves) > 1 else ""
+    if len(moves) == 1:
+        return [moves[0].alone or f"{moves[0].words}{moves[0].more}"]
+    moves.sort(key=lambda one: -abs(one.money))
+    return [f"{move.words} ({story.money(move.money, '+')}){move.more}" for move in moves]
+
+
+def _moves(story: _Story, code: str, old: MarketPlan, part: Part, move: float) -> list[_Move]:
+    """What one part moved here: by the market's own users, by those of others, by the table."""
+    table = [] if story.table is None else [words_of(kind, story.table, code, move > 0) for kind in part.kinds]
+    if USERS not in part.kinds or code not in part.plans:
+        words = [LEFT if USERS in part.kinds else "", *table]
         why = why_this_gives(story.before or {}, story.parts, code) if part.kinds == (BUDGET,) and move < 0 else ""
-        causes.append(f"{_cause(story, code, part, move)}{share}{', ' if why else ''}{why}")
-    return causes
+        return [_Move(move, _and(words), more=f", {why}" if why else "")] if story.moved(move) else []
+    users = _story(part.plans, story.before, story.plan, story.heard, story.table, [part], story.unspent)
+    seen = _seen(users, code, old)
+    own = part.own(code) if seen else 0.0
+    own = 0.0 if not story.moved(own) else own if story.moved(move - own) else move
+    found = []
+    if own:
+        brief, whole = (_so(seen, _effects(users, code, old, amounts)) for amounts in (False, True))
+        found.append(_Move(own, brief, alone=whole))
+    if story.moved(move - own):
+        nothing = "" if seen else "nothing new from its users, "
+        found.append(_Move(move - own, _and([_elsewhere(users, code, move - own, nothing), *table])))
+    return found
 
 
-def _cause(story: _Story, code: str, part: Part, move: float) -> str:
-    """One part in words."""
-    clauses = []
-    if USERS in part.kinds:
-        users = _story(part.plans, story.before, story.plan, story.heard, story.table, [], story.unspent)
-        clauses.append(_news(users, code))
-    if story.table is not None:
-        clauses += [words_of(kind, story.table, code, move > 0) for kind in part.kinds if kind != USERS]
+def _so(seen: list[str], effects: list[str]) -> str:
+    return ", ".join(seen) + (f", so {' and '.join(effects)}" if effects else "")
+
+
+def _and(clauses: Sequence[str]) -> str:
     return " and ".join(clause for clause in clauses if clause)
 
 
 def _own(story: _Story, code: str) -> str:
     """What of the market's own table changed."""
     return "" if story.table is None else own_changes(story.table, code)
-
-
-def _news(story: _Story, code: str) -> str:
-    """What is new about the users and moved the market, or that nothing is."""
-    if code not in story.plans:
-        return LEFT
-    old = (story.before or {})[code]
-    users = _users(story, code, old)
-    if not users:
-        return f"nothing new from its users, {_elsewhere(story, code)}"
-    return users if _explained(story, code, old) else f"{users}; {_elsewhere(story, code)}"
-
-
-def _explained(story: _Story, code: str, old: MarketPlan) -> bool:
-    """Whether what is new about the users moved the money."""
-    return bool(_seen(story, code, old) and _effects(story, story.plans[code], old))
-
-
-def _users(story: _Story, code: str, old: MarketPlan) -> str:
-    """What is new about the users, and what that makes worth more or less."""
-    seen, effects = _seen(story, code, old), _effects(story, story.plans[code], old)
-    return ", ".join(seen) + (f", so {' and '.join(effects)}" if seen and effects else "")
 
 
 def _seen(story: _Story, code: str, old: MarketPlan) -> list[str]:
@@ -257,9 +241,9 @@ def _differ(value: float, other: float) -> bool:
     return abs(value - other) >= SEEN and short(value) != short(other)
 
 
-def _effects(story: _Story, market: MarketPlan, old: MarketPlan) -> list[str]:
-    """What the metrics made worth more or less, where its money went the same way."""
-    effects: list[str] = []
+def _effects(story: _Story, code: str, old: MarketPlan, amounts: bool) -> list[str]:
+    """What the metrics made worth more or less, where its money went the same way; from and to which amounts."""
+    market, effects = story.plans[code], list[str]()
     pairs = (
         ("quality", _ratio_of_quality(market, old), old.quality, market.quality),
         ("promotion", _ratio_of_promotion(story.plan, market, old), old.promotion, market.promotion),
@@ -267,7 +251,8 @@ def _effects(story: _Story, market: MarketPlan, old: MarketPlan) -> list[str]:
     for name, ratio, then, now in pairs:
         if story.moved(now - then) and ratio * (now - then) > 0:
             word = "more" if ratio > 0 else "less"
-            effects.append(f"{name}{'' if effects else ' is worth'} {word} ({story.money(then)} to {story.money(now)})")
+            parts = f" ({story.money(then)} to {story.money(now)})" if amounts else ""
+            effects.append(f"{name}{'' if effects else ' is worth'} {word}{parts}")
     return effects
 
 
@@ -285,44 +270,53 @@ def _ratio_of_promotion(plan: Plan, market: MarketPlan, old: MarketPlan) -> floa
     return plan.rho * growth + plan.theta * experience
 
 
-def _elsewhere(story: _Story, code: str) -> str:
-    """Why money comes or goes for no reason of the market's own."""
-    up = story.changes[code] > 0
-    total, others = _others(story, code)
+def _elsewhere(story: _Story, code: str, move: float, nothing: str) -> str:
+    """Why money comes or goes for no reason of the market's own; `nothing` leads in where its users say nothing new."""
+    up = move > 0
+    total, others = _others(story, code, up)
     if total:
         other_budget = story.table is None and (up or not story.moved(story.unspent))
         what = "there is {} money for all" if other_budget else "{} of the budget may be spent"
-        return what.format("more" if up else "less")
+        return nothing + what.format("more" if up else "less")
     capped = [name for name in _binding(story, code) if name.startswith("cap of ")]
     if capped and not up and story.table is None:
-        return f"the {capped[0]} leaves no more"
+        return f"{nothing}the {capped[0]} leaves no more"
     if others and not up and set(_binding(story, others[0])) & {*FIXED, "lower bound"}:
-        return "makes room for what is fixed"
+        return f"{nothing}makes room for what is fixed"
     if others and up and (others[0] not in story.plans or set(_binding(story, others[0])) & {*FIXED, "upper bound"}):
-        return "gets what became free elsewhere"
-    return f"money does more {'here than where it was' if up else 'elsewhere'}"
+        return f"{nothing}gets what became free elsewhere"
+    for other in others[:NAMED]:
+        if abs(_own_move(story, other)) >= abs(move) / 2:
+            return f"{other}'s users changed, and money does more {'here' if up else 'there'}"
+    return f"{nothing}money does more {'here than where it was' if up else 'elsewhere'}"
+
+
+def _own_move(story: _Story, code: str) -> float:
+    """What the market's own users moved, where they are heard and there was a plan before."""
+    old = (story.before or {}).get(code)
+    seen = old is not None and code in story.plans and _seen(story, code, old)
+    return story.parts[0].own(code) if seen and story.parts else 0.0
 
 
 def _flow(story: _Story, code: str) -> str:
     """Where most of the money came from or went: up to two markets that moved the other way, or the budget itself."""
     up = story.changes[code] > 0
-    total, others = _others(story, code)
+    total, others = _others(story, code, up)
     if total:
         unspent = f", {story.money(story.unspent)} of the budget unspent" if story.moved(story.unspent) else ""
         return f"all markets together get {story.money(abs(total))} {'more' if total > 0 else 'less'}{unspent}"
     whole = abs(story.changes[code]) + SMALL * story.plan.budget
     named = " and ".join(
         f"{other} ({story.money(story.changes[other], '+')}{' in all' if abs(story.changes[other]) > whole else ''})"
-        for other in others[:2]
+        for other in others[:NAMED]
     )
     return f"{'taken from' if up else 'goes to'} {named}" if named else ""
 
 
-def _others(story: _Story, code: str) -> tuple[float, list[str]]:
+def _others(story: _Story, code: str, up: bool) -> tuple[float, list[str]]:
     """What all markets together gain or lose where that moved this market more than others did, else 0; who moved
     the other way, the largest move first.
     """
-    up = story.changes[code] > 0
     others = sorted(
         (-abs(change), other)
         for other, change in story.changes.items()

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from marketpulse.contract.allocation import MarketPlan
 from marketpulse.contract.portfolio import Portfolio
-from strategy.changes import BOUNDS, Changes, bounds_changed, fell_or_rose, from_to, own_changes
+from strategy.own_users import OwnMove
+from strategy.reasons.changes import BOUNDS, Changes, bounds_changed, fell_or_rose, from_to, own_changes
 
 USERS, BUDGET = "users", "budget"
 MOST_OF_A_CUT = 0.5  # a market that gives so much of a smaller budget says why
@@ -18,16 +19,20 @@ SAME_RETURN = 0.01  # relative: returns as close as this are equal
 NAMED = 2  # markets, caps or fields of one cause
 
 Plans = Mapping[str, MarketPlan]
-Solve = Callable[[Portfolio], Plans | None]
+Solve = Callable[[Portfolio], tuple[Plans, OwnMove] | None]
 """The best plans under a table with the metrics of now; None = it is infeasible."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Kinds of change (several where they are feasible only together), and the plans with these and all before."""
+    """Kinds of change (several where they are feasible only together), and the plans with these and all before.
+
+    own: of a part that holds users, what those of each market alone did.
+    """
 
     kinds: tuple[str, ...]
     plans: Plans
+    own: OwnMove
 
 
 def parts_of(before: Portfolio, now: Portfolio, solve: Solve) -> tuple[list[Part], tuple[str, ...]]:
@@ -46,9 +51,9 @@ def parts_of(before: Portfolio, now: Portfolio, solve: Solve) -> tuple[list[Part
     *between, (last, _) = _stages(before, now)
     for kind, table in between:
         kinds += (kind,)
-        plans = solve(table)
-        if plans is not None:
-            found.append(Part(kinds, plans))
+        solved = solve(table)
+        if solved is not None:
+            found.append(Part(kinds, *solved))
             kinds = ()
     return found, (*kinds, last)
 

@@ -1,0 +1,90 @@
+"""What a market's own users moved, and what those of others did: told apart, with the right money."""
+
+import re
+
+import pytest
+
+from marketpulse.contract.allocation import Allocation
+from marketpulse.contract.portfolio import Portfolio
+from strategy.allocate import allocate
+from strategy.portfolio import portfolio_of
+from strategy.reasons.changes import basis_of
+from strategy.uncertainty import Precision
+
+DEFAULTS = {"culture": 0.95, "w": 1, "c": 55.0, "d": 40.0, "l": 15.0, "f": 25.0, "o": 20.0}
+U = {"GB": 0.81, "GR": 0.67, "IT": 0.74, "SE": 0.79}
+R = dict.fromkeys(U, 0.02)
+
+
+def table(budget: float = 700.0, **c: float) -> Portfolio:
+    """Four markets in EUR, two of them under one cap."""
+    markets = {
+        "GB": {"population": 67_081_000, "income": 46_000.0},
+        "GR": {"population": 10_700_000, "income": 29_000.0, "region": "MED"},
+        "IT": {"population": 59_550_000, "income": 42_000.0, "region": "MED"},
+        "SE": {"population": 10_350_000, "income": 54_000.0},
+    }
+    named = {code: one | ({"c": c[code]} if code in c else {}) for code, one in markets.items()}
+    plan = {"budget": budget, "currency": "EUR"}
+    return portfolio_of({"plan": plan, "defaults": DEFAULTS, "regions": {"MED": {"cap": 300.0}}, "markets": named})
+
+
+FIRST = allocate(table(), U, R)
+
+
+def after(portfolio: Portfolio | None = None, precision: Precision | None = None, **u: float) -> Allocation:
+    """The next answer, with these users new."""
+    return allocate(portfolio or table(), U | u, R, FIRST.markets, precision, basis=basis_of(table()))
+
+
+def test_a_market_that_the_users_of_another_moved_names_them_and_its_own_part() -> None:
+    """Sweden's users are a little happier, which moved little; those of Britain are why its money goes."""
+    answer = after(GB=0.63, SE=0.81)
+    sweden = answer.markets["SE"]
+    found = re.search(
+        r": GB's users changed, and money does more there \((-[\d.]+)\); "
+        r"users happier \(u \.79 to \.81\), so quality is worth less \((-[\d.]+)\); goes to GB",
+        sweden.reason,
+    )
+    assert found, sweden.reason
+    others, own = map(float, found.groups())
+    assert own == pytest.approx(after(SE=0.81).markets["SE"].change, abs=0.01)
+    assert others + own == pytest.approx(sweden.change, abs=0.02)
+    assert "users unhappier (u .81 to .63), so quality is worth more" in answer.markets["GB"].reason
+
+
+def test_own_users_are_told_apart_under_the_table_of_before() -> None:
+    """A dearer market and angry users in one answer: both parts, each with its money, and no amounts of half-ways."""
+    britain = after(table(GB=90.0), GB=0.63).markets["GB"]
+    found = re.search(
+        r"users unhappier \(u \.81 to \.63\), so quality is worth more and promotion less \(([+-][\d.]+)\)",
+        britain.reason,
+    )
+    assert found, britain.reason
+    assert float(found.group(1)) == pytest.approx(after(GB=0.63).markets["GB"].change, abs=0.01)
+    assert "its table changed (c 55 to 90) (" in britain.reason
+
+
+def test_a_market_too_uncertain_to_move_names_the_cap_that_held_it_too() -> None:
+    """More certainty alone would not give it money."""
+    unsure = Precision(dict.fromkeys(U, 40), dict.fromkeys(U, 0.1), dict.fromkeys(U, 0.1))
+    before = FIRST.markets
+    assert "cap of MED" in before["IT"].binding
+    answer = after(precision=unsure, IT=0.73)
+    held = [code for code in ("GR", "IT") if "too uncertain to move" in answer.markets[code].binding]
+    assert held
+    for code in held:
+        assert "cap of MED" in answer.markets[code].binding
+        assert re.search(
+            r"too uncertain to move \(\d+ % sure to pay\).*, at the cap of MED", answer.markets[code].reason
+        )
+
+
+def test_no_market_is_sure_to_pay_that_nobody_was_heard_of() -> None:
+    """Its assumed u has no error, which is no certainty."""
+    heard = {code: value for code, value in U.items() if code != "SE"}
+    answer = allocate(
+        table(), heard | {"GB": 0.4}, R, FIRST.markets, Precision({}, dict.fromkeys(heard, 0.01), {}), basis=None
+    )
+    assert abs(answer.markets["SE"].change) > 1
+    assert "sure to pay" not in answer.markets["SE"].reason
