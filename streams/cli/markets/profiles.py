@@ -31,6 +31,7 @@ ProfileFile = Annotated[Path, typer.Argument(help="TOML in the form of `strategy
 
 WHOLE = "apply the whole file (without --merge, --market, --no-plan), or add the rate or cap to its plan."
 LIMITED = ", go there over several days, or raise change_limit_share or change_limit_floor of the plan"
+CHANGES_SHOWN = 12
 WITH_IT = f"`profiles rm` the markets with it ({PLAN_KEY} and their codes in one command), or apply a whole file."
 
 profiles_app = typer.Typer(no_args_is_help=True, help="Markets, costs, bounds and budget in force.")
@@ -135,6 +136,7 @@ def profiles_apply(
         output.print_json({"published": published, **_change(held, done)})
         return
     output.say(f"published: {', '.join(published)}")
+    _say_changed(done)
     output.console().print(spenders(held.rows, held.profiles.now.plan))
     if gone := [code for code in done.lose if code not in done.after.markets]:
         output.say(f"no more money for {', '.join(gone)}: not in {file} (--merge keeps them)")
@@ -165,6 +167,7 @@ def profiles_rm(
         output.print_json({"removed": known, **_change(held, done)})
         return
     output.say(f"removed: {', '.join(known)}")
+    _say_changed(done)
     output.console().print(spenders(held.rows, held.profiles.now.plan))
     for words, who in (("no more money for", done.lose), ("money again for", done.again)):
         if who:
@@ -193,10 +196,18 @@ def _publish(
     return seen
 
 
+def _say_changed(done: Preview) -> None:
+    """The values of before and after, as many as a person reads."""
+    named = done.changed
+    more = f"; {count_of(len(named) - CHANGES_SHOWN, 'more change')} (--json)" if len(named) > CHANGES_SHOWN else ""
+    output.say(f"changed: {output.visible('; '.join(named[:CHANGES_SHOWN])) or 'nothing'}{more}")
+
+
 def _change(held: Held, done: Preview) -> dict[str, object]:
     return {
         "replaces": held.profiles.replaces,
         "markets": held.rows,
+        "changed": done.changed,
         "no_more_money": done.lose,
         "money_again": done.again,
     }

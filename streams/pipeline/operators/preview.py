@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from marketpulse.contract.operators import ApplyMark, apply_headers
 from marketpulse.contract.portfolio import Market, Portfolio
 from marketpulse.errors import what_and_action
+from strategy.reasons.changes import all_changes, basis_of, changes_between
 from streams.batches import CompactedRecord
 from streams.pipeline.operators.changes import INCOMPLETE_MS
 from streams.pipeline.operators.profiles import Profiles
@@ -29,6 +30,12 @@ class Preview:
     def again(self) -> list[str]:
         """Markets that may spend after, and not before."""
         return [code for code, one in self.after.markets.items() if may_spend(one) and not _may(self.before, code)]
+
+    @property
+    def changed(self) -> list[str]:
+        """What changed, with both values: `budget 800 to 650`, `PL c 40 to 55`, `AT dropped`."""
+        between = changes_between(basis_of(self.before), basis_of(self.after))
+        return [] if between is None else all_changes(between)
 
 
 def preview(held: Profiles, records: Sequence[tuple[str, bytes | None]], now_ms: int) -> Preview:

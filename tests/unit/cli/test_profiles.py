@@ -139,6 +139,18 @@ def test_an_own_table_replaces_the_shipped_example(mine: Path, topic: Topic) -> 
     assert ("published", "shipped example") == tuple(merged["markets"][code]["origin"] for code in ("ES", "CN"))
 
 
+def test_apply_and_rm_say_what_changed_with_both_values(mine: Path, topic: Topic) -> None:
+    """Of markets, plan and caps; a table that is in force already changes nothing."""
+    first = run("profiles", "apply", str(mine))
+    assert "changed: budget 2,000 to 1,200; currency 10,000 CNY to EUR thousand; " in first
+    assert "more change" in first
+    assert "changed: nothing" in run("profiles", "apply", str(mine))
+    mine.write_text(mine.read_text().replace("pinned = 90", "pinned = 95").replace("1200", "1300"))
+    again = json.loads(run("profiles", "apply", str(mine), "--json"))
+    assert ["budget 1,200 to 1,300", "BR pinned 90 to 95"] == again["changed"]
+    assert "changed: ES dropped\n" in run("profiles", "rm", "ES")
+
+
 def test_an_own_table_replaces_what_was_published_before(mine: Path, topic: Topic) -> None:
     """A published market that the file lacks is deleted, not kept for ever."""
     nigeria = Portfolio(SHIPPED.plan, {"NG": SHIPPED.markets["BR"]})
