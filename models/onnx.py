@@ -40,6 +40,8 @@ MARKS = (2, 3)  # any two pieces: only shapes matter where they stand in
 UNKNOWN_PIECES = ("[UNK]", "<unk>")
 BATCH_LIMITS: dict[str, tuple[int, int]] = {"cpu": (2_048, 256), "cuda": (16_384, 1_024), "tensorrt": (16_384, 1_024)}
 """Most tokens (padding included) and rows of one batch; on a CPU larger ones fall out of its caches."""
+RUN_TOKENS: dict[str, int] = {"cpu": 25}
+"""What a run costs beside its tokens, in tokens; a GPU is not priced, since it runs batches of fixed shapes."""
 
 
 class OnnxClassifier:
@@ -58,7 +60,7 @@ class OnnxClassifier:
         self._runner = runner
         self._tokenizer = tokenizer
         self._manifest = manifest
-        self._limits = BATCH_LIMITS[device]
+        self._limits = (*BATCH_LIMITS[device], RUN_TOKENS.get(device))
         self._ahead: dict[str, list[int]] = {}
         self._detected_ahead: dict[str, Detected] = {}
         pieces = (tokenizer.token_to_id(name) for name in UNKNOWN_PIECES)
