@@ -1,4 +1,4 @@
-"""Commands that measure: engine, commit, classifier, pipeline, allocator, answers, intake, detectors, judgement."""
+"""Commands that measure: engine, latency, commit, model, pipeline, allocator, answers, intake, detectors, labels."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -148,6 +148,29 @@ def bench_intake(
 
     with shown_events("posting", output.note_json) as say:
         _bench(measure(load_settings(), events, rounds, say), as_json)
+
+
+@bench_app.command("latency")
+def bench_latency(
+    load: Annotated[
+        list[float] | None, typer.Option(min=0.01, max=1.0, help="Part of the full rate; again for more.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=5, help="Of each load, after ten that are not measured.")] = 120.0,
+    data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with `text`; default: composed texts.")] = None,
+    as_json: Json = False,
+) -> None:
+    """From a record's append to its step in Redis: default settings, real model, Poisson arrivals, one worker.
+
+    The full rate is that of a backlog of 8,000 texts in the same run.
+
+    ```
+    marketpulse bench latency --load .3 --load .7 --json
+    ```
+    """
+    from streams.dev.bench.latency import bench_latency as measure
+
+    with shown_events("arriving", output.note_json) as say:
+        _bench(measure(load_settings(), load or [0.3, 0.7], seconds, data, say), as_json)
 
 
 @bench_app.command("watch")

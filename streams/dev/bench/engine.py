@@ -91,7 +91,7 @@ def _counted(settings: Settings, endpoints: Endpoints, events: int, say: Say) ->
         supervisor.start()
         try:
             with Reader(endpoints.redis, prefix=settings.prefix) as reader:
-                counted, seconds = _measure(reader, supervisor, events, say)
+                counted, seconds = measured(reader, supervisor, events, say)
                 accepted = reader.snapshot().status.totals.get("accepted", 0)
         finally:
             supervisor.stop()
@@ -128,15 +128,15 @@ def _round(
     before = sum(reader.snapshot().status.partitions.values())
     now = utc(epoch_ms())
     records = [
-        Record(f"u{number}".encode(), _value(f"{name}-{number}", "US", text, now, f"u{number % 500}", "en"))
+        Record(f"u{number}".encode(), event_value(f"{name}-{number}", "US", text, now, f"u{number % 500}", "en"))
         for number, text in enumerate(texts)
     ]
     asyncio.run(publish(endpoints.kafka, topic_name(settings.prefix, "feedback"), records))
-    counted, seconds = _measure(reader, supervisor, before + len(texts), lambda _: None, before)
+    counted, seconds = measured(reader, supervisor, before + len(texts), lambda _: None, before)
     return seconds / counted * len(texts)
 
 
-def _measure(reader: Reader, supervisor: Supervisor, end: int, say: Say, begin: int = 0) -> tuple[int, float]:
+def measured(reader: Reader, supervisor: Supervisor, end: int, say: Say, begin: int = 0) -> tuple[int, float]:
     """Events and seconds between the first progress seen after `begin` and the end."""
     first: tuple[int, float] | None = None
     said = time.monotonic()
@@ -165,7 +165,9 @@ def plain_events(count: int) -> Iterator[Record]:
         market, language = markets[number % len(markets)]
         user = f"{market}-{number * 7919 % users}"
         text = texts[number % len(texts)]
-        yield Record(user.encode(), _value(f"e{number}", market, text, times[number * 600 // count], user, language))
+        yield Record(
+            user.encode(), event_value(f"e{number}", market, text, times[number * 600 // count], user, language)
+        )
 
 
 def bench_texts(count: int, data: Path | None) -> list[str]:
@@ -189,7 +191,8 @@ def bench_texts(count: int, data: Path | None) -> list[str]:
     return list(distinct)
 
 
-def _value(event_id: str, market: str, text: str, at: str, user: str, language: str) -> bytes:
+def event_value(event_id: str, market: str, text: str, at: str, user: str, language: str) -> bytes:
+    """An event as producers send it, written faster than an encoder would."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\t", " ")
     return (
         f'{{"id":"{event_id}","market":"{market}","text":"{escaped}","occurred_at":"{at}","user":"{user}",'
