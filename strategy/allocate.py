@@ -9,18 +9,20 @@ import numpy as np
 
 from marketpulse.contract.allocation import Allocation, Basis, Certificate, MarketPlan, Uncertainty
 from marketpulse.contract.portfolio import Portfolio
-from strategy.binding import NEAR, chosen, names_of
+from strategy.binding import NEAR, chosen, leaves_less, names_of
 from strategy.bounds import Bounds, clash, markets_in, problem_of
 from strategy.certificate import certify
 from strategy.dead_band import within_dead_band
 from strategy.entry import choose
+from strategy.limits import SMALL
 from strategy.objective import DEFAULT_U, Terms, Vector, terms_of
-from strategy.own_users import OwnMove, nothing_moved, own_move_of
+from strategy.own_users import UsersMoves
 from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
 from strategy.reasons.causes import USERS, Part, parts_of
 from strategy.reasons.changes import Changes, basis_of, changes_between, table_of
-from strategy.reasons.explain import SMALL, amount, reasons, reasons_of_lost
+from strategy.reasons.explain import reasons, reasons_of_lost
+from strategy.reasons.story import amount
 from strategy.reasons.whole import unspent_words, why_of
 from strategy.uncertainty import (
     DRAWS,
@@ -121,15 +123,15 @@ def _answered(
     unheard: Collection[str],
     day_ago: Mapping[str, float],
     basis: Basis | None,
-) -> tuple[Allocation, OwnMove]:
-    """The answer, and what of it each market's own users moved."""
+) -> tuple[Allocation, UsersMoves]:
+    """The answer, and what of it the users of each market moved."""
     table = None if previous is None else changes_between(basis, basis_of(portfolio))
     parts: tuple[list[Part], tuple[str, ...]] = ([], (USERS,))
     if table is not None and basis is not None:
 
-        def solve(between: Portfolio) -> tuple[Plans, OwnMove] | None:
-            answer, own = _answered(between, u, r, previous, precision, stance, unheard, day_ago, None)
-            return None if answer.status == "infeasible" else (answer.markets, own)
+        def solve(between: Portfolio) -> tuple[Plans, UsersMoves] | None:
+            answer, users = _answered(between, u, r, previous, precision, stance, unheard, day_ago, None)
+            return None if answer.status == "infeasible" else (answer.markets, users)
 
         parts = parts_of(table_of(basis), portfolio, solve)
     portfolio = in_plan_currency(portfolio)
@@ -148,15 +150,15 @@ def _answered(
             "infeasible", False, why, portfolio.plan.budget, 0.0, 0.0, 0.0, dict(previous or {}),
             currency=portfolio.plan.currency,
         )  # fmt: skip
-        return none, nothing_moved
+        return none, UsersMoves(problem, portfolio, u, r, previous or {})
     problem, solved = (problem, _solve(problem)) if drawn is None else _solve_stance(problem, drawn, stance)
     unsure = _Unsure(np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_), solved.filled.region_price)
     if drawn is not None and previous is not None:
         likely = _likely(asked, problem, solved)
         problem, solved, held = _hold_back(asked, problem, solved, likely)
         unsure = replace(unsure, likely=likely, held=held)
-    own = own_move_of(problem, portfolio, u, r, previous or {})
-    return within_dead_band(_answer(asked, solved, problem, unsure, own), portfolio, previous), own
+    users = UsersMoves(problem, portfolio, u, r, previous or {})
+    return within_dead_band(_answer(asked, solved, problem, unsure, users), portfolio, previous), users
 
 
 def _solve(problem: Problem) -> _Solved:
@@ -263,7 +265,7 @@ def _left_before(asked: _Asked) -> Vector:
     return own_prices(terms, old, settled, settled)[1]
 
 
-def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure, own: OwnMove) -> Allocation:
+def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure, users: UsersMoves) -> Allocation:
     filled, plan = solved.filled, asked.portfolio.plan
     left = _whole(solved, filled.left, 1.0)
     exact = solved.certificate.entry_gap == 0
@@ -274,7 +276,7 @@ def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure, o
         known = Uncertainty(expected, worst, DRAWS, names)
     spent = float(filled.spend.sum() + problem.fixed[solved.on].sum()) + plan.budget - problem.budget
     unspent = plan.budget - spent
-    markets = _plans(asked, solved, left, unsure, unspent, own)
+    markets = _plans(asked, solved, left, unsure, unspent, users)
     kept = ""
     if unspent > SMALL * plan.budget:
         kept = unspent_words(amount(plan, unspent), amount(plan, plan.budget), markets)
@@ -296,12 +298,12 @@ def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure, o
 
 
 def _plans(
-    asked: _Asked, solved: _Solved, left: Vector, unsure: _Unsure, unspent: float, own_move: OwnMove
+    asked: _Asked, solved: _Solved, left: Vector, unsure: _Unsure, unspent: float, users: UsersMoves
 ) -> dict[str, MarketPlan]:
     terms, filled, previous = asked.terms, solved.filled, asked.previous or {}
     z, y = 1 - left
     caps = asked.portfolio.plan.regions
-    capped = [
+    holding = [
         {name for name, price in zip(sorted(caps), prices, strict=False) if price > 0}
         for prices in (filled.region_price, unsure.free_region_price)
     ]
@@ -312,7 +314,6 @@ def _plans(
         (terms.u + y * (1 - terms.u)).tolist(), _whole(solved, filled.own_price, 0.0).tolist(), unsure.likely.tolist(),
         unsure.held.tolist(), solved.worth.tolist(), terms.most.tolist(), strict=True,
     )  # fmt: skip
-    cut = sum(before.spend for before in previous.values()) > asked.portfolio.plan.budget * (1 + SMALL)
     plans = {}
     for (code, bounds), on, spend, promotion, quality, idle, p, q, own, sure, kept, worth, most in rows:
         market, before = asked.portfolio.markets[code], previous.get(code)
@@ -330,7 +331,7 @@ def _plans(
             q=q,
             marginal_return=own if on else worth,
             change=0.0 if asked.previous is None else total - (0.0 if before is None else before.spend),
-            binding=(*binding, f"cap of {market.region}") if market.region in capped[kept] else binding,
+            binding=(*binding, f"cap of {market.region}") if market.region in holding[kept] else binding,
             reason="",
             left=max(0.0, total - market.spent),
             u=asked.u.get(code, DEFAULT_U),
@@ -338,8 +339,16 @@ def _plans(
             n=asked.precision.n.get(code),
             likely=None if np.isnan(sure) else sure,
         )
-        plans[code] = one if chosen(one, cut) else msgspec.structs.replace(one, likely=None)
+        plans[code] = one
+    cut = leaves_less(plans, previous, asked.portfolio.plan.budget)
+    plans = {
+        code: one if chosen(one, cut) else msgspec.structs.replace(one, likely=None) for code, one in plans.items()
+    }
     parts, kinds = asked.parts
-    parts = [*parts, Part(kinds, plans, own_move)]
-    sentences = reasons(plans, asked.previous, asked.portfolio.plan, asked.u.keys(), asked.table, parts, unspent)
+    parts = [*parts, Part(kinds, plans, users)]
+    capped = {
+        code: asked.portfolio.markets[code].region for code in plans if asked.portfolio.markets[code].region in caps
+    }
+    plan = asked.portfolio.plan
+    sentences = reasons(plans, asked.previous, plan, asked.u.keys(), asked.table, parts, unspent, capped)
     return {code: msgspec.structs.replace(one, reason=sentences[code]) for code, one in plans.items()}

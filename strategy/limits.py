@@ -1,5 +1,7 @@
 """What holds a market's spend: its names, beside those that `strategy.bounds` gives its bounds, and its words."""
 
+SMALL = 1e-4
+"""Of the budget: a smaller change of money is none."""
 UNHEARD = "nothing heard from its users"
 HELD = "too uncertain to move"
 SATURATED = "saturated"

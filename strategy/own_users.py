@@ -1,8 +1,8 @@
-"""What a market's own users moved of its money, apart from what the users of others did: solved again for each."""
+"""What the users of one market moved, in its own money and in that of others: solved again for each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cached_property
 
 from marketpulse.contract.allocation import MarketPlan
 from marketpulse.contract.portfolio import Portfolio
@@ -11,23 +11,9 @@ from strategy.objective import terms_of
 from strategy.problem import Problem
 from strategy.water_filling import fill
 
-OwnMove = Callable[[str], float]
-"""Money that the market's own new metrics move, with all other metrics as before."""
 
-
-def nothing_moved(_code: str) -> float:
-    """Of an answer that has no plans."""
-    return 0.0
-
-
-def own_move_of(
-    problem: Problem,
-    portfolio: Portfolio,
-    u: Mapping[str, float],
-    r: Mapping[str, float | None],
-    previous: Mapping[str, MarketPlan],
-) -> OwnMove:
-    """Spend with one market's metrics new, less the spend with none new: nothing of it is the table's or a limit's.
+class UsersMoves:
+    """Money that the new metrics of single markets move; nothing of it is a change of the table.
 
     Args:
         problem: what was answered; markets too uncertain to move have their spend as both bounds.
@@ -35,18 +21,44 @@ def own_move_of(
         u, r: the metrics of now.
         previous: the plans before, with the metrics that they were made with.
     """
-    codes = problem.terms.codes
-    u_before = {**u, **{code: one.u for code, one in previous.items() if one.u is not None}}
-    r_before = {**r, **{code: one.r for code, one in previous.items()}}
 
-    @cache
-    def spend(code: str | None) -> Mapping[str, float]:
-        new = () if code is None else (code,)
-        some_u = u_before | {name: u[name] for name in new if name in u}
-        some_r = r_before | {name: r.get(name) for name in new}
-        asked = replace(problem, terms=terms_of(portfolio, codes, some_u, some_r))
+    def __init__(
+        self,
+        problem: Problem,
+        portfolio: Portfolio,
+        u: Mapping[str, float],
+        r: Mapping[str, float | None],
+        previous: Mapping[str, MarketPlan],
+    ) -> None:
+        self._problem = problem
+        self._portfolio = portfolio
+        self._now = u, r
+        self._previous = previous
+        self._before = (
+            {**u, **{code: one.u for code, one in previous.items() if one.u is not None}},
+            {**r, **{code: one.r for code, one in previous.items()}},
+        )
+        self._solved: dict[str, Mapping[str, float]] = {}
+
+    def by(self, mover: str, code: str) -> float:
+        """What the users of `mover` alone move in `code`: with its metrics new, less with none new."""
+        if mover not in self._solved:
+            (u, r), (u_before, r_before) = self._now, self._before
+            some_u = {**u_before, mover: u[mover]} if mover in u else u_before
+            self._solved[mover] = self._spend(some_u, {**r_before, mover: r.get(mover)})
+        return self._solved[mover].get(code, 0.0) - self._unmoved.get(code, 0.0)
+
+    def drift(self, code: str) -> float:
+        """What moves with no metrics new: the plan before held it back, or a limit of then holds no more."""
+        return self._unmoved.get(code, 0.0) - self._previous[code].spend
+
+    @cached_property
+    def _unmoved(self) -> Mapping[str, float]:
+        return self._spend(*self._before)
+
+    def _spend(self, u: Mapping[str, float], r: Mapping[str, float | None]) -> Mapping[str, float]:
+        codes = self._problem.terms.codes
+        asked = replace(self._problem, terms=terms_of(self._portfolio, codes, u, r))
         on = choose(asked).on
-        filled = fill(asked.take(on)).spend + asked.fixed[on]
-        return dict(zip((one for one, there in zip(codes, on, strict=True) if there), filled.tolist(), strict=True))
-
-    return lambda code: spend(code).get(code, 0.0) - spend(None).get(code, 0.0)
+        filled = (fill(asked.take(on)).spend + asked.fixed[on]).tolist()
+        return dict(zip((code for code, there in zip(codes, on, strict=True) if there), filled, strict=True))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from marketpulse.contract.allocation import MarketPlan
 from marketpulse.contract.portfolio import Portfolio
-from strategy.own_users import OwnMove
+from strategy.own_users import UsersMoves
 from strategy.reasons.changes import BOUNDS, Changes, bounds_changed, fell_or_rose, from_to, own_changes
 
 USERS, BUDGET = "users", "budget"
@@ -19,7 +19,7 @@ SAME_RETURN = 0.01  # relative: returns as close as this are equal
 NAMED = 2  # markets, caps or fields of one cause
 
 Plans = Mapping[str, MarketPlan]
-Solve = Callable[[Portfolio], tuple[Plans, OwnMove] | None]
+Solve = Callable[[Portfolio], tuple[Plans, UsersMoves] | None]
 """The best plans under a table with the metrics of now; None = it is infeasible."""
 
 
@@ -27,12 +27,12 @@ Solve = Callable[[Portfolio], tuple[Plans, OwnMove] | None]
 class Part:
     """Kinds of change (several where they are feasible only together), and the plans with these and all before.
 
-    own: of a part that holds users, what those of each market alone did.
+    users: of a part that holds them, what those of each market alone did.
     """
 
     kinds: tuple[str, ...]
     plans: Plans
-    own: OwnMove
+    users: UsersMoves
 
 
 def parts_of(before: Portfolio, now: Portfolio, solve: Solve) -> tuple[list[Part], tuple[str, ...]]:

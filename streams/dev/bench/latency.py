@@ -152,11 +152,11 @@ async def _waits(endpoints: Endpoints, prefix: str, reader: Reader, from_ms: int
         await journal.find_all()
         places = sorted(journal.chain.steps.items())
         steps = [await journal.step(place) for number, place in places if number in shown]
-    times = np.array([shown[one.step] for one in steps])
+    times = np.array([shown[step.step] for step in steps])
     waits = []
     async with LogReader(endpoints.kafka, topic_name(prefix, "feedback")) as log:
         for partition, (first, end) in log.offsets.items():
-            cuts = np.array([one.cut.get(str(partition), 0) for one in steps])
+            cuts = np.array([step.cut.get(str(partition), 0) for step in steps])
             async for record in log.records(first, end, partition):
                 if record.timestamp >= from_ms:
                     waits.append(times[cuts.searchsorted(record.offset, "right")] - record.timestamp)

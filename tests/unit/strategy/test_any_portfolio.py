@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.portfolio import Market, Portfolio
 from strategy.allocate import allocate
+from strategy.limits import SMALL
 from strategy.portfolio import checked_market, load_portfolio
 from strategy.reasons.changes import basis_of
-from strategy.reasons.explain import LONGEST, SMALL
+from strategy.reasons.explain import LONGEST
 from strategy.uncertainty import Precision
 
 SHIPPED = load_portfolio()

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.portfolio import Market, Portfolio
 from strategy.allocate import allocate
+from strategy.limits import LIMITS
 from strategy.portfolio import MONEY, load_portfolio
-from strategy.reasons.explain import LIMITS, LONGEST, reasons
+from strategy.reasons.explain import LONGEST, reasons
 from strategy.uncertainty import Precision
 
 SHIPPED = load_portfolio()

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from marketpulse.contract.allocation import Allocation
 from marketpulse.contract.portfolio import Portfolio
@@ -30,6 +31,8 @@ def table(budget: float = 700.0, **c: float) -> Portfolio:
 
 
 FIRST = allocate(table(), U, R)
+UNSURE = Precision(dict.fromkeys(U, 40), dict.fromkeys(U, 0.1), dict.fromkeys(U, 0.1))
+SURE = Precision(dict.fromkeys(U, 900), dict.fromkeys(U, 0.01), dict.fromkeys(U, 0.01))
 
 
 def after(portfolio: Portfolio | None = None, precision: Precision | None = None, **u: float) -> Allocation:
@@ -67,10 +70,9 @@ def test_own_users_are_told_apart_under_the_table_of_before() -> None:
 
 def test_a_market_too_uncertain_to_move_names_the_cap_that_held_it_too() -> None:
     """More certainty alone would not give it money."""
-    unsure = Precision(dict.fromkeys(U, 40), dict.fromkeys(U, 0.1), dict.fromkeys(U, 0.1))
     before = FIRST.markets
     assert "cap of MED" in before["IT"].binding
-    answer = after(precision=unsure, IT=0.73)
+    answer = after(precision=UNSURE, IT=0.73)
     held = [code for code in ("GR", "IT") if "too uncertain to move" in answer.markets[code].binding]
     assert held
     for code in held:
@@ -78,6 +80,46 @@ def test_a_market_too_uncertain_to_move_names_the_cap_that_held_it_too() -> None
         assert re.search(
             r"too uncertain to move \(\d+ % sure to pay\).*, at the cap of MED", answer.markets[code].reason
         )
+
+
+def test_a_move_that_was_held_back_before_is_not_blamed_on_the_users_of_others() -> None:
+    """It comes with nothing new from anybody; and a region that keeps its money exchanges it within."""
+    held = after(precision=UNSURE, IT=0.73, GB=0.6)
+    assert held.adopted
+    assert ("GR",) == (held.uncertainty and held.uncertainty.held)
+    answer = allocate(table(), U | {"IT": 0.73, "GB": 0.66}, R, held.markets, SURE, basis=basis_of(table()))
+    released = "what was too uncertain to move is sure enough now"
+    assert f"GR -0.42 to 91.11: {released}; goes to IT (+0.42); at the cap of MED" == answer.markets["GR"].reason
+    assert f"IT +0.42 to 208.89: {released}; taken from GR (-0.42); at the cap of MED" == answer.markets["IT"].reason
+    assert "SE +0.45 to 149.87: GB's users changed, and money does more here" in answer.markets["SE"].reason
+    assert "goes to SE (+0.45);" in answer.markets["GB"].reason
+
+
+def test_what_a_change_limit_kept_back_says_so_when_it_moves() -> None:
+    """The next day, with nothing new."""
+    low = allocate(table(), U | {"GB": 0.05}, R)
+    limited = allocate(table(), U, R, low.markets, basis=basis_of(table()))
+    assert ("change limit up",) == limited.markets["GB"].binding
+    assert "may not rise further within 24 h (change limit)" in limited.markets["GB"].reason
+    later = allocate(table(), U, R, limited.markets, basis=basis_of(table()))
+    for code in ("GB", "SE"):
+        assert ": change limits allow it by now; " in later.markets[code].reason
+
+
+def test_who_pays_for_a_pin_elsewhere_is_not_sure_to_gain() -> None:
+    """A pin is no exchange that pays."""
+    pinned = table()
+    pinned = Portfolio(pinned.plan, pinned.markets | {"SE": replace(pinned.markets["SE"], pinned=170.0)})
+    answer = allocate(pinned, U, R, FIRST.markets, SURE, basis=basis_of(table()))
+    britain = answer.markets["GB"]
+    assert "GB -13.86 to 230.00: the table of SE (pinned none to 170) changed; goes to SE (+13.86)" == britain.reason
+    assert britain.likely is None
+
+
+def test_what_weighs_more_is_named_first() -> None:
+    """Growth, where u hardly moved."""
+    answer = allocate(table(), U | {"GB": 0.79}, R | {"GB": -0.12}, FIRST.markets, basis=basis_of(table()))
+    assert ": growth slower (.02 to -.12 a day), users unhappier (u .81 to .79)" in answer.markets["GB"].reason
 
 
 def test_no_market_is_sure_to_pay_that_nobody_was_heard_of() -> None:

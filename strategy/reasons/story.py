@@ -1,0 +1,84 @@
+"""What all sentences of one answer share: both plans, the market table's changes, money in words, who exchanged it."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from marketpulse.contract.allocation import MarketPlan
+from marketpulse.contract.portfolio import Plan
+from strategy.limits import SMALL
+from strategy.reasons.causes import Part
+from strategy.reasons.changes import Changes
+
+
+@dataclass(frozen=True)
+class Story:
+    """What all sentences of one answer share."""
+
+    plans: Mapping[str, MarketPlan]
+    before: Mapping[str, MarketPlan] | None
+    plan: Plan
+    heard: Collection[str]
+    changes: Mapping[str, float]
+    table: Changes | None
+    parts: list[Part]
+    unspent: float
+    capped: Mapping[str, str]
+
+    def money(self, value: float, sign: str = "") -> str:
+        """An amount in words, see `amount`."""
+        return amount(self.plan, value, sign)
+
+    def moved(self, value: float) -> bool:
+        """Whether an amount is worth a word."""
+        return abs(value) > SMALL * self.plan.budget
+
+
+def story_of(
+    plans: Mapping[str, MarketPlan],
+    before: Mapping[str, MarketPlan] | None,
+    plan: Plan,
+    heard: Collection[str],
+    table: Changes | None,
+    parts: list[Part],
+    unspent: float,
+    capped: Mapping[str, str],
+) -> Story:
+    """With what the plans change of each market's spend, also of those that only the plans before have."""
+    old = before or {}
+    changes = {code: one.spend - (old[code].spend if code in old else 0.0) for code, one in plans.items()}
+    changes |= {code: -one.spend for code, one in old.items() if code not in plans}
+    return Story(plans, before, plan, heard, changes, table, parts, unspent, capped)
+
+
+def amount(plan: Plan, value: float, sign: str = "") -> str:
+    """Money with as many decimals as the budget's size needs: 117.3 of 2,000; 915,000 of 15,600,000."""
+    decimals = min(9, max(0, 4 - int(f"{plan.budget:e}".partition("e")[2])))
+    return f"{value:{sign},.{decimals}f}"
+
+
+def short(value: float) -> str:
+    """Two decimals without the leading zero: .48, 1.20, -.05."""
+    return f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.2f}"
+
+
+def others_of(story: Story, code: str, up: bool) -> tuple[float, list[str]]:
+    """What all markets together gain or lose where that moved this market more than others did, else 0; who moved
+    the other way, the largest move first.
+    """
+    zone = _zone(story, code)
+    changes = {other: change for other, change in story.changes.items() if _zone(story, other) == zone}
+    others = sorted(
+        (-abs(change), other)
+        for other, change in changes.items()
+        if other != code and story.moved(change) and (change < 0) == up
+    )
+    total = sum(changes.values())
+    whole = story.moved(total) and (total > 0) == up and abs(total) >= -sum(size for size, _ in others)
+    return (total if whole else 0.0), [other for _, other in others]
+
+
+def _zone(story: Story, code: str) -> str:
+    """The region with a cap that neither took nor gave money: its markets exchange it among themselves."""
+    region = story.capped.get(code, "")
+    total = sum(change for other, change in story.changes.items() if story.capped.get(other) == region)
+    return "" if story.moved(total) else region
