@@ -156,12 +156,13 @@ def bench_latency(
         list[float] | None, typer.Option(min=0.01, max=1.0, help="Part of the full rate; again for more.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=5, help="Of each load, after ten that are not measured.")] = 120.0,
+    backlog: Annotated[int, typer.Option(min=500, help="Texts at once, to see the full rate.")] = 8_000,
     data: Annotated[Path | None, typer.Option(help="JSONL(.gz) with `text`; default: composed texts.")] = None,
     as_json: Json = False,
 ) -> None:
     """From a record's append to its step in Redis: default settings, real model, Poisson arrivals, one worker.
 
-    The full rate is that of a backlog of 8,000 texts in the same run.
+    The full rate is that of a backlog in the same run.
 
     ```
     marketpulse bench latency --load .3 --load .7 --json
@@ -170,7 +171,7 @@ def bench_latency(
     from streams.dev.bench.latency import bench_latency as measure
 
     with shown_events("arriving", output.note_json) as say:
-        _bench(measure(load_settings(), load or [0.3, 0.7], seconds, data, say), as_json)
+        _bench(measure(load_settings(), load or [0.3, 0.7], seconds, backlog, data, say), as_json)
 
 
 @bench_app.command("watch")

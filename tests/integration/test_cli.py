@@ -1,9 +1,7 @@
 """Commands on a running stack, good and bad input; every error says what to do."""
 
 import asyncio
-import gzip
 import json
-import random
 import re
 import subprocess
 import time
@@ -17,7 +15,6 @@ from typer.testing import CliRunner
 from streams.cli.main import app
 from streams.contract.rules import SurgeRule
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.dev.feeds.simulate import compose
 from streams.dev.processes import ending, start_marketpulse
 from streams.kafka.admin import cluster_of, topic_offsets
 from streams.sources.events import Form
@@ -358,59 +355,6 @@ def test_a_live_feed_is_published_for_as_long_as_asked(cli: Cli) -> None:
     done = cli("simulate", "--live", "--rate", "20", "--history", "1", "--seconds", "2", "--incident", "outage:BR:0:9")
     assert (0, True) == (done.returncode, "outage in BR begins" in done.stderr)
     assert 720 + 40 <= int(done.stdout.split()[0]) <= 720 + 60
-
-
-@pytest.mark.long
-@pytest.mark.timeout(200)
-def test_benchmarks_measure_against_a_baseline_in_the_same_run(cli: Cli) -> None:
-    """Small ones, to see that they run: the figures of real ones stand in docs/benchmarks.md."""
-    assert 0 < json.loads(cli("bench", "classify", "--texts", "100", "--json").stdout)["ratio"]
-    assert 1 < json.loads(cli("bench", "allocate", "--rounds", "3", "--json").stdout)["times_faster_than_slsqp"]
-    commit = json.loads(cli("bench", "commit", "--events", "10000", "--json").stdout)
-    assert 0 < commit["4000 events, 10 markets"]["events_per_second"]
-    assert 10_000 == json.loads(cli("bench", "engine", "--events", "10000", "--json").stdout)["accepted"]
-    assert (
-        0
-        < json.loads(cli("bench", "pipeline", "--texts", "500", "--rounds", "1", "--json", timeout=150).stdout)["ratio"]
-    )
-
-
-@pytest.mark.long
-@pytest.mark.timeout(200)
-def test_answers_and_detectors_are_measured(cli: Cli, tmp_path: Path) -> None:
-    """Small ones again; the detectors' page keeps what stands around the measured part, and gets its picture."""
-    assert 0 < json.loads(cli("bench", "intake", "--events", "2000", "--rounds", "1", "--json").stdout)["batches_ratio"]
-    assert 3 <= json.loads(cli("bench", "reallocate", "--rounds", "3", "--json").stdout)["shifts"]
-    judged = json.loads(cli("bench", "judgement", "--weeks", "60", "--no-rivals", "--json").stdout)
-    assert 60 == max(row["weeks"] for row in judged)
-    page = tmp_path / "page.md"
-    page.write_text("before\n<!-- measured: begin -->\nSTALE\n<!-- measured: end -->\nafter\n")
-    assert 2 == cli("bench", "watch", "--language", "tlh").returncode
-    done = cli("bench", "watch", "--seeds", "1", "--days", "6", "--language", "ja", "--write", str(page), timeout=150)
-    assert (0, True) == (done.returncode, "| surge |" in done.stdout), done.stderr
-    assert "STALE" not in page.read_text()
-    assert ("before", "after") == (page.read_text().splitlines()[0], page.read_text().splitlines()[-1])
-    assert page.with_suffix(".svg").read_text().startswith("<svg")
-
-
-@pytest.mark.long
-@pytest.mark.timeout(200)
-def test_bins_are_compared_with_labels_on_texts_of_a_file(tmp_path: Path) -> None:
-    """Few texts and markets, to see that it runs; too few texts are refused in words."""
-    page, rng = tmp_path / "page.md", random.Random(1)
-    page.write_text("before\n<!-- bins: begin -->\nSTALE\n<!-- bins: end -->\nafter\n")
-    rows = [{"text": compose(rng, "en", label), "label": label, "lang": "en", "source": "made/up"}
-            for label in ("negative", "neutral", "positive") for _ in range(80)]  # fmt: skip
-    file, small = tmp_path / "feedback_dev.jsonl.gz", ("--markets", "1", "--incidents", "1", "--days", "3")
-    file.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
-    command = ("bench", "bins", "--data", str(tmp_path), *small)
-    done = marketpulse_process(*command, "--write", str(page), environment={}, timeout=150)
-    assert (0, True) == (done.returncode, "| en |" in done.stdout), done.stderr
-    assert "STALE" not in page.read_text()
-    assert ("before", "after") == (page.read_text().splitlines()[0], page.read_text().splitlines()[-1])
-    file.write_bytes(gzip.compress(json.dumps(rows[0]).encode()))
-    done = marketpulse_process(*command, environment={}, timeout=150)
-    assert (2, True) == (done.returncode, "give more labelled texts" in done.stderr)
 
 
 @pytest.mark.long

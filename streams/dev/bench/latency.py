@@ -29,15 +29,13 @@ from streams.recovery.first_start import set_up
 from streams.recovery.journal import Journal, silent
 from streams.settings import Settings, load_settings
 
-FULL = 8_000
-"""Texts that are published at once to see how many a second a worker takes in full batches."""
 SETTLES_S = 10.0
 """The first arrivals of a load are not measured: caches, batches and steps find their sizes."""
 PATIENCE_S = 120.0
 
 
 def bench_latency(
-    settings: Settings, loads: Sequence[float], seconds: float, data: Path | None, say: Say
+    settings: Settings, loads: Sequence[float], seconds: float, backlog: int, data: Path | None, say: Say
 ) -> dict[str, object]:
     """Milliseconds from a record's append to the step with it in Redis, at parts of what one worker takes at full tilt.
 
@@ -47,15 +45,16 @@ def bench_latency(
 
     Args:
         settings: of the worker.
-        loads: arrivals a second, each over the events a second of a backlog of `FULL` texts.
+        loads: arrivals a second, each over the events a second of a backlog.
         seconds: of each load, beside the `SETTLES_S` before.
+        backlog: texts that are published at once to see how many a second a worker takes in full batches.
         data: JSONL(.gz) with `text`; None = composed texts.
         say: takes progress.
 
     Raises:
         Unavailable: a load was not worked off within two minutes.
     """
-    texts = bench_texts(FULL, data)
+    texts = bench_texts(backlog, data)
     bench = load_settings(**{name: getattr(settings, name) for name in settings.model_fields_set})
     topic = topic_name(bench.prefix, "feedback")
     found: list[dict[str, object]] = []
@@ -67,16 +66,16 @@ def bench_latency(
         try:
             with Reader(endpoints.redis, prefix=bench.prefix) as reader:
                 asyncio.run(publish(endpoints.kafka, topic, _backlog(texts)))
-                counted, took = measured(reader, supervisor, FULL, lambda _: None)
+                counted, took = measured(reader, supervisor, backlog, lambda _: None)
                 capacity = counted / took
                 say({"event": "capacity", "events_per_second": round(capacity, 1)})
                 for load in loads:
-                    _until_shown(reader, supervisor, FULL + sum(counts))
+                    _until_shown(reader, supervisor, backlog + sum(counts))
                     counts.append(int(load * capacity * (seconds + SETTLES_S)))
-                    texts = bench_texts(FULL + sum(counts), data)[-counts[-1] :]
+                    texts = bench_texts(backlog + sum(counts), data)[-counts[-1] :]
                     began = time.time()
                     _arrive(endpoints.kafka, topic, texts, load * capacity)
-                    _until_shown(reader, supervisor, FULL + sum(counts))
+                    _until_shown(reader, supervisor, backlog + sum(counts))
                     from_ms = int(1_000 * (began + SETTLES_S))
                     waits = asyncio.run(_waits(endpoints, bench.prefix, reader, from_ms))
                     found.append(_summary(load, load * capacity, waits))
