@@ -13,7 +13,8 @@ from marketpulse.contract.portfolio import Portfolio
 from strategy.own_users import UsersMoves
 from strategy.reasons.changes import BOUNDS, Changes, bounds_changed, fell_or_rose, from_to, own_changes
 
-USERS, BUDGET = "users", "budget"
+USERS, BUDGET, BOUNDS_OF = "users", "budget", "bounds of "
+MOST_APART = 4  # markets whose bounds changed, each of which is one cause; more are one together
 MOST_OF_A_CUT = 0.5  # a market that gives so much of a smaller budget says why
 SAME_RETURN = 0.01  # relative: returns as close as this are equal
 NAMED = 2  # markets, caps or fields of one cause
@@ -69,14 +70,20 @@ def _stages(before: Portfolio, now: Portfolio) -> Iterator[tuple[str, Portfolio]
         if code in before.markets
     }
     same = before.markets | free
+    bound = [code for code, one in free.items() if one != now.markets[code]]
+    bound = bound if len(bound) <= MOST_APART else []
+    on_the_way = [{code: now.markets[code] for code in bound[: number + 1]} for number in range(len(bound))]
+    wide = replace(now.plan, regions=before.plan.regions)
     stages = [
         ("rules", Portfolio(rules, before.markets)),
         ("tables", Portfolio(replace(rules, currencies=rates), same)),
         ("members", Portfolio(replace(rules, currencies=now.plan.currencies), now.markets | free)),
-        (BUDGET, Portfolio(replace(now.plan, regions=before.plan.regions), now.markets | free)),
-        ("bounds", Portfolio(replace(now.plan, regions=before.plan.regions), now.markets)),
+        (BUDGET, Portfolio(wide, now.markets | free)),
+        *((f"{BOUNDS_OF}{code}", Portfolio(wide, now.markets | free | held))
+          for code, held in zip(bound, on_the_way, strict=True)),
+        (BOUNDS_OF, Portfolio(wide, now.markets)),
         ("caps", now),
-    ]
+    ]  # fmt: skip
     table = before
     yield USERS, before
     for kind, changed in stages:
@@ -94,11 +101,17 @@ def words_of(kind: str, table: Changes, code: str, rose: bool) -> str:
         case "tables":
             others = [name for name, fields in table.markets.items() if set(fields) - {*BOUNDS}]
             others += [f"rate of {name}" for name in table.rates]
-            return own_changes(table, code, BOUNDS) or f"the table of {_few(others)} changed"
-        case "bounds":
+            own = own_changes(table, code, BOUNDS)
+            dearer = own and rose and any(now > was for was, now in _costs(table, code))
+            return f"{own}{', so the same costs more' if dearer else ''}" or f"the table of {_few(others)} changed"
+        case _ if kind.startswith(BOUNDS_OF):
             bounds = bounds_changed(table)
-            named = {name: ", ".join(f"{field} {from_to(*pair)}" for field, pair in fields.items())
-                     for name, fields in bounds.items()}  # fmt: skip
+            if only := kind.removeprefix(BOUNDS_OF):
+                bounds = {only: bounds[only]}
+            named = {
+                name: _few([f"{field} {from_to(*pair)}" for field, pair in fields.items()])
+                for name, fields in bounds.items()
+            }
             if code in named:
                 return f"its table changed ({named[code]})"
             return f"the table of {_few([f'{name} ({fields})' for name, fields in named.items()])} changed"
@@ -112,6 +125,10 @@ def words_of(kind: str, table: Changes, code: str, rose: bool) -> str:
         case _ if kind == BUDGET:
             return fell_or_rose("the budget", table.plan["budget"])
     return ""
+
+
+def _costs(table: Changes, code: str) -> list[tuple[float, float]]:
+    return [pair for name, pair in table.markets.get(code, {}).items() if name in ("c", "d", "l", "f", "g")]
 
 
 def why_this_gives(before: Plans, parts: list[Part], code: str) -> str:

@@ -22,7 +22,7 @@ LONGEST = 320  # characters of a sentence
 NAMED = 2  # markets that money came from or went to
 
 RELEASED = {
-    HELD: "what was too uncertain to move is sure enough now",
+    HELD: "was held back before as too uncertain",
     "change limit up": "change limits allow it by now",
     "change limit down": "change limits allow it by now",
     UNHEARD: "silent users are heard again",
@@ -273,6 +273,6 @@ def _split(story: Story, code: str) -> str:
 def _limits(market: MarketPlan) -> str:
     if market.spend == 0 and market.binding == ("minimum viable spend",):
         return "nothing: its minimum viable spend does more elsewhere"
-    sure = "" if market.likely is None else f" ({100 * market.likely:.0f} % sure to pay)"
+    sure = "" if market.likely is None else f" ({100 * market.likely:.0f} % sure that a move pays)"
     named = [LIMITS.get(name, f"at the {name}") for name in market.binding]
     return ", ".join(named).replace(HELD, f"{HELD}{sure}")

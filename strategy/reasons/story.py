@@ -63,22 +63,29 @@ def short(value: float) -> str:
 
 def others_of(story: Story, code: str, up: bool) -> tuple[float, list[str]]:
     """What all markets together gain or lose where that moved this market more than others did, else 0; who moved
-    the other way, the largest move first.
+    the other way and may have exchanged money with it, the largest move first.
     """
-    zone = _zone(story, code)
-    changes = {other: change for other, change in story.changes.items() if _zone(story, other) == zone}
+    outside = _exchanges_outside(story, code, up)
     others = sorted(
         (-abs(change), other)
-        for other, change in changes.items()
-        if other != code and story.moved(change) and (change < 0) == up
+        for other, change in story.changes.items()
+        if other != code
+        and story.moved(change)
+        and (change < 0) == up
+        and (
+            (outside and _exchanges_outside(story, other, not up))
+            or story.capped.get(other, other) == story.capped.get(code)
+        )
     )
-    total = sum(changes.values())
-    whole = story.moved(total) and (total > 0) == up and abs(total) >= -sum(size for size, _ in others)
+    total = sum(story.changes.values())
+    whole = outside and story.moved(total) and (total > 0) == up and abs(total) >= -sum(size for size, _ in others)
     return (total if whole else 0.0), [other for _, other in others]
 
 
-def _zone(story: Story, code: str) -> str:
-    """The region with a cap that neither took nor gave money: its markets exchange it among themselves."""
-    region = story.capped.get(code, "")
-    total = sum(change for other, change in story.changes.items() if story.capped.get(other) == region)
-    return "" if story.moved(total) else region
+def _exchanges_outside(story: Story, code: str, up: bool) -> bool:
+    """Whether money came to a market that rose, or went from one that fell, across its region's cap."""
+    region = story.capped.get(code)
+    if region is None:
+        return True
+    net = sum(change for other, change in story.changes.items() if story.capped.get(other) == region)
+    return story.moved(net) and (net > 0) == up

@@ -120,12 +120,15 @@ def allocation(
     history: Annotated[
         int, typer.Option(min=0, max=500, help="Also this many of the newest answers, adopted or not.")
     ] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the record, as `plan --previous` takes it.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The record, as `plan --previous` takes it; with --history all of them.")
+    ] = False,
 ) -> None:
     """The allocation in force, with a sentence per market, and the newest answer where that was rejected.
 
     ```
     marketpulse allocation --history 10
+    marketpulse allocation --history 10 --json
     marketpulse allocation --json > then.json
     marketpulse plan --previous then.json
     ```
@@ -138,8 +141,9 @@ def allocation(
         record, portfolio, answers = reader.snapshot().allocation, reader.portfolio(), reader.allocations()
     if record is None:
         raise BadInput("no allocation is in force yet. Operator action: let a worker count events first.")
+    newest_last = sorted(answers, key=lambda one: one.seq)[-history:] if history else []
     if as_json:
-        output.print_json(record)
+        output.print_json({"in_force": record, "answers": newest_last} if history else record)
         return
     plan = (portfolio or load_portfolio(settings.portfolio)).plan
     console = output.console()
@@ -153,7 +157,7 @@ def allocation(
         why = f"The newest answer was not adopted: {words}"
         console.print(output.cell(why), soft_wrap=True)
     if history:
-        console.print(history_of(sorted(answers, key=lambda one: one.seq)[-history:]))
+        console.print(history_of(newest_last))
 
 
 def learn(

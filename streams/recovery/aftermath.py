@@ -1,5 +1,6 @@
 """What topics hold beyond the journal's last step, and what they lack: a lost ledger may have told more than that."""
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -18,11 +19,12 @@ _seq = msgspec.json.Decoder(dict[str, object])
 
 class Aftermath(msgspec.Struct):
     """`seen` are (topic, id, seq) since a time; `highest` the largest seq or step anywhere; `alerts` the newest record
-    of each, by id."""
+    of each, by id. `deleted`: topic -> seq up to which records of that time were taken from it."""
 
     seen: set[tuple[str, str, int]]
     highest: int
     alerts: dict[str, AlertRecord]
+    deleted: dict[str, float] = {}
 
     @property
     def open_alerts(self) -> dict[str, AlertRecord]:
@@ -45,8 +47,17 @@ class Aftermath(msgspec.Struct):
         return [alert for _, alert in sorted(self.open_alerts.items()) if alert.seq > last_seq]
 
     def missing(self, published: Iterable[tuple[str, str, bytes]]) -> list[tuple[str, str, bytes]]:
-        """Records that ought to be on their topic and are not (metrics and steps aside)."""
-        return [one for one in published if one[0] in TOLD and (one[0], *identity(one[2])) not in self.seen]
+        """Records that ought to be on their topic and are not (metrics and steps aside).
+
+        What was deleted there on purpose is not missing: nothing is that is no newer than the oldest record left.
+        """
+        found = []
+        for topic, key, value in published:
+            if topic in TOLD:
+                name, seq = identity(value)
+                if (topic, name, seq) not in self.seen and seq > self.deleted.get(topic, 0):
+                    found.append((topic, key, value))
+        return found
 
 
 def identity(value: bytes) -> tuple[str, int]:
@@ -69,11 +80,13 @@ async def look(servers: Servers, prefix: str, since_ms: int | None) -> Aftermath
     found = Aftermath(set(), 0, {})
     for topic in TOLD:
         async with LogReader(servers, topic_name(prefix, topic)) as reader:
-            first, end = reader.offsets[0]
-            if since_ms is not None:
-                first = max(first, await reader.offset_at(since_ms - MARGIN_MS))
+            begin, end = reader.offsets[0]
+            first = begin if since_ms is None else max(begin, await reader.offset_at(since_ms - MARGIN_MS))
+            if first == begin > 0:
+                found.deleted[topic] = math.inf
             async for record in reader.records(first, end):
                 name, seq = identity(record.value)
+                found.deleted.update({topic: seq} if found.deleted.get(topic) == math.inf else {})
                 found.seen.add((topic, name, seq))
                 found.highest = max(found.highest, seq)
                 if topic == "market.alerts":

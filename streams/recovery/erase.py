@@ -139,7 +139,8 @@ class Erase:
         of[STAGED].erased = of[STAGED].found or 0
         rebuilt = bool(of[EXCERPTS].found)
         if rebuilt:
-            await Rebuild(self._settings, self._say, amend=self.forget).run(lambda plan: True)
+            rebuild = Rebuild(self._settings, self._say, amend=self.forget, amend_alert=self._forgotten)
+            await rebuild.run(lambda plan: True)
             left = self._quoted(await self._held())
             of[EXCERPTS].erased, of[EXCERPTS].gone_by = (of[EXCERPTS].found or 0) - (left.found or 0), left.gone_by
         if cut:
@@ -165,6 +166,9 @@ class Erase:
     def forget(self, fold: Fold) -> int:
         """Take the user's excerpts and words out of a ledger's content; how many there were."""
         return self._quotes.forget(fold)
+
+    def _forgotten(self, alert: AlertRecord) -> AlertRecord:
+        return self._quotes.without(alert, in_doubt=True)[0]
 
     # --- the topics ---------------------------------------------------------------------------------------------
 

@@ -75,7 +75,8 @@ class RebuildReport(msgspec.Struct, frozen=True):
 
 
 class Rebuild:
-    """One rebuild; `amend` may change what the successor will hold before it is put in place.
+    """One rebuild; `amend` may change what the successor will hold before it is put in place, and `amend_alert` each
+    alert that is written to its topic.
 
     Raises Unavailable, JournalIncomplete, TopicRecreated, RetentionPassed, Overtaken; then nothing was changed.
     """
@@ -87,12 +88,14 @@ class Rebuild:
         skip_lost: bool = False,
         whole: bool = False,
         amend: Callable[[Fold], object] = lambda fold: None,
+        amend_alert: Callable[[AlertRecord], AlertRecord] = lambda alert: alert,
     ) -> None:
         self._settings = settings
         self._say = say
         self._skip_lost = skip_lost
         self._whole = whole
         self._amend = amend
+        self._amend_alert = amend_alert
         self._live = Ledger(settings.redis, settings.prefix)
         self._staged = Ledger(settings.redis, f"{settings.prefix}~{REBUILD}-{uuid.uuid4().hex[:8]}")
         self._outbound = Outbound(settings.kafka_servers, settings.prefix, settings.codec)
@@ -154,6 +157,7 @@ class Rebuild:
             await self._replay(journal, replayer)
             starts = await source.after(self._standing_point())
         next_step, sent_again, alerts_resolved = await self._succeed(replayer, starts, lease_number)
+        await self._succession.settle(HOLDER)
         return RebuildReport(
             live=live,
             checkpoint=None if self._begins is None else self._begins.step,
@@ -207,6 +211,10 @@ class Rebuild:
         begun = self._stands is not None and (
             self._begins is None or chain.marks.get(self._begins.step) == self._begins
         )
+        fresh = max((mark.step for mark in chain.marks.values() if mark.fresh), default=0)
+        begun = begun and fresh <= (
+            0 if self._begins is None else self._begins.step
+        )  # else another repair came between
         if not begun or any(chain.steps.get(place.step) != place for place in self._done):
             self._begins = self._stretch(journal).begins
             self._told, self._metrics, self._done, self._differing, self._events = [], [], [], None, 0
@@ -247,9 +255,12 @@ class Rebuild:
         shown = replayer.fold.hashes.get("alerts", {}).values()
         revived = after.revived(msgspec.json.decode(value, type=AlertRecord) for value in shown)
         step = max(stands.step, after.highest) + (1 if orphans or revived else 0)
-        ends = [resolved(alert, step, stands.now, REBUILT) for alert in orphans]
-        opened = [("market.alerts", alert.id, encode(msgspec.structs.replace(alert, seq=step))) for alert in revived]
-        again = [*after.missing(self._told), *self._metrics, *ends, *opened]
+        ends = [resolved(self._amend_alert(alert), step, stands.now, REBUILT) for alert in orphans]
+        opened = [
+            ("market.alerts", alert.id, encode(msgspec.structs.replace(self._amend_alert(alert), seq=step)))
+            for alert in revived
+        ]
+        again = [*map(self._amended, after.missing(self._told)), *self._metrics, *ends, *opened]
         self._say("putting it in place", 0, None)
         for row in (*ends, *opened):
             replayer.fold.take(alert_entry(row))
@@ -262,6 +273,12 @@ class Rebuild:
         await self._succession.announce(begins, "rebuild", again)
         await self._succession.swap(lease_number, step)
         return step + 1, len(again), len(ends)
+
+    def _amended(self, row: tuple[str, str, bytes]) -> tuple[str, str, bytes]:
+        topic, key, value = row
+        if topic != "market.alerts":
+            return row
+        return topic, key, encode(self._amend_alert(msgspec.json.decode(value, type=AlertRecord)))
 
     def _standing_point(self) -> StepRecord | CheckpointRecord:
         """The last record of history: what it says of the source holds."""

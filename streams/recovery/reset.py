@@ -92,6 +92,7 @@ async def reset(settings: Settings, begin: From, agree: Callable[[ResetPlan], bo
         await succession.stage(begins, fold)
         await succession.announce(begins, "reset", ends)
         await succession.swap(lease_number, step)
+        await succession.settle(HOLDER)
         return msgspec.structs.replace(plan, next_step=step + 1, alerts_resolved=len(ends))
     finally:
         try:

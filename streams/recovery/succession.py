@@ -1,5 +1,6 @@
 """A ledger's successor: staged under a prefix of its own, put in place by one script."""
 
+import contextlib
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -10,6 +11,7 @@ from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
+from marketpulse.errors import Unavailable
 from streams.batches import OutboxEntry
 from streams.contract.journal import CHECKPOINT_KEY, JOURNAL_FORMAT, CheckpointRecord
 from streams.errors import Overtaken
@@ -65,6 +67,14 @@ class Succession:
             await self._outbound.relay(entries)
             await self._live.trim_outbox(entries)
         return number
+
+    async def settle(self, holder: str) -> None:
+        """Let what a swap left in the outbox reach its topics before any other repair reads them.
+
+        Where Kafka is away, workers write it later: the successor is in place, and has failed in nothing.
+        """
+        with contextlib.suppress(Unavailable):
+            await self.freeze(holder)
 
     async def stage(self, begins: Beginning, fold: Fold) -> None:
         """Write everything that the successor holds beside distinct users, and remove those whose life is over.

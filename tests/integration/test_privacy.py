@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from marketpulse.client.redis_server import connect
 from marketpulse.contract.decode import parse_object
-from marketpulse.contract.records import Excerpt
+from marketpulse.contract.records import AlertRecord, Excerpt
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import DAY_MS
 from streams.batches import DecodedBatch, Delta, Position
 from streams.dev.embedded.servers import EmbeddedStack
-from streams.kafka.admin import lives_of
+from streams.kafka.admin import delete_before, lives_of, topic_offsets
 from streams.kafka.compacted import read_all
 from streams.kafka.publish import Record
 from streams.ledger.commit import Ledger
@@ -181,6 +182,65 @@ def test_a_quote_and_words_of_an_alert_go_too(stack: EmbeddedStack, prefix: str,
     finally:
         one.supervisor.stop()
         one.reader.close()
+
+
+@pytest.fixture
+def rare(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> Iterator[Job]:
+    """A worker whose newest checkpoint is older than all feedback, as within an hour by default."""
+    one = Job(stack, prefix, tmp_path)
+    one.environment["MARKETPULSE_CHECKPOINT_MINUTES"] = "60"
+    one.workers(1)
+    try:
+        yield one
+    finally:
+        one.supervisor.stop()
+        one.reader.close()
+
+
+@pytest.mark.parametrize("second", ["privacy", "ledger"])
+def test_what_follows_an_erasure_at_once_brings_nothing_back(rare: Job, second: str) -> None:
+    """An erasure of somebody else, or a rebuild, before any worker was there again."""
+    rare.publish([event(at, user, f"{user} schreibt") for at, user in enumerate((USER, OTHER))])
+    rare.until(lambda: rare.settled() and len(quoted(rare)) == 2)
+    rare.supervisor.stop()
+    erase(rare, "--yes")
+    assert {f"{OTHER} schreibt"} == quoted(rare)
+    if second == "privacy":
+        erase(rare, "--yes", user=OTHER)
+    else:
+        assert 0 == rare.cli("ledger", "rebuild", "--yes").returncode
+    assert f"{USER} schreibt" not in quoted(rare)
+    rare.workers(1)
+    rare.publish([event(9, OTHER, "später")])
+    rare.until(lambda: rare.settled() and "später" in quoted(rare))
+    assert f"{USER} schreibt" not in quoted(rare)
+
+
+def test_an_erasure_writes_no_quote_to_alerts_again(rare: Job) -> None:
+    """Of records that were deleted there, as the page on privacy says, before or after the erasure."""
+    rare.publish(rare.feed[:2_000])
+    rare.until(rare.settled)
+    complaints = [Record(record.key, complaining(record.value)) for record in rare.feed[2_000:]]
+    rare.publish(complaints)
+    rare.until(rare.settled)
+    quote = next(text for alert in rare.reader.snapshot().alerts for text in alert.evidence.get("excerpts", []))
+    events = [parse_object(record.value) or {} for record in complaints]
+    user = next(
+        str(event["user"]) for event in events if quote == excerpt(str(event.get("text", ""))) and "user" in event
+    )
+    topic = topic_name(rare.settings.prefix, "market.alerts")
+    offsets = asyncio.run(topic_offsets(rare.settings.kafka_servers, topic))
+    ends = {partition: end for partition, (_, end) in offsets.items()}
+    asyncio.run(delete_before(rare.settings.kafka_servers, topic, ends))
+    erase(rare, "--yes", user=user)
+    rare.until(rare.settled)
+    assert not any(quote in one.evidence.get("excerpts", []) for one in alerts_of(rare, topic))
+
+
+def alerts_of(job: Job, topic: str) -> list[AlertRecord]:
+    """Every record of the topic."""
+    records = asyncio.run(read_all(job.settings.kafka, topic))
+    return [msgspec.json.decode(one.value or b"", type=AlertRecord) for one in records]
 
 
 def test_topics_can_be_cut_where_their_records_are_counted(job: Job) -> None:

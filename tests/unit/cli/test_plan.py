@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from marketpulse.contract.allocation import Allocation, Uncertainty
 from marketpulse.contract.portfolio import Portfolio
-from marketpulse.contract.records import AllocationRecord, ShiftRecord
+from marketpulse.contract.records import PREFIX, AllocationRecord, ShiftRecord
 from marketpulse.contract.wire import encode
 from strategy.portfolio import load_portfolio
 from streams.cli.main import app
@@ -117,6 +117,10 @@ def test_since_when_a_plan_is_in_force_and_what_was_before(monkeypatch: pytest.M
     first_row, row = [line for line in shown if "│ the first one" in line or f"│ BR {moves:+,.1f}" in line]
     assert "none" in first_row
     assert "after a shift of BR" in row
+    records = json.loads(run("allocation", "--history", "1", "--json"))
+    assert FakeReader.record.id == records["in_force"]["id"]
+    assert ["shift-10-BR"] == [one["id"].removeprefix(PREFIX) for one in records["answers"]]
+    assert records["answers"][0]["allocation"]["markets"]["BR"]["reason"]
 
 
 def test_a_value_of_0_is_said_in_words_where_markets_are_held_back() -> None:

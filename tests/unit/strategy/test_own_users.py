@@ -1,6 +1,7 @@
 """What a market's own users moved, and what those of others did: told apart, with the right money."""
 
 import re
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -65,7 +66,7 @@ def test_own_users_are_told_apart_under_the_table_of_before() -> None:
     )
     assert found, britain.reason
     assert float(found.group(1)) == pytest.approx(after(GB=0.63).markets["GB"].change, abs=0.01)
-    assert "its table changed (c 55 to 90) (" in britain.reason
+    assert "its table changed (c 55 to 90), so the same costs more (" in britain.reason
 
 
 def test_a_market_too_uncertain_to_move_names_the_cap_that_held_it_too() -> None:
@@ -78,7 +79,7 @@ def test_a_market_too_uncertain_to_move_names_the_cap_that_held_it_too() -> None
     for code in held:
         assert "cap of MED" in answer.markets[code].binding
         assert re.search(
-            r"too uncertain to move \(\d+ % sure to pay\).*, at the cap of MED", answer.markets[code].reason
+            r"too uncertain to move \(\d+ % sure that a move pays\).*, at the cap of MED", answer.markets[code].reason
         )
 
 
@@ -88,7 +89,7 @@ def test_a_move_that_was_held_back_before_is_not_blamed_on_the_users_of_others()
     assert held.adopted
     assert ("GR",) == (held.uncertainty and held.uncertainty.held)
     answer = allocate(table(), U | {"IT": 0.73, "GB": 0.66}, R, held.markets, SURE, basis=basis_of(table()))
-    released = "what was too uncertain to move is sure enough now"
+    released = "was held back before as too uncertain"
     assert f"GR -0.42 to 91.11: {released}; goes to IT (+0.42); at the cap of MED" == answer.markets["GR"].reason
     assert f"IT +0.42 to 208.89: {released}; taken from GR (-0.42); at the cap of MED" == answer.markets["IT"].reason
     assert "SE +0.45 to 149.87: GB's users changed, and money does more here" in answer.markets["SE"].reason
@@ -108,12 +109,40 @@ def test_what_a_change_limit_kept_back_says_so_when_it_moves() -> None:
 
 def test_who_pays_for_a_pin_elsewhere_is_not_sure_to_gain() -> None:
     """A pin is no exchange that pays."""
-    pinned = table()
-    pinned = Portfolio(pinned.plan, pinned.markets | {"SE": replace(pinned.markets["SE"], pinned=170.0)})
-    answer = allocate(pinned, U, R, FIRST.markets, SURE, basis=basis_of(table()))
+    answer = allocate(portfolio_with(table(), SE={"pinned": 170.0}), U, R, FIRST.markets, SURE, basis=basis_of(table()))
     britain = answer.markets["GB"]
     assert "GB -13.86 to 230.00: the table of SE (pinned none to 170) changed; goes to SE (+13.86)" == britain.reason
     assert britain.likely is None
+
+
+def test_bounds_of_two_markets_are_two_causes() -> None:
+    """One after the other, each with its part; markets that only one of them moved name that one."""
+    before = portfolio_with(table(), SE={"pinned": 120.0})
+    first = allocate(before, U, R)
+    now = portfolio_with(table(), GB={"pinned": 250.0})
+    britain, sweden = (
+        allocate(now, U, R, first.markets, basis=basis_of(before)).markets[code].reason for code in ("GB", "SE")
+    )
+    assert "GB -30.00 to 250.00: pinned by hand; its table changed (pinned none to 250)" in britain
+    assert "SE +30.00 to 150.00: its table changed (pinned 120 to none); taken from GB (-30.00)" == sweden
+
+
+def test_a_region_that_gained_gives_nothing_to_markets_outside() -> None:
+    """Nor does one that lost take anything from them: what moves within is named within."""
+    before = portfolio_with(table(), IT={"pinned": 100.0})
+    first = allocate(before, U, R)
+    answer = allocate(portfolio_with(table(), GR={"spend_high": 70.0}), U, R, first.markets, basis=basis_of(before))
+    assert answer.markets["GR"].change < -1
+    assert answer.markets["IT"].change > 1
+    assert "goes to IT" in answer.markets["GR"].reason
+    for code in ("GB", "SE"):
+        assert "GR" not in answer.markets[code].reason.partition("goes to")[2]
+
+
+def portfolio_with(portfolio: Portfolio, **markets: dict[str, Any]) -> Portfolio:
+    """The table with some markets otherwise."""
+    changed = {code: replace(portfolio.markets[code], **fields) for code, fields in markets.items()}
+    return Portfolio(portfolio.plan, portfolio.markets | changed)
 
 
 def test_what_weighs_more_is_named_first() -> None:

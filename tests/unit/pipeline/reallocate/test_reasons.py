@@ -97,7 +97,7 @@ def test_each_cause_has_its_part_of_the_money() -> None:
     for code in ("ES", "PL"):
         spend = [one.spend[code] for one in (before, costly, answer)]
         cost, budget = f"{spend[1] - spend[0]:+.2f}", f"{spend[2] - spend[1]:+.2f}"
-        own = "its table changed (c 55 to 75)" if code == "PL" else "the table of PL changed"
+        own = "its table changed (c 55 to 75), so the same costs more" if code == "PL" else "the table of PL changed"
         assert f"{own} ({cost})" in said(answer, code)
         assert f"the budget fell from 800 to 650 ({budget})" in said(answer, code)
     assert answer.spend["PL"] < before.spend["PL"] < costly.spend["PL"]
