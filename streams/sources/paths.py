@@ -69,9 +69,11 @@ def value_at(record: Any, path: str) -> Any:
         else:
             key, wanted = step
             searched = itertools.islice(record, MAX_SEARCHED)
-            record = next((item for item in searched if _is(value_at(item, key), wanted)), None)
+            record = next((item for item in searched if has_value(item, key, wanted)), None)
     return record
 
 
-def _is(value: Any, wanted: str) -> bool:
+def has_value(record: Any, path: str, wanted: str) -> bool:
+    """Whether the text or number at a path is written like this."""
+    value = value_at(record, path)
     return isinstance(value, str | int | float) and str(value) == wanted

@@ -72,6 +72,18 @@ async def test_a_partial_batch_sends_the_good_ones_and_names_the_others(
     assert [GOOD, GOOD | {"id": "2"}] == [json.loads(value) for value, _ in producer.records]
 
 
+async def test_half_of_a_surrogate_pair_in_a_batch_costs_no_other_event(
+    client: httpx.AsyncClient, producer: FakeProducer
+) -> None:
+    """A text that JavaScript cut: it is read with U+FFFD in its place, as it is alone or in a line."""
+    cut = json.dumps(GOOD).replace("bom", "bom \\ud83d")
+    body = f"[{cut}, {json.dumps(GOOD | {'id': '2'})}]".encode()
+    answer = await client.post("/v1/feedback", content=body, headers={"Content-Type": JSON})
+    assert (200, ["bom \N{REPLACEMENT CHARACTER}", "bom"]) == (
+        answer.status_code, [json.loads(value)["text"] for value, _ in producer.records]
+    )  # fmt: skip
+
+
 async def test_cloud_events_in_all_modes(client: httpx.AsyncClient, producer: FakeProducer) -> None:
     """Structured, batched, and binary, whose ce- headers become Kafka's and whose values are percent-decoded."""
     data = {"market": "BR", "text": "bom"}
