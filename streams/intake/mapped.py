@@ -90,8 +90,11 @@ def _inner(value: bytes, path: str) -> Sequence[Record]:
 
 
 def _list_at(value: bytes, path: str) -> list[bytes]:
-    raw: Any = value
-    for step in parsed_path(path):
+    """As `value_at` finds it: a key that is written like the whole path goes first."""
+    content = _object.decode(value)
+    first, *rest = (path,) if path in content else parsed_path(path)
+    raw: Any = content.get(str(first), NOTHING)
+    for step in rest:
         if isinstance(step, str):
             raw = _object.decode(raw).get(step, NOTHING)
         elif isinstance(step, int):

@@ -165,6 +165,7 @@ async def test_records_inside_of_an_object_count_each(path: str) -> None:
             await events(b"%b\n{" % json.dumps(envelope).encode(), tables, LINES[0]),
         )
     ]
+    assert ["gut"] == [one["text"] for one in await events({path: [record]}, tables) if isinstance(one, dict)]
     no_object = "not_an_object, the record is JSON, but not an object"
     assert [
         ["gut", no_object],
@@ -313,7 +314,7 @@ def test_mappings_are_by_the_name_of_a_token(tmp_path: Path) -> None:
     assert [("US", "2026-09-21T10:00:00.000Z"), ("BR", "2026-09-21T14:00:00.000Z")] == [
         (event["market"], event["occurred_at"]) for event in found.values()
     ]
-    assert {} == forms_of(load_settings(intake_tokens=NAMED))
+    assert [{}, {}] == [forms_of(load_settings(intake_tokens=NAMED, intake_mappings=none)) for none in (None, " ")]
     assert {"this-machine"} == set(forms_of(load_settings(intake_mappings="this-machine=zendesk")))
 
 
