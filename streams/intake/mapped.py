@@ -102,8 +102,8 @@ def _list_at(value: bytes, path: str) -> list[bytes]:
         else:
             key, wanted = step
             searched = itertools.islice(_array.decode(raw), MAX_SEARCHED)
-            raw = next((one for one in searched if has_value(parse_object(bytes(one)), key, wanted)), NOTHING)
-    return [bytes(one) for one in _array.decode(raw)]
+            raw = next((item for item in searched if has_value(parse_object(bytes(item)), key, wanted)), NOTHING)
+    return [bytes(record) for record in _array.decode(raw)]
 
 
 async def events_of(records: Sequence[Record], form: MappedForm) -> list[dict[str, Any] | Rejected]:
