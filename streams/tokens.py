@@ -45,12 +45,15 @@ def token_mappings(text: str, tokens: Collection[str] | None = None) -> list[Tok
     """
     found: list[TokenMapping] = []
     problems = []
-    for part in filter(None, map(str.strip, text.split(","))):
+    for number, part in enumerate(filter(None, map(str.strip, text.split(","))), 1):
         written = _MAPPING.fullmatch(part)
         if written is None:
-            problems.append(f"{part}: write name=mapping, as in helpdesk=zendesk")
+            problems.append(f"entry {number}: write name=mapping, as in helpdesk=zendesk")
             continue
         name, mapping, options = written.groups()
+        if tokens is not None and name not in tokens:  # and is not shown: it may be a token itself
+            problems.append(f"entry {number}: no token has its name, but {', '.join(dict.fromkeys(tokens))}")
+            continue
         more = dict(option.split("=", 1) for option in options.split())
         market, timezone = more.pop("market", None), more.pop("timezone", None)
         problems += [f"{name}: there is no {key}, but market, timezone" for key in more]
@@ -60,8 +63,6 @@ def token_mappings(text: str, tokens: Collection[str] | None = None) -> list[Tok
             problems.append(f"{name}: {timezone} is no time zone")
         if any(name == other.token for other in found):
             problems.append(f"{name}: is there twice")
-        elif tokens is not None and name not in tokens:
-            problems.append(f"{name}: no token has this name, but {', '.join(dict.fromkeys(tokens))}")
         found.append(TokenMapping(name, mapping, market, timezone))
     if problems:
         raise ValueError("; ".join(problems))

@@ -319,21 +319,26 @@ def test_mappings_are_by_the_name_of_a_token(tmp_path: Path) -> None:
 
 
 def test_a_list_of_mappings_that_cannot_be_used_is_refused_with_every_problem() -> None:
-    """Together with those of other settings."""
-    given = "zendesk, shop=zendesk, shop=discourse, app=zendesk market=XX timezone=Mars/One colour=red, desk=zendesk"
+    """Together with those of other settings; a token that was taken for its name is not shown."""
+    given = (
+        f"shop:{TOKENS[0]}=zendesk, shop=zendesk, shop=discourse, {TOKENS[1]}=zendesk, "
+        "app=zendesk market=XX timezone=Mars/One colour=red"
+    )
     with pytest.raises(SettingsError) as raised:
         load_settings(intake_tokens=f"{NAMED},app:{TOKENS[0]}", intake_mappings=given, intake_max_bytes=1)
     for problem in (
         "MARKETPULSE_INTAKE_MAX_BYTES: ",
         "MARKETPULSE_INTAKE_MAPPINGS: ",
-        "zendesk: write name=mapping",
+        "entry 1: write name=mapping",
         "shop: is there twice",
         "app: XX is no market",
         "app: Mars/One is no time zone",
         "app: there is no colour",
-        "desk: no token has this name, but shop, helpdesk, app",
+        "entry 4: no token has its name, but shop, helpdesk, app",
     ):
         assert problem in str(raised.value)
+    for token in TOKENS:
+        assert token not in str(raised.value)
 
 
 def test_mappings_that_cannot_be_used_are_refused_at_start_with_every_problem(tmp_path: Path) -> None:
