@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationInfo
 
 from marketpulse.client.redis_url import check_url, has_login
 from streams.kafka.pem import check_ca, check_certificate, check_key
-from streams.tokens import check_token, named_tokens
+from streams.tokens import THIS_MACHINE, check_token, named_tokens, token_mappings
 
 PUBLIC_KEY = "marketpulse"
 """Key of user hashes where none is set: for trials, with servers on loopback alone."""
@@ -56,6 +56,15 @@ def long_tokens(tokens: SecretStr | None) -> SecretStr | None:
         for _, token in named_tokens(tokens.get_secret_value()):
             check_token(token)
     return tokens
+
+
+def mappings(text: str | None, info: ValidationInfo) -> str | None:
+    """Mappings of the intake's tokens, by names that there are."""
+    if text is not None and "intake_tokens" in info.data:  # else its own problem is reported already
+        tokens = info.data["intake_tokens"]
+        named = [] if tokens is None else named_tokens(tokens.get_secret_value())
+        token_mappings(text, [name for name, _ in named] or [THIS_MACHINE])
+    return text
 
 
 def long_token(token: SecretStr | None) -> SecretStr | None:

@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     """Addresses and CIDRs of the proxies before page and intake whose `X-Forwarded-For` and `-Proto` are believed."""
     intake_tokens: SecretStr | None = None
     """Bearer tokens that may post events, `token` or `name:token`, with commas between them; none = loopback only."""
+    intake_mappings: str | None = None
+    """Mappings for bodies by the name of a token, `helpdesk=zendesk market=BR`, with commas between; none = events."""
     intake_max_bytes: int = Field(1_048_576, ge=1_024, le=16_777_216)
     """Longest body of a request to the intake; a longer one is answered 413."""
     intake_max_events: int = Field(1_000, ge=1, le=10_000)
@@ -164,6 +166,7 @@ class Settings(BaseSettings):
     _user_hash_key_before = field_validator("user_hash_key_before")(checks.some_key)
     _user_hash_key_since = field_validator("user_hash_key_since")(checks.change_of_key)
     _intake_tokens = field_validator("intake_tokens")(checks.long_tokens)
+    _intake_mappings = field_validator("intake_mappings")(checks.mappings)
     _page_token = field_validator("page_token")(checks.long_token)
     _forwarded_allow = field_validator("forwarded_allow")(checks.proxies)
     _kafka_password = field_validator("kafka_password")(checks.kafka_login)

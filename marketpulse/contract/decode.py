@@ -142,15 +142,19 @@ def _second_look(value: bytes, record_ms: int, headers: Headers) -> FeedbackEven
 
 def lenient(value: bytes) -> Any:
     """JSON after a byte order mark, or with half of a surrogate pair (a text cut by JavaScript), read as U+FFFD."""
-    whole = value.removeprefix(BOM_UTF8)
-    if _SURROGATE.search(whole):
-        whole = _SURROGATES.sub(_whole_pair, whole)
-    elif whole is value:
+    whole = repaired(value)
+    if whole is value:
         raise Rejected("not_json", "the value is not UTF-8 JSON")
     try:
         return _any_decoder.decode(whole)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         raise Rejected("not_json", "the value is not UTF-8 JSON") from None
+
+
+def repaired(value: bytes) -> bytes:
+    """The JSON without a byte order mark, half of a surrogate pair as U+FFFD; the same object if it has neither."""
+    whole = value.removeprefix(BOM_UTF8)
+    return _SURROGATES.sub(_whole_pair, whole) if _SURROGATE.search(whole) else whole
 
 
 def _whole_pair(found: "re.Match[bytes]") -> bytes:

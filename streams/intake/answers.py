@@ -18,8 +18,9 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 class EventResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one event of a request, the first has index 0; `code` and `message` say why it was not accepted.
 
-    `accepted`: Kafka has it, at `partition` and `offset`. `refused`: it breaks the contract, `code` is that of a dead
-    letter. `unacknowledged`: Kafka did not acknowledge it in time; it may be there, send it again with the same id.
+    `accepted`: Kafka has it, at `partition` and `offset`. `refused`: it breaks the contract, or the token's mapping
+    makes no event of it; `code` is that of a dead letter. `unacknowledged`: Kafka did not acknowledge it in time; it
+    may be there, send it again with the same id.
     """
 
     index: int

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -13,9 +14,10 @@ from starlette.routing import Route
 
 from marketpulse.client.async_producer import RECORD_BYTES, AsyncProducer
 from streams.intake.answers import answer_of, problem, response
-from streams.intake.bodies import Refusal, kind_of, record_headers, values_of
+from streams.intake.bodies import Refusal, kind_of, record_headers, trace_headers, values_of
 from streams.intake.gate import MAX_BYTES_ON_WAY, Client, Gate
 from streams.intake.kafka_watch import KafkaWatch
+from streams.intake.mapped import records_of, send_through
 from streams.intake.telemetry import IntakeTelemetry
 from streams.serving.own_port import health_answer, metrics_answer, probes_app
 from streams.serving.refused_tokens import RefusedTokens
@@ -82,7 +84,8 @@ class Intake:
         began = time.monotonic()
         settings = self._settings
         kind = kind_of(request.headers)
-        headers = record_headers(request.headers, kind)
+        form, most = client.form, settings.intake_max_events
+        headers = record_headers(request.headers, kind) if form is None else trace_headers(request.headers)
         if not self.ready:
             raise Refusal(503, "kafka_away", f"{AWAY}; nothing was taken")
         if self.working >= settings.intake_max_requests or self.pending_bytes > MAX_BYTES_ON_WAY:
@@ -91,11 +94,13 @@ class Intake:
             body = await _body(request, settings.intake_max_bytes, settings.intake_client_seconds)
             beforehand = client.take(len(body) // 1_024)  # reading a body costs time, whatever is in it
             binary = any(name == "ce_specversion" for name, _ in headers)
-            values = values_of(body, kind, binary, settings.intake_max_events)
+            values = values_of(body, kind, binary, most) if form is None else records_of(body, kind, form, most)
+            size = sum(len(value) for value in values if isinstance(value, bytes))
             carried = RECORD_BYTES + sum(len(name) + len(value) for name, value in headers)  # by each record
-            with self._gate.on_way(client, sum(map(len, values)) + len(values) * carried):
+            with self._gate.on_way(client, size + len(values) * carried):
                 client.take(len(values) - beforehand)
-                outcomes = await self._producer.send_many(values, headers)
+                send = functools.partial(self._producer.send_many, headers=headers)
+                outcomes = await send_through(form, values, send)
         status, answer = answer_of(outcomes)
         self.telemetry.events_answered(outcomes, time.monotonic() - began, client.name)
         return response(status, answer)

@@ -1,10 +1,14 @@
 """A request's body and headers in, the values and headers of Kafka records out; what cannot be read is refused."""
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import unquote
 
 import msgspec
 from starlette.datastructures import Headers as HttpHeaders
+
+from marketpulse.contract.decode import repaired
 
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -14,8 +18,11 @@ MOST_HEADER_CHARACTERS = 1_024
 MOST_ATTRIBUTES = 100
 """Of a CloudEvent in binary mode: workers take no record with more than 500 headers."""
 
+T = TypeVar("T")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _array = msgspec.json.Decoder(list[msgspec.Raw])
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
+"""What msgspec raises for what is no JSON, or goes too deep."""
 
 
 class Refusal(Exception):
@@ -44,13 +51,19 @@ def kind_of(headers: HttpHeaders) -> str:
     return kind
 
 
-def record_headers(headers: HttpHeaders, kind: str) -> list[tuple[str, bytes]]:
-    """What goes on into the records' Kafka headers: the trace, and a CloudEvent's attributes in binary mode."""
+def trace_headers(headers: HttpHeaders) -> list[tuple[str, bytes]]:
+    """The trace, which goes on into the records' Kafka headers."""
     found: list[tuple[str, bytes]] = []
     if _TRACEPARENT.fullmatch(parent := headers.get("traceparent", "")):
         found.append(("traceparent", parent.encode()))
         if (state := headers.get("tracestate")) and len(state) <= 512:
             found.append(("tracestate", state.encode()))
+    return found
+
+
+def record_headers(headers: HttpHeaders, kind: str) -> list[tuple[str, bytes]]:
+    """What goes on into the records' Kafka headers: the trace, and a CloudEvent's attributes in binary mode."""
+    found = trace_headers(headers)
     if kind != JSON or "ce-specversion" not in headers:
         return found  # every record carries these: a batch would repeat them for each of its events
     attributes = [
@@ -83,6 +96,11 @@ def values_of(body: bytes, kind: str, binary: bool, most: int) -> list[bytes]:
         values = _elements(body)
     else:
         values = [body] if body.strip() else []
+    return bounded(values, most)
+
+
+def bounded(values: list[T], most: int) -> list[T]:
+    """The same values. Raises Refusal where there are none, or more than the most."""
     if not values:
         raise Refusal(400, "no_events", "there is no event in the request")
     if len(values) > most:
@@ -92,8 +110,23 @@ def values_of(body: bytes, kind: str, binary: bool, most: int) -> list[bytes]:
 
 def _elements(body: bytes) -> list[bytes]:
     try:
-        return [bytes(one) for one in _array.decode(body)]
+        return taken_apart(body, lambda value: [bytes(one) for one in _array.decode(value)])
     except msgspec.ValidationError:
         raise Refusal(400, "not_an_array", "a batch is a JSON array of events") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         raise Refusal(400, "not_json", "the body is not UTF-8 JSON") from None
+
+
+def taken_apart(value: bytes, read: Callable[[bytes], list[bytes]]) -> list[bytes]:
+    """What `read` makes of JSON, also where one of the texts inside was cut within a surrogate pair.
+
+    Raises:
+        msgspec.ValidationError: it is JSON of another form.
+        msgspec.DecodeError: it is no JSON, and the others of `BROKEN`.
+    """
+    try:
+        return read(value)
+    except msgspec.ValidationError:
+        raise
+    except BROKEN:
+        return read(repaired(value))

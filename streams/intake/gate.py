@@ -11,16 +11,16 @@ from starlette.datastructures import Headers
 
 from marketpulse.client.async_producer import MAX_PENDING_BYTES
 from streams.intake.bodies import Refusal
+from streams.intake.mapped import forms_of
 from streams.serving.access import asks_loopback, bearer_of
 from streams.settings import Settings
-from streams.tokens import named_tokens
+from streams.sources.mapped import MappedForm
+from streams.tokens import THIS_MACHINE, named_tokens
 
 MAX_BYTES_ON_WAY = MAX_PENDING_BYTES // 2
 """Bytes on their way to Kafka above which nothing more is taken."""
 BURST_S = 2.0
 """How long a client may save up what it did not send."""
-THIS_MACHINE = "this-machine"
-"""The client's name where no tokens are set."""
 
 
 def tokens_of(settings: Settings) -> list[str]:
@@ -42,12 +42,15 @@ class Client:
         burst: events at once.
         places: requests at once.
         now: seconds of a clock that never goes back.
+        form: of the mapping through which its bodies are read; None = they are events.
     """
 
     def __init__(
-        self, name: str, per_second: float, burst: int, places: int, now: Callable[[], float] = time.monotonic
+        self, name: str, per_second: float, burst: int, places: int, now: Callable[[], float] = time.monotonic,
+        form: MappedForm | None = None,
     ) -> None:  # fmt: skip
         self.name = name
+        self.form = form
         self._per_second = per_second
         self._burst = burst
         self._places = places
@@ -103,16 +106,22 @@ class Client:
 
 
 class Gate:
-    """Lets in who has one of the tokens; without tokens who asks for a name of this machine."""
+    """Lets in who has one of the tokens; without tokens who asks for a name of this machine.
+
+    Raises:
+        SettingsError: a token's mapping cannot be used.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        named = _named(settings)
+        named, forms = _named(settings), forms_of(settings)
         rate, requests = settings.intake_events_per_second, settings.intake_max_requests
         burst = max(int(rate * BURST_S), settings.intake_max_events)
         places = requests if len(named) < 2 else max(1, int(requests * settings.intake_client_share))
         self._share = 1.0 if len(named) < 2 else settings.intake_client_share
-        self._digests = [(_digest(token), Client(name, rate, burst, places)) for name, token in named]
-        self._nobody = Client(THIS_MACHINE, 0, 0, requests)
+        self._digests = [
+            (_digest(token), Client(name, rate, burst, places, form=forms.get(name))) for name, token in named
+        ]
+        self._nobody = Client(THIS_MACHINE, 0, 0, requests, form=forms.get(THIS_MACHINE))
 
     @property
     def names(self) -> list[str]:

@@ -11,13 +11,14 @@ from streams.intake.bodies import BATCH, JSON, LINES, SINGLE
 EVENT = {"$ref": "./feedback.schema.json"}
 _MEANINGS = {
     200: "Kafka has all events.",
-    207: "Kafka has the accepted events; the refused ones break the contract, and sending them again cannot help.",
+    207: "Kafka has the accepted events; the refused ones break the contract, or the token's mapping makes no event of "
+    "them; sending them again cannot help.",
     400: "No events, a body that is no JSON or no batch, or (without tokens) a name that is not this machine's.",
     401: "No token, or a wrong one.",
     408: "The body did not come in time.",
     413: "The body is too long, or holds too many events.",
-    415: "A content type, charset or encoding that is not read.",
-    422: "All events break the contract.",
+    415: "A content type, charset or encoding that is not read; CloudEvents with a token that has a mapping.",
+    422: "All events break the contract, or the token's mapping makes none.",
     429: "Over the quota of this token, too many of its requests at once, or too much on its way to Kafka: nothing was "
     "taken. Send it again after Retry-After.",
     431: "A ce- header is too long, or there are more than 100.",
@@ -57,9 +58,17 @@ def openapi() -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components([Answer, Problem], ref_template="#/components/schemas/{name}")
     envelope = {"type": "object", "description": "A CloudEvent 1.0 with the event as its `data`."}
     batch = {"type": "array", "items": EVENT}
+    records = {
+        "type": ["object", "array"],
+        "description": "Only with a token that has a mapping (MARKETPULSE_INTAKE_MAPPINGS): a record of the mapped "
+        "software, an array of them, or an object with a list of them.",
+    }
     bodies: dict[str, Any] = {
-        JSON: {"schema": {"oneOf": [EVENT, batch]}},
-        **{kind: {"schema": {"type": "string", "description": "One event a line."}} for kind in LINES},
+        JSON: {"schema": {"anyOf": [EVENT, batch, records]}},
+        **{
+            kind: {"schema": {"type": "string", "description": "One event, or with a mapping one record, a line."}}
+            for kind in LINES
+        },
         SINGLE: {"schema": envelope},
         BATCH: {"schema": {"type": "array", "items": envelope}},
     }

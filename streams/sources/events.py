@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from marketpulse.contract.decode import Rejected, time_ms, utc
-from marketpulse.contract.feedback import MAX_ATTRIBUTES
+from marketpulse.contract.feedback import MAX_ATTRIBUTES, DeadLetterCode
 from marketpulse.contract.wire import MAX_SHORT_CHARACTERS
 from streams.errors import BadInput
 from streams.sources.encodings import given_encoding
@@ -26,7 +26,11 @@ _NO_TEXT = frozenset(("", "NULL", "null", r"\N", "nan", "NaN", "#N/A", "<NA>"))
 
 
 class NotUsable(ValueError):
-    """A record cannot become an event: the reason names the field, without any value."""
+    """A record cannot become an event: the reason names the field, without any value; `code` as of a dead letter."""
+
+    def __init__(self, reason: str, code: DeadLetterCode = "bad_value") -> None:
+        super().__init__(reason)
+        self.code: DeadLetterCode = code
 
 
 @dataclass(frozen=True)

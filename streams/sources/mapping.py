@@ -25,6 +25,8 @@ THUMBS = {
 }  # fmt: skip
 _TAG = re.compile(r"""<(/?)([a-z][a-z0-9]*)(?:(?:[^<>"']|"[^"<]*"|'[^'<]*')*+|[^<>]*+)>|<[!?][^<>]*+>""", re.IGNORECASE)
 """A tag, or a comment: none goes on behind the next `<`, so that text which only looks like tags is read once."""
+_HUGE_NUMBER = re.compile("&#[0-9]{1000,};?")
+"""Of no character; Python refuses to read a number of some thousand digits."""
 _ENDS_LINE = {("", "br"), ("/", "p"), ("/", "div"), ("/", "li")}
 MAX_CHANNEL_CHARACTERS = 64
 MAX_LANG_CHARACTERS = 35
@@ -184,7 +186,7 @@ def _identity(rule: Identity, record: dict[str, Any]) -> str:
     parts = [_at(record, path) or "" for path in rule.hash]
     given = rule.first(record) or (_hashed("\0".join(parts)) if any(parts) else None)
     if given is None:
-        raise NotUsable("id: nothing is there")
+        raise NotUsable("id: nothing is there", "missing_field")
     return bounded(given, MAX_ID_CHARACTERS)
 
 
@@ -211,7 +213,9 @@ def _market(rule: Market, record: dict[str, Any], file_name: str) -> str:
     ]
     code = next(filter(None, found), None)
     if code is None:
-        raise NotUsable("market: no country that is known" if given or tags else "market: nothing is there")
+        if given or tags:
+            raise NotUsable("market: no country that is known", "unknown_market")
+        raise NotUsable("market: nothing is there", "missing_field")
     return code
 
 
@@ -219,9 +223,9 @@ def _text(rule: Text, record: dict[str, Any]) -> str:
     parts = [value for path in rule.join if (value := _at(record, path))]
     text = rule.separator.join(parts) or rule.first(record) or ""
     if rule.html:
-        text = html.unescape(_TAG.sub(_in_place, text))
+        text = html.unescape(_HUGE_NUMBER.sub("\N{REPLACEMENT CHARACTER}", _TAG.sub(_in_place, text)))
     if not text.strip():
-        raise NotUsable("text: nothing is there; a rating alone is no event")
+        raise NotUsable("text: nothing is there; a rating alone is no event", "text_empty")
     return text.strip()[:MAX_TEXT_CHARACTERS]
 
 
@@ -232,14 +236,14 @@ def _in_place(tag: re.Match[str]) -> str:
 
 def _time(rule: Time, record: dict[str, Any]) -> str:
     written = rule.first(record)
+    if written is None:
+        raise NotUsable("occurred_at: nothing is there", "missing_field")
     zone = None if rule.zone is None else ZoneInfo(rule.zone)
     formats: list[str | None] = [*listed(rule.format)] or [None]
     at = [written_ms(written, zone, form) for form in formats]
     found = next((ms for ms in at if ms is not None), None)
     if found is None:
-        raise NotUsable(
-            "occurred_at: nothing is there" if written is None else "occurred_at: no time of its form and zone"
-        )
+        raise NotUsable("occurred_at: no time of its form and zone", "bad_time")
     return utc(found)
 
 

@@ -1,12 +1,16 @@
 """Paths to a value inside a record: `a.b`, `a[0].b`, `a[type=text].b`, `"a name.with dots"`."""
 
 import functools
+import itertools
 import re
 from typing import Any
 
 _PART = re.compile(r'(?:"([^"]+)"|([^."\[\]]+))((?:\[[^\[\]]+\])*)(?:\.|$)')
 _CHOICE = re.compile(r"\[([^\[\]]+)\]")
 _PLAIN = re.compile(r'[^\s."\[\]](?:[^."\[\]]*[^\s."\[\]])?')
+
+MAX_SEARCHED = 1_000
+"""Values of a list among which one by its key is looked for: a record of nothing but small ones would take long."""
 
 Step = str | int | tuple[str, str]
 
@@ -64,5 +68,12 @@ def value_at(record: Any, path: str) -> Any:
             record = record[step] if step < len(record) else None
         else:
             key, wanted = step
-            record = next((item for item in record if str(value_at(item, key)) == wanted), None)
+            searched = itertools.islice(record, MAX_SEARCHED)
+            record = next((item for item in searched if has_value(item, key, wanted)), None)
     return record
+
+
+def has_value(record: Any, path: str, wanted: str) -> bool:
+    """Whether the text or number at a path is written like this."""
+    value = value_at(record, path)
+    return isinstance(value, str | int | float) and str(value) == wanted

@@ -11,14 +11,14 @@ import pytest
 
 from marketpulse.client.async_producer import AsyncProducer, Delivery
 from marketpulse.client.producer import Producer
-from marketpulse.contract.decode import Rejected
+from marketpulse.contract.decode import Rejected, utc
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.topics import topic_name
 from marketpulse.errors import KafkaUnavailable, NotAcknowledged
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.kafka.admin import create_topics
 from streams.kafka.publish import Record, publish
-from tests.support.intakes import HEADERS, Running, intake, records_of
+from tests.support.intakes import HEADERS, OTHER_TOKEN, Running, intake, records_of
 from tests.support.processes import marketpulse
 from tests.support.waiting import until
 
@@ -136,8 +136,9 @@ def test_the_synchronous_producer_tells_the_same(kafka: str, prefix: str, feedba
 
 @pytest.fixture(scope="module")
 def running(kafka: str) -> Iterator[Running]:
-    """An intake with little patience and few places."""
-    with intake(kafka, PREFIX, client_seconds=1, max_requests=4, max_bytes=300_000) as one:
+    """An intake with little patience and few places; the first of its tokens has a mapping."""
+    settings = {"client_seconds": 1, "max_requests": 4, "max_bytes": 300_000, "mappings": "token-1=discourse market=SE"}
+    with intake(kafka, PREFIX, **settings) as one:
         yield one
 
 
@@ -149,6 +150,23 @@ def test_what_was_posted_stands_on_the_topic(running: Running, kafka: str) -> No
     (found,) = [one for one in records_of(kafka, topic_name(PREFIX, "feedback")) if one.key == b"uposted"]
     assert (accepted["partition"], accepted["offset"]) == (found.partition, found.offset)
     assert (("traceparent", PARENT.encode()),) == found.headers
+
+
+def test_what_was_posted_through_a_mapping_stands_on_the_topic(running: Running, kafka: str) -> None:
+    """As an event with its user as the key; a retry of the body has the same id, what is left out is nowhere."""
+    post = {"username": "mapped", "created_at": utc(time.time_ns() // 1_000_000)}
+    posts = [post | {"id": 51, "cooked": "<p>inte&nbsp;bra</p>"}, post | {"id": 52, "cooked": "<p></p>"}]
+    body = {"id": 7, "post_stream": {"posts": posts}}
+    answers = [running.post(body, Authorization=f"Bearer {OTHER_TOKEN}") for _ in range(2)]
+    assert [207, 207] == [answer.status_code for answer in answers]
+    accepted, refused = answers[0].json()["results"]
+    assert ("51", "text_empty") == (accepted["id"], refused["code"])
+    records = [one for one in records_of(kafka, topic_name(PREFIX, "feedback")) if one.key == b"mapped"]
+    found = [json.loads(one.value) for one in records]
+    assert [("51", "SE", "inte\xa0bra", "discourse")] * 2 == [
+        (one["id"], one["market"], one["text"], one["channel"]) for one in found
+    ]
+    assert 422 == running.post(body).status_code, "with the token that has none"
 
 
 def raw(running: Running, begin: bytes) -> socket.socket:

@@ -15,6 +15,7 @@ from streams.kafka.log_reader import LogReader
 from tests.support.waiting import until
 
 TOKEN = "a-token-of-an-intake"
+OTHER_TOKEN = "another-one-in-rotation"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -57,7 +58,7 @@ def intake(servers: str, prefix: str, login: Mapping[str, str] | None = None, **
         **(login or {}),
         "MARKETPULSE_KAFKA": servers,
         "MARKETPULSE_PREFIX": prefix,
-        "MARKETPULSE_INTAKE_TOKENS": f"another-one-in-rotation,{TOKEN}",
+        "MARKETPULSE_INTAKE_TOKENS": f"{OTHER_TOKEN},{TOKEN}",
         **{f"MARKETPULSE_INTAKE_{name.upper()}": str(value) for name, value in settings.items()},
     }
     with served("intake", "--port", "0", environment=environment) as one:

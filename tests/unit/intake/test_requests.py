@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import cast
 
 import httpx
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers as HttpHeaders
 from structlog.testing import capture_logs
 
-from marketpulse.client.async_producer import MAX_PENDING_BYTES, AsyncProducer, Delivery, Event, Outcome, checked
-from marketpulse.contract.decode import Headers, Rejected
+from marketpulse.client.async_producer import MAX_PENDING_BYTES, AsyncProducer, Delivery
+from marketpulse.contract.decode import Rejected
 from marketpulse.errors import NotAcknowledged
 from streams.errors import IntakeUnprotected, SettingsError
 from streams.intake.answers import Answer, answer_of
@@ -26,67 +26,15 @@ from streams.intake.openapi import openapi
 from streams.intake.serve import serve
 from streams.intake.telemetry import STATUSES
 from streams.settings import Settings, load_settings
+from tests.support.intake_app import GOOD, NOW, TOKENS, FakeProducer, client_of
 from tests.support.waiting import until_async
 
-NOW = 1_790_000_000_000
-GOOD = {"id": "1", "market": "BR", "text": "bom", "occurred_at": NOW}
-TOKENS = ("first-token-of-16-characters", "second-token-of-16-characters")
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-class FakeProducer:
-    """Judges as the real one does, and acknowledges what is not in `lost` while `acknowledges` is set."""
-
-    def __init__(self) -> None:
-        self.pending_bytes = 0
-        self.away = False
-        self.lost: set[str] = set()
-        self.acknowledges = asyncio.Event()
-        self.acknowledges.set()
-        self.records: list[tuple[bytes, list[tuple[str, bytes]]]] = []
-
-    async def start(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def answers(self) -> bool:
-        return not self.away
-
-    async def send_many(self, events: Sequence[Event], headers: Headers = ()) -> list[Outcome]:
-        await self.acknowledges.wait()
-        return [self._sent(event, headers) for event in events]
-
-    def _sent(self, event: Event, headers: Headers) -> Outcome:
-        try:
-            value, seen = checked(event, NOW, headers)
-        except Rejected as rejected:
-            return rejected
-        if seen.id in self.lost:
-            return NotAcknowledged("lost")
-        self.records.append((value, list(headers)))
-        return Delivery(seen.id, "t", 0, len(self.records) - 1)
 
 
 @pytest.fixture
 def producer() -> FakeProducer:
     return FakeProducer()
-
-
-@contextlib.asynccontextmanager
-async def client_of(producer: FakeProducer, **settings: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an intake with two tokens, which sends the second one; `http://probes` is the probes' own port."""
-    given = {"intake_tokens": ",".join(TOKENS)} | settings
-    application = create_intake(load_settings(**given), cast(AsyncProducer, producer))
-    transport, headers = httpx.ASGITransport(application), {"Authorization": f"Bearer {TOKENS[1]}"}
-    async with (
-        application.router.lifespan_context(application),
-        httpx.AsyncClient(
-            transport=transport, base_url="http://intake", headers=headers,
-            mounts={"http://probes": httpx.ASGITransport(application.state.probes)},
-        ) as client,
-    ):  # fmt: skip
-        await asyncio.sleep(0)  # Kafka is asked for the first time
-        yield client
 
 
 @pytest.fixture
@@ -122,6 +70,18 @@ async def test_a_partial_batch_sends_the_good_ones_and_names_the_others(
     codes = [(one["index"], one.get("code")) for one in content["results"]]
     assert [(0, None), (1, "unknown_market"), (2, "not_an_object"), (3, None)] == codes
     assert [GOOD, GOOD | {"id": "2"}] == [json.loads(value) for value, _ in producer.records]
+
+
+async def test_half_of_a_surrogate_pair_in_a_batch_costs_no_other_event(
+    client: httpx.AsyncClient, producer: FakeProducer
+) -> None:
+    """A text that JavaScript cut: it is read with U+FFFD in its place, as it is alone or in a line."""
+    cut = json.dumps(GOOD).replace("bom", "bom \\ud83d")
+    body = f"[{cut}, {json.dumps(GOOD | {'id': '2'})}]".encode()
+    answer = await client.post("/v1/feedback", content=body, headers={"Content-Type": JSON})
+    assert (200, ["bom \N{REPLACEMENT CHARACTER}", "bom"]) == (
+        answer.status_code, [json.loads(value)["text"] for value, _ in producer.records]
+    )  # fmt: skip
 
 
 async def test_cloud_events_in_all_modes(client: httpx.AsyncClient, producer: FakeProducer) -> None:

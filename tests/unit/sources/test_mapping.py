@@ -8,7 +8,7 @@ from streams.errors import BadInput
 from streams.sources.countries import country_code, region_of
 from streams.sources.events import NotUsable
 from streams.sources.mapping_file import load_mapping, mapping_of
-from streams.sources.paths import value_at
+from streams.sources.paths import MAX_SEARCHED, value_at
 
 RECORD = {
     "id": 7, "country": "Brazil", "locale": "pt_BR", "title": "Bom", "body": "<p>muito&nbsp;bom</p>", "score": 9,
@@ -130,23 +130,49 @@ def test_an_identity_is_made_where_there_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "tables", "reason"),
+    ("record", "tables", "code", "reason"),
     [
-        ({"id": None}, {}, "id: nothing is there"),
-        ({"country": "Atlantis"}, {}, "market: no country that is known"),
-        ({"country": ""}, {}, "market: nothing is there"),
-        ({"title": " "}, {}, "text: nothing is there; a rating alone is no event"),
-        ({"at": "soon"}, {}, "occurred_at: no time of its form and zone"),
-        ({"score": 11}, {"rating": {"from": "score", "scale": "nps"}}, "rating: outside of its scale"),
-        ({"score": "great"}, {"rating": "score"}, "rating: neither a number nor a known word"),
-        ({"score": "nan1"}, {"rating": "score"}, "rating: neither a number nor a known word"),
+        ({"id": None}, {}, "missing_field", "id: nothing is there"),
+        ({"country": "Atlantis"}, {}, "unknown_market", "market: no country that is known"),
+        ({"country": ""}, {}, "missing_field", "market: nothing is there"),
+        ({"title": " "}, {}, "text_empty", "text: nothing is there; a rating alone is no event"),
+        ({"at": None}, {}, "missing_field", "occurred_at: nothing is there"),
+        ({"at": "soon"}, {}, "bad_time", "occurred_at: no time of its form and zone"),
+        ({"score": 11}, {"rating": {"from": "score", "scale": "nps"}}, "bad_value", "rating: outside of its scale"),
+        ({"score": "great"}, {"rating": "score"}, "bad_value", "rating: neither a number nor a known word"),
+        ({"score": "nan1"}, {"rating": "score"}, "bad_value", "rating: neither a number nor a known word"),
     ],
 )
-def test_what_cannot_become_an_event_has_a_reason(record: dict[str, Any], tables: dict[str, Any], reason: str) -> None:
-    """It names the field."""
+def test_what_cannot_become_an_event_has_a_reason(
+    record: dict[str, Any], tables: dict[str, Any], code: str, reason: str
+) -> None:
+    """It names the field; the code is the one that a dead letter would have."""
     with pytest.raises(NotUsable) as raised:
         event(record, **tables)
-    assert reason == str(raised.value)
+    assert (code, reason) == (raised.value.code, str(raised.value))
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "x" + "9" * 5_000])
+def test_a_character_by_a_huge_number_is_no_error(number: str) -> None:
+    """Python reads no decimal number as long; no character has such a number."""
+    html = {"from": "title", "html": True}
+    assert "a \N{REPLACEMENT CHARACTER} é" == event({"title": f"a &#{number}; &#233;"}, text=html)["text"]
+
+
+def test_a_value_inside_of_many_lists_equals_nothing_that_a_path_names() -> None:
+    """It is not written out to be compared: that would go as deep as the lists."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    answers = [{"type": deep}, {"type": "text", "text": "bom"}]
+    assert "bom" == event({"answers": answers}, text="answers[type=text].text")["text"]
+
+
+def test_a_list_is_searched_to_a_bound() -> None:
+    """A record of nothing but small objects would take long otherwise."""
+    answers = [{"type": "text", "text": "bom"}, *[{} for _ in range(MAX_SEARCHED)]]
+    assert "bom" == value_at({"answers": answers}, "answers[type=text].text")
+    assert value_at({"answers": answers[::-1]}, "answers[type=text].text") is None
 
 
 def test_every_problem_is_named_at_once() -> None:

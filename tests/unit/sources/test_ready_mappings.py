@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from streams.errors import BadInput
+from streams.intake.bodies import JSON
+from streams.intake.mapped import events_of, records_of
 from streams.sources.events import NotUsable
 from streams.sources.feed import Feed, forecast
 from streams.sources.lines import Skipped
@@ -120,6 +122,30 @@ SAMPLES: dict[str, tuple[str, str, str, int | None]] = {
         "SE",
         None,
     ),
+    "discourse-webhook": (
+        "w.json",
+        json.dumps({"post": {"id": 1, "username": "u", "created_at": AT, "cooked": "<p>hej</p>",
+                             "user_custom_fields": {"country": "Sweden"}}}),
+        "SE",
+        None,
+    ),
+    "intercom-webhook": (
+        "w.json",
+        json.dumps({"type": "notification_event", "id": "notif_1", "created_at": 1795770001, "data": {"item": {
+            "type": "conversation", "id": "1", "created_at": 1795770000,
+            "source": {"body": "<p>slow</p>", "author": {"id": "u"}}, "custom_attributes": {"country": "IE"},
+            "conversation_rating": {"rating": 2, "remark": "too slow"}}}}),
+        "IE",
+        2,
+    ),
+    "typeform-webhook": (
+        "w.json",
+        json.dumps({"event_id": "e", "event_type": "form_response", "form_response": {
+            "token": "t", "submitted_at": AT, "hidden": {"country": "es"}, "definition": {"fields": []},
+            "answers": [{"type": "number", "number": 10}, {"type": "text", "text": "bien"}]}}),
+        "ES",
+        5,
+    ),
     "surveymonkey": (
         "s.csv",
         table({"Respondent ID": "1", "End Date": "11/27/2026 09:00:00 AM", "Country": "Canada", NPS: "9",
@@ -176,6 +202,18 @@ def test_a_ready_mapping_reads_its_programs_files(tmp_path: Path, name: str) -> 
     assert (market, stars, AT) == (first["market"], first.get("rating"), first["occurred_at"].replace(".000", ""))
     bare = [(3, "text: nothing is there; a rating alone is no event")] if name == "google-play-console" else []
     assert bare == skipped.first
+
+
+@pytest.mark.parametrize("name", sorted(name for name in SAMPLES if SAMPLES[name][1].startswith(("{", "["))))
+async def test_the_intake_makes_the_same_events_of_it(tmp_path: Path, name: str) -> None:
+    """Of the same bytes in a body, with the market beside the mapping where the file's name has it."""
+    file, content, market, _ = SAMPLES[name]
+    (tmp_path / file).write_text(content, "utf-8")
+    mapping = load_mapping(name)
+    with Feed(str(tmp_path / file), False, mapped_form(mapping, file)) as feed:
+        published = [msgspec.json.decode(record.value) for record in feed.records()]
+    form = mapped_form(mapping, "", market)
+    assert published == await events_of(records_of(content.encode(), JSON, form, 10), form)
 
 
 def test_a_mapping_whose_columns_are_not_there_is_refused(tmp_path: Path) -> None:
