@@ -271,16 +271,17 @@ def test_packed_files_are_found_by_content(read: Read, name: str) -> None:
     ("content", "why"),
     [
         (zipped(("a.csv", b"a"), ("b.csv", b"b")), "holds 2 files"),
-        (zipped(("xl/workbook.xml", b"a"), ("b.xml", b"b")), "is an Excel workbook"),
+        (zipped(("xl/workbook.xml", b"a"), ("b.xml", b"b")), "cannot be read as a spreadsheet"),
         (zipped(("a.csv", b"0" * 200_000_000)), "unpacks to more than"),
         (b"PK\x03\x04 no archive", "cannot be unpacked"),
         (gzip.compress(gzip.compress(b"a")), "is packed twice"),
-        (b"PAR1\x15\x04\x15.", "is a Parquet file"),
+        (b"PAR1\x15\x04\x15.", "cannot be read as a Parquet file"),
+        (gzip.compress(b"PAR1\x15\x04\x15."), "is a packed Parquet file"),
         (b"ORC\x0a\x06\x08\x10", "is an ORC file"),
-        (b"\xd0\xcf\x11\xe0....", "old Excel"),
+        (b"\xd0\xcf\x11\xe0....", "cannot be read as a spreadsheet"),
         (b"%PDF-1.7", "is a PDF file"),
     ],
-    ids=["two files", "workbook", "bomb", "damaged", "twice", "Parquet", "ORC", "xls", "PDF"],
+    ids=["two files", "workbook", "bomb", "damaged", "twice", "Parquet", "packed Parquet", "ORC", "xls", "PDF"],
 )
 def test_what_cannot_be_read_is_named(read: Read, content: bytes, why: str) -> None:
     """With what to do."""
