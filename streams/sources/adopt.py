@@ -120,7 +120,8 @@ def _bounded(values: Iterator[dict[str, Any]], on_note: OnNote) -> list[dict[str
     for value in itertools.islice(values, MAX_RECORDS):
         left -= len(str(value))
         if kept and left < 0:
-            on_note(f"only the first {count_of(len(kept), 'record')} read: more exceed {MAX_CHARACTERS:,} characters")
+            records = count_of(len(kept), "record")
+            on_note(f"{records} read, the rest left out: together more than {MAX_CHARACTERS:,} characters")
             break
         kept.append(value)
     return kept

@@ -22,6 +22,7 @@ from streams.sources.events import Form, Rows
 from streams.sources.json_values import line_records, objects, value_records, written
 from streams.sources.lines import OnBroken
 from streams.sources.mapped import MappedForm
+from streams.sources.mapping import FileForm
 from streams.sources.tables import no_sheets, opened_table, table_kind
 
 
@@ -152,10 +153,11 @@ class Feed:
             raise no_sheets(self._source)
         if table is not None:
             self.kind = table
-            if form.delimiter is not None or form.encoding is not None:
+            mapped = form.mapping.file if isinstance(form, MappedForm) else FileForm()
+            if form.delimiter != mapped.delimiter or (form.encoding is not None and mapped.encoding is None):
                 raise BadInput(
                     f"{self._source} is a {table} file, for which --delimiter and --encoding do nothing. Operator "
-                    "action: leave them out, of the mapping too."
+                    "action: leave them out."
                 )
             return
         if form.encoding is not None:

@@ -5,16 +5,19 @@ import io
 import zipfile
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
+from marketpulse.contract.decode import utc
 from streams.errors import BadInput
 from streams.kafka.publish import Record
 from streams.sources.csv_rows import MAX_ROW
 from streams.sources.feed import Feed, forecast
 from streams.sources.lines import DAMAGED
 from streams.sources.shift import Times
+from streams.sources.times import written_ms
 from tests.support.feeds import Read, reader
 
 NOW = 1_795_780_000_000
@@ -328,6 +331,12 @@ def test_a_line_that_is_too_long_costs_itself(read: Read) -> None:
 
 
 @pytest.mark.timeout(20)
+@pytest.mark.parametrize("ms", [1_081_303_138_774, 2_160_088_569_391, 1_795_770_307_123])
+def test_times_keep_their_milliseconds(ms: int) -> None:
+    """Without an offset too, where a fraction of seconds would round some of them down."""
+    assert ms == written_ms(utc(ms).removesuffix("Z"), ZoneInfo("UTC"))
+
+
 def test_a_time_of_many_blanks_costs_itself(read: Read) -> None:
     """Looked for in forms that take time by the square of a length, it would take hours."""
     late = f'{{"id": "2", "market": "DE", "text": "gut", "occurred_at": "1{" " * 500_000}x"}}'

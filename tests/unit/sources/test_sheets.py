@@ -169,6 +169,14 @@ def test_a_mapping_reads_dates_of_cells(tmp_path: Path) -> None:
     assert b'"rating":4' in record.value
 
 
+def test_what_a_mapping_says_of_text_files_does_not_matter(tmp_path: Path) -> None:
+    """It may be for both."""
+    tables = {name: name for name in HEADER[:4]} | {"file": {"delimiter": ";", "encoding": "cp1252", "skip": 1}}
+    (tmp_path / "a").write_bytes(workbook({"A": [HEADER[:4], ("its", "own", "names"), ROWS[0][:4]]}))
+    with Feed(str(tmp_path / "a"), False, mapped_form(mapping_of(tables, "m"), "a", timezone="UTC")) as feed:
+        assert 1 == sum(1 for _ in feed.records())
+
+
 def test_a_mapping_is_proposed(tmp_path: Path) -> None:
     """What is proposed reads the sheet; titles above its header are skipped."""
     rows = [("Reviews of March",), ("Nr", "Land", "Kommentar", "Datum", "NPS"), (1, "Germany", "gut", AT, 9.0)]
