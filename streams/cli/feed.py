@@ -118,6 +118,7 @@ def publish(
     marketpulse publish reviews.csv --column id=review_id \\
       --column market=country --timezone Europe/Berlin --dry-run
     marketpulse publish reviews.csv --mapping google-play-console
+    marketpulse publish reviews.xlsx --sheet March --timezone UTC
     ```
     """
     from marketpulse.contract.topics import topic_name

@@ -103,6 +103,7 @@ def plain(value: Any) -> Any:
 def main(kind: str, path: str, memory: str, sheet: str) -> None:
     """Write the frames of a file; `memory`: bytes that this process may have."""
     resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what users wrote would be in it
     encode = msgspec.msgpack.Encoder().encode
     out = sys.stdout.buffer
 

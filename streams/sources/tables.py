@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import IO, Any, Literal, cast
 
 import msgspec
 
+from streams.environment import PREFIX
 from streams.errors import BadInput
 from streams.sources.content import Bounded, unpacked_limit
 from streams.sources.events import Form, NotUsable, Rows, cell_text
@@ -98,9 +100,10 @@ def opened_table(source: str, path: Path, kind: TableKind, sheet: str | None = N
     _check(source, path)
     size = path.stat().st_size
     memory = MEMORY_BYTES + unpacked_limit(size)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}  # no secrets
     command = [sys.executable, "-P", str(_PROCESS), kind, str(path), str(memory), sheet or ""]
     with subprocess.Popen(
-        command, bufsize=0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command, bufsize=0, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         try:
             written = Bounded(source, size, cast(IO[bytes], process.stdout), "publish parts of it")

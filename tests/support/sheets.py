@@ -1,6 +1,7 @@
-"""Workbooks as spreadsheet programs write them: a zip of XML files."""
+"""Workbooks as spreadsheet programs write them: a zip of XML files, or records in a compound file."""
 
 import io
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -85,6 +86,56 @@ def open_document(rows: Sequence[Sequence[Any]]) -> bytes:
             "</office:spreadsheet></office:body></office:document-content>",
         }
     )
+
+
+def old_workbook(rows: Sequence[Sequence[Any]]) -> bytes:
+    """An XLS file of one sheet: records of BIFF 8 in a compound file of 512-byte sectors."""
+    formats = b"".join(_record(0xE0, struct.pack("<HH16x", 0, number)) for number in (0, 22, 14))
+    begin = _record(0x809, struct.pack("<HH12x", 0x600, 5)) + _record(0x42, struct.pack("<H", 1200)) + formats
+    name = b"\x06\x00Sheet1"
+    place = len(begin) + 4 + 6 + len(name) + 4
+    listed = _record(0x85, struct.pack("<IH", place, 0) + name) + _record(0x0A, b"")
+    cells = b"".join(
+        _old_cell(value, row, column) for row, values in enumerate(rows) for column, value in enumerate(values)
+    )
+    sheet = _record(0x809, struct.pack("<HH12x", 0x600, 0x10)) + cells + _record(0x0A, b"")
+    stream = begin + listed + sheet
+    sectors = max(8, -(-len(stream) // 512))  # a stream below 4,096 bytes would be kept elsewhere
+    chain = [0xFFFFFFFD, 0xFFFFFFFE, *range(3, sectors + 2), 0xFFFFFFFE]
+    table = struct.pack("<128I", *chain, *[0xFFFFFFFF] * (128 - len(chain)))
+    folder = _entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + _entry("Workbook", 2, -1, 2, sectors * 512) + bytes(256)
+    head = struct.pack(
+        "<8s16xHHHHH6xIIIIIIIII", bytes.fromhex("d0cf11e0a1b11ae1"), 0x3E, 3, 0xFFFE, 9, 6,
+        0, 1, 1, 0, 4_096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0,
+    )  # fmt: skip
+    return head + struct.pack("<109I", 0, *[0xFFFFFFFF] * 108) + table + folder + stream.ljust(sectors * 512, b"\0")
+
+
+def _entry(name: str, kind: int, child: int, sector: int, size: int) -> bytes:
+    text = name.encode("utf-16-le")
+    return struct.pack(
+        "<64sHBBiii16xI16xIQ", text, len(text) + 2, kind, 1, -1, -1, child, 0, sector, size
+    )  # fmt: skip
+
+
+def _record(kind: int, content: bytes) -> bytes:
+    return struct.pack("<HH", kind, len(content)) + content
+
+
+def _old_cell(value: Any, row: int, column: int) -> bytes:
+    match value:
+        case None:
+            return b""
+        case bool():
+            return _record(0x205, struct.pack("<HHHBB", row, column, 0, value, 0))
+        case str():
+            text = value.encode("utf-16-le")
+            return _record(0x204, struct.pack("<HHHHB", row, column, 0, len(value), 1) + text)
+        case datetime():
+            days = (value - datetime(1899, 12, 30)).total_seconds() / 86_400
+            return _record(0x203, struct.pack("<HHHd", row, column, DATE_TIME, days))
+        case number:
+            return _record(0x203, struct.pack("<HHHd", row, column, 0, number))
 
 
 def _relations(targets: Mapping[str, tuple[str, str]]) -> str:

@@ -1,5 +1,7 @@
 """Spreadsheets as feedback: cells, dates, sheets, titles above the header, bounds."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from streams.sources.feed import Feed
 from streams.sources.mapped import mapped_form
 from streams.sources.mapping_file import load_mapping, mapping_of
 from tests.support.feeds import Read, reader
-from tests.support.sheets import Inline, Xml, open_document, workbook, zipped
+from tests.support.sheets import Inline, Xml, old_workbook, open_document, workbook, zipped
 
 AT = datetime(2026, 11, 27, 9, 5, 7)
 MS = int(AT.replace(tzinfo=UTC).timestamp() * 1_000)
@@ -50,9 +52,10 @@ def test_cells_are_what_they_mean(read: Read, since_1904: bool) -> None:
 
 
 def test_the_name_of_the_file_does_not_matter(read: Read) -> None:
-    """Nor does the program: an Open Document sheet, with the thousands of empty cells that its programs write."""
+    """Nor does the program: XLS, and Open Document with the thousands of empty cells that its programs write."""
     for name in ("feed", "a.csv", "a.xlsx", "a.ods"):
-        for made in (workbook({"A": [HEADER, *ROWS]}), open_document([HEADER[:5], *(row[:5] for row in ROWS[:2])])):
+        rows = [HEADER[:5], *(row[:5] for row in ROWS[:2])]
+        for made in (workbook({"A": rows}), open_document(rows), old_workbook(rows)):
             events, _, _ = read(made, name, timezone="UTC")
             assert (["1", "2"], [MS, MS]) == ([event["id"] for event in events[:2]], times(events[:2]))
 
@@ -229,6 +232,29 @@ def test_a_workbook_with_a_password_is_named(read: Read) -> None:
     """It is an archive of another kind, with a part that says so."""
     with pytest.raises(BadInput, match=r"is protected by a password\. Operator action"):
         read(b"\xd0\xcf\x11\xe0" + b"\0" * 600 + "EncryptedPackage".encode("utf-16-le") + b"\0" * 600)
+
+
+def test_what_can_be_read_once_only_is_read(tmp_path: Path) -> None:
+    """A pipe, as often as it is asked for."""
+    os.mkfifo(path := tmp_path / "f")
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit(path.write_bytes, workbook({"A": [HEADER, *ROWS]}))
+        with Feed(str(path), raw=False) as feed:
+            assert [3, 3] == [sum(1 for _ in feed.records()) for _ in range(2)]
+
+
+def test_the_process_that_reads_knows_no_settings(tmp_path: Path, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets are none of its business."""
+    (process := tmp_path / "process.py").write_text(
+        "import msgspec, os, sys\n"
+        "frame = msgspec.msgpack.encode({'error': ' '.join(os.environ)})\n"
+        "sys.stdout.buffer.write(len(frame).to_bytes(4, 'big') + frame)\n"
+    )
+    monkeypatch.setattr("streams.sources.tables._PROCESS", process)
+    monkeypatch.setenv("MARKETPULSE_PAGE_TOKEN", "secret")
+    monkeypatch.setenv("OTHER", "kept")
+    with pytest.raises(BadInput, match=r"^(?!.*MARKETPULSE).*OTHER"):
+        read(workbook({"A": [HEADER]}))
 
 
 def test_without_the_extra_it_is_named(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
