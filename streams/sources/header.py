@@ -10,6 +10,7 @@ from streams.sources.events import Form, cell_text
 MAX_ABOVE = 20
 """Rows above a header that are looked at."""
 MIN_NAMED = 2
+"""Names that are asked for in a row below the first, so that it is taken for the header."""
 
 NumberedRow = tuple[int, Sequence[Any]]
 
@@ -20,11 +21,11 @@ def rows_above(rows: Iterable[NumberedRow], form: Form, unit: str) -> int:
     Where it takes none, 0: the row is refused by whoever reads it. `unit`: rows, or lines.
 
     Raises:
-        BadInput: several could be the header; or none, and one has names that are asked for.
+        BadInput: several could be the header; or none, and one below the first has more of the names asked for.
     """
     wanted = form.wanted()
     fits: list[tuple[int, int]] = []
-    most, best = 0, None
+    most, best = MIN_NAMED - 1, None  # one name may be what a user wrote, which is no message's to show
     for place, (number, row) in enumerate(itertools.islice(rows, MAX_ABOVE + 1)):
         names = list(map(cell_text, row))
         try:

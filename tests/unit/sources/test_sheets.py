@@ -151,6 +151,14 @@ def test_the_columns_that_are_missing_are_those_of_the_header(read: Read) -> Non
             read(made)
 
 
+def test_a_row_with_a_word_of_the_contract_is_no_header(read: Read) -> None:
+    """What users wrote is in no message: the columns are those of the first row."""
+    rows = [("a", "b", "c"), ("1", "text", "secret")]
+    for made in (workbook({"A": rows}), "".join(";".join(row) + "\n" for row in rows)):
+        with pytest.raises(BadInput, match="no column id, market, text, occurred_at, but a, b, c"):
+            read(made)
+
+
 def test_two_headers_are_refused(read: Read) -> None:
     """With their numbers: which rows are titles is not plain."""
     for made in (
