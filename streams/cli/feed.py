@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from streams.sources.lines import Skipped
     from streams.sources.shift import Shift
 
-File = Annotated[str, typer.Argument(help="JSON or CSV, packed by gzip or zip too; `-` = standard input.")]
+File = Annotated[str, typer.Argument(help="JSON or CSV, packed too; XLSX, XLS, ODS, Parquet; `-` = standard input.")]
+Sheet = Annotated[str | None, typer.Option(help="Sheet of a spreadsheet; default: the first that has rows.")]
 SHOWN_ROWS = 10
 
 
@@ -77,7 +78,7 @@ def publish(
         list[str] | None, typer.Option(help="Field=column, as in market=country; repeat for more.")
     ] = None,
     attribute: Annotated[
-        list[str] | None, typer.Option(help="CSV: column to keep as an attribute; default: all that fit.")
+        list[str] | None, typer.Option(help="Tables: column to keep as an attribute; default: all that fit.")
     ] = None,
     delimiter: Annotated[
         str | None, typer.Option(help="CSV: default: comma, semicolon, tab or |, by the content.")
@@ -97,6 +98,7 @@ def publish(
     market: Annotated[
         str | None, typer.Option(help="With --mapping: country of all records, where the file lacks it.")
     ] = None,
+    sheet: Sheet = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen; send nothing.")] = False,
     resume: Annotated[
         Path | None, typer.Option(help="File with the position; continues there after an interruption.")
@@ -116,6 +118,7 @@ def publish(
     marketpulse publish reviews.csv --column id=review_id \\
       --column market=country --timezone Europe/Berlin --dry-run
     marketpulse publish reviews.csv --mapping google-play-console
+    marketpulse publish reviews.xlsx --sheet March --timezone UTC
     ```
     """
     from marketpulse.contract.topics import topic_name
@@ -134,12 +137,12 @@ def publish(
     if mapping is None:
         if market is not None:
             raise BadInput("--market goes with --mapping. Operator action: add --mapping, or leave --market out.")
-        form = form_of(column, delimiter, timezone, encoding, time_format, attribute)
+        form = form_of(column, delimiter, timezone, encoding, time_format, attribute, sheet)
     else:
         given = {"--column": column, "--attribute": attribute, "--time-format": time_format, "--raw": raw}
         if idle := [name for name, value in given.items() if value]:
             raise BadInput(f"--mapping sets what {', '.join(idle)} sets. Operator action: leave it out.")
-        form = mapped_form(load_mapping(mapping), file, market, timezone, delimiter, encoding)
+        form = mapped_form(load_mapping(mapping), file, market, timezone, delimiter, encoding, sheet)
     with Feed(file, raw, form) as feed:
         cluster = "" if resume is None else run_async(cluster_of(settings.kafka_servers))
         position = Position.of(resume, f"{feed.fingerprint()} {form} {raw} {shift} {topic} {cluster}")
@@ -169,7 +172,7 @@ def publish(
     if dry_run:
         answer["records"] = look.records
     sent = f"{count_of(look.records, 'record')} read" if dry_run else f"{count_of(done, 'record')} published to {topic}"
-    skipped, refused = count_of(look.skipped.count, "line"), count_of(look.refused, "dead letter")
+    skipped, refused = count_of(look.skipped.count, look.unit), count_of(look.refused, "dead letter")
     output.answer(answer, as_json, f"{sent}, {skipped} skipped, {refused} expected")
     if held_back:
         output.note(
@@ -197,6 +200,7 @@ class _Look:
     records: int
     refused: int
     skipped: "Skipped"
+    unit: str
 
     @property
     def mostly_refused(self) -> bool:
@@ -215,12 +219,12 @@ def _look(feed: "Feed", kept: "Shift | None", shift: bool, now_ms: int) -> _Look
         by = kept or (Times(_counted(feed.records(), update)).shift_to(now_ms) if shift else Shift())
         seen = forecast(by.of(_counted(feed.records(skipped), update)), now_ms)
     for number, why in skipped.first:
-        output.note(output.visible(f"line {number} skipped: {why}"))
+        output.note(output.visible(f"{feed.unit} {number} skipped: {why}"))
     for note in feed.notes():
         output.note(output.visible(note))
     for reason, count in seen.refused.most_common(10):
         output.note(output.visible(f"{count} of {seen.records} will be dead letters, {reason}"))
-    return _Look(by, seen.records, seen.refused.total(), skipped)
+    return _Look(by, seen.records, seen.refused.total(), skipped, feed.unit)
 
 
 def _counted(records: "Iterable[Record]", update: Update) -> "Iterator[Record]":
@@ -231,8 +235,9 @@ def _counted(records: "Iterable[Record]", update: Update) -> "Iterator[Record]":
 
 
 def adopt(
-    sample: Annotated[str, typer.Argument(help="CSV or JSON with a few records, packed by gzip or zip too.")],
+    sample: Annotated[str, typer.Argument(help="CSV or JSON with a few records, packed too; XLSX, XLS, ODS, Parquet.")],
     market: Annotated[str | None, typer.Option(help="Country of all records, where the file has none.")] = None,
+    sheet: Sheet = None,
     as_json: Json = False,
 ) -> None:
     """Propose a mapping for SAMPLE: TOML on standard output, ten records as they would be on standard error.
@@ -246,7 +251,7 @@ def adopt(
     """
     from streams.sources.adopt import proposed
 
-    found = proposed(sample, market)
+    found = proposed(sample, market, sheet)
     events = sum(isinstance(row, dict) for row in found.rows)
     output.answer(
         {"toml": found.toml, "mapping": found.ready, "events": events, "records": len(found.rows)}, as_json, found.toml
@@ -254,6 +259,8 @@ def adopt(
     for number, row in enumerate(found.rows[:SHOWN_ROWS], 1):
         shown = f"refused: {row}" if isinstance(row, str) else msgspec.json.encode(row).decode()
         output.note(output.visible(f"{number}: {shown}"))
+    for note in found.notes:
+        output.note(output.visible(note))
     output.note(f"{events} of {len(found.rows)} records would be events.")
     raise typer.Exit(0 if events else 1)
 

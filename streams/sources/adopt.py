@@ -4,14 +4,16 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from marketpulse.contract.words import count_of
 from streams.errors import BadInput
-from streams.sources import csv_rows
+from streams.sources import csv_rows, tables
 from streams.sources.content import SAMPLE_BYTES, kind_of, reading, unpacked
 from streams.sources.countries import country_code, given_market, region_of
 from streams.sources.encodings import as_utf8, encoding_of
@@ -20,9 +22,12 @@ from streams.sources.json_values import objects
 from streams.sources.mapping import Mapping, Market
 from streams.sources.mapping_file import load_mapping, mapping_of, ready_mappings, ready_text
 from streams.sources.paths import step_of, value_at
+from streams.sources.tables import no_sheets, opened_table, table_kind
 from streams.sources.times import written_ms
 
 MAX_RECORDS = 200
+MAX_CHARACTERS = 64 * 1_048_576
+"""Of all records together, as Python writes them: one alone may have 16 MiB."""
 MIN_FIT = 0.5
 """Share of the sample that a shipped mapping must make events of."""
 NAMES = {
@@ -49,28 +54,35 @@ FORMATS = (
 )  # fmt: skip
 _SIGNS = re.compile(r"[\W_]+")
 _UTC = ZoneInfo("UTC")
+OnNote = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A mapping as TOML, the name of the shipped one if it is one, and records of the sample: event or reason each."""
+    """A mapping as TOML, the name of the shipped one if it is one, and records of the sample: event or reason each.
+
+    `notes`: what of the sample was left out.
+    """
 
     toml: str
     ready: str | None
     rows: list[dict[str, Any] | str]
+    notes: list[str]
 
 
-def proposed(source: str, market: str | None = None) -> Proposal:
+def proposed(source: str, market: str | None = None, sheet: str | None = None) -> Proposal:
     """A mapping for a sample.
 
     Args:
-        source: path of a file, CSV or JSON, packed too.
+        source: path of a file, CSV or JSON, packed too, a spreadsheet or Parquet.
         market: country of all records, where the file has none.
+        sheet: the name of one in a spreadsheet; None: the first that has rows.
 
     Raises:
         BadInput: the file cannot be read, or has no records.
     """
-    values = list(itertools.islice(_values(source), MAX_RECORDS))
+    notes: list[str] = []
+    values = _bounded(_values(source, sheet, notes.append), notes.append)
     if not values:
         raise BadInput(f"{source} has no records. Operator action: give a file with a few of them.")
     name = Path(source).name
@@ -81,7 +93,7 @@ def proposed(source: str, market: str | None = None) -> Proposal:
     if number >= max(1, MIN_FIT * len(records)):
         options = f"--mapping {ready}" + (f" --market {mapping.market.constant}" if market else "")
         toml = f"# shipped: marketpulse publish FILE {options}\n{ready_text(ready)}"
-        return Proposal(toml, ready, _rows(records, mapping, name))
+        return Proposal(toml, ready, _rows(records, mapping, name), notes)
     path = _list_path(values)
     records = _read(values, path)
     tables = _tables(records, constant)
@@ -90,7 +102,7 @@ def proposed(source: str, market: str | None = None) -> Proposal:
     toml = _toml(tables)
     whole = {"id", "market", "text", "occurred_at"} <= tables.keys()
     rows = _rows(records, mapping_of(tables, source), name) if whole else []
-    return Proposal(toml, None, rows)
+    return Proposal(toml, None, rows, notes)
 
 
 def _ready(market: str | None) -> Iterator[tuple[str, Mapping]]:
@@ -101,10 +113,31 @@ def _ready(market: str | None) -> Iterator[tuple[str, Mapping]]:
         yield ready, mapping
 
 
-def _values(source: str) -> Iterator[dict[str, Any]]:
+def _bounded(values: Iterator[dict[str, Any]], on_note: OnNote) -> list[dict[str, Any]]:
+    """The first values: at most `MAX_RECORDS`, and `MAX_CHARACTERS` together, but always the first."""
+    kept: list[dict[str, Any]] = []
+    left = MAX_CHARACTERS
+    for value in itertools.islice(values, MAX_RECORDS):
+        left -= len(str(value))
+        if kept and left < 0:
+            records = count_of(len(kept), "record")
+            on_note(f"{records} read, the rest left out: together more than {MAX_CHARACTERS:,} characters")
+            break
+        kept.append(value)
+    return kept
+
+
+def _values(source: str, sheet: str | None, on_note: OnNote) -> Iterator[dict[str, Any]]:
     """Rows by their columns, or objects of JSON."""
     path = Path(source)
     with reading(source):
+        table = table_kind(path)
+        if sheet is not None and table != "sheet":
+            raise no_sheets(source)
+        if table is not None:
+            with opened_table(source, path, table, sheet) as opened:
+                yield from tables.plain_rows(opened, _wanted(), on_note)
+            return
         with unpacked(source, path) as content:
             encoding = encoding_of(content).name
         with unpacked(source, path) as content:
@@ -112,7 +145,7 @@ def _values(source: str) -> Iterator[dict[str, Any]]:
         with unpacked(source, path) as content:
             text = as_utf8(content, encoding)
             if kind == "csv":
-                yield from csv_rows.plain_rows(text, _wanted())
+                yield from csv_rows.plain_rows(text, _wanted(), on_note)
             else:
                 yield from (value for _, value in objects(text, kind == "json lines", lambda number, why: None))
 
@@ -186,6 +219,8 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             if (step := step_of(key)) is not None:
                 yield from _leaves(inner, f"{path}.{step}" if path else step)
+    elif isinstance(value, date):
+        yield path, value.isoformat()
     elif isinstance(value, str | int | float) and not isinstance(value, bool) and not is_nothing(str(value)):
         yield path, str(value)
 

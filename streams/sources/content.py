@@ -20,34 +20,40 @@ MAX_RATIO = 200
 """A packed file may unpack to `FREE_UNPACKED_BYTES` and this many times its own size; feedback's JSON has 5 to 30."""
 SAMPLE_BYTES = 65_536
 
-Kind = Literal["csv", "json lines", "json"]
-"""Rows; an object a line; objects over several lines, in an array or one after the other."""
+Kind = Literal["csv", "json lines", "json", "sheet", "parquet"]
+"""Rows; an object a line; objects over several lines, in an array or one after the other; `tables` reads the rest."""
 
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
-_SHEET = "xl/workbook.xml"
 _FOREIGN = {
-    b"\xd0\xcf\x11\xe0": "an old Excel or Word file", b"%PDF": "a PDF file",
+    b"\xd0\xcf\x11\xe0": "a packed Excel or Word file", b"%PDF": "a PDF file",
     b"BZh": "packed by bzip2", b"\xfd7zXZ": "packed by xz", b"\x28\xb5\x2f\xfd": "packed by zstd",
     b"7z\xbc\xaf": "a 7-Zip archive", b"Rar!": "a RAR archive", b"SQLite format 3": "an SQLite database",
     b"Obj\x01": "an Avro file", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture",
 }  # fmt: skip
 """First bytes of what is often handed over by mistake."""
-_FOREIGN_WORDS = {b"PAR1": "a Parquet file", b"ORC": "an ORC file"}
+_FOREIGN_WORDS = {b"PAR1": "a packed Parquet file", b"ORC": "an ORC file"}
 """The same, of letters that a header may begin with too, as ORCID: a control character follows."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
-class _Unpacked(io.RawIOBase):
+def unpacked_limit(size: int) -> int:
+    """Bytes that a packed file of this size may unpack to."""
+    return min(MAX_UNPACKED_BYTES, FREE_UNPACKED_BYTES + MAX_RATIO * size)
+
+
+class Bounded(io.RawIOBase):
     """A packed file as it is read, up to a bound: a few kilobytes could unpack to whatever the memory holds."""
 
-    def __init__(self, name: str, size: int, packed: IO[bytes]) -> None:
+    def __init__(self, name: str, size: int, packed: IO[bytes], action: str) -> None:
         self._name = name
         self._packed = packed
-        self._limit = min(MAX_UNPACKED_BYTES, FREE_UNPACKED_BYTES + MAX_RATIO * size)
+        self._action = action
+        self._limit = unpacked_limit(size)
         self._read = 0
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -57,7 +63,7 @@ class _Unpacked(io.RawIOBase):
         if self._read > self._limit:
             raise BadInput(
                 f"{self._name} unpacks to more than {self._limit:,} bytes. Operator action: if it is what you mean, "
-                "unpack it and publish the file, or its parts."
+                f"{self._action}."
             )
         buffer[: len(part)] = part
         return len(part)
@@ -80,11 +86,14 @@ def unpacked(source: str, path: Path) -> Iterator[io.BufferedReader]:
         begin = content.peek(16)
         if begin.startswith((_GZIP, _ZIP)):
             packed = (_member if begin.startswith(_ZIP) else _gzip)(source, path, opened)
-            content = opened.enter_context(io.BufferedReader(_Unpacked(source, path.stat().st_size, packed), 65_536))
+            action = "unpack it and publish the file, or its parts"
+            within = Bounded(source, path.stat().st_size, packed, action)
+            content = opened.enter_context(io.BufferedReader(within, 65_536))
             begin = content.peek(16)
         if what := _foreign(begin):
             raise BadInput(
-                f"{source} is {what}, not JSON or CSV. Operator action: export it as CSV (UTF-8) or JSON lines."
+                f"{source} is {what}, not JSON or CSV. Operator action: unpack it, or export it as CSV (UTF-8) or "
+                "JSON lines."
             )
         yield content
 
@@ -98,8 +107,6 @@ def _member(source: str, path: Path, opened: contextlib.ExitStack) -> IO[bytes]:
     try:
         archive = opened.enter_context(zipfile.ZipFile(path))
         names = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
-        if any(info.filename == _SHEET for info in names):
-            raise BadInput(f"{source} is an Excel workbook. Operator action: save it as CSV (UTF-8).")
         if len(names) != 1:
             listed = ", ".join(info.filename for info in names[:5])
             raise BadInput(

@@ -13,6 +13,7 @@ from typing import Any
 
 from streams.sources.encodings import BROKEN
 from streams.sources.events import Form, NotUsable, Rows
+from streams.sources.header import rows_above, rows_above_named, skipped_note
 from streams.sources.lines import DAMAGED, OnBroken, bounded_lines
 
 MAX_ROW = 1_048_576
@@ -77,6 +78,11 @@ class _Lines(Iterator[str]):
         self._again.extendleft(reversed(self.row))
         return [line for _, line in self.row]
 
+    @property
+    def number(self) -> int:
+        """Of the next line of the sample; 0 where there is none."""
+        return self._again[0][0] if self._again else 0
+
     def read_again(self, begin: int) -> None:
         """Go back to a line of this row."""
         lines = self.row[begin:]
@@ -87,7 +93,11 @@ class _Lines(Iterator[str]):
 
 
 def events(
-    content: io.BufferedReader, form: Form, on_broken: OnBroken, on_table: Callable[[Rows], object]
+    content: io.BufferedReader,
+    form: Form,
+    on_broken: OnBroken,
+    on_table: Callable[[Rows], object],
+    on_note: Callable[[str], object],
 ) -> Iterator[dict[str, Any]]:
     """The rows of a file in UTF-8 as fields of the contract.
 
@@ -96,14 +106,17 @@ def events(
         form: how it differs from the contract.
         on_broken: called with line number and reason for a row that is not usable.
         on_table: called with the columns, once they are known.
+        on_note: called with what a person should know: lines above the header.
 
     Raises:
-        BadInput: no header with the needed columns.
+        BadInput: no header with the needed columns, or not plain which row it is.
     """
     with io.TextIOWrapper(content, "utf-8", errors="surrogateescape", newline="") as text:
         lines = _Lines(bounded_lines(text, "\n", on_broken))
         sample, named = _beginning(lines)
         form = replace(form, delimiter=form.delimiter or named)
+        headers = _headers(sample, lines.number, lambda rest: dialect_of(rest, form))
+        sample = _below_titles(lines, sample, rows_above(headers, form, "lines"), on_note)
         dialect = dialect_of(sample, form)
         rows = _rows(lines, dialect, on_broken)
         _, header = next(rows, (0, []))
@@ -127,11 +140,16 @@ def events(
                     yield event
 
 
-def plain_rows(content: io.BufferedReader, wanted: set[str]) -> Iterator[dict[str, str]]:
+def plain_rows(
+    content: io.BufferedReader, wanted: set[str], on_note: Callable[[str], object]
+) -> Iterator[dict[str, str]]:
     """The rows of the header's width by their columns; `wanted`: names, in lower case, that a header may have."""
     with io.TextIOWrapper(content, "utf-8", errors="surrogateescape", newline="") as text:
         lines = _Lines(bounded_lines(text, "\n", lambda number, why: None))
         sample, named = _beginning(lines)
+        headers = _headers(sample, lines.number, lambda rest: _dialect_by(rest, named or DELIMITERS, wanted))
+        above = rows_above_named((row for _, row in headers), wanted)
+        sample = _below_titles(lines, sample, above, on_note)
         rows = _rows(lines, _dialect_by(sample, named or DELIMITERS, wanted), lambda number, why: None)
         _, header = next(rows, (0, []))
         for row in (_of_width(row, len(header)) for _, row in rows):
@@ -150,6 +168,25 @@ def _beginning(lines: _Lines) -> tuple[list[str], str | None]:
         return sample, None
     next(lines)
     return sample[1:], named[1]
+
+
+def _headers(sample: list[str], first: int, dialect: Callable[[list[str]], Dialect]) -> Iterator[tuple[int, list[str]]]:
+    """Each line of the sample as the header of what follows, with its number."""
+    for place in range(len(sample)):
+        rest = sample[place:]
+        try:
+            yield first + place, next(dialect(rest).reader(rest), [])
+        except csv.Error:
+            yield first + place, []
+
+
+def _below_titles(lines: _Lines, sample: list[str], above: int, on_note: Callable[[str], object]) -> list[str]:
+    """The sample from the header on; what is above is passed."""
+    if above:
+        on_note(skipped_note(lines.number, lines.number + above - 1, lines.number + above, "lines"))
+        for _ in range(above):
+            next(lines)
+    return sample[above:]
 
 
 def _rows(lines: _Lines, dialect: Dialect, on_broken: OnBroken) -> Iterator[tuple[int, list[str]]]:

@@ -4,8 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from marketpulse.contract.decode import Rejected, time_ms, utc
 from marketpulse.contract.feedback import MAX_ATTRIBUTES, DeadLetterCode
@@ -39,7 +42,8 @@ class Form:
 
     `columns`: field -> the file's own name. `delimiter`, `encoding` None = found in the file. `zone`: of times without
     an offset; None = they are refused. `time_format`: as strptime takes it. `attributes`: the columns that become
-    attributes; None = all others. `skip_rows`: rows of CSV below the header that hold no record.
+    attributes; None = all others. `skip_rows`: rows below the header that hold no record. `sheet`: the name of one;
+    None = the first that has rows.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +53,7 @@ class Form:
     time_format: str | None = None
     attributes: tuple[str, ...] | None = None
     skip_rows: int = 0
+    sheet: str | None = None
 
     def wanted(self) -> set[str]:
         """Names of columns, in lower case, by which a header is known."""
@@ -67,6 +72,7 @@ def form_of(
     encoding: str | None = None,
     time_format: str | None = None,
     attributes: Sequence[str] | None = None,
+    sheet: str | None = None,
 ) -> Form:
     """From a command's options: `field=column` each, a character, an IANA name, ... Raises BadInput."""
     pairs: dict[str, str] = {}
@@ -95,7 +101,8 @@ def form_of(
             f"{timezone!r} is no time zone. Operator action: give one as in --timezone Europe/Berlin, or UTC."
         ) from error
     python_name = None if encoding is None else given_encoding(encoding).name
-    return Form(pairs, delimiter, zone, python_name, time_format, None if not attributes else tuple(attributes))
+    chosen = None if not attributes else tuple(attributes)
+    return Form(pairs, delimiter, zone, python_name, time_format, chosen, sheet=sheet)
 
 
 def is_delimiter(text: str) -> bool:
@@ -110,8 +117,12 @@ class Rows(Protocol):
     left_out: Counter[str]
     cut: Counter[str]
 
-    def event(self, row: Sequence[str]) -> dict[str, Any]:
-        """A row of the header's width as the contract's fields. Raises NotUsable."""
+    def event(self, row: Sequence[Any]) -> dict[str, Any]:
+        """A row of the header's width, of texts or of values of JSON and dates, as the contract's fields.
+
+        Raises:
+            NotUsable: it cannot become an event.
+        """
 
     def has_time(self, row: Sequence[str]) -> bool:
         """Whether a row has a time in its place."""
@@ -133,15 +144,17 @@ class Table:
         self._fields = self._fields_of(names)
         taken = set(self._fields.values())
         if missing := [name for name in form.attributes or () if name not in names]:
-            raise BadInput(f"the CSV file has no column {', '.join(missing)}. Operator action: correct --attribute.")
+            raise BadInput(f"the file has no column {', '.join(missing)}. Operator action: correct --attribute.")
         self._attributes = {
             place: name
             for place, name in enumerate(_unique(names, form.columns))
             if place not in taken and (form.attributes is None or names[place] in form.attributes)
         }
 
-    def event(self, row: Sequence[str]) -> dict[str, Any]:
+    def event(self, row: Sequence[Any]) -> dict[str, Any]:
         """A row of the header's width as the contract's fields."""
+        at = row[self._fields["occurred_at"]]
+        row = list(map(cell_text, row))
         given = {name: row[place] for name, place in self._fields.items()}
         fields: dict[str, Any] = {
             name: text for name, text in given.items() if not (text in _NO_TEXT if name == "text" else is_nothing(text))
@@ -162,7 +175,7 @@ class Table:
             if name in fields:
                 fields[name] = _number(fields[name])
         if "occurred_at" in fields:
-            fields["occurred_at"] = readable_time(fields["occurred_at"], self._form)
+            fields["occurred_at"] = readable_time(at if isinstance(at, date) else fields["occurred_at"], self._form)
         return fields
 
     def has_time(self, row: Sequence[str]) -> bool:
@@ -183,18 +196,18 @@ class Table:
             if len(found) > 1:
                 listed = " and ".join(str(place + 1) for place in found)
                 raise BadInput(
-                    f"the CSV file has column {wanted} {len(found)} times, at {listed}. Operator action: rename "
+                    f"the file has column {wanted} {len(found)} times, at {listed}. Operator action: rename "
                     "those that are not meant."
                 )
             if found:
                 places[ours] = found[0]
             elif ours in columns:
                 raise BadInput(
-                    f"the CSV file has no column {wanted}, but {_listed(names)}. Operator action: correct --column."
+                    f"the file has no column {wanted}, but {listed_names(names)}. Operator action: correct --column."
                 )
         if missing := [name for name in NEEDED if name not in places]:
             raise BadInput(
-                f"the CSV file has no column {', '.join(missing)}, but {_listed(names)}. Operator action: name the "
+                f"the file has no column {', '.join(missing)}, but {listed_names(names)}. Operator action: name the "
                 "columns, as in --column market=country; the contract has id, market, text, occurred_at, and "
                 "optionally user, lang, rating, channel. If the file is not CSV: it has no line that is a JSON object."
             )
@@ -205,7 +218,7 @@ def names_of(header: Sequence[str]) -> list[str]:
     """The names of columns without blanks around them. Raises BadInput for too many."""
     if len(header) > MAX_COLUMNS:
         raise BadInput(
-            f"the CSV file has {len(header):,} columns, at most {MAX_COLUMNS:,} are read. Operator action: leave "
+            f"the file has {len(header):,} columns, at most {MAX_COLUMNS:,} are read. Operator action: leave "
             "out those that are neither fields nor attributes of the contract."
         )
     return [name.strip() for name in header]
@@ -239,6 +252,23 @@ def readable_time(written: Any, form: Form) -> Any:
     return utc(at) if isinstance(written, str) and not written.strip().isdecimal() else at
 
 
+def cell_text(cell: Any) -> str:
+    """A cell as CSV writes it: nothing is empty, truths are words, dates ISO 8601, what has parts is JSON."""
+    match cell:
+        case str():
+            return cell
+        case None:
+            return ""
+        case bool():
+            return str(cell).lower()
+        case date():
+            return cell.isoformat()
+        case dict() | list():
+            return msgspec.json.encode(cell).decode()
+        case _:
+            return str(cell)
+
+
 def is_nothing(text: str) -> bool:
     """Whether a cell is empty or a word for nothing; `NA` is Namibia."""
     return text == "" or text.isspace() or (len(text) < 8 and text.strip().casefold() in _NOTHING)
@@ -269,5 +299,6 @@ def _unique(names: list[str], columns: Mapping[str, str]) -> list[str]:
     return unique
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:40]) + (f" and {len(names) - 40} more" if len(names) > 40 else "")
+def listed_names(names: Sequence[str]) -> str:
+    """Names of columns within what fits on a screen."""
+    return ", ".join(map(short, names[:40])) + (f" and {len(names) - 40} more" if len(names) > 40 else "")

@@ -1,4 +1,4 @@
-"""Feedback files (JSON, CSV, gzip, zip, standard input) as Kafka keys and values, read record by record."""
+"""Feedback files (text, sheets, Parquet, packed, standard input) as Kafka keys and values, read record by record."""
 
 import contextlib
 import hashlib
@@ -15,22 +15,25 @@ from marketpulse.contract.decode import Rejected, decode
 from marketpulse.contract.words import count_of
 from streams.errors import BadInput
 from streams.kafka.publish import Record
-from streams.sources import csv_rows
+from streams.sources import csv_rows, tables
 from streams.sources.content import SAMPLE_BYTES, Kind, kind_of, reading, unpacked
 from streams.sources.encodings import Encoding, as_utf8, encoding_of
 from streams.sources.events import Form, Rows
 from streams.sources.json_values import line_records, objects, value_records, written
 from streams.sources.lines import OnBroken
 from streams.sources.mapped import MappedForm
+from streams.sources.mapping import FileForm
+from streams.sources.tables import no_sheets, opened_table, table_kind
 
 
 class Feed:
     """A file of feedback, which is read record by record, as often as it is asked for; standard input too.
 
     Args:
-        source: path of JSON (an object a line, an array, or objects one after the other) or CSV (header = contract
-            fields, other columns become attributes), packed by gzip or zip too, which is which by the content;
-            `-` = standard input. That, and what else can be read once only, is kept in a temporary file.
+        source: path of JSON (an object a line, an array, or objects one after the other), or of CSV, a spreadsheet or
+            Parquet (columns = contract fields, others become attributes); text packed by gzip or zip too; which is
+            which by the content; `-` = standard input. That, and what else can be read once only, is kept in a
+            temporary file.
         raw: every line's bytes as they are, broken ones too, whatever they are.
         form: how the file differs from the contract.
         keep_broken: lines of JSON that are no object are records too.
@@ -48,6 +51,7 @@ class Feed:
         self._files = contextlib.ExitStack()
         self._encoding = Encoding("utf-8-sig")
         self._table: Rows | None = None
+        self._notes: list[str] = []
         self.kind: Kind = "json lines"
         with reading(source):
             if source == "-":
@@ -72,20 +76,31 @@ class Feed:
         Raises:
             BadInput: the file cannot be read further.
         """
+        self._notes = []
+        if self.kind in ("sheet", "parquet"):
+            with reading(self._source), opened_table(self._source, self._path, self.kind, self._form.sheet) as table:
+                found = tables.events(table, self._form, on_broken, self._see, self._notes.append)
+                yield from map(written, found)
+            return
         with reading(self._source), unpacked(self._source, self._path) as content:
             if self._raw:
                 yield from line_records(content, self._form, on_broken, raw=True)
                 return
             text = as_utf8(content, self._encoding.name)
             if self.kind == "csv":
-                yield from map(written, csv_rows.events(text, self._form, on_broken, self._see))
+                yield from map(written, csv_rows.events(text, self._form, on_broken, self._see, self._notes.append))
             elif isinstance(self._form, MappedForm):
-                found = objects(text, self.kind == "json lines", on_broken)
-                yield from map(written, self._form.events(found, on_broken))
+                numbered = objects(text, self.kind == "json lines", on_broken)
+                yield from map(written, self._form.events(numbered, on_broken))
             elif self.kind == "json":
                 yield from value_records(text, self._form, on_broken)
             else:
                 yield from line_records(text, self._form, on_broken, keep_broken=self._keep_broken)
+
+    @property
+    def unit(self) -> str:
+        """What the numbers of `on_broken` count."""
+        return "row" if self.kind in ("sheet", "parquet") else "line"
 
     def fingerprint(self) -> str:
         """SHA-256 of the file's bytes."""
@@ -93,8 +108,8 @@ class Feed:
             return hashlib.file_digest(content, "sha256").hexdigest()
 
     def notes(self) -> list[str]:
-        """What a person should know of the last reading: a guessed encoding, columns that were left out or cut."""
-        notes = []
+        """What a person should know of the last reading: sheets, titles and columns that were left out, guesses."""
+        notes = list(self._notes)
         if self._encoding.guessed:
             notes.append(f"read as {self._encoding.name}, by its bytes; if that is wrong, give --encoding")
         if self._table is not None and self._table.left_out:
@@ -121,11 +136,28 @@ class Feed:
     def _look(self) -> None:
         """Find encoding and kind."""
         form = self._form
+        table = table_kind(self._path)
         if self._raw:
+            if table is not None:
+                raise BadInput(
+                    f"{self._source} is a {table} file, without lines that --raw could send as they are. Operator "
+                    "action: leave out --raw."
+                )
             if form != Form():
                 raise BadInput(
                     "--raw sends bytes as they are. Operator action: leave out --raw, or the mapping, "
                     "and the options for columns, times and encoding."
+                )
+            return
+        if form.sheet is not None and table != "sheet":
+            raise no_sheets(self._source)
+        if table is not None:
+            self.kind = table
+            mapped = form.mapping.file if isinstance(form, MappedForm) else FileForm()
+            if form.delimiter != mapped.delimiter or (form.encoding is not None and mapped.encoding is None):
+                raise BadInput(
+                    f"{self._source} is a {table} file, for which --delimiter and --encoding do nothing. Operator "
+                    "action: leave them out."
                 )
             return
         if form.encoding is not None:

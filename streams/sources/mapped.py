@@ -11,7 +11,7 @@ import msgspec
 from streams.errors import BadInput
 from streams.sources.countries import given_market
 from streams.sources.encodings import given_encoding
-from streams.sources.events import NEEDED, Form, NotUsable, Rows, form_of, names_of
+from streams.sources.events import NEEDED, Form, NotUsable, Rows, form_of, listed_names, names_of
 from streams.sources.lines import OnBroken
 from streams.sources.mapping import Mapping, Market
 from streams.sources.paths import column_of, value_at
@@ -77,7 +77,7 @@ class MappedTable:
         self._names = [known.get(name.casefold(), name) for name in names]
         if twice := sorted({name for name in self._names if name in known.values() and self._names.count(name) > 1}):
             raise BadInput(
-                f"the CSV file has column {', '.join(twice)} twice. Operator action: rename those that are not meant."
+                f"the file has column {', '.join(twice)} twice. Operator action: rename those that are not meant."
             )
         for field in NEEDED:
             if (
@@ -86,12 +86,12 @@ class MappedTable:
                 and not (field == "market" and form.mapping.market.file)
             ):
                 raise BadInput(
-                    f"the CSV file has none of the columns that the mapping reads {field} from: "
-                    f"{', '.join(columns[field])}; it has {', '.join(names[:40])}. "
+                    f"the file has none of the columns that the mapping reads {field} from: "
+                    f"{', '.join(columns[field])}; it has {listed_names(names)}. "
                     "Operator action: correct the mapping."
                 )
 
-    def event(self, row: Sequence[str]) -> dict[str, Any]:
+    def event(self, row: Sequence[Any]) -> dict[str, Any]:
         """A row of the header's width as the contract's fields. Raises NotUsable."""
         return self._form.event(dict(zip(self._names, row, strict=True)))
 
@@ -107,6 +107,7 @@ def mapped_form(
     timezone: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    sheet: str | None = None,
 ) -> MappedForm:
     """The form of a file for a mapping, with what the mapping leaves open.
 
@@ -133,6 +134,7 @@ def mapped_form(
         delimiter=form.delimiter,
         encoding=form.encoding or (given_encoding(ours.encoding).name if ours.encoding else None),
         skip_rows=ours.skip,
+        sheet=sheet,
         mapping=mapping,
         file_name=Path(file).name,
     )

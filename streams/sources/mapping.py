@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import date
 from hashlib import sha256
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -71,6 +72,11 @@ class Time(Rule, frozen=True):
     format: Paths = []
     zone: str | None = None
 
+    def first(self, record: dict[str, Any]) -> Any:
+        """The first value that is there, a date as it is: no format is of it."""
+        values = (value_at(record, path) for path in listed(self.paths))
+        return next(filter(None, (value if isinstance(value, date) else _filled(value) for value in values)), None)
+
 
 class Rating(Rule, frozen=True):
     """`scale`: stars, nps, percent, thumbs, or [lowest, highest]. `words`: word -> stars, before the scale."""
@@ -86,7 +92,7 @@ class Plain(Rule, frozen=True):
 
 
 class FileForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`records`: path of a list of records inside a JSON value. `skip`: rows of CSV below the header that hold none."""
+    """`records`: path of a list of records inside a JSON value. `skip`: rows below the header that hold none."""
 
     records: str | None = None
     skip: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -170,9 +176,11 @@ def listed(paths: Paths) -> list[str]:
 
 
 def _filled(value: Any) -> Any:
-    """A text, a number or a truth as text that means something; else None."""
+    """A text, a number, a truth or a date as text that means something; else None."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, int | float):
         return str(int(value) if isinstance(value, float) and value.is_integer() else value)
     return value if isinstance(value, str) and not is_nothing(value) else None

@@ -1,7 +1,7 @@
 """Times as files write them, as epoch milliseconds: the contract's own forms, local ones with a zone, epoch numbers."""
 
 import re
-from datetime import datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 
 from marketpulse.contract.decode import Rejected, time_ms
@@ -13,6 +13,7 @@ BEYOND_MS = 10**13
 MOST_CHARACTERS = 100
 """No time is longer. Some forms are looked for in time by the square of the length, and anybody may write a text."""
 UNITS_PER_S = (1, 1_000, 1_000_000, 1_000_000_000)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"\d{9,19}([.]\d{1,9})?", re.ASCII)
 _DOTTED = re.compile(r"(\d{1,2})[.](\d{1,2})[.](\d{4})(?:,?\s+(.+))?", re.ASCII)
 _ZERO_OFFSET = re.compile(r"\s*(?:UTC|GMT)$", re.IGNORECASE)
@@ -30,7 +31,7 @@ def written_ms(written: object, zone: tzinfo | None = None, form: str | None = N
     """Epoch milliseconds of a time.
 
     Args:
-        written: text or number.
+        written: text, number, date, or date with time.
         zone: of times without an offset; None: those are no times.
         form: how text is written, as `strptime` takes it; None: ISO 8601, RFC 2822, `d.m.Y`, an epoch number.
 
@@ -41,6 +42,8 @@ def written_ms(written: object, zone: tzinfo | None = None, form: str | None = N
         return None
     if isinstance(written, int | float):
         return number_ms(written)
+    if isinstance(written, date):
+        return _in_bounds(written if isinstance(written, datetime) else datetime.combine(written, time()), zone)
     if not isinstance(written, str):
         return None
     text = written.strip()
@@ -84,7 +87,7 @@ def _in_bounds(at: datetime | None, zone: tzinfo | None) -> int | None:
     if at is None or (at.tzinfo is None and zone is None):
         return None
     try:
-        found = int((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp() * 1_000)
+        found = ((at if at.tzinfo else at.replace(tzinfo=zone)) - _EPOCH) // timedelta(milliseconds=1)
     except (OverflowError, ValueError):
         return None
     return found if 0 < found < BEYOND_MS else None

@@ -15,6 +15,7 @@ from marketpulse.errors import KafkaUnavailable
 from streams.cli.main import app
 from streams.kafka.publish import Record
 from tests.support.processes import marketpulse
+from tests.support.sheets import workbook
 
 NO_KAFKA = {"MARKETPULSE_KAFKA": "127.0.0.1:1"}
 HEADER = "id;market;text;occurred_at"
@@ -104,6 +105,21 @@ def test_a_mapping_that_is_proposed_can_be_used(path: Path) -> None:
     assert (0, True) == (done.returncode, done.stdout == "1 record read, 0 lines skipped, 0 dead letters expected\n")
     path.write_text("Nr;Kommentar\n1;gut\n")
     assert 1 == marketpulse("adopt", str(path), environment=NO_KAFKA).returncode
+
+
+def test_a_sheet_is_read_as_a_table(path: Path) -> None:
+    """By its rows: titles, other sheets and rows that hold no event are reported; `adopt` reads it too."""
+    at = datetime.fromtimestamp(int(time.time()), UTC).replace(tzinfo=None)
+    rows = [("Reviews",), ("Nr", "Land", "Kommentar", "Datum"), (1, "Deutschland", "gut", at), (2, "Italien", None, at)]
+    path.write_bytes(workbook({"A": rows, "B": [("x",)]}))
+    options = ["--mapping", "excel-de", "--timezone", "UTC", "--dry-run"]
+    done = marketpulse("publish", str(path), *options, environment=NO_KAFKA)
+    assert (0, "1 record read, 1 row skipped, 0 dead letters expected\n") == (done.returncode, done.stdout)
+    for reported in ("row 4 skipped: text", "the header is in row 2; row 1 above it was skipped", "was read, not B"):
+        assert reported in done.stderr
+    for sheet, code in (("A", 0), ("C", 2)):
+        command = ("adopt", str(path), "--sheet", sheet, "--market", "DE")
+        assert code == marketpulse(*command, environment=NO_KAFKA).returncode
 
 
 @pytest.mark.parametrize(("accepted", "complete", "code"), [(1, True, 0), (0, True, 1), (1, False, 1)])

@@ -128,6 +128,28 @@ def test_keys_that_need_quotes_have_them(tmp_path: Path) -> None:
     assert ("1", "bom") == (event["id"], event["text"])
 
 
+def test_a_sample_is_kept_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of its records together; the first is always read, and what was left out is reported."""
+    monkeypatch.setattr("streams.sources.adopt.MAX_CHARACTERS", 2_500)
+    content = "".join(json.dumps(RECORD | {"uuid": str(number), "log": "x" * 1_000}) + "\n" for number in range(9))
+    (tmp_path / "a.json").write_text(content, "utf-8")
+    found = proposed(str(tmp_path / "a.json"))
+    assert (2, ["2 records read, the rest left out: together more than 2,500 characters"]) == (
+        len(found.rows),
+        found.notes,
+    )
+    monkeypatch.setattr("streams.sources.adopt.MAX_CHARACTERS", 1)
+    assert 1 == len(proposed(str(tmp_path / "a.json")).rows)
+
+
+def test_titles_above_a_header_are_left_out(tmp_path: Path) -> None:
+    """Where two of the likely names are below; it is reported."""
+    (tmp_path / "a.csv").write_text("Reviews, of March\n\n" + GERMAN.replace("Erstellt am", "Datum"), "utf-8")
+    found = proposed(str(tmp_path / "a.csv"))
+    assert 2 == len(found.rows)
+    assert ["the header is in line 3; lines 1 to 2 above it were skipped"] == found.notes
+
+
 def test_a_packed_sample_that_is_cut_is_refused(tmp_path: Path) -> None:
     """With its name and what to do."""
     (tmp_path / "a.gz").write_bytes(gzip.compress(GERMAN.encode())[:-20])

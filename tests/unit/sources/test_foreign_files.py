@@ -5,16 +5,19 @@ import io
 import zipfile
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
+from marketpulse.contract.decode import utc
 from streams.errors import BadInput
 from streams.kafka.publish import Record
 from streams.sources.csv_rows import MAX_ROW
 from streams.sources.feed import Feed, forecast
 from streams.sources.lines import DAMAGED
 from streams.sources.shift import Times
+from streams.sources.times import written_ms
 from tests.support.feeds import Read, reader
 
 NOW = 1_795_780_000_000
@@ -271,16 +274,17 @@ def test_packed_files_are_found_by_content(read: Read, name: str) -> None:
     ("content", "why"),
     [
         (zipped(("a.csv", b"a"), ("b.csv", b"b")), "holds 2 files"),
-        (zipped(("xl/workbook.xml", b"a"), ("b.xml", b"b")), "is an Excel workbook"),
+        (zipped(("xl/workbook.xml", b"a"), ("b.xml", b"b")), "cannot be read as a spreadsheet"),
         (zipped(("a.csv", b"0" * 200_000_000)), "unpacks to more than"),
         (b"PK\x03\x04 no archive", "cannot be unpacked"),
         (gzip.compress(gzip.compress(b"a")), "is packed twice"),
-        (b"PAR1\x15\x04\x15.", "is a Parquet file"),
+        (b"PAR1\x15\x04\x15.", "cannot be read as a Parquet file"),
+        (gzip.compress(b"PAR1\x15\x04\x15."), "is a packed Parquet file"),
         (b"ORC\x0a\x06\x08\x10", "is an ORC file"),
-        (b"\xd0\xcf\x11\xe0....", "old Excel"),
+        (b"\xd0\xcf\x11\xe0....", "cannot be read as a spreadsheet"),
         (b"%PDF-1.7", "is a PDF file"),
     ],
-    ids=["two files", "workbook", "bomb", "damaged", "twice", "Parquet", "ORC", "xls", "PDF"],
+    ids=["two files", "workbook", "bomb", "damaged", "twice", "Parquet", "packed Parquet", "ORC", "xls", "PDF"],
 )
 def test_what_cannot_be_read_is_named(read: Read, content: bytes, why: str) -> None:
     """With what to do."""
@@ -327,6 +331,12 @@ def test_a_line_that_is_too_long_costs_itself(read: Read) -> None:
 
 
 @pytest.mark.timeout(20)
+@pytest.mark.parametrize("ms", [1_081_303_138_774, 2_160_088_569_391, 1_795_770_307_123])
+def test_times_keep_their_milliseconds(ms: int) -> None:
+    """Without an offset too, where a fraction of seconds would round some of them down."""
+    assert ms == written_ms(utc(ms).removesuffix("Z"), ZoneInfo("UTC"))
+
+
 def test_a_time_of_many_blanks_costs_itself(read: Read) -> None:
     """Looked for in forms that take time by the square of a length, it would take hours."""
     late = f'{{"id": "2", "market": "DE", "text": "gut", "occurred_at": "1{" " * 500_000}x"}}'
