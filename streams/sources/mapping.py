@@ -12,6 +12,7 @@ import msgspec
 from marketpulse.contract.decode import utc
 from marketpulse.contract.feedback import MAX_TEXT_CHARACTERS
 from marketpulse.contract.wire import MAX_ID_CHARACTERS
+from streams.contract.ids import bounded
 from streams.sources.countries import country_code, region_of
 from streams.sources.events import NotUsable, is_nothing, short
 from streams.sources.paths import value_at
@@ -194,11 +195,6 @@ def _identity(rule: Identity, record: dict[str, Any]) -> str:
     if given is None:
         raise NotUsable("id: nothing is there")
     return bounded(given, MAX_ID_CHARACTERS)
-
-
-def bounded(text: str, limit: int) -> str:
-    """The text, its SHA-256 where it is longer than the limit: cut, two could be the same."""
-    return text if len(text) <= limit else _hashed(text)
 
 
 def _hashed(text: str) -> str:
