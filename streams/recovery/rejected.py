@@ -24,7 +24,7 @@ class Naming:
     def __init__(self, names: Collection[str]) -> None:
         self._names = frozenset(names)
         written = {json.dumps(name, ensure_ascii=ascii_only) for name in names for ascii_only in (True, False)}
-        ids = b"|".join(re.escape(one.encode("utf-8", "replace")) for one in sorted(written))
+        ids = b"|".join(re.escape(name.encode("utf-8", "replace")) for name in sorted(written))
         self._in_bytes = re.compile(rb'"user"\s*:\s*(?:' + ids + rb")")
 
     def markets(self, value: bytes, by_key: bool) -> set[str | None]:
@@ -37,8 +37,8 @@ class Naming:
         Returns:
             None among them where it names the user and no market beside it.
         """
-        said = [_users_and_market(one) for one in _objects(_content(value))]
-        found = {market for users, market in said if by_key or users & self._names}
+        events = map(_users_and_market, _objects(_content(value)))
+        found = {market for users, market in events if by_key or users & self._names}
         if not found and (by_key or self._in_bytes.search(value)):
             return {None}
         return found
