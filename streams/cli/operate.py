@@ -1,8 +1,9 @@
 """Commands for operations people: doctor, configuration, alerts, dead letters."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from streams.kafka.dead_letters import RejectedRecord, Selection
     from streams.settings import Settings
 
+T = TypeVar("T")
 Code = Annotated[str | None, typer.Option(help="Only this error code, as `bad_time`.")]
 OfMarket = Annotated[str | None, typer.Option(help="Only this market.")]
 Since = Annotated[float | None, typer.Option(help="Only those from the last N hours.")]
@@ -173,7 +175,7 @@ def dead_letters_ls(
     marketpulse dead-letters ls --code bad_time
     ```
     """
-    every = _collect(_selection(code, market, hours, None))
+    every = _collect(_selection(code, market, hours, None), _without_bytes)
     found = every[-limit:]
     if as_json:
         for one in found:
@@ -201,7 +203,7 @@ def dead_letters_show(
     """
     from streams.kafka.letter_view import letter_text
 
-    found = _collect(_selection(None, None, None, offset))
+    found = _collect(_selection(None, None, None, offset), lambda letter: letter)
     if not found:
         raise BadInput(f"there is no dead letter at offset {offset}. Operator action: `marketpulse dead-letters ls`.")
     [one] = found
@@ -235,9 +237,8 @@ def dead_letters_replay(
     profiles = code == "bad_profile" or offset is not None
     selection = replace(_selection(code, market, hours, offset), profiles=profiles)
     if dry_run:
-        found = _collect(selection)
-        reasons = {letter.offset: why_not(letter, settings.prefix) for letter in found}
-        cut = [{"offset": offset, "why": why} for offset, why in reasons.items() if why]
+        found = _collect(selection, lambda letter: (letter.offset, why_not(letter, settings.prefix)))
+        cut = [{"offset": offset, "why": why} for offset, why in found if why]
         would = {"replayed": 0, "selected": len(found), "left": cut}
         output.answer(would, as_json, f"{count_of(len(found) - len(cut), 'dead letter')} to send again")
         return
@@ -261,20 +262,25 @@ def _selection(code: str | None, market: str | None, hours: float | None, offset
     return Selection(code, market, since, offset)
 
 
-def _collect(selection: "Selection") -> "list[RejectedRecord]":
+def _collect(selection: "Selection", kept: Callable[["RejectedRecord"], T]) -> list[T]:
+    """What is kept of each: with their bytes, all dead letters may be more than memory holds."""
     from streams.kafka.dead_letters import read_dead_letters
 
     settings = load_settings()
 
-    async def read() -> "list[RejectedRecord]":
+    async def read() -> list[T]:
         found = []
         async for one in read_dead_letters(settings.kafka_servers, settings.prefix, selection):
-            found.append(one)
+            found.append(kept(one))
             update(len(found), None)
         return found
 
     with progress("reading dead letters") as update:
         return run_async(read())
+
+
+def _without_bytes(letter: "RejectedRecord") -> "RejectedRecord":
+    return replace(letter, key=None, value=None, headers=())
 
 
 def _public(one: "RejectedRecord") -> dict[str, Any]:

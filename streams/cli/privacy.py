@@ -8,7 +8,6 @@ from rich.table import Table
 
 from marketpulse.contract.decode import utc
 from marketpulse.contract.markets import market_code
-from marketpulse.contract.wire import MAX_ID_CHARACTERS
 from streams.cli import output
 from streams.cli.output import Json
 from streams.cli.progress import Phases
@@ -46,7 +45,6 @@ def privacy_erase(
     ```
     """
     from streams.recovery.erase import EXCERPTS, Erase, Erasure
-    from streams.sources.mapping import bounded
 
     code = None if market is None else market_code(market)
     if market is not None and code is None:
@@ -56,7 +54,7 @@ def privacy_erase(
         raise BadInput("no user is named. Operator action: give --user ID.")
     settings = load_settings()
     with Phases() as say:
-        work = Erase(settings, bounded(name, MAX_ID_CHARACTERS), code, say)  # as a mapping publishes a longer one
+        work = Erase(settings, name, code, say)
         done = run_async(work.erase(cut)) if yes else Erasure(work.user_hash, run_async(work.find()), False)
     if as_json:
         output.print_json(done)

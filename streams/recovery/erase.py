@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from marketpulse.contract.decode import Rejected, decode, parse_object
+from marketpulse.contract.decode import Rejected, decode
 from marketpulse.contract.keys import EXCERPTS_LIVE_MS
-from marketpulse.contract.markets import market_code
 from marketpulse.contract.records import AlertRecord, Excerpt
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.units import DAY_MS, MINUTE_MS
+from marketpulse.contract.wire import MAX_ID_CHARACTERS
 from streams.clock import epoch_ms
+from streams.contract.ids import bounded
 from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
 from streams.errors import LedgerLost, UserKeyDiffers
 from streams.kafka.admin import delete_before, lives_of
@@ -28,6 +29,7 @@ from streams.pipeline.rollup.checkpoint import unpacked
 from streams.pipeline.rollup.state import known_key
 from streams.recovery.fold import Fold, folded
 from streams.recovery.rebuild import Rebuild
+from streams.recovery.rejected import Naming
 from streams.recovery.user_quotes import UserQuotes
 from streams.settings import Settings
 
@@ -81,20 +83,22 @@ class Erase:
 
     Args:
         settings: which prefix; its keys of hashes must be those that were in force.
-        user: the raw id, as producers send it.
+        user: the raw id, as producers send it, of whatever length.
         market: only what the user said there; None = everywhere.
         say: hears of progress.
     """
 
     def __init__(self, settings: Settings, user: str, market: str | None, say: Say) -> None:
         self._settings = settings
-        self._user = user
+        self._user = bounded(user, MAX_ID_CHARACTERS)  # what is counted of a longer id a mapping published like this
+        self._keys = {name.encode("utf-8", "surrogateescape") for name in (user, self._user)}
+        self._naming = Naming({user, self._user})
         self._market = market
         self._say = say
         hashes = settings.user_hashes
-        self._hashes = [one.hex() for one in hashes.every(user)]
+        self._hashes = [one.hex() for one in hashes.every(self._user)]
         self.user_hash = self._hashes[0]
-        self._quotes = UserQuotes(hashes.orders, user, market)
+        self._quotes = UserQuotes(hashes.orders, self._user, market)
         self._newest_ms = 0
         self._ends: dict[str, dict[int, int]] = {}  # topic -> partition -> offset after the user's newest record
 
@@ -202,18 +206,14 @@ class Erase:
         What was accepted is read as it was when it was counted; what was not, as far as it can be read.
         """
         event = None
+        by_key = record.key in self._keys
         with contextlib.suppress(Rejected):
             event = decode(record.value, judged_ms(record, epoch_ms()), record.headers)
         if event is None:
-            named = parse_object(record.value or b"") or {}
-            inner = data if isinstance(data := named.get("data"), dict) else {}
-            users: set[str | None] = {str(level["user"]) for level in (named, inner) if level.get("user") is not None}
-            market = market_code(str(named.get("market") or inner.get("market") or ""))
+            markets = self._naming.markets(record.value or b"", by_key)
         else:
-            users, market = {event.user}, event.market
-        if self._user not in users and record.key != self._user.encode():
-            return False
-        if self._market not in (None, market):
+            markets = {event.market} if by_key or event.user == self._user else set()
+        if not markets or (self._market is not None and self._market not in markets):
             return False
         if event is not None:
             self._quotes.take_event(event, record.partition, record.offset)

@@ -1,5 +1,6 @@
 """A mapping proposed for a sample of another program's records: a shipped one that fits, or one by names and values."""
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from streams.sources.countries import country_code, given_market, region_of
 from streams.sources.encodings import as_utf8, encoding_of
 from streams.sources.events import NotUsable, is_nothing
 from streams.sources.json_values import objects
-from streams.sources.mapping import Mapping, Market
+from streams.sources.mapping import Mapping, Market, Refusing
 from streams.sources.mapping_file import load_mapping, mapping_of, ready_mappings, ready_text
 from streams.sources.paths import step_of, value_at
 from streams.sources.tables import no_sheets, opened_table, table_kind
@@ -158,8 +159,15 @@ def _read(values: list[dict[str, Any]], path: str | None) -> list[dict[str, Any]
     """The records, which a list inside of the values may hold."""
     if path is None:
         return values
-    inner = itertools.chain.from_iterable(found for value in values if isinstance(found := value_at(value, path), list))
+    inner = itertools.chain.from_iterable(_list_at(value, path) for value in values)
     return [record for record in itertools.islice(inner, MAX_RECORDS) if isinstance(record, dict)]
+
+
+def _list_at(value: dict[str, Any], path: str) -> list[Any]:
+    """The list at a path; empty where there is none that can be found."""
+    with contextlib.suppress(NotUsable), Refusing("records"):
+        return found if isinstance(found := value_at(value, path), list) else []
+    return []
 
 
 def _number_of_events(values: list[dict[str, Any]], mapping: Mapping, name: str) -> int:

@@ -13,7 +13,7 @@ from streams.sources.countries import given_market
 from streams.sources.encodings import given_encoding
 from streams.sources.events import NEEDED, Form, NotUsable, Rows, form_of, listed_names, names_of
 from streams.sources.lines import OnBroken
-from streams.sources.mapping import Mapping, Market
+from streams.sources.mapping import Mapping, Market, Refusing
 from streams.sources.paths import column_of, value_at
 
 
@@ -40,7 +40,12 @@ class MappedForm(Form):
         """The events of numbered objects; what cannot become an event is reported with its number."""
         path = self.mapping.file.records
         for number, content in objects:
-            records = [content] if path is None else value_at(content, path)
+            try:
+                with Refusing("records"):
+                    records = [content] if path is None else value_at(content, path)
+            except NotUsable as why:
+                on_broken(number, str(why))
+                continue
             if not isinstance(records, list):
                 on_broken(number, f"no list at {path}")
                 continue

@@ -1,5 +1,6 @@
 """A mapping: how another program's records become events of the contract, field by field; pure."""
 
+import contextlib
 import html
 import re
 from datetime import date
@@ -12,6 +13,7 @@ import msgspec
 from marketpulse.contract.decode import utc
 from marketpulse.contract.feedback import MAX_TEXT_CHARACTERS
 from marketpulse.contract.wire import MAX_ID_CHARACTERS
+from streams.contract.ids import bounded
 from streams.sources.countries import country_code, region_of
 from streams.sources.events import NotUsable, is_nothing, short
 from streams.sources.paths import value_at
@@ -125,32 +127,37 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Raises:
             NotUsable: a field that an event needs is not there or cannot be read; the reason names it, quoting nothing.
         """
-        event: dict[str, Any] = {
-            "id": _identity(self.id, record),
-            "market": _market(self.market, record, file_name),
-            "text": _text(self.text, record),
-            "occurred_at": _time(self.occurred_at, record),
-        }
+        event: dict[str, Any] = {}
+        with Refusing("id"):
+            event["id"] = _identity(self.id, record)
+        with Refusing("market"):
+            event["market"] = _market(self.market, record, file_name)
+        with Refusing("text"):
+            event["text"] = _text(self.text, record)
+        with Refusing("occurred_at"):
+            event["occurred_at"] = _time(self.occurred_at, record)
         for name, rule, limit in (
             ("user", self.user, MAX_ID_CHARACTERS),
             ("lang", self.lang, MAX_LANG_CHARACTERS),
             ("channel", self.channel, MAX_CHANNEL_CHARACTERS),
         ):
-            if rule is not None and (value := rule.first(record) or rule.constant):
-                event[name] = bounded(str(value), limit) if name == "user" else str(value)[:limit]
-        if self.rating is not None and (value := self.rating.first(record)) is not None:
-            event["rating"] = _stars(self.rating, str(value))
-        attributes = {name: str(value) for name, path in self.attributes.items() if (value := _at(record, path))}
-        if attributes:
-            event["attributes"] = {name: short(value) for name, value in attributes.items()}
+            with Refusing(name):
+                if rule is not None and (value := rule.first(record) or rule.constant):
+                    event[name] = bounded(str(value), limit) if name == "user" else str(value)[:limit]
+        with Refusing("rating"):
+            if self.rating is not None and (value := self.rating.first(record)) is not None:
+                event["rating"] = _stars(self.rating, str(value))
+        with Refusing("attributes"):
+            attributes = {name: str(value) for name, path in self.attributes.items() if (value := _at(record, path))}
+            if attributes:
+                event["attributes"] = {name: short(value) for name, value in attributes.items()}
         return event
 
     def has_time(self, record: dict[str, Any]) -> bool:
         """Whether a record has a time that can be read."""
-        try:
+        with contextlib.suppress(NotUsable), Refusing("occurred_at"):
             return bool(_time(self.occurred_at, record))
-        except NotUsable:
-            return False
+        return False
 
     def columns(self) -> dict[str, list[str]]:
         """Field -> the paths that it is read from."""
@@ -196,11 +203,6 @@ def _identity(rule: Identity, record: dict[str, Any]) -> str:
     if given is None:
         raise NotUsable("id: nothing is there", "missing_field")
     return bounded(given, MAX_ID_CHARACTERS)
-
-
-def bounded(text: str, limit: int) -> str:
-    """The text, its SHA-256 where it is longer than the limit: cut, two could be the same."""
-    return text if len(text) <= limit else _hashed(text)
 
 
 def _hashed(text: str) -> str:
@@ -270,3 +272,14 @@ def _stars(rule: Rating, written: str) -> int:
     if not low <= number <= high or low == high:
         raise NotUsable("rating: outside of its scale")
     return int(1 + 4 * (number - low) / (high - low) + 0.5)
+
+
+class Refusing(contextlib.AbstractContextManager["Refusing"]):
+    """Whatever a record's values raise within refuses that record alone: NotUsable, which quotes none of them."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, NotUsable):
+            raise NotUsable(f"{self._field}: cannot be read ({type(error).__name__})") from None

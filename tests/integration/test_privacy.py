@@ -137,6 +137,19 @@ def test_one_market_alone(job: Job) -> None:
     assert (1, 1, 0) == tuple(found[name] for name in ("feedback", "feedback.classified", "feedback.dead-letter"))
 
 
+def test_an_id_that_is_too_long_is_found_where_it_was_rejected(job: Job) -> None:
+    """With its text, in `feedback` and as a dead letter, and cut out of there."""
+    long = "auth0|" + "x" * 140
+    job.publish([event(40, long, "segredo")])
+    job.until(job.settled)
+    places = erase(job, "--yes", "--cut", user=long)["places"]
+    assert (1, 1, 1) == (
+        places["feedback"]["found"], places["feedback.dead-letter"]["found"], places["feedback.dead-letter"]["erased"]
+    )  # fmt: skip
+    letters = asyncio.run(read_all(job.settings.kafka, topic_name(job.settings.prefix, "feedback.dead-letter")))
+    assert [] == [letter for letter in letters if long.encode() in (letter.value or b"")]
+
+
 def test_excerpts_go_for_good_and_counts_stay(job: Job) -> None:
     """The running worker starts anew with a memory that no longer holds them; journal and topics still agree."""
     before = counted(job)

@@ -98,7 +98,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> None:
     mute = MuteRecord("m", NOW_MS * 2, NOW_MS, comment=HOSTILE, market=HOSTILE)
     report = VerifyReport(False, 1, 1, 1, 1, [Difference(HOSTILE, 1, HOSTILE)], [HOSTILE], {}, 1.0)
     monkeypatch.setattr(client, "Reader", MemoryReader(snapshot()))
-    monkeypatch.setattr(operate, "_collect", lambda _selection: [letter])
+    monkeypatch.setattr(operate, "_collect", lambda _selection, kept: [kept(letter)])
     monkeypatch.setattr(in_force, "_read", lambda _settings, _topic: [])
     monkeypatch.setattr(in_force, "load_portfolio", lambda _path=None: portfolio())
     monkeypatch.setattr(mutes, "_active_mutes", lambda _settings: [mute])

@@ -8,7 +8,9 @@ import pytest
 
 from marketpulse.contract.records import Excerpt
 from marketpulse.contract.units import DAY_MS
+from marketpulse.contract.wire import MAX_ID_CHARACTERS
 from streams.clock import epoch_ms
+from streams.contract.ids import bounded
 from streams.contract.journal import UserKey
 from streams.errors import UserKeyDiffers
 from streams.pipeline.detect.market_state import MarketState
@@ -67,6 +69,78 @@ def test_a_number_as_user_and_a_key_are_found() -> None:
     assert is_by(b"no json", key=b"u7")
     assert is_by(None, key=b"u7")
     assert not is_by(b"no json")
+    binary = Erase(load_settings(), "\udcff", None, lambda *_: None)  # as Python reads the byte of an argument
+    assert binary._is_by(record_of(b"no json", key=b"\xff"))
+
+
+LATE = {"occurred_at": NOW_MS - 30 * DAY_MS}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\xef\xbb\xbf" + written(**LATE),
+        written(**LATE).replace(b"bom", b"bom\\ud800"),
+        b"[" + written() + b"]",
+        b"[1, [" + written(user="u9", market="DE") + b", " + written() + b"]]",
+        json.dumps([CLOUD]).encode().replace(b"DE", b"BR"),
+    ],
+    ids=["byte order mark", "half a surrogate", "list", "list of lists", "list of CloudEvents"],
+)
+def test_a_rejected_record_is_found_as_far_as_it_can_be_read(value: bytes) -> None:
+    """Without a key, in whatever it is wrapped; in the market that it says beside the user."""
+    assert is_by(value)
+    assert is_by(value, "BR")
+    assert not is_by(value, "DE")
+    assert not is_by(value.replace(b"u7", b"u8"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        written()[:-1],
+        written(text="x").replace(b"x", b"\xff"),
+        json.dumps({"events": [EVENT]}).encode(),
+        b'{"user" :\n"u7", ' + b"x" * 1_000,
+    ],
+    ids=["cut", "not UTF-8", "wrapped", "broken"],
+)
+def test_a_record_that_cannot_be_read_is_found_by_its_bytes(value: bytes) -> None:
+    """Its market is unknown; a user of a longer id is another, and what a text says names nobody."""
+    assert is_by(value)
+    assert not is_by(value, "BR")
+    assert not is_by(value.replace(b"u7", b"u70"))
+    assert not is_by(written(text='"user": "u7"', user="u8")[:-1])
+
+
+LONG = "auth0|" + "ä" * 140
+HASHED = bounded(LONG, MAX_ID_CHARACTERS)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        record_of(written(user=LONG), None),
+        record_of(b"[" + written(user=LONG) + b"]", None),
+        record_of(json.dumps(EVENT | {"user": LONG}, ensure_ascii=False).encode()[:-1], None),
+        record_of(written(user=None), LONG.encode()),
+        record_of(b"{", LONG.encode()),
+        record_of(written(user=HASHED), HASHED.encode()),
+        record_of(b"{", HASHED.encode()),
+    ],
+)
+def test_an_id_that_is_too_long_is_found_raw_and_hashed(record: SimpleNamespace) -> None:
+    """A producer that sends it as it is has a dead letter, with the id as key too; a mapping hashes it."""
+    assert Erase(load_settings(), LONG, None, lambda *_: None)._is_by(record)
+    assert not Erase(load_settings(), LONG + "x", None, lambda *_: None)._is_by(record)
+
+
+def test_what_is_counted_of_an_id_that_is_too_long_is_under_its_hash() -> None:
+    """As a mapping published it: that is what excerpts and other topics were made of."""
+    long, hashed = (Erase(load_settings(), user, None, lambda *_: None) for user in (LONG, HASHED))
+    assert hashed.user_hash == long.user_hash
+    order = long._settings.user_hashes.orders[0].of("BR", HASHED, 0, 7, negative=True)
+    assert long._quotes.owns("BR", Excerpt(order, "quebrado", "negative", "app", NOW_MS))
 
 
 def test_a_record_without_a_user_is_nobodys() -> None:
