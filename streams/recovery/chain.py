@@ -83,6 +83,8 @@ class Chain:
             self._forget(record.step + 1)
         elif record.step > self.last and (self.steps or self.marks):
             return  # its step was undone, or is not history
+        elif record.step in self.marks and self.marks[record.step].fresh:
+            return  # of the ledger that was replaced at this step, by one that was late
         self.marks[record.step] = mark
 
     def _forget(self, first: int) -> None:

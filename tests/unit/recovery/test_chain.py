@@ -61,6 +61,14 @@ def test_a_rebuilt_ledger_begins_a_stretch_of_its_own() -> None:
     assert [[1, 2], [6, 7]] == [[place.step for place in one.places] for one in stretches]
 
 
+def test_a_late_hourly_checkpoint_does_not_take_the_place_of_a_repair() -> None:
+    """Of the ledger before, made of the same step, and written after it."""
+    repair = [piece(2, part, 1, "rebuild") for part in (0, 1)]
+    late = [piece(2, part, 1, name="b") for part in (0, 1)]
+    chain = chain_of((1, 10), (2, 20), *repair, *late, (3, 30))
+    assert "rebuild" == chain.marks[2].end.cause
+
+
 def test_a_gap_begins_anew() -> None:
     """What is before a step that is missing cannot be replayed across it."""
     assert [(4, 2)] == history(chain_of((1, 10), (2, 20), (4, 40)))
