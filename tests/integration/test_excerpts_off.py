@@ -68,9 +68,9 @@ def test_texts_go_with_the_first_step_and_come_back_by_no_repair(
         assert (set(), []) == (kept(job), quoting(job.reader.snapshot().alerts))
         assert [] == quoting(alerts_on_topic(job)[before:])
         assert 0 == job.cli("replay").returncode
+        job.supervisor.stop()
         job.done("ledger", "rebuild")
         assert (set(), []) == (kept(job), quoting(job.reader.snapshot().alerts))
-        job.supervisor.stop()
         job.environment["MARKETPULSE_EXCERPTS"] = "true"
         job.workers(1)
         job.publish(feed[2_800:])
