@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "zstd"
     """Of what workers send to Kafka; whoever reads `feedback.classified` or `market.*` has to know this codec."""
     excerpts: bool = True
-    """Keep up to three redacted texts per market and step as evidence."""
+    """Keep up to three redacted texts per market and step as evidence; false also forgets those kept before."""
     batch_records: int = Field(4000, ge=1, le=4000)
     """Most records in one partition batch."""
     batch_target_seconds: float = Field(0.25, gt=0, le=10)

@@ -4,8 +4,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import replace
+
+from marketpulse.contract.records import AlertRecord
+
 WRITTEN_BY_USERS = ("excerpts", "words")
 """Evidence of an alert that is users' own; `repeated` beside it is numbers alone."""
+
+
+def without_excerpts(alert: AlertRecord) -> AlertRecord:
+    """The same alert without what users wrote: neither their texts nor their words."""
+    return replace(alert, evidence={name: one for name, one in alert.evidence.items() if name not in WRITTEN_BY_USERS})
 
 
 def clock(ms: int | None) -> str:

@@ -62,7 +62,8 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     `portfolio`, `rules`, `user_key` and `model_info` are there when they differ from those of the step before, and of
     `judged` the markets whose weeks do.
     `allocation` is the id of the allocation in force, `refused` the allocator's newest answer where it failed or is
-    infeasible, `totals` the ledger's totals at the cut. `digest` is the SHA-256 of all outcomes so far: that of the
+    infeasible, `totals` the ledger's totals at the cut. `quotes`: False where the step, by its leader's setting, forgot
+    all excerpts of before and quoted nobody. `digest` is the SHA-256 of all outcomes so far: that of the
     step before with this step's metrics, alerts and shifts and the allocation in force.
     """
 
@@ -90,6 +91,7 @@ class StepRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     user_key: UserKey | None = None
     digest: str = ""
     held_by: tuple[int, ...] = ()  # partitions that stream time waited for, while others were further
+    quotes: bool = True
     format: int = 1
     v: int = CONTRACT_VERSION
 

@@ -65,7 +65,7 @@ class Census:
         self._market, self._week = market, week
         self._topic = ""
         self._numbers, self._claims = array("q"), array("q")  # of partition and offset; of the claim
-        self._cells, self._names = array("b"), array("h")
+        self._cells, self._names = array("b"), array("i")
         self._scores = array("d")
         self._known: dict[tuple[str, str], int] = {}  # language and model -> their number
 

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.words import without_excerpts
 from streams.notify.heartbeat import KIND
 from streams.notify.http import Poster
-from streams.notify.messages import Message, severity, text, title, without_excerpts
+from streams.notify.messages import Message, severity, text, title
 
 ENDS_AFTER = 4
 """A firing alert ends in Alertmanager after so many reminders that did not come, as Prometheus has it."""

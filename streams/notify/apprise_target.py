@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from marketpulse.contract.records import AlertRecord
+from marketpulse.contract.words import without_excerpts
 from marketpulse.errors import OperatorNeeded
 from streams.notify.addresses import Allowed, guarded_thread
 from streams.notify.errors import Away, Refused, Undelivered
 from streams.notify.http import ANSWER_BYTES, REFUSED
-from streams.notify.messages import Message, grouped, text, title, without_excerpts
+from streams.notify.messages import Message, grouped, text, title
 
 LOCAL = ("dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows", "file", "kodi", "pipe")
 """Schemas that reach this machine instead of a receiver."""

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from msgspec.structs import replace
-
 from marketpulse.contract.alert_kinds import ALERTS, AlertKind
 from marketpulse.contract.records import AlertRecord
-from marketpulse.contract.words import WRITTEN_BY_USERS, clock, evidence_words
+from marketpulse.contract.words import clock, evidence_words
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -50,11 +48,6 @@ def within(messages: Sequence[Message], allowed: int) -> list[Message]:
         return []
     rest = [alert for message in messages[allowed - 1 :] for alert in message.alerts]
     return [*messages[: allowed - 1], Message(tuple(rest), summary=True)]
-
-
-def without_excerpts(alert: AlertRecord) -> AlertRecord:
-    """The same alert without what users wrote: neither their texts nor their words."""
-    return replace(alert, evidence={name: one for name, one in alert.evidence.items() if name not in WRITTEN_BY_USERS})
 
 
 def title(message: Message) -> str:

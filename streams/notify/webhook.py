@@ -8,9 +8,10 @@ import msgspec
 
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.wire import encode
+from marketpulse.contract.words import without_excerpts
 from streams.notify.heartbeat import KIND
 from streams.notify.http import Poster
-from streams.notify.messages import Message, without_excerpts
+from streams.notify.messages import Message
 from streams.notify.signature import signed_headers
 
 SUMMARY = "marketpulse.alerts.summary"

@@ -11,6 +11,7 @@ from marketpulse.contract.canary import CELL
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
+from marketpulse.contract.words import without_excerpts
 from streams.clock import epoch_ms
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.errors import JournalIncomplete
@@ -278,7 +279,8 @@ class Rebuild:
         topic, key, value = row
         if topic != "market.alerts":
             return row
-        return topic, key, encode(self._amend_alert(msgspec.json.decode(value, type=AlertRecord)))
+        alert = self._amend_alert(msgspec.json.decode(value, type=AlertRecord))
+        return topic, key, encode(alert if self._settings.excerpts else without_excerpts(alert))
 
     def _standing_point(self) -> StepRecord | CheckpointRecord:
         """The last record of history: what it says of the source holds."""

@@ -23,7 +23,7 @@ from streams.pipeline.rollup.checkpoint import unpacked
 from streams.pipeline.rollup.leader import measured_confusion
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, cut_of, spending_of
-from streams.pipeline.rollup.step_writes import MODEL_FIELD, load_rollup, operator_writes, step_writes
+from streams.pipeline.rollup.step_writes import MODEL_FIELD, load_rollup, operator_writes, step_writes, unquoting_writes
 from streams.recovery.chain import Mark, Stretch
 from streams.recovery.fold import Fold
 from streams.recovery.journal import Journal
@@ -72,6 +72,7 @@ class Replayer:
         self.rollup = RollUp(CellLayout(()), idle_ms)
         self.standing = Standing()
         self.fold = Fold(scratch.keys.namespace)
+        self._quoted = True  # alerts of the fold may hold what users wrote
 
     async def begin(self, mark: Mark | None) -> None:
         """Stand where a checkpoint stands, or before the first step."""
@@ -79,6 +80,7 @@ class Replayer:
         self.rollup = RollUp(CellLayout(()), self._idle_ms)
         self.standing = Standing()
         self.fold = Fold(self._ledger.keys.namespace)
+        self._quoted = True
         if mark is None:
             return
         async for content in self._journal.content(mark):
@@ -144,7 +146,7 @@ class Replayer:
             await count_users(ledger, self.rollup, step)
         outcome = self.rollup.decide(step, changed, self._context(record, standing.portfolio, standing.info))
         info, degraded = standing.info, bool(record.problems)
-        writes = step_writes(ledger, step, self.rollup, outcome, info, degraded)
+        writes = self._unquoting(record) + step_writes(ledger, step, self.rollup, outcome, info, degraded)
         writes += operator_writes(ledger, {}, standing.portfolio, [], 0)
         answer = None
         if outcome.shifts:  # one answer per step: to its first shift
@@ -155,6 +157,12 @@ class Replayer:
         if answer is not None:
             published.append(("market.allocations", answer.id, encode(answer)))
         return Replayed(record, outcome, writes, answer, published, self.rollup.common.digest == record.digest)
+
+    def _unquoting(self, record: StepRecord) -> list[Command]:
+        """As the leader does it with its first step that quotes nobody."""
+        quoted, self._quoted = self._quoted, record.quotes
+        held = self.fold.hashes.get("alerts", {})
+        return unquoting_writes(self._ledger.keys, held.values()) if quoted and not record.quotes else []
 
     def _context(self, record: StepRecord, portfolio: Portfolio, info: ModelInfo) -> StepContext:
         adopted = self.standing.adopted
@@ -185,6 +193,7 @@ class Replayer:
             user_key=record.user_key or self.rollup.common.user_key,
             judged=record.judged,
             model_info=msgspec.to_builtins(info),
+            quotes=record.quotes,
         )
 
     def _published(self, command: Command) -> tuple[str, str, bytes]:

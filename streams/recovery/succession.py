@@ -11,6 +11,7 @@ from marketpulse.client.redis_server import translated_errors
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.wire import encode
+from marketpulse.contract.words import without_excerpts
 from marketpulse.errors import Unavailable
 from streams.batches import OutboxEntry
 from streams.contract.journal import CHECKPOINT_KEY, JOURNAL_FORMAT, CheckpointRecord
@@ -204,13 +205,13 @@ class Succession:
 
 
 def resolved(alert: AlertRecord, seq: int, at_ms: int, why: str) -> tuple[str, str, bytes]:
-    """The record that ends an alert of which the successor knows nothing."""
+    """The record that ends an alert of which the successor knows nothing, without what users wrote."""
     record = msgspec.structs.replace(
         alert,
         seq=seq,
         state="resolved",
         ended_at=max(at_ms, alert.started_at),
-        evidence=alert.evidence | {"cause": why},
+        evidence=without_excerpts(alert).evidence | {"cause": why},
     )
     return "market.alerts", alert.id, encode(record)
 

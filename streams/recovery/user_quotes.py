@@ -49,7 +49,7 @@ class UserQuotes:
     def take_event(self, event: Decoded, partition: int, offset: int) -> None:
         """An event of the user, and where its record is."""
         tickets = [KEYED | order.place(partition, offset) for order in self._orders]
-        # What versions before stored: in Redis for 8 days, in its open and newest steps and in the journal for 17.
+        # What versions before stored: in Redis for 8 days, in its open and newest steps and in the journal for 25.
         tickets += [KEYED | order.place_of_id(event.id) for order in self._orders]
         tickets.append(zlib.crc32(event.id.encode("utf-8", "replace")))
         self._tickets.update((event.market, ticket) for ticket in tickets)

@@ -5,6 +5,7 @@ Words are users' own, as excerpts are: whoever leaves out one leaves out the oth
 
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from marketpulse.contract.records import AlertRecord, Excerpt
-from marketpulse.contract.units import MINUTE_MS
+from marketpulse.contract.units import HOUR_MS, MINUTE_MS
 from streams.pipeline.count.windows import MINUTES_KEPT, Windows
 from streams.privacy.excerpt_order import speaker_of
+from streams.privacy.user_hashes import Mixed, keys_in
 
 EXCERPTS_SHOWN = 3
 TOPICS_SHOWN = 3
@@ -27,19 +29,21 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _WITHOUT_SPACES = re.compile(r"[぀-ヿ㐀-鿿]{2,}")
 
 
-def with_evidence(alert: AlertRecord, windows: Windows, excerpts: Sequence[Excerpt]) -> AlertRecord:
+def with_evidence(
+    alert: AlertRecord, windows: Windows, excerpts: Sequence[Excerpt], mixed: Sequence[Mixed] = ()
+) -> AlertRecord:
     """A firing surge or drop, with what users of the market say: topics, words, repetitions, excerpts.
 
     A market's surge brings its topics, from the minutes that fired it; a drop's are those of the windows.
     `excerpts` are those kept of the market, oldest first. Shown are negatives, of the alert's topic where it has one,
-    the newest first.
+    the newest first. `mixed`: where a user may have a number under each of several keys.
     """
     kept = [one for one in excerpts if alert.topic in (None, one.topic)]
     began = alert.evidence.get("began_estimate", alert.started_at)
     topics = topics_since(windows, alert, began) if alert.topic is None and "topics" not in alert.evidence else None
     found = {
         "topics": topics,
-        "words": driving_words(kept, began),
+        "words": driving_words(kept, began, keys_in(mixed, began // HOUR_MS, sys.maxsize)),
         "repeated": repeated_texts(kept, began),
         "excerpts": [one.text for one in reversed(kept) if one.label == "negative"][:EXCERPTS_SHOWN],
     }
@@ -96,10 +100,11 @@ def driving_topics(
     return [shown for excess, shown in found[:TOPICS_SHOWN] if excess > 0]
 
 
-def driving_words(excerpts: Sequence[Excerpt], began_ms: int) -> list[str]:
+def driving_words(excerpts: Sequence[Excerpt], began_ms: int, keys: int = 1) -> list[str]:
     """Words (pairs of characters where there are no spaces) in negative excerpts since then, and seldom before.
 
-    None that fewer than five users wrote; excerpts without a known user count for none. Ranked by count times the log
+    None that fewer than five users wrote, each of whom may have as many numbers as there were `keys` since then;
+    excerpts without a known user count for none. Ranked by count times the log
     ratio of the shares of texts that hold them, one half added to each count.
     """
     since = [kept for kept in excerpts if kept.occurred_at >= began_ms and kept.label == "negative"]
@@ -113,7 +118,7 @@ def driving_words(excerpts: Sequence[Excerpt], began_ms: int) -> list[str]:
         share, was = (counted[word] + 0.5) / (len(now) + 1), (usual[word] + 0.5) / (len(before) + 1)
         return counted[word] * math.log(share / was)
 
-    often = [word for word in counted if users[word] >= WORD_USERS and weight(word) > 0]
+    often = [word for word in counted if users[word] >= WORD_USERS * keys and weight(word) > 0]
     return sorted(often, key=lambda word: (-weight(word), word))[:WORDS_SHOWN]
 
 

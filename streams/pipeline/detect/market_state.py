@@ -1,5 +1,7 @@
 """What the detectors remember of one market."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from marketpulse.contract.records import Excerpt
@@ -46,3 +48,14 @@ class MarketState(msgspec.Struct):
     excerpts: list[Excerpt] = []
     warming: Warming | None = None
     judged: tuple[JudgedWeek, ...] = ()  # texts that people labelled, by week and model
+
+
+def forget_excerpts(markets: Mapping[str, MarketState], before_ms: int | None = None) -> set[str]:
+    """Take out excerpts of events before that time (epoch ms), None = all of them; the markets that had some."""
+    found = set()
+    for name, state in markets.items():
+        left = [row for row in state.excerpts if before_ms is not None and row.occurred_at >= before_ms]
+        if len(left) < len(state.excerpts):
+            state.excerpts = left
+            found.add(name)
+    return found

@@ -7,6 +7,7 @@ import socket
 import msgspec
 
 from marketpulse.contract.records import AlertRecord, AllocationRecord, RefusedAnswer, refused_of
+from marketpulse.contract.words import without_excerpts
 from marketpulse.contract.workers import LIVING_MS, PartitionState, WorkerState
 from marketpulse.errors import Unavailable
 from models.classifier import ModelInfo
@@ -22,7 +23,14 @@ from streams.pipeline.rollup.pace import Pace
 from streams.pipeline.rollup.rewind import Undone, corrections, note_ended
 from streams.pipeline.rollup.step import RollUp, StepOutcome
 from streams.pipeline.rollup.step_record import StepContext, spending_of
-from streams.pipeline.rollup.step_writes import alert_writes, layout_of_state, load_rollup, operator_writes, step_writes
+from streams.pipeline.rollup.step_writes import (
+    alert_writes,
+    layout_of_state,
+    load_rollup,
+    operator_writes,
+    step_writes,
+    unquoting_writes,
+)
 from streams.pipeline.rollup.unseen import model_confusion
 from streams.telemetry.logs import get_logger
 from streams.telemetry.progress import ROLL_UP
@@ -44,6 +52,7 @@ class Leader:
         self._holder = holder or f"{socket.gethostname()}-{deps.ledger.nonce[:4]}:{os.getpid()}"
         self._rollup: RollUp | None = None
         self._lease_number = 0
+        self._quoted = True  # alerts in Redis may hold what users wrote
         self._published = 0  # the step whose outcome `_rollup` holds
         self._last_step = 0.0
         self._pace = Pace(deps.settings.lease_seconds)
@@ -172,7 +181,7 @@ class Leader:
             log.warning("step_refused", step=step.number, answer=answer)
             self._rollup = None
             return None
-        self._published = step.number
+        self._published, self._quoted = step.number, settings.excerpts
         self._last_step = clock()
         self._pace.took(len(step.counts), clock() - started)
         self._undone = Undone()
@@ -217,6 +226,7 @@ class Leader:
             user_key=msgspec.structs.replace(self._deps.hashes.key, differ=DIFFERENT_KEYS in problems),
             judged=judged_changes(rollup.markets, self._deps.labels.weeks()),
             model_info=msgspec.to_builtins(info),
+            quotes=self._deps.settings.excerpts,
         )
         bad = profiles.refused(before, profiles_read)
         if bad:
@@ -225,7 +235,9 @@ class Leader:
         with self._deps.telemetry.stage("decide"):
             outcome = await asyncio.to_thread(rollup.decide, step, changed, context)
         degraded = bool(context.problems)
-        writes = await asyncio.to_thread(step_writes, ledger, step, rollup, outcome, info, degraded)
+        held = await ledger.alerts(ledger.keys.alerts) if self._quoted and not context.quotes else {}
+        writes = unquoting_writes(ledger.keys, held.values())
+        writes += await asyncio.to_thread(step_writes, ledger, step, rollup, outcome, info, degraded)
         mutes = self._deps.mutes.active(step.now_ms)
         writes += operator_writes(ledger, rollup.operators_shown, portfolio, mutes, len(bad))
         self._deps.telemetry.held.silences = len(mutes)
@@ -244,7 +256,7 @@ class Leader:
         for market, (minutes, hours) in (await ledger.load_buckets(markets)).items():
             rollup.windows.load(market, minutes, hours)
         rollup.relay(self._deps.layout)
-        held = await ledger.alerts(ledger.keys.alerts)
+        held, self._quoted = await ledger.alerts(ledger.keys.alerts), True
         alerts = [msgspec.json.decode(one, type=AlertRecord) for one in held.values()]
         note_ended(rollup.common, alerts)
         self._deps.telemetry.loaded(alerts)
@@ -266,6 +278,7 @@ class Leader:
         held = await self._deps.ledger.alerts(self._deps.ledger.keys.alerts)
         changing = {alert.id for alert in outcome.alerts}
         found = corrections(undone.alerts, held, changing, outcome.seq, outcome.stream_time_ms or at_ms)
+        found = found if self._deps.settings.excerpts else [without_excerpts(alert) for alert in found]
         note_ended(rollup.common, found)
         self._deps.telemetry.alerts_are(found)
         return alert_writes(self._deps.ledger, found)

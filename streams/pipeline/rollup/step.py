@@ -24,7 +24,7 @@ from streams.pipeline.detect.canaries import watch_canaries
 from streams.pipeline.detect.drift import Drift, drift_step
 from streams.pipeline.detect.evidence import newest_states, with_evidence
 from streams.pipeline.detect.judge import judge_minutes, surge_alert
-from streams.pipeline.detect.market_state import MarketState, Warming
+from streams.pipeline.detect.market_state import MarketState, Warming, forget_excerpts
 from streams.pipeline.detect.minutes import keep, last_closed
 from streams.pipeline.detect.relayout import relay_market
 from streams.pipeline.detect.surge import AlertChange
@@ -61,7 +61,7 @@ class StepOutcome:
 
     `allocation` is the one in force, `late_events` how many have come so far after their minute was judged, `forgotten`
     the ids of alerts that ended so long ago that readers see them no more, `canaries_dropped` how many were so far,
-    `quoted_markets` those whose excerpts changed, also because some are too old.
+    `quoted_markets` those whose excerpts changed, also because some are too old or none are to be kept.
     """
 
     step: int
@@ -156,7 +156,8 @@ class RollUp:
         if common.covered_since_ms is None or common.first_events:
             self._find_begin(deltas)
         minute = common.stream_time_ms // MINUTE_MS
-        self._forgotten_of = self._forget_excerpts(common.stream_time_ms)
+        # What users said is kept for 8 days also where a market says nothing new.
+        self._forgotten_of = forget_excerpts(self.markets, common.stream_time_ms - EXCERPTS_LIVE_MS)
         self.windows.advance(minute)
         for (market, at), cells in deltas.items():
             self.windows.add(market, at, cells[: self.layout.size], minute)
@@ -187,15 +188,6 @@ class RollUp:
         if self.common.judged_ms is None:
             return 0
         return last_closed(self.common.judged_ms, self.rules.of(market).minutes.grace_ms)
-
-    def _forget_excerpts(self, stream_ms: int) -> set[str]:
-        """What users said is kept for 8 days also where a market says nothing new; markets that had older."""
-        oldest_ms = stream_ms - EXCERPTS_LIVE_MS
-        found = {name for name, state in self.markets.items() if any(x.occurred_at < oldest_ms for x in state.excerpts)}
-        for name in found:
-            state = self.markets[name]
-            state.excerpts = [one for one in state.excerpts if one.occurred_at >= oldest_ms]
-        return found
 
     def markets_to_recount(self, step: CutStep) -> list[str]:
         """Markets whose distinct users may have changed: all of them when the hour of stream time changed."""
@@ -240,6 +232,8 @@ class RollUp:
                 context.allocation,
                 canaries_dropped=common.canary_turn.dropped,
             )
+        if not context.quotes:
+            self._forgotten_of |= forget_excerpts(self.markets)
         stream_ms = common.stream_time_ms
         held_ms = 0 if common.held_since_ms is None else step.now_ms - common.held_since_ms
         newest = [part.newest_ms or 0 for part in step.partitions.values()]
@@ -349,7 +343,9 @@ class RollUp:
 
     def _with_evidence(self, alert: AlertRecord) -> AlertRecord:
         said = alert.state == "firing" and alert.kind in ("surge", "drop")
-        return with_evidence(alert, self.windows, self.markets[alert.market].excerpts) if said else alert
+        if not said:
+            return alert
+        return with_evidence(alert, self.windows, self.markets[alert.market].excerpts, self.common.users_mixed)
 
 
 def _shown_ms(alert: str) -> int:

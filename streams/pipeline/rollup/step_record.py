@@ -36,7 +36,8 @@ class StepContext:
     which profiles are in force; `profiles_changed`: the portfolio is another than at the step before; `problems` with
     workers' models and devices, in words; `allocation` the one in force; `refused` the newest answer where it is no
     plan; `user_key` which key user ids are hashed with, None = not known; `judged` the weeks that people labelled texts
-    of, of markets where they are other than at the step before; `model_info` what the model is, as values.
+    of, of markets where they are other than at the step before; `model_info` what the model is, as values; `quotes`
+    whether excerpts are kept and shown: without, those of before are forgotten too.
     """
 
     spending: Spending
@@ -53,6 +54,7 @@ class StepContext:
     user_key: UserKey | None = None
     judged: Mapping[str, tuple[JudgedWeek, ...]] = field(default_factory=dict)
     model_info: dict[str, Any] | None = None
+    quotes: bool = True
 
 
 def fingerprint(portfolio: Portfolio) -> str:
@@ -102,7 +104,8 @@ def step_record(step: CutStep, time: StreamTime, context: StepContext, portfolio
         cut={str(number): partition.next for number, partition in step.partitions.items()},
         deltas=deltas,
         users={bucket: base64.b64encode(blob).decode() for bucket, blob in sorted(step.users.items())},
-        excerpts=step.excerpts,
+        excerpts=step.excerpts if context.quotes else {},
+        quotes=context.quotes,
         now=step.now_ms,
         profiles=context.profiles,
         model=context.model,

@@ -11,6 +11,7 @@ from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AlertRecord, AllocationRecord, MetricsRecord
 from marketpulse.contract.units import HOUR_MS
 from marketpulse.contract.wire import encode
+from marketpulse.contract.words import without_excerpts
 from models.classifier import ModelInfo
 from streams.ledger.commit import Ledger
 from streams.ledger.keys import Keys
@@ -101,6 +102,19 @@ def alert_writes(ledger: Ledger, alerts: Iterable[AlertRecord]) -> list[Command]
         content = encode(alert)
         writes.append(["HSET", ledger.keys.alerts, alert.id, content])
         writes.append(ledger.outbox_write("market.alerts", alert.id, content))
+    return writes
+
+
+def unquoting_writes(keys: Keys, held: Iterable[bytes]) -> list[Command]:
+    """Alerts that readers see (JSON), without what users wrote, where they hold some: in Redis alone, not on the topic.
+
+    They go before a step's own writes, which know newer states.
+    """
+    writes: list[Command] = []
+    for content in held:
+        alert = msgspec.json.decode(content, type=AlertRecord)
+        if (bare := without_excerpts(alert)) != alert:
+            writes.append(["HSET", keys.alerts, alert.id, encode(bare)])
     return writes
 
 

@@ -49,6 +49,12 @@ def test_each_event_of_the_market_week_counts_once() -> None:
     assert (199, 200, 201) == frame_of([*records, record(0, claim=8, label="positive", model="n")]).counts
 
 
+def test_any_number_of_languages_is_counted() -> None:
+    """A producer chooses the tags of its events: they stop nobody from labelling."""
+    found = frame_of([record(number, lang=f"x{number}") for number in range(33_000)])
+    assert 33_000 == found.events
+
+
 def test_the_draw_is_that_of_the_smallest_places() -> None:
     """Of each cell, as many as there are tickets, with what a label needs of each."""
     found = frame_of([record(number) for number in range(600)])

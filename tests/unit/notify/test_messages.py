@@ -2,8 +2,9 @@
 
 import pytest
 
+from marketpulse.contract.words import without_excerpts
 from streams.notify.limit import Limit
-from streams.notify.messages import Message, grouped, incidents_of, severity, text, title, within, without_excerpts
+from streams.notify.messages import Message, grouped, incidents_of, severity, text, title, within
 from tests.support.alerts import alert
 
 

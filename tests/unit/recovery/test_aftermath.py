@@ -1,8 +1,11 @@
 """What topics say beyond the journal: alerts that a lost ledger opened, and those that a reset ended."""
 
+import msgspec
 from msgspec.structs import replace
 
+from marketpulse.contract.records import AlertRecord
 from streams.recovery.aftermath import Aftermath
+from streams.recovery.succession import resolved
 from tests.support.alerts import alert
 
 
@@ -22,3 +25,10 @@ def test_an_alert_of_a_step_that_is_lost_is_an_orphan() -> None:
     found = Aftermath(set(), 9, {lost.id: lost, "ended": replace(lost, id="ended", state="resolved")})
     assert [lost] == found.orphans(8)
     assert [] == found.orphans(9)
+
+
+def test_the_end_of_an_alert_does_not_repeat_what_users_wrote() -> None:
+    """As an end that the detectors find does not; numbers stay."""
+    quoting = alert(evidence={"n": 9, "excerpts": ["quebrado"], "words": ["quebrado"]})
+    _, _, content = resolved(quoting, 7, 9, "repaired")
+    assert {"n": 9, "cause": "repaired"} == msgspec.json.decode(content, type=AlertRecord).evidence

@@ -64,6 +64,20 @@ def test_a_word_of_few_users_is_not_named(users: list[str | None]) -> None:
     assert [] == driving_words([said(f"Sabine from Gotha {at}", 9, user=user) for at, user in enumerate(users)], 0)
 
 
+def test_a_user_with_two_numbers_counts_once() -> None:
+    """Where the key changed since it began, three users' six numbers name no word; ten name one, as five do before."""
+    orders, hour = (ORDER, ExcerptOrder(b"another")), 3_600_000
+    for users, mixed, named in ((3, [(2 * hour, 2 * hour)], False), (5, [(2 * hour, 2 * hour)], True), (3, [], True)):
+        kept = [
+            Excerpt(order.of("BR", str(user), 0, user, True), "Sabine", "negative", "app", hour + 1)
+            for order in orders
+            for user in range(users)
+        ]
+        shown = with_evidence(alert(topic="app", started_at=hour), Windows(LAYOUT), kept, mixed).evidence
+        assert named == bool(shown["words"])
+    assert with_evidence(alert(topic="app", started_at=hour), Windows(LAYOUT), kept, [(0, hour)]).evidence["words"]
+
+
 def test_words_of_older_excerpts_are_not_named() -> None:
     """Their order does not tell who wrote them."""
     assert [] == driving_words([Excerpt(at * 7**9, "Sabine", "negative", "app", 9) for at in range(9)], 0)
