@@ -1,8 +1,9 @@
 """A trained network into a model folder: ONNX graph, static int8, parity with PyTorch, manifest."""
 
 import random
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,9 @@ PARITY = 0.02
 """Largest mean difference of probabilities from PyTorch that is still exported; the shipped int8 model has 0.002."""
 
 
+_FEED_FORWARD = re.compile(r"layer\.(\d+)/output/dense")
+
+
 class _Calibration(CalibrationDataReader):
     """Batches of real texts from which the activations' ranges are taken."""
 
@@ -56,6 +60,7 @@ def export(
     precision: Precision = "int8",
     max_length: int = 96,
     most_changed: float = 1.0,
+    exact_layers: Collection[int] = (),
 ) -> OnnxClassifier:
     """Write model folder `out` and load it; refuses a folder whose answers differ from PyTorch's.
 
@@ -69,6 +74,8 @@ def export(
             weights are rounded), `fp16` for CUDA, or `fp32`. Word embeddings are int8 in all but the last.
         max_length: tokens a text is cut to.
         most_changed: share of texts, 0 to 1, whose sentiment may differ from PyTorch's.
+        exact_layers: BERT layers, from 0, whose feed-forward output stays in fp32 beside int8: one whose activations
+            have outliers would lose the others.
 
     Raises:
         BadArtifact: the exported graph does not answer as PyTorch does.
@@ -92,7 +99,7 @@ def export(
         dynamo=False,
     )
     if precision == "int8":
-        quantise(plain, final, tokenizer, texts, pad_id)
+        quantise(plain, final, tokenizer, texts, pad_id, exact_layers)
     elif precision == "int8-weights":
         round_weights(plain, final)
     elif precision == "fp16":
@@ -122,7 +129,14 @@ def export(
     return classifier
 
 
-def quantise(plain: Path, final: Path, tokenizer: Tokenizer, texts: list[str], pad_id: int = 0) -> None:
+def quantise(
+    plain: Path,
+    final: Path,
+    tokenizer: Tokenizer,
+    texts: list[str],
+    pad_id: int = 0,
+    exact_layers: Collection[int] = (),
+) -> None:
     """Write an fp32 graph as int8: static ranges from real texts, one scale a channel of the weights."""
     with tempfile.TemporaryDirectory() as made:
         prepared = Path(made) / "prepared.onnx"
@@ -137,7 +151,11 @@ def quantise(plain: Path, final: Path, tokenizer: Tokenizer, texts: list[str], p
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=_products_of_activations(prepared) + _other_tables(prepared),
+            nodes_to_exclude=[
+                *_products_of_activations(prepared),
+                *_other_tables(prepared),
+                *_feed_forward_outputs(prepared, exact_layers),
+            ],
         )
 
 
@@ -170,6 +188,13 @@ def _products_of_activations(graph_file: Path) -> list[str]:
     graph = onnx.load(str(graph_file)).graph
     constants = {constant.name for constant in graph.initializer}
     return [node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] not in constants]
+
+
+def _feed_forward_outputs(graph_file: Path, layers: Collection[int]) -> list[str]:
+    """Names of the matrix products that the feed-forward part of these layers ends with."""
+    graph = onnx.load(str(graph_file)).graph
+    found = {node.name: _FEED_FORWARD.search(node.name) for node in graph.node if node.op_type == "MatMul"}
+    return [name for name, layer in found.items() if layer and int(layer.group(1)) in layers]
 
 
 def _other_tables(graph_file: Path) -> list[str]:

@@ -151,21 +151,29 @@ def _exported(
 ) -> None:
     """A folder in the plan's precision.
 
-    Where int8 changes too much in a student of the encoder's layers, it is tried on the smoothed network; where that
-    does too, only the weights are rounded.
+    Where int8 changes too much in a student of the encoder's layers, it is tried with the feed-forward output of one
+    layer in fp32, on the smoothed network, and with all these outputs in fp32; where that does too, only weights are
+    rounded.
     """
     given = (tokenizer_file, out, plan.model_id, texts)
     length, changed = plan.student.max_length, plan.most_changed
     if plan.own is None or plan.precision != "int8":
         export(network, *given, plan.precision, length, changed)
         return
-    for smoothing in (False, True):
+    layers = tuple(range(len(plan.own.layers)))
+    tries: list[tuple[str, bool, tuple[int, ...]]] = [
+        ("int8", False, ()),
+        *((f"int8 with a part of layer {layer} in fp32", False, (layer,)) for layer in layers),
+        ("int8 of the smoothed network", True, ()),
+        ("int8 with a part of each layer in fp32", False, layers),
+    ]
+    for name, smoothing, exact in tries:
         try:
             rounded = smoothed(network, _calibrating(tokenizer_file, texts)) if smoothing else network
-            export(rounded, *given, "int8", length, changed)
+            export(rounded, *given, "int8", length, changed, exact)
             return
         except BadArtifact as error:
-            report(f"int8{' of the smoothed network' if smoothing else ''} is not used: {error}")
+            report(f"{name} is not used: {error}")
     export(network, *given, "int8-weights", length, changed)
 
 

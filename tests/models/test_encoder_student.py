@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from tests.models.training import MARKS, WORDS, encoder_folder, labelled_files, 
 
 # isort: split
 
+import onnx
 import torch
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
@@ -183,6 +186,21 @@ def test_the_folder_answers_as_pytorch_does(
     assert {0.0, 1.0} == set(np.sign(classifier.classify(["bad", "bad ☃☃"], [None] * 2).unknown).tolist())
 
 
+def test_a_layer_whose_feed_forward_part_has_outliers_keeps_it_in_float(
+    student: tuple[Student, Path], tmp_path: Path
+) -> None:
+    """The last product of that layer alone has no rounded numbers before it."""
+    texts = sorted({row.text for row in made_rows(300, 9)})
+    export(student[0].network, student[1], tmp_path, "tiny", texts, "int8", TRAINED.max_length, exact_layers=(1,))
+    graph = onnx.load(str(tmp_path / "model.onnx")).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    ends = {node.name: made_by[node.input[0]] for node in graph.node
+            if node.op_type == "MatMul" and re.search(r"layer\.\d/output/dense", node.name)}  # fmt: skip
+    exact = {name: kind != "DequantizeLinear" for name, kind in ends.items()}
+    assert {False: 1, True: 1} == Counter(exact.values())
+    assert "layer.1" in next(name for name, is_exact in exact.items() if is_exact)
+
+
 def test_a_folder_whose_sentiments_differ_is_refused(student: tuple[Student, Path], tmp_path: Path) -> None:
     """By as many texts as are given."""
     with pytest.raises(BadArtifact, match=r"changes .* of the sentiments"):
@@ -270,7 +288,7 @@ def test_a_student_that_cannot_be_is_refused_before_the_teacher_learns(
 
 
 def test_int8_that_changes_too_much_becomes_int8_weights(folder: Path, data: Path, tmp_path: Path) -> None:
-    """After the smoothed network was tried; the folder says which."""
+    """After parts in fp32 and the smoothed network were tried; the folder says which."""
     plan = ReleasePlan(student=replace(TRAINED, epochs=1), encoder=TEACHER, own=OWN, **SMALL)
     lines: list[str] = []
 
@@ -282,9 +300,9 @@ def test_int8_that_changes_too_much_becomes_int8_weights(folder: Path, data: Pat
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(models.release, "export", refused)
         release(data, tmp_path / "work", tmp_path / "model", folder, plan, lines.append)
-    assert ["int8 is not used: too far.", "int8 of the smoothed network is not used: too far."] == [
-        line for line in lines if "is not used" in line
-    ]
+    parts = [f"int8 with a part of layer {number} in fp32" for number in range(len(OWN.layers))]
+    tries = ["int8", *parts, "int8 of the smoothed network", "int8 with a part of each layer in fp32"]
+    assert [f"{name} is not used: too far." for name in tries] == [line for line in lines if "is not used" in line]
     assert "int8-weights" == load_manifest(tmp_path / "model").precision
 
 
