@@ -1,6 +1,6 @@
 """Metrics in, allocation out: which market gets how much, why, and the proof that no other plan is better."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -77,7 +77,7 @@ class _Asked:
     terms: Terms
     drawn: Vector | None
     table: Changes | None
-    parts: tuple[list[Part], tuple[str, ...]]
+    parts: tuple[Sequence[Part], tuple[str, ...]] = ((), (USERS,))
 
 
 def allocate(
@@ -123,17 +123,10 @@ def _answered(
     unheard: Collection[str],
     day_ago: Mapping[str, float],
     basis: Basis | None,
+    hold: Collection[str] | None = None,
 ) -> tuple[Allocation, UsersMoves]:
-    """The answer, and what of it the users of each market moved."""
-    table = None if previous is None else changes_between(basis, basis_of(portfolio))
-    parts: tuple[list[Part], tuple[str, ...]] = ([], (USERS,))
-    if table is not None and basis is not None:
-
-        def solve(between: Portfolio) -> tuple[Plans, UsersMoves] | None:
-            answer, users = _answered(between, u, r, previous, precision, stance, unheard, day_ago, None)
-            return None if answer.status == "infeasible" else (answer.markets, users)
-
-        parts = parts_of(table_of(basis), portfolio, solve)
+    """The answer, and what of it the users of each market moved; `hold`: markets that stay, None = the unsure ones."""
+    given, table = portfolio, None if previous is None else changes_between(basis, basis_of(portfolio))
     portfolio = in_plan_currency(portfolio)
     bounds = markets_in(portfolio, previous, day_ago, unheard)
     terms = terms_of(portfolio, tuple(bounds), u, r)
@@ -142,7 +135,7 @@ def _answered(
     drawn = None
     if precision is not None and (precision.u_se or precision.r_se):
         drawn = drawn_values(terms, portfolio.plan, r, precision)
-    asked = _Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn, table, parts)
+    asked = _Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn, table)
     problem = problem_of(portfolio, bounds, terms)
     if not problem.feasible:
         why = clash(portfolio, bounds, problem)
@@ -155,8 +148,19 @@ def _answered(
     unsure = _Unsure(np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_), solved.filled.region_price)
     if drawn is not None and previous is not None:
         likely = _likely(asked, problem, solved)
-        problem, solved, held = _hold_back(asked, problem, solved, likely)
+        if hold is None:
+            problem, solved, held = _hold_back(asked, problem, solved, likely)
+        else:
+            problem, solved, held = _held(asked, problem, solved, np.isin(terms.codes, [*hold]))
         unsure = replace(unsure, likely=likely, held=held)
+    if table is not None and basis is not None:
+        staying = [code for code, one in zip(terms.codes, unsure.held, strict=True) if one]
+
+        def solve(between: Portfolio) -> tuple[Plans, UsersMoves] | None:
+            answer, users = _answered(between, u, r, previous, precision, stance, unheard, day_ago, None, staying)
+            return None if answer.status == "infeasible" else (answer.markets, users)
+
+        asked = replace(asked, parts=parts_of(table_of(basis), given, solve))
     users = UsersMoves(problem, portfolio, u, r, previous or {})
     return within_dead_band(_answer(asked, solved, problem, unsure, users), portfolio, previous), users
 
@@ -245,6 +249,17 @@ def _hold_back(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector)
         else:
             most = count - 1
     return (*best, held)
+
+
+def _held(asked: _Asked, problem: Problem, solved: _Solved, fixed: np.ndarray) -> tuple[Problem, _Solved, np.ndarray]:
+    """Keep these markets (n,) at the previous spend, where that is feasible."""
+    before = _before(asked)
+    fixed = fixed & (before >= problem.low) & (before <= problem.high)
+    low, high = (np.where(fixed, before, bound) for bound in (problem.low, problem.high))
+    narrow = replace(problem, low=low, high=high)
+    if not fixed.any() or not narrow.feasible:
+        return problem, solved, np.zeros(len(fixed), np.bool_)
+    return narrow, _solve(narrow), fixed
 
 
 def _expected(asked: _Asked, solved: _Solved) -> float:

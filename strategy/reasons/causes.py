@@ -16,7 +16,7 @@ from strategy.reasons.changes import BOUNDS, Changes, bounds_changed, fell_or_ro
 USERS, BUDGET, BOUNDS_OF = "users", "budget", "bounds of "
 MOST_APART = 4  # markets whose bounds changed, each of which is one cause; more are one together
 MOST_OF_A_CUT = 0.5  # a market that gives so much of a smaller budget says why
-SAME_RETURN = 0.01  # relative: returns as close as this are equal
+SAME_RETURN = 0.1  # relative: returns as close as this say nothing of who gives
 NAMED = 2  # markets, caps or fields of one cause
 
 Plans = Mapping[str, MarketPlan]

@@ -248,7 +248,8 @@ def _flow(story: Story, code: str) -> str:
         f"{other} ({story.money(story.changes[other], '+')}{' in all' if abs(story.changes[other]) > whole else ''})"
         for other in others[:NAMED]
     )
-    return f"{'taken from' if up else 'goes to'} {named}" if named else ""
+    more = " and others" if len(others) > NAMED else ""
+    return f"{'taken from' if up else 'goes to'} {named}{more}" if named else ""
 
 
 def _binding(story: Story, code: str) -> tuple[str, ...]:

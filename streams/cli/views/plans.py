@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from strategy.scenarios import Point
 
 MOVES_SHOWN = 4  # of an answer in the history
+CHANGES_SHOWN = 60  # characters of what changed in the table, in the history
 UNSPENT = 1e-4  # of the budget: less is not worth a word
 
 
@@ -102,7 +103,10 @@ def history_of(answers: Sequence[AllocationRecord]) -> Table:
         seen = [(market, money) for market, money in one.moves.items() if abs(money) > least]
         largest = sorted(seen, key=lambda move: -abs(move[1]))[:MOVES_SHOWN]
         moves = ", ".join(f"{market} {money:+,.1f}" for market, money in largest) or "none"
-        table.add_row(*map(output.cell, (clock(one.stream_time), cause_words(one), one.status, moves)))
+        answered = cause_words(one)
+        if changed := one.why.partition("table changed: ")[2]:
+            answered += f" ({changed if len(changed) <= CHANGES_SHOWN else changed[: CHANGES_SHOWN - 1] + '…'})"
+        table.add_row(*map(output.cell, (clock(one.stream_time), answered, one.status, moves)))
     return table
 
 
@@ -112,5 +116,5 @@ def cause_words(record: AllocationRecord) -> str:
         case "initial":
             return "the first one"
         case "profile":
-            return "after a change of profiles"
+            return "after a change of the table"
     return f"after a shift of {record.market}"

@@ -54,7 +54,7 @@ def test_an_unhappy_market_says_what_became_worth_more_and_who_gets_the_rest() -
     said = allocate(SHIPPED, U | {"BR": 0.46}, R, FIRST.markets).markets
     assert said["BR"].reason == (
         "BR -24.0 to 93.3: users unhappier (u .66 to .46), so quality is worth more (65.4 to 93.3) and promotion "
-        "less (51.9 to 0.0); goes to ID (+3.7) and RU (+3.6)"
+        "less (51.9 to 0.0); goes to ID (+3.7) and RU (+3.6) and others"
     )
     assert said["ID"].reason == (
         "ID +3.7 to 112.9: BR's users changed, and money does more here; taken from BR (-24.0 in all)"

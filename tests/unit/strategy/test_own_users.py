@@ -96,6 +96,18 @@ def test_a_move_that_was_held_back_before_is_not_blamed_on_the_users_of_others()
     assert "goes to SE (+0.45);" in answer.markets["GB"].reason
 
 
+def test_users_have_their_part_where_only_the_table_makes_a_move_sure_enough() -> None:
+    """Nobody is held in the answer, so nobody is on the way to it: what users moved is not the table's."""
+    unsure = Precision(dict.fromkeys(U, 60), dict.fromkeys(U, 0.15), dict.fromkeys(U, 0.15))
+    alone = after(precision=unsure, GB=0.83)
+    assert {"GB", "SE"} <= {*(alone.uncertainty.held if alone.uncertainty else ())}
+    answer = after(table(GB=95.0), unsure, GB=0.83)
+    assert answer.uncertainty is not None
+    assert () == answer.uncertainty.held
+    assert "users happier (u .81 to .83" in answer.markets["GB"].reason
+    assert "GB's users changed" in answer.markets["SE"].reason
+
+
 def test_what_a_change_limit_kept_back_says_so_when_it_moves() -> None:
     """The next day, with nothing new."""
     low = allocate(table(), U | {"GB": 0.05}, R)
