@@ -1,6 +1,6 @@
 """Metrics in, allocation out: which market gets how much, why, and the proof that no other plan is better."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -19,9 +19,10 @@ from strategy.objective import DEFAULT_U, Terms, Vector, terms_of
 from strategy.own_users import UsersMoves
 from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
+from strategy.reasons.answer import with_sentences
 from strategy.reasons.causes import USERS, Part, parts_of
 from strategy.reasons.changes import Changes, basis_of, changes_between, table_of
-from strategy.reasons.explain import reasons, reasons_of_lost
+from strategy.reasons.explain import reasons_of_lost
 from strategy.reasons.story import amount
 from strategy.reasons.whole import unspent_words, why_of
 from strategy.uncertainty import (
@@ -77,7 +78,6 @@ class _Asked:
     terms: Terms
     drawn: Vector | None
     table: Changes | None
-    parts: tuple[Sequence[Part], tuple[str, ...]] = ((), (USERS,))
 
 
 def allocate(
@@ -153,6 +153,11 @@ def _answered(
         else:
             problem, solved, held = _held(asked, problem, solved, np.isin(terms.codes, [*hold]))
         unsure = replace(unsure, likely=likely, held=held)
+    users = UsersMoves(problem, portfolio, u, r, previous or {})
+    answer = _answer(asked, solved, problem, unsure)
+    if hold is not None:
+        return answer, users  # a stage on the way to an answer: nobody reads its sentences
+    parts: tuple[list[Part], tuple[str, ...]] = ([], (USERS,))
     if table is not None and basis is not None:
         staying = [code for code, one in zip(terms.codes, unsure.held, strict=True) if one]
 
@@ -160,9 +165,9 @@ def _answered(
             answer, users = _answered(between, u, r, previous, precision, stance, unheard, day_ago, None, staying)
             return None if answer.status == "infeasible" else (answer.markets, users)
 
-        asked = replace(asked, parts=parts_of(table_of(basis), given, solve))
-    users = UsersMoves(problem, portfolio, u, r, previous or {})
-    return within_dead_band(_answer(asked, solved, problem, unsure, users), portfolio, previous), users
+        parts = parts_of(table_of(basis), given, solve)
+    answer = with_sentences(answer, portfolio, previous, u.keys(), table, parts, users)
+    return within_dead_band(answer, portfolio, previous), users
 
 
 def _solve(problem: Problem) -> _Solved:
@@ -280,7 +285,7 @@ def _left_before(asked: _Asked) -> Vector:
     return own_prices(terms, old, settled, settled)[1]
 
 
-def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure, users: UsersMoves) -> Allocation:
+def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure) -> Allocation:
     filled, plan = solved.filled, asked.portfolio.plan
     left = _whole(solved, filled.left, 1.0)
     exact = solved.certificate.entry_gap == 0
@@ -291,7 +296,7 @@ def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure, u
         known = Uncertainty(expected, worst, DRAWS, names)
     spent = float(filled.spend.sum() + problem.fixed[solved.on].sum()) + plan.budget - problem.budget
     unspent = plan.budget - spent
-    markets = _plans(asked, solved, left, unsure, unspent, users)
+    markets = _plans(asked, solved, left, unsure)
     kept = ""
     if unspent > SMALL * plan.budget:
         kept = unspent_words(amount(plan, unspent), amount(plan, plan.budget), markets)
@@ -312,9 +317,7 @@ def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure, u
     )
 
 
-def _plans(
-    asked: _Asked, solved: _Solved, left: Vector, unsure: _Unsure, unspent: float, users: UsersMoves
-) -> dict[str, MarketPlan]:
+def _plans(asked: _Asked, solved: _Solved, left: Vector, unsure: _Unsure) -> dict[str, MarketPlan]:
     terms, filled, previous = asked.terms, solved.filled, asked.previous or {}
     z, y = 1 - left
     caps = asked.portfolio.plan.regions
@@ -356,14 +359,4 @@ def _plans(
         )
         plans[code] = one
     cut = leaves_less(plans, previous, asked.portfolio.plan.budget)
-    plans = {
-        code: one if chosen(one, cut) else msgspec.structs.replace(one, likely=None) for code, one in plans.items()
-    }
-    parts, kinds = asked.parts
-    parts = [*parts, Part(kinds, plans, users)]
-    capped = {
-        code: asked.portfolio.markets[code].region for code in plans if asked.portfolio.markets[code].region in caps
-    }
-    plan = asked.portfolio.plan
-    sentences = reasons(plans, asked.previous, plan, asked.u.keys(), asked.table, parts, unspent, capped)
-    return {code: msgspec.structs.replace(one, reason=sentences[code]) for code, one in plans.items()}
+    return {code: one if chosen(one, cut) else msgspec.structs.replace(one, likely=None) for code, one in plans.items()}

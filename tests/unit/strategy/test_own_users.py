@@ -1,4 +1,4 @@
-"""What a market's own users moved, and what those of others did: told apart, with the right money."""
+"""What a market's own users moved, and what those of others did: apart, with the right money."""
 
 import re
 from typing import Any
