@@ -64,7 +64,7 @@ def from_encoder(layers: Sequence[int], pieces: int, taught: bool = True) -> str
     """
     numbers = ", ".join(map(str, layers))
     source = (
-        "labels and from the soft labels of a larger teacher (the encoder's first\nlayers) and of linear votes"
+        "labels, from the states and\nsoft labels of a larger teacher (the encoder's first layers) and from the votes"
         if taught
         else "labels, its embeddings kept as they were"
     )

@@ -1,4 +1,4 @@
-"""What guides the student beside the labels: out-of-fold linear votes, and a teacher's soft labels."""
+"""What guides the student beside the labels: out-of-fold linear votes, a teacher's soft labels and states."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ class Guidance:
     `votes` (n, 3) and `topic_votes` (n, topics): linear votes by machines that have not seen the row; they are added to
     the student's logits, in training as in serving. `soft` (n, 3) and `soft_topic` (n, topics): probabilities that a
     teacher and the votes give the row. `embeddings` (pieces, width): where the student's begin; None = at random.
+    `states` (n, 2 width): what a teacher of the student's width makes of each row, for the student to make the same;
+    None = it is taught by answers alone.
     """
 
     votes: Array
@@ -23,6 +25,7 @@ class Guidance:
     soft: Array
     soft_topic: Array
     embeddings: Array | None = None
+    states: NDArray[np.float16] | None = None
 
 
 def softmax(logits: NDArray[np.floating]) -> Array:

@@ -20,8 +20,8 @@ from models.encoder.asked import asked
 from models.encoder.marks import marks_of
 from models.encoder.smoothing import smoothed
 from models.encoder.states import Pause
-from models.encoder.student import OwnPlan, new_student, shipped_teacher, student_tokenizer, train_student
-from models.encoder.teacher import EncoderPlan, train_encoder
+from models.encoder.student import OwnPlan, require_layers, shipped_teacher, student_tokenizer, train_student
+from models.encoder.teacher import EncoderPlan, EncoderTeacher, train_encoder
 from models.errors import BadArtifact
 from models.evaluate import FREQUENT_TOPIC, Evaluation
 from models.export import Precision, export
@@ -31,7 +31,7 @@ from models.labels import SENTIMENTS, TOPICS
 from models.network import NgramVotes, WithVotes
 from models.rows import LabelledText, read_rows
 from models.scores import macro_f1
-from models.teacher import TeacherPlan, predict, train_teacher
+from models.teacher import Answers, TeacherPlan, predict, train_teacher
 from models.train import Student, TrainingPlan, encode_rows, pad, tokenizer_of, train
 from models.translations import translation_groups
 from models.votes import SENTIMENT_BUCKETS, TOPIC_BUCKETS, VoteTable, fit_spelled_votes, out_of_fold
@@ -51,7 +51,7 @@ class ReleasePlan:
     student: TrainingPlan = field(default_factory=TrainingPlan)
     teacher: TeacherPlan = field(default_factory=TeacherPlan)
     encoder: EncoderPlan | None = None  # of a teacher that keeps its own tokenizer, in place of `teacher`
-    own: OwnPlan | None = None  # of a student of the encoder's own layers, in place of one from scratch
+    own: OwnPlan | None = None  # of a student of that teacher's own layers, in place of one from scratch
     whole: bool = False  # the encoder's teacher is the model itself: only its vocabulary is cut
     sentiment_buckets: int = SENTIMENT_BUCKETS
     topic_buckets: int = TOPIC_BUCKETS
@@ -92,11 +92,12 @@ def release(
         tokenizer = tokenizer_of(rows, place, plan.student)
     else:
         assert init is not None  # whose pieces else
+        if own is not None:
+            assert plan.encoder is not None  # whose layers else
+            require_layers(own, plan.encoder.layers)  # what cannot be made is refused before hours of teaching
         place = work / f"pieces-{plan.student.vocabulary}{'-whole' if plan.whole else ''}"  # other pieces, other votes
         prefix = plan.encoder.prefix if plan.whole and plan.encoder is not None else ""
         tokenizer = student_tokenizer(rows, init, place, plan.student, own or OwnPlan(), prefix)
-        if own is not None:
-            new_student(init, tokenizer, plan.student, own)  # what cannot be made is refused before hours of teaching
     tables = _tables(rows, tokenizer, place, plan, report)
     student = _student(data, rows, tokenizer, work, place, init, plan, report, pause)
     if student is None:
@@ -130,19 +131,22 @@ def _student(
     pause: Pause,
 ) -> Student | None:
     """The network that is shipped, trained; None = paused."""
-    if plan.whole:
+    teacher = None
+    if plan.encoder is not None:
         assert init is not None
-        assert plan.encoder is not None
         teacher = train_encoder(rows, init, work, plan.encoder, report, pause)
-        return None if teacher is None else shipped_teacher(teacher, tokenizer, plan.student)
-    guidance = _guidance(rows, tokenizer, work, place, init, plan, report, pause)
+        if teacher is None:
+            return None
+        if plan.whole:
+            return shipped_teacher(teacher, tokenizer, plan.student)
+    guidance = _guidance(rows, tokenizer, work, place, init, teacher, plan, report, pause)
     if guidance is None:
         return None
     if plan.own is None:
         return train(data, work, plan.student, report, guidance)
-    assert init is not None
+    assert teacher is not None
     return train_student(
-        rows, tokenizer, init, place / plan.own.name, plan.student, plan.own, guidance, report, pause
+        rows, tokenizer, teacher, place / plan.own.name, plan.student, plan.own, guidance, report, pause
     )  # fmt: skip
 
 
@@ -199,7 +203,7 @@ def _votes_weights(
     encoded = encode_rows(rows, tokenizer, plan.student)
     languages = [row.lang for row in rows]
     answered = predict(student.network, tokenizer, [row.text for row in rows], pad_id=marks_of(tokenizer).pad)
-    logits = [np.log(np.maximum(one, 1e-9)) for one in answered]
+    logits = [np.log(np.maximum(one, 1e-9)) for one in answered[:2]]
     votes = [table.votes(encoded.ids) for table in tables]
 
     def of_sentiment(weight: float) -> float:
@@ -255,49 +259,37 @@ def _guidance(
     work: Path,
     place: Path,
     init: Path | None,
+    teacher: EncoderTeacher | None,
     plan: ReleasePlan,
     report: Report,
     pause: Pause,
 ) -> Guidance | None:
-    """Votes and soft labels; the teacher is in `work`, what depends on the vocabulary in `place`. None = paused."""
+    """Votes, soft labels and states; answers of the teacher are in `work`, the rest in `place`. None = paused."""
     file = place / "guidance.npz"
-    if file.exists():
-        return load(file)
+    if file.exists() and ((found := load(file)).states is not None or plan.own is None):
+        return found
     votes = [_votes(place / f"{name}-votes.npz") for name in ("sentiment", "topic")]
-    soft, soft_topic = (softmax(VOTES_SHARPNESS * one) for one in votes)
+    soft = [softmax(VOTES_SHARPNESS * one) for one in votes]
+    answered: Answers | None = None
     embeddings = None
-    if init is not None:
-        taught = _taught(rows, tokenizer, init, work, plan, report, pause)
-        if taught is None:
+    texts = [row.text for row in rows]
+    if teacher is not None:
+        answered = asked(teacher, texts, work, report, pause)
+        if answered is None:
             return None
-        answered, embeddings = taught
-        groups = translation_groups(rows)
-        soft = (mean_over_translations(answered[0], groups) + soft) / np.float32(2)
-        soft_topic = (mean_over_translations(answered[1], groups) + soft_topic) / np.float32(2)
-    guidance = Guidance(votes[0], votes[1], soft, soft_topic, embeddings)
+    elif init is not None:
+        learned = train_teacher(rows, tokenizer, init, work, plan.teacher, report)
+        report("asking the teacher")
+        answered = predict(learned, tokenizer, texts)
+        weights = learned.encoder.embeddings.word_embeddings.weight.detach().numpy()
+        embeddings = narrowed(weights, plan.student.width)
+    if answered is not None:
+        groups, share = translation_groups(rows), np.float32(plan.student.teacher_share)
+        soft = [
+            share * mean_over_translations(given, groups) + (1 - share) * of_votes
+            for given, of_votes in zip(answered[:2], soft, strict=True)
+        ]
+    states = None if answered is None or plan.own is None else answered.states
+    guidance = Guidance(votes[0], votes[1], soft[0], soft[1], embeddings, states)
     save(guidance, file)
     return guidance
-
-
-def _taught(
-    rows: list[LabelledText],
-    tokenizer: Tokenizer,
-    init: Path,
-    work: Path,
-    plan: ReleasePlan,
-    report: Report,
-    pause: Pause,
-) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32] | None] | None:
-    """A teacher's probabilities of both heads, and where the student's embeddings begin; None = at random.
-
-    None alone = paused.
-    """
-    texts = [row.text for row in rows]
-    if plan.encoder is not None:
-        own = train_encoder(rows, init, work, plan.encoder, report, pause)
-        answered = None if own is None else asked(own, texts, work, report, pause)
-        return None if answered is None else (answered, None)
-    teacher = train_teacher(rows, tokenizer, init, work, plan.teacher, report)
-    report("asking the teacher")
-    weights = teacher.encoder.embeddings.word_embeddings.weight.detach().numpy()
-    return predict(teacher, tokenizer, texts), narrowed(weights, plan.student.width)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,6 +40,18 @@ class TeacherPlan:
     warm_up: float = 0.08
     alignment_weight: float = 1.0
     most_pairs: int = 32  # of a batch, in the alignment
+
+
+class Answers(NamedTuple):
+    """A network's answers to texts.
+
+    `sentiment`: probabilities (n, 3). `topic`: probabilities (n, topics). `states`: of the texts, as the heads see them
+    (n, 2 width), float16.
+    """
+
+    sentiment: NDArray[np.float32]
+    topic: NDArray[np.float32]
+    states: NDArray[np.float16]
 
 
 def build_teacher(init: Path, tokenizer: Tokenizer) -> FeedbackClassifier:
@@ -166,15 +179,18 @@ def _groups(network: FeedbackClassifier, plan: TeacherPlan) -> list[dict[str, ob
 
 
 def predict(
-    network: nn.Module, tokenizer: Tokenizer, texts: list[str], tokens_per_batch: int = 6_000, pad_id: int = 0
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Probabilities (n, 3) and (n, topics) of texts, on the device that the network is on."""
+    network: FeedbackClassifier, tokenizer: Tokenizer, texts: list[str], tokens_per_batch: int = 6_000, pad_id: int = 0
+) -> Answers:
+    """Answers to texts, on the device that the network is on."""
     device = next(network.parameters()).device
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
     sentiment = np.zeros((len(texts), len(SENTIMENTS)), np.float32)
     topic = np.zeros((len(texts), len(TOPICS)), np.float32)
+    states = np.zeros((len(texts), network.sentiment.in_features), np.float16)
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
         for rows in plan_batches([len(one) for one in ids], tokens_per_batch, 512):
-            answered = network(*(given.to(device) for given in pad([ids[row] for row in rows], pad_id)))
-            sentiment[rows], topic[rows] = (one.float().softmax(-1).cpu().numpy() for one in answered)
-    return sentiment, topic
+            tokens, mask = (given.to(device) for given in pad([ids[row] for row in rows], pad_id))
+            _, joined = network.states(tokens, mask)
+            states[rows] = joined.half().cpu().numpy()
+            sentiment[rows], topic[rows] = (one.float().softmax(-1).cpu().numpy() for one in network.heads(joined))
+    return Answers(sentiment, topic, states)

@@ -48,7 +48,9 @@ class TrainingPlan:
     token_dropout: float = 0.1
     averaged_epochs: int = 2
     soft_weight: float = 0.5  # of the guidance's soft labels against the hard ones
+    teacher_share: float = 0.5  # of a teacher in the soft labels; the votes' is the rest
     alone_weight: float = 0.3  # of the same loss on the network without the votes
+    state_weight: float = 0.0  # of how far the texts' states lie from the teacher's
     masked_weight: float = 0.15  # of guessing the pieces that token dropout hides
     votes_scale: float = 2.0  # where the learned weights of the votes begin
     threads: int = 2
@@ -274,6 +276,9 @@ def guided_loss(
             of_topic, soft[1], weight
         )
         loss = loss + share * ((1 - plan.soft_weight) * hard + plan.soft_weight * soft_loss)
+    if plan.state_weight and guidance.states is not None:
+        wanted = torch.from_numpy(guidance.states[chosen]).float()
+        loss = loss + plan.state_weight * unexplained(joined.float().cpu(), wanted, weight)
     if plan.masked_weight and dropped.any():
         pieces = student.network.encoder.embeddings.word_embeddings.weight
         with torch.autocast(device.type, torch.bfloat16):
@@ -298,6 +303,19 @@ def _soft_loss(logits: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy against probabilities."""
     losses = -(wanted * logits.log_softmax(-1)).sum(-1)
     return (losses * weight).sum() / weight.sum()
+
+
+def unexplained(states: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Squared distance of states (n, 2 width) from those wanted, as a share of how these differ among each other.
+
+    The mean over first-token and mean states; 0 = the same, 1 = no better than their mean over the batch.
+    """
+    shares = weight / weight.sum()
+    parts = []
+    for state, goal in zip(states.chunk(2, dim=1), wanted.chunk(2, dim=1), strict=True):
+        spread = ((goal - shares @ goal) ** 2).sum(1) @ shares
+        parts.append(((state - goal) ** 2).sum(1) @ shares / spread.clamp(min=1e-6))
+    return torch.stack(parts).mean()
 
 
 def _parameter_groups(network: nn.Module, plan: TrainingPlan) -> list[dict[str, object]]:

@@ -27,6 +27,7 @@ from streams.ledger.server import check_server
 from streams.pipeline.classify.scorer import Scorer
 from streams.pipeline.count.committer import Committer
 from streams.pipeline.failpoints import Failpoint, no_failpoint
+from streams.pipeline.ingest.consumer import request_timeout_s
 from streams.pipeline.ingest.source import KAFKA, Source
 from streams.pipeline.ingest.topic_settings import batches_too_large, times_of_producers
 from streams.pipeline.operators.rules_file import load_rules
@@ -73,6 +74,7 @@ def create_app(settings: Settings, deps: Deps) -> faust.App:
         topic_allow_declare=False,
         stream_wait_empty=False,
         broker_session_timeout=settings.session_timeout_seconds,
+        broker_request_timeout=request_timeout_s(settings),
         broker_heartbeat_interval=max(settings.session_timeout_seconds / 3, 0.3),
         consumer_auto_offset_reset="earliest",
         value_serializer="raw",

@@ -3,19 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.encoder.states import Pause, Report
 from models.encoder.teacher import EncoderTeacher
+from models.teacher import Answers
 
 PART = 8_000
-Answers = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def asked(
     teacher: EncoderTeacher, texts: list[str], work: Path, report: Report = print, pause: Pause = lambda: False
 ) -> Answers | None:
-    """Probabilities (n, 3) and (n, topics) of texts; parts that an earlier call left in `work` are not asked again.
+    """Answers to texts; parts that an earlier call left in `work` are not asked again.
 
     Args:
         teacher: whose state is in `work`.
@@ -26,17 +25,16 @@ def asked(
     """
     found: list[Answers] = []
     for begin in range(0, len(texts), PART):
-        file = work / f"asked-{begin}.npz"
+        file = work / f"answers-{begin}.npz"
         if not file.exists():
             report(f"asking the teacher: {begin}/{len(texts)}")
-            answered = teacher.predict(texts[begin : begin + PART])
+            answered = teacher.answers(texts[begin : begin + PART])
             temporary = work / f"partial-{file.name}"
-            np.savez(temporary, sentiment=answered.sentiment, topic=answered.topic)
+            np.savez(temporary, **answered._asdict())
             temporary.replace(file)
             if begin + PART < len(texts) and pause():
                 report(f"paused after {begin + PART} texts")
                 return None
         with np.load(file, allow_pickle=False) as content:
-            found.append((content["sentiment"], content["topic"]))
-    sentiment, topic = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return sentiment, topic
+            found.append(Answers(**content))
+    return Answers(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

@@ -1,6 +1,7 @@
 """A student of an encoder's own layers, its vocabulary cut to what feedback needs, its embeddings trained along."""
 
 import random
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from models.encoder.families import family_of
-from models.encoder.load import load_encoder, load_tokenizer, read_tokenizer
+from models.encoder.load import read_tokenizer
 from models.encoder.marks import marks_of
 from models.encoder.sampling import epoch_rows
 from models.encoder.states import (
@@ -33,8 +34,6 @@ from models.encoder.teacher import EncoderTeacher
 from models.encoder.vocabulary import cut_vocabulary, numbers_of, with_prefix
 from models.errors import BadArtifact
 from models.guidance import Guidance
-from models.labels import SENTIMENTS, TOPICS
-from models.network import FeedbackClassifier
 from models.rows import LabelledText
 from models.train import (
     Encoded,
@@ -49,16 +48,27 @@ from models.train import (
 )
 
 DONE, CHECKPOINT = "student.pt", "student-checkpoint.pt"
-TRAINING = TrainingPlan(vocabulary=40_000, masked_weight=0.0)
-"""What differs for such a student from one that is trained from scratch: its pieces need not be guessed to be known."""
+TRAINING = TrainingPlan(
+    epochs=5,
+    vocabulary=40_000,
+    masked_weight=0.0,
+    soft_weight=0.7,
+    teacher_share=0.8,
+    alone_weight=0.5,
+    state_weight=1.0,
+)
+"""What differs for such a student from one that is trained from scratch: it can become like its teacher in every state.
+
+Its pieces need not be guessed to be known.
+"""
 
 
 @dataclass(frozen=True)
 class OwnPlan:
-    """What a student keeps of its encoder, and how that is trained; everything else is in its `TrainingPlan`.
+    """What a student keeps of its teacher, and how that is trained; everything else is in its `TrainingPlan`.
 
-    `layers`: numbers of the encoder's layers, from 0, ascending. `others`: pieces that do not depend on the training
-    texts (see `cut_vocabulary`). `body_rate`: of layers and embeddings; `head_rate`: of what is new. `balance`: of
+    `layers`: numbers of the teacher's layers, from 0, ascending. `others`: pieces that do not depend on the training
+    texts (see `cut_vocabulary`). `body_rate`: of layers and embeddings; `head_rate`: of the heads. `balance`: of
     families and languages, see `epoch_rows`.
     """
 
@@ -106,21 +116,29 @@ def student_tokenizer(
     return Tokenizer.from_file(str(file))
 
 
-def new_student(init: Path, tokenizer: Tokenizer, plan: TrainingPlan, own: OwnPlan) -> Student:
-    """Layers and embeddings of the encoder, with untrained heads.
+def require_layers(own: OwnPlan, there: int) -> None:
+    """Raises BadArtifact: the layers are not ascending, or a teacher of so many layers does not have them."""
+    if not own.layers or list(own.layers) != sorted({*own.layers}) or own.layers[0] < 0 or own.layers[-1] >= there:
+        raise BadArtifact(
+            f"layers {own.layers} are not ascending numbers of a teacher of {there} layers. "
+            f"Operator action: name layers from 0 to {there - 1}, each once."
+        )
+
+
+def new_student(teacher: EncoderTeacher, tokenizer: Tokenizer, plan: TrainingPlan, own: OwnPlan) -> Student:
+    """Layers, embeddings and heads of a trained teacher, which is as it was afterwards.
 
     Raises:
-        BadArtifact: the folder holds no such encoder, or fewer layers, or its vocabulary lacks pieces of the tokenizer.
+        BadArtifact: it has fewer layers, or its vocabulary lacks pieces of the tokenizer.
     """
-    if not own.layers or list(own.layers) != sorted({*own.layers}) or own.layers[0] < 0:
-        raise BadArtifact(f"layers {own.layers} are not ascending. Operator action: name layers from 0, each once.")
+    require_layers(own, len(teacher.network.encoder.encoder.layer))
     torch.manual_seed(plan.seed)
-    encoder = load_encoder(init, own.layers[-1] + 1)
-    whole, _ = load_tokenizer(init, encoder, plan.max_length)
-    _keep_pieces(encoder, tokenizer, whole)
+    network = deepcopy(teacher.network).cpu()
+    encoder = network.encoder
+    _keep_pieces(encoder, tokenizer, teacher.tokenizer)
     encoder.encoder.layer = nn.ModuleList(encoder.encoder.layer[number] for number in own.layers)
     encoder.config.update({"num_hidden_layers": len(own.layers)})
-    return Student(FeedbackClassifier(encoder.config, len(SENTIMENTS), len(TOPICS), encoder), plan)
+    return Student(network, plan)
 
 
 def shipped_teacher(teacher: EncoderTeacher, tokenizer: Tokenizer, plan: TrainingPlan) -> Student:
@@ -146,7 +164,7 @@ def _keep_pieces(encoder: Any, tokenizer: Tokenizer, whole: Tokenizer) -> None:
 def train_student(
     rows: list[LabelledText],
     tokenizer: Tokenizer,
-    init: Path,
+    teacher: EncoderTeacher,
     work: Path,
     plan: TrainingPlan,
     own: OwnPlan,
@@ -154,7 +172,7 @@ def train_student(
     report: Report = print,
     pause: Pause = lambda: False,
 ) -> Student | None:
-    """Distil into layers of the encoder; every `own.steps_per_checkpoint` steps all that is needed to go on is kept.
+    """Distil into layers of the teacher's own; every `own.steps_per_checkpoint` steps what is needed to go on is kept.
 
     The loss is that of `models/train.py`, the result the mean of the last `plan.averaged_epochs` epochs' weights. A
     finished training is only loaded. One that was cut goes on from its last checkpoint and ends as one that was not cut
@@ -163,18 +181,18 @@ def train_student(
     Args:
         rows: labelled texts, cleaned.
         tokenizer: of the student, see `student_tokenizer`.
-        init: folder of the encoder.
+        teacher: trained.
         work: folder for the state; one for each training.
         plan: sizes and rates; its layers, width, heads and `peak_rate` are not used.
         own: what is kept of the encoder.
-        guidance: votes and soft labels of the rows.
+        guidance: votes, soft labels and the teacher's states of the rows.
         report: takes lines of progress.
         pause: asked after each step; where it says yes, the state is kept and None is returned.
 
     Raises:
-        BadArtifact: the folder holds no such encoder, or `work` the state of another training.
+        BadArtifact: the teacher has fewer layers, or `work` the state of another training.
     """
-    student = new_student(init, tokenizer, plan, own)
+    student = new_student(teacher, tokenizer, plan, own)
     mark = _mark(rows, tokenizer, plan, own, guidance, student)
     if (work / DONE).exists():
         load_trained(student, read_state(work / DONE, mark))
@@ -245,11 +263,12 @@ def _mark(
     guidance: Guidance,
     student: Student,
 ) -> str:
-    """What a state belongs to: rows, vocabulary, plans (device and threads apart), guidance and encoder."""
+    """What a state belongs to: rows, vocabulary, plans (device and threads apart), guidance and teacher."""
     settings = (replace(plan, threads=0), replace(own, device="", steps_per_checkpoint=0))
-    embeddings = student.network.encoder.embeddings.word_embeddings.weight
-    guided = (guidance.votes, guidance.topic_votes, guidance.soft, guidance.soft_topic)
+    network = student.network
+    guided = (guidance.votes, guidance.topic_votes, guidance.soft, guidance.soft_topic, guidance.states)
     return mark_of(
-        rows, repr(settings).encode(), tokenizer.to_str().encode(), sample_of(embeddings),
-        *(np.ascontiguousarray(given).tobytes() for given in guided),
+        rows, repr(settings).encode(), tokenizer.to_str().encode(),
+        sample_of(network.encoder.embeddings.word_embeddings.weight), sample_of(network.sentiment.weight),
+        *(np.ascontiguousarray(given).tobytes() for given in guided if given is not None),
     )  # fmt: skip

@@ -34,7 +34,7 @@ from models.encoder.states import (
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
 from models.rows import LabelledText
-from models.teacher import predict
+from models.teacher import Answers, predict
 from models.train import Encoded, TrainingPlan, batches_of, encode_rows, hard_loss, linear_schedule, optimise, pad
 from models.translations import english_of, translation_groups
 
@@ -85,8 +85,13 @@ class EncoderTeacher:
 
     def predict(self, texts: Sequence[str], tokens_per_batch: int = 6_000) -> Predictions:
         """Probabilities of texts, cleaned before."""
+        answered = self.answers(texts, tokens_per_batch)
+        return Predictions(answered.sentiment, answered.topic)
+
+    def answers(self, texts: Sequence[str], tokens_per_batch: int = 6_000) -> Answers:
+        """Probabilities and states of texts, cleaned before."""
         given = [self.prefix + text for text in texts]
-        return Predictions(*predict(self.network.eval(), self.tokenizer, given, tokens_per_batch, self.pad_id))
+        return predict(self.network.eval(), self.tokenizer, given, tokens_per_batch, self.pad_id)
 
 
 def new_teacher(init: Path, plan: EncoderPlan) -> EncoderTeacher:

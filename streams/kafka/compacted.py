@@ -13,6 +13,7 @@ from marketpulse.errors import MarketpulseError
 from streams.batches import CompactedRecord
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.errors import kafka_errors
+from streams.kafka.timeouts import REQUEST_TIMEOUT_MS
 from streams.kafka.tolerant import read_tolerantly, unreadable
 
 TRANSACTION_MS = 15_000
@@ -74,6 +75,7 @@ class CompactedTopic:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         try:
             async with kafka_errors(self._servers, "answer"):

@@ -16,6 +16,7 @@ from streams.errors import RecordTooLarge
 from streams.kafka.dead_letters import ERROR_HEADER, own_headers
 from streams.kafka.errors import TOO_LARGE, kafka_errors
 from streams.kafka.publish import LARGEST_REQUEST_BYTES, Record, send_records
+from streams.kafka.timeouts import REQUEST_TIMEOUT_MS
 from streams.privacy.redaction import redact_log
 
 MESSAGE_CHARACTERS = 300
@@ -51,7 +52,7 @@ class Outbound:
             compression_type=self._compression,
             max_batch_size=BATCH_BYTES,
             max_request_size=LARGEST_REQUEST_BYTES,
-            request_timeout_ms=30_000,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         try:
             async with kafka_errors(self._servers, "answer"):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from marketpulse.client.kafka_servers import load_pair
 
-CERTIFICATE = "-----BEGIN CERTIFICATE-----"
-KEY = "PRIVATE KEY-----"
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+KEY = b"PRIVATE KEY-----"
 
 
 def check_ca(path: Path) -> Path:
@@ -37,11 +37,11 @@ def check_key(path: Path, certificate: Path | None) -> Path:
     return path
 
 
-def _check_holds(path: Path, mark: str, what: str) -> Path:
+def _check_holds(path: Path, mark: bytes, what: str) -> Path:
     try:
-        text = path.read_text("ascii", "replace")
+        content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    if mark not in text:
-        raise ValueError(f"{path} holds no PEM block of {what}")
+    if mark not in content:
+        raise ValueError(f"{path} ({len(content):,} bytes) holds no PEM block of {what}")
     return path

@@ -12,6 +12,7 @@ from marketpulse.contract.units import DAY_MS
 from marketpulse.errors import MarketpulseError
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.errors import error_of
+from streams.kafka.timeouts import REQUEST_TIMEOUT_MS
 from streams.kafka.tolerant import read_tolerantly
 from streams.telemetry.logs import get_logger
 
@@ -133,7 +134,7 @@ class KafkaAlertFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
 
     async def _open(self) -> None:
         await topic_offsets(self._servers, self._partition.topic, patience=1)
-        options: dict[str, Any] = client_options(self._servers)
+        options: dict[str, Any] = client_options(self._servers) | {"request_timeout_ms": REQUEST_TIMEOUT_MS}
         if self._group is not None:
             # A message may be tried again for hours meanwhile: that is no reason to leave the group.
             options |= {"group_id": self._group, "max_poll_interval_ms": DAY_MS, "rebalance_timeout_ms": 30_000}

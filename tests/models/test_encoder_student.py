@@ -23,10 +23,10 @@ import models.release
 from models.characters import spellings
 from models.encoder.asked import asked
 from models.encoder.folder import MADE
-from models.encoder.load import load_encoder, read_tokenizer
+from models.encoder.load import read_tokenizer
 from models.encoder.smoothing import smoothed
 from models.encoder.student import CHECKPOINT, DONE, TRAINING, OwnPlan, new_student, student_tokenizer, train_student
-from models.encoder.teacher import EncoderPlan, new_teacher, train_encoder
+from models.encoder.teacher import EncoderPlan, EncoderTeacher, new_teacher, train_encoder
 from models.encoder.vocabulary import cut_vocabulary, numbers_of, unknown_share
 from models.errors import BadArtifact
 from models.export import Precision, export
@@ -37,7 +37,7 @@ from models.network import Probabilities
 from models.onnx import load_onnx_classifier
 from models.release import ReleasePlan, release
 from models.rows import LabelledText, read_rows
-from models.train import Student, pad
+from models.train import Student, pad, unexplained
 from streams.cli.main import app
 from streams.cli.training import train as command
 from tests.support.sources import ROOT
@@ -45,11 +45,11 @@ from tests.support.sources import ROOT
 pytestmark = MARKS
 
 VOCABULARY = [word for words in WORDS.values() for word in words] + ["never", "seen"]
-PIECES = 38
+PIECES, WIDTH = 38, 32
 TRAINED = replace(TRAINING, epochs=2, vocabulary=PIECES, max_length=24, tokens_per_batch=256, threads=1)
 OWN = OwnPlan(layers=(0, 1), others=4, body_rate=2e-3, head_rate=1e-2, steps_per_checkpoint=7)
 TEACHER = EncoderPlan(
-    layers=1, epochs=1, max_length=24, tokens_per_batch=256, prefix="", body_rate=2e-3, head_rate=1e-2, threads=1
+    layers=2, epochs=1, max_length=24, tokens_per_batch=256, prefix="", body_rate=2e-3, head_rate=1e-2, threads=1
 )
 SMALL = {"sentiment_buckets": 1 << 12, "topic_buckets": 1 << 10}
 
@@ -67,11 +67,12 @@ def made_rows(number: int, seed: int) -> list[LabelledText]:
 
 
 def guidance_of(rows: list[LabelledText]) -> Guidance:
-    """Votes and soft labels that are mostly right."""
+    """Votes and soft labels that are mostly right, states that the label decides."""
     labels = [SENTIMENTS.index(row.label) for row in rows]
     soft = (0.1 + 0.7 * np.eye(3)[labels]).astype(np.float32)
     topic = np.full((len(rows), len(TOPICS)), 1 / len(TOPICS), np.float32)
-    return Guidance(soft - 0.5, topic - 0.1, soft, topic)
+    states = np.random.default_rng(0).normal(size=(3, 2 * WIDTH))[labels].astype(np.float16)
+    return Guidance(soft - 0.5, topic - 0.1, soft, topic, states=states)
 
 
 @pytest.fixture(scope="module")
@@ -85,30 +86,37 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return labelled_files(tmp_path_factory.mktemp("data"), made_rows, train=400, dev=200, test=60)
 
 
-def test_it_begins_as_the_encoder_with_fewer_pieces(folder: Path, tmp_path: Path) -> None:
-    """The kept pieces' embeddings and the chosen layers are the encoder's, and all of them are trained."""
+@pytest.fixture(scope="module")
+def teacher(folder: Path) -> EncoderTeacher:
+    """One that knows nothing yet."""
+    return new_teacher(folder, TEACHER)
+
+
+def test_it_begins_as_its_teacher_with_fewer_pieces(folder: Path, teacher: EncoderTeacher, tmp_path: Path) -> None:
+    """The kept pieces' embeddings, the chosen layers and the heads are the teacher's; all of them are trained."""
     rows = made_rows(100, 1)
     tokenizer = student_tokenizer(rows, folder, tmp_path, TRAINED, OWN)
-    student = new_student(folder, tokenizer, TRAINED, replace(OWN, layers=(1,)))
-    whole = load_encoder(folder)
+    student = new_student(teacher, tokenizer, TRAINED, replace(OWN, layers=(1,)))
+    whole = teacher.network.encoder
     pieces = torch.from_numpy(numbers_of(tokenizer, read_tokenizer(folder)))
     assert (PIECES, PIECES) == (tokenizer.get_vocab_size(), len(pieces))
     encoder = student.network.encoder
     assert torch.equal(whole.embeddings.word_embeddings.weight[pieces], encoder.embeddings.word_embeddings.weight)
     name = "intermediate.dense.weight"
     assert torch.equal(whole.encoder.layer[1].get_parameter(name), encoder.encoder.layer[0].get_parameter(name))
+    assert torch.equal(teacher.network.sentiment.weight, student.network.sentiment.weight)
     assert all(parameter.requires_grad for parameter in student.parameters())
     assert tokenizer.to_str() == student_tokenizer([], folder, tmp_path, TRAINED, OWN).to_str()
 
 
-def test_a_student_that_was_cut_ends_as_one_that_was_not(folder: Path, tmp_path: Path) -> None:
+def test_a_student_that_was_cut_ends_as_one_that_was_not(folder: Path, teacher: EncoderTeacher, tmp_path: Path) -> None:
     """Paused in the first epoch, killed in the second after a checkpoint: the same weights, bit for bit."""
     rows, plan = made_rows(200, 3), replace(TRAINED, tokens_per_batch=96)
     tokenizer = student_tokenizer(rows, folder, tmp_path, plan, OWN)
 
     def run(work: str, number: int = 1_000, error: type[BaseException] | None = None) -> Student | None:
         return train_student(
-            rows, tokenizer, folder, tmp_path / work, plan, OWN, guidance_of(rows), lambda _: None,
+            rows, tokenizer, teacher, tmp_path / work, plan, OWN, guidance_of(rows), lambda _: None,
             pause_at(number, error),
         )  # fmt: skip
 
@@ -126,33 +134,34 @@ def test_a_student_that_was_cut_ends_as_one_that_was_not(folder: Path, tmp_path:
     assert [DONE] == [path.name for path in (tmp_path / "cut").iterdir()]
 
 
-def test_the_state_of_another_student_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_the_state_of_another_student_is_refused(folder: Path, teacher: EncoderTeacher, tmp_path: Path) -> None:
     """Another layer or another guidance would end as neither; layers must be ascending and there."""
     rows, plan = made_rows(40, 3), replace(TRAINED, epochs=1)
     tokenizer = student_tokenizer(rows, folder, tmp_path, plan, OWN)
     guidance = guidance_of(rows)
 
     def run(own: OwnPlan, guidance: Guidance) -> None:
-        train_student(rows, tokenizer, folder, tmp_path / "work", plan, own, guidance, lambda _: None)
+        train_student(rows, tokenizer, teacher, tmp_path / "work", plan, own, guidance, lambda _: None)
 
     run(OWN, guidance)
     for own, given in (
         (replace(OWN, layers=(0,)), guidance),
         (OWN, replace(guidance, soft=guidance.soft[:, ::-1])),
+        (OWN, replace(guidance, states=None)),
     ):
         with pytest.raises(BadArtifact, match=r"another training.*Operator action"):
             run(own, given)
-    for layers, why in (((1, 0), "not ascending"), ((), "not ascending"), ((0, 2), "has 2 layers")):
+    for layers, why in (((1, 0), "not ascending"), ((), "not ascending"), ((0, 2), "of 2 layers")):
         with pytest.raises(BadArtifact, match=why):
             run(replace(OWN, layers=layers), guidance)
 
 
 @pytest.fixture(scope="module")
-def student(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Student, Path]:
+def student(folder: Path, teacher: EncoderTeacher, tmp_path_factory: pytest.TempPathFactory) -> tuple[Student, Path]:
     """A student with wide heads, so that answers differ, and its tokenizer's file."""
     work = tmp_path_factory.mktemp("student")
     tokenizer = student_tokenizer(made_rows(100, 1), folder, work, TRAINED, OWN)
-    made = new_student(folder, tokenizer, TRAINED, OWN)
+    made = new_student(teacher, tokenizer, TRAINED, OWN)
     for head in (made.network.sentiment, made.network.topic):
         torch.nn.init.normal_(head.weight, std=0.5)
     return made.eval(), work / "tokenizer.json"
@@ -207,6 +216,15 @@ def test_a_folder_whose_sentiments_differ_is_refused(student: tuple[Student, Pat
         export(student[0].network, student[1], tmp_path, "tiny", ["bad", "good"], "fp32", 24, most_changed=-1)
 
 
+def test_states_are_judged_by_how_they_differ() -> None:
+    """0 for the same ones, 1 for their mean everywhere, whatever their size; a row without weight does not count."""
+    wanted = torch.tensor([[1.0, 10.0], [3.0, 30.0], [99.0, 99.0]])
+    weight = torch.tensor([1.0, 1.0, 0.0])
+    off = wanted + torch.tensor([[1.0, 0.0], [0.0, 0.0], [7.0, 7.0]])
+    found = [float(unexplained(given, wanted, weight)) for given in (wanted, weight @ wanted / 2 + 0 * wanted, off)]
+    assert [0.0, 1.0, 0.25] == found
+
+
 def test_smoothing_changes_no_answer(student: tuple[Student, Path]) -> None:
     """The same product of smaller activations and larger weights."""
     network, tokenizer = student[0].network, Tokenizer.from_file(str(student[1]))
@@ -227,16 +245,19 @@ def test_pieces_are_spelled_as_they_are_in_texts(student: tuple[Student, Path]) 
     ]
 
 
-def test_a_teacher_is_asked_each_part_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_teacher_is_asked_each_part_once(
+    teacher: EncoderTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Parts that an earlier call left are only read; the answers are those of one call."""
     monkeypatch.setattr("models.encoder.asked.PART", 10)
-    teacher, texts = new_teacher(folder, TEACHER), [row.text for row in made_rows(25, 1)]
+    texts = [row.text for row in made_rows(25, 1)]
     assert asked(teacher, texts, tmp_path, lambda _: None, lambda: True) is None
     lines: list[str] = []
     answered = asked(teacher, texts, tmp_path, lines.append)
     assert answered is not None
     assert ["asking the teacher: 10/25", "asking the teacher: 20/25"] == lines
-    assert answered[0] == pytest.approx(teacher.predict(texts).sentiment, abs=0.01)  # bfloat16
+    assert answered.sentiment == pytest.approx(teacher.predict(texts).sentiment, abs=0.01)  # bfloat16
+    assert (25, 2 * WIDTH) == answered.states.shape
 
 
 def test_it_is_released_with_votes_beside_it(folder: Path, data: Path, tmp_path: Path) -> None:
@@ -284,7 +305,7 @@ def test_a_student_that_cannot_be_is_refused_before_the_teacher_learns(
     plan = ReleasePlan(student=TRAINED, encoder=TEACHER, own=replace(OWN, layers=layers), **SMALL)
     with pytest.raises(BadArtifact, match=r"layers.*Operator action"):
         release(data, tmp_path / "work", tmp_path / "model", folder, plan, lambda _: None)
-    assert ["pieces-38"] == [path.name for path in (tmp_path / "work").iterdir()]
+    assert [] == [*(tmp_path / "work").iterdir()]
 
 
 def test_int8_that_changes_too_much_becomes_int8_weights(folder: Path, data: Path, tmp_path: Path) -> None:
@@ -317,7 +338,7 @@ def test_the_command_pauses_and_goes_on(
     monkeypatch.setattr(models.release, "release", smaller)
     monkeypatch.setattr(command, "pause_after", lambda minutes: lambda: minutes is not None)
     typed = ["model", "train", "--data", str(data), "--out", str(tmp_path / "model"), "--work", str(tmp_path / "work"),
-             "--init", str(folder), "--layers", "1", "--student-layers", "0,1", "--pieces", str(PIECES), "--epochs",
+             "--init", str(folder), "--layers", "2", "--student-layers", "0,1", "--pieces", str(PIECES), "--epochs",
              "1", "--threads", "1", "--precision", "int8", "--name", "tiny", "--json"]  # fmt: skip
     paused = CliRunner().invoke(app, [*typed, "--minutes", "1"])
     assert (1, False) == (paused.exit_code, json.loads(paused.stdout)["done"]), paused.output

@@ -93,6 +93,10 @@ def test_a_key_fits_its_certificate(pem: Path) -> None:
     assert pem / "mine.key" == load_settings(**tls, kafka_key=pem / "mine.key").kafka_servers.key
     assert "is not the key of" in problems(**tls, kafka_key=pem / "other.key")
     assert "holds no PEM block of a key" in problems(**tls)
+    (pem / "empty.pem").touch()
+    assert f"{pem / 'empty.pem'} (0 bytes) holds no PEM block of a certificate" in problems(
+        kafka_security_protocol="SSL", kafka_ca=pem / "empty.pem"
+    )
     assert "a key goes with a certificate" in problems(kafka_security_protocol="SSL", kafka_key=pem / "mine.key")
     (pem / "both.pem").write_bytes((pem / "mine.key").read_bytes() + (pem / "mine.pem").read_bytes())
     assert load_settings(kafka_security_protocol="SSL", kafka_certificate=pem / "both.pem").kafka_key is None

@@ -35,7 +35,7 @@ def model_train(
     student_layers: Annotated[
         str | None,
         typer.Option(
-            help="Layers of the encoder that the student begins with, numbered from 0, for example 0,1,2,3; "
+            help="Layers of the teacher that the student begins with, numbered from 0, for example 0,1,2,3; "
             "default: a student trained from scratch."
         ),
     ] = None,
@@ -45,7 +45,10 @@ def model_train(
     pieces: Annotated[
         int, typer.Option(min=20, help="Pieces of the encoder's vocabulary that such a student, or --whole, keeps.")
     ] = 40_000,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes of the student over the rows.")] = 3,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes of the student over the rows; default 3, with --student-layers 5."),
+    ] = None,
     precision: Annotated[Literal["int8", "fp16"], typer.Option(help="int8 for CPUs, fp16 for CUDA.")] = "int8",
     name: Annotated[str, typer.Option(help="Model id in manifest, card and metrics.")] = "marketpulse-small",
     families: Annotated[
@@ -62,7 +65,7 @@ def model_train(
 ) -> None:
     """Train the small multilingual model from labelled texts (needs the extra `train`), and write its folder.
 
-    With --student-layers its layers and embeddings begin as the encoder's; training then resumes at the last 200 steps,
+    With --student-layers its layers and embeddings begin as the teacher's; training then resumes at the last 200 steps,
     and --minutes pauses it, or the teacher. A student trained from scratch resumes by epoch, on a CPU, without pauses.
 
     ```
@@ -92,7 +95,7 @@ def model_train(
     on = device_of(device)
     plan = ReleasePlan(
         model_id=name,
-        student=TrainingPlan(epochs=epochs, threads=threads),
+        student=TrainingPlan(epochs=epochs or TrainingPlan.epochs, threads=threads),
         encoder=None if layers is None else EncoderPlan(layers=layers, threads=threads, device=on),
         precision=precision,
     )
@@ -103,7 +106,7 @@ def model_train(
     if student_layers is not None:
         plan = replace(
             plan,
-            student=replace(TRAINING, epochs=epochs, vocabulary=pieces, threads=threads),
+            student=replace(TRAINING, epochs=epochs or TRAINING.epochs, vocabulary=pieces, threads=threads),
             own=OwnPlan(_numbers(student_layers), device=on),
             most_changed=MOST_CHANGED,
         )
