@@ -117,7 +117,7 @@ def student_tokenizer(
 
 
 def require_layers(own: OwnPlan, there: int) -> None:
-    """Raises BadArtifact: the layers are not ascending, or a teacher of so many layers does not have them."""
+    """Raises BadArtifact: the layers are not ascending, or a teacher with `there` layers lacks one."""
     if not own.layers or list(own.layers) != sorted({*own.layers}) or own.layers[0] < 0 or own.layers[-1] >= there:
         raise BadArtifact(
             f"layers {own.layers} are not ascending numbers of a teacher of {there} layers. "
