@@ -11,6 +11,7 @@ pipeline     the data's way: operators, ingest, classify, count, detect, rollup,
 serving      what processes that answer HTTP share
 worker       the worker process; `app.py` puts it together, `agents.py` is the whole pipeline on one page
 intake       events by HTTP
+bridge       events from another team's topic
 dashboard    the live page
 notify       alerts to where people are
 recovery     first start, verify, replay, rebuild, reset, erase

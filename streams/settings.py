@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
@@ -272,6 +272,36 @@ def load_settings(**overrides: object) -> Settings:
             "Settings cannot be used:\n  " + "\n  ".join(problems) + "\nOperator action: mend them and start again."
         )
     return settings
+
+
+class _OfFile(Settings):
+    """Settings of a file alone, none of the process's environment."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: Any, init_settings: Any, env_settings: Any, dotenv_settings: Any, file_secret_settings: Any
+    ) -> tuple[Any, ...]:
+        return (dotenv_settings,)
+
+
+def kafka_of(file: Path) -> KafkaServers:
+    """Another Kafka, by the settings MARKETPULSE_KAFKA... of a file with `NAME=value` lines.
+
+    Raises:
+        SettingsError: it cannot be read, does not say which Kafka, or has a value that cannot be used.
+    """
+    remedy = "Operator action: correct the file; it has MARKETPULSE_KAFKA=host:port, and TLS and login as in a .env."
+    try:
+        file.read_text("utf-8")  # pydantic passes over a file that is not there
+        found = _OfFile(_env_file=file)  # type: ignore[call-arg]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}. {remedy}") from error
+    except ValidationError as error:
+        problems = [f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()]
+        raise SettingsError(f"{file} cannot be used: {'; '.join(problems)}. {remedy}") from error
+    if "kafka" not in found.model_fields_set:
+        raise SettingsError(f"{file} does not set MARKETPULSE_KAFKA. {remedy}")
+    return found.kafka_servers
 
 
 def _secrets_in_files(environment: Mapping[str, str], problems: list[str]) -> dict[str, object]:

@@ -29,6 +29,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec("feedback", 0, 15, settings=DATED_BY_BROKER),
     TopicSpec("feedback.classified", 8, 15),
     TopicSpec("feedback.dead-letter", 1, 15, settings={"max.message.bytes": "2097152"}),  # a record and why
+    TopicSpec("feedback.bridge", 1, None, compact=True),
     TopicSpec("market.steps", 1, 16, settings={"max.message.bytes": "16777216"}),
     TopicSpec("market.metrics", 8, 7),
     TopicSpec("market.shifts", 1, 15),

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from marketpulse.contract.operators import profiles_transaction
 from marketpulse.contract.topics import TOPICS, topic_name
 
-Role = Literal["worker", "producer", "reader", "analyst", "page", "notifier", "operator"]
+Role = Literal["worker", "producer", "bridge", "reader", "analyst", "page", "notifier", "operator"]
 Operation = Literal["read", "write", "create", "delete", "describe", "describe_configs"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -57,6 +57,9 @@ def kafka_rules(prefix: str) -> list[KafkaRule]:
         *topics("worker", "describe_configs", ("feedback",)),
         *(KafkaRule("worker", "read", "group", f"{prefix}.{name}") for name in ("classify", "control")),
         *topics("producer", "write", ("feedback",)),
+        *topics("bridge", "write", ("feedback", "feedback.dead-letter", "feedback.bridge")),
+        *topics("bridge", "read", ("feedback.bridge",)),
+        KafkaRule("bridge", "write", "transactional_id", f"{prefix}.bridge.", prefixed=True),
         *topics("reader", "read", READER_READS),
         *topics("analyst", "read", ANALYST_READS),
         *(rule for role in ("reader", "analyst") for rule in _own_groups(role, prefix)),

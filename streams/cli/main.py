@@ -13,6 +13,7 @@ from models.errors import ModelError
 from strategy.errors import StrategyError
 from streams.cli import acls as cli_acls
 from streams.cli import bench as cli_bench
+from streams.cli import bridge as cli_bridge
 from streams.cli import feed as cli_feed
 from streams.cli import label as cli_label
 from streams.cli import ledger as cli_ledger
@@ -258,6 +259,7 @@ def topics_create(
 
 # In the order of the help's groups.
 cli_feed.add_commands(app)
+cli_bridge.add_commands(app)
 for command in (status, page):
     app.command(rich_help_panel=output.WATCH)(command)
 app.command(rich_help_panel=output.WATCH)(cli_label.label)

@@ -79,16 +79,12 @@ class Outbound:
             RecordTooLarge: the topic does not even take letters that are cut.
         """
         topic = topic_name(self._prefix, source)
-        refused = await self._send([self._letter(letter, topic) for letter in letters])
+        refused = await self._send([letter_record(letter, topic, self._dead_letter) for letter in letters])
         if not refused:
             return
         shorter = [cut(letters[number]) for number in refused]
-        if await self._send([self._letter(letter, topic) for letter in shorter]):
+        if await self._send([letter_record(letter, topic, self._dead_letter) for letter in shorter]):
             raise RecordTooLarge(_too_large(self._dead_letter, max(letter.size for letter in shorter)))
-
-    def _letter(self, letter: DeadLetter, topic: str) -> Outgoing:
-        headers = [*own_headers(letter.headers), *_headers(letter, topic)]
-        return self._dead_letter, _key_of(letter), letter.value, headers
 
     async def classified(self, records: Sequence[tuple[str, bytes]]) -> None:
         """What the model said, (market, value) each, in whole batches per partition. Raises Unavailable."""
@@ -134,6 +130,11 @@ class Outbound:
                 # what is left goes through another producer.
                 await self.stop()
         return refused
+
+
+def letter_record(letter: DeadLetter, source: str, topic: str) -> Outgoing:
+    """A dead letter of a source topic as the record for the dead-letter topic; see `Outbound.dead_letters`."""
+    return topic, _key_of(letter), letter.value, [*own_headers(letter.headers), *_headers(letter, source)]
 
 
 async def _try(producer: AIOKafkaProducer, waiting: dict[int, Outgoing]) -> list[int]:

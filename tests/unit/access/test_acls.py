@@ -30,10 +30,10 @@ def test_only_the_operator_creates_and_deletes() -> None:
     assert {"topic", "group", "transactional_id"} == {rule.resource for rule in kafka_rules("p")}
 
 
-def test_only_the_operator_applies_profiles_in_a_transaction() -> None:
-    """Under one id of this prefix, and who may use it may write the topic."""
+def test_only_bridges_and_the_operator_have_transactions() -> None:
+    """Under ids of this prefix, and who may use it may write the topic."""
     rules = [rule for rule in kafka_rules("p") if rule.resource == "transactional_id"]
-    assert [("operator", "write", "p.profiles", False)] == [
+    assert [("bridge", "write", "p.bridge.", True), ("operator", "write", "p.profiles", False)] == [
         (rule.role, rule.operation, rule.name, rule.prefixed) for rule in rules
     ]
     assert KafkaRule("operator", "write", "topic", "p.market.profiles") in kafka_rules("p")

@@ -4,7 +4,7 @@ import pytest
 
 from streams.batches import CUT_BYTES, HEADER_BYTES, DeadLetter, cut, fitting
 from streams.kafka.dead_letters import NOT_WHOLE, Selection, parsed, why_not
-from streams.kafka.outbound import Outbound
+from streams.kafka.outbound import letter_record
 from streams.kafka.tolerant import MAX_HEADERS
 
 VALUE = b'{"id":"1"}'
@@ -60,5 +60,5 @@ def test_a_letter_with_more_headers_than_can_be_read_again_is_cut() -> None:
     headers = tuple((str(number), b"") for number in range(MAX_HEADERS))
     shorter = fitting(DeadLetter("bad_time", "m", 0, 0, b"k", b"v", headers, 0, last_offset=1))
     assert ("headers",) == shorter.cut
-    _, _, _, sent = Outbound("localhost", "shop")._letter(shorter, "shop.feedback")
+    _, _, _, sent = letter_record(shorter, "shop.feedback", "p.feedback.dead-letter")
     assert len(sent) <= MAX_HEADERS

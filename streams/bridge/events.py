@@ -1,0 +1,115 @@
+"""One record of a foreign topic as records of `feedback`, or as a dead letter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from marketpulse.contract.decode import Rejected, lenient
+from marketpulse.contract.feedback import MAX_VALUE_BYTES, DeadLetterCode
+from marketpulse.contract.wire import MAX_ID_CHARACTERS
+from streams.batches import DeadLetter, fitting
+from streams.bridge.envelopes import opened
+from streams.contract.ids import bounded
+from streams.kafka.publish import Record
+from streams.kafka.tolerant import unreadable
+from streams.sources.json_values import written
+from streams.sources.mapped import MappedForm
+
+_any = msgspec.json.Decoder()
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
+SCHEMA_REGISTRY = (
+    "the value begins with byte 0, as Schema Registry frames Avro, Protobuf and JSON Schema: it is no plain JSON"
+)
+
+
+@dataclass(frozen=True)
+class Converter:
+    """How records of one topic become events.
+
+    `name`: of the source, in ids of events that have none. `form`: of a mapping; None = they are of the contract.
+    `envelopes`: whether what they are wrapped in is opened.
+    """
+
+    name: str
+    form: MappedForm | None = None
+    envelopes: bool = True
+
+    def converted(self, record: Any) -> "Converted":
+        """What a consumer's record becomes."""
+        found = Converted()
+        if (stretch := unreadable(record)) is not None:
+            found.letter = _letter(record, "unreadable_batch", stretch.why, stretch.first, stretch.last)
+            return found
+        if record.value is None:
+            return found
+        refused: list[Rejected] = []
+        try:
+            value = _value(record.value)
+            for number, content in enumerate(opened(value) if self.envelopes else [value]):
+                found.events += self._events(record, number, content, refused)
+        except Rejected as why:
+            refused.append(why)
+        if refused:
+            more = f", and {len(refused) - 1} more of this record" if len(refused) > 1 else ""
+            found.letter = _letter(record, refused[0].code, f"{refused[0]}{more}", record.offset)
+        return found
+
+    def _events(self, record: Any, number: int, content: Any, refused: list[Rejected]) -> list[Record]:
+        if not isinstance(content, dict):
+            refused.append(Rejected("not_an_object", "the record is JSON, but not an object"))
+            return []
+        if self.form is None:
+            place = f"{self.name}/{record.topic}/{record.partition}/{record.offset}"
+            identity = bounded(f"{place}/{number}" if number else place, MAX_ID_CHARACTERS)
+            fields = [content if content.get("id") is not None else content | {"id": identity}]
+        else:
+
+            def refuse(_: int, why: str) -> None:
+                refused.append(Rejected("bad_value", why))
+
+            fields = list(self.form.events([(number, {"kafka": _kafka(record), **content})], refuse))
+        events = list(map(written, fields))
+        if large := [event for event in events if len(event.value) > MAX_VALUE_BYTES]:
+            refused += [Rejected("too_large", f"an event has at most {MAX_VALUE_BYTES:,} bytes")] * len(large)
+        return [event for event in events if len(event.value) <= MAX_VALUE_BYTES]
+
+
+@dataclass
+class Converted:
+    """Events of a record, and the dead letter of what cannot become one; neither of a tombstone or a delete."""
+
+    events: list[Record] = field(default_factory=list)
+    letter: DeadLetter | None = None
+
+
+def _value(value: bytes) -> Any:
+    """The JSON of a record. Raises Rejected."""
+    if value.startswith(b"\0"):
+        raise Rejected("not_json", SCHEMA_REGISTRY)
+    try:
+        return _any.decode(value)
+    except _BROKEN:
+        return lenient(value)
+
+
+def _kafka(record: Any) -> dict[str, Any]:
+    """What a mapping may read of a record beside its value: `kafka.timestamp` and so on."""
+    key = record.key
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": None if key is None else key.decode("utf-8", "replace"),
+    }
+
+
+def _letter(record: Any, code: DeadLetterCode, why: str, offset: int, last_offset: int | None = None) -> DeadLetter:
+    headers: Sequence[tuple[str, bytes]] = record.headers or ()
+    return fitting(
+        DeadLetter(
+            code, why, record.partition, offset, record.key, record.value, tuple(headers), record.timestamp, last_offset
+        )
+    )

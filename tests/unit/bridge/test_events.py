@@ -1,0 +1,108 @@
+"""Records of foreign topics as events and dead letters."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from marketpulse.contract.feedback import MAX_VALUE_BYTES
+from streams.bridge.events import Converter
+from streams.kafka.tolerant import Unreadable
+from streams.sources.mapped import mapped_form
+from streams.sources.mapping_file import load_mapping
+
+EVENT = {"id": "a", "market": "BR", "text": "lento", "occurred_at": 1, "user": "u1"}
+MAPPING = """
+[id]
+hash = ["kafka.partition", "kafka.offset"]
+[market]
+from = "land"
+[text]
+from = "body"
+[occurred_at]
+from = "kafka.timestamp"
+[user]
+from = "kafka.key"
+"""
+
+
+def record(value: object, **changes: Any) -> ConsumerRecord:
+    """A consumer's record of a foreign topic."""
+    encoded = value if isinstance(value, bytes | None) else json.dumps(value).encode()
+    fields = {
+        "topic": "crm", "partition": 3, "offset": 9, "timestamp": 1_700_000_000_000, "timestamp_type": 0, "key": b"k",
+        "value": encoded, "checksum": None, "serialized_key_size": 1, "serialized_value_size": 1, "headers": (),
+    }  # fmt: skip
+    return ConsumerRecord(**fields | changes)
+
+
+def values(converted: Any) -> list[dict[str, Any]]:
+    return [json.loads(event.value) for event in converted.events]
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> Converter:
+    (file := tmp_path / "crm.toml").write_text(MAPPING)
+    return Converter("crm-cluster", mapped_form(load_mapping(str(file)), ""))
+
+
+def test_an_event_goes_over_as_it_is() -> None:
+    """Keyed by its user; one without an id is known by where it stood, those of a batch by their number too."""
+    plain = Converter("c1")
+    assert [EVENT] == values(found := plain.converted(record(EVENT)))
+    assert (b"u1", None) == (found.events[0].key, found.letter)
+    without = {name: value for name, value in EVENT.items() if name != "id"}
+    assert ["c1/crm/3/9", "c1/crm/3/9/1"] == [one["id"] for one in values(plain.converted(record([without, without])))]
+
+
+def test_a_mapping_reads_what_kafka_knows_of_a_record(mapped: Converter) -> None:
+    """Time, key and place, where the value lacks them; a field of that name in the value counts first."""
+    (event,) = values(mapped.converted(record({"land": "Brazil", "body": "lento"})))
+    assert ("BR", "lento", "k") == (event["market"], event["text"], event["user"])
+    assert "2023-11-14T22:13:20.000Z" == event["occurred_at"]
+    own = {"land": "BR", "body": "x", "kafka": {"timestamp": 5_000, "partition": 1, "offset": 2}}
+    assert event["id"] != values(mapped.converted(record(own)))[0]["id"]
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (b"\0\0\0\0\1abc", "not_json"),
+        (b"{", "not_json"),
+        (b"\xff", "not_json"),
+        ("text", "not_an_object"),
+        ([EVENT, 3], "not_an_object"),
+        (EVENT | {"text": "x" * MAX_VALUE_BYTES}, "too_large"),
+    ],
+)
+def test_what_cannot_become_an_event_is_a_dead_letter(value: object, code: str) -> None:
+    """Of the whole record, with its place and bytes; the rest of a batch goes over."""
+    given = record(value, headers=(("h", b"1"),))
+    found = Converter("c1").converted(given)
+    assert found.letter is not None
+    assert (code, 3, 9, b"k") == (found.letter.code, found.letter.partition, found.letter.offset, found.letter.key)
+    assert (("h", b"1"),) == found.letter.headers
+    assert (1 if isinstance(value, list) else 0) == len(found.events)
+
+
+def test_what_a_mapping_refuses_is_counted_in_one_dead_letter(mapped: Converter) -> None:
+    """The first reason stands for those of its record."""
+    found = mapped.converted(record([{"land": "Atlantis", "body": "x"}, {"body": "x"}, {"land": "BR", "body": "x"}]))
+    assert found.letter is not None
+    assert ("bad_value", True, 1) == (found.letter.code, "and 1 more" in found.letter.message, len(found.events))
+
+
+def test_tombstones_and_deletes_are_nothing() -> None:
+    """No event, no dead letter."""
+    for value in (None, {"op": "d", "before": {"id": 1}, "after": None, "source": {}}):
+        found = Converter("c1").converted(record(value))
+        assert ([], None) == (found.events, found.letter)
+
+
+def test_a_batch_that_cannot_be_read_is_one_dead_letter() -> None:
+    """From its first offset to its last."""
+    found = Converter("c1").converted(record(None, checksum=Unreadable(7, 9, "damaged")))
+    assert found.letter is not None
+    assert ("unreadable_batch", 7, 9) == (found.letter.code, found.letter.offset, found.letter.last_offset)
