@@ -62,7 +62,7 @@ def test_a_mapping_reads_what_kafka_knows_of_a_record(mapped: Converter) -> None
     (event,) = values(mapped.converted(record({"land": "Brazil", "body": "lento"})))
     assert ("BR", "lento", "k") == (event["market"], event["text"], event["user"])
     assert "2023-11-14T22:13:20.000Z" == event["occurred_at"]
-    own = {"land": "BR", "body": "x", "kafka": {"timestamp": 5_000, "partition": 1, "offset": 2}}
+    own = {"land": "BR", "body": "x", "kafka": {"timestamp": 1_700_000_000_001, "partition": 1, "offset": 2}}
     assert event["id"] != values(mapped.converted(record(own)))[0]["id"]
 
 
