@@ -23,12 +23,14 @@ from marketpulse.contract.operators import (
 )
 from marketpulse.contract.records import AlertRecord, AllocationRecord, ClassifiedRecord, MetricsRecord, ShiftRecord
 from strategy.scenarios import Metrics, PlanAnswer
+from streams.contract.bridge import PositionRecord
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.intake.openapi import openapi
 
 CONTRACTS: dict[str, tuple[type[msgspec.Struct], str, str]] = {
     "feedback": (FeedbackEvent, "receive", "any; the user recommended"),
     "feedback.classified": (ClassifiedRecord, "send", "market"),
+    "feedback.bridge": (PositionRecord, "send", "source, topic and partition"),
     "market.steps": (StepRecord, "send", "step"),
     "market.steps#checkpoint": (CheckpointRecord, "send", "checkpoint"),
     "market.metrics": (MetricsRecord, "send", "market"),

@@ -6,22 +6,16 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from marketpulse.client.kafka_servers import Servers, client_options
+from marketpulse.contract.wire import CONTRACT_VERSION
 from marketpulse.errors import OperatorNeeded
+from streams.contract.bridge import PositionRecord
 from streams.kafka.admin import close_consumer
 from streams.kafka.errors import kafka_errors
 from streams.kafka.timeouts import REQUEST_TIMEOUT_MS
 
 TOPIC = "feedback.bridge"
-VERSION = 1
 PATIENCE_S = 90.0
 """Longer than a transaction of a bridge that died stays open."""
-
-
-class Position(msgspec.Struct, frozen=True):
-    """`next`: offset of the first record that is not bridged yet."""
-
-    next: int
-    v: int = VERSION
 
 
 def key_of(source: str, topic: str, partition: int) -> bytes:
@@ -31,7 +25,7 @@ def key_of(source: str, topic: str, partition: int) -> bytes:
 
 def value_of(offset: int) -> bytes:
     """Value of a position."""
-    return msgspec.json.encode(Position(offset))
+    return msgspec.json.encode(PositionRecord(next=offset))
 
 
 async def read_positions(servers: Servers, topic: str) -> dict[bytes, int]:
@@ -67,14 +61,14 @@ async def read_positions(servers: Servers, topic: str) -> dict[bytes, int]:
 
 def _next(value: bytes, topic: str) -> int:
     try:
-        position = msgspec.json.decode(value, type=Position)
+        position = msgspec.json.decode(value, type=PositionRecord)
     except msgspec.DecodeError as error:
         raise OperatorNeeded(
             f"{topic} holds a record that is no position: {error}. Operator action: find out who writes it."
         ) from error
-    if position.v > VERSION:
+    if position.v > CONTRACT_VERSION:
         raise OperatorNeeded(
-            f"{topic} holds a position of version {position.v}, this program knows {VERSION}. Operator action: start "
-            "the newer version."
+            f"{topic} holds a position of version {position.v}, this program {CONTRACT_VERSION}. Operator action: "
+            "start the newer version."
         )
     return position.next

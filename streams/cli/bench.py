@@ -1,4 +1,4 @@
-"""Commands that measure: engine, latency, commit, model, pipeline, allocator, answers, intake, detectors, labels."""
+"""Commands that measure: engine, latency, growth, commit, model, pipeline, money, intake, detectors, labels."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -172,6 +172,31 @@ def bench_latency(
 
     with shown_events("arriving", output.note_json) as say:
         _bench(measure(load_settings(), load or [0.3, 0.7], seconds, backlog, data, say), as_json)
+
+
+@bench_app.command("growth")
+def bench_growth(
+    markets: Annotated[
+        list[int] | None, typer.Option(min=1, max=249, help="How many; again for more. Default: 10, 100, 249.")
+    ] = None,
+    events: Annotated[
+        list[int] | None, typer.Option(min=10_000, help="How many; again for more. Default: 1 and 3 million.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What more markets and events cost one worker: rate, steps, processor time, memory. A stub is the model.
+
+    ```
+    marketpulse bench growth --json
+    marketpulse bench growth --markets 10 --markets 249 --events 500000
+    ```
+    """
+    from streams.dev.bench.growth import bench_growth as measure
+
+    with shown_events("counting", output.note_json) as say:
+        rows = measure(load_settings(), markets or [10, 100, 249], events or [1_000_000, 3_000_000], say)
+    text = "\n".join(", ".join(f"{name} {value}" for name, value in row.items()) for row in rows)
+    output.answer(rows, as_json, text)
 
 
 @bench_app.command("watch")

@@ -29,6 +29,7 @@ PREFIX = "golden"
 KEPT = 3
 """Records of each topic: its first ones, and the largest."""
 TOPICS = (
+    "feedback.bridge",
     "feedback.classified",
     "market.steps",
     "market.metrics",
@@ -46,6 +47,7 @@ COMMANDS = (
     "mute add --market BR --hours 2 --comment known",
     "profiles apply strategy/markets.toml --market BR",
     "alerts test",
+    f"bridge {PREFIX}.market.mutes --name {PREFIX} --until-end",
 )
 
 

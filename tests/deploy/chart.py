@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "marketpulse"
@@ -18,7 +21,18 @@ OLDEST, NEWEST = "1.27", "1.37"
 """Kubernetes versions that objects are checked against: the chart's oldest, the newest whose schemas are there."""
 HELM = os.environ.get("HELM") or shutil.which("helm", path=f"{ROOT}/build/tools:{os.environ['PATH']}")
 
+needs_helm = pytest.mark.skipif(HELM is None, reason="needs helm: `make helm` builds it where there is Go")
+each_set = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+BY_NAME = {path.stem: path for path in VALUES}
+TRIAL, PRODUCTION, GPU = BY_NAME["cpu-bundled"], BY_NAME["cpu-external"], BY_NAME["gpu-external"]
+
 Manifest = dict[str, Any]
+
+
+def setting(name: str) -> str:
+    """A setting's variable."""
+    assert name in Settings.model_fields
+    return f"MARKETPULSE_{name.upper()}"
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -11,41 +11,33 @@ import pytest
 import yaml
 from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as prometheus
-from pydantic import SecretStr
 
 from docs.generate.commands import every_command
 from marketpulse.contract.topics import topic_name
-from streams.access.rights import Role, principal
 from streams.pipeline.ingest.consumer import group_consumer
 from streams.settings import Settings
 from tests.deploy.chart import (
+    BY_NAME,
     CHART,
-    HELM,
+    GPU,
     NEWEST,
     OLDEST,
-    ROOT,
-    VALUES,
+    PRODUCTION,
+    TRIAL,
     Manifest,
     containers,
+    each_set,
     helm,
+    needs_helm,
     of_kind,
     pods,
     refusal,
     rendered,
+    setting,
     variables,
 )
 
-pytestmark = pytest.mark.skipif(HELM is None, reason="needs helm: `make helm` builds it where there is Go")
-each_set = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
-BY_NAME = {path.stem: path for path in VALUES}
-TRIAL, PRODUCTION, GPU = BY_NAME["cpu-bundled"], BY_NAME["cpu-external"], BY_NAME["gpu-external"]
-OWN = ("worker", "page", "prepare")
-
-
-def setting(name: str) -> str:
-    """A setting's variable."""
-    assert name in Settings.model_fields
-    return f"MARKETPULSE_{name.upper()}"
+pytestmark = needs_helm
 
 
 def test_the_four_ways_to_install_are_all_there() -> None:
@@ -193,98 +185,6 @@ def test_disabled_processes_name_commands_of_the_program() -> None:
 
 
 @each_set
-def test_secrets_stand_in_secrets_alone(values: Path) -> None:
-    """No secret setting has a plain value, and no ConfigMap holds one's value."""
-    secret = {
-        f"MARKETPULSE_{name.upper()}" for name, field in Settings.model_fields.items() if is_secret(field.annotation)
-    }
-    assert {setting("redis_url"), setting("kafka_password")} <= secret
-    for component, container in containers(rendered(values)):
-        plain = {name for name, one in variables(container).items() if "value" in one} & secret
-        allowed = {setting("redis_url")} if "bundled" in values.stem else set()  # which asks for no login
-        assert plain <= allowed, component
-        assert not re.search("//[^/]*@", variables(container).get(setting("redis_url"), {}).get("value", ""))
-    given = yaml.safe_load(values.read_text("utf-8"))["secrets"].get("create", {})
-    for one in of_kind(rendered(values), "ConfigMap"):
-        assert not [text for text in given.values() if text in str(one["data"])], one["metadata"]["name"]
-    assert bool(given) == bool(of_kind(rendered(values), "Secret"))
-
-
-def is_secret(annotation: Any) -> bool:
-    """Whether a setting's type hides its value."""
-    return "SecretStr" in str(annotation) or annotation is SecretStr
-
-
-def test_secret_settings_are_refused_as_plain_ones() -> None:
-    """By the schema of values; so are the prefix and Kafka's servers, which have values of their own, and no other."""
-    schema = yaml.safe_load((CHART / "values.schema.json").read_text("utf-8"))
-    refused = schema["definitions"]["settings"]["propertyNames"]["not"]["pattern"]
-    for name, field in Settings.model_fields.items():
-        plain = not is_secret(field.annotation) and name not in ("prefix", "kafka")
-        assert plain != bool(re.search(refused, f"MARKETPULSE_{name.upper()}")), name
-    assert "MARKETPULSE_PAGE_TOKEN" in refusal(TRIAL, "worker.settings.MARKETPULSE_PAGE_TOKEN=a-token-of-some-length")
-
-
-@each_set
-def test_a_process_is_told_of_the_servers_it_reaches_alone(values: Path) -> None:
-    """The containers that wait for the ledger get no login of Kafka, and no key of user ids."""
-    for _, container in containers(rendered(values)):
-        if container["name"] == "wait-for-ledger":
-            assert "" == variables(container)[setting("kafka")]["value"]
-            assert not {setting("kafka_password"), setting("user_hash_key")} & set(variables(container))
-            assert setting("redis_url") in variables(container)
-
-
-def logins(manifests: tuple[Manifest, ...], name: str) -> dict[str, str]:
-    """Container -> the Secret's key that a setting is read from."""
-    found = {one["name"]: variables(one).get(setting(name)) for _, one in containers(manifests)}
-    return {container: one["valueFrom"]["secretKeyRef"]["key"] for container, one in found.items() if one is not None}
-
-
-def test_each_process_has_a_login_of_its_own() -> None:
-    """Keys of the Secret and Kafka's users are those of `marketpulse acls`; intake and notifier have no Redis."""
-    manifests = rendered(PRODUCTION)
-    redis = dict.fromkeys(("worker", "wait-for-ledger"), "redis-url-worker") | {"page": "redis-url-page"}
-    assert redis | dict.fromkeys(("topics", "ledger"), "redis-url-operator") == logins(manifests, "redis_url")
-    roles: dict[str, Role] = {"worker": "worker", "page": "page", "intake": "producer", "notify": "notifier"}
-    assert {one: f"kafka-password-{role}" for one, role in roles.items()}.items() <= logins(
-        manifests, "kafka_password"
-    ).items()
-    users = {
-        one["name"]: variables(one)[setting("kafka_username")]["value"]
-        for _, one in containers(manifests)
-        if one["name"] in roles
-    }
-    assert users == {one: principal("marketpulse", role) for one, role in roles.items()}
-    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(manifests, "NetworkPolicy")}
-    for name in ("intake", "notify"):
-        assert 6380 not in [
-            port["port"] for rule in policies[f"trial-marketpulse-{name}"]["egress"] for port in rule["ports"]
-        ]
-
-
-def test_only_workers_get_the_key_of_user_hashes() -> None:
-    """And each secret setting goes to the process that needs it alone."""
-    assert {"worker": "user-hash-key"} == logins(rendered(PRODUCTION), "user_hash_key")
-    assert {"page": "page-token"} == logins(rendered(PRODUCTION), "page_token")
-    assert {"intake": "intake-tokens"} == logins(rendered(PRODUCTION), "intake_tokens")
-
-
-def test_one_login_for_all_is_kept_where_it_is_asked_for() -> None:
-    """`secrets.shared` is how it was before: the same keys and the same user."""
-    manifests = rendered(
-        PRODUCTION, "secrets.shared=true", "kafka.username=ann", "prepare.settings=null", "prepare.secretSettings=null"
-    )
-    assert {"redis-url"} == set(logins(manifests, "redis_url").values())
-    assert {"kafka-password"} == set(logins(manifests, "kafka_password").values())
-    assert {"ann"} == {
-        variables(one)[setting("kafka_username")]["value"]
-        for _, one in containers(manifests)
-        if setting("kafka_username") in variables(one)
-    }
-
-
-@each_set
 def test_there_are_at_most_as_many_workers_as_partitions(values: Path) -> None:
     """Without autoscaling and with it; the job makes as many partitions."""
     manifests = rendered(values)
@@ -373,99 +273,6 @@ def test_static_members_have_names_that_stay() -> None:
     services = {one["metadata"]["name"]: one["spec"] for one in of_kind(rendered(GPU), "Service")}
     assert "None" == services[workers["spec"]["serviceName"]]["clusterIP"]
     assert "static" in refusal(GPU, "autoscaling.by=keda")
-
-
-@each_set
-def test_selectors_find_the_pods_they_are_meant_for(values: Path) -> None:
-    """Services, budgets, monitors and policies each select at least one pod, and of one component only."""
-    manifests = rendered(values)
-    labels = [
-        one["spec"]["template"]["metadata"]["labels"] for one in of_kind(manifests, "Deployment", "StatefulSet", "Job")
-    ]
-    services = [one["metadata"]["labels"] for one in of_kind(manifests, "Service")]
-    for one in of_kind(manifests, "Service", "PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor"):
-        spec = one["spec"]
-        wanted = (spec.get("podSelector") or spec["selector"]).get("matchLabels") or spec["selector"]
-        among = services if one["kind"] == "ServiceMonitor" else labels
-        found = {each["app.kubernetes.io/component"] for each in among if wanted.items() <= each.items()}
-        name = one["metadata"]["name"]
-        assert (len(found) > 1) == name.endswith("-default"), name
-        assert found, name
-
-
-@each_set
-def test_nobody_is_reached_who_need_not_be(values: Path) -> None:
-    """All pods are closed by default and may ask for names; each component has a policy of its own."""
-    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(rendered(values), "NetworkPolicy")}
-    default = policies["trial-marketpulse-default"]
-    assert {"Ingress", "Egress"} == set(default["policyTypes"])
-    assert "ingress" not in default
-    assert [[53, 53]] == [[port["port"] for port in rule["ports"]] for rule in default["egress"]]
-    components = {name for name, _ in pods(rendered(values))}
-    assert {f"trial-marketpulse-{name}" for name in (*components, "default")} == set(policies)
-    for name, spec in policies.items():
-        assert all(rule["from"] for rule in spec.get("ingress", ())), name
-        assert all(rule["ports"] for rule in (*spec.get("ingress", ()), *spec.get("egress", ()))), name
-
-
-def test_policies_follow_the_servers() -> None:
-    """External ones by port and address, bundled ones by their pods; Prometheus and the ingress reach their own."""
-    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(rendered(PRODUCTION), "NetworkPolicy")}
-    worker, page = (policies[f"trial-marketpulse-{name}"] for name in ("worker", "page"))
-    assert [[9094], [6380]] == [[port["port"] for port in rule["ports"]] for rule in worker["egress"]]
-    assert ["192.0.2.0/24", "198.51.100.0/24"] == [rule["to"][0]["ipBlock"]["cidr"] for rule in worker["egress"]]
-    spaces = [
-        (peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], rule["ports"][0]["port"])
-        for spec in (worker, page) for rule in spec["ingress"] for peer in rule["from"]
-    ]  # fmt: skip
-    assert [("monitoring", 8081), ("ingress-nginx", 8080), ("monitoring", 8081)] == spaces
-    bundled = {one["metadata"]["name"]: one["spec"] for one in of_kind(rendered(TRIAL), "NetworkPolicy")}
-    [rule] = bundled["trial-marketpulse-redis"]["ingress"]
-    callers = {peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in rule["from"]}
-    assert set(OWN) == callers
-
-
-def test_strangers_reach_neither_probes_nor_metrics() -> None:
-    """The Ingress leads to the page's own port; kubelet and Prometheus ask another one, which nobody can fill."""
-    manifests = rendered(PRODUCTION)
-    [ingress] = of_kind(manifests, "Ingress")
-    [path] = ingress["spec"]["rules"][0]["http"]["paths"]
-    assert "http" == path["backend"]["service"]["port"]["name"]
-    for name, container in containers(manifests):
-        if name in ("page", "intake"):
-            ports = {one["name"]: str(one["containerPort"]) for one in container["ports"]}
-            assert ports["health"] == variables(container)[setting("health_port")]["value"] != ports["http"]
-            probes = [container[probe]["httpGet"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
-            assert [("/livez", "health"), ("/readyz", "health"), ("/livez", "health")] == [
-                (one["path"], one["port"]) for one in probes
-            ]  # fmt: skip
-    scraped = {
-        one["metadata"]["name"].rpartition("-")[2]: one["spec"]["endpoints"][0]["port"]
-        for one in of_kind(manifests, "ServiceMonitor")
-    }
-    assert {"worker": "health", "page": "health", "intake": "health", "notify": "http"} == scraped
-
-
-def test_an_ingress_needs_the_address_of_its_controller() -> None:
-    """Without it all its users would share one address, and one of them could hold up all logins."""
-    ingress = "processes.page.ingress={enabled: true, host: a.example.com, tlsSecret: tls}"
-    assert "MARKETPULSE_FORWARDED_ALLOW is needed" in refusal(TRIAL, ingress)
-
-
-def test_prometheus_finds_workers_that_are_not_ready_under_the_names_of_the_alarms() -> None:
-    """Jobs as the alarms of deploy/monitoring know them; all alarms and dashboards are in."""
-    manifests = rendered(PRODUCTION)
-    [service] = [one for one in of_kind(manifests, "Service") if one["metadata"]["name"].endswith("worker")]
-    assert service["spec"]["publishNotReadyAddresses"]
-    jobs = {
-        one["spec"]["endpoints"][0]["relabelings"][0]["replacement"] for one in of_kind(manifests, "ServiceMonitor")
-    }
-    rules = (ROOT / "deploy" / "monitoring" / "prometheus" / "rules.yml").read_text("utf-8")
-    assert set(re.findall(r'job="([\w-]+)"', rules)) <= jobs
-    [alarms] = of_kind(manifests, "PrometheusRule")
-    assert yaml.safe_load(rules) == alarms["spec"]
-    boards = [one for one in of_kind(manifests, "ConfigMap") if "dashboard" in one["metadata"]["name"]]
-    assert 2 == len(boards)
 
 
 def test_files_given_as_values_reach_the_workers() -> None:

@@ -43,6 +43,19 @@ def test_latency_is_measured_of_records_that_arrive() -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(200)
+def test_growth_is_measured_by_markets() -> None:
+    """A row for each number of them: what it costs worker and servers."""
+    rows = answer("bench", "growth", "--markets", "3", "--markets", "40", "--events", "10000", timeout=120)
+    assert [3, 40] == [row["markets"] for row in rows]
+    for row in rows:
+        assert 0 < row["events_per_second"]
+        assert 0 < row["step_p50_ms"] <= row["step_p99_ms"]
+        assert all(0 < row[f"{name}_s_per_million"] for name in ("worker", "redis", "kafka"))
+        assert 30 < row["worker_mebibytes"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(200)
 def test_answers_and_detectors_are_measured(tmp_path: Path) -> None:
     """Small ones again; the detectors' page keeps what stands around the measured part, and gets its picture."""
     assert 0 < answer("bench", "intake", "--events", "2000", "--rounds", "1")["batches_ratio"]

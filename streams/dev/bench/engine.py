@@ -4,7 +4,7 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -153,12 +153,12 @@ def measured(reader: Reader, supervisor: Supervisor, end: int, say: Say, begin: 
         time.sleep(0.005)
 
 
-def plain_events(count: int) -> Iterator[Record]:
-    """Small valid events of ten markets with distinct ids; each user about twenty times."""
+def plain_events(count: int, codes: Sequence[str] = tuple(MARKETS)) -> Iterator[Record]:
+    """Small valid events of ten markets, or those given, with distinct ids; each user about twenty times."""
     rng = random.Random(0)
     now_ms = epoch_ms()
     times = [utc(now_ms - at * 1_000) for at in range(600)]
-    markets = [(market, feed.languages[0]) for market, feed in MARKETS.items()]
+    markets = [(code, MARKETS[code].languages[0] if code in MARKETS else "en") for code in codes]
     texts = [compose(rng, rng.choice(markets)[1], "positive") for _ in range(2_000)]
     users = max(count // 20, 1)
     for number in range(count):

@@ -124,7 +124,8 @@ HOSTILE_TEXTS = {
 """Commands that show what users, producers or servers wrote, and the exit code that they end with here."""
 THROUGH_THE_SEAM = {
     "acls apply", "acls show", "adopt", "bench allocate", "bench bins", "bench classify", "bench commit",
-    "bench engine", "bench intake", "bench judgement", "bench latency", "bench pipeline", "bench reallocate",
+    "bench engine", "bench growth", "bench intake", "bench judgement", "bench latency", "bench pipeline",
+    "bench reallocate",
     "bench topics", "bench watch", "bridge", "classify", "config show", "dead-letters replay", "dead-letters show",
     "demo", "intake", "label", "learn", "ledger init", "ledger rebuild", "ledger reset", "ledger wait", "model compare",
     "model convert", "model encoder", "model evaluate", "model export", "model families", "model promote",
