@@ -8,7 +8,7 @@ back, or another one of the same partition, shuts out the one before, whose tran
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from marketpulse.client.kafka_servers import Servers, client_options
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.words import count_of
 from marketpulse.errors import Unavailable
-from streams.bridge.events import Converter
+from streams.bridge.events import Converted, Converter
 from streams.bridge.positions import TOPIC, key_of, read_positions, value_of
 from streams.errors import BadInput, RetentionPassed, TopicRecreated
 from streams.kafka.admin import close_consumer, topic_offsets
@@ -32,6 +32,8 @@ from streams.telemetry.logs import get_logger
 
 log = get_logger("bridge")
 BATCH_RECORDS = 2_000
+TRANSACTION_BYTES = 4_194_304
+"""Of events, from which on a transaction ends."""
 AGAIN_S = 5.0
 MOST_REASONS = 100
 
@@ -161,11 +163,11 @@ class Bridge:
         began = dict(at)
 
         async def move(number: int, records: list[Any]) -> None:
-            partition = TopicPartition(plan.topic, number)
-            position = records[-1].offset + 1 if records else await consumer.position(partition)
-            if position > at[number]:
-                await self._move(producers[number], number, records, position)
-                at[number] = position
+            for converted in self._parts(records):
+                at[number] = await self._move(producers[number], number, converted, converted[-1].next_offset)
+            position = await consumer.position(TopicPartition(plan.topic, number))
+            if not records and position > at[number]:  # markers of transactions
+                at[number] = await self._move(producers[number], number, [], position)
 
         while not stop.is_set() and not (plan.until_end and all(at[number] >= end for number, end in ends.items())):
             async with kafka_errors(plan.source, f"give records of {plan.topic}"):
@@ -180,10 +182,22 @@ class Bridge:
                     raise answer
             self._on_progress(sum(at.values()) - sum(began.values()), total)
 
-    async def _move(self, producer: AIOKafkaProducer, number: int, records: list[Any], position: int) -> None:
-        """Bring records over, and say where the source's partition is then: in one transaction."""
+    def _parts(self, records: list[Any]) -> Iterator[list[Converted]]:
+        """What records become, in parts that are a transaction each: few events, or those of one record."""
+        part: list[Converted] = []
+        held = 0
+        for record in records:
+            part.append(converted := self._plan.converter.converted(record))
+            held += sum(len(event.value) for event in converted.events)
+            if held >= TRANSACTION_BYTES:
+                yield part
+                part, held = [], 0
+        if part:
+            yield part
+
+    async def _move(self, producer: AIOKafkaProducer, number: int, converted: list[Converted], position: int) -> int:
+        """Bring events over, and say where the source's partition is then, in one transaction; where it is."""
         plan = self._plan
-        converted = [plan.converter.converted(record) for record in records]
         letters = [found.letter for found in converted if found.letter is not None]
         async with kafka_errors(plan.servers, f"take records of {self._feedback}"), producer.transaction():
             sent = [
@@ -198,7 +212,7 @@ class Bridge:
             sent.append(await producer.send(self._positions, key=key, value=value_of(position)))
             await asyncio.gather(*sent)
         done = self.bridged
-        done.records += len(records)
+        done.records += len(converted)
         done.events += sum(len(found.events) for found in converted)
         done.dead_letters += len(letters)
         for letter in letters:
@@ -206,6 +220,7 @@ class Bridge:
             if why not in done.reasons and len(done.reasons) < MOST_REASONS:
                 log.warning("dead_letter", partition=number, offset=letter.offset, why=why)
             done.reasons[why if why in done.reasons or len(done.reasons) < MOST_REASONS else "others"] += 1
+        return position
 
     async def _producer(self, number: int, closing: contextlib.AsyncExitStack) -> AIOKafkaProducer:
         plan = self._plan

@@ -17,6 +17,7 @@ from streams.kafka.tolerant import unreadable
 from streams.sources.json_values import written
 from streams.sources.mapped import MappedForm
 
+MOST_EVENTS = 10_000
 _any = msgspec.json.Decoder()
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 SCHEMA_REGISTRY = (
@@ -38,7 +39,7 @@ class Converter:
 
     def converted(self, record: Any) -> "Converted":
         """What a consumer's record becomes."""
-        found = Converted()
+        found = Converted(record.offset + 1)
         if (stretch := unreadable(record)) is not None:
             found.letter = _letter(record, "unreadable_batch", stretch.why, stretch.first, stretch.last)
             return found
@@ -48,6 +49,10 @@ class Converter:
         try:
             value = _value(record.value)
             for number, content in enumerate(opened(value) if self.envelopes else [value]):
+                if number == MOST_EVENTS:
+                    raise Rejected(
+                        "too_large", f"a record holds at most {MOST_EVENTS:,} events; the others are left out"
+                    )
                 found.events += self._events(record, number, content, refused)
         except Rejected as why:
             refused.append(why)
@@ -70,7 +75,11 @@ class Converter:
                 refused.append(Rejected("bad_value", why))
 
             fields = list(self.form.events([(number, {"kafka": _kafka(record), **content})], refuse))
-        events = list(map(written, fields))
+        try:
+            events = list(map(written, fields))
+        except (OverflowError, RecursionError, msgspec.EncodeError, UnicodeEncodeError):
+            refused.append(Rejected("bad_value", "a value cannot be written as JSON again"))
+            return []
         if large := [event for event in events if len(event.value) > MAX_VALUE_BYTES]:
             refused += [Rejected("too_large", f"an event has at most {MAX_VALUE_BYTES:,} bytes")] * len(large)
         return [event for event in events if len(event.value) <= MAX_VALUE_BYTES]
@@ -78,8 +87,12 @@ class Converter:
 
 @dataclass
 class Converted:
-    """Events of a record, and the dead letter of what cannot become one; neither of a tombstone or a delete."""
+    """Events of a record, and the dead letter of what cannot become one; neither of a tombstone or a delete.
 
+    `next_offset`: the record's own plus one.
+    """
+
+    next_offset: int
     events: list[Record] = field(default_factory=list)
     letter: DeadLetter | None = None
 

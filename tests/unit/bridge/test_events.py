@@ -8,7 +8,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from marketpulse.contract.feedback import MAX_VALUE_BYTES
-from streams.bridge.events import Converter
+from streams.bridge.events import MOST_EVENTS, Converter
 from streams.kafka.tolerant import Unreadable
 from streams.sources.mapped import mapped_form
 from streams.sources.mapping_file import load_mapping
@@ -106,3 +106,16 @@ def test_a_batch_that_cannot_be_read_is_one_dead_letter() -> None:
     found = Converter("c1").converted(record(None, checksum=Unreadable(7, 9, "damaged")))
     assert found.letter is not None
     assert ("unreadable_batch", 7, 9) == (found.letter.code, found.letter.offset, found.letter.last_offset)
+
+
+def test_a_record_of_too_many_events_is_cut() -> None:
+    """The first ones go over, and a dead letter says that there were more."""
+    found = Converter("c1").converted(record([{"market": "BR"}] * (MOST_EVENTS + 1)))
+    assert found.letter is not None
+    assert ("too_large", MOST_EVENTS) == (found.letter.code, len(found.events))
+
+
+def test_a_number_that_json_cannot_hold_costs_its_record() -> None:
+    """Decoders take larger ones than encoders write."""
+    found = Converter("c1").converted(record(b'{"id": "a", "market": "BR", "n": ' + b"9" * 40 + b"}"))
+    assert (found.letter is None) == (len(found.events) == 1)
