@@ -16,7 +16,9 @@ from streams.kafka.publish import Record
 from streams.kafka.tolerant import unreadable
 from streams.sources.json_values import written
 from streams.sources.mapped import MappedForm
+from streams.telemetry.logs import get_logger
 
+log = get_logger("bridge")
 MOST_EVENTS = 10_000
 _any = msgspec.json.Decoder()
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
@@ -56,6 +58,9 @@ class Converter:
                 found.events += self._events(record, number, content, refused)
         except Rejected as why:
             refused.append(why)
+        except Exception as error:  # whatever it is in another's record: it must not end the bridge at every start
+            log.exception("record_not_read", partition=record.partition, offset=record.offset)
+            refused.append(Rejected("bad_value", f"it cannot be read: {type(error).__name__}"))
         if refused:
             more = f", and {len(refused) - 1} more of this record" if len(refused) > 1 else ""
             found.letter = _letter(record, refused[0].code, f"{refused[0]}{more}", record.offset)
@@ -75,11 +80,7 @@ class Converter:
                 refused.append(Rejected("bad_value", why))
 
             fields = list(self.form.events([(number, {"kafka": _kafka(record), **content})], refuse))
-        try:
-            events = list(map(written, fields))
-        except (OverflowError, RecursionError, msgspec.EncodeError, UnicodeEncodeError):
-            refused.append(Rejected("bad_value", "a value cannot be written as JSON again"))
-            return []
+        events = list(map(written, fields))
         if large := [event for event in events if len(event.value) > MAX_VALUE_BYTES]:
             refused += [Rejected("too_large", f"an event has at most {MAX_VALUE_BYTES:,} bytes")] * len(large)
         return [event for event in events if len(event.value) <= MAX_VALUE_BYTES]

@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord
 from marketpulse.contract.feedback import MAX_VALUE_BYTES
 from streams.bridge.events import MOST_EVENTS, Converter
 from streams.kafka.tolerant import Unreadable
-from streams.sources.mapped import mapped_form
+from streams.sources.mapped import MappedForm, mapped_form
 from streams.sources.mapping_file import load_mapping
 
 EVENT = {"id": "a", "market": "BR", "text": "lento", "occurred_at": 1, "user": "u1"}
@@ -115,7 +115,9 @@ def test_a_record_of_too_many_events_is_cut() -> None:
     assert ("too_large", MOST_EVENTS) == (found.letter.code, len(found.events))
 
 
-def test_a_number_that_json_cannot_hold_costs_its_record() -> None:
-    """Decoders take larger ones than encoders write."""
-    found = Converter("c1").converted(record(b'{"id": "a", "market": "BR", "n": ' + b"9" * 40 + b"}"))
-    assert (found.letter is None) == (len(found.events) == 1)
+def test_an_error_of_ours_costs_one_record(mapped: Converter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would come again at every start."""
+    monkeypatch.setattr(MappedForm, "event", lambda *_: 1 // 0)
+    found = mapped.converted(record({"land": "BR", "body": "x"}))
+    assert found.letter is not None
+    assert ("bad_value", "it cannot be read: ZeroDivisionError") == (found.letter.code, found.letter.message)
