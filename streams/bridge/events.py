@@ -1,7 +1,7 @@
 """One record of a foreign topic as records of `feedback`, or as a dead letter."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from marketpulse.contract.decode import Rejected, lenient
 from marketpulse.contract.feedback import MAX_VALUE_BYTES, DeadLetterCode
 from marketpulse.contract.wire import MAX_ID_CHARACTERS
-from streams.batches import DeadLetter, fitting
+from streams.batches import DeadLetter
 from streams.bridge.envelopes import opened
 from streams.contract.ids import bounded
 from streams.kafka.publish import Record
@@ -121,9 +121,10 @@ def _kafka(record: Any) -> dict[str, Any]:
 
 
 def _letter(record: Any, code: DeadLetterCode, why: str, offset: int, last_offset: int | None = None) -> DeadLetter:
-    headers: Sequence[tuple[str, bytes]] = record.headers or ()
-    return fitting(
-        DeadLetter(
-            code, why, record.partition, offset, record.key, record.value, tuple(headers), record.timestamp, last_offset
-        )
-    )
+    """Where the record is and why it is none, without its bytes: they are another team's, and what erases a user here
+    would not find them in another form."""
+    value = record.value or b""
+    return DeadLetter(
+        code, why, record.partition, offset, None, None, (), record.timestamp, last_offset,
+        cut=("value",), value_bytes=len(value), value_sha256=sha256(value).hexdigest(),
+    )  # fmt: skip
