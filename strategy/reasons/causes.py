@@ -13,8 +13,9 @@ from marketpulse.contract.portfolio import Portfolio
 from strategy.own_users import UsersMoves
 from strategy.reasons.changes import BOUNDS, Changes, bounds_changed, fell_or_rose, from_to, own_changes
 
-USERS, BUDGET, BOUNDS_OF = "users", "budget", "bounds of "
-MOST_APART = 4  # markets whose bounds changed, each of which is one cause; more are one together
+USERS, RATES, TABLES, BUDGET = "users", "rates", "tables", "budget"
+TABLE_OF, BOUNDS_OF = "table of ", "bounds of "
+MOST_APART = 4  # markets whose costs or bounds changed, each of which is one cause; more are one together
 MOST_OF_A_CUT = 0.5  # a market that gives so much of a smaller budget says why
 SAME_RETURN = 0.1  # relative: returns as close as this say nothing of who gives
 NAMED = 2  # markets, caps or fields of one cause
@@ -37,7 +38,7 @@ class Part:
 
 
 def parts_of(before: Portfolio, now: Portfolio, solve: Solve) -> tuple[list[Part], tuple[str, ...]]:
-    """What changed, kind after kind: users, rules, tables of markets, which markets, budget, bounds, caps.
+    """What changed, kind after kind: users, rules, rates, tables of markets, which markets, budget, bounds, caps.
 
     Args:
         before: the table of the plan before.
@@ -70,13 +71,18 @@ def _stages(before: Portfolio, now: Portfolio) -> Iterator[tuple[str, Portfolio]
         if code in before.markets
     }
     same = before.markets | free
+    sized = [code for code, one in free.items() if one != before.markets[code]]
+    apart = sized if len(sized) <= MOST_APART else []
     bound = [code for code, one in free.items() if one != now.markets[code]]
     bound = bound if len(bound) <= MOST_APART else []
     on_the_way = [{code: now.markets[code] for code in bound[: number + 1]} for number in range(len(bound))]
     wide = replace(now.plan, regions=before.plan.regions)
     stages = [
         ("rules", Portfolio(rules, before.markets)),
-        ("tables", Portfolio(replace(rules, currencies=rates), same)),
+        (RATES, Portfolio(replace(rules, currencies=rates), before.markets)),
+        *((f"{TABLE_OF}{code}", Portfolio(replace(rules, currencies=rates), before.markets | {
+            name: free[name] for name in apart[: number + 1]})) for number, code in enumerate(apart)),
+        (TABLES, Portfolio(replace(rules, currencies=rates), same)),
         ("members", Portfolio(replace(rules, currencies=now.plan.currencies), now.markets | free)),
         (BUDGET, Portfolio(wide, now.markets | free)),
         *((f"{BOUNDS_OF}{code}", Portfolio(wide, now.markets | free | held))
@@ -98,12 +104,19 @@ def words_of(kind: str, table: Changes, code: str, rose: bool) -> str:
         case "rules":
             rules = {name: pair for name, pair in table.plan.items() if name != "budget"}
             return f"the plan changed ({_few([f'{name} {from_to(*pair)}' for name, pair in rules.items()])})"
-        case "tables":
-            others = [name for name, fields in table.markets.items() if set(fields) - {*BOUNDS}]
-            others += [f"rate of {name}" for name in table.rates]
-            own = own_changes(table, code, BOUNDS)
-            dearer = own and rose and any(now > was for was, now in _costs(table, code))
-            return f"{own}{', so the same costs more' if dearer else ''}" or f"the table of {_few(others)} changed"
+        case _ if kind == RATES:
+            currency = table.currencies.get(code)
+            changed = [currency] if currency is not None and currency in table.rates else [*table.rates]
+            return _few([f"the rate of {name} changed ({from_to(*table.rates[name])})" for name in changed])
+        case _ if kind == f"{TABLE_OF}{code}":
+            dearer = rose and any(now > was for was, now in _costs(table, code))
+            return f"{own_changes(table, code, BOUNDS, rates=False)}{', so the same costs more' if dearer else ''}"
+        case _ if kind.startswith(TABLE_OF):
+            return f"the table of {kind.removeprefix(TABLE_OF)} changed"
+        case _ if kind == TABLES:
+            others = [name for name, fields in table.markets.items() if set(fields) - {*BOUNDS} and name != code]
+            own = own_changes(table, code, BOUNDS, rates=False)
+            return f"{own} and those of {_few(others)}" if own else f"the tables of {_few(others)} changed"
         case _ if kind.startswith(BOUNDS_OF):
             bounds = bounds_changed(table)
             if only := kind.removeprefix(BOUNDS_OF):
@@ -132,14 +145,14 @@ def _costs(table: Changes, code: str) -> list[tuple[float, float]]:
 
 
 def why_this_gives(before: Plans, parts: list[Part], code: str) -> str:
-    """Why most of a smaller budget is taken here: the marginal returns before the cut, as the plan before has them."""
+    """Why most of a smaller budget is taken here: the marginal returns right before the cut."""
     at = next(number for number, part in enumerate(parts) if part.kinds == (BUDGET,))
     cut, left = (parts[at - 1].plans if at else before), parts[at].plans
     given = {other: one.spend - (left[other].spend if other in left else 0.0) for other, one in cut.items()}
-    old = before.get(code)
+    old = cut.get(code)
     if old is None or given[code] < MOST_OF_A_CUT * sum(given.values()):
         return ""
-    others = [(one.marginal_return, other) for other, one in before.items()
+    others = [(one.marginal_return, other) for other, one in cut.items()
               if other != code and one.spend > 0 and "pinned" not in one.binding]  # fmt: skip
     if not others:
         return "no other market can give"

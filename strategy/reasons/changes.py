@@ -86,17 +86,17 @@ def _in_words_of_a_file(basis: Basis) -> Basis:
     return Basis(basis.plan, markets)
 
 
-def own_changes(changes: Changes, code: str, without: Collection[str] = ()) -> str:
+def own_changes(changes: Changes, code: str, without: Collection[str] = (), rates: bool = True) -> str:
     """For example `its table changed (c 55 to 110)`; empty where nothing that an allocation depends on changed.
 
-    `without`: fields that are not named.
+    `without`: fields that are not named. `rates`: whether the rate of its currency is.
     """
     fields = dict(changes.markets.get(code, {}))
     for name in (*ONLY_RANKS, *without):
         fields.pop(name, None)
     named = [f"{name} {from_to(*pair)}" for name, pair in fields.items()]
     currency = changes.currencies.get(code)
-    if currency is not None and currency in changes.rates:
+    if rates and currency is not None and currency in changes.rates:
         named.append(f"rate of {currency} {from_to(*changes.rates[currency])}")
     if not named:
         return ""

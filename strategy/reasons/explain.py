@@ -22,12 +22,12 @@ LONGEST = 320  # characters of a sentence
 NAMED = 2  # markets that money came from or went to
 
 RELEASED = {
-    HELD: "was held back before as too uncertain",
-    "change limit up": "change limits allow it by now",
-    "change limit down": "change limits allow it by now",
-    UNHEARD: "silent users are heard again",
+    HELD: ("was held back before as too uncertain", "{} was held back before as too uncertain"),
+    "change limit up": ("change limits allow it by now", "change limits of {} allow more by now"),
+    "change limit down": ("change limits allow it by now", "change limits of {} allow more by now"),
+    UNHEARD: ("silent users are heard again", "silent users of {} are heard again"),
 }
-"""By what held a market in the plan before: why money moves though nothing is new."""
+"""By what held a market in the plan before: why its money moves though nothing is new, and why that of others does."""
 
 
 @dataclass(frozen=True)
@@ -229,10 +229,15 @@ def _mover(story: Story, code: str, move: float) -> str:
 def _released(story: Story, code: str, move: float, nothing: str) -> str:
     """Why money moves with nothing new from anybody: what held it, or others, before holds no more."""
     before = story.before or {}
-    for plan in (before[code], *before.values()):
-        for name in plan.binding:
-            if name in RELEASED:
-                return RELEASED[name]
+    for name in before[code].binding:
+        if name in RELEASED:
+            return RELEASED[name][0]
+    # Who was held, and moves the other way now that it is not: the largest of them.
+    drifts = {other: story.parts[0].users.drift(other) for other in before if other != code}
+    for other in sorted(drifts, key=lambda name: (-abs(drifts[name]), name)):
+        for name in before[other].binding:
+            if name in RELEASED and drifts[other] * move < 0 and story.moved(drifts[other]):
+                return RELEASED[name][1].format(other)
     return f"{nothing}money does more {'here than where it was' if move > 0 else 'elsewhere'}"
 
 

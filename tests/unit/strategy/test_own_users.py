@@ -91,7 +91,7 @@ def test_a_move_that_was_held_back_before_is_not_blamed_on_the_users_of_others()
     answer = allocate(table(), U | {"IT": 0.73, "GB": 0.66}, R, held.markets, SURE, basis=basis_of(table()))
     released = "was held back before as too uncertain"
     assert f"GR -0.42 to 91.11: {released}; goes to IT (+0.42); at the cap of MED" == answer.markets["GR"].reason
-    assert f"IT +0.42 to 208.89: {released}; taken from GR (-0.42); at the cap of MED" == answer.markets["IT"].reason
+    assert f"IT +0.42 to 208.89: GR {released}; taken from GR (-0.42); at the cap of MED" == answer.markets["IT"].reason
     assert "SE +0.45 to 149.87: GB's users changed, and money does more here" in answer.markets["SE"].reason
     assert "goes to SE (+0.45);" in answer.markets["GB"].reason
 
@@ -115,8 +115,8 @@ def test_what_a_change_limit_kept_back_says_so_when_it_moves() -> None:
     assert ("change limit up",) == limited.markets["GB"].binding
     assert "may not rise further within 24 h (change limit)" in limited.markets["GB"].reason
     later = allocate(table(), U, R, limited.markets, basis=basis_of(table()))
-    for code in ("GB", "SE"):
-        assert ": change limits allow it by now; " in later.markets[code].reason
+    assert ": change limits allow it by now; " in later.markets["GB"].reason
+    assert ": change limits of GB allow more by now; " in later.markets["SE"].reason
 
 
 def test_who_pays_for_a_pin_elsewhere_is_not_sure_to_gain() -> None:
@@ -171,3 +171,31 @@ def test_no_market_is_sure_to_pay_that_nobody_was_heard_of() -> None:
     )
     assert abs(answer.markets["SE"].change) > 1
     assert "sure to pay" not in answer.markets["SE"].reason
+
+
+def test_two_tables_that_change_at_once_are_a_cause_each() -> None:
+    """A cost that rose a little takes a little; what another market gave up is not blamed on it."""
+    smaller = table(GB=56.0)
+    markets = smaller.markets | {"SE": replace(smaller.markets["SE"], population=5_000_000)}
+    both = after(replace(smaller, markets=markets)).markets["GB"]
+    found = re.search(
+        r"the table of SE changed \((\+[\d.]+)\); its table changed \(c 55 to 56\)[^;]* \(([-+][\d.]+)\)", both.reason
+    )
+    assert found, both.reason
+    others, own = map(float, found.groups())
+    assert own == pytest.approx(after(table(GB=56.0)).markets["GB"].change, abs=0.02)
+    assert others + own == pytest.approx(both.change, abs=0.02)
+
+
+def test_five_tables_that_change_at_once_name_the_others() -> None:
+    """They are one cause, of the market's own and those of others."""
+    wide = table(**dict.fromkeys(U, 58.0))
+    extra = replace(wide, markets=wide.markets | {"DE": replace(wide.markets["SE"], c=61.0)})
+    before = replace(table(), markets=table().markets | {"DE": table().markets["SE"]})
+    first = allocate(before, U | {"DE": 0.7}, R | {"DE": 0.02})
+    answer = allocate(extra, U | {"DE": 0.7}, R | {"DE": 0.02}, first.markets, basis=basis_of(before))
+    moved = [one.reason for one in answer.markets.values() if abs(one.change) > 0.5]
+    assert moved
+    assert all(
+        re.search(r"its table changed \(c 55 to (58|61)\) and those of \w\w, \w\w and 2 others", one) for one in moved
+    )
