@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     )
 
     prefix: str = Field("marketpulse", pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
-    """Prefix of topics, consumer groups and Redis keys: one product or tenant. No `.analyst`, `.notify`, `.reader`."""
+    """Prefix of topics, consumer groups and Redis keys: one product. No `.analyst`, `.bridge`, `.notify`, `.reader`."""
     kafka: str = "127.0.0.1:9092"
     """Kafka's bootstrap servers, `host:port,host:port`."""
     kafka_security_protocol: Protocol = "PLAINTEXT"
@@ -292,7 +292,8 @@ def kafka_of(file: Path) -> KafkaServers:
     """
     remedy = "Operator action: correct the file; it has MARKETPULSE_KAFKA=host:port, and TLS and login as in a .env."
     try:
-        file.read_text("utf-8")  # pydantic passes over a file that is not there
+        if "${" in file.read_text("utf-8"):  # which would read this process's own secrets for somebody else's Kafka
+            raise SettingsError(f"{file} has `${{`, and nothing is put in its place here. {remedy}")
         found = _OfFile(_env_file=file)  # type: ignore[call-arg]
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} cannot be read: {error}. {remedy}") from error

@@ -65,7 +65,7 @@ class Plan:
 
     def transactional_id(self, partition: int) -> str:
         """By which Kafka shuts out an older bridge of the same partition."""
-        return f"{self.prefix}.bridge.{self.name}.{self.topic}.{partition}"
+        return f"{self.prefix}.bridge.{self.topic}.{partition}/{self.name}"  # a topic's name has no stroke
 
 
 @dataclass
@@ -131,7 +131,7 @@ class Bridge:
             producers = {number: await self._producer(number, closing) for number in mine}  # shuts out older ones
             kept = await read_positions(plan.servers, self._positions)
             begins = {number: self._begin(number, offsets[number], kept) for number in mine}
-            read_tolerantly()
+            read_tolerantly(plan.topic)
             consumer = AIOKafkaConsumer(
                 **client_options(plan.source),
                 enable_auto_commit=False,
@@ -206,7 +206,9 @@ class Bridge:
                 for event in found.events
             ]
             for letter in letters:
-                topic, key, value, headers = letter_record(letter, plan.topic, self._dead_letter)
+                topic, key, value, headers = letter_record(
+                    letter, f"bridge:{plan.name}/{plan.topic}", self._dead_letter
+                )
                 sent.append(await producer.send(topic, key=key, value=value, headers=headers))
             key = key_of(plan.name, plan.topic, number)
             sent.append(await producer.send(self._positions, key=key, value=value_of(position)))

@@ -38,7 +38,13 @@ def _inside(content: Any) -> list[Any] | None:
         return None
     if content.keys() == {"schema", "payload"}:
         return _filled(content["payload"])
-    if content.get("op") in _CHANGES and "after" in content and content.keys() & {"before", "source", "ts_ms"}:
+    operation = content.get("op")
+    if (
+        isinstance(operation, str)
+        and operation in _CHANGES
+        and "after" in content
+        and content.keys() & {"before", "source", "ts_ms"}
+    ):
         return _filled(content["after"])
     if isinstance(content.get("specversion"), str) and content.keys() & {"data", "data_base64"}:
         return _filled(content["data"] if "data" in content else _decoded(content["data_base64"]))

@@ -19,7 +19,9 @@ from streams.sources.mapped import MappedForm
 from streams.telemetry.logs import get_logger
 
 log = get_logger("bridge")
-MOST_EVENTS = 10_000
+MOST_EVENTS = 1_000
+MAX_RECORD_BYTES = 1_048_576
+"""Of a foreign record: parsed, it takes some thirty times that at worst."""
 _any = msgspec.json.Decoder()
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 SCHEMA_REGISTRY = (
@@ -49,6 +51,8 @@ class Converter:
             return found
         refused: list[Rejected] = []
         try:
+            if len(record.value) > MAX_RECORD_BYTES:
+                raise Rejected("too_large", f"a record has at most {MAX_RECORD_BYTES:,} bytes")
             value = _value(record.value)
             for number, content in enumerate(opened(value) if self.envelopes else [value]):
                 if number == MOST_EVENTS:
@@ -70,16 +74,22 @@ class Converter:
         if not isinstance(content, dict):
             refused.append(Rejected("not_an_object", "the record is JSON, but not an object"))
             return []
+        place = f"{self.name}/{record.topic}/"
         if self.form is None:
-            place = f"{self.name}/{record.topic}/{record.partition}/{record.offset}"
-            identity = bounded(f"{place}/{number}" if number else place, MAX_ID_CHARACTERS)
-            fields = [content if content.get("id") is not None else content | {"id": identity}]
+            fields = [content]
         else:
+            own = {name: value for name, value in content.items() if name.partition(".")[0] != "kafka"}
 
             def refuse(_: int, why: str) -> None:
                 refused.append(Rejected("bad_value", why))
 
-            fields = list(self.form.events([(number, {"kafka": _kafka(record), **content})], refuse))
+            fields = list(self.form.events([(number, own | {"kafka": _kafka(record)})], refuse))
+        if any(str(event.get("id")).startswith(place) for event in fields):
+            refused.append(Rejected("bad_value", "id: it has the form of those that a bridge gives by the place"))
+            return []
+        given = f"{place}{record.partition}/{record.offset}" + (f"/{number}" if number else "")
+        identity = {"id": bounded(given, MAX_ID_CHARACTERS)}
+        fields = [event if event.get("id") is not None else event | identity for event in fields]
         events = list(map(written, fields))
         if large := [event for event in events if len(event.value) > MAX_VALUE_BYTES]:
             refused += [Rejected("too_large", f"an event has at most {MAX_VALUE_BYTES:,} bytes")] * len(large)
@@ -125,6 +135,6 @@ def _letter(record: Any, code: DeadLetterCode, why: str, offset: int, last_offse
     would not find them in another form."""
     value = record.value or b""
     return DeadLetter(
-        code, why, record.partition, offset, None, None, (), record.timestamp, last_offset,
+        code, why, record.partition, offset, None, None, (), record.timestamp or 0, last_offset,
         cut=("value",), value_bytes=len(value), value_sha256=sha256(value).hexdigest(),
     )  # fmt: skip

@@ -66,6 +66,7 @@ def bridge(
     marketpulse bridge old.feedback --until-end --json
     ```
     """
+    from marketpulse.contract.topics import topic_name
     from streams.bridge.bridge import Bridge, Plan
     from streams.bridge.events import Converter
     from streams.errors import BadInput
@@ -83,7 +84,10 @@ def bridge(
     servers = source or (settings.kafka_servers if source_file is None else kafka_of(source_file))
     form = None if mapping is None else mapped_form(load_mapping(mapping), "", market, timezone)
     configure_logs(settings)
-    name = name or run_async(cluster_of(servers))
+    cluster = run_async(cluster_of(servers))
+    if topic == topic_name(settings.prefix, "feedback") and cluster == run_async(cluster_of(settings.kafka_servers)):
+        raise BadInput(f"{topic} would be bridged into itself. Operator action: name another topic, or --from.")
+    name = name or cluster
     plan = Plan(
         servers, topic, settings.kafka_servers, settings.prefix, Converter(name, form, envelopes), partition,
         settings.codec, newest, until_end, skip_deleted,

@@ -74,7 +74,7 @@ def _market(text: str) -> str:
 
 
 def _time(text: str) -> str:
-    return text if _TIME.fullmatch(text) else redact(text)
+    return text if _TIME.fullmatch(text) else _text(text)
 
 
 def _text(text: str) -> str:

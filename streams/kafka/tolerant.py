@@ -71,8 +71,17 @@ def unreadable(record: Any) -> Unreadable | None:
     return found if isinstance(found, Unreadable) else None
 
 
-def read_tolerantly() -> None:
-    """From now on, consumers of this process read on behind what cannot be read. May be called again."""
+_foreign: set[str] = set()
+"""Topics that others write, beside those that end like `STRANGERS`."""
+
+
+def read_tolerantly(foreign: str | None = None) -> None:
+    """From now on, consumers of this process read on behind what cannot be read. May be called again.
+
+    `foreign`: a topic whose batches may only grow in proportion to what was sent, as those of `feedback`.
+    """
+    if foreign is not None:
+        _foreign.add(foreign)
     fetcher.MemoryRecords = TolerantRecords
     fetcher.PartitionRecords = TolerantPartition
 
@@ -81,7 +90,7 @@ class TolerantPartition(PartitionRecords):  # type: ignore[misc]  # aiokafka shi
     """What aiokafka reads an answer's batches with, once it is known of which topic they are."""
 
     def __init__(self, partition: TopicPartition, records: "TolerantRecords", *rest: Any) -> None:
-        records.of_strangers = partition.topic.endswith(STRANGERS)
+        records.of_strangers = partition.topic.endswith(STRANGERS) or partition.topic in _foreign
         super().__init__(partition, records, *rest)
 
 

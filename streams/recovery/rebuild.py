@@ -256,9 +256,9 @@ class Rebuild:
         shown = replayer.fold.hashes.get("alerts", {}).values()
         revived = after.revived(msgspec.json.decode(value, type=AlertRecord) for value in shown)
         step = max(stands.step, after.highest) + (1 if orphans or revived else 0)
-        ends = [resolved(self._amend_alert(alert), step, stands.now, REBUILT) for alert in orphans]
+        ends = [self._amended(resolved(alert, step, stands.now, REBUILT)) for alert in orphans]
         opened = [
-            ("market.alerts", alert.id, encode(msgspec.structs.replace(self._amend_alert(alert), seq=step)))
+            self._amended(("market.alerts", alert.id, encode(msgspec.structs.replace(alert, seq=step))))
             for alert in revived
         ]
         again = [*map(self._amended, after.missing(self._told)), *self._metrics, *ends, *opened]

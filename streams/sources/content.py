@@ -106,7 +106,8 @@ def _member(source: str, path: Path, opened: contextlib.ExitStack) -> IO[bytes]:
     """The one file inside a zip archive; folders and what macOS adds do not count."""
     try:
         archive = opened.enter_context(zipfile.ZipFile(path))
-        names = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
+        files = [info for info in archive.infolist() if not info.filename.endswith("/")]
+        names = [info for info in files if not info.filename.startswith("__MACOSX/")]
         if len(names) != 1:
             listed = ", ".join(info.filename for info in names[:5])
             raise BadInput(

@@ -299,6 +299,13 @@ def _unique(names: list[str], columns: Mapping[str, str]) -> list[str]:
     return unique
 
 
+def one_line(text: str) -> str:
+    """Without ends of lines and what else cannot be seen: a file's own words must not look like ours."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def listed_names(names: Sequence[str]) -> str:
-    """Names of columns within what fits on a screen."""
-    return ", ".join(map(short, names[:40])) + (f" and {len(names) - 40} more" if len(names) > 40 else "")
+    """Names of columns or sheets within what fits on a screen."""
+    return ", ".join(short(one_line(name)) for name in names[:40]) + (
+        f" and {len(names) - 40} more" if len(names) > 40 else ""
+    )

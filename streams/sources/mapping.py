@@ -26,7 +26,9 @@ THUMBS = {
     "up": 5, "down": 1, "thumbs up": 5, "thumbs down": 1, "good": 5, "bad": 1, "positive": 5, "negative": 1,
     "true": 5, "false": 1, "\N{THUMBS UP SIGN}": 5, "\N{THUMBS DOWN SIGN}": 1,
 }  # fmt: skip
-_TAG = re.compile(r"""<(/?)([a-z][a-z0-9]*)(?:(?:[^<>"']|"[^"<]*"|'[^'<]*')*+|[^<>]*+)>|<[!?][^<>]*+>""", re.IGNORECASE)
+_TAG = re.compile(
+    r"""<(/?)([a-z][a-z0-9]*+)(?:(?:[^<>"']|"[^"<]*"|'[^'<]*')*+|[^<>]*+)>|<[!?][^<>]*+>""", re.IGNORECASE
+)
 """A tag, or a comment: none goes on behind the next `<`, so that text which only looks like tags is read once."""
 _HUGE_NUMBER = re.compile("&#[0-9]{1000,};?")
 """Of no character; Python refuses to read a number of some thousand digits."""

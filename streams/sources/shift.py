@@ -58,7 +58,7 @@ class Times:
         return days[-1][2]
 
 
-_TIME = re.compile(rb'"occurred_at"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:[.]\d+)?)')
+_TIME = re.compile(rb'"occurred_at"\s*:\s*("(?:[^"\\]++|\\.)*+"|-?\d+(?:[.]\d+)?)')
 
 
 def _time_of(line: bytes) -> int | None:

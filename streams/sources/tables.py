@@ -17,10 +17,9 @@ from typing import IO, Any, Literal, cast
 
 import msgspec
 
-from streams.environment import PREFIX
 from streams.errors import BadInput
 from streams.sources.content import Bounded, unpacked_limit
-from streams.sources.events import Form, NotUsable, Rows, cell_text
+from streams.sources.events import Form, NotUsable, Rows, cell_text, listed_names, one_line
 from streams.sources.header import MAX_ABOVE, rows_above, rows_above_named, skipped_note
 from streams.sources.lines import OnBroken
 from streams.sources.mapped import MappedForm
@@ -37,6 +36,7 @@ _WORKBOOK = re.compile(r"xl/workbook\d*\.xml")
 _OPEN_DOCUMENT = b"application/vnd.oasis.opendocument.spreadsheet"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _PANIC = re.compile(r"""on an `Err` value: \w+\("(.*)"\)""", re.DOTALL)
+_GIVEN = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 _PROCESS = Path(__file__).with_name("table_process.py")
 
 
@@ -56,7 +56,7 @@ class Opened:
         """That there are other sheets."""
         if not self.others:
             return []
-        return [f"the sheet {self.sheet} was read, not {', '.join(self.others)}; choose another with --sheet"]
+        return [f"the sheet {self.sheet} was read, not {listed_names(self.others)}; choose another with --sheet"]
 
 
 def table_kind(path: Path) -> TableKind | None:
@@ -100,7 +100,7 @@ def opened_table(source: str, path: Path, kind: TableKind, sheet: str | None = N
     _check(source, path)
     size = path.stat().st_size
     memory = MEMORY_BYTES + unpacked_limit(size)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}  # no secrets
+    environment = {name: os.environ[name] for name in _GIVEN if name in os.environ}  # no secrets
     command = [sys.executable, "-P", str(_PROCESS), kind, str(path), str(memory), sheet or ""]
     with subprocess.Popen(
         command, bufsize=0, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -152,9 +152,9 @@ def _frames(source: str, kind: TableKind, content: IO[bytes], memory: int) -> It
 
 def _reason(source: str, kind: TableKind, error: str) -> str:
     if error.startswith("has no sheet"):
-        return f"{source} {error}. Operator action: correct --sheet, or the file."
+        return f"{source} {one_line(error)}. Operator action: correct --sheet, or the file."
     panic = _PANIC.search(error)
-    why = (panic[1] if panic else error).rstrip(".")
+    why = one_line((panic[1] if panic else error).rstrip("."))
     return (
         f"{source} cannot be read as {_NAMED[kind]}: {why}. Operator action: check the file, or save it as CSV (UTF-8)."
     )

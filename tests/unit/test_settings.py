@@ -184,8 +184,8 @@ def test_workers_get_a_secret_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert settings.user_hash_key == load_settings().user_hash_key
 
 
-@pytest.mark.parametrize("prefix", ["a.analyst", "a.notify", "a.reader", "a.b.reader.c"])
+@pytest.mark.parametrize("prefix", ["a.analyst", "a.bridge", "a.notify", "a.reader", "a.b.reader.c"])
 def test_a_prefix_has_no_groups_that_another_may_join(prefix: str) -> None:
     """`<prefix>.notify.` and `<prefix>.reader.` begin the groups of a prefix, as its rules in Kafka say."""
-    assert "another prefix's login could join its consumer groups" in problems(prefix=prefix)
+    assert "another prefix's login could join its groups" in problems(prefix=prefix)
     assert "notify.readers" == load_settings(prefix="notify.readers").prefix

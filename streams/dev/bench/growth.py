@@ -29,7 +29,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def bench_growth(settings: Settings, markets: Sequence[int], events: Sequence[int], say: Say) -> list[Row]:
     """One row for each number of markets and of events: a new worker counts a topic that holds them all.
 
-    A stub stands in for the model; all else is as the settings say. Everything shares this machine.
+    The model is a stub; all else is as the settings say. Everything shares this machine.
 
     Args:
         settings: of the worker.

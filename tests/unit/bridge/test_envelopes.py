@@ -30,6 +30,7 @@ ENCODED = base64.b64encode(b'{"id": 7, "body": "lento"}').decode()
         (CHANGE | {"op": "d", "before": ROW, "after": None}, []),
         ({"schema": {}, "payload": CHANGE}, [ROW]),
         ({"op": "sum", "after": 3}, [{"op": "sum", "after": 3}]),
+        ({"op": [], "after": 3, "ts_ms": 1}, [{"op": [], "after": 3, "ts_ms": 1}]),
         (CLOUD | {"data": ROW}, [ROW]),
         (CLOUD | {"data_base64": ENCODED}, [ROW]),
         (CLOUD | {"data_base64": "?"}, ["?"]),

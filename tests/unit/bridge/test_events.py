@@ -8,7 +8,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from marketpulse.contract.feedback import MAX_VALUE_BYTES
-from streams.bridge.events import MOST_EVENTS, Converter
+from streams.bridge.events import MAX_RECORD_BYTES, MOST_EVENTS, Converter
 from streams.kafka.tolerant import Unreadable
 from streams.sources.mapped import MappedForm, mapped_form
 from streams.sources.mapping_file import load_mapping
@@ -58,12 +58,13 @@ def test_an_event_goes_over_as_it_is() -> None:
 
 
 def test_a_mapping_reads_what_kafka_knows_of_a_record(mapped: Converter) -> None:
-    """Time, key and place, where the value lacks them; a field of that name in the value counts first."""
+    """Time, key and place; who writes the value does not choose them."""
     (event,) = values(mapped.converted(record({"land": "Brazil", "body": "lento"})))
     assert ("BR", "lento", "k") == (event["market"], event["text"], event["user"])
     assert "2023-11-14T22:13:20.000Z" == event["occurred_at"]
-    own = {"land": "BR", "body": "x", "kafka": {"timestamp": 1_700_000_000_001, "partition": 1, "offset": 2}}
-    assert event["id"] != values(mapped.converted(record(own)))[0]["id"]
+    forged = {"land": "BR", "body": "x", "kafka": {"offset": 1, "key": "v"}, "kafka.offset": 1, "kafka.key": "v"}
+    (other,) = values(mapped.converted(record(forged)))
+    assert (event["id"], "k") == (other["id"], other["user"])
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,8 @@ def test_a_mapping_reads_what_kafka_knows_of_a_record(mapped: Converter) -> None
         ("text", "not_an_object"),
         ([EVENT, 3], "not_an_object"),
         (EVENT | {"text": "x" * MAX_VALUE_BYTES}, "too_large"),
+        (b"[" + b"{}," * MAX_RECORD_BYTES + b"{}]", "too_large"),
+        (EVENT | {"id": "c1/crm/3/10"}, "bad_value"),
     ],
 )
 def test_what_cannot_become_an_event_is_a_dead_letter(value: object, code: str) -> None:

@@ -113,10 +113,10 @@ def test_tags_are_no_text(written: str, expected: str) -> None:
     assert expected == event({"title": written}, text={"from": "title", "html": True})["text"]
 
 
-@pytest.mark.parametrize("part", ["<a ", "<!--", "<a x='", '<a x="<', "</", "<", "&"])
+@pytest.mark.parametrize("part", ["<a ", "<!--", "<a x='", '<a x="<', "</", "<", "&", "a"])
 def test_what_looks_like_tags_is_read_once(part: str) -> None:
     """In a time by its length: a text may be as long as a line."""
-    text = part * (500_000 // len(part))
+    text = "<a" + part * (500_000 // len(part))
     assert text[:100].strip() == event({"title": text}, text={"from": "title", "html": True})["text"][:100].strip()
 
 

@@ -260,8 +260,8 @@ def test_the_process_that_reads_knows_no_settings(tmp_path: Path, read: Read, mo
     )
     monkeypatch.setattr("streams.sources.tables._PROCESS", process)
     monkeypatch.setenv("MARKETPULSE_PAGE_TOKEN", "secret")
-    monkeypatch.setenv("OTHER", "kept")
-    with pytest.raises(BadInput, match=r"^(?!.*MARKETPULSE).*OTHER"):
+    monkeypatch.setenv("CLOUD_SECRET", "secret")
+    with pytest.raises(BadInput, match=r"^(?!.*MARKETPULSE)(?!.*SECRET).*PATH"):
         read(workbook({"A": [HEADER]}))
 
 
