@@ -1,5 +1,6 @@
 """One record of a foreign topic as records of `feedback`, or as a dead letter."""
 
+import itertools
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -21,7 +22,7 @@ from streams.telemetry.logs import get_logger
 log = get_logger("bridge")
 MOST_EVENTS = 1_000
 MAX_RECORD_BYTES = 1_048_576
-"""Of a foreign record: parsed, it takes some thirty times that at worst."""
+"""Of a foreign record, before it is parsed."""
 _any = msgspec.json.Decoder()
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 SCHEMA_REGISTRY = (
@@ -55,7 +56,7 @@ class Converter:
                 raise Rejected("too_large", f"a record has at most {MAX_RECORD_BYTES:,} bytes")
             value = _value(record.value)
             for number, content in enumerate(opened(value) if self.envelopes else [value]):
-                if number == MOST_EVENTS:
+                if max(number, len(found.events)) >= MOST_EVENTS:
                     raise Rejected(
                         "too_large", f"a record holds at most {MOST_EVENTS:,} events; the others are left out"
                     )
@@ -83,7 +84,10 @@ class Converter:
             def refuse(_: int, why: str) -> None:
                 refused.append(Rejected("bad_value", why))
 
-            fields = list(self.form.events([(number, own | {"kafka": _kafka(record)})], refuse))
+            mapped = self.form.events([(number, own | {"kafka": _kafka(record)})], refuse)
+            fields = list(itertools.islice(mapped, MOST_EVENTS))
+            if next(mapped, None) is not None:
+                refuse(number, f"its list has more than {MOST_EVENTS:,} events; the others are left out")
         if any(str(event.get("id")).startswith(place) for event in fields):
             refused.append(Rejected("bad_value", "id: it has the form of those that a bridge gives by the place"))
             return []

@@ -125,3 +125,13 @@ def test_an_error_of_ours_costs_one_record(mapped: Converter, monkeypatch: pytes
     found = mapped.converted(record({"land": "BR", "body": "x"}))
     assert found.letter is not None
     assert ("bad_value", "it cannot be read: ZeroDivisionError") == (found.letter.code, found.letter.message)
+
+
+def test_a_list_that_a_mapping_reads_has_as_many_events(tmp_path: Path) -> None:
+    """Those of a list inside of a record too."""
+    (file := tmp_path / "listed.toml").write_text(MAPPING + '[file]\nrecords = "all"\n')
+    listed = Converter("c", mapped_form(load_mapping(str(file)), ""))
+    rows = [{"land": "BR", "body": "x", "kafka": {"offset": n, "timestamp": 1_700_000_000_000}} for n in range(1_200)]
+    found = listed.converted(record({"all": rows}))
+    assert found.letter is not None
+    assert (MOST_EVENTS, True) == (len(found.events), "more than 1,000" in found.letter.message)
