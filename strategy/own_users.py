@@ -38,15 +38,19 @@ class UsersMoves:
             {**u, **{code: one.u for code, one in previous.items() if one.u is not None}},
             {**r, **{code: one.r for code, one in previous.items()}},
         )
-        self._solved: dict[str, Mapping[str, float]] = {}
+        self._solved: dict[tuple[str, bool], Mapping[str, float]] = {}
 
-    def by(self, mover: str, code: str) -> float:
-        """What the users of `mover` alone move in `code`: with its metrics new, less with none new."""
-        if mover not in self._solved:
+    def by(self, mover: str, code: str, growth: bool = True) -> float:
+        """What the users of `mover` alone move in `code`: with its metrics new, less with none new.
+
+        `growth`: with its new r; without, what its new u moves alone.
+        """
+        if (mover, growth) not in self._solved:
             (u, r), (u_before, r_before) = self._now, self._before
             some_u = {**u_before, mover: u[mover]} if mover in u else u_before
-            self._solved[mover] = self._spend(some_u, {**r_before, mover: r.get(mover)})
-        return self._solved[mover].get(code, 0.0) - self._unmoved.get(code, 0.0)
+            some_r = {**r_before, mover: r.get(mover)} if growth else r_before
+            self._solved[mover, growth] = self._spend(some_u, some_r)
+        return self._solved[mover, growth].get(code, 0.0) - self._unmoved.get(code, 0.0)
 
     def drift(self, code: str) -> float:
         """What moves with no metrics new: the plan before held it back, or a limit of then holds no more."""

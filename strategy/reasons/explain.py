@@ -5,7 +5,7 @@ everywhere, since the journal's digest is made of it too.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from marketpulse.contract.allocation import MarketPlan
@@ -14,11 +14,11 @@ from strategy.limits import FIXED, HELD, LEFT, LIMITS, SMALL, UNHEARD
 from strategy.reasons.causes import BUDGET, USERS, Part, why_this_gives, words_of
 from strategy.reasons.changes import Changes, own_changes
 from strategy.reasons.story import Story, others_of, short, story_of
-from strategy.reasons.users import effects_of, seen_news
+from strategy.reasons.users import effects_of_growth, effects_of_mood, growth_news, mood_news
 
 HALF = 0.5  # of a move: who did as much of it is named
 ASKED = 30  # markets with news that are tried as its cause, those that moved most
-LONGEST = 320  # characters of a sentence
+LONGEST = 400  # characters of a sentence
 NAMED = 2  # markets that money came from or went to
 
 RELEASED = {
@@ -159,16 +159,19 @@ def _moves(story: Story, code: str, old: MarketPlan, part: Part, move: float) ->
     users = story_of(
         part.plans, story.before, story.plan, story.heard, story.table, [part], story.unspent, story.capped
     )
-    seen, found = seen_news(users, code, old), []
-    own = _worth_a_word(story, part.users.by(code, code)) if seen else 0.0
+    found = _own_moves(users, code, old, part)
     drift = _worth_a_word(story, part.users.drift(code)) if story.table is not None else 0.0
-    rest = move - own - drift
-    if not story.moved(rest) and (own or drift):  # too little to name apart
-        own, drift, rest = (own + rest, drift, 0.0) if own else (0.0, drift + rest, 0.0)
-    if own:
-        brief, whole = (_so(seen, effects_of(users, code, old, amounts)) for amounts in (False, True))
-        found.append(_Move(own, brief, alone=whole))
-    nothing = "" if seen else "nothing new from its users, "
+    rest = move - sum(each.money for each in found) - drift
+    nothing = ""
+    if not found:
+        news = mood_news(users, code, old) or growth_news(users, code, old)
+        nothing = f"{'little' if news else 'nothing'} new from its users, "
+    if not story.moved(rest) and (found or drift):  # too little to name apart
+        if found:
+            found[0] = replace(found[0], money=found[0].money + rest)
+        else:
+            drift += rest
+        rest = 0.0
     if drift:
         found.append(_Move(drift, _released(users, code, drift, nothing)))
     if story.moved(rest):
@@ -176,12 +179,31 @@ def _moves(story: Story, code: str, old: MarketPlan, part: Part, move: float) ->
     return found
 
 
+def _own_moves(users: Story, code: str, old: MarketPlan, part: Part) -> list[_Move]:
+    """What its own u and growth moved, the larger first; where one of them moved too little, it is in the other."""
+    both = part.users.by(code, code)
+    by_mood = part.users.by(code, code, growth=False)
+    kinds = [
+        (by_mood, mood_news(users, code, old), effects_of_mood),
+        (both - by_mood, growth_news(users, code, old), effects_of_growth),
+    ]
+    named = sorted((kind for kind in kinds if kind[1]), key=lambda kind: -abs(kind[0]))
+    if len(named) > 1 and not users.moved(named[1][0]):
+        named = [(both, *named[0][1:])]
+    found = [
+        _Move(money, *(_so(news, effects(users, code, old, amounts)) for amounts in (False, True)))
+        for money, news, effects in named
+        if users.moved(money)
+    ]
+    return found if users.moved(both) or len(found) > 1 else []
+
+
 def _worth_a_word(story: Story, money: float) -> float:
     return money if story.moved(money) else 0.0
 
 
-def _so(seen: list[str], effects: list[str]) -> str:
-    return ", ".join(seen) + (f", so {' and '.join(effects)}" if effects else "")
+def _so(news: str, effects: list[str]) -> str:
+    return news + (f", so {' and '.join(effects)}" if effects else "")
 
 
 def _and(clauses: Sequence[str]) -> str:
@@ -218,7 +240,11 @@ def _mover(story: Story, code: str, move: float) -> str:
     """The market whose users alone move at least half of it; empty where there is none among those that moved most."""
     before = story.before or {}
     new = [
-        other for other in story.plans if other != code and other in before and seen_news(story, other, before[other])
+        other
+        for other in story.plans
+        if other != code
+        and other in before
+        and (mood_news(story, other, before[other]) or growth_news(story, other, before[other]))
     ]
     new.sort(key=lambda other: (-abs(story.changes[other]), other))
     effects = [(story.parts[0].users.by(other, code) / move, other) for other in new[:ASKED]] if story.parts else []
@@ -270,7 +296,7 @@ def _split(story: Story, code: str) -> str:
         or not story.moved(market.promotion - old.promotion)
     ):
         return ""
-    seen = seen_news(story, code, old)
+    seen = [news for news in (mood_news(story, code, old), growth_news(story, code, old)) if news]
     pairs = (("promotion", old.promotion, market.promotion), ("quality", old.quality, market.quality))
     parts = (f"{name} {story.money(then)} to {story.money(now)}" for name, then, now in pairs)
     return f"{', '.join([*seen, ''])}within its spend {', '.join(parts)}"

@@ -56,9 +56,10 @@ def amount(plan: Plan, value: float, sign: str = "") -> str:
     return f"{value:{sign},.{decimals}f}"
 
 
-def short(value: float) -> str:
-    """Two decimals without the leading zero: .48, 1.20, -.05."""
-    return f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.2f}"
+def short(value: float, decimals: int = 2) -> str:
+    """Two decimals, or others, without the leading zero: .48, 1.20, -.05."""
+    text = f"{value:.{decimals}f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def others_of(story: Story, code: str, up: bool) -> tuple[float, list[str]]:

@@ -254,7 +254,7 @@ def _question(
             found = msgspec.json.decode(metrics.read_bytes(), type=Metrics).by_code()
             if strangers := sorted({*found.u, *found.r, *found.n, *found.u_se, *found.r_se} - portfolio.markets.keys()):
                 raise BadInput(
-                    f"{metrics}: {', '.join(strangers)}: no market of {_named(settings, profiles)}; with --metrics no "
+                    f"{metrics}: {', '.join(strangers)} not in {_named(settings, profiles)}; with --metrics no "
                     "server is asked. Operator action: name your table with --profiles, or leave it out."
                 )
             return Question(portfolio, found, before, basis=basis)

@@ -180,7 +180,7 @@ def test_a_metrics_file_with_a_market_that_the_table_lacks_is_refused(cli: Cli, 
     metrics.write_text('{"u": {"BR": 0.4, "NG": 0.5}, "n": {"KE": 3}}')
     done = cli("plan", "--metrics", str(metrics))
     assert 2 == done.returncode
-    assert "KE, NG: no market of the shipped example of a table; with --metrics no server is asked" in done.stderr
+    assert "KE, NG not in the shipped example of a table; with --metrics no server is asked" in done.stderr
 
 
 def test_plan_compares_scenarios_and_draws_curves(cli: Cli, tmp_path: Path) -> None:

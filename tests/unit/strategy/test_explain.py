@@ -129,7 +129,7 @@ def test_the_same_money_in_another_currency_gives_the_same_words(seed: int, fact
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), factor=st.sampled_from([1e-9, 1.0, 1e12]))
 def test_sentences_are_short_whole_and_of_the_answer_alone(seed: int, factor: float) -> None:
-    """At most 320 characters, no old words, deterministic, every limit in plain words."""
+    """At most 400 characters, no old words, deterministic, every limit in plain words."""
     answer = story(np.random.default_rng(seed), factor)
     for code, market in answer.markets.items():
         assert len(market.reason) <= LONGEST

@@ -47,7 +47,7 @@ def test_a_market_that_the_users_of_another_moved_names_them_and_its_own_part() 
     sweden = answer.markets["SE"]
     found = re.search(
         r": GB's users changed, and money does more there \((-[\d.]+)\); "
-        r"users happier \(u \.79 to \.81\), so quality is worth less \((-[\d.]+)\); goes to GB",
+        r"users happier \(u \.79 to \.81\), so quality is worth less and promotion more \((-[\d.]+)\); goes to GB",
         sweden.reason,
     )
     assert found, sweden.reason
@@ -158,9 +158,25 @@ def portfolio_with(portfolio: Portfolio, **markets: dict[str, Any]) -> Portfolio
 
 
 def test_what_weighs_more_is_named_first() -> None:
-    """Growth, where u hardly moved."""
+    """In money: u and growth are a cause each."""
     answer = allocate(table(), U | {"GB": 0.79}, R | {"GB": -0.12}, FIRST.markets, basis=basis_of(table()))
-    assert ": growth slower (.02 to -.12 a day), users unhappier (u .81 to .79)" in answer.markets["GB"].reason
+    assert (
+        "GB -7.36 to 236.50: growth slower (.02 to -.12 a day), so promotion is worth less (-8.79); users unhappier "
+        "(u .81 to .79), so quality is worth more and promotion less (+1.43); goes to SE (+7.36)"
+    ) == answer.markets["GB"].reason
+    for moved, part in ((U | {"GB": 0.79}, R), (U, R | {"GB": -0.12})):
+        one = allocate(table(), moved, part, FIRST.markets, basis=basis_of(table())).markets["GB"]
+        assert pytest.approx(1.43 if part == R else -8.79, abs=0.05) == one.change
+
+
+def test_a_change_that_two_decimals_do_not_show_is_shown_with_more() -> None:
+    """It moves money like any other: its market has something new, and others say whose users it were."""
+    answer = allocate(table(), U | {"GB": 0.814}, R, FIRST.markets, basis=basis_of(table()))
+    assert "GB -0.32 to 243.54: users happier (u .810 to .814), so" in answer.markets["GB"].reason
+    assert "SE +0.32 to 156.46: GB's users changed, and money does more here" in answer.markets["SE"].reason
+    both = allocate(table(), U | {"GB": 0.814}, R | {"GB": 0.023}, FIRST.markets, basis=basis_of(table()))
+    assert "growth faster (.020 to .023 a day), so promotion is worth more (+" in both.markets["GB"].reason
+    assert "users happier (u .810 to .814), so quality is worth less and promotion more (-" in both.markets["GB"].reason
 
 
 def test_no_market_is_sure_to_pay_that_nobody_was_heard_of() -> None:

@@ -12,7 +12,7 @@ from marketpulse.contract.wire import encode
 from strategy.portfolio import portfolio_of
 from streams.pipeline.reallocate.answer import answer_of
 
-LONGEST = 320  # of a sentence
+LONGEST = 400  # of a sentence
 LONGEST_WHY = 480
 U = {"AT": 0.66, "ES": 0.6, "IT": 0.62, "PL": 0.58}
 DEFAULTS = {"culture": 0.95, "w": 1, "c": 55.0, "d": 40.0, "l": 20.0, "f": 30.0, "o": 30.0}
@@ -295,7 +295,7 @@ def test_an_answer_from_a_decoded_record_is_the_same_bytes() -> None:
 
 @pytest.mark.parametrize("code", ["ES", "PL"])
 def test_sentences_stay_short_when_everything_changes(code: str) -> None:
-    """At most 320 characters, whole clauses."""
+    """At most 400 characters, whole clauses."""
     portfolio = table(650.0, 340.0, "AT", PL_c=110.0, ES_d=90.0, SE_spend_low=20.0, plan_rho=3.0, plan_theta=0.5)
     answer = after(portfolio, ES=0.3, PL=0.8)
     assert answer.adopted
