@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import aiohttp
 import msgspec
@@ -242,4 +242,4 @@ class Registry:
 def _named(path: str) -> str:
     """What a path asks for: `schema 7`, `subject crm-value, version 2`."""
     parts = path.partition("?")[0].split("/")
-    return f"schema {parts[-1]}" if parts[1] == "schemas" else f"subject {parts[2]}, version {parts[-1]}"
+    return f"schema {parts[-1]}" if parts[1] == "schemas" else f"subject {unquote(parts[2])}, version {parts[-1]}"

@@ -244,7 +244,7 @@ def answer_of(reader: Reader, value: bytes, encode: Callable[[Any], bytes]) -> t
     except (MemoryError, RecursionError) as error:
         return TOO_LARGE, f"the value is too large or too deep to be read: {type(error).__name__}"
     except Exception as error:
-        return "bad_value", f"the value is not of its schema: {type(error).__name__}"
+        return "bad_value", f"the value cannot be read by its schema: {type(error).__name__}"
     if len(found) > MAX_JSON_BYTES:
         return TOO_LARGE, f"a value has at most {MAX_JSON_BYTES:,} bytes as JSON"
     return None, found

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from marketpulse.contract.decode import Rejected
+from marketpulse.contract.feedback import DeadLetterCode
 from marketpulse.errors import Unavailable
 from streams.errors import BadInput
 
@@ -33,6 +34,7 @@ SOON_S = 0.05
 """How long the loop itself waits for a value, in seconds."""
 MEMORY_BYTES = 268_435_456
 """What the process that reads values may have."""
+TOO_LARGE: DeadLetterCode = "too_large"
 _OF_THE_VALUE = {signal.SIGXCPU, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE}
 """How a process ends of what it reads; by any other signal somebody ended it."""
 _GIVEN = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
@@ -111,27 +113,37 @@ class _Process:
         async with self._lock:
             if len(self._given) >= MAX_SCHEMAS:  # its memory is bounded: it forgets them with itself
                 self.close()
-            running = self._running or self._begin()
-            question = msgspec.msgpack.encode((schema_id, None if schema_id in self._given else schema, value))
-            self._given.add(schema_id)
-            try:
-                answer = await self._answer(running, question)
-            except BaseException:  # nobody waits for this answer: it must not become the next value's
+            alone = self._running is None
+            code, content = await self._asked(schema_id, schema, value)
+            if code == TOO_LARGE and not alone:  # those before may have left it too little memory
                 self.close()
-                raise
-            if answer is None:
-                ended = running.wait()
+                code, content = await self._asked(schema_id, schema, value)
+            if code == TOO_LARGE:
                 self.close()
-                if -ended in _OF_THE_VALUE:
-                    raise Rejected("too_large", "reading the value takes too much time, memory or depth")
-                raise Unavailable(
-                    f"The process that reads values by schemas ended with {ended}. Operator action: none at first; see "
-                    "whether the machine has memory left."
-                )
-        code, content = answer
         if code is not None:
             raise Rejected(code, content)
         return bytes(content)
+
+    async def _asked(self, schema_id: int, schema: "Schema", value: bytes) -> tuple[DeadLetterCode | None, Any]:
+        """None and the JSON, or a code and a reason. Raises Unavailable."""
+        running = self._running or self._begin()
+        question = msgspec.msgpack.encode((schema_id, None if schema_id in self._given else schema, value))
+        self._given.add(schema_id)
+        try:
+            answer = await self._answer(running, question)
+        except BaseException:  # nobody waits for this answer: it must not become the next value's
+            self.close()
+            raise
+        if answer is not None:
+            return answer[0], answer[1]
+        ended = running.wait()
+        self.close()
+        if -ended in _OF_THE_VALUE:
+            return TOO_LARGE, "reading the value takes too much time, memory or depth"
+        raise Unavailable(
+            f"The process that reads values by schemas ended with {ended}. Operator action: none at first; see whether "
+            "the machine has memory left."
+        )
 
     async def _answer(self, running: subprocess.Popen[bytes], question: bytes) -> Any:
         """Code and content; None where the process ended. One that takes long is waited for in a thread."""

@@ -1,11 +1,12 @@
 """Values in Schema Registry's framing, as confluent-kafka writes them, and what nobody's serializer would write."""
 
+import base64
 import json
 import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ REVIEW = {
         {"name": "stars", "type": "int"},
         {"name": "millis", "type": {"type": "long", "logicalType": "timestamp-millis"}},
         {"name": "micros", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+        {"name": "local", "type": {"type": "long", "logicalType": "local-timestamp-millis"}},
+        {"name": "hour", "type": {"type": "int", "logicalType": "time-millis"}},
         {"name": "day", "type": {"type": "int", "logicalType": "date"}},
         {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
         {"name": "key", "type": {"type": "string", "logicalType": "uuid"}},
@@ -58,11 +61,13 @@ REVIEW = {
 }  # fmt: skip
 WRITTEN = {
     "author": {"user": "u1", "land": "BR"}, "body": "lento", "stars": 2, "millis": AT, "micros": AT,
+    "local": AT.replace(tzinfo=None), "hour": time(9, 30),
     "day": date(2026, 11, 30), "price": Decimal("12.50"), "key": UUID(int=7), "channel": "WEB", "note": 3,
     "raw": b"\xff\x00", "tags": {"a": ["b"]},
 }  # fmt: skip
 READ = WRITTEN | {
-    "millis": "2026-11-30T12:00:00.250000Z", "micros": "2026-11-30T12:00:00.250000Z", "day": "2026-11-30",
+    "millis": "2026-11-30T12:00:00.250000Z", "micros": "2026-11-30T12:00:00.250000Z",
+    "local": "2026-11-30T12:00:00.250000", "hour": "09:30:00", "day": "2026-11-30",
     "price": 12.5, "key": "00000000-0000-0000-0000-000000000007", "raw": "/wA=",
 }  # fmt: skip
 MAPPING = """
@@ -202,6 +207,44 @@ async def test_protobuf_becomes_what_a_mapping_reads(schemas: Schemas, client: s
     assert (b"\0", {}) == (first[5:], await read(schemas, first))
 
 
+def descriptor(dependency: list[str], kind: str, fields: int = 1) -> str:
+    """The base64 of a file whose message has repeated fields of a kind, and further ones of itself."""
+    file = serde.descriptor_pb2.FileDescriptorProto(name="a", package="p", syntax="proto3", dependency=dependency)
+    made = [
+        serde.descriptor_pb2.FieldDescriptorProto(name=f"f{n}", number=n, label=3, type=11, type_name=name)
+        for n, name in enumerate((kind, *[".p.A"] * fields), 1)
+    ]
+    file.message_type.add(name="A", field=made)
+    return base64.b64encode(file.SerializeToString()).decode()
+
+
+async def test_imports_that_nobody_has(schemas: Schemas, served: SchemaRegistry) -> None:
+    """Of options alone they are left out, of types they make the schema one that cannot be used."""
+    of_options = served.add("PROTOBUF", descriptor(["confluent/meta.proto"], ".p.A"))
+    assert {"f1": [{"f1": [], "f2": []}], "f2": []} == await read(schemas, framed(of_options, b"\0\x0a\0"))
+    of_types = served.add("PROTOBUF", descriptor(["other.proto"], ".other.B"))
+    assert "unknown_schema" == (await refusal(schemas, framed(of_types, b"\0")))[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        pytest.param(2_000, b"\x0a\0" * 500_000, id="empty messages of many fields"),
+        pytest.param(1, b"\x0a\0" * 500_000, id="as JSON"),
+        pytest.param(1, b"\x0b" * 1_000_000, id="groups a million deep"),
+    ],
+)
+async def test_protobuf_costs_itself_too(
+    schemas: Schemas, served: SchemaRegistry, monkeypatch: pytest.MonkeyPatch, fields: int, value: bytes
+) -> None:
+    """What its messages would take in memory, and how deep they are."""
+    monkeypatch.setattr(schemas_module, "MEMORY_BYTES", 100_000_000)
+    number, other = served.add("PROTOBUF", descriptor([], ".p.A", fields)), served.add("AVRO", '"string"')
+    code, why = await refusal(schemas, framed(number, b"\0" + value))
+    assert code in ("too_large", "bad_value"), why
+    assert "a" == await read(schemas, framed(other, b"\2a"))
+
+
 async def test_a_framed_record_becomes_an_event(
     schemas: Schemas, client: serde.SchemaRegistryClient, tmp_path: Path
 ) -> None:
@@ -312,6 +355,13 @@ async def test_what_does_not_fit_is_refused(
         (found := await refusal(schemas, framed(served.add(kind, schema), value)))[0],
         why in found[1],
     ), found
+
+
+async def test_a_reference_that_is_missing_is_named(schemas: Schemas, served: SchemaRegistry) -> None:
+    """By subject and version, which may need quotes in a URL."""
+    number = served.add("AVRO", '"crm.B"', "main", [{"name": "crm.B", "subject": "a/b c", "version": 3}])
+    why = "the Schema Registry knows no subject a/b c, version 3"
+    assert ("unknown_schema", why) == await refusal(schemas, framed(number, b""))
 
 
 async def test_a_frame_without_an_id_is_no_json(schemas: Schemas) -> None:
@@ -439,6 +489,22 @@ def test_without_the_extra_it_is_named(missing: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(schemas_module, "find_spec", find)
     with pytest.raises(BadInput, match=rf"needs {missing}, .*the extra `schemas`"):
         require_libraries()
+
+
+async def test_a_process_that_is_full_judges_no_value(
+    schemas: Schemas, served: SchemaRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What those before it left there is not its fault: it is read again alone."""
+    first, second = served.add("AVRO", '"string"'), served.add("AVRO", '"bytes"')
+    assert "a" == await read(schemas, framed(first, b"\2a"))
+    process = schemas._process
+    before, asked = process._running, process._asked
+
+    async def full(*given: Any) -> Any:
+        return ("too_large", "MemoryError") if process._running is before else await asked(*given)
+
+    monkeypatch.setattr(process, "_asked", full)
+    assert "a" == await read(schemas, framed(second, b"\2a"))
 
 
 async def test_who_ends_the_process_loses_no_record(schemas: Schemas, served: SchemaRegistry) -> None:
