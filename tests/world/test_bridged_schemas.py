@@ -144,3 +144,9 @@ def test_a_login_that_is_refused_ends_the_bridge(way: Way, registry: SchemaRegis
     done = way.bridge("--mapping", mapping, "--schema-registry", registry.url)
     assert (78, True) == (done.returncode, "SCHEMA_REGISTRY_USERNAME" in done.stderr), done.stderr
     assert [] == asyncio.run(committed(way.kafka, topic_name(way.prefix, "feedback.dead-letter")))
+
+
+def test_a_url_that_is_none_is_refused(way: Way) -> None:
+    """At the start, with exit code 2."""
+    done = way.bridge("--schema-registry", "registry:8081")
+    assert (2, True) == (done.returncode, "no URL of a registry" in done.stderr), done.stderr
