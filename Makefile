@@ -130,8 +130,8 @@ bench-watch: $(LIGHT) ## the surge detector beside others on simulated markets, 
 bench: $(LIGHT) ## allocate, reallocate, engine, classify, pipeline and intake; ratios within one run
 	$(BIN)/marketpulse bench allocate && $(BIN)/marketpulse bench reallocate && $(BIN)/marketpulse bench engine && $(BIN)/marketpulse bench classify && $(BIN)/marketpulse bench pipeline && $(BIN)/marketpulse bench intake
 
-ALL := worker,cpu,plan,page,intake,notify,embedded,otel,files
-IMAGE := worker,plan,page,intake,notify,otel
+ALL := worker,cpu,plan,page,intake,notify,embedded,otel,files,schemas
+IMAGE := worker,plan,page,intake,notify,otel,schemas
 lock: $(LIGHT) ## resolve the lock files anew, for every supported platform at once: name:extras:groups
 	for one in light:$(ALL):dev,browser train:worker,cpu,plan,page,intake,train:dev gpu:worker,gpu,plan,page,intake,embedded:dev \
 	  deploy:$(ALL):dev,browser,deploy audit:$(ALL):dev,browser,fuzz,audit worker-cpu:cpu,$(IMAGE): worker-gpu:gpu,$(IMAGE):; do \

@@ -109,6 +109,21 @@ def redis_login(password: SecretStr | None, info: ValidationInfo) -> SecretStr |
     return password
 
 
+def registry_login(password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    """User name and password of the Schema Registry, both or none."""
+    user = info.data.get("schema_registry_username")
+    if (user is None) != (password is None):
+        raise ValueError("MARKETPULSE_SCHEMA_REGISTRY_USERNAME and MARKETPULSE_SCHEMA_REGISTRY_PASSWORD go together")
+    if user is not None and ":" in user:
+        raise ValueError("goes with a user name without a colon: basic authentication ends the name there")
+    return password
+
+
+def registry_authorities(path: Path | None) -> Path | None:
+    """A PEM file of authorities."""
+    return None if path is None else check_ca(path)
+
+
 def authorities(path: Path | None, info: ValidationInfo) -> Path | None:
     """A PEM file of authorities, for a connection with TLS."""
     _needs_tls(path, info)

@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     """PEM file of this client's own certificate, where Redis asks for one."""
     redis_key: Path | None = Field(None, validate_default=True)
     """PEM file of the key of this client's certificate; not needed where the certificate's file holds it too."""
+    schema_registry_username: str | None = None
+    """User of the Schema Registry that `marketpulse bridge --schema-registry` names (basic authentication)."""
+    schema_registry_password: SecretStr | None = Field(None, validate_default=True)
+    """Its password."""
+    schema_registry_ca: Path | None = None
+    """PEM file of the authorities that may have signed its certificate; the system's when not given."""
     user_hash_key: SecretStr = SecretStr(PUBLIC_KEY)
     """Key of the hash that replaces user ids, 16 bytes or more; not needed where Kafka and Redis are on loopback."""
     user_hash_key_before: SecretStr | None = None
@@ -171,6 +177,8 @@ class Settings(BaseSettings):
     _forwarded_allow = field_validator("forwarded_allow")(checks.proxies)
     _kafka_password = field_validator("kafka_password")(checks.kafka_login)
     _redis_password = field_validator("redis_password")(checks.redis_login)
+    _registry_password = field_validator("schema_registry_password")(checks.registry_login)
+    _registry_authorities = field_validator("schema_registry_ca")(checks.registry_authorities)
     _authorities = field_validator("kafka_ca", "redis_ca")(checks.authorities)
     _certificates = field_validator("kafka_certificate", "redis_certificate")(checks.certificate)
     _keys = field_validator("kafka_key", "redis_key")(checks.certificate_key)
@@ -204,6 +212,13 @@ class Settings(BaseSettings):
             self.kafka_certificate,
             self.kafka_key,
         )
+
+    @property
+    def schema_registry_login(self) -> tuple[str, str] | None:
+        """User and password at the Schema Registry."""
+        if self.schema_registry_username is None or self.schema_registry_password is None:
+            return None
+        return self.schema_registry_username, self.schema_registry_password.get_secret_value()
 
     @property
     def on_loopback(self) -> bool:

@@ -61,6 +61,7 @@ DEAD_LETTERS = {
     "model_failed": "is good, but the model fails on its text also when it stands alone",
     "bad_profile": "stands on `market.profiles` and breaks its contract",
     "unreadable_batch": "cannot be read from Kafka: a damaged batch; one dead letter for all of its offsets",
+    "unknown_schema": "is of a schema that the Schema Registry of a bridge does not know, or that cannot be used",
 }
 
 

@@ -32,6 +32,7 @@ DeadLetterCode = Literal[
     "model_failed",
     "bad_profile",
     "unreadable_batch",
+    "unknown_schema",
 ]
 
 

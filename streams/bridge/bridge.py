@@ -8,7 +8,7 @@ back, or another one of the same partition, shuts out the one before, whose tran
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,14 +98,21 @@ class Bridge:
     async def run(self, stop: asyncio.Event) -> Bridged:
         """Bridge until `stop` is set or, with `until_end`, the end is reached.
 
-        Where Kafka does not answer it is tried again, but not with `until_end`: whoever waits for that begins again.
+        Where Kafka or the Schema Registry does not answer it is tried again, but not with `until_end`: whoever waits
+        for that begins again.
 
         Raises:
-            Unavailable: with `until_end`, Kafka does not answer.
+            Unavailable: with `until_end`, Kafka or the registry does not answer.
             BadInput: the topic has no such partition.
-            OperatorNeeded: another bridge of a partition has begun, Kafka refuses this client, or the source does not
-                hold what comes next.
+            OperatorNeeded: another bridge of a partition has begun, Kafka or the registry refuses this client, or the
+                source does not hold what comes next.
         """
+        try:
+            return await self._sessions(stop)
+        finally:
+            await self._plan.converter.close()
+
+    async def _sessions(self, stop: asyncio.Event) -> Bridged:
         while True:
             try:
                 await self._session(stop)
@@ -163,7 +170,7 @@ class Bridge:
         began = dict(at)
 
         async def move(number: int, records: list[Any]) -> None:
-            for converted in self._parts(records):
+            async for converted in self._parts(records):
                 at[number] = await self._move(producers[number], number, converted, converted[-1].next_offset)
             position = await consumer.position(TopicPartition(plan.topic, number))
             if not records and position > at[number]:  # markers of transactions
@@ -182,12 +189,12 @@ class Bridge:
                     raise answer
             self._on_progress(sum(at.values()) - sum(began.values()), total)
 
-    def _parts(self, records: list[Any]) -> Iterator[list[Converted]]:
+    async def _parts(self, records: list[Any]) -> AsyncIterator[list[Converted]]:
         """What records become, in parts that are a transaction each: few events, or those of one record."""
         part: list[Converted] = []
         held = 0
         for record in records:
-            part.append(converted := self._plan.converter.converted(record))
+            part.append(converted := await self._plan.converter.read(record))
             held += sum(len(event.value) for event in converted.events)
             if held >= TRANSACTION_BYTES:
                 yield part

@@ -12,6 +12,7 @@ from marketpulse.contract.feedback import MAX_VALUE_BYTES, DeadLetterCode
 from marketpulse.contract.wire import MAX_ID_CHARACTERS
 from streams.batches import DeadLetter
 from streams.bridge.envelopes import opened
+from streams.bridge.schemas import FRAMED, Schemas
 from streams.contract.ids import bounded
 from streams.kafka.publish import Record
 from streams.kafka.tolerant import unreadable
@@ -26,7 +27,8 @@ MAX_RECORD_BYTES = 1_048_576
 _any = msgspec.json.Decoder()
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 SCHEMA_REGISTRY = (
-    "the value begins with byte 0, as Schema Registry frames Avro, Protobuf and JSON Schema: it is no plain JSON"
+    "the value begins with byte 0, as Schema Registry frames Avro, Protobuf and JSON Schema, and there is no "
+    "--schema-registry"
 )
 
 
@@ -35,15 +37,31 @@ class Converter:
     """How records of one topic become events.
 
     `name`: of the source, in ids of events that have none. `form`: of a mapping; None = they are of the contract.
-    `envelopes`: whether what they are wrapped in is opened.
+    `envelopes`: whether what they are wrapped in is opened. `schemas`: what reads Schema Registry's framing.
     """
 
     name: str
     form: MappedForm | None = None
     envelopes: bool = True
+    schemas: Schemas | None = None
 
-    def converted(self, record: Any) -> "Converted":
-        """What a consumer's record becomes."""
+    async def read(self, record: Any) -> "Converted":
+        """What a consumer's record becomes, by its schema where it has one.
+
+        Raises:
+            Unavailable: the Schema Registry does not answer.
+            OperatorNeeded: it refuses this client, or is none.
+        """
+        value = record.value or b""
+        if self.schemas is None or not value.startswith(FRAMED) or len(value) > MAX_RECORD_BYTES:
+            return self.converted(record)
+        try:
+            return self.converted(record, await self.schemas.json_of(value))
+        except Rejected as why:
+            return self.converted(record, why)
+
+    def converted(self, record: Any, framed: bytes | Rejected | None = None) -> "Converted":
+        """What a consumer's record becomes; `framed`: the JSON of what Schema Registry frames, or why there is none."""
         found = Converted(record.offset + 1)
         if (stretch := unreadable(record)) is not None:
             found.letter = _letter(record, "unreadable_batch", stretch.why, stretch.first, stretch.last)
@@ -54,7 +72,9 @@ class Converter:
         try:
             if len(record.value) > MAX_RECORD_BYTES:
                 raise Rejected("too_large", f"a record has at most {MAX_RECORD_BYTES:,} bytes")
-            value = _value(record.value)
+            if framed is None and record.value.startswith(FRAMED):
+                raise Rejected("not_json", SCHEMA_REGISTRY)
+            value = _content(record.value if framed is None else framed)
             for number, content in enumerate(opened(value) if self.envelopes else [value]):
                 if max(number, len(found.events)) >= MOST_EVENTS:
                     raise Rejected(
@@ -70,6 +90,11 @@ class Converter:
             more = f", and {len(refused) - 1} more of this record" if len(refused) > 1 else ""
             found.letter = _letter(record, refused[0].code, f"{refused[0]}{more}", record.offset)
         return found
+
+    async def close(self) -> None:
+        """End what reads by schemas."""
+        if self.schemas is not None:
+            await self.schemas.close()
 
     def _events(self, record: Any, number: int, content: Any, refused: list[Rejected]) -> list[Record]:
         if not isinstance(content, dict):
@@ -112,10 +137,10 @@ class Converted:
     letter: DeadLetter | None = None
 
 
-def _value(value: bytes) -> Any:
+def _content(value: bytes | Rejected) -> Any:
     """The JSON of a record. Raises Rejected."""
-    if value.startswith(b"\0"):
-        raise Rejected("not_json", SCHEMA_REGISTRY)
+    if isinstance(value, Rejected):
+        raise value
     try:
         return _any.decode(value)
     except _BROKEN:

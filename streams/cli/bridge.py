@@ -13,6 +13,8 @@ from streams.cli.settings import load_settings, run_async
 
 if TYPE_CHECKING:
     from streams.bridge.bridge import Bridge, Bridged
+    from streams.bridge.schemas import Schemas
+    from streams.settings import Settings
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -21,7 +23,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def bridge(
-    topic: Annotated[str, typer.Argument(help="Foreign topic, JSON values.")],
+    topic: Annotated[str, typer.Argument(help="Foreign topic: JSON, or as --schema-registry says.")],
     source: Annotated[
         str | None, typer.Option("--from", help="Its Kafka, host:port,...; default: this project's own.")
     ] = None,
@@ -45,6 +47,9 @@ def bridge(
     envelopes: Annotated[
         bool, typer.Option(help="Open envelopes: Kafka Connect, Debezium, CloudEvents, Fluentd, Logstash.")
     ] = True,
+    schema_registry: Annotated[
+        str | None, typer.Option(help="URL of the Schema Registry of Avro, Protobuf and JSON Schema values.")
+    ] = None,
     newest: Annotated[
         bool, typer.Option("--newest", help="Begin behind what is there, where nothing was bridged yet.")
     ] = False,
@@ -63,6 +68,8 @@ def bridge(
     marketpulse bridge crm.reviews --from kafka.crm:9092 --mapping zendesk
     marketpulse bridge shop.public.reviews --from-file shop.env \\
       --mapping mine.toml --partition 0 --partition 1
+    marketpulse bridge crm.tickets --mapping mine.toml \\
+      --schema-registry https://registry.crm:8081
     marketpulse bridge old.feedback --until-end --json
     ```
     """
@@ -82,6 +89,7 @@ def bridge(
         raise BadInput(f"{', '.join(idle)} goes with --mapping. Operator action: add --mapping, or leave it out.")
     settings = load_settings()
     servers = source or (settings.kafka_servers if source_file is None else kafka_of(source_file))
+    schemas = None if schema_registry is None else _schemas(schema_registry, settings)
     form = None if mapping is None else mapped_form(load_mapping(mapping), "", market, timezone)
     configure_logs(settings)
     cluster = run_async(cluster_of(servers))
@@ -89,7 +97,7 @@ def bridge(
         raise BadInput(f"{topic} would be bridged into itself. Operator action: name another topic, or --from.")
     name = name or cluster
     plan = Plan(
-        servers, topic, settings.kafka_servers, settings.prefix, Converter(name, form, envelopes), partition,
+        servers, topic, settings.kafka_servers, settings.prefix, Converter(name, form, envelopes, schemas), partition,
         settings.codec, newest, until_end, skip_deleted,
     )  # fmt: skip
     with progress("bridging") as update:
@@ -105,6 +113,16 @@ def bridge(
     )
     for why, count in done.reasons.most_common(10):
         output.note(output.visible(f"{count_of(count, 'dead letter')}, {why}"))
+
+
+def _schemas(url: str, settings: "Settings") -> "Schemas":
+    """What reads by the schemas of a registry. Raises BadInput: the extra is not installed, or it is no URL."""
+    from streams.bridge.schemas import Schemas, require_libraries
+
+    require_libraries()
+    from streams.bridge.registry import Access, Registry
+
+    return Schemas(Registry(Access(url, settings.schema_registry_login, settings.schema_registry_ca)))
 
 
 async def _until_signal(bridge: "Bridge") -> "Bridged":

@@ -87,6 +87,18 @@ def test_a_kafka_login_goes_with_sasl(given: dict[str, object]) -> None:
     assert "MARKETPULSE_KAFKA_PASSWORD: " in problems(**given)
 
 
+def test_a_login_of_the_schema_registry_is_whole(pem: Path) -> None:
+    """Both or none, no colon in the name, and an authority that is one."""
+    assert ("ann", "x") == load_settings(
+        schema_registry_username="ann", schema_registry_password="x"
+    ).schema_registry_login
+    assert None is load_settings().schema_registry_login
+    for given in ({"username": "ann"}, {"password": "x"}, {"username": "a:b", "password": "x"}):
+        wrong = problems(**{f"schema_registry_{name}": value for name, value in given.items()})
+        assert "MARKETPULSE_SCHEMA_REGISTRY_PASSWORD: " in wrong
+    assert "SCHEMA_REGISTRY_CA: Value error, " in problems(schema_registry_ca=pem / "text")
+
+
 def test_a_key_fits_its_certificate(pem: Path) -> None:
     """Its own one, in a file beside it or in the same; another one, or none, is said."""
     tls = {"kafka_security_protocol": "SSL", "kafka_certificate": pem / "mine.pem"}
@@ -128,6 +140,7 @@ def test_a_secret_may_be_in_a_file(name: str, tmp_path: Path, monkeypatch: pytes
     secret = "redis://h/0" if name == "redis_url" else "secret-word-of-16+"
     variable, file = f"MARKETPULSE_{name.upper()}", tmp_path / "secret"
     others = {"kafka_username": "ann", "kafka_security_protocol": "SASL_SSL", "kafka_password": "x"}
+    others |= {"schema_registry_username": "ann", "schema_registry_password": "x"}
     others |= {"user_hash_key_before": "the key before it", "user_hash_key_since": "2026-01-31T00:00:00Z"}
     others.pop(name, None)
     monkeypatch.setenv(f"{variable}_FILE", str(file))
