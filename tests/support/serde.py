@@ -3,6 +3,8 @@
 serde = pytest.importorskip("tests.support.serde", reason="...", exc_type=ImportError)
 """
 
+import base64
+
 import fastavro as fastavro
 from confluent_kafka.schema_registry import Schema as Schema
 from confluent_kafka.schema_registry import SchemaReference as SchemaReference
@@ -28,3 +30,14 @@ def message_classes(names: list[str], *files: descriptor_pb2.FileDescriptorProto
     for file in files:
         pool.Add(file)
     return [message_factory.GetMessageClass(pool.FindMessageTypeByName(name)) for name in names]
+
+
+def descriptor(dependency: list[str], kind: str, fields: int = 1) -> str:
+    """The base64 of a file whose message has repeated fields of a kind, and further ones of itself."""
+    file = descriptor_pb2.FileDescriptorProto(name="a", package="p", syntax="proto3", dependency=dependency)
+    made = [
+        descriptor_pb2.FieldDescriptorProto(name=f"f{n}", number=n, label=3, type=11, type_name=name)
+        for n, name in enumerate((kind, *[".p.A"] * fields), 1)
+    ]
+    file.message_type.add(name="A", field=made)
+    return base64.b64encode(file.SerializeToString()).decode()

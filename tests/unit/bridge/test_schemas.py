@@ -1,11 +1,7 @@
-"""Values in Schema Registry's framing, as confluent-kafka writes them, and what nobody's serializer would write."""
+"""Values in Schema Registry's framing, as confluent-kafka writes them."""
 
-import base64
 import json
-import os
-import signal
-import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -13,18 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import trustme
 
-from marketpulse.contract.decode import Rejected
-from marketpulse.errors import OperatorNeeded, Unavailable
-from streams.bridge import registry as registry_module
-from streams.bridge import schemas as schemas_module
 from streams.bridge.events import Converter
-from streams.bridge.registry import MAX_SCHEMA_BYTES, Access, Registry
-from streams.bridge.schemas import MAX_SCHEMAS, REFUSED_S, Schemas, require_libraries
-from streams.errors import BadInput
+from streams.bridge.schemas import Schemas
 from streams.sources.mapped import mapped_form
 from streams.sources.mapping_file import load_mapping
+from tests.support.framing import framed, read, refusal
 from tests.support.schema_registry import SchemaRegistry
 from tests.unit.bridge.test_events import record, values
 
@@ -85,38 +75,9 @@ from = "stars"
 
 
 @pytest.fixture
-def served() -> Iterator[SchemaRegistry]:
-    with SchemaRegistry() as running:
-        yield running
-
-
-@pytest.fixture
-async def schemas(served: SchemaRegistry) -> AsyncIterator[Schemas]:
-    made = Schemas(Registry(Access(served.url)))
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 def client(served: SchemaRegistry) -> Iterator[serde.SchemaRegistryClient]:
     with serde.SchemaRegistryClient({"url": served.url}) as made:
         yield made
-
-
-async def read(schemas: Schemas, value: bytes | None) -> Any:
-    """What a framed value becomes."""
-    assert value is not None
-    return json.loads(await schemas.json_of(value))
-
-
-async def refusal(schemas: Schemas, value: bytes) -> tuple[str, str]:
-    with pytest.raises(Rejected) as caught:
-        await read(schemas, value)
-    return caught.value.code, str(caught.value)
-
-
-def framed(number: int, value: bytes) -> bytes:
-    return b"\0" + number.to_bytes(4, "big") + value
 
 
 def avro(
@@ -207,42 +168,12 @@ async def test_protobuf_becomes_what_a_mapping_reads(schemas: Schemas, client: s
     assert (b"\0", {}) == (first[5:], await read(schemas, first))
 
 
-def descriptor(dependency: list[str], kind: str, fields: int = 1) -> str:
-    """The base64 of a file whose message has repeated fields of a kind, and further ones of itself."""
-    file = serde.descriptor_pb2.FileDescriptorProto(name="a", package="p", syntax="proto3", dependency=dependency)
-    made = [
-        serde.descriptor_pb2.FieldDescriptorProto(name=f"f{n}", number=n, label=3, type=11, type_name=name)
-        for n, name in enumerate((kind, *[".p.A"] * fields), 1)
-    ]
-    file.message_type.add(name="A", field=made)
-    return base64.b64encode(file.SerializeToString()).decode()
-
-
 async def test_imports_that_nobody_has(schemas: Schemas, served: SchemaRegistry) -> None:
     """Of options alone they are left out, of types they make the schema one that cannot be used."""
-    of_options = served.add("PROTOBUF", descriptor(["confluent/meta.proto"], ".p.A"))
+    of_options = served.add("PROTOBUF", serde.descriptor(["confluent/meta.proto"], ".p.A"))
     assert {"f1": [{"f1": [], "f2": []}], "f2": []} == await read(schemas, framed(of_options, b"\0\x0a\0"))
-    of_types = served.add("PROTOBUF", descriptor(["other.proto"], ".other.B"))
+    of_types = served.add("PROTOBUF", serde.descriptor(["other.proto"], ".other.B"))
     assert "unknown_schema" == (await refusal(schemas, framed(of_types, b"\0")))[0]
-
-
-@pytest.mark.parametrize(
-    ("fields", "value"),
-    [
-        pytest.param(2_000, b"\x0a\0" * 500_000, id="empty messages of many fields"),
-        pytest.param(1, b"\x0a\0" * 500_000, id="as JSON"),
-        pytest.param(1, b"\x0b" * 1_000_000, id="groups a million deep"),
-    ],
-)
-async def test_protobuf_costs_itself_too(
-    schemas: Schemas, served: SchemaRegistry, monkeypatch: pytest.MonkeyPatch, fields: int, value: bytes
-) -> None:
-    """What its messages would take in memory, and how deep they are."""
-    monkeypatch.setattr(schemas_module, "MEMORY_BYTES", 100_000_000)
-    number, other = served.add("PROTOBUF", descriptor([], ".p.A", fields)), served.add("AVRO", '"string"')
-    code, why = await refusal(schemas, framed(number, b"\0" + value))
-    assert code in ("too_large", "bad_value"), why
-    assert "a" == await read(schemas, framed(other, b"\2a"))
 
 
 async def test_a_framed_record_becomes_an_event(
@@ -265,257 +196,3 @@ async def test_a_framed_record_becomes_an_event(
     letter = Converter("c1").converted(given).letter
     assert letter is not None
     assert ("not_json", True) == (letter.code, "--schema-registry" in letter.message)
-
-
-async def test_what_the_registry_does_not_know_is_a_dead_letter(served: SchemaRegistry) -> None:
-    """Which is asked for again after a minute."""
-    now = [0.0]
-    schemas = Schemas(Registry(Access(served.url)), lambda: now[0])
-    converter = Converter("c1", schemas=schemas)
-    given = record(framed(1, b"\2a"))
-    for _ in range(2):
-        letter = (await converter.read(given)).letter
-        assert letter is not None
-        assert ("unknown_schema", "the Schema Registry knows no schema 1") == (letter.code, letter.message)
-    assert 1 == len(served.asked)
-    assert 1 == served.add("AVRO", '"string"')
-    now[0] = REFUSED_S
-    assert "a" == await read(schemas, given.value)
-    await schemas.close()
-
-
-NULLS = {"type": "array", "items": "null"}
-LIST = {"type": "record", "name": "L", "fields": [{"name": "next", "type": ["null", "L"]}]}
-NOTHING = {"type": "record", "name": "N0", "fields": []}
-LAUGHS: dict[str, Any] = NOTHING
-for _depth in range(1, 40):
-    LAUGHS = {
-        "type": "record", "name": f"N{_depth}",
-        "fields": [{"name": "a", "type": LAUGHS}, {"name": "b", "type": f"N{_depth - 1}"}],
-    }  # fmt: skip
-ENUM = {
-    "type": "array",
-    "items": {"type": "enum", "name": "E", "symbols": ["x" * 500_000]},
-}
-
-
-def varint(number: int) -> bytes:
-    """Avro's form of a long."""
-    number <<= 1
-    parts = []
-    while number > 0x7F:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*parts, number])
-
-
-@pytest.mark.parametrize(
-    ("schema", "value"),
-    [
-        pytest.param(NULLS, varint(2**60) + b"\0", id="2^60 nulls"),
-        pytest.param({"type": "array", "items": NOTHING}, varint(2**60) + b"\0", id="2^60 empty records"),
-        pytest.param(LIST, b"\2" * 1_000_000 + b"\0", id="a million deep"),
-        pytest.param(LAUGHS, b"", id="2^40 records of no byte"),
-        pytest.param(ENUM, varint(500_000) + bytes(500_001), id="long symbols"),
-        pytest.param({"type": "array", "items": "boolean"}, varint(1_000_000) + bytes(1_000_001), id="as JSON"),
-    ],
-)
-async def test_what_would_take_all_memory_is_too_large(
-    schemas: Schemas, served: SchemaRegistry, monkeypatch: pytest.MonkeyPatch, schema: Any, value: bytes
-) -> None:
-    """It costs itself: the next value is read. With less memory than in use, which is filled sooner."""
-    monkeypatch.setattr(schemas_module, "MEMORY_BYTES", 100_000_000)
-    number, other = served.add("AVRO", json.dumps(schema)), served.add("AVRO", '"string"')
-    assert "a" == await read(schemas, framed(other, b"\2a"))
-    assert "too_large" == (await refusal(schemas, framed(number, value)))[0]
-    assert "a" == await read(schemas, framed(other, b"\2a"))
-
-
-@pytest.mark.parametrize(
-    ("kind", "schema", "value", "code", "why"),
-    [
-        ("AVRO", '"string"', b"\4a", "bad_value", "EOFError"),
-        ("AVRO", '"string"', b"\2ab", "bad_value", "longer"),
-        ("AVRO", '"string"', b"\1a", "bad_value", "EOFError"),
-        ("AVRO", '"nothing"', b"\2a", "unknown_schema", "UnknownType: nothing"),
-        ("AVRO", "{", b"\2a", "unknown_schema", "JSONDecodeError"),
-        ("AVRO", "[" * 100_000, b"\2a", "unknown_schema", "RecursionError"),
-        ("PROTOBUF", "CgVhYmNkZQ==", b"\0", "bad_value", "has no message [0]"),
-        ("PROTOBUF", "CgVhYmNkZQ==", b"\xff\xff\xff\xff\xff\xff", "bad_value", "beyond all bounds"),
-        ("PROTOBUF", "CgVhYmNkZQ==", b"\x7e", "bad_value", "63 message indexes"),
-        ("PROTOBUF", "/////w==", b"\0", "unknown_schema", "DecodeError"),
-        ("THRIFT", "", b"", "unknown_schema", "of a kind that is not read"),
-    ],
-)
-async def test_what_does_not_fit_is_refused(
-    schemas: Schemas, served: SchemaRegistry, kind: str, schema: str, value: bytes, code: str, why: str
-) -> None:
-    """With a reason that quotes no value."""
-    assert (code, True) == (
-        (found := await refusal(schemas, framed(served.add(kind, schema), value)))[0],
-        why in found[1],
-    ), found
-
-
-async def test_a_reference_that_is_missing_is_named(schemas: Schemas, served: SchemaRegistry) -> None:
-    """By subject and version, which may need quotes in a URL."""
-    number = served.add("AVRO", '"crm.B"', "main", [{"name": "crm.B", "subject": "a/b c", "version": 3}])
-    why = "the Schema Registry knows no subject a/b c, version 3"
-    assert ("unknown_schema", why) == await refusal(schemas, framed(number, b""))
-
-
-async def test_a_frame_without_an_id_is_no_json(schemas: Schemas) -> None:
-    """Nor is there a schema to ask for."""
-    assert "not_json" == (await refusal(schemas, b"\0\0\1"))[0]
-
-
-async def test_schemas_are_bounded(schemas: Schemas, served: SchemaRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest go, here and in the process that reads; sizes and numbers of references are bounded too."""
-    for number in range(MAX_SCHEMAS + 1):
-        served.add("AVRO", json.dumps({"type": "string", "doc": str(number)}))
-    for number in range(1, MAX_SCHEMAS + 2):
-        assert "a" == await read(schemas, framed(number, b"\2a"))
-    assert MAX_SCHEMAS == len(schemas._kept)
-    asked = len(served.asked)
-    await read(schemas, framed(MAX_SCHEMAS + 1, b"\2a"))
-    await read(schemas, framed(1, b"\2a"))
-    assert asked + 1 == len(served.asked)
-    large = served.add("AVRO", json.dumps({"type": "string", "doc": "x" * MAX_SCHEMA_BYTES}))
-    assert ("unknown_schema", True) == (
-        (found := await refusal(schemas, framed(large, b"\2a")))[0],
-        "at most" in found[1],
-    )
-    served.add("AVRO", '"int"', "int")
-    references = [{"name": f"r{n}", "subject": "int", "version": 1} for n in range(2)]
-    monkeypatch.setattr(registry_module, "MAX_REFERENCES", 0)
-    deep = served.add("AVRO", '"long"', "deep", references)
-    assert "unknown_schema" == (await refusal(schemas, framed(deep, b"\2")))[0]
-
-
-async def test_a_registry_that_is_away_is_waited_for(
-    schemas: Schemas, served: SchemaRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A few tries, then the bridge decides; nothing is kept of it."""
-    monkeypatch.setattr(
-        registry_module.tenacity, "wait_exponential_jitter", lambda **_: registry_module.tenacity.wait_none()
-    )
-    value = framed(served.add("AVRO", '"string"'), b"\2a")
-    served.script = [503, 429]
-    assert "a" == await read(schemas, value)
-    served.script = [500] * 3
-    with pytest.raises(Unavailable, match="HTTP 500"):
-        await schemas.json_of(framed(9, b""))
-    gone = Registry(Access("http://127.0.0.1:1"))
-    with pytest.raises(Unavailable, match="does not answer: ClientConnector"):
-        await gone.schema(1)
-    await gone.close()
-
-
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        (401, "refuses this client"),
-        (403, "refuses this client"),
-        (302, "does not answer as a Schema Registry"),
-        (404, "does not answer as a Schema Registry"),
-        (b"<html>", "does not answer as a Schema Registry"),
-        (b'{"schema": 3}', "does not answer as a Schema Registry"),
-    ],
-)
-async def test_what_an_operator_must_correct_ends_the_bridge(
-    schemas: Schemas, served: SchemaRegistry, answer: int | bytes, why: str
-) -> None:
-    """Dead letters of a whole topic would be no help."""
-    served.script = [answer]
-    with pytest.raises(OperatorNeeded, match=why):
-        await schemas.json_of(framed(1, b""))
-
-
-async def test_a_registry_without_descriptors_is_named(schemas: Schemas, served: SchemaRegistry) -> None:
-    """Protobuf as text needs its compiler."""
-    number = served.add("PROTOBUF", 'syntax = "proto3"; message A {}')
-    with pytest.raises(OperatorNeeded, match="format=serialized"):
-        await schemas.json_of(framed(number, b"\0"))
-
-
-async def test_login_and_authority(tmp_path: Path) -> None:
-    """Basic authentication over TLS; an authority that is not known is an operator's matter."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with SchemaRegistry(context) as served:
-        number = served.add("AVRO", '"string"')
-        known = Registry(Access(served.url, ("ann", "wörd:"), tmp_path / "ca.pem"))
-        assert '"string"' == (await known.schema(number)).text
-        assert [(f"/schemas/ids/{number}", "Basic YW5uOnfDtnJkOg==")] == served.asked
-        await known.close()
-        unknown = Registry(Access(served.url))
-        with pytest.raises(OperatorNeeded, match="MARKETPULSE_SCHEMA_REGISTRY_CA"):
-            await unknown.schema(number)
-        await unknown.close()
-
-
-@pytest.mark.parametrize(
-    ("url", "ca", "why"),
-    [
-        ("registry:8081", None, "no URL"),
-        ("ftp://registry", None, "no URL"),
-        ("http://registry:x", None, "no URL"),
-        ("https://registry/?a=b", None, "no URL"),
-        ("https://ann:secret-word@registry", None, "MARKETPULSE_SCHEMA_REGISTRY_USERNAME"),
-        ("http://registry", Path("ca.pem"), "goes with https"),
-    ],
-)
-def test_a_url_that_cannot_be_used_is_refused(url: str, ca: Path | None, why: str) -> None:
-    """Without what is secret in it."""
-    with pytest.raises(BadInput, match=why) as caught:
-        Access(url, None, ca)
-    assert "secret-word" not in str(caught.value)
-
-
-@pytest.mark.parametrize("missing", ["fastavro", "google.protobuf"])
-def test_without_the_extra_it_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the start, before a record is read."""
-    require_libraries()
-
-    def find(name: str) -> object:
-        if name != missing:
-            return object()
-        if "." in name:
-            raise ModuleNotFoundError
-        return None
-
-    monkeypatch.setattr(schemas_module, "find_spec", find)
-    with pytest.raises(BadInput, match=rf"needs {missing}, .*the extra `schemas`"):
-        require_libraries()
-
-
-async def test_a_process_that_is_full_judges_no_value(
-    schemas: Schemas, served: SchemaRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What those before it left there is not its fault: it is read again alone."""
-    first, second = served.add("AVRO", '"string"'), served.add("AVRO", '"bytes"')
-    assert "a" == await read(schemas, framed(first, b"\2a"))
-    process = schemas._process
-    before, asked = process._running, process._asked
-
-    async def full(*given: Any) -> Any:
-        return ("too_large", "MemoryError") if process._running is before else await asked(*given)
-
-    monkeypatch.setattr(process, "_asked", full)
-    assert "a" == await read(schemas, framed(second, b"\2a"))
-
-
-async def test_who_ends_the_process_loses_no_record(schemas: Schemas, served: SchemaRegistry) -> None:
-    """A signal to all processes of a bridge does not end it; by SIGKILL the bridge begins again where it was."""
-    value = framed(served.add("AVRO", '"string"'), b"\2a")
-    assert "a" == await read(schemas, value)
-    running = schemas._process._running
-    assert running is not None
-    os.kill(running.pid, signal.SIGTERM)
-    assert "a" == await read(schemas, value)
-    running.kill()
-    with pytest.raises(Unavailable):
-        await read(schemas, value)
-    assert "a" == await read(schemas, value)
