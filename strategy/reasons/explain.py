@@ -268,7 +268,9 @@ def _released(story: Story, code: str, move: float, nothing: str) -> str:
 
 
 def _flow(story: Story, code: str) -> str:
-    """Where most of the money came from or went: up to two markets that moved the other way, or the budget itself."""
+    """Where most of the money came from or went: up to two markets that moved the other way (three where these are all),
+    or the budget itself.
+    """
     up = story.changes[code] > 0
     total, others = others_of(story, code, up)
     if total:
@@ -277,9 +279,9 @@ def _flow(story: Story, code: str) -> str:
     whole = abs(story.changes[code]) + SMALL * story.plan.budget
     named = " and ".join(
         f"{other} ({story.money(story.changes[other], '+')}{' in all' if abs(story.changes[other]) > whole else ''})"
-        for other in others[:NAMED]
+        for other in (others if len(others) == NAMED + 1 else others[:NAMED])
     )
-    more = " and others" if len(others) > NAMED else ""
+    more = " and others" if len(others) > NAMED + 1 else ""
     return f"{'taken from' if up else 'goes to'} {named}{more}" if named else ""
 
 
