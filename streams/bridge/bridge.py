@@ -195,6 +195,7 @@ class Bridge:
         held = 0
         for record in records:
             part.append(converted := await self._plan.converter.read(record))
+            await asyncio.sleep(0)  # a record may take 0.1 s: transactions of other partitions go on between
             held += sum(len(event.value) for event in converted.events)
             if held >= TRANSACTION_BYTES:
                 yield part

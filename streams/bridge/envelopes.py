@@ -2,18 +2,20 @@
 
 import base64
 import binascii
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from marketpulse.contract.decode import parse_object
+from marketpulse.contract.decode import Rejected, parse_object
 
 DEEPEST = 4
 """Envelopes inside of one another that are opened."""
+MOST_OPENED = 10_000
 _CHANGES = frozenset("crudtm")
 _CONTRACT = frozenset(("id", "market", "text", "occurred_at"))
 
 
-def opened(content: Any, deepest: int = DEEPEST) -> Iterator[Any]:
+def opened(content: Any) -> Iterator[Any]:
     """The records inside of a value of JSON, in their order; the value itself where it is no envelope.
 
     - a list, as of a batch of CloudEvents or of Fluentd: each of its values;
@@ -21,13 +23,21 @@ def opened(content: Any, deepest: int = DEEPEST) -> Iterator[Any]:
     - a change of Debezium (`op`, `after`): the row as it is afterwards; a delete gives nothing;
     - a CloudEvent in structured mode (`specversion`, `data` or `data_base64`): the data;
     - a line that Fluentd or Logstash carries (`@timestamp`, `message` that is an object of JSON): the object.
+
+    Raises Rejected: there are more than `MOST_OPENED` values, with those that hold nothing.
     """
+    yield from _opened(content, DEEPEST, itertools.count(1))
+
+
+def _opened(content: Any, deepest: int, number: Iterator[int]) -> Iterator[Any]:
+    if next(number) > MOST_OPENED:
+        raise Rejected("too_large", f"a record holds at most {MOST_OPENED:,} envelopes and values")
     inside = None if deepest == 0 else _inside(content)
     if inside is None:
         yield content
         return
     for value in inside:
-        yield from opened(value, deepest - 1)
+        yield from _opened(value, deepest - 1, number)
 
 
 def _inside(content: Any) -> list[Any] | None:

@@ -1,18 +1,19 @@
 """One record of a foreign topic as records of `feedback`, or as a dead letter."""
 
-import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-from marketpulse.contract.decode import Rejected, lenient
-from marketpulse.contract.feedback import MAX_VALUE_BYTES, DeadLetterCode
+from marketpulse.contract.decode import Rejected, decode, lenient
+from marketpulse.contract.feedback import DeadLetterCode, FeedbackEvent
 from marketpulse.contract.wire import MAX_ID_CHARACTERS
 from streams.batches import DeadLetter
 from streams.bridge.envelopes import opened
 from streams.bridge.schemas import FRAMED, Schemas
+from streams.clock import epoch_ms
 from streams.contract.ids import bounded
 from streams.kafka.publish import Record
 from streams.kafka.tolerant import unreadable
@@ -23,7 +24,10 @@ from streams.telemetry.logs import get_logger
 log = get_logger("bridge")
 MOST_EVENTS = 1_000
 MAX_RECORD_BYTES = 1_048_576
-"""Of a foreign record, before it is parsed."""
+"""Of a foreign record's key and value, before they are parsed."""
+BY_PLACE = "bridge:"
+"""Begins the id of an event that is known by its place in the foreign topic; no record may bring such an id."""
+FIELDS = tuple(field.name for field in msgspec.structs.fields(FeedbackEvent))
 _any = msgspec.json.Decoder()
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 SCHEMA_REGISTRY = (
@@ -37,13 +41,15 @@ class Converter:
     """How records of one topic become events.
 
     `name`: of the source, in ids of events that have none. `form`: of a mapping; None = they are of the contract.
-    `envelopes`: whether what they are wrapped in is opened. `schemas`: what reads Schema Registry's framing.
+    `envelopes`: whether what they are wrapped in is opened. `schemas`: what reads Schema Registry's framing. `now_ms`:
+    the clock (epoch ms) that events are judged by, as workers will.
     """
 
     name: str
     form: MappedForm | None = None
     envelopes: bool = True
     schemas: Schemas | None = None
+    now_ms: Callable[[], int] = epoch_ms
 
     async def read(self, record: Any) -> "Converted":
         """What a consumer's record becomes, by its schema where it has one.
@@ -53,7 +59,8 @@ class Converter:
             OperatorNeeded: it refuses this client, or is none.
         """
         value = record.value or b""
-        if self.schemas is None or not value.startswith(FRAMED) or len(value) > MAX_RECORD_BYTES:
+        large = len(value) + len(record.key or b"") > MAX_RECORD_BYTES
+        if self.schemas is None or not value.startswith(FRAMED) or large:
             return self.converted(record)
         try:
             return self.converted(record, await self.schemas.json_of(value))
@@ -68,27 +75,23 @@ class Converter:
             return found
         if record.value is None:
             return found
-        refused: list[Rejected] = []
+        refused = _Refused()
         try:
-            if len(record.value) > MAX_RECORD_BYTES:
-                raise Rejected("too_large", f"a record has at most {MAX_RECORD_BYTES:,} bytes")
+            if len(record.value) + len(record.key or b"") > MAX_RECORD_BYTES:
+                raise Rejected("too_large", f"key and value of a record have at most {MAX_RECORD_BYTES:,} bytes")
             if framed is None and record.value.startswith(FRAMED):
                 raise Rejected("not_json", SCHEMA_REGISTRY)
             value = _content(record.value if framed is None else framed)
-            for number, content in enumerate(opened(value) if self.envelopes else [value]):
-                if max(number, len(found.events)) >= MOST_EVENTS:
-                    raise Rejected(
-                        "too_large", f"a record holds at most {MOST_EVENTS:,} events; the others are left out"
-                    )
-                found.events += self._events(record, number, content, refused)
+            contents = opened(value) if self.envelopes else iter([value])
+            found.events = list(map(written, self._events(record, contents, refused)))
         except Rejected as why:
-            refused.append(why)
+            refused.add(why)
         except Exception as error:  # whatever it is in another's record: it must not end the bridge at every start
             log.exception("record_not_read", partition=record.partition, offset=record.offset)
-            refused.append(Rejected("bad_value", f"it cannot be read: {type(error).__name__}"))
-        if refused:
-            more = f", and {len(refused) - 1} more of this record" if len(refused) > 1 else ""
-            found.letter = _letter(record, refused[0].code, f"{refused[0]}{more}", record.offset)
+            refused.add(Rejected("bad_value", f"it cannot be read: {type(error).__name__}"))
+        if refused.first is not None:
+            more = f", and {refused.number - 1} more of this record" if refused.number > 1 else ""
+            found.letter = _letter(record, refused.first.code, f"{refused.first}{more}", record.offset)
         return found
 
     async def close(self) -> None:
@@ -96,33 +99,66 @@ class Converter:
         if self.schemas is not None:
             await self.schemas.close()
 
-    def _events(self, record: Any, number: int, content: Any, refused: list[Rejected]) -> list[Record]:
+    def _events(self, record: Any, contents: Iterator[Any], refused: "_Refused") -> list[dict[str, Any]]:
+        """Events as a worker takes them; of what comes behind the first thousand, events or not, none is looked at."""
+        known, now_ms = {"kafka": _kafka(record)}, self.now_ms()
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        events: list[dict[str, Any]] = []
+        left = MOST_EVENTS
+        for number, content in enumerate(contents):
+            if left == 0:
+                refused.add(
+                    Rejected("too_large", f"a record holds at most {MOST_EVENTS:,} events; the others are left out")
+                )
+                break
+            fields, looked_at = self._fields(number, content, known, left, refused)
+            left -= looked_at
+            for event in fields:
+                if str(event.get("id")).startswith(BY_PLACE):
+                    refused.add(Rejected("bad_value", f"id: {BY_PLACE} begins those that a bridge gives by the place"))
+                    continue
+                if event.get("id") is None:
+                    name = f"{self.name}/{place}" + (f"/{number}" if number else "")
+                    event["id"] = BY_PLACE + bounded(name, MAX_ID_CHARACTERS - len(BY_PLACE))
+                try:
+                    decode(written(event).value, now_ms)
+                except Rejected as why:
+                    refused.add(why)
+                else:
+                    events.append(event)
+        return events
+
+    def _fields(
+        self, number: int, content: Any, known: dict[str, Any], most: int, refused: "_Refused"
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Fields of the contract that a value holds, of each event of it, and how many were looked at, at most `most`.
+
+        Nothing else goes over, so that a worker sees in an event what was looked at here.
+        """
         if not isinstance(content, dict):
-            refused.append(Rejected("not_an_object", "the record is JSON, but not an object"))
-            return []
-        place = f"{self.name}/{record.topic}/"
+            refused.add(Rejected("not_an_object", "the record is JSON, but not an object"))
+            return [], 1
         if self.form is None:
-            fields = [content]
-        else:
-            own = {name: value for name, value in content.items() if name.partition(".")[0] != "kafka"}
+            return [{name: content[name] for name in FIELDS if content.get(name) is not None}], 1
 
-            def refuse(_: int, why: str) -> None:
-                refused.append(Rejected("bad_value", why))
+        def refuse(_: int, why: str) -> None:
+            refused.add(Rejected("bad_value", why))
 
-            mapped = self.form.events([(number, own | {"kafka": _kafka(record)})], refuse)
-            fields = list(itertools.islice(mapped, MOST_EVENTS))
-            if next(mapped, None) is not None:
-                refuse(number, f"its list has more than {MOST_EVENTS:,} events; the others are left out")
-        if any(str(event.get("id")).startswith(place) for event in fields):
-            refused.append(Rejected("bad_value", "id: it has the form of those that a bridge gives by the place"))
-            return []
-        given = f"{place}{record.partition}/{record.offset}" + (f"/{number}" if number else "")
-        identity = {"id": bounded(given, MAX_ID_CHARACTERS)}
-        fields = [event if event.get("id") is not None else event | identity for event in fields]
-        events = list(map(written, fields))
-        if large := [event for event in events if len(event.value) > MAX_VALUE_BYTES]:
-            refused += [Rejected("too_large", f"an event has at most {MAX_VALUE_BYTES:,} bytes")] * len(large)
-        return [event for event in events if len(event.value) <= MAX_VALUE_BYTES]
+        before = refused.number
+        events = list(self.form.events([(number, content)], refuse, most, known))
+        return events, max(1, len(events) + refused.number - before)
+
+
+class _Refused:
+    """Why parts of a record are none: the first reason, and how many there are."""
+
+    def __init__(self) -> None:
+        self.first: Rejected | None = None
+        self.number = 0
+
+    def add(self, why: Rejected) -> None:
+        self.first = self.first or why
+        self.number += 1
 
 
 @dataclass

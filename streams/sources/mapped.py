@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as Known
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -36,8 +38,21 @@ class MappedForm(Form):
         """A record as an event. Raises NotUsable."""
         return self.mapping.event(record, self.file_name)
 
-    def events(self, objects: Iterable[tuple[int, dict[str, Any]]], on_broken: OnBroken) -> Iterator[dict[str, Any]]:
-        """The events of numbered objects; what cannot become an event is reported with its number."""
+    def events(
+        self,
+        objects: Iterable[tuple[int, dict[str, Any]]],
+        on_broken: OnBroken,
+        most: int | None = None,
+        known: Known[str, Any] = MappingProxyType({}),
+    ) -> Iterator[dict[str, Any]]:
+        """The events of numbered objects; what cannot become an event is reported with its number.
+
+        Args:
+            objects: as they were read.
+            on_broken: takes number and reason.
+            most: records of an object's list that are looked at; that there are more is reported.
+            known: what a mapping reads beside a record's own values, and in place of those under the same names.
+        """
         path = self.mapping.file.records
         for number, content in objects:
             try:
@@ -49,17 +64,24 @@ class MappedForm(Form):
             if not isinstance(records, list):
                 on_broken(number, f"no list at {path}")
                 continue
-            for place, record in enumerate(records, 1):
+            if most is not None and len(records) > most:
+                on_broken(number, f"its list has more than {most:,} records; the others are left out")
+            for place, record in enumerate(records[:most], 1):
                 inside = "" if path is None else f"record {place}: "
                 if not isinstance(record, dict):
                     on_broken(number, f"{inside}no JSON object")
                     continue
                 try:
-                    event = self.event(record)
+                    event = self.event(_beside(record, known) if known else record)
                 except NotUsable as why:
                     on_broken(number, f"{inside}{why}")
                 else:
                     yield event
+
+
+def _beside(record: dict[str, Any], known: Known[str, Any]) -> dict[str, Any]:
+    """A record with what is known beside it; paths begin with a name, so a name with a point counts as its begin."""
+    return {name: value for name, value in record.items() if name.partition(".")[0] not in known} | {**known}
 
 
 class MappedTable:
