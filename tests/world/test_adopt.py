@@ -157,6 +157,7 @@ def test_what_cannot_be_read_is_refused(crm: Crm) -> None:
     for code, why, done in (
         (2, f"{crm.topic} at {crm.kafka} has no records", crm.adopt()),
         (2, f"has no topic {crm.topic}-2. Operator action", crm.adopt("--topic", f"{crm.topic}-2")),
+        (1, f"has no topic {crm.topic}-2. Operator action", crm.run("bridge", f"{crm.topic}-2", "--until-end")),
         (1, "Kafka at 127.0.0.1:1 does not answer", crm.run(*nowhere)),
         (2, "give either SAMPLE or --topic", crm.adopt("reviews.csv")),
         (2, "give either SAMPLE or --topic", crm.run("adopt")),
