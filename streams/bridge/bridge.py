@@ -18,7 +18,7 @@ from marketpulse.client.idempotent import BATCH_BYTES
 from marketpulse.client.kafka_servers import Servers, client_options
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.words import count_of
-from marketpulse.errors import Unavailable
+from marketpulse.errors import TopicMissing, Unavailable
 from streams.bridge.events import Converted, Converter
 from streams.bridge.positions import TOPIC, key_of, read_positions, value_of
 from streams.errors import BadInput, RetentionPassed, TopicRecreated
@@ -102,7 +102,7 @@ class Bridge:
         for that begins again.
 
         Raises:
-            Unavailable: with `until_end`, Kafka or the registry does not answer.
+            Unavailable: with `until_end`, Kafka or the registry does not answer, or Kafka has no such topic.
             BadInput: the topic has no such partition.
             OperatorNeeded: another bridge of a partition has begun, Kafka or the registry refuses this client, or the
                 source does not hold what comes next.
@@ -128,7 +128,12 @@ class Bridge:
 
     async def _session(self, stop: asyncio.Event) -> None:
         plan = self._plan
-        offsets = await topic_offsets(plan.source, plan.topic)
+        try:
+            offsets = await topic_offsets(plan.source, plan.topic)
+        except TopicMissing as error:
+            raise TopicMissing(
+                f"Kafka at {plan.source} has no topic {plan.topic}. Operator action: correct its name, or --from."
+            ) from error
         if unknown := sorted({*(plan.partitions or ())} - offsets.keys()):
             raise BadInput(
                 f"{plan.topic} has no partition {unknown[0]}, but {len(offsets)}. Operator action: correct --partition."

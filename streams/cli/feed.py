@@ -1,4 +1,4 @@
-"""The commands that bring feedback in: `run`, `publish`, `adopt`, `simulate`, `intake`."""
+"""The commands that bring feedback in: `run`, `publish`, `simulate`, `intake`."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 
 File = Annotated[str, typer.Argument(help="JSON or CSV, packed too; XLSX, XLS, ODS, Parquet; `-` = standard input.")]
 Sheet = Annotated[str | None, typer.Option(help="Sheet of a spreadsheet; default: the first that has rows.")]
-SHOWN_ROWS = 10
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (run, publish, adopt, simulate, intake):
+    for command in (run, publish, simulate, intake):
         app.command(rich_help_panel=output.FEED)(command)
 
 
@@ -232,37 +231,6 @@ def _counted(records: "Iterable[Record]", update: Update) -> "Iterator[Record]":
         if number % 1_000 == 0:
             update(number, None)
         yield record
-
-
-def adopt(
-    sample: Annotated[str, typer.Argument(help="CSV or JSON with a few records, packed too; XLSX, XLS, ODS, Parquet.")],
-    market: Annotated[str | None, typer.Option(help="Country of all records, where the file has none.")] = None,
-    sheet: Sheet = None,
-    as_json: Json = False,
-) -> None:
-    """Propose a mapping for SAMPLE: TOML on standard output, ten records as they would be on standard error.
-
-    Exit code 1: a field that an event needs was found nowhere, or no record would become an event.
-
-    ```
-    marketpulse adopt reviews.csv > mine.toml
-    marketpulse publish reviews.csv --mapping mine.toml --dry-run
-    ```
-    """
-    from streams.sources.adopt import proposed
-
-    found = proposed(sample, market, sheet)
-    events = sum(isinstance(row, dict) for row in found.rows)
-    output.answer(
-        {"toml": found.toml, "mapping": found.ready, "events": events, "records": len(found.rows)}, as_json, found.toml
-    )
-    for number, row in enumerate(found.rows[:SHOWN_ROWS], 1):
-        shown = f"refused: {row}" if isinstance(row, str) else msgspec.json.encode(row).decode()
-        output.note(output.visible(f"{number}: {shown}"))
-    for note in found.notes:
-        output.note(output.visible(note))
-    output.note(f"{events} of {len(found.rows)} records would be events.")
-    raise typer.Exit(0 if events else 1)
 
 
 def simulate(

@@ -18,10 +18,10 @@ from streams.sources import csv_rows, tables
 from streams.sources.content import SAMPLE_BYTES, kind_of, reading, unpacked
 from streams.sources.countries import country_code, given_market, region_of
 from streams.sources.encodings import as_utf8, encoding_of
-from streams.sources.events import NotUsable, is_nothing
+from streams.sources.events import NEEDED, NotUsable, is_nothing
 from streams.sources.json_values import objects
 from streams.sources.mapping import Mapping, Market, Refusing
-from streams.sources.mapping_file import load_mapping, mapping_of, ready_mappings, ready_text
+from streams.sources.mapping_file import load_mapping, mapping_of, ready_mappings, ready_text, toml_of
 from streams.sources.paths import step_of, value_at
 from streams.sources.tables import no_sheets, opened_table, table_kind
 from streams.sources.times import written_ms
@@ -29,6 +29,8 @@ from streams.sources.times import written_ms
 MAX_RECORDS = 200
 MAX_CHARACTERS = 64 * 1_048_576
 """Of all records together, as Python writes them: one alone may have 16 MiB."""
+MIN_KEYS = 20
+"""Records of a topic that must have a key each, no two the same, before keys are proposed as ids."""
 MIN_FIT = 0.5
 """Share of the sample that a shipped mapping must make events of."""
 NAMES = {
@@ -53,6 +55,8 @@ FORMATS = (
     "%m/%d/%Y %I:%M %p", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d", "%d-%m-%Y %H:%M",
     "%b %d, %Y", "%B %d, %Y",
 )  # fmt: skip
+OF_KAFKA = tuple(f"kafka.{name}" for name in ("topic", "partition", "offset", "timestamp", "key"))
+"""Beside the values of a topic: chosen where those have no time or no id."""
 _SIGNS = re.compile(r"[\W_]+")
 _UTC = ZoneInfo("UTC")
 OnNote = Callable[[str], object]
@@ -62,17 +66,20 @@ OnNote = Callable[[str], object]
 class Proposal:
     """A mapping as TOML, the name of the shipped one if it is one, and records of the sample: event or reason each.
 
-    `notes`: what of the sample was left out.
+    `notes`: what of the sample was left out. `mapping`: the same, read; None where a needed field is missing.
+    `options`: of a command that reads by it.
     """
 
     toml: str
     ready: str | None
     rows: list[dict[str, Any] | str]
     notes: list[str]
+    mapping: Mapping | None
+    options: tuple[str, ...] = ("--mapping", "mine.toml")
 
 
 def proposed(source: str, market: str | None = None, sheet: str | None = None) -> Proposal:
-    """A mapping for a sample.
+    """A mapping for a sample in a file.
 
     Args:
         source: path of a file, CSV or JSON, packed too, a spreadsheet or Parquet.
@@ -86,24 +93,40 @@ def proposed(source: str, market: str | None = None, sheet: str | None = None) -
     values = _bounded(_values(source, sheet, notes.append), notes.append)
     if not values:
         raise BadInput(f"{source} has no records. Operator action: give a file with a few of them.")
-    name = Path(source).name
+    return proposed_for(values, Path(source).name, "marketpulse publish FILE", market, notes)
+
+
+def proposed_for(
+    values: list[dict[str, Any]], name: str, command: str, market: str | None, notes: list[str]
+) -> Proposal:
+    """A mapping for records that were read.
+
+    Args:
+        values: one at least: rows by their columns, or objects of JSON; what is below `kafka` is the last choice.
+        name: of their file, in which a market may be.
+        command: reads such records by a shipped mapping; for a remark.
+        market: country of all records, where they have none.
+        notes: what of the sample was left out.
+
+    Raises:
+        BadInput: `market` is none.
+    """
     constant = None if market is None else given_market(market)
     fits = [(_number_of_events(values, mapping, name), ready, mapping) for ready, mapping in _ready(constant)]
     number, ready, mapping = max(fits, key=lambda fit: fit[0])
     records = _read(values, mapping.file.records)
     if number >= max(1, MIN_FIT * len(records)):
-        options = f"--mapping {ready}" + (f" --market {mapping.market.constant}" if market else "")
-        toml = f"# shipped: marketpulse publish FILE {options}\n{ready_text(ready)}"
-        return Proposal(toml, ready, _rows(records, mapping, name), notes)
+        options = ("--mapping", ready, *(("--market", constant) if constant else ()))
+        toml = f"# shipped: {command} {' '.join(options)}\n{ready_text(ready)}"
+        return Proposal(toml, ready, _rows(records, mapping, name), notes, mapping, options)
     path = _list_path(values)
     records = _read(values, path)
     tables = _tables(records, constant)
     if path is not None:
         tables["file"] = {"records": path}
-    toml = _toml(tables)
-    whole = {"id", "market", "text", "occurred_at"} <= tables.keys()
-    rows = _rows(records, mapping_of(tables, source), name) if whole else []
-    return Proposal(toml, None, rows, notes)
+    whole = mapping_of(tables, "proposed") if set(NEEDED) <= tables.keys() else None
+    rows = [] if whole is None else _rows(records, whole, name)
+    return Proposal(toml_of(tables), None, rows, notes, whole)
 
 
 def _ready(market: str | None) -> Iterator[tuple[str, Mapping]]:
@@ -206,6 +229,7 @@ def _tables(records: list[dict[str, Any]], market: str | None) -> dict[str, Any]
     for record in records:
         for path, value in _leaves(record):
             values.setdefault(path, []).append(value)
+    of_kafka = {path: values.pop(path) for path in OF_KAFKA if path in values}
     tables: dict[str, Any] = {}
     taken: set[str] = set()
     for field, fits in _FITS.items():
@@ -216,9 +240,25 @@ def _tables(records: list[dict[str, Any]], market: str | None) -> dict[str, Any]
             taken |= {found[key] for key in ("from", "locale") if key in found}
     if market is not None:
         tables["market"] = {"is": market}
-    if "id" not in tables and "occurred_at" in tables and "text" in tables:
-        tables["id"] = {"hash": [tables[field]["from"] for field in ("occurred_at", "text")]}
+    _complete(tables, values, of_kafka, len(records))
     return tables
+
+
+def _complete(
+    tables: dict[str, Any], values: dict[str, list[str]], of_kafka: dict[str, list[str]], records: int
+) -> None:
+    """Add a time and an id where the values have none: by what Kafka knows of a record, or by the content."""
+    if "occurred_at" not in tables and (written := of_kafka.get("kafka.timestamp")):
+        table = _time_table("kafka.timestamp", written)
+        tables |= {} if table is None else {"occurred_at": table}
+    if "id" in tables:
+        return
+    keys = of_kafka.get("kafka.key", [])
+    if len(set(keys)) == records >= MIN_KEYS and all(map(str.isprintable, keys)) and keys not in values.values():
+        tables["id"] = {"from": "kafka.key"}
+    elif "occurred_at" in tables and "text" in tables:
+        places = [path for path in ("kafka.partition", "kafka.offset") if path in of_kafka]
+        tables["id"] = {"hash": [*places, *(tables[field]["from"] for field in ("occurred_at", "text"))]}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -288,25 +328,3 @@ _FITS: dict[str, Callable[[str, list[str]], dict[str, Any] | None]] = {
     "id": _id_table, "user": lambda path, values: {"from": path},
 }  # fmt: skip
 """Field -> its table for a path and the values there, None where they do not fit; the surest fields first."""
-
-
-_REMARKS = {"zone": "  # a guess: the times have no offset", "format": "  # a guess: check day and month"}
-
-
-def _toml(tables: dict[str, Any]) -> str:
-    """TOML of tables of strings and lists of strings; what is missing as a remark."""
-    parts = []
-    for field in ("id", "market", "text", "occurred_at"):
-        if field not in tables:
-            parts.append(f"# [{field}]: found nowhere; write where it comes from\n")
-    for field, table in tables.items():
-        lines = [f"{key} = {_written(value)}{_REMARKS.get(key, '')}" for key, value in table.items()]
-        parts.append("\n".join([f"[{field}]", *lines, ""]))
-    return "\n".join(parts)
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_written, value))}]"
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'

@@ -228,17 +228,28 @@ def _lenient(line: str, dialect: Dialect) -> list[str] | None:
 
 
 def _row_within(lines: list[tuple[int, str]], dialect: Dialect, table: Rows) -> bool:
-    """Whether a row over several lines has swallowed another: a line of it is a whole row with a time in its place."""
+    """Whether a row over several lines has swallowed another: a line of it is a whole row with a time in its place.
+
+    So may the end of a text look, with the cells behind it. A line with a quote counts only where the first line is a
+    whole row too, but for the last quote in it: one that opens a text of several lines has no cells behind it.
+    """
     for _, line in lines[1:]:
-        if line.count(dialect.delimiter) < table.width - 1:
-            continue
-        try:
-            row: list[str] = next(dialect.reader([line], strict=False), [])
-        except csv.Error:
-            continue
-        if len(row) == table.width and table.has_time(row):
-            return True
+        if _is_row(line, dialect, table):
+            before, _, behind = lines[0][1].rpartition('"')
+            if '"' not in line or _is_row(before + behind, dialect, table):
+                return True
     return False
+
+
+def _is_row(line: str, dialect: Dialect, table: Rows) -> bool:
+    """Whether a line alone is a row with a time in its place."""
+    if line.count(dialect.delimiter) < table.width - 1:
+        return False
+    try:
+        row: list[str] = next(dialect.reader([line], strict=False), [])
+    except csv.Error:
+        return False
+    return len(row) == table.width and table.has_time(row)
 
 
 def dialect_of(sample: list[str], form: Form) -> Dialect:

@@ -72,14 +72,14 @@ class MappedForm(Form):
                     on_broken(number, f"{inside}no JSON object")
                     continue
                 try:
-                    event = self.event(_beside(record, known) if known else record)
+                    event = self.event(beside(record, known) if known else record)
                 except NotUsable as why:
                     on_broken(number, f"{inside}{why}")
                 else:
                     yield event
 
 
-def _beside(record: dict[str, Any], known: Known[str, Any]) -> dict[str, Any]:
+def beside(record: dict[str, Any], known: Known[str, Any]) -> dict[str, Any]:
     """A record with what is known beside it; paths begin with a name, so a name with a point counts as its begin."""
     return {name: value for name, value in record.items() if name.partition(".")[0] not in known} | {**known}
 

@@ -1,4 +1,4 @@
-"""The TOML file of a mapping: read with every problem at once; the mappings that are shipped."""
+"""The TOML file of a mapping: read with every problem at once, written; the mappings that are shipped."""
 
 import re
 import tomllib
@@ -33,6 +33,11 @@ _TABLES: dict[str, Any] = {
     "id": Identity, "market": Market, "text": Text, "occurred_at": Time, "user": Plain, "lang": Plain,
     "channel": Plain, "rating": Rating, "file": FileForm,
 }  # fmt: skip
+_REMARKS = {"zone": "  # a guess: the times have no offset", "format": "  # a guess: check day and month"}
+_REMARKS_OF_KAFKA = {
+    "kafka.timestamp": "  # a guess: no time is in the values; when the record was written",
+    "kafka.key": "  # a guess: no id is in the values; records with the same key count once",
+}
 
 
 def ready_mappings() -> list[str]:
@@ -165,3 +170,26 @@ def _is_zone(name: str) -> bool:
 
 def _folder() -> Any:
     return files("streams.sources") / "mappings"
+
+
+def _remark(key: str, value: Any) -> str:
+    return _REMARKS.get(key) or _REMARKS_OF_KAFKA.get(str(value), "")
+
+
+def toml_of(tables: dict[str, Any]) -> str:
+    """TOML of a mapping's tables, of strings and lists of them; what is missing or guessed as a remark."""
+    parts = []
+    for field in NEEDED:
+        if field not in tables:
+            parts.append(f"# [{field}]: found nowhere; write where it comes from\n")
+    for field, table in tables.items():
+        lines = [f"{key} = {_written(value)}{_remark(key, value)}" for key, value in table.items()]
+        parts.append("\n".join([f"[{field}]", *lines, ""]))
+    return "\n".join(parts)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'

@@ -131,10 +131,18 @@ def test_escaped_quotes_are_read(read: Read) -> None:
         ['"7 Zoll', *["gut"] * 30],
         ["gut", '"7 Zoll', *["gut"] * 5, '"gut"', "gut"],
         ["gut", '"7 Zoll', *["gut"] * 5, '5.5"', "gut"],
+        ["gut", '"7 Zoll', '5.5"', "gut"],
         ["gut", "gut", '"7 Zoll'],
         ['"7 Zoll', *["x" * 1_000] * (MAX_ROW // 1_000 + 50)],
     ],
-    ids=["never closed", "closed by another", "closed at an end", "last row", "longer than a row may be"],
+    ids=[
+        "never closed",
+        "closed by another",
+        "closed at an end",
+        "closed in the next row",
+        "last row",
+        "longer than a row may be",
+    ],
 )
 @pytest.mark.parametrize("order", ["id;market;text;occurred_at", "id;market;occurred_at;text"])
 def test_an_unclosed_quote_costs_its_row_alone(read: Read, rows: list[str], order: str) -> None:
@@ -155,6 +163,19 @@ def test_ends_of_lines_in_quotes_stay(read: Read) -> None:
     """A text of several lines is one row."""
     [event], skipped, _ = read(table('"erste\nzweite; dritte; vierte; fünfte\n""vierte"""'))
     assert ('erste\nzweite; dritte; vierte; fünfte\n"vierte"', []) == (event["text"], skipped)
+
+
+@pytest.mark.parametrize("delimiters", range(5))
+@pytest.mark.parametrize("quote", ["", '""'])
+def test_the_end_of_a_text_is_no_row(read: Read, delimiters: int, quote: str) -> None:
+    """However many delimiters its last line has: with the cells behind the text it may be as wide as a row."""
+    end = ";".join(f"Teil {number}" for number in range(delimiters + 1)) + quote
+    events, skipped, _ = read(table(f'"erste; Zeile\n{end}"', "gut", f'"erste\n\n{end}"'))
+    plain = end.replace('""', '"')
+    assert ([f"erste; Zeile\n{plain}", "gut", f"erste\n\n{plain}"], []) == (
+        [event["text"] for event in events],
+        skipped,
+    )
 
 
 def test_columns_that_nobody_needs_do_not_cost_the_event(read: Read) -> None:
