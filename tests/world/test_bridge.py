@@ -44,16 +44,17 @@ class Way:
         asyncio.run(create_topics(self.kafka, prefix, 2))
         self.sent: dict[int, list[str]] = {number: [] for number in range(PARTITIONS)}
 
-    def send(self, count: int, keep: bool = True) -> None:
-        """A transaction of librdkafka with as many events to each partition; not kept: taken back."""
+    def send(self, count: int, keep: bool = True, ago_ms: int = 0) -> None:
+        """A transaction of librdkafka with as many events to each partition, of so long ago; not kept: taken back."""
         producer = Producer({"bootstrap.servers": self.kafka, "transactional.id": f"{self.topic}-{len(self.sent[0])}"})
         producer.init_transactions(20)
         producer.begin_transaction()
+        at_ms = time.time_ns() // 1_000_000 - ago_ms
         for number, names in self.sent.items():
             for place in range(len(names), len(names) + count):
                 name = f"{number}-{place}"
-                value = {"id": name, "market": "BR", "text": "lento", "occurred_at": time.time_ns() // 1_000_000}
-                producer.produce(self.topic, json.dumps(value), partition=number, key=b"k")
+                value = {"id": name, "market": "BR", "text": "lento", "occurred_at": at_ms}
+                producer.produce(self.topic, json.dumps(value), partition=number, key=b"k", timestamp=at_ms)
                 if keep:
                     names.append(name)
         producer.flush(20)
@@ -154,6 +155,18 @@ def test_kills_lose_nothing_and_bring_nothing_twice(way: Way, tmp_path: Path, ki
             running.wait(10)
     done = way.bridge()
     assert 0 == done.returncode, done.stderr
+    assert way.sent == way.bridged()
+
+
+def test_a_long_pause_brings_nothing_twice(way: Way, tmp_path: Path) -> None:
+    """Killed, and begun again 20 minutes of record time later: longer than ids are known."""
+    way.send(3_000, ago_ms=1_200_000)
+    with ending(way.start(tmp_path)) as running:
+        until(partial(way.moved, 0), 60)
+        running.kill()
+        running.wait(10)
+    way.send(100)
+    assert 0 == way.bridge().returncode
     assert way.sent == way.bridged()
 
 
