@@ -50,10 +50,11 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scenario file (TOML): fields of the plan, of markets and metrics that are otherwise than now."""
+    """A scenario file (TOML): fields of the plan, of regions, markets and metrics that are otherwise than now."""
 
     name: str = ""
     plan: dict[str, Any] = {}
+    regions: dict[str, dict[str, float]] = {}
     markets: dict[str, dict[str, Any]] = {}
     u: dict[str, float] = {}
     r: dict[str, float] = {}
@@ -103,7 +104,9 @@ class Question:
         Raises:
             BadPortfolio: a field is unknown or out of range.
         """
-        plan, problems = _changed(self.portfolio.plan, scenario.plan, Plan, plan_contradictions)
+        given, problems = _plan_fields(self.portfolio.plan, scenario)
+        plan, wrong = _changed(self.portfolio.plan, given, Plan, plan_contradictions)
+        problems += wrong
         markets = dict(self.portfolio.markets)
         whole = _by_code(scenario.markets, markets, problems)
         for code, fields in whole.items():
@@ -121,6 +124,22 @@ class Question:
             )
         changed = msgspec.structs.replace(self.metrics, u=self.metrics.u | u, r=self.metrics.r | r)
         return replace(self, portfolio=Portfolio(plan, markets), metrics=changed)
+
+
+def _plan_fields(plan: Plan, scenario: Overrides) -> tuple[dict[str, Any], list[str]]:
+    """Fields of the plan that a scenario sets, with the caps of its `[regions.NAME]`, and what is wrong with those."""
+    problems = [
+        f"[regions.{name}] {field} is no field of a region: it has a cap"
+        for name, fields in scenario.regions.items()
+        for field in fields
+        if field != "cap"
+    ]
+    caps = {name: fields["cap"] for name, fields in scenario.regions.items() if "cap" in fields}
+    if not caps:
+        return scenario.plan, problems
+    if "regions" in scenario.plan:
+        problems.append("[plan] regions and [regions.NAME] are both there: one of them is meant")
+    return scenario.plan | {"regions": {**plan.regions, **caps}}, problems
 
 
 def load_overrides(path: Path) -> Overrides:

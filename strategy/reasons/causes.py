@@ -5,11 +5,12 @@ A cost that rose while the budget fell is no cause of the cut that it softened: 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from msgspec.structs import replace
 
 from marketpulse.contract.allocation import MarketPlan
-from marketpulse.contract.portfolio import Portfolio
+from marketpulse.contract.portfolio import Market, Plan, Portfolio
 from strategy.own_users import UsersMoves
 from strategy.reasons.changes import BOUNDS, Changes, bounds_changed, fell_or_rose, from_to, own_changes
 
@@ -19,10 +20,14 @@ MOST_APART = 4  # markets whose costs or bounds changed, each of which is one ca
 MOST_OF_A_CUT = 0.5  # a market that gives so much of a smaller budget says why
 SAME_RETURN = 0.1  # relative: returns as close as this say nothing of who gives
 NAMED = 2  # markets, caps or fields of one cause
+APART = ("budget", "regions", "currencies")
+"""Fields of the plan that are kinds of change of their own."""
 
 Plans = Mapping[str, MarketPlan]
 Solve = Callable[[Portfolio], tuple[Plans, UsersMoves] | None]
 """The best plans under a table with the metrics of now; None = it is infeasible."""
+Change = Callable[[Portfolio], Portfolio]
+"""A table with one kind of change more."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ class Part:
 def parts_of(before: Portfolio, now: Portfolio, solve: Solve) -> tuple[list[Part], tuple[str, ...]]:
     """What changed, kind after kind: users, rules, rates, tables of markets, which markets, budget, bounds, caps.
 
+    A kind that is not feasible yet waits until others have come that make it so; what is feasible only together, at the
+    end, is one cause.
+
     Args:
         before: the table of the plan before.
         now: the table of now.
@@ -49,53 +57,79 @@ def parts_of(before: Portfolio, now: Portfolio, solve: Solve) -> tuple[list[Part
         The parts without the last one, whose plans are those of now, and the kinds of that.
     """
     found: list[Part] = []
-    kinds: tuple[str, ...] = ()
-    *between, (last, _) = _stages(before, now)
-    for kind, table in between:
-        kinds += (kind,)
-        solved = solve(table)
-        if solved is not None:
-            found.append(Part(kinds, *solved))
-            kinds = ()
-    return found, (*kinds, last)
-
-
-def _stages(before: Portfolio, now: Portfolio) -> Iterator[tuple[str, Portfolio]]:
-    """Tables on the way from one to the other: with each kind of change one more, those alone that change something."""
-    rates = {**before.plan.currencies, **now.plan.currencies}
-    rules = replace(now.plan, budget=before.plan.budget, regions=before.plan.regions, currencies=before.plan.currencies)
-    # Without their bounds, which come late, as caps do: a bound is a cause where it holds with all else as it is now.
-    free = {
-        code: replace(one, **{name: getattr(before.markets[code], name) for name in BOUNDS})
-        for code, one in now.markets.items()
-        if code in before.markets
-    }
-    same = before.markets | free
-    sized = [code for code, one in free.items() if one != before.markets[code]]
-    apart = sized if len(sized) <= MOST_APART else []
-    bound = [code for code, one in free.items() if one != now.markets[code]]
-    bound = bound if len(bound) <= MOST_APART else []
-    on_the_way = [{code: now.markets[code] for code in bound[: number + 1]} for number in range(len(bound))]
-    wide = replace(now.plan, regions=before.plan.regions)
-    stages = [
-        ("rules", Portfolio(rules, before.markets)),
-        (RATES, Portfolio(replace(rules, currencies=rates), before.markets)),
-        *((f"{TABLE_OF}{code}", Portfolio(replace(rules, currencies=rates), before.markets | {
-            name: free[name] for name in apart[: number + 1]})) for number, code in enumerate(apart)),
-        (TABLES, Portfolio(replace(rules, currencies=rates), same)),
-        ("members", Portfolio(replace(rules, currencies=now.plan.currencies), now.markets | free)),
-        (BUDGET, Portfolio(wide, now.markets | free)),
-        *((f"{BOUNDS_OF}{code}", Portfolio(wide, now.markets | free | held))
-          for code, held in zip(bound, on_the_way, strict=True)),
-        (BOUNDS_OF, Portfolio(wide, now.markets)),
-        ("caps", now),
-    ]  # fmt: skip
+    waiting: list[tuple[str, Change]] = []
     table = before
-    yield USERS, before
-    for kind, changed in stages:
-        if changed != table:
-            yield kind, changed
-        table = changed
+    users = solve(before)
+    kinds: tuple[str, ...] = (USERS,)  # the metrics are those of now under every table: they wait for nothing
+    if users is not None:
+        found.append(Part(kinds, *users))
+        kinds = ()
+    for change in _changes(before, now):
+        waiting.append(change)
+        for kind, applied in [waiting[-1], *waiting[:-1]]:
+            changed = applied(table)
+            solved = None if changed == table else solve(changed)
+            if changed == table:
+                waiting.remove((kind, applied))
+            elif solved is not None:
+                found.append(Part((*kinds, kind), *solved))
+                waiting.remove((kind, applied))
+                table, kinds = changed, ()
+    if waiting or kinds or not found:
+        return found, (*kinds, *(kind for kind, _ in waiting))
+    return found[:-1], found[-1].kinds
+
+
+def _changes(before: Portfolio, now: Portfolio) -> Iterator[tuple[str, "Change"]]:
+    """Each kind of change, in this order; some change nothing."""
+    both = [code for code in now.markets if code in before.markets]
+    # Bounds come late, as caps do: a bound is a cause where it holds with all else as it is now.
+    sized = [code for code in both if _bounded(now, before, code) != before.markets[code]]
+    bound = [code for code in both if _bounded(now, before, code) != now.markets[code]]
+    yield (
+        "rules",
+        lambda table: _planned(table, replace(now.plan, **{name: getattr(table.plan, name) for name in APART})),
+    )
+    yield RATES, lambda table: _planned(table, _with_currencies(table.plan, now.plan))
+    for kind, codes in _apart(TABLE_OF, TABLES, sized):
+        yield kind, partial(_with_markets, now, codes, False)
+    yield (
+        "members",
+        lambda table: Portfolio(
+            replace(table.plan, currencies=now.plan.currencies),
+            {code: table.markets.get(code, one) for code, one in now.markets.items()},
+        ),
+    )
+    yield BUDGET, lambda table: _planned(table, replace(table.plan, budget=now.plan.budget))
+    for kind, codes in _apart(BOUNDS_OF, BOUNDS_OF, bound):
+        yield kind, partial(_with_markets, now, codes, True)
+    yield "caps", lambda table: _planned(table, replace(table.plan, regions=now.plan.regions))
+
+
+def _apart(each: str, together: str, codes: list[str]) -> list[tuple[str, list[str]]]:
+    """Each market as a kind, or all as one where they are many."""
+    return [(f"{each}{code}", [code]) for code in codes] if len(codes) <= MOST_APART else [(together, codes)]
+
+
+def _planned(table: Portfolio, plan: Plan) -> Portfolio:
+    return Portfolio(plan, table.markets)
+
+
+def _with_currencies(plan: Plan, now: Plan) -> Plan:
+    """With the rates of now, and those that are no more."""
+    return replace(plan, currencies={**plan.currencies, **now.currencies})
+
+
+def _bounded(portfolio: Portfolio, bounds: Portfolio, code: str) -> Market:
+    """A market of one table with its bounds of another."""
+    return replace(portfolio.markets[code], **{name: getattr(bounds.markets[code], name) for name in BOUNDS})
+
+
+def _with_markets(now: Portfolio, codes: list[str], bounds: bool, table: Portfolio) -> Portfolio:
+    """A table with some markets' bounds of now, or with all else of theirs."""
+    there = [code for code in codes if code in table.markets]
+    changed = {code: _bounded(table, now, code) if bounds else _bounded(now, table, code) for code in there}
+    return Portfolio(table.plan, table.markets | changed)
 
 
 def words_of(kind: str, table: Changes, code: str, rose: bool) -> str:

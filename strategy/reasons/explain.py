@@ -99,26 +99,27 @@ def _sentence(story: Story, code: str) -> str:
         clauses = [*_causes(story, code, old), _flow(story, code)]
     if market.entry > 0:
         clauses.append(f"{story.money(market.entry)} of it is the cost of entry")
-    fixed = bool(set(market.binding) & set(FIXED))
-    clauses.insert(0 if fixed else len(clauses), _limits(market))
+    fixed, limits = bool(set(market.binding) & set(FIXED)), _limits(market)
+    clauses.insert(0 if fixed else len(clauses), limits)
     if market.likely is not None and code in story.heard and story.moved(story.changes[code]) and not fixed:
         clauses.append(f"{100 * market.likely:.0f} % sure to pay")
-    return _joined(head, [clause for clause in clauses if clause])
+    return _joined(head, [clause for clause in clauses if clause], limits)
 
 
 def _moved_to(story: Story, code: str, spend: float) -> str:
     return f"{story.money(story.changes[code], '+')} to {story.money(spend)}"
 
 
-def _joined(head: str, clauses: list[str]) -> str:
-    """As many clauses as fit; a sentence never ends within one."""
-    sentence = head
+def _joined(head: str, clauses: list[str], limits: str) -> str:
+    """As many clauses as fit, but what holds the market in any case; a sentence never ends within one."""
+    left = LONGEST - len(head) - len(limits) - len("; ") * bool(limits)
+    kept = []
     for clause in clauses:
-        longer = sentence + (": " if sentence == head else "; ") + clause
-        if len(longer) > LONGEST:
-            break
-        sentence = longer
-    return sentence
+        left -= 0 if clause == limits else len(clause) + len("; ")
+        if left < 0 and clause != limits:
+            continue
+        kept.append(clause)
+    return f"{head}: {'; '.join(kept)}" if kept else head
 
 
 def _state(story: Story, code: str) -> str:
@@ -268,8 +269,8 @@ def _released(story: Story, code: str, move: float, nothing: str) -> str:
 
 
 def _flow(story: Story, code: str) -> str:
-    """Where most of the money came from or went: up to two markets that moved the other way (three where these are all),
-    or the budget itself.
+    """Where most of the money came from or went: two markets that moved the other way, or three that are all; or the
+    budget itself.
     """
     up = story.changes[code] > 0
     total, others = others_of(story, code, up)

@@ -77,7 +77,7 @@ def side_by_side(scenarios: Mapping[str, Allocation], unit: str) -> Table:
     table.add_section()
     table.add_row("budget", *(f"{one.budget:,.1f}" for one in scenarios.values()))
     table.add_row("gain", *(f"{one.gain:,.2f}" for one in scenarios.values()))
-    table.add_row("marginal value", *(f"{one.marginal_value_of_budget:.5f}" for one in scenarios.values()))
+    table.add_row("marginal value", *(output.cell(value_words(one, 5)) for one in scenarios.values()))
     table.add_row("status", *(one.status for one in scenarios.values()))
     return table
 

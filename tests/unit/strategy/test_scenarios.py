@@ -31,6 +31,13 @@ def test_a_scenario_file_changes_what_it_names(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_a_region_of_a_scenario_is_written_as_in_a_table(tmp_path: Path) -> None:
+    """Its cap beside those of other regions."""
+    (file := tmp_path / "capped.toml").write_text("[regions.EU]\ncap = 400.0\n[markets.DE]\nregion = 'EU'\n")
+    asked = QUESTION.under(load_overrides(file)).portfolio
+    assert (QUESTION.portfolio.plan.regions | {"EU": 400.0}, "EU") == (asked.plan.regions, asked.markets["DE"].region)
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -43,6 +50,8 @@ def test_a_scenario_file_changes_what_it_names(tmp_path: Path) -> None:
         ("[markets.BR]\ncurrency = 'XYZ'", "currency = 'XYZ' has no rate"),
         ("[markets.BR]\nspend_low = 9.0\nspend_high = 3.0", "below spend_low"),
         ("[metrics]\nu = 1", "metrics"),
+        ("[regions.EU]\nbudget = 1.0", "budget is no field of a region"),
+        ("[plan]\nregions = { EU = 9.0 }\n[regions.EU]\ncap = 1.0", "both there"),
         ("[plan", "mend the file"),
     ],
 )

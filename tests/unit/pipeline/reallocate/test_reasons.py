@@ -103,13 +103,16 @@ def test_each_cause_has_its_part_of_the_money() -> None:
     assert answer.spend["PL"] < before.spend["PL"] < costly.spend["PL"]
 
 
-def test_what_is_feasible_only_together_is_one_cause() -> None:
-    """A budget that has no room for the old pin, and the pin that makes it."""
+def test_a_change_that_is_not_feasible_yet_waits_for_those_that_make_it_so() -> None:
+    """A budget that has no room for the old pin comes after the pin; each has its own part."""
     rich = answer_of(asked(), table(1_500.0, 900.0, AT_pinned=1_000.0), None)
     answer = after(table(cap=900.0), rich)
     assert "its table changed (pinned 1,000 to 90)" in said(answer, "AT")
-    together = "the budget fell from 1,500 to 800 and the table of AT (pinned 1,000 to 90) changed"
-    assert any(f": {together}; " in said(answer, code) for code in ("ES", "IT", "PL"))
+    unpinned = after(table(1_500.0, 900.0), rich)
+    for code in ("ES", "IT"):
+        freed, cut = unpinned.spend[code] - rich.spend[code], answer.spend[code] - unpinned.spend[code]
+        assert f": the table of AT (pinned 1,000 to 90) changed ({freed:+.2f}); " in said(answer, code)
+        assert f"; the budget fell from 1,500 to 800 ({cut:+.2f})" in said(answer, code)
 
 
 def test_a_bound_takes_what_it_takes_with_the_budget_of_now() -> None:
@@ -302,6 +305,19 @@ def test_sentences_stay_short_when_everything_changes(code: str) -> None:
     assert len(said(answer, code)) <= LONGEST
     assert len(answer.why) <= LONGEST_WHY
     assert re.search(r"the (budget|cap of SOUTH) fell from \d+ to \d+ \([+-]", said(answer, code))
+
+
+def test_what_holds_a_market_is_named_however_long_its_sentence_gets() -> None:
+    """Rather than where its money came from: else it would look as if nothing held it."""
+    costs = {f"{code}_d": 70.0 for code in ("ES", "IT", "PL")}
+    limits = {"plan_change_limit_share": 0.1, "plan_change_limit_floor": 2.0}
+    answer = after(table(1_400.0, 1_200.0, **costs, **limits), ES=0.2, PL=0.9, IT=0.75)
+    held = {code: one for code, one in answer.allocation.markets.items() if "change limit up" in one.binding}
+    assert {"ES", "IT", "PL"} <= held.keys()
+    for one in held.values():
+        assert len(one.reason) <= LONGEST
+        assert "may not rise further within 24 h (change limit)" in one.reason
+    assert any("all markets together" not in one.reason for one in held.values())
 
 
 def test_a_market_that_nothing_holds_and_nothing_moves_says_why_it_stays() -> None:
