@@ -223,7 +223,7 @@ def dead_letters_replay(
     """Re-publish dead letters to `feedback`, byte for byte, after the cause has been fixed.
 
     Refused market profiles go back to `market.profiles` only with --code bad_profile or --offset: another table may be
-    in force by then, which they would change.
+    in force by then, which they would change. Letters of erased users are sent again too: give `privacy erase` again.
 
     Exit code 1 if some could not be sent: they are listed with the reason, and the others were sent.
 
