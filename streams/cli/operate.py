@@ -270,7 +270,7 @@ def _collect(selection: "Selection", kept: Callable[["RejectedRecord"], T]) -> l
 
     async def read() -> list[T]:
         found = []
-        async for one in read_dead_letters(settings.kafka_servers, settings.prefix, selection):
+        async for one in read_dead_letters(settings.kafka_servers, settings.prefix, selection, markets=True):
             found.append(kept(one))
             update(len(found), None)
         return found

@@ -124,7 +124,7 @@ class Actions:
         await _in_time(self._write(self._settings.kafka_servers, topic, [(name, content)]))
 
     async def dead_letter(self, code: str) -> Letter:
-        """The newest dead letter of a code among the last 2,000. Raises BadInput, Unavailable."""
+        """The newest dead letter of a code among the last 2,000, read in a thread. Raises BadInput, Unavailable."""
         if not self.has_kafka:
             raise BadInput(
                 "this page was given no Kafka, where dead letters stand. Operator action: MARKETPULSE_KAFKA."
@@ -136,14 +136,14 @@ class Actions:
                 f"none of the newest {LETTERS_SEARCHED:,} dead letters is {code!r}. "
                 "Operator action: `marketpulse dead-letters ls` reads them all."
             )
-        return redacted(found)
+        return found
 
-    async def _newest(self, code: str) -> RejectedRecord | None:
+    async def _newest(self, code: str) -> Letter | None:
         found = None
         letters = self._read(self._settings.kafka_servers, self._settings.prefix, Selection(code), LETTERS_SEARCHED)
         async for one in letters:
             found = one
-        return found
+        return None if found is None else await asyncio.to_thread(redacted, found)
 
 
 class _Places:
