@@ -23,7 +23,7 @@ from streams.dashboard.forms import number_of
 from streams.errors import BadInput
 from streams.kafka.compacted import write_all
 from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_letters
-from streams.kafka.letter_view import letter_message, letter_text
+from streams.kafka.letter_view import letter_message, letter_text, letter_topic
 from streams.pipeline.operators.mutes import MOST_HOURS, new_mute
 from streams.pipeline.reallocate.question import answer_under, question_of
 from streams.privacy.redaction import redact
@@ -181,7 +181,7 @@ def redacted(one: RejectedRecord) -> Letter:
     """A dead letter without what could name a person: no key, chosen fields, texts redacted."""
     shown = letter_text(one)
     return Letter(
-        offset=one.offset, code=redact(one.code), message=letter_message(one), topic=one.source_topic,
+        offset=one.offset, code=redact(one.code), message=letter_message(one), topic=letter_topic(one),
         partition=one.source_partition, source=one.source_offset, at=one.record_ms,
         shown=shown[:LETTER_CHARACTERS], cut=len(shown) > LETTER_CHARACTERS,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """The dead-letter topic: list, look at, and send back what was rejected."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -25,6 +25,7 @@ AT_A_TURN = 100
 """Letters that are passed over before other work of the process has its turn."""
 SHORT_BYTES = 8_192
 """A value up to here is parsed at once, in some 20 us; a longer one beside the loop."""
+NOT_SHOWN = "a market profile, and what it changes was not shown"
 NOT_WHOLE = "only a part of the record was kept"
 
 
@@ -177,12 +178,24 @@ class Replayed:
 
 
 async def replay(
-    servers: Servers, prefix: str, selection: Selection, on_progress: Callable[[int], object] = lambda done: None
+    servers: Servers,
+    prefix: str,
+    selection: Selection,
+    on_progress: Callable[[int], object] = lambda done: None,
+    profiles: Collection[int] = (),
 ) -> Replayed:
     """Publish the selected dead letters again to where they came from, with key, bytes and headers.
 
     One that cannot be sent is left, and the next is sent. An event whose id was counted meanwhile stays counted once
     (within the de-duplication horizon of its partition).
+
+    Args:
+        servers: Kafka.
+        prefix: of its topics.
+        selection: which dead letters.
+        on_progress: hears how many were sent.
+        profiles: offsets of market profiles that may be sent: those of which somebody was shown what they change. More
+            people may write dead letters than profiles.
 
     Raises:
         Unavailable: Kafka does not answer.
@@ -192,7 +205,9 @@ async def replay(
     done, left = 0, list[tuple[int, str]]()
     try:
         async for one in read_dead_letters(servers, prefix, selection):
-            why = why_not(one, prefix) or await _sent(sender, one, one.source_topic or topic_name(prefix, "feedback"))
+            topic = one.source_topic or topic_name(prefix, "feedback")
+            unseen = topic == topic_name(prefix, "market.profiles") and one.offset not in profiles
+            why = why_not(one, prefix) or (NOT_SHOWN if unseen else await _sent(sender, one, topic))
             if why:
                 left.append((one.offset, why))
             else:

@@ -16,6 +16,8 @@ from streams.privacy.visible import visible
 TEXT_CHARACTERS = 2_000
 BYTES_LOOKED_AT = 8_000
 LARGEST_NUMBER = 1_000
+TOPIC_CHARACTERS = 249
+"""Of Kafka's names of topics, at most."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?")
 LATEST_MS = 7_289_654_400_000
 """The year 2201 in epoch ms: a longer number is no time, and may be a card's."""
@@ -41,6 +43,11 @@ def letter_text(one: RejectedRecord) -> str:
 def letter_message(one: RejectedRecord) -> str:
     """Why it was rejected; the header that says it could have been written by anybody who may write the topic."""
     return redact(one.message)
+
+
+def letter_topic(one: RejectedRecord) -> str:
+    """The topic it came from, as its header says."""
+    return redact(one.source_topic[:TOPIC_CHARACTERS])
 
 
 def letter_market(one: RejectedRecord) -> str | None:
