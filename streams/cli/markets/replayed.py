@@ -65,28 +65,28 @@ def profiles_again(settings: "Settings", selection: "Selection") -> ProfilesAgai
     if not letters:
         return None
     held, now_ms = held_now(settings).profiles, epoch_ms()
-    before, known = held.now, {letter.offset for letter in held.bad}
-    for one in letters:
-        held.take(CompactedRecord(held.read_offset, one.key, one.value, one.headers, now_ms))
+    before, known = held.now, {bad.offset for bad in held.bad}
+    for letter in letters:
+        held.take(CompactedRecord(held.read_offset, letter.key, letter.value, letter.headers, now_ms))
     held.settle(now_ms)
     held.settle(now_ms + INCOMPLETE_MS)
     refused = tuple(
-        f"{(letter.key or b'').decode('utf-8', 'replace')}: {what_and_action(letter.message)[0]}"
-        for letter in held.bad
-        if letter.offset not in known
+        f"{(bad.key or b'').decode('utf-8', 'replace')}: {what_and_action(bad.message)[0]}"
+        for bad in held.bad
+        if bad.offset not in known
     )
-    return ProfilesAgain(frozenset(one.offset for one in letters), Preview(before, held.now, refused))
+    return ProfilesAgain(frozenset(letter.offset for letter in letters), Preview(before, held.now, refused))
 
 
 async def _selected(settings: "Settings", selection: "Selection") -> list["RejectedRecord"]:
     from streams.kafka.dead_letters import read_dead_letters, why_not
 
     found, size, topic = [], 0, topic_name(settings.prefix, "market.profiles")
-    async for one in read_dead_letters(settings.kafka_servers, settings.prefix, selection):
-        if one.source_topic != topic or why_not(one, settings.prefix):
+    async for letter in read_dead_letters(settings.kafka_servers, settings.prefix, selection):
+        if letter.source_topic != topic or why_not(letter, settings.prefix):
             continue
-        found.append(one)
-        size += len(one.value or b"")
+        found.append(letter)
+        size += len(letter.value or b"")
         if len(found) > MOST_PROFILES or size > MOST_BYTES:
             raise BadInput(
                 f"more than {MOST_PROFILES:,} market profiles, or {MOST_BYTES // 1_048_576} MiB of them, are selected. "
