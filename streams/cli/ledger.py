@@ -16,6 +16,10 @@ from streams.errors import BadInput
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DECLINED = 1
+ERASED_RETURN = (
+    " What feedback holds of erased users is counted again, and their excerpts come back: give `privacy erase` again "
+    "for each of them once workers have counted it."
+)
 
 ledger_app = typer.Typer(no_args_is_help=True, help="Initialize, verify, rebuild or reset the ledger in Redis.")
 
@@ -198,7 +202,8 @@ def ledger_reset(
 ) -> None:
     """Begin anew with an empty ledger: windows, detectors and totals are forgotten, open alerts end.
 
-    The allocation in force stays and step numbers go on.
+    The allocation in force stays and step numbers go on. From `earliest`, excerpts of erased users come back as far as
+    the topic holds their records: give `privacy erase` again.
 
     ```
     marketpulse ledger reset --from latest
@@ -214,7 +219,8 @@ def ledger_reset(
         agree(
             f"Empties the ledger under {settings.prefix}. Forgotten: {count_of(plan.accepted, 'event')}. Ended: "
             f"{count_of(plan.alerts_resolved, 'open alert')}. To count: "
-            f"{count_of(plan.to_count, 'record')} of feedback. Workers restart (exit code 75).",
+            f"{count_of(plan.to_count, 'record')} of feedback. Workers restart (exit code 75)."
+            + (ERASED_RETURN if begin == "earliest" else ""),
             yes,
         )
         return True

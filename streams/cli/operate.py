@@ -12,6 +12,7 @@ from marketpulse.contract.decode import utc
 from marketpulse.contract.units import HOUR_MS
 from marketpulse.contract.words import count_of
 from streams.cli import output
+from streams.cli.ledger import agree
 from streams.cli.output import Json
 from streams.cli.progress import progress
 from streams.cli.settings import load_settings, run_async
@@ -181,9 +182,10 @@ def dead_letters_ls(
         for one in found:
             output.print_json(_public(one))
         return
+    prefix = load_settings().prefix
     table = Table("offset", "code", "market", "from", "message")
     for letter in map(_public, found):
-        source = "{partition}@{offset}".format(**letter["source"])
+        source = "{topic} {partition}@{offset}".format(**letter["source"]).removeprefix(f"{prefix}.")
         row = (letter["offset"], letter["code"], letter["market"] or "-", source, letter["message"])
         table.add_row(*map(output.cell, row))
     table.caption = count_of(len(every), "dead letter") + (f", the newest {limit}" if len(found) < len(every) else "")
@@ -217,13 +219,17 @@ def dead_letters_replay(
     market: OfMarket = None,
     hours: Since = None,
     offset: Annotated[int | None, typer.Option(help="Only this one.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many, and what market profiles change.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before market profiles are sent.")] = False,
     as_json: Json = False,
 ) -> None:
     """Re-publish dead letters to `feedback`, byte for byte, after the cause has been fixed.
 
-    Refused market profiles go back to `market.profiles` only with --code bad_profile or --offset: another table may be
-    in force by then, which they would change.
+    Refused market profiles go back to `market.profiles` only with --code bad_profile or --offset, after it was shown
+    what they would change in the table that is in force by then, and a confirmation. Letters of erased users are sent
+    again too: give `privacy erase` again.
 
     Exit code 1 if some could not be sent: they are listed with the reason, and the others were sent.
 
@@ -231,19 +237,31 @@ def dead_letters_replay(
     marketpulse dead-letters replay --code unknown_market --dry-run
     ```
     """
+    from streams.cli.markets.replayed import profiles_again
     from streams.kafka.dead_letters import replay, why_not
 
     settings = load_settings()
     profiles = code == "bad_profile" or offset is not None
     selection = replace(_selection(code, market, hours, offset), profiles=profiles)
+    again, topic = profiles_again(settings, selection) if profiles else None, f"{settings.prefix}.market.profiles"
     if dry_run:
         found = _collect(selection, lambda letter: (letter.offset, why_not(letter, settings.prefix)))
         cut = [{"offset": offset, "why": why} for offset, why in found if why]
-        would = {"replayed": 0, "selected": len(found), "left": cut}
+        would: dict[str, object] = {"replayed": 0, "selected": len(found), "left": cut}
+        if again is not None:
+            output.note(again.question(topic))
+            would["profiles"] = again.change
         output.answer(would, as_json, f"{count_of(len(found) - len(cut), 'dead letter')} to send again")
         return
+    if again is not None:
+        agree(again.question(topic), yes)
+    offsets = again.offsets if again is not None else ()
     with progress("sending again") as update:
-        done = run_async(replay(settings.kafka_servers, settings.prefix, selection, lambda sent: update(sent, None)))
+
+        def sent(number: int) -> None:
+            update(number, None)
+
+        done = run_async(replay(settings.kafka_servers, settings.prefix, selection, sent, offsets))
     left = [{"offset": offset, "why": why} for offset, why in done.left]
     answer = {"replayed": done.sent, "selected": done.sent + len(left), "left": left}
     lines = [
@@ -270,7 +288,7 @@ def _collect(selection: "Selection", kept: Callable[["RejectedRecord"], T]) -> l
 
     async def read() -> list[T]:
         found = []
-        async for one in read_dead_letters(settings.kafka_servers, settings.prefix, selection):
+        async for one in read_dead_letters(settings.kafka_servers, settings.prefix, selection, markets=True):
             found.append(kept(one))
             update(len(found), None)
         return found
@@ -284,9 +302,10 @@ def _without_bytes(letter: "RejectedRecord") -> "RejectedRecord":
 
 
 def _public(one: "RejectedRecord") -> dict[str, Any]:
-    from streams.kafka.letter_view import letter_market, letter_message
+    from streams.kafka.letter_view import letter_market, letter_message, letter_topic
 
+    source = {"topic": letter_topic(one), "partition": one.source_partition, "offset": one.source_offset}
     return {
         "offset": one.offset, "code": one.code, "message": letter_message(one), "market": letter_market(one),
-        "source": {"partition": one.source_partition, "offset": one.source_offset}, "at": utc(one.record_ms),
+        "source": source, "at": utc(one.record_ms),
     }  # fmt: skip

@@ -23,7 +23,7 @@ from streams.dashboard.forms import number_of
 from streams.errors import BadInput
 from streams.kafka.compacted import write_all
 from streams.kafka.dead_letters import RejectedRecord, Selection, read_dead_letters
-from streams.kafka.letter_view import letter_message, letter_text
+from streams.kafka.letter_view import letter_message, letter_text, letter_topic
 from streams.pipeline.operators.mutes import MOST_HOURS, new_mute
 from streams.pipeline.reallocate.question import answer_under, question_of
 from streams.privacy.redaction import redact
@@ -124,7 +124,7 @@ class Actions:
         await _in_time(self._write(self._settings.kafka_servers, topic, [(name, content)]))
 
     async def dead_letter(self, code: str) -> Letter:
-        """The newest dead letter of a code among the last 2,000. Raises BadInput, Unavailable."""
+        """The newest dead letter of a code among the last 2,000, read in a thread. Raises BadInput, Unavailable."""
         if not self.has_kafka:
             raise BadInput(
                 "this page was given no Kafka, where dead letters stand. Operator action: MARKETPULSE_KAFKA."
@@ -136,14 +136,14 @@ class Actions:
                 f"none of the newest {LETTERS_SEARCHED:,} dead letters is {code!r}. "
                 "Operator action: `marketpulse dead-letters ls` reads them all."
             )
-        return redacted(found)
+        return found
 
-    async def _newest(self, code: str) -> RejectedRecord | None:
+    async def _newest(self, code: str) -> Letter | None:
         found = None
         letters = self._read(self._settings.kafka_servers, self._settings.prefix, Selection(code), LETTERS_SEARCHED)
         async for one in letters:
             found = one
-        return found
+        return None if found is None else await asyncio.to_thread(redacted, found)
 
 
 class _Places:
@@ -181,7 +181,7 @@ def redacted(one: RejectedRecord) -> Letter:
     """A dead letter without what could name a person: no key, chosen fields, texts redacted."""
     shown = letter_text(one)
     return Letter(
-        offset=one.offset, code=redact(one.code), message=letter_message(one), topic=one.source_topic,
+        offset=one.offset, code=redact(one.code), message=letter_message(one), topic=letter_topic(one),
         partition=one.source_partition, source=one.source_offset, at=one.record_ms,
         shown=shown[:LETTER_CHARACTERS], cut=len(shown) > LETTER_CHARACTERS,
     )  # fmt: skip

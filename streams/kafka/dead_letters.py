@@ -1,15 +1,18 @@
 """The dead-letter topic: list, look at, and send back what was rejected."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from marketpulse.client.idempotent import idempotent_producer
 from marketpulse.client.kafka_servers import Servers, client_options
-from marketpulse.contract.decode import parse_object
 from marketpulse.contract.topics import topic_name
+from marketpulse.contract.wire import UNREADABLE
+from streams.batches import LARGEST_LETTER_BYTES
 from streams.kafka.admin import close_consumer, topic_offsets
 from streams.kafka.errors import TOO_LARGE, error_of
 from streams.kafka.publish import LARGEST_REQUEST_BYTES
@@ -18,6 +21,11 @@ from streams.kafka.tolerant import read_tolerantly, unreadable
 ERROR_HEADER = "__streams.errors."
 SOURCES = ("feedback", "market.profiles")
 """Topics of which records are rejected, and to which they may be sent again."""
+AT_A_TURN = 100
+"""Letters that are passed over before other work of the process has its turn."""
+SHORT_BYTES = 8_192
+"""A value up to here is parsed at once, in some 20 us; a longer one beside the loop."""
+NOT_SHOWN = "a market profile, and what it changes was not shown"
 NOT_WHOLE = "only a part of the record was kept"
 
 
@@ -25,7 +33,8 @@ NOT_WHOLE = "only a part of the record was kept"
 class RejectedRecord:
     """One dead letter: its offset, where it came from, why, and its original bytes.
 
-    `whole`: they are all there; not where it was cut, or represents offsets that could not be read.
+    `whole`: they are all there; not where it was cut, or represents offsets that could not be read. `market` is None
+    where the value names none, and where nobody asked for it.
     """
 
     offset: int
@@ -63,10 +72,19 @@ class Selection:
         )
 
 
+class _Named(msgspec.Struct):
+    market: object = None
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
 async def read_dead_letters(
-    servers: Servers, prefix: str, selection: Selection, newest: int | None = None
+    servers: Servers, prefix: str, selection: Selection, newest: int | None = None, markets: bool = False
 ) -> AsyncIterator[RejectedRecord]:
-    """The selected dead letters that stand in the topic now, oldest first; `newest`: only among the last so many.
+    """The selected dead letters that are in the topic now, oldest first; `newest`: only among the last N.
+
+    Values, which anybody may have written, are parsed only where a market is selected, or `markets` are to be shown.
 
     Raises:
         Unavailable: Kafka does not answer.
@@ -74,6 +92,7 @@ async def read_dead_letters(
     topic = topic_name(prefix, "feedback.dead-letter")
     first, end = (await topic_offsets(servers, topic, patience=1))[0]
     first = first if newest is None else max(first, end - newest)
+    by_headers, markets = replace(selection, market=None), markets or selection.market is not None
     read_tolerantly()
     consumer = AIOKafkaConsumer(**client_options(servers), enable_auto_commit=False)
     try:
@@ -83,12 +102,18 @@ async def read_dead_letters(
         consumer.seek(partition, first)
         at = first
         while at < end:
-            for record in (await consumer.getmany(partition, timeout_ms=1_000)).get(partition, []):
+            answer = (await consumer.getmany(partition, timeout_ms=1_000)).get(partition, [])
+            for number, record in enumerate(answer):
+                if number % AT_A_TURN == 0:
+                    await asyncio.sleep(0)
                 at = record.offset + 1
                 if unreadable(record):
                     continue  # of the dead-letter topic itself: nothing tells what it was
                 one = parsed(record.offset, record.key, record.value, record.timestamp, record.headers)
-                if record.offset < end and selection.takes(one):
+                if record.offset >= end or not by_headers.takes(one):
+                    continue
+                one = await _with_market(one) if markets else one
+                if selection.takes(one):
                     yield one
     except (KafkaError, OSError) as error:
         raise await error_of(error, servers, f"give records of {topic}") from error
@@ -99,10 +124,9 @@ async def read_dead_letters(
 def parsed(
     offset: int, key: bytes | None, value: bytes | None, record_ms: int, headers: tuple[tuple[str, bytes], ...]
 ) -> RejectedRecord:
-    """A record of the dead-letter topic, whatever its headers say."""
+    """A record of the dead-letter topic, whatever its headers say; without its market, for which it would be parsed."""
     ours = {name.removeprefix(ERROR_HEADER): text for name, text in headers if name.startswith(ERROR_HEADER)}
     why = {name: (text or b"").decode("utf-8", "replace") for name, text in ours.items()}
-    market = (parse_object(value or b"") or {}).get("market")
     return RejectedRecord(
         offset=offset,
         code=why.get("code", "unknown"),
@@ -111,12 +135,28 @@ def parsed(
         source_partition=_number(why.get("partition", "")),
         source_offset=_number(why.get("offset", "")),
         record_ms=record_ms,
-        market=market if isinstance(market, str) else None,
+        market=None,
         key=key,
         value=value,
         headers=tuple(own_headers(headers)),
         whole=not {"cut", "last-offset"} & why.keys(),
     )
+
+
+def market_in(value: bytes | None) -> str | None:
+    """The market that a value names, as it is written; None where it has none, or is larger than letters are."""
+    if value is None or len(value) > LARGEST_LETTER_BYTES:
+        return None
+    try:
+        market = _named.decode(value).market  # other fields are passed over, and cost no memory
+    except UNREADABLE:
+        return None
+    return market if isinstance(market, str) else None
+
+
+async def _with_market(one: RejectedRecord) -> RejectedRecord:
+    short = len(one.value or b"") <= SHORT_BYTES
+    return replace(one, market=market_in(one.value) if short else await asyncio.to_thread(market_in, one.value))
 
 
 def own_headers(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
@@ -138,12 +178,24 @@ class Replayed:
 
 
 async def replay(
-    servers: Servers, prefix: str, selection: Selection, on_progress: Callable[[int], object] = lambda done: None
+    servers: Servers,
+    prefix: str,
+    selection: Selection,
+    on_progress: Callable[[int], object] = lambda done: None,
+    profiles: Collection[int] = (),
 ) -> Replayed:
     """Publish the selected dead letters again to where they came from, with key, bytes and headers.
 
     One that cannot be sent is left, and the next is sent. An event whose id was counted meanwhile stays counted once
     (within the de-duplication horizon of its partition).
+
+    Args:
+        servers: Kafka.
+        prefix: of its topics.
+        selection: which dead letters.
+        on_progress: hears how many were sent.
+        profiles: offsets of market profiles that may be sent: those of which somebody was shown what they change. More
+            people may write dead letters than profiles.
 
     Raises:
         Unavailable: Kafka does not answer.
@@ -153,7 +205,9 @@ async def replay(
     done, left = 0, list[tuple[int, str]]()
     try:
         async for one in read_dead_letters(servers, prefix, selection):
-            why = why_not(one, prefix) or await _sent(sender, one, one.source_topic or topic_name(prefix, "feedback"))
+            topic = one.source_topic or topic_name(prefix, "feedback")
+            unseen = topic == topic_name(prefix, "market.profiles") and one.offset not in profiles
+            why = why_not(one, prefix) or (NOT_SHOWN if unseen else await _sent(sender, one, topic))
             if why:
                 left.append((one.offset, why))
             else:

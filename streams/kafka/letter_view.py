@@ -8,6 +8,7 @@ import msgspec
 from marketpulse.contract.decode import parse_object
 from marketpulse.contract.feedback import FeedbackEvent
 from marketpulse.contract.markets import market_code
+from streams.batches import LARGEST_LETTER_BYTES
 from streams.kafka.dead_letters import RejectedRecord
 from streams.privacy.redaction import redact
 from streams.privacy.visible import visible
@@ -15,6 +16,8 @@ from streams.privacy.visible import visible
 TEXT_CHARACTERS = 2_000
 BYTES_LOOKED_AT = 8_000
 LARGEST_NUMBER = 1_000
+TOPIC_CHARACTERS = 249
+"""Of Kafka's names of topics, at most."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?")
 LATEST_MS = 7_289_654_400_000
 """The year 2201 in epoch ms: a longer number is no time, and may be a card's."""
@@ -26,9 +29,12 @@ _FIELDS = frozenset((*FeedbackEvent.__struct_fields__, "specversion", "data", "s
 
 
 def letter_text(one: RejectedRecord) -> str:
-    """The value: of JSON the chosen fields, of anything else its shape, letters as x and digits as 9."""
+    """The value: of JSON the chosen fields, of anything else its shape, letters as x and digits as 9.
+
+    It may take 50 ms for what somebody wrote for that: beside a loop that has other work, in a thread.
+    """
     value = one.value or b""
-    event = parse_object(value)
+    event = parse_object(value) if len(value) <= LARGEST_LETTER_BYTES else None
     if event is None:
         return _shape(value[:BYTES_LOOKED_AT].decode("utf-8", "replace"))
     return msgspec.json.format(msgspec.json.encode(_chosen(event)), indent=2).decode()
@@ -37,6 +43,11 @@ def letter_text(one: RejectedRecord) -> str:
 def letter_message(one: RejectedRecord) -> str:
     """Why it was rejected; the header that says it could have been written by anybody who may write the topic."""
     return redact(one.message)
+
+
+def letter_topic(one: RejectedRecord) -> str:
+    """The topic it came from, as its header says."""
+    return redact(one.source_topic[:TOPIC_CHARACTERS])
 
 
 def letter_market(one: RejectedRecord) -> str | None:

@@ -19,6 +19,7 @@ from streams.contract.ids import bounded
 from streams.contract.journal import CHECKPOINT_KEY, CheckpointRecord
 from streams.errors import LedgerLost, UserKeyDiffers
 from streams.kafka.admin import delete_before, lives_of
+from streams.kafka.dead_letters import own_headers
 from streams.kafka.log_reader import LogReader
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, Name
@@ -203,14 +204,15 @@ class Erase:
     def _is_by(self, record: Any) -> bool:
         """A record of `feedback` or a dead letter with the raw id as key or `user`; notes what it says.
 
-        What was accepted is read as it was when it was counted; what was not, as far as it can be read.
+        What was accepted is read as it was when it was counted; what was not, in every form, in doubt as the user's.
         """
         event = None
         by_key = record.key in self._keys
         with contextlib.suppress(Rejected):
             event = decode(record.value, judged_ms(record, epoch_ms()), record.headers)
         if event is None:
-            markets = self._naming.markets(record.value or b"", by_key)
+            beside = [record.key, *(content for _, content in own_headers(record.headers))]
+            markets = self._naming.markets(record.value or b"", by_key or any(map(self._naming.is_in, beside)))
         else:
             markets = {event.market} if by_key or event.user == self._user else set()
         if not markets or (self._market is not None and self._market not in markets):

@@ -1,17 +1,28 @@
-"""Whom a rejected record of feedback names, as far as its bytes can be read; pure."""
+"""Whom a rejected record of feedback names, as far as its bytes can be read, in doubt the user; pure."""
 
 import contextlib
-import json
 import re
+from base64 import b64decode
 from collections.abc import Collection, Iterator
 from typing import Any
+from urllib.parse import unquote_plus
 
 import msgspec
 
 from marketpulse.contract.decode import Rejected, lenient
 from marketpulse.contract.markets import market_code
 
+SHORT, LONG = 4, 12
+"""Characters of an id: a shorter one may be any number or word, a longer one nothing else by chance."""
+ESCAPED, ENCODED = 4, 2
+"""How often an escape may be escaped again, and base64 encoded again."""
+
 _any = msgspec.json.Decoder()
+_UNICODE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
+_BACKSLASH = "\ud800"  # for an escaped one, until all other escapes are read; no text that can be read has this
+_ESCAPES = {r"\"": '"', r"\'": "'", r"\/": "/"} | dict.fromkeys((r"\n", r"\r", r"\t", r"\b", r"\f"), "\n")
+_BASE64 = re.compile(r"(?:[\w+/-]{76}\r?\n|[\w+/-]{64}\r?\n)*[\w+/-]{6,}", re.ASCII)
+_URL_SAFE = str.maketrans("-_", "+/", "\r\n")
 
 
 class Naming:
@@ -22,10 +33,8 @@ class Naming:
     """
 
     def __init__(self, names: Collection[str]) -> None:
-        self._names = frozenset(names)
-        written = {json.dumps(name, ensure_ascii=ascii_only) for name in names for ascii_only in (True, False)}
-        ids = b"|".join(re.escape(name.encode("utf-8", "replace")) for name in sorted(written))
-        self._in_bytes = re.compile(rb'"user"\s*:\s*(?:' + ids + rb")")
+        self._names = frozenset(names) - {""}
+        self._in_text = re.compile("|".join(map(_pattern, sorted(self._names))) or r"(?!)")
 
     def markets(self, value: bytes, by_key: bool) -> set[str | None]:
         """The markets of what a record says by the user: empty where it does not name the user.
@@ -39,9 +48,72 @@ class Naming:
         """
         events = map(_users_and_market, _objects(_content(value)))
         found = {market for users, market in events if by_key or users & self._names}
-        if not found and (by_key or self._in_bytes.search(value)):
+        if not found and (by_key or self.is_in(value)):
             return {None}
-        return found
+        return found - {None} or found
+
+    def is_in(self, content: bytes | None) -> bool:
+        """Whether bytes hold the id: as UTF-8, UTF-16 or Latin-1, escaped as in JSON or a URL, and inside of base64.
+
+        An id of fewer than 4 characters counts in quotes or after a name with `user` in it alone, one of fewer than
+        12 as a word.
+        """
+        return any(
+            any(name in text for name in self._names) and self._in_text.search(text) for text in _texts(content or b"")
+        )
+
+
+def _pattern(name: str) -> str:
+    written = re.escape(name)
+    if len(name) >= LONG:
+        return written
+    if len(name) < SHORT:
+        return rf"""(?<=["']){written}(?=["'])|(?i:user)\w{{0,20}}["']?\s{{0,9}}[:=>]\s{{0,9}}["']?{written}(?!\w)"""
+    # Binary formats write a length before a text, and what follows it may be a letter.
+    return rf"(?<!\w){written}(?!\w)|(?<=[\x00-\x1f]){written}"
+
+
+def _texts(content: bytes, encoded: int = ENCODED) -> Iterator[str]:
+    """The content in every way in which it can be read."""
+    for written in _decoded(content):
+        text = written
+        yield text
+        for _ in range(ESCAPED if "\\" in text else 0):
+            text = _unescaped(text)
+            yield text
+        if encoded and (inside := b"\n".join(_from_base64(run) for run in _BASE64.findall(text))):
+            yield from _texts(inside, encoded - 1)
+
+
+def _decoded(content: bytes) -> Iterator[str]:
+    text = content.decode("utf-8", "surrogateescape")  # as Python reads an argument of a command
+    yield text
+    if "%" in text:
+        yield unquote_plus(text)
+    if not content.isascii():
+        yield content.decode("latin-1")
+    if b"\0" in content:
+        for start in (0, 1):
+            for encoding in ("utf-16-le", "utf-16-be"):
+                yield content[start:].decode(encoding, "replace")
+
+
+def _unescaped(text: str) -> str:
+    def characters(escapes: "re.Match[str]") -> str:
+        return bytes.fromhex(escapes[0].replace("\\u", "")).decode("utf-16-be", "surrogatepass")
+
+    text = _UNICODE.sub(characters, text.replace("\\\\", _BACKSLASH))
+    for written, meant in _ESCAPES.items():
+        text = text.replace(written, meant)
+    return text.replace(_BACKSLASH, "\\")
+
+
+def _from_base64(run: str) -> bytes:
+    whole = run.translate(_URL_SAFE)
+    whole = whole[:-1] if len(whole) % 4 == 1 else whole
+    with contextlib.suppress(ValueError):
+        return b64decode(whole + "=" * (-len(whole) % 4))
+    return b""
 
 
 def _content(value: bytes) -> Any:
@@ -53,14 +125,19 @@ def _content(value: bytes) -> Any:
 
 
 def _objects(content: Any) -> Iterator[dict[str, Any]]:
-    """The object, or all those of a list and of lists inside of it."""
+    """All objects: the object, those of lists and fields, of JSON in a text, and of a CloudEvent's `data_base64`."""
     waiting = [content]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
             yield value
+            waiting.extend(value.values())
+            if isinstance(encoded := value.get("data_base64"), str):
+                waiting.append(_content(_from_base64(encoded.rstrip("="))))
         elif isinstance(value, list):
             waiting.extend(value)
+        elif isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+            waiting.append(_content(value.encode("utf-8", "replace")))
 
 
 def _users_and_market(event: dict[str, Any]) -> tuple[set[str], str | None]:

@@ -24,7 +24,7 @@ from streams.batches import CompactedRecord
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.contract.rules import Rules
 from streams.errors import BadInput, JournalIncomplete
-from streams.kafka.dead_letters import parsed
+from streams.kafka.dead_letters import market_in, parsed
 from streams.pipeline.operators.labels import Labels
 from streams.pipeline.operators.mutes import Mutes
 from streams.pipeline.operators.profiles import Profiles, profile_of, profile_records
@@ -184,6 +184,7 @@ def letters(data: bytes) -> None:
     value, headers = parts(data)
     one = parsed(7, None, value, RECORD_MS, tuple(headers))
     assert one.offset == 7
+    assert isinstance(market_in(value), str | None)
 
 
 def redaction(data: bytes) -> None:

@@ -168,6 +168,19 @@ def test_excerpts_go_for_good_and_counts_stay(job: Job) -> None:
     assert 0 == erase(job)["places"]["Redis, excerpts"]["found"]
 
 
+def test_a_reset_brings_excerpts_back_and_they_can_be_erased_again(job: Job) -> None:
+    """As the page on privacy says: what feedback holds is counted again."""
+    erase(job, "--yes")
+    job.until(job.settled)
+    assert not any("segredo" in text for text in quoted(job))
+    done = job.cli("ledger", "reset", "--from", "earliest", "--yes")
+    assert (0, True) == (done.returncode, "privacy erase" in done.stderr)
+    job.until(lambda: job.settled() and any("segredo" in text for text in quoted(job)))
+    excerpts = erase(job, "--yes")["places"]["Redis, excerpts"]
+    assert excerpts["found"] == excerpts["erased"] > 0
+    assert not any("segredo" in text for text in quoted(job))
+
+
 def test_a_quote_and_words_of_an_alert_go_too(stack: EmbeddedStack, prefix: str, tmp_path: Path) -> None:
     """Of whoever an alert in Redis quotes; the record on the topic stays, and is reported."""
     one = Job(stack, prefix, tmp_path)

@@ -14,7 +14,7 @@ from streams.kafka.dead_letters import RejectedRecord
 LETTERS, BYTES = 50, 1_000_000
 
 
-async def letters(*_: object) -> AsyncIterator[RejectedRecord]:
+async def letters(*_: object, **__: object) -> AsyncIterator[RejectedRecord]:
     """Large ones, each made when it is read."""
     for offset in range(LETTERS):
         yield RejectedRecord(offset, "not_json", "why", "", 0, offset, 0, "BR", None, bytes(BYTES), ())

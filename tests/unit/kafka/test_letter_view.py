@@ -1,17 +1,18 @@
 """What may be shown of a dead letter: no user, however it was spelled, nested or broken."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from streams.kafka.dead_letters import parsed
+from streams.kafka.dead_letters import market_in, parsed
 from streams.kafka.letter_view import letter_market, letter_message, letter_text
 
 
 def shown(value: bytes, message: str = "m") -> str:
     """Everything that page and command show of it."""
     headers = (("__streams.errors.code", b"bad_type"), ("__streams.errors.message", message.encode()))
-    one = parsed(3, b"mmuster", value, 1_800_000_000_000, headers)
+    one = replace(parsed(3, b"mmuster", value, 1_800_000_000_000, headers), market=market_in(value))
     return f"{letter_text(one)} {letter_message(one)} {letter_market(one)}"
 
 

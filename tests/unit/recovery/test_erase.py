@@ -1,6 +1,10 @@
 """Which records of `feedback` and of dead letters are a user's, in a market."""
 
+import base64
 import json
+import re
+import urllib.parse
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import msgspec
@@ -100,17 +104,130 @@ def test_a_rejected_record_is_found_as_far_as_it_can_be_read(value: bytes) -> No
     [
         written()[:-1],
         written(text="x").replace(b"x", b"\xff"),
-        json.dumps({"events": [EVENT]}).encode(),
         b'{"user" :\n"u7", ' + b"x" * 1_000,
+        written(text='"user": "u7"', user="u8")[:-1],
     ],
-    ids=["cut", "not UTF-8", "wrapped", "broken"],
+    ids=["cut", "not UTF-8", "broken", "in a text"],
 )
 def test_a_record_that_cannot_be_read_is_found_by_its_bytes(value: bytes) -> None:
-    """Its market is unknown; a user of a longer id is another, and what a text says names nobody."""
+    """In doubt it is the user's. Its market is unknown; a user of a longer id is another."""
     assert is_by(value)
     assert not is_by(value, "BR")
     assert not is_by(value.replace(b"u7", b"u70"))
-    assert not is_by(written(text='"user": "u7"', user="u8")[:-1])
+
+
+ANNA = EVENT | {"user": "anna-7"}
+INSIDE = json.dumps(ANNA)
+BASE64 = base64.b64encode(INSIDE.encode()).decode()
+ENVELOPE = {"specversion": "1.0", "id": "1", "source": "s", "type": "t"}
+
+
+LETTER = re.compile(r"[^\W\d_]")
+
+
+def plain(text: str) -> str:
+    """JSON with no more escapes than it needs."""
+    return json.dumps(json.loads(text), ensure_ascii=False)
+
+
+def names(user: str, value: bytes, market: str | None = None, **record: object) -> bool:
+    """Whether a record is found as one of a user."""
+    return Erase(load_settings(), user, market, lambda *_: None)._is_by(
+        SimpleNamespace(**vars(record_of(value, None)) | record)
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        json.dumps(ENVELOPE | {"data_base64": BASE64}).encode(),
+        json.dumps(ENVELOPE | {"data": INSIDE}).encode(),
+        json.dumps({"@timestamp": "x", "message": INSIDE}).encode(),
+        json.dumps({"message": json.dumps({"message": INSIDE})}).encode(),
+        json.dumps({"op": "c", "after": ANNA, "source": {}}).encode(),
+        json.dumps({"events": [ANNA]}).encode(),
+    ],
+    ids=["base64", "JSON in a text", "Fluentd", "text in a text", "Debezium", "wrapped"],
+)
+def test_a_user_is_found_inside_of_what_can_be_read(value: bytes) -> None:
+    """In the market beside it; another user is not."""
+    assert names("anna-7", value)
+    assert names("anna-7", value, "BR")
+    assert not names("anna-7", value, "DE")
+    assert not names("anna", value, "BR")
+    assert not names("bert-8", value)
+
+
+@pytest.mark.parametrize(
+    "user", ["anna-7", "josé ☕ \U0001f600", 'a/b"c\\d', "0b6cd4a6-66f0-4ae6-a7a4-2d45a4f5a7d1", "u7"]
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda text: text.encode("utf-16"),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: b"\0" + text.encode("utf-16-be"),
+        lambda text: text.encode()[:-1],
+        lambda text: json.dumps({"message": json.dumps(text)}).encode()[:-1],
+        lambda text: plain(text).encode()[:-1],
+        lambda text: LETTER.sub(lambda one: f"\\u{ord(one[0]):04x}", plain(text)).encode()[:-1],
+        lambda text: text.replace("/", "\\/").encode()[:-1],
+        lambda text: json.dumps({"data_base64": base64.b64encode(text.encode()).decode()}).encode()[:-1],
+        lambda text: b"--x\r\n" + base64.encodebytes(b"." * 50 + text.encode()),
+        lambda text: base64.b64encode(b"[" + base64.urlsafe_b64encode(text.encode()) + b"]"),
+        lambda text: base64.b64encode(text.encode("utf-16")),
+        lambda text: urllib.parse.urlencode({"payload": text}).encode(),
+    ],
+    ids=[
+        "UTF-16", "UTF-16 without a mark", "UTF-16 at odd bytes", "cut", "cut text in a text", "cut without escapes",
+        "escapes", "escaped slash", "cut base64", "lines of base64", "base64 in base64", "UTF-16 in base64", "form",
+    ],
+)  # fmt: skip
+def test_a_user_is_found_in_every_form_of_bytes(form: Callable[[str], bytes], user: str) -> None:
+    """That nothing reads; another id is not found in it."""
+    value = form(json.dumps(EVENT | {"user": user}))
+    assert names(user, value)
+    assert not names("bert-8", value)
+
+
+@pytest.mark.parametrize(
+    ("user", "value"),
+    [
+        ("anna-7", b"{'id': '1', 'user': 'anna-7'}"),
+        ("u7", b"{'id': '1', 'user': 'u7'}"),
+        ("u7", b"user_id=u7&text=bom"),
+        ("josé", "user;josé".encode("latin-1")),
+        ("anna-7", b"\x00\x00\x00\x00\x05\x0canna-7H"),
+        ("0b6cd4a6-66f0-4ae6-a7a4-2d45a4f5a7d1", b"\x00H0b6cd4a6-66f0-4ae6-a7a4-2d45a4f5a7d1H"),
+        ("anna@example.org", b'{"owner": {"mail": "anna@example.org"}}'),
+    ],
+    ids=["quoted", "quoted and short", "form", "Latin-1", "Avro", "Avro of a UUID", "another name"],
+)
+def test_a_user_is_found_in_other_formats(user: str, value: bytes) -> None:
+    """Also under a name that is not ours."""
+    assert names(user, value)
+
+
+@pytest.mark.parametrize("value", [written(rating=7, text=""), b"7 of 10, or 2.7", b"user17: x", b'{"user": "77"}'])
+def test_a_short_id_is_no_number_of_somebody_else(value: bytes) -> None:
+    """Which would be found in nearly every record, and cut topics for nothing."""
+    assert not names("7", value)
+
+
+@pytest.mark.parametrize(
+    "value", [b'"\\ud800\\udc00\\ud83d', b'{"data_base64": "\xc3\xa9"}', b"\0" * 9 + b"AAAAA====", b"%%4"]
+)
+def test_broken_forms_name_nobody(value: bytes) -> None:
+    """And end nothing."""
+    assert not names("anna-7", value)
+
+
+@pytest.mark.parametrize("key", [b'{"user": "anna-7"}', b'"anna-7"', "anna-7".encode("utf-16")])
+def test_a_key_of_a_rejected_record_is_read_in_every_form_too(key: bytes) -> None:
+    """And headers, but for those that say why it was rejected."""
+    assert names("anna-7", b"no json", key=key)
+    assert names("anna-7", b"no json", headers=(("ce_subject", key),))
+    assert not names("anna-7", b"no json", headers=(("__streams.errors.message", key),))
 
 
 LONG = "auth0|" + "ä" * 140
