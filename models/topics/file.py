@@ -50,7 +50,7 @@ def load_topics(file: Path) -> OwnTopics:
     try:
         content = file.read_bytes()
         tables = tomllib.loads(content.decode("utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadTopics(f"{file} cannot be read: {error}. Operator action: correct the file.") from error
     found, problems = _topics_of(tables)
     if problems:
