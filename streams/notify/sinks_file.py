@@ -22,6 +22,7 @@ from streams.notify.heartbeat import KIND as HEARTBEAT
 from streams.notify.messages import SEVERITIES, Severity, severity
 from streams.notify.signature import key_of
 from streams.pipeline.operators.rules_file import near_and_known
+from streams.privacy.visible import visible
 
 Kind = Literal["alertmanager", "apprise", "webhook"]
 MOST_SINKS = 50
@@ -149,7 +150,7 @@ def load_sinks(path: Path | None, environment: Mapping[str, str]) -> SinksFile:
     problems: list[str] = []
     found = _sinks_of(content, environment, problems)
     if problems:
-        lines = "\n  ".join(problems)
+        lines = "\n  ".join(map(visible, problems))
         raise BadInput(f"The sinks of {path} cannot be used:\n  {lines}\nOperator action: mend what is named.")
     return found
 
