@@ -14,8 +14,11 @@ from marketpulse.contract.decode import utc
 from streams.errors import BadInput
 from streams.kafka.publish import Record
 from streams.sources.csv_rows import MAX_ROW
+from streams.sources.events import form_of
 from streams.sources.feed import Feed, forecast
 from streams.sources.lines import DAMAGED
+from streams.sources.mapped import mapped_form
+from streams.sources.mapping_file import load_mapping
 from streams.sources.shift import Times
 from streams.sources.times import written_ms
 from tests.support.feeds import Read, reader
@@ -189,6 +192,34 @@ def test_a_choice_that_is_not_unique_is_refused(read: Read, columns: list[str], 
     """A column twice, a field twice, a column for two fields, a field that there is not."""
     with pytest.raises(BadInput, match=why):
         read(f"id;market;occurred_at;Frage;Frage;Notiz;Land\n1;DE;{AT};a;b;c;d\n", columns=columns)
+
+
+RECORD = "r-1;BR;My PIN is 4711, call me;2026-11-27T09:00:00Z;anna-7"
+
+
+@pytest.mark.parametrize("mapping", [None, "nps-sheet"])
+@pytest.mark.parametrize("row", [RECORD, RECORD.replace("2026-11-27T09:00:00Z", "27 novembre 2026"), "x;anna@x.org;Ha"])
+def test_a_first_row_that_is_no_header_is_not_shown(tmp_path: Path, row: str, mapping: str | None) -> None:
+    """A file without a header: how long its cells are, nothing that a user wrote, by a mapping or without one."""
+    path = tmp_path / "f.csv"
+    path.write_text(f"{row}\n" * 3)
+    form = form_of(delimiter=";")
+    if mapping is not None:
+        form = mapped_form(load_mapping(mapping), str(path), delimiter=";")
+    with (
+        Feed(str(path), False, form) as feed,
+        pytest.raises(BadInput, match="a first row that looks like a record, not like a header") as refused,
+    ):
+        list(feed.records())
+    assert [] == [cell for cell in row.split(";") if len(cell) > 2 and cell in str(refused.value)]
+    assert f"({len(row.split(';')[2])} characters)" in str(refused.value)
+
+
+def test_a_column_that_is_named_by_a_sentence_is_shown_by_its_length(read: Read) -> None:
+    """The names beside it are shown."""
+    question = "What could we do better? Please tell us."
+    with pytest.raises(BadInput, match=rf"but nr, Land, \({len(question)} characters\), Q1\. Operator"):
+        read(f"nr,Land,{question},Q1\n1,BR,x,2\n")
 
 
 def test_the_contracts_names_are_found_in_any_case(read: Read) -> None:
