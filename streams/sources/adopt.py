@@ -27,7 +27,7 @@ from streams.sources.tables import no_sheets, opened_table, table_kind
 from streams.sources.times import written_ms
 
 MAX_RECORDS = 200
-MAX_CHARACTERS = 64 * 1_048_576
+MAX_CHARACTERS = 4 * 1_048_576
 """Of all records together, as Python writes them: one alone may have 16 MiB."""
 MIN_FIT = 0.5
 """Share of the sample that a shipped mapping must make events of."""

@@ -13,8 +13,9 @@ import pytest
 from marketpulse.contract.decode import utc
 from streams.errors import BadInput
 from streams.kafka.publish import Record
+from streams.sources import csv_rows
 from streams.sources.csv_rows import MAX_ROW
-from streams.sources.events import form_of
+from streams.sources.events import Rows, form_of
 from streams.sources.feed import Feed, forecast
 from streams.sources.lines import DAMAGED
 from streams.sources.mapped import mapped_form
@@ -152,6 +153,27 @@ def test_an_unclosed_quote_costs_its_row_alone(read: Read, rows: list[str], orde
     assert (opened + 1, DAMAGED) == skipped[0]
     assert len(rows) - 1 <= len(events) + len(skipped[1:])
     assert all(";DE;" not in event["text"] for event in events)
+
+
+def test_short_lines_that_each_open_a_quote_cost_work_by_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each begins a row of all lines below it: their lines are bounded, not their characters alone."""
+    looked = 0
+    within = csv_rows._row_within
+
+    def counted(lines: list[tuple[int, str]], dialect: csv_rows.Dialect, rows: Rows) -> bool:
+        nonlocal looked
+        looked += len(lines)
+        return within(lines, dialect, rows)
+
+    monkeypatch.setattr(csv_rows, "_row_within", counted)
+    monkeypatch.setattr(csv_rows, "MAX_READ_AGAIN", 2_000_000)
+    path = tmp_path / "f.csv"
+    path.write_text("id,market,text,occurred_at\n" + 'z",,,"w\n' * 1_000 + 'z"\n')
+    with Feed(str(path), False) as feed:
+        assert [] == list(feed.records())
+    assert looked < 20_000
 
 
 def test_ends_of_lines_in_quotes_stay(read: Read) -> None:
