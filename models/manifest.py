@@ -94,7 +94,7 @@ def load_manifest(folder: Path, sha256: str | None = None) -> Manifest:
                 "Operator action: restore the folder, or set the variable to that of the model that you mean."
             )
         manifest = msgspec.json.decode(content, type=Manifest)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadArtifact(
             f"{folder} holds no usable manifest: {error}. Operator action: mend MARKETPULSE_MODEL_FOLDER."
         ) from error

@@ -1,7 +1,6 @@
 """Markets, costs, bounds and budget, typed and checked, from a TOML file."""
 
 import math
-import tomllib
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 
 from marketpulse.contract.markets import market_code
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
+from marketpulse.files import Unreadable, read_toml
 from strategy.errors import BadPortfolio
 
 _Kind = TypeVar("_Kind", Market, Plan)
@@ -35,9 +35,9 @@ def load_portfolio(path: Path | None = None) -> Portfolio:
         BadPortfolio: the file cannot be read or a field is missing, unknown or out of range.
     """
     try:
-        text = (path or files("strategy") / "markets.toml").read_text("utf-8")
-        return portfolio_of(tomllib.loads(text))
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        content = (path or files("strategy") / "markets.toml").read_bytes()
+        return portfolio_of(read_toml(content, dict[str, Any]))
+    except (OSError, Unreadable) as error:
         raise BadPortfolio(f"{path} cannot be read: {error}. Operator action: mend the file.") from error
 
 

@@ -1,6 +1,5 @@
 """Scenarios: other metrics, other plans, other markets, side by side; and how the answer moves along one number."""
 
-import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 from marketpulse.contract.allocation import Allocation, Basis, MarketPlan
 from marketpulse.contract.markets import market_code
 from marketpulse.contract.portfolio import Market, Plan, Portfolio
+from marketpulse.files import Unreadable, read_toml
 from strategy.allocate import allocate
 from strategy.errors import BadMetrics, BadPortfolio
 from strategy.portfolio import market_contradictions, name_problems, plan_contradictions, read
@@ -145,8 +145,8 @@ def _plan_fields(plan: Plan, scenario: Overrides) -> tuple[dict[str, Any], list[
 def load_overrides(path: Path) -> Overrides:
     """A scenario of a TOML file, named after the file where it has no name. Raises BadPortfolio."""
     try:
-        scenario = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Overrides)
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        scenario = read_toml(path.read_bytes(), Overrides)
+    except (OSError, Unreadable) as error:
         raise BadPortfolio(f"{path} cannot be used: {error}. Operator action: mend the file.") from error
     return scenario if scenario.name else msgspec.structs.replace(scenario, name=path.stem)
 

@@ -18,6 +18,7 @@ from streams.environment import ENV_FILE, PREFIX, environment_of, secret_of, unk
 from streams.errors import SettingsError
 from streams.kafka.groups import check_prefix
 from streams.privacy.user_hashes import UserHashes
+from streams.privacy.visible import visible
 from streams.setting_checks import PUBLIC_KEY
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
@@ -283,9 +284,8 @@ def load_settings(**overrides: object) -> Settings:
             f"MARKETPULSE_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()
         ]
     if settings is None or problems:
-        raise SettingsError(
-            "Settings cannot be used:\n  " + "\n  ".join(problems) + "\nOperator action: mend them and start again."
-        )
+        lines = "\n  ".join(map(visible, problems))
+        raise SettingsError(f"Settings cannot be used:\n  {lines}\nOperator action: mend them and start again.")
     return settings
 
 

@@ -50,11 +50,11 @@ def load_topics(file: Path) -> OwnTopics:
     try:
         content = file.read_bytes()
         tables = tomllib.loads(content.decode("utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadTopics(f"{file} cannot be read: {error}. Operator action: correct the file.") from error
     found, problems = _topics_of(tables)
     if problems:
-        lines = "\n  ".join(problems)
+        lines = "\n  ".join(map(_one_line, problems))
         raise BadTopics(f"The topics of {file} cannot be used:\n  {lines}\nOperator action: correct what is named.")
     return OwnTopics(tuple(found), hashlib.sha256(content).hexdigest())
 
@@ -113,6 +113,10 @@ def _text(place: str, text: str, problems: list[str]) -> str:
     if not cleaned:
         problems.append(f"{place}: is empty")
     return cleaned
+
+
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _short(text: str) -> str:

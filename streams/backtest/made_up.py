@@ -1,6 +1,5 @@
 """Rules tried on synthetic input: a test file in; through the real roll-up; what was expected beside what came."""
 
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.records import AlertRecord
 from marketpulse.contract.totals import DEAD_LETTERS
 from marketpulse.contract.units import MICRO, MINUTE_MS
+from marketpulse.files import Unreadable, read_toml
 from models.labels import SENTIMENTS, TOPICS
 from streams.backtest.series import spread, values_of
 from streams.contract.rules import Rules
@@ -129,8 +129,8 @@ def run_trials(path: Path, rules: Path | None = None) -> list[TrialResult]:
 
 def _load(path: Path) -> TrialFile:
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), TrialFile)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        return read_toml(path.read_bytes(), TrialFile)
+    except (OSError, Unreadable) as error:
         raise BadInput(
             f"{path} cannot be used: {error}. Operator action: mend it; deploy/rules_test.toml is an example."
         ) from error

@@ -296,7 +296,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except MarketpulseError as error:
-        output.note(f"marketpulse: {error}")
+        output.failure(error)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         if (extra := output.extra_of(error.name or "", next(iter(sys.argv[1:]), ""))) is None:
@@ -308,10 +308,10 @@ def main() -> None:
         )
         sys.exit(2)
     except OSError as error:
-        output.note(f"marketpulse: {error}. Operator action: check path and rights.")
+        output.failure(f"{error}. Operator action: check path and rights.")
         sys.exit(2)
     except (ModelError, StrategyError) as error:
-        output.note(f"marketpulse: {error}")
+        output.failure(error)
         sys.exit(2)
     except Exception as error:
         _uncaught(error)

@@ -75,6 +75,19 @@ def note(text: str) -> None:
     sys.stderr.write(visible_lines(redact_log(text)) + "\n")
 
 
+def failure(error: object) -> None:
+    """An error on standard error: one line, or a list of problems, each indented, with the operator's action below it.
+
+    Any other line is of what the error quotes, the end of a log or a name inside of a file, and is marked as such.
+    """
+    first, *more = str(error).split("\n")
+    listed = first.endswith(" cannot be used:") and all(line.startswith("  ") for line in more[:-1])
+    mark = "" if more and listed and more[-1].startswith("Operator action: ") else "  | "
+    note(f"marketpulse: {visible(first)}")
+    for line in more:
+        note(f"{mark}{visible(line)}")
+
+
 def console(columns: int = COLUMNS, stderr: bool = False) -> "Console":
     """Where tables and bars go: as wide as the terminal, or `columns` wide without one.
 

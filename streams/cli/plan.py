@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -12,6 +12,7 @@ from marketpulse.contract.portfolio import Portfolio
 from marketpulse.contract.records import AllocationRecord
 from marketpulse.contract.topics import topic_name
 from marketpulse.contract.words import clock
+from marketpulse.files import Unreadable, read_json
 from strategy.portfolio import load_portfolio
 from streams.cli import output
 from streams.cli.output import Json
@@ -235,8 +236,8 @@ def _kept(settings: "Settings", file: Path | None) -> list[AllocationRecord]:
     else:
         lines = file.read_bytes().splitlines()
     try:
-        return sorted((msgspec.json.decode(line, type=AllocationRecord) for line in lines), key=lambda one: one.seq)
-    except msgspec.DecodeError as error:
+        return sorted((read_json(line, AllocationRecord) for line in lines), key=lambda one: one.seq)
+    except Unreadable as error:
         raise BadInput(f"{file or 'market.allocations'}: {error}. Operator action: give allocation records.") from error
 
 
@@ -251,14 +252,14 @@ def _question(
     before, basis = (None, None) if previous is None else _previous(previous)
     if metrics is not None:
         try:
-            found = msgspec.json.decode(metrics.read_bytes(), type=Metrics).by_code()
+            found = read_json(metrics.read_bytes(), Metrics).by_code()
             if strangers := sorted({*found.u, *found.r, *found.n, *found.u_se, *found.r_se} - portfolio.markets.keys()):
                 raise BadInput(
                     f"{metrics}: {', '.join(strangers)} not in {_named(settings, profiles)}; with --metrics no "
                     "server is asked. Operator action: name your table with --profiles, or leave it out."
                 )
             return Question(portfolio, found, before, basis=basis)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, Unreadable) as error:
             raise BadInput(
                 f'{metrics}: {error}. Operator action: give JSON like {{"u": {{"BR": 0.6}}, "r": {{}}}}.'
             ) from error
@@ -278,10 +279,10 @@ def _previous(file: Path) -> "tuple[dict[str, MarketPlan], Basis | None]":
     from marketpulse.contract.allocation import Allocation, Basis
 
     try:
-        content = msgspec.json.decode(file.read_bytes())
+        content = read_json(file.read_bytes(), dict[str, Any])
         plans = msgspec.convert(content.get("allocation", content), Allocation).markets
         return plans, msgspec.convert(content.get("basis"), Basis | None)
-    except (OSError, msgspec.MsgspecError, AttributeError) as error:
+    except (OSError, Unreadable, msgspec.ValidationError) as error:
         raise BadInput(f"{file}: {error}. Operator action: give an allocation as JSON.") from error
 
 

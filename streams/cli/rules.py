@@ -72,9 +72,10 @@ def rules_test(
             for check in one.checks:
                 if not check.ok:
                     expected, got = (", ".join(names) or "none" for names in (check.expected, check.got))
-                    output.say(f"         {check.what} at {check.at}: expected {expected}; got {got}")
+                    words = f"         {check.what} at {check.at}: expected {expected}; got {got}"
+                    output.say(output.visible(words))
             if not one.ok:
-                output.say("\n".join(f"         | {line}" for line in one.story or ["nothing fired"]))
+                output.say("\n".join(f"         | {output.visible(line)}" for line in one.story or ["nothing fired"]))
         output.say(f"{sum(one.ok for one in results)} of {len(results)} tests passed")
     raise typer.Exit(0 if all(one.ok for one in results) else 1)
 

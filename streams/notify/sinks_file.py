@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from marketpulse.contract.canary import KIND
 from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import MARKETS, market_code
 from marketpulse.contract.records import AlertRecord
+from marketpulse.files import Unreadable, read_toml
 from streams.environment import secret_of
 from streams.errors import BadInput
 from streams.notify.addresses import Allowed
@@ -22,6 +22,7 @@ from streams.notify.heartbeat import KIND as HEARTBEAT
 from streams.notify.messages import SEVERITIES, Severity, severity
 from streams.notify.signature import key_of
 from streams.pipeline.operators.rules_file import near_and_known
+from streams.privacy.visible import visible
 
 Kind = Literal["alertmanager", "apprise", "webhook"]
 MOST_SINKS = 50
@@ -141,15 +142,15 @@ def load_sinks(path: Path | None, environment: Mapping[str, str]) -> SinksFile:
     if path is None:
         raise BadInput("no sinks. Operator action: name a file in MARKETPULSE_SINKS or --sinks; see deploy/sinks.toml.")
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = read_toml(path.read_bytes(), dict[str, Any])
+    except (OSError, Unreadable) as error:
         raise BadInput(
             f"{path} cannot be read: {error}. Operator action: mend the file or MARKETPULSE_SINKS."
         ) from error
     problems: list[str] = []
     found = _sinks_of(content, environment, problems)
     if problems:
-        lines = "\n  ".join(problems)
+        lines = "\n  ".join(map(visible, problems))
         raise BadInput(f"The sinks of {path} cannot be used:\n  {lines}\nOperator action: mend what is named.")
     return found
 

@@ -27,7 +27,7 @@ from streams.sources.tables import no_sheets, opened_table, table_kind
 from streams.sources.times import written_ms
 
 MAX_RECORDS = 200
-MAX_CHARACTERS = 64 * 1_048_576
+MAX_CHARACTERS = 4 * 1_048_576
 """Of all records together, as Python writes them: one alone may have 16 MiB."""
 MIN_KEYS = 20
 """Records of a topic that must have a key each, no two the same, before keys are proposed as ids."""

@@ -13,6 +13,7 @@ from typing import IO, Any, Literal, cast
 
 from marketpulse.contract.decode import parse_object
 from streams.errors import BadInput
+from streams.privacy.visible import visible
 
 MAX_UNPACKED_BYTES = 2 * 1_073_741_824
 FREE_UNPACKED_BYTES = 64 * 1_048_576
@@ -109,7 +110,7 @@ def _member(source: str, path: Path, opened: contextlib.ExitStack) -> IO[bytes]:
         files = [info for info in archive.infolist() if not info.filename.endswith("/")]
         names = [info for info in files if not info.filename.startswith("__MACOSX/")]
         if len(names) != 1:
-            listed = ", ".join(info.filename for info in names[:5])
+            listed = ", ".join(visible(info.filename) for info in names[:5])
             raise BadInput(
                 f"{source} holds {len(names)} files ({listed}). Operator action: unpack it and publish each."
             )

@@ -20,6 +20,8 @@ MAX_ROW = 1_048_576
 """Characters of a row that are read, ends of lines within quotes included; four times the largest event."""
 MAX_READ_AGAIN = 64 * MAX_ROW
 """Characters that are read a second time after damaged rows; beyond it, what such a row holds is lost with it."""
+READ_AGAIN_LINE = 128
+"""Characters that a line counts for beside its own: each is parsed, and a time looked for in it."""
 SAMPLE_CHARACTERS = 65_536
 SAMPLE_LINES = 200
 DELIMITERS = ",;\t|"
@@ -86,7 +88,7 @@ class _Lines(Iterator[str]):
     def read_again(self, begin: int) -> None:
         """Go back to a line of this row."""
         lines = self.row[begin:]
-        size = sum(len(line) for _, line in lines)
+        size = sum(READ_AGAIN_LINE + len(line) for _, line in lines)
         if size <= self._left:
             self._left -= size
             self._again.extendleft(reversed(lines))
@@ -112,7 +114,7 @@ def events(
         BadInput: no header with the needed columns, or not plain which row it is.
     """
     with io.TextIOWrapper(content, "utf-8", errors="surrogateescape", newline="") as text:
-        lines = _Lines(bounded_lines(text, "\n", on_broken))
+        lines = _Lines(bounded_lines(text, "\n", on_broken, MAX_ROW))
         sample, named = _beginning(lines)
         form = replace(form, delimiter=form.delimiter or named)
         headers = _headers(sample, lines.number, lambda rest: dialect_of(rest, form))
@@ -145,7 +147,7 @@ def plain_rows(
 ) -> Iterator[dict[str, str]]:
     """The rows of the header's width by their columns; `wanted`: names, in lower case, that a header may have."""
     with io.TextIOWrapper(content, "utf-8", errors="surrogateescape", newline="") as text:
-        lines = _Lines(bounded_lines(text, "\n", lambda number, why: None))
+        lines = _Lines(bounded_lines(text, "\n", lambda number, why: None, MAX_ROW))
         sample, named = _beginning(lines)
         headers = _headers(sample, lines.number, lambda rest: _dialect_by(rest, named or DELIMITERS, wanted))
         above = rows_above_named((row for _, row in headers), wanted)

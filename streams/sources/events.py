@@ -23,6 +23,12 @@ NEEDED = ("id", "market", "text", "occurred_at")
 OPTIONAL = ("user", "lang", "rating", "channel", "v")
 FIELDS = frozenset((*NEEDED, *OPTIONAL))
 _INTEGER = re.compile(rf"[+]?(\d{{1,{MAX_DIGITS}}})(?:[.,]0*)?", re.ASCII)
+MAX_LISTED = 40
+MAX_NAME = 40
+MAX_NAME_WORDS = 5
+MIN_DIGITS, DIGITS_SHARE = 3, 0.25
+"""A cell with as many digits, and as large a share of them, is a time or a number rather than a name."""
+_SENTENCE = re.compile(r"[.!?…。！？](?:\s|$)")
 _NOTHING = frozenset(("null", r"\n", "nan", "none", "n/a", "#n/a", "<na>", "-", "--", "\N{EN DASH}", "\N{EM DASH}"))
 _NO_TEXT = frozenset(("", "NULL", "null", r"\N", "nan", "NaN", "#N/A", "<NA>"))
 """What databases, spreadsheets and data frames write for nothing; in `text` only what no user types."""
@@ -203,11 +209,11 @@ class Table:
                 places[ours] = found[0]
             elif ours in columns:
                 raise BadInput(
-                    f"the file has no column {wanted}, but {listed_names(names)}. Operator action: correct --column."
+                    f"the file has no column {wanted}, but {header_words(names)}. Operator action: correct --column."
                 )
         if missing := [name for name in NEEDED if name not in places]:
             raise BadInput(
-                f"the file has no column {', '.join(missing)}, but {listed_names(names)}. Operator action: name the "
+                f"the file has no column {', '.join(missing)}, but {header_words(names)}. Operator action: name the "
                 "columns, as in --column market=country; the contract has id, market, text, occurred_at, and "
                 "optionally user, lang, rating, channel. If the file is not CSV: it has no line that is a JSON object."
             )
@@ -306,6 +312,26 @@ def one_line(text: str) -> str:
 
 def listed_names(names: Sequence[str]) -> str:
     """Names of columns or sheets within what fits on a screen."""
-    return ", ".join(short(one_line(name)) for name in names[:40]) + (
-        f" and {len(names) - 40} more" if len(names) > 40 else ""
-    )
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(short(one_line(name)) for name in names[:MAX_LISTED]) + more
+
+
+def header_words(cells: Sequence[str]) -> str:
+    """The names in a row that was taken for a header, and lengths in place of what is no name.
+
+    Of a row with times, numbers or addresses there are lengths alone: it is a record, of a file without a header.
+    """
+    lengths = [f"({len(cell)} characters)" for cell in cells]
+    if any(map(_is_value, cells)):
+        return f"a first row that looks like a record, not like a header: {listed_names(lengths)}"
+    return listed_names([cell if _is_name(cell) else length for cell, length in zip(cells, lengths, strict=True)])
+
+
+def _is_value(cell: str) -> bool:
+    text = "".join(cell.split())
+    digits = sum(map(str.isdecimal, text))
+    return "@" in text or text.isdecimal() or (digits >= MIN_DIGITS and digits >= DIGITS_SHARE * len(text))
+
+
+def _is_name(cell: str) -> bool:
+    return len(cell) <= MAX_NAME and len(cell.split()) <= MAX_NAME_WORDS and _SENTENCE.search(cell) is None

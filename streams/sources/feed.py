@@ -20,7 +20,7 @@ from streams.sources.content import SAMPLE_BYTES, Kind, kind_of, reading, unpack
 from streams.sources.encodings import Encoding, as_utf8, encoding_of
 from streams.sources.events import Form, Rows
 from streams.sources.json_values import line_records, objects, value_records, written
-from streams.sources.lines import OnBroken
+from streams.sources.lines import MAX_LINE, MAX_RECORD, OnBroken
 from streams.sources.mapped import MappedForm
 from streams.sources.mapping import FileForm
 from streams.sources.tables import no_sheets, opened_table, table_kind
@@ -90,7 +90,8 @@ class Feed:
             if self.kind == "csv":
                 yield from map(written, csv_rows.events(text, self._form, on_broken, self._see, self._notes.append))
             elif isinstance(self._form, MappedForm):
-                numbered = objects(text, self.kind == "json lines", on_broken)
+                limit = MAX_RECORD if self._form.mapping.file.records is None else MAX_LINE
+                numbered = objects(text, self.kind == "json lines", on_broken, limit)
                 yield from map(written, self._form.events(numbered, on_broken))
             elif self.kind == "json":
                 yield from value_records(text, self._form, on_broken)

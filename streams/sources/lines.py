@@ -5,6 +5,8 @@ from typing import IO, AnyStr
 
 MAX_LINE = 16_777_216
 """Bytes of a line that are read; Kafka takes no record as long."""
+MAX_RECORD = 1_048_576
+"""Bytes of a record that are parsed; four times the largest event."""
 DAMAGED = "a quote opens in this row and does not close"
 
 OnBroken = Callable[[int, str], object]
@@ -26,14 +28,19 @@ class Skipped:
             self.first.append((number, why))
 
 
-def bounded_lines(content: IO[AnyStr], end: AnyStr, on_broken: OnBroken) -> Iterator[AnyStr]:
-    """The lines with their ends; one that is too long is reported, and an empty one takes its place."""
+def too_long(limit: int) -> str:
+    """Why a line or an object is not usable."""
+    return f"longer than {limit:,} bytes"
+
+
+def bounded_lines(content: IO[AnyStr], end: AnyStr, on_broken: OnBroken, limit: int) -> Iterator[AnyStr]:
+    """The lines with their ends; one beyond the limit is reported, and an empty one takes its place."""
     number = 0
-    while line := content.readline(MAX_LINE):
+    while line := content.readline(limit):
         number += 1
-        if len(line) == MAX_LINE and not line.endswith(end):
-            while (line := content.readline(MAX_LINE)) and not line.endswith(end):
+        if len(line) == limit and not line.endswith(end):
+            while (line := content.readline(limit)) and not line.endswith(end):
                 pass
-            on_broken(number, f"longer than {MAX_LINE:,} bytes")
+            on_broken(number, too_long(limit))
             line = end
         yield line

@@ -13,7 +13,7 @@ import msgspec
 from streams.errors import BadInput
 from streams.sources.countries import given_market
 from streams.sources.encodings import given_encoding
-from streams.sources.events import NEEDED, Form, NotUsable, Rows, form_of, listed_names, names_of
+from streams.sources.events import NEEDED, Form, NotUsable, Rows, form_of, header_words, names_of
 from streams.sources.lines import OnBroken
 from streams.sources.mapping import Mapping, Market, Refusing
 from streams.sources.paths import column_of, value_at
@@ -114,7 +114,7 @@ class MappedTable:
             ):
                 raise BadInput(
                     f"the file has none of the columns that the mapping reads {field} from: "
-                    f"{', '.join(columns[field])}; it has {listed_names(names)}. "
+                    f"{', '.join(columns[field])}; it has {header_words(names)}. "
                     "Operator action: correct the mapping."
                 )
 

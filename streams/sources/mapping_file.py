@@ -1,7 +1,6 @@
 """The TOML file of a mapping: read with every problem at once, written; the mappings that are shipped."""
 
 import re
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ import msgspec
 from marketpulse.contract.feedback import MAX_ATTRIBUTES
 from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.wire import MAX_SHORT_CHARACTERS
+from marketpulse.files import Unreadable, read_toml
 from streams.errors import BadInput
+from streams.privacy.visible import visible
 from streams.sources.events import NEEDED, is_delimiter, short
 from streams.sources.mapping import (
     SCALES,
@@ -57,13 +58,13 @@ def load_mapping(given: str) -> Mapping:
         BadInput: it cannot be read, or something in it cannot be used: every problem is named with its key.
     """
     try:
-        content = ready_text(given) if given in ready_mappings() else Path(given).read_text("utf-8")
-        tables = tomllib.loads(content)
+        content = ready_text(given).encode() if given in ready_mappings() else Path(given).read_bytes()
+        tables = read_toml(content, dict[str, Any])
     except FileNotFoundError as error:
         raise BadInput(
             f"There is no mapping {given}. Operator action: name a TOML file, or one of {', '.join(ready_mappings())}."
         ) from error
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+    except (OSError, Unreadable) as error:
         raise BadInput(f"{given} cannot be read: {error}. Operator action: correct the file.") from error
     return mapping_of(tables, given)
 
@@ -86,7 +87,7 @@ def mapping_of(tables: dict[str, Any], name: str) -> Mapping:
             problems.append(f"attributes: {len(attributes)}, an event has at most {MAX_ATTRIBUTES}")
         problems += [f"attributes.{key}: longer than {MAX_SHORT_CHARACTERS}" for key in attributes if key != short(key)]
     if problems:
-        lines = "\n  ".join(problems)
+        lines = "\n  ".join(map(visible, problems))
         raise BadInput(f"The mapping {name} cannot be used:\n  {lines}\nOperator action: correct what is named.")
     return Mapping(**rules)
 

@@ -7,6 +7,7 @@ from typing import Self
 
 import msgspec
 
+from marketpulse.files import Unreadable, read_json
 from streams.errors import BadInput
 from streams.sources.shift import Shift
 
@@ -46,8 +47,8 @@ class Position:
         if path is None or not path.exists():
             return cls(path, name, None)
         try:
-            kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
-        except (OSError, msgspec.MsgspecError) as error:
+            kept = read_json(path.read_bytes(), _Kept)
+        except (OSError, Unreadable) as error:
             raise BadInput(f"{path} holds no position: {error}. Operator action: name another file.") from error
         if kept.publication != name:
             raise BadInput(

@@ -39,7 +39,7 @@ def sheet_rows(path: str, wanted: str) -> Iterator[Any]:
         names = [sheet.name for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
         visible = {sheet.name for sheet in workbook.sheets_metadata if sheet.visible == SheetVisibleEnum.Visible}
         if wanted and wanted not in names:
-            raise ValueError(f"has no sheet {wanted}, but {', '.join(names)}")
+            raise ValueError(f"has no sheet {wanted}, but {', '.join(names[:40])}")
         for name in [wanted] if wanted else [name for name in names if name in visible]:
             sheet = workbook.get_sheet_by_name(name)
             if sheet.height:

@@ -13,6 +13,7 @@ from tests.support.sources import PACKAGES, ROOT, imports, modules
 LEVELS = (
     ("marketpulse/errors.py",),
     ("marketpulse/contract",),
+    ("marketpulse/files.py",),
     (
         "marketpulse/client",
         "models",
@@ -68,6 +69,7 @@ ONLY = {
 """Libraries that a room may import at all, beside Python's own."""
 PURE = {
     "marketpulse/contract",
+    "marketpulse/files.py",
     "streams/contract",
     "streams/privacy",
     "streams/judgement",

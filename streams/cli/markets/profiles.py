@@ -94,7 +94,7 @@ def _refuse(what: object, problems: Sequence[str], as_json: bool, action: str = 
     if as_json:
         output.print_json({"problems": problems})
     else:
-        output.note(f"{what} cannot be used, {count_of(len(problems), 'problem')}:")
+        output.note(f"{output.visible(what)} cannot be used, {count_of(len(problems), 'problem')}:")
         for problem in problems:
             output.note(f"  {output.visible(problem)}")
         output.note(f"Nothing was published. Operator action: {action}")

@@ -7,6 +7,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from marketpulse.files import Unreadable, read_json
 from streams.cli import output
 from streams.cli.progress import progress
 from streams.cli.settings import load_settings
@@ -71,8 +72,8 @@ def _texts(file: Path) -> list[str]:
     """Texts of a JSONL file. Raises BadInput."""
     try:
         lines = file.read_bytes().splitlines()
-        return [msgspec.json.decode(line, type=_Text).text for line in lines if line.strip()]
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return [read_json(line, _Text).text for line in lines if line.strip()]
+    except (OSError, Unreadable) as error:
         raise BadInput(f"{file} cannot be read: {error}. Operator action: give JSONL with `text`.") from error
 
 

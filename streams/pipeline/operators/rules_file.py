@@ -1,7 +1,6 @@
 """A rules file (TOML) read and checked: every problem at once, each with what is allowed there."""
 
 import difflib
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -11,8 +10,10 @@ import msgspec
 from marketpulse.contract.durations import duration_ms, duration_text
 from marketpulse.contract.markets import market_code
 from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
+from marketpulse.files import Unreadable, read_toml
 from streams.contract.rules import MarketRules, Rules
 from streams.errors import BadInput
+from streams.privacy.visible import visible
 
 WEEK_MS = 7 * DAY_MS
 EVENTS = 1_000_000
@@ -121,15 +122,15 @@ def load_rules(path: Path | None) -> Rules:
     if path is None:
         return Rules()
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        content = read_toml(path.read_bytes(), dict[str, Any])
+    except (OSError, Unreadable) as error:
         raise BadInput(
             f"{path} cannot be read: {error}. Operator action: mend the file or MARKETPULSE_RULES."
         ) from error
     problems: list[str] = []
     rules = _rules_of(content, problems)
     if problems:
-        lines = "\n  ".join(problems)
+        lines = "\n  ".join(map(visible, problems))
         raise BadInput(f"The rules of {path} cannot be used:\n  {lines}\nOperator action: mend what is named.")
     return rules
 

@@ -13,9 +13,13 @@ import pytest
 from marketpulse.contract.decode import utc
 from streams.errors import BadInput
 from streams.kafka.publish import Record
+from streams.sources import csv_rows
 from streams.sources.csv_rows import MAX_ROW
+from streams.sources.events import Rows, form_of
 from streams.sources.feed import Feed, forecast
 from streams.sources.lines import DAMAGED
+from streams.sources.mapped import mapped_form
+from streams.sources.mapping_file import load_mapping
 from streams.sources.shift import Times
 from streams.sources.times import written_ms
 from tests.support.feeds import Read, reader
@@ -159,6 +163,27 @@ def test_an_unclosed_quote_costs_its_row_alone(read: Read, rows: list[str], orde
     assert all(";DE;" not in event["text"] for event in events)
 
 
+def test_short_lines_that_each_open_a_quote_cost_work_by_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each begins a row of all lines below it: their lines are bounded, not their characters alone."""
+    looked = 0
+    within = csv_rows._row_within
+
+    def counted(lines: list[tuple[int, str]], dialect: csv_rows.Dialect, rows: Rows) -> bool:
+        nonlocal looked
+        looked += len(lines)
+        return within(lines, dialect, rows)
+
+    monkeypatch.setattr(csv_rows, "_row_within", counted)
+    monkeypatch.setattr(csv_rows, "MAX_READ_AGAIN", 2_000_000)
+    path = tmp_path / "f.csv"
+    path.write_text("id,market,text,occurred_at\n" + 'z",,,"w\n' * 1_000 + 'z"\n')
+    with Feed(str(path), False) as feed:
+        assert [] == list(feed.records())
+    assert looked < 20_000
+
+
 def test_ends_of_lines_in_quotes_stay(read: Read) -> None:
     """A text of several lines is one row."""
     [event], skipped, _ = read(table('"erste\nzweite; dritte; vierte; fünfte\n""vierte"""'))
@@ -210,6 +235,34 @@ def test_a_choice_that_is_not_unique_is_refused(read: Read, columns: list[str], 
     """A column twice, a field twice, a column for two fields, a field that there is not."""
     with pytest.raises(BadInput, match=why):
         read(f"id;market;occurred_at;Frage;Frage;Notiz;Land\n1;DE;{AT};a;b;c;d\n", columns=columns)
+
+
+RECORD = "r-1;BR;My PIN is 4711, call me;2026-11-27T09:00:00Z;anna-7"
+
+
+@pytest.mark.parametrize("mapping", [None, "nps-sheet"])
+@pytest.mark.parametrize("row", [RECORD, RECORD.replace("2026-11-27T09:00:00Z", "27 novembre 2026"), "x;anna@x.org;Ha"])
+def test_a_first_row_that_is_no_header_is_not_shown(tmp_path: Path, row: str, mapping: str | None) -> None:
+    """A file without a header: how long its cells are, nothing that a user wrote, by a mapping or without one."""
+    path = tmp_path / "f.csv"
+    path.write_text(f"{row}\n" * 3)
+    form = form_of(delimiter=";")
+    if mapping is not None:
+        form = mapped_form(load_mapping(mapping), str(path), delimiter=";")
+    with (
+        Feed(str(path), False, form) as feed,
+        pytest.raises(BadInput, match="a first row that looks like a record, not like a header") as refused,
+    ):
+        list(feed.records())
+    assert [] == [cell for cell in row.split(";") if len(cell) > 2 and cell in str(refused.value)]
+    assert f"({len(row.split(';')[2])} characters)" in str(refused.value)
+
+
+def test_a_column_that_is_named_by_a_sentence_is_shown_by_its_length(read: Read) -> None:
+    """The names beside it are shown."""
+    question = "What could we do better? Please tell us."
+    with pytest.raises(BadInput, match=rf"but nr, Land, \({len(question)} characters\), Q1\. Operator"):
+        read(f"nr,Land,{question},Q1\n1,BR,x,2\n")
 
 
 def test_the_contracts_names_are_found_in_any_case(read: Read) -> None:

@@ -13,7 +13,9 @@ from streams.sources import json_values
 from streams.sources.content import kind_of
 from streams.sources.events import form_of
 from streams.sources.feed import Feed
-from streams.sources.lines import Skipped
+from streams.sources.lines import MAX_RECORD, Skipped
+from streams.sources.mapped import mapped_form
+from streams.sources.mapping_file import load_mapping, mapping_of
 from tests.support.feeds import Read, reader
 
 AT = "2026-11-27T09:00:00Z"
@@ -133,6 +135,50 @@ def test_what_is_no_object_costs_work_by_its_length(monkeypatch: pytest.MonkeyPa
     found = list(json_values.value_records(opened(content), form_of(), skipped))
     assert (50_009, 50_009, [*range(1, 11)]) == (len(found), skipped.count, [number for number, _ in skipped.first])
     assert len(content) <= looked <= 4 * len(content)
+
+
+LAYOUTS = {"a line": "%s\n", "an array": "[%s,\n", "several lines": "{\n%s\n"}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("mapping", [None, "trustpilot", "google-play-console"])
+def test_an_object_beyond_the_bound_is_not_parsed(tmp_path: Path, layout: str, mapping: str | None) -> None:
+    """Some KB, packed, that would be hundreds of thousands of values: reported, with a mapping too."""
+    path = tmp_path / "f"
+    small = '"y": [' + "{}," * 520_000 + "{}]}"
+    content = layout.removesuffix("\n") % ("{" * layout.startswith(("%", "[")) + small)
+    path.write_text("[]\n" * layout.startswith("[") + content + layout[-1] + '{"id": "2"}\n')
+    form = None if mapping is None else mapped_form(load_mapping(mapping), str(path))
+    skipped = Skipped()
+    with Feed(str(path), False, form) as feed:
+        found = list(feed.records(skipped))
+    assert (mapping is None) == bool(found)
+    assert skipped.first[0][1].startswith(("longer than 1,048,576 bytes", "more than 1,000,000 values"))
+
+
+def test_an_object_of_many_objects_that_is_too_long_is_no_list_of_them(read: Read) -> None:
+    """What is inside of it is not published, and what follows it is."""
+    inside = msgspec.json.format(msgspec.json.encode({"data": OBJECTS * 40}), indent=1)
+    assert len(inside) > MAX_RECORD
+    events, skipped, _ = read(inside + b'\n{"id": "after"}\n')
+    assert ([{"id": "after"}], [(1, "longer than 1,048,576 bytes")]) == (events, skipped)
+
+
+def test_a_list_of_records_may_be_longer(tmp_path: Path) -> None:
+    """Where a mapping names it: an export of several MiB in one object."""
+    path = tmp_path / "f"
+    path.write_bytes(msgspec.json.encode({"data": OBJECTS * 40}))
+    tables = {name: {"from": name} for name in ("id", "market", "text", "occurred_at")} | {"file": {"records": "data"}}
+    with Feed(str(path), False, mapped_form(mapping_of(tables, "t"), str(path))) as feed:
+        assert 40 * len(OBJECTS) == sum(1 for _ in feed.records())
+
+
+def test_a_line_that_is_sent_as_it_is_is_not_parsed_for_its_key(tmp_path: Path) -> None:
+    """Beyond the bound: it is no event."""
+    path = tmp_path / "f"
+    path.write_bytes(b'{"id":"1","y":"' + b"x" * MAX_RECORD + b'"}\n{"id":"2"}\n')
+    with Feed(str(path), True) as feed:
+        assert [None, b"2"] == [record.key for record in feed.records()]
 
 
 def test_an_object_of_nothing_is_an_object() -> None:
