@@ -1,32 +1,28 @@
 """Metrics in, allocation out: which market gets how much, why, and the proof that no other plan is better."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 import msgspec
 import numpy as np
 
-from marketpulse.contract.allocation import Allocation, Basis, Certificate, MarketPlan, Uncertainty
+from marketpulse.contract.allocation import Allocation, Basis
 from marketpulse.contract.portfolio import Portfolio
-from strategy.binding import NEAR, chosen, leaves_less, names_of
-from strategy.bounds import Bounds, clash, markets_in, problem_of
+from strategy.binding import NEAR
+from strategy.bounds import clash, markets_in, problem_of
 from strategy.certificate import certify
 from strategy.dead_band import within_dead_band
 from strategy.entry import choose
-from strategy.limits import SMALL
-from strategy.objective import DEFAULT_U, Terms, Vector, terms_of
+from strategy.objective import Vector, terms_of
 from strategy.own_users import UsersMoves
+from strategy.plans import Asked, Plans, Solved, Unsure, answer_of, whole
 from strategy.portfolio import in_plan_currency
 from strategy.problem import Problem
 from strategy.reasons.answer import with_sentences
 from strategy.reasons.causes import USERS, Part, parts_of
-from strategy.reasons.changes import Changes, basis_of, changes_between, table_of
-from strategy.reasons.explain import reasons_of_lost
-from strategy.reasons.story import amount
-from strategy.reasons.whole import unspent_words, why_of
+from strategy.reasons.changes import basis_of, changes_between, table_of
 from strategy.uncertainty import (
-    DRAWS,
     ROUNDS,
     Precision,
     Stance,
@@ -35,49 +31,9 @@ from strategy.uncertainty import (
     gains_drawn,
     worst_value,
 )
-from strategy.water_filling import Filled, fill, own_prices
+from strategy.water_filling import fill, own_prices
 
-Plans = Mapping[str, MarketPlan]
 KEPT = 0.9  # share of a plan's expected improvement that must be left when unsure moves are held back
-
-
-@dataclass(frozen=True)
-class _Solved:
-    """An answer in arrays: of the markets that are on, by their place in the whole."""
-
-    on: np.ndarray
-    filled: Filled
-    certificate: Certificate
-    worth: Vector
-
-
-@dataclass(frozen=True)
-class _Unsure:
-    """What is known of moves: likely (n,), the probability that each pays; held (n,), whether it is held back for that;
-    free_region_price (regions,), what the caps cost with nobody held back.
-    """
-
-    likely: Vector
-    held: np.ndarray
-    free_region_price: Vector
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Everything that one question is made of.
-
-    drawn: None where the metrics' errors are not known. table: None where the table of before is not.
-    """
-
-    portfolio: Portfolio
-    u: Mapping[str, float]
-    r: Mapping[str, float | None]
-    previous: Plans | None
-    precision: Precision
-    bounds: dict[str, Bounds]
-    terms: Terms
-    drawn: Vector | None
-    table: Changes | None
 
 
 def allocate(
@@ -135,7 +91,7 @@ def _answered(
     drawn = None
     if precision is not None and (precision.u_se or precision.r_se):
         drawn = drawn_values(terms, portfolio.plan, r, precision)
-    asked = _Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn, table)
+    asked = Asked(portfolio, u, r, previous, precision or Precision({}, {}, {}), bounds, terms, drawn, table)
     problem = problem_of(portfolio, bounds, terms)
     if not problem.feasible:
         why = clash(portfolio, bounds, problem)
@@ -145,7 +101,7 @@ def _answered(
         )  # fmt: skip
         return none, UsersMoves(problem, portfolio, u, r, previous or {})
     problem, solved = (problem, _solve(problem)) if drawn is None else _solve_stance(problem, drawn, stance)
-    unsure = _Unsure(np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_), solved.filled.region_price)
+    unsure = Unsure(np.full(len(bounds), np.nan), np.zeros(len(bounds), np.bool_), solved.filled.region_price)
     if drawn is not None and previous is not None:
         likely = _likely(asked, problem, solved)
         if hold is None:
@@ -154,7 +110,7 @@ def _answered(
             problem, solved, held = _held(asked, problem, solved, np.isin(terms.codes, [*hold]))
         unsure = replace(unsure, likely=likely, held=held)
     users = UsersMoves(problem, portfolio, u, r, previous or {})
-    answer = _answer(asked, solved, problem, unsure)
+    answer = answer_of(asked, solved, problem, unsure)
     if hold is not None:
         return answer, users  # a stage on the way to an answer: nobody reads its sentences
     parts: tuple[list[Part], tuple[str, ...]] = ([], (USERS,))
@@ -170,18 +126,18 @@ def _answered(
     return within_dead_band(answer, portfolio, previous), users
 
 
-def _solve(problem: Problem) -> _Solved:
+def _solve(problem: Problem) -> Solved:
     choice = choose(problem)
     part = problem.take(choice.on)
     filled = fill(part)
     certificate = msgspec.structs.replace(certify(part, filled), entry_gap=choice.gap)
-    return _Solved(choice.on, filled, certificate, choice.worth)
+    return Solved(choice.on, filled, certificate, choice.worth)
 
 
-def _solve_stance(problem: Problem, drawn: Vector, stance: Stance) -> tuple[Problem, _Solved]:
+def _solve_stance(problem: Problem, drawn: Vector, stance: Stance) -> tuple[Problem, Solved]:
     """The answer for what uncertain worth counts as, with the problem that it answers."""
 
-    def answer(value: Vector) -> tuple[Problem, _Solved]:
+    def answer(value: Vector) -> tuple[Problem, Solved]:
         counted = replace(problem, terms=replace(problem.terms, value=value))
         return counted, _solve(counted)
 
@@ -193,7 +149,7 @@ def _solve_stance(problem: Problem, drawn: Vector, stance: Stance) -> tuple[Prob
         return best
     found, score = best, -np.inf
     for turn in range(ROUNDS):
-        left = _whole(found[1], found[1].filled.left, 1.0)
+        left = whole(found[1], found[1].filled.left, 1.0)
         worst = expected_and_worst(gains_drawn(drawn, left))[1]
         best, score = (found, worst) if worst > score else (best, score)
         value = value + (worst_value(drawn, left) - value) / (turn + 2)
@@ -201,21 +157,14 @@ def _solve_stance(problem: Problem, drawn: Vector, stance: Stance) -> tuple[Prob
     return best
 
 
-def _whole(solved: _Solved, values: Vector, otherwise: float) -> Vector:
-    """Values (..., markets that are on) as (..., n)."""
-    full = np.full((*values.shape[:-1], len(solved.on)), otherwise)
-    full[..., solved.on] = values
-    return full
-
-
-def _before(asked: _Asked) -> Vector:
+def _before(asked: Asked) -> Vector:
     """The previous spend without entry money (n,); NaN where there was none."""
     previous = asked.previous or {}
     plans = [previous.get(code) for code in asked.bounds]
     return np.array([np.nan if one is None else one.spend - one.entry for one in plans])
 
 
-def _likely(asked: _Asked, problem: Problem, solved: _Solved) -> Vector:
+def _likely(asked: Asked, problem: Problem, solved: Solved) -> Vector:
     """Probability (n,) that a move pays: V(new) - V(old) >= L (new - old), under the draws; NaN where nothing moves.
 
     L is the price of money in its region: that of the budget, and what the region's cap adds to it. The old
@@ -224,7 +173,7 @@ def _likely(asked: _Asked, problem: Problem, solved: _Solved) -> Vector:
     assert asked.drawn is not None
     before, old_left = _before(asked), _left_before(asked)
     old = np.nan_to_num(before)
-    new, new_left = _whole(solved, solved.filled.spend, 0.0), _whole(solved, solved.filled.left, 1.0)
+    new, new_left = whole(solved, solved.filled.spend, 0.0), whole(solved, solved.filled.left, 1.0)
     better = gains_drawn(asked.drawn, new_left) - gains_drawn(asked.drawn, old_left)
     price = solved.filled.price + solved.filled.region_price[problem.region]
     pays = (better >= price * (new - old)).mean(axis=0)
@@ -232,7 +181,7 @@ def _likely(asked: _Asked, problem: Problem, solved: _Solved) -> Vector:
     return np.where(moves, pays, np.nan)
 
 
-def _hold_back(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector) -> tuple[Problem, _Solved, np.ndarray]:
+def _hold_back(asked: Asked, problem: Problem, solved: Solved, likely: Vector) -> tuple[Problem, Solved, np.ndarray]:
     """Keep the least probable moves at the previous spend, as many as cost little of the expected improvement."""
     before = _before(asked)
     free = np.array([not one.optional and one.low < one.high for one in asked.bounds.values()], np.bool_)
@@ -256,7 +205,7 @@ def _hold_back(asked: _Asked, problem: Problem, solved: _Solved, likely: Vector)
     return (*best, held)
 
 
-def _held(asked: _Asked, problem: Problem, solved: _Solved, fixed: np.ndarray) -> tuple[Problem, _Solved, np.ndarray]:
+def _held(asked: Asked, problem: Problem, solved: Solved, fixed: np.ndarray) -> tuple[Problem, Solved, np.ndarray]:
     """Keep these markets (n,) at the previous spend, where that is feasible."""
     before = _before(asked)
     fixed = fixed & (before >= problem.low) & (before <= problem.high)
@@ -267,96 +216,19 @@ def _held(asked: _Asked, problem: Problem, solved: _Solved, fixed: np.ndarray) -
     return narrow, _solve(narrow), fixed
 
 
-def _expected(asked: _Asked, solved: _Solved) -> float:
+def _expected(asked: Asked, solved: Solved) -> float:
     """Mean gain of an answer over the draws."""
     assert asked.drawn is not None
-    return float((asked.drawn.mean(axis=0) * (1 - _whole(solved, solved.filled.left, 1.0))).sum())
+    return float((asked.drawn.mean(axis=0) * (1 - whole(solved, solved.filled.left, 1.0))).sum())
 
 
-def _expected_before(asked: _Asked) -> float:
+def _expected_before(asked: Asked) -> float:
     """Mean gain of the previous spend over the draws, split as the metrics of now have it."""
     assert asked.drawn is not None
     return float((asked.drawn.mean(axis=0) * (1 - _left_before(asked))).sum())
 
 
-def _left_before(asked: _Asked) -> Vector:
+def _left_before(asked: Asked) -> Vector:
     old, terms = np.nan_to_num(_before(asked)), asked.terms
     settled = np.full(len(old), terms.price_range[1])
     return own_prices(terms, old, settled, settled)[1]
-
-
-def _answer(asked: _Asked, solved: _Solved, problem: Problem, unsure: _Unsure) -> Allocation:
-    filled, plan = solved.filled, asked.portfolio.plan
-    left = _whole(solved, filled.left, 1.0)
-    exact = solved.certificate.entry_gap == 0
-    known = None
-    if asked.drawn is not None:
-        expected, worst = expected_and_worst(gains_drawn(asked.drawn, left))
-        names = tuple(code for code, one in zip(asked.bounds, unsure.held, strict=True) if one)
-        known = Uncertainty(expected, worst, DRAWS, names)
-    spent = float(filled.spend.sum() + problem.fixed[solved.on].sum()) + plan.budget - problem.budget
-    unspent = plan.budget - spent
-    markets = _plans(asked, solved, left, unsure)
-    kept = ""
-    if unspent > SMALL * plan.budget:
-        kept = unspent_words(amount(plan, unspent), amount(plan, plan.budget), markets)
-    return Allocation(
-        status="optimal" if exact else "near_optimal",
-        adopted=True,
-        why=why_of(asked.previous is None, asked.table, kept),
-        budget=plan.budget,
-        spent=spent,
-        gain=float(asked.terms.gains(left).sum()),
-        marginal_value_of_budget=filled.price,
-        markets=markets,
-        certificate=solved.certificate,
-        marginal_value_of_caps=dict(zip(sorted(plan.regions), filled.region_price.tolist(), strict=False)),
-        uncertainty=known,
-        currency=plan.currency,
-        lost=reasons_of_lost(markets, asked.previous, plan, asked.portfolio.markets),
-    )
-
-
-def _plans(asked: _Asked, solved: _Solved, left: Vector, unsure: _Unsure) -> dict[str, MarketPlan]:
-    terms, filled, previous = asked.terms, solved.filled, asked.previous or {}
-    z, y = 1 - left
-    caps = asked.portfolio.plan.regions
-    holding = [
-        {name for name, price in zip(sorted(caps), prices, strict=False) if price > 0}
-        for prices in (filled.region_price, unsure.free_region_price)
-    ]
-    rows = zip(
-        asked.bounds.items(), solved.on.tolist(), _whole(solved, filled.spend, 0.0).tolist(),
-        *terms.costs(left).tolist(),
-        _whole(solved, filled.idle, 0.0).tolist(), (terms.p0 + z * (terms.p_max - terms.p0)).tolist(),
-        (terms.u + y * (1 - terms.u)).tolist(), _whole(solved, filled.own_price, 0.0).tolist(), unsure.likely.tolist(),
-        unsure.held.tolist(), solved.worth.tolist(), terms.most.tolist(), strict=True,
-    )  # fmt: skip
-    plans = {}
-    for (code, bounds), on, spend, promotion, quality, idle, p, q, own, sure, kept, worth, most in rows:
-        market, before = asked.portfolio.markets[code], previous.get(code)
-        if not on and market.status == "candidate":
-            continue
-        total = spend + bounds.entry if on else market.spent
-        binding = names_of(bounds, spend, most, kept) if on else ("minimum viable spend",)
-        one = MarketPlan(
-            spend=total,
-            promotion=promotion,
-            quality=quality,
-            entry=bounds.entry if on else 0.0,
-            idle=idle,
-            p=p,
-            q=q,
-            marginal_return=own if on else worth,
-            change=0.0 if asked.previous is None else total - (0.0 if before is None else before.spend),
-            binding=(*binding, f"cap of {market.region}") if market.region in holding[kept] else binding,
-            reason="",
-            left=max(0.0, total - market.spent),
-            u=asked.u.get(code, DEFAULT_U),
-            r=asked.r.get(code),
-            n=asked.precision.n.get(code),
-            likely=None if np.isnan(sure) else sure,
-        )
-        plans[code] = one
-    cut = leaves_less(plans, previous, asked.portfolio.plan.budget)
-    return {code: one if chosen(one, cut) else msgspec.structs.replace(one, likely=None) for code, one in plans.items()}
