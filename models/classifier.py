@@ -43,8 +43,8 @@ class ModelInfo:
 class Predictions:
     """Probabilities per text: `sentiment` float32 (n, 3), `topic` float32 (n, topics); rows sum to 1.
 
-    `unknown` float32 (n,): share of pieces that the vocabulary does not hold, of all but those that mark begin and end;
-    None where the model cannot tell.
+    `unknown` float32 (n,): share of pieces that the vocabulary does not hold, or no training text had, of all but those
+    that mark begin and end; None where the model cannot tell.
     `languages` (n,): primary language by which each text was calibrated, "" = not known; `detected` (n,): the one found
     in the text itself, "" = none is plain.
     """

@@ -19,7 +19,7 @@ FREQUENT_TOPIC = 100
 class LanguageScores(msgspec.Struct, frozen=True):
     """Scores of one language's n rows; `confusion[true][answered]` counts rows, in the order of the sentiments.
 
-    `unknown`: mean share of pieces that the vocabulary does not hold, `unmeasured`: share of rows with too many of them
+    `unknown`: mean share of unknown pieces (see `Predictions`), `unmeasured`: share of rows with too many of them
     (see `Predictions`); None where the model cannot tell.
     """
 

@@ -51,6 +51,7 @@ class Manifest(msgspec.Struct, frozen=True):
     `labels`: sentiment of each label of the checkpoint that was exported; within the graph, the probabilities of labels
     with the same sentiment are summed. Empty = the network was trained on the sentiments themselves.
     `own_topics`: what the topics were made of; None = they are those that the model was trained on.
+    `untrained`: bits of the pieces that no training text had (see `models/unknown.py`); empty = not known.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Manifest(msgspec.Struct, frozen=True):
     evaluation: Evaluation | None = None
     labels: dict[str, str] = {}
     own_topics: TopicsLineage | None = None
+    untrained: bytes = b""
     v: int = 1
 
     @property

@@ -21,6 +21,7 @@ from models.errors import BadArtifact, BadOutput, DeviceFailed, DeviceMissing
 from models.language.detect import DETECTOR, LanguageDetector
 from models.language.tags import Detected, language_of
 from models.manifest import Manifest, load_manifest, verified_bytes
+from models.unknown import unknown_pieces
 
 log = structlog.get_logger("models.onnx")
 
@@ -37,7 +38,6 @@ NOWHERE = f"{os.devnull}/none"
 PLAIN = ["a"]
 """What any tokenizer takes."""
 MARKS = (2, 3)  # any two pieces: only shapes matter where they stand in
-UNKNOWN_PIECES = ("[UNK]", "<unk>")
 BATCH_LIMITS: dict[str, tuple[int, int]] = {"cpu": (2_048, 256), "cuda": (16_384, 1_024), "tensorrt": (16_384, 1_024)}
 """Most tokens (padding included) and rows of one batch; on a CPU larger ones fall out of its caches."""
 RUN_TOKENS: dict[str, int] = {"cpu": 25}
@@ -63,8 +63,7 @@ class OnnxClassifier:
         self._limits = (*BATCH_LIMITS[device], RUN_TOKENS.get(device))
         self._ahead: dict[str, list[int]] = {}
         self._detected_ahead: dict[str, Detected] = {}
-        pieces = (tokenizer.token_to_id(name) for name in UNKNOWN_PIECES)
-        self._unknown_id = next((number for number in pieces if number is not None), -1)
+        self._unknown = unknown_pieces(tokenizer, manifest.untrained)
         self._marks = tokenizer.num_special_tokens_to_add(is_pair=False)
         self._info = ModelInfo(
             id=manifest.id,
@@ -92,7 +91,8 @@ class OnnxClassifier:
         unknown = np.zeros(len(texts), np.float32)
         for rows, ids, mask in self.batches(texts):
             sentiment[rows], topic[rows] = self.run(ids, mask)
-            unknown[rows] = (ids == self._unknown_id).sum(axis=1) / np.maximum(mask.sum(axis=1) - self._marks, 1)
+            strange = (self._unknown[ids] & (mask > 0)).sum(axis=1)
+            unknown[rows] = strange / np.maximum(mask.sum(axis=1) - self._marks, 1)
         _require_probabilities(sentiment)
         _require_probabilities(topic)
         used = [language_of(tag, found) for tag, found in zip(languages, detected, strict=True)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
@@ -28,12 +29,13 @@ from models.export import Precision, export
 from models.finish import finish
 from models.guidance import Guidance, load, mean_over_translations, narrowed, save, softmax
 from models.labels import SENTIMENTS, TOPICS
+from models.manifest import load_manifest, write_manifest
 from models.network import NgramVotes, WithVotes
-from models.rows import LabelledText, read_rows
+from models.rows import LabelledText, read_rows, translation_groups
 from models.scores import macro_f1
 from models.teacher import Answers, TeacherPlan, predict, train_teacher
 from models.train import Student, TrainingPlan, encode_rows, pad, tokenizer_of, train
-from models.translations import translation_groups
+from models.unknown import untrained_pieces
 from models.votes import SENTIMENT_BUCKETS, TOPIC_BUCKETS, VoteTable, fit_spelled_votes, out_of_fold
 
 CALIBRATION_TEXTS = 1_200
@@ -110,6 +112,9 @@ def release(
     chosen = random.Random(plan.student.seed).sample(texts, min(CALIBRATION_TEXTS, len(texts)))
     report("exporting")
     _exported(network, place / "tokenizer.json", out, chosen, plan, report)
+    if own is not None or plan.whole:  # a vocabulary of a hundred languages, of which training had a few
+        untrained = untrained_pieces(tokenizer, texts)
+        write_manifest(out, msgspec.structs.replace(load_manifest(out), untrained=untrained))
     if plan.whole and plan.encoder is not None:
         description = from_encoder(range(plan.encoder.layers), tokenizer.get_vocab_size(), taught=False)
     else:

@@ -24,9 +24,8 @@ from models.encoder.load import unknown_piece
 from models.errors import BadArtifact
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
-from models.rows import LabelledText
+from models.rows import LabelledText, english_of, translation_groups
 from models.train import MASK, Encoded, TrainingPlan, batches_of, encode_rows, hard_loss, linear_schedule, optimise, pad
-from models.translations import english_of, translation_groups
 
 
 @dataclass(frozen=True)

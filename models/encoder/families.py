@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from models.encoder.sampling import balanced_rows
 from models.errors import BadArtifact
 from models.labels import SENTIMENTS
-from models.rows import LabelledText
-from models.translations import translation_groups
+from models.rows import LabelledText, translation_groups
 
 FAMILIES: dict[str, str] = {
     "UMSAB": "umsab",

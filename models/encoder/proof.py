@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from models.batching import pad_batch
 from models.encoder.load import load_encoder, load_tokenizer
 from models.errors import BadArtifact
-from models.rows import LabelledText
-from models.translations import translation_groups
+from models.rows import LabelledText, translation_groups
 
 ORIGINAL = "en"
 MAX_LENGTH = 128
@@ -25,7 +24,7 @@ def retrieval(folder: Path, rows: Sequence[LabelledText], groups: int = 60) -> d
 
     Args:
         folder: of the encoder (`config.json`, `model.safetensors`, `tokenizer.json`).
-        rows: with ids that name parallel groups (see `models.translations.translation_groups`).
+        rows: with ids that name parallel groups (see `models.rows.translation_groups`).
         groups: how many texts with a translation into every language are compared, the first ones.
 
     Raises:

@@ -33,10 +33,9 @@ from models.encoder.states import (
 )
 from models.labels import SENTIMENTS, TOPICS
 from models.network import FeedbackClassifier
-from models.rows import LabelledText
+from models.rows import LabelledText, english_of, translation_groups
 from models.teacher import Answers, predict
 from models.train import Encoded, TrainingPlan, batches_of, encode_rows, hard_loss, linear_schedule, optimise, pad
-from models.translations import english_of, translation_groups
 
 DONE, CHECKPOINT = "encoder-teacher.pt", "encoder-checkpoint.pt"
 

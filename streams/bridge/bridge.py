@@ -34,6 +34,8 @@ log = get_logger("bridge")
 BATCH_RECORDS = 2_000
 TRANSACTION_BYTES = 4_194_304
 """Of events, from which on a transaction ends."""
+TRANSACTION_S = 1.0
+"""From which on a transaction ends, and other partitions have their turn: a value may take seconds to read."""
 AGAIN_S = 5.0
 MOST_REASONS = 100
 
@@ -175,11 +177,14 @@ class Bridge:
         began = dict(at)
 
         async def move(number: int, records: list[Any]) -> None:
-            async for converted in self._parts(records):
+            partition, read = TopicPartition(plan.topic, number), 0
+            async for converted in self._parts(records, stop):
                 at[number] = await self._move(producers[number], number, converted, converted[-1].next_offset)
-            position = await consumer.position(TopicPartition(plan.topic, number))
-            if not records and position > at[number]:  # markers of transactions
-                at[number] = await self._move(producers[number], number, [], position)
+                read += len(converted)
+            if read < len(records):
+                consumer.seek(partition, at[number])  # the rest comes again, after the turn of other partitions
+            elif not records and (position := await consumer.position(partition)) > at[number]:
+                at[number] = await self._move(producers[number], number, [], position)  # markers of transactions
 
         while not stop.is_set() and not (plan.until_end and all(at[number] >= end for number, end in ends.items())):
             async with kafka_errors(plan.source, f"give records of {plan.topic}"):
@@ -194,17 +199,25 @@ class Bridge:
                     raise answer
             self._on_progress(sum(at.values()) - sum(began.values()), total)
 
-    async def _parts(self, records: list[Any]) -> AsyncIterator[list[Converted]]:
-        """What records become, in parts that are a transaction each: few events, or those of one record."""
+    async def _parts(self, records: list[Any], stop: asyncio.Event) -> AsyncIterator[list[Converted]]:
+        """What records become, in parts that are a transaction each: few events, or those of one record.
+
+        After TRANSACTION_S, and where `stop` is set, the rest of the records is left.
+        """
+        clock = asyncio.get_running_loop().time
+        ends = clock() + TRANSACTION_S
         part: list[Converted] = []
         held = 0
         for record in records:
             part.append(converted := await self._plan.converter.read(record))
             await asyncio.sleep(0)  # a record may take 0.1 s: transactions of other partitions go on between
             held += sum(len(event.value) for event in converted.events)
-            if held >= TRANSACTION_BYTES:
+            over = stop.is_set() or clock() >= ends
+            if over or held >= TRANSACTION_BYTES:
                 yield part
                 part, held = [], 0
+            if over:
+                return
         if part:
             yield part
 

@@ -22,7 +22,8 @@ from streams.sources.mapped import MappedForm
 from streams.telemetry.logs import get_logger
 
 log = get_logger("bridge")
-MOST_EVENTS = 1_000
+MOST_EVENTS, MOST_EVENT_BYTES = 1_000, 4_194_304
+"""What a record may give: a mapping may put what is beside a list into every event of it."""
 MAX_RECORD_BYTES = 1_048_576
 """Of a foreign record's key and value, before they are parsed."""
 BY_PLACE = "bridge:"
@@ -83,7 +84,7 @@ class Converter:
                 raise Rejected("not_json", SCHEMA_REGISTRY)
             value = _content(record.value if framed is None else framed)
             contents = opened(value) if self.envelopes else iter([value])
-            found.events = list(map(written, self._events(record, contents, refused)))
+            found.events = self._events(record, contents, refused)
         except Rejected as why:
             refused.add(why)
         except Exception as error:  # whatever it is in another's record: it must not end the bridge at every start
@@ -99,12 +100,12 @@ class Converter:
         if self.schemas is not None:
             await self.schemas.close()
 
-    def _events(self, record: Any, contents: Iterator[Any], refused: "_Refused") -> list[dict[str, Any]]:
+    def _events(self, record: Any, contents: Iterator[Any], refused: "_Refused") -> list[Record]:
         """Events as a worker takes them; of what comes behind the first thousand, events or not, none is looked at."""
         known, now_ms = {"kafka": _kafka(record)}, self.now_ms()
         place = f"{record.topic}/{record.partition}/{record.offset}"
-        events: list[dict[str, Any]] = []
-        left = MOST_EVENTS
+        events: list[Record] = []
+        left, room = MOST_EVENTS, MOST_EVENT_BYTES
         for number, content in enumerate(contents):
             if left == 0:
                 refused.add(
@@ -120,12 +121,18 @@ class Converter:
                 if event.get("id") is None:
                     name = f"{self.name}/{place}" + (f"/{number}" if number else "")
                     event["id"] = BY_PLACE + bounded(name, MAX_ID_CHARACTERS - len(BY_PLACE))
+                one = written(event)
                 try:
-                    decode(written(event).value, now_ms)
+                    decode(one.value, now_ms)
                 except Rejected as why:
                     refused.add(why)
-                else:
-                    events.append(event)
+                    continue
+                room -= len(one.value)
+                if room < 0:
+                    most = f"the events of a record have at most {MOST_EVENT_BYTES:,} bytes"
+                    refused.add(Rejected("too_large", f"{most}; the others are left out"))
+                    return events
+                events.append(one)
         return events
 
     def _fields(

@@ -208,7 +208,7 @@ class Registry:
                 if len(found.schema) > MAX_SCHEMA_BYTES:
                     raise Rejected("unknown_schema", f"a schema has at most {MAX_SCHEMA_BYTES:,} bytes")
                 return found
-        except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
             pass
         raise OperatorNeeded(
             f"{url} does not answer as a Schema Registry (HTTP {status} for {path}). Operator action: correct "

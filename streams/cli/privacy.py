@@ -49,7 +49,7 @@ def privacy_erase(
     code = None if market is None else market_code(market)
     if market is not None and code is None:
         raise BadInput(f"{market} is no market code. Operator action: mend --market.")
-    name = sys.stdin.readline().rstrip("\n") if user == "-" else user
+    name = sys.stdin.readline().rstrip("\r\n") if user == "-" else user
     if not name:
         raise BadInput("no user is named. Operator action: give --user ID.")
     settings = load_settings()
@@ -59,12 +59,12 @@ def privacy_erase(
     if as_json:
         output.print_json(done)
         return
-    table = Table("where", "found", "erased", "the rest is gone by", title=f"User {done.user_hash}")
+    table = Table("where", "found", "cannot be read", "erased", "the rest is gone by", title=f"User {done.user_hash}")
     for place in done.places:
         found = "cannot be told" if place.found is None else str(place.found)
-        left = place.found is None or place.found > place.erased
+        left = place.found is None or place.found > place.erased or place.unreadable
         never = "7 days after its alert ends" if place.where == EXCERPTS else "never"
         ends = "-" if not left else never if place.gone_by is None else utc(place.gone_by)[:16].replace("T", " ")
-        table.add_row(place.where, found, str(place.erased) if yes else "-", ends)
+        table.add_row(place.where, found, str(place.unreadable or "-"), str(place.erased) if yes else "-", ends)
     table.caption = "workers start anew" if done.rebuilt else "" if yes else "nothing was changed; --yes erases"
     output.console().print(table)

@@ -21,6 +21,7 @@ from streams.errors import LedgerLost, UserKeyDiffers
 from streams.kafka.admin import delete_before, lives_of
 from streams.kafka.dead_letters import own_headers
 from streams.kafka.log_reader import LogReader
+from streams.kafka.tolerant import UNKNOWN_TIME, unreadable
 from streams.ledger.commit import Ledger
 from streams.ledger.content import LedgerContent, Name
 from streams.ledger.lives import USERS_LIVE_MS
@@ -48,13 +49,14 @@ class Place(msgspec.Struct):
     """Records (or excerpts) of the user in one place; times in epoch ms.
 
     `found` is None where one user cannot be told from others. `gone_by`: when the last of what is left is gone by
-    itself; None = never, or nothing is left.
+    itself; None = never, or nothing is left. `unreadable`: offsets beside them of which nobody can tell what they hold.
     """
 
     where: str
     found: int | None
     erased: int = 0
     gone_by: int | None = None
+    unreadable: int = 0
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -155,7 +157,7 @@ class Erase:
                 before = of[after.where]
                 if before.found is not None and before.where in CUT:
                     before.erased = before.found - (after.found or 0)
-                    before.gone_by = after.gone_by
+                    before.gone_by, before.unreadable = after.gone_by, after.unreadable
         return Erasure(self.user_hash, places, rebuilt)
 
     def require_key(self, held: Fold) -> None:
@@ -181,17 +183,21 @@ class Erase:
         return topic_name(self._settings.prefix, name)
 
     async def _scan(self, name: str, is_theirs: Callable[[Any], bool], lives: Mapping[str, int | None]) -> Place:
-        found, newest, ends = 0, 0, {}
+        found, unread, newest, ends = 0, 0, 0, {}
         async with LogReader(self._settings.kafka_servers, self._topic(name)) as reader:
             total, done = sum(end - first for first, end in reader.offsets.values()), 0
             for partition, (first, end) in reader.offsets.items():
-                async for record in reader.records(first, end, partition):
+                async for record in reader.records(first, end, partition, whole=True):
                     if name == "market.steps" and not done and first:
                         self._quotes.known_since_ms = record.timestamp
                     done += 1
-                    if is_theirs(record):
-                        found += 1
-                        newest = max(newest, record.timestamp)
+                    stretch = unreadable(record)
+                    theirs = stretch is None and is_theirs(record)
+                    if stretch is not None:
+                        unread += stretch.last - stretch.first + 1
+                    found += theirs
+                    if theirs or (stretch is not None and self._market is None):
+                        newest = max(newest, record.timestamp if record.timestamp > UNKNOWN_TIME else epoch_ms())
                         ends[partition] = record.offset + 1
                     if done % 1_000 == 0:
                         self._say(f"reading {name}", done, total)
@@ -199,7 +205,7 @@ class Erase:
         if name in ("feedback", "feedback.classified"):
             self._newest_ms = max(self._newest_ms, newest)
         life = lives[self._topic(name)]
-        return Place(name, found, gone_by=newest + life if found and life is not None else None)
+        return Place(name, found, gone_by=newest + life if newest and life is not None else None, unreadable=unread)
 
     def _is_by(self, record: Any) -> bool:
         """A record of `feedback` or a dead letter with the raw id as key or `user`; notes what it says.
@@ -211,7 +217,9 @@ class Erase:
         with contextlib.suppress(Rejected):
             event = decode(record.value, judged_ms(record, epoch_ms()), record.headers)
         if event is None:
-            beside = [record.key, *(content for _, content in own_headers(record.headers))]
+            rejected = record.topic == self._topic("feedback.dead-letter")
+            headers = own_headers(record.headers) if rejected else record.headers
+            beside = [record.key, *(text for name, text in headers for text in (name.encode("utf-8", "replace"), text))]
             markets = self._naming.markets(record.value or b"", by_key or any(map(self._naming.is_in, beside)))
         else:
             markets = {event.market} if by_key or event.user == self._user else set()

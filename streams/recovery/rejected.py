@@ -4,8 +4,9 @@ import contextlib
 import re
 from base64 import b64decode
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -14,8 +15,8 @@ from marketpulse.contract.markets import market_code
 
 SHORT, LONG = 4, 12
 """Characters of an id: a shorter one may be any number or word, a longer one nothing else by chance."""
-ESCAPED, ENCODED = 4, 2
-"""How often an escape may be escaped again, and base64 encoded again."""
+ESCAPED, ENCODED, QUOTED = 4, 2, 2
+"""How often an escape may be escaped again, base64 encoded again, and a URL's escapes escaped again."""
 
 _any = msgspec.json.Decoder()
 _UNICODE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
@@ -35,6 +36,7 @@ class Naming:
     def __init__(self, names: Collection[str]) -> None:
         self._names = frozenset(names) - {""}
         self._in_text = re.compile("|".join(map(_pattern, sorted(self._names))) or r"(?!)")
+        self._wide = not all(map(str.isascii, self._names))
 
     def markets(self, value: bytes, by_key: bool) -> set[str | None]:
         """The markets of what a record says by the user: empty where it does not name the user.
@@ -59,7 +61,8 @@ class Naming:
         12 as a word.
         """
         return any(
-            any(name in text for name in self._names) and self._in_text.search(text) for text in _texts(content or b"")
+            any(name in text for name in self._names) and self._in_text.search(text)
+            for text in _texts(content or b"", self._wide)
         )
 
 
@@ -73,29 +76,28 @@ def _pattern(name: str) -> str:
     return rf"(?<!\w){written}(?!\w)|(?<=[\x00-\x1f]){written}"
 
 
-def _texts(content: bytes, encoded: int = ENCODED) -> Iterator[str]:
-    """The content in every way in which it can be read."""
-    for written in _decoded(content):
+def _texts(content: bytes, wide: bool, encoded: int = ENCODED) -> Iterator[str]:
+    """The content in every way in which it can be read; `wide`: as UTF-16 too where no byte of it is 0."""
+    for written in _decoded(content, wide):
         text = written
         yield text
         for _ in range(ESCAPED if "\\" in text else 0):
             text = _unescaped(text)
             yield text
-        if encoded and (inside := b"\n".join(_from_base64(run) for run in _BASE64.findall(text))):
-            yield from _texts(inside, encoded - 1)
+        if encoded and (inside := b"\n".join(chain.from_iterable(map(_inside_base64, _BASE64.findall(text))))):
+            yield from _texts(inside, wide, encoded - 1)
 
 
-def _decoded(content: bytes) -> Iterator[str]:
-    text = content.decode("utf-8", "surrogateescape")  # as Python reads an argument of a command
-    yield text
-    if "%" in text:
-        yield unquote_plus(text)
+def _decoded(content: bytes, wide: bool, quoted: int = QUOTED) -> Iterator[str]:
+    yield content.decode("utf-8", "surrogateescape")  # as Python reads an argument of a command
     if not content.isascii():
         yield content.decode("latin-1")
-    if b"\0" in content:
+    if b"\0" in content or wide:
         for start in (0, 1):
             for encoding in ("utf-16-le", "utf-16-be"):
                 yield content[start:].decode(encoding, "replace")
+    if quoted and b"%" in content and (plain := unquote_to_bytes(content.replace(b"+", b" "))) != content:
+        yield from _decoded(plain, wide, quoted - 1)
 
 
 def _unescaped(text: str) -> str:
@@ -108,8 +110,13 @@ def _unescaped(text: str) -> str:
     return text.replace(_BACKSLASH, "\\")
 
 
-def _from_base64(run: str) -> bytes:
+def _inside_base64(run: str) -> list[bytes]:
+    """What characters of base64 hold, whichever of the first four it begins with: those before may be a URL's."""
     whole = run.translate(_URL_SAFE)
+    return [_from_base64(whole[start:]) for start in range(4)]
+
+
+def _from_base64(whole: str) -> bytes:
     whole = whole[:-1] if len(whole) % 4 == 1 else whole
     with contextlib.suppress(ValueError):
         return b64decode(whole + "=" * (-len(whole) % 4))
@@ -133,7 +140,7 @@ def _objects(content: Any) -> Iterator[dict[str, Any]]:
             yield value
             waiting.extend(value.values())
             if isinstance(encoded := value.get("data_base64"), str):
-                waiting.append(_content(_from_base64(encoded.rstrip("="))))
+                waiting.append(_content(_from_base64(encoded.translate(_URL_SAFE).rstrip("="))))
         elif isinstance(value, list):
             waiting.extend(value)
         elif isinstance(value, str) and value.lstrip()[:1] in ("{", "["):

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from marketpulse.client.redis_server import connect
 from marketpulse.contract.decode import parse_object
@@ -148,6 +149,25 @@ def test_an_id_that_is_too_long_is_found_where_it_was_rejected(job: Job) -> None
     )  # fmt: skip
     letters = asyncio.run(read_all(job.settings.kafka, topic_name(job.settings.prefix, "feedback.dead-letter")))
     assert [] == [letter for letter in letters if long.encode() in (letter.value or b"")]
+
+
+def test_what_cannot_be_read_may_be_the_users(job: Job) -> None:
+    """More headers than are read: reported, and cut, though nobody can tell whose it is; one market leaves it out."""
+    topics = [topic_name(job.settings.prefix, name) for name in ("feedback", "feedback.dead-letter")]
+
+    async def send() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=job.settings.kafka) as producer:
+            for topic in topics:
+                await producer.send_and_wait(topic, event(50, USER, "segredo").value, headers=[("h", b"")] * 501)
+
+    asyncio.run(send())
+    job.published += 1
+    job.until(job.settled)
+    unread = {where: place["unreadable"] for where, place in erase(job)["places"].items()}
+    assert {"feedback", "feedback.dead-letter"} == {where for where, number in unread.items() if number == 1}
+    places = erase(job, "--yes", "--cut", user="carla-9")["places"]
+    assert (1, 0) == tuple(places[name]["unreadable"] for name in ("feedback", "feedback.dead-letter"))
+    assert (0, True) == (places["feedback"]["found"], places["feedback"]["gone_by"] > time.time() * 1000)
 
 
 def test_excerpts_go_for_good_and_counts_stay(job: Job) -> None:

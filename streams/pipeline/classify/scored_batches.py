@@ -14,7 +14,7 @@ class ScoredBatch:
     """A decoded batch and what the model said: probabilities (n, 3) and (n, topics), rows as in `batch.events`.
 
     `shadow` (n,) are label numbers that a candidate model gave the same events; None without one.
-    `unknown` (n,): share of pieces the model's vocabulary does not hold; None where it cannot tell.
+    `unknown` (n,): share of pieces unknown to the model; None where it cannot tell.
     `languages` (n,): primary language by which each event was calibrated and is counted, "" = not known; `detected`
     (n,): the one found in the text, "" = none is plain. `unmeasured` (n,): texts with more unknown pieces than
     those that the model was measured on; None = none is.

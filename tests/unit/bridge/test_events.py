@@ -9,7 +9,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from marketpulse.contract.feedback import MAX_VALUE_BYTES
-from streams.bridge.events import MAX_RECORD_BYTES, MOST_EVENTS, Converter
+from streams.bridge.events import MAX_RECORD_BYTES, MOST_EVENT_BYTES, MOST_EVENTS, Converter
 from streams.kafka.tolerant import Unreadable
 from streams.sources.mapped import MappedForm, mapped_form
 from streams.sources.mapping_file import load_mapping
@@ -164,6 +164,17 @@ def test_what_is_refused_is_bounded_too(tmp_path: Path, entry: object) -> None:
         assert not found.events
         more = re.search(r"and ([0-9]+) more", found.letter.message)
         assert more is None or int(more[1]) <= MOST_EVENTS + 1
+
+
+def test_what_stands_beside_a_list_does_not_grow_with_it(tmp_path: Path) -> None:
+    """A text of 60 KB in each of a thousand events."""
+    names = 'id = ["kafka.offset", "nr"]\ntext.from = "kafka.key"\nmarket.is = "BR"\noccurred_at = "kafka.timestamp"\n'
+    (file := tmp_path / "beside.toml").write_text(names + '[file]\nrecords = "all"\n')
+    beside = converter(mapped_form(load_mapping(str(file)), ""))
+    found = beside.converted(record({"all": [{"nr": n} for n in range(1_000)]}, key=b"bad " * 15_000))
+    assert found.letter is not None
+    assert ("too_large", True) == (found.letter.code, "4,194,304 bytes" in found.letter.message)
+    assert MOST_EVENT_BYTES - 65_536 < sum(len(one.value) for one in found.events) <= MOST_EVENT_BYTES
 
 
 def test_the_key_belongs_to_a_records_size() -> None:

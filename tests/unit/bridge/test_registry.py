@@ -76,6 +76,7 @@ async def test_a_registry_that_is_away_is_waited_for(
         (404, "does not answer as a Schema Registry"),
         (b"<html>", "does not answer as a Schema Registry"),
         (b'{"schema": 3}', "does not answer as a Schema Registry"),
+        (b'{"schema": "x", "z": ' + b"[" * 50_000, "does not answer as a Schema Registry"),
     ],
 )
 async def test_what_an_operator_must_correct_ends_the_bridge(

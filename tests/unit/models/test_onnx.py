@@ -210,7 +210,7 @@ def with_tokenizer(shipped: OnnxClassifier, change: Callable[[dict[str, Any]], o
 
 
 def without_unknown(content: dict[str, Any]) -> None:
-    del content["model"]["vocab"]["[UNK]"]
+    content["model"]["unk_id"] = None
 
 
 def endless(content: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """Parallel groups: translations are found by their ids, and only where a row says that it is one."""
 
-from models.rows import LabelledText
-from models.translations import english_of, translation_groups
+from models.rows import LabelledText, english_of, translation_groups
 
 
 def test_translations_are_found_by_their_ids() -> None:

@@ -30,8 +30,12 @@ EVENT = {"id": "1", "market": "BR", "text": "bom", "occurred_at": NOW_MS, "user"
 CLOUD = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "t", "market": "DE", "data": EVENT}
 
 
-def record_of(value: bytes | None, key: bytes | None = b"") -> SimpleNamespace:
-    return SimpleNamespace(value=value, key=key, timestamp=NOW_MS, timestamp_type=1, headers=(), partition=0, offset=7)
+def record_of(
+    value: bytes | None, key: bytes | None = b"", topic: str = "marketpulse.feedback.dead-letter"
+) -> SimpleNamespace:
+    return SimpleNamespace(
+        topic=topic, value=value, key=key, timestamp=NOW_MS, timestamp_type=1, headers=(), partition=0, offset=7
+    )
 
 
 def is_by(value: bytes | None, market: str | None = None, key: bytes = b"") -> bool:
@@ -177,10 +181,15 @@ def test_a_user_is_found_inside_of_what_can_be_read(value: bytes) -> None:
         lambda text: base64.b64encode(b"[" + base64.urlsafe_b64encode(text.encode()) + b"]"),
         lambda text: base64.b64encode(text.encode("utf-16")),
         lambda text: urllib.parse.urlencode({"payload": text}).encode(),
+        lambda text: urllib.parse.quote(urllib.parse.quote_plus(text)).encode(),
+        lambda text: b"https://shop.example/t/" + base64.urlsafe_b64encode(text.encode()),
+        lambda text: b"in token_" + base64.urlsafe_b64encode(text.encode()).rstrip(b"="),
+        lambda text: b"xy-" + base64.b64encode(b"s3://a/b/" + base64.b64encode(text.encode())),
     ],
     ids=[
         "UTF-16", "UTF-16 without a mark", "UTF-16 at odd bytes", "cut", "cut text in a text", "cut without escapes",
         "escapes", "escaped slash", "cut base64", "lines of base64", "base64 in base64", "UTF-16 in base64", "form",
+        "form in a form", "base64 in a path", "base64 behind a name", "base64 behind names",
     ],
 )  # fmt: skip
 def test_a_user_is_found_in_every_form_of_bytes(form: Callable[[str], bytes], user: str) -> None:
@@ -197,12 +206,24 @@ def test_a_user_is_found_in_every_form_of_bytes(form: Callable[[str], bytes], us
         ("u7", b"{'id': '1', 'user': 'u7'}"),
         ("u7", b"user_id=u7&text=bom"),
         ("josé", "user;josé".encode("latin-1")),
+        ("josé.almeida", b"user=jos%E9.almeida"),
+        ("anna smith", b"user=anna%2520smith"),
         ("anna-7", b"\x00\x00\x00\x00\x05\x0canna-7H"),
         ("0b6cd4a6-66f0-4ae6-a7a4-2d45a4f5a7d1", b"\x00H0b6cd4a6-66f0-4ae6-a7a4-2d45a4f5a7d1H"),
         ("anna@example.org", b'{"owner": {"mail": "anna@example.org"}}'),
     ],
-    ids=["quoted", "quoted and short", "form", "Latin-1", "Avro", "Avro of a UUID", "another name"],
-)
+    ids=[
+        "quoted",
+        "quoted and short",
+        "form",
+        "Latin-1",
+        "Latin-1 in a form",
+        "form in a form",
+        "Avro",
+        "Avro of a UUID",
+        "another name",
+    ],
+)  # fmt: skip
 def test_a_user_is_found_in_other_formats(user: str, value: bytes) -> None:
     """Also under a name that is not ours."""
     assert names(user, value)
@@ -228,6 +249,20 @@ def test_a_key_of_a_rejected_record_is_read_in_every_form_too(key: bytes) -> Non
     assert names("anna-7", b"no json", key=key)
     assert names("anna-7", b"no json", headers=(("ce_subject", key),))
     assert not names("anna-7", b"no json", headers=(("__streams.errors.message", key),))
+    assert names("anna-7", b"no json", headers=(("__streams.errors.message", key),), topic="marketpulse.feedback")
+
+
+def test_a_headers_name_is_read_too() -> None:
+    """A producer may write whatever it likes into it."""
+    assert names("anna-7", b"no json", headers=(("by anna-7", None),))
+
+
+@pytest.mark.parametrize("form", ["utf-16-le", "utf-16-be"])
+def test_an_id_without_a_zero_byte_in_utf_16_is_found(form: str) -> None:
+    """Where every character has two bytes, and where both are ASCII."""
+    for user in ("张伟王芳", "中中中中"):
+        assert names(user, b"no json", key=user.encode(form))
+        assert not names(user[::-1] + "芳", b"no json", key=user.encode(form))
 
 
 LONG = "auth0|" + "ä" * 140

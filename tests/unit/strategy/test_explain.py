@@ -122,7 +122,8 @@ def test_the_same_money_in_another_currency_gives_the_same_words(seed: int, fact
     assert (first.status, first.adopted) == (second.status, second.adopted)
     for code, market in first.markets.items():
         assert market.binding == second.markets[code].binding
-        short, full = sorted((words(market.reason).split("; "), words(second.markets[code].reason).split("; ")), key=len)
+        clauses = [words(one.markets[code].reason).split("; ") for one in (first, second)]
+        short, full = sorted(clauses, key=len)
         rest = iter(full)  # longer amounts may leave no room for a clause, and change none
         assert all(clause in rest for clause in short)
 
