@@ -21,7 +21,7 @@ def untrained_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> bytes:
 
 
 def unknown_pieces(tokenizer: Tokenizer, untrained: bytes) -> NDArray[np.bool_]:
-    """Of each piece (n,), whether it is unknown: stands for what the vocabulary lacks, or is untrained.
+    """Of each piece (n,), whether it is unknown: in place of what the vocabulary lacks, or untrained.
 
     Args:
         tokenizer: with n pieces.
