@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from aiokafka.structs import ConsumerRecord
 
 from marketpulse.contract.decode import Decoded, Rejected, decode, parse_object
 from marketpulse.contract.feedback import FeedbackEvent
@@ -21,6 +22,7 @@ from models.language.tags import language_tag
 from strategy.errors import BadPortfolio
 from strategy.portfolio import load_portfolio
 from streams.batches import CompactedRecord
+from streams.bridge.events import MOST_EVENT_BYTES, MOST_EVENTS, Converter
 from streams.contract.journal import CheckpointRecord, StepRecord
 from streams.contract.rules import Rules
 from streams.errors import BadInput, JournalIncomplete
@@ -33,6 +35,8 @@ from streams.pipeline.rollup.step_record import cut_of
 from streams.privacy.redaction import EXCERPT_CHARACTERS, excerpt, redact, redact_log
 from streams.recovery.journal import step_of
 from streams.sources.feed import Feed
+from streams.sources.mapped import MappedForm, mapped_form
+from streams.sources.mapping_file import load_mapping
 from streams.sources.shift import Times
 
 RECORD_MS = 1_767_225_600_000  # the records' own time: the begin of 2026
@@ -179,6 +183,32 @@ def feed(data: bytes) -> None:
         in_file(name, data, read)
 
 
+def mappings(data: bytes) -> None:
+    """A mapping and, after a line of dashes, a foreign record as a bridge reads it: events, or why there are none."""
+    table, _, record = data.partition(b"\n---\n")
+    value, headers = parts(record)
+    read: list[MappedForm | None] = [None]
+
+    def load(path: Path) -> None:
+        with contextlib.suppress(BadInput):
+            read.append(mapped_form(load_mapping(str(path)), ""))
+
+    in_file("mapping.toml", table, load)
+    for form in read:
+        found = Converter("crm", form, now_ms=lambda: RECORD_MS).converted(foreign(value, headers))
+        assert len(found.events) <= MOST_EVENTS
+        assert sum(len(event.value) for event in found.events) <= MOST_EVENT_BYTES
+        assert all(isinstance(decode(event.value, RECORD_MS), Decoded) for event in found.events)
+        assert found.letter is None or found.letter.value is None
+        assert found.letter is None or "cannot be read:" not in found.letter.message
+
+
+def foreign(value: bytes, headers: list[tuple[str, bytes]]) -> ConsumerRecord:
+    """A record of a foreign topic; its key is that of a header `key`."""
+    key = dict(headers).get("key")
+    return ConsumerRecord("crm", 0, 7, RECORD_MS, 0, key, value, None, len(key or b""), len(value), headers)
+
+
 def letters(data: bytes) -> None:
     """Dead letters whoever wrote them: always readable."""
     value, headers = parts(data)
@@ -241,6 +271,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         rules,
         portfolio,
         feed,
+        mappings,
         letters,
         redaction,
         cleaning,
