@@ -17,6 +17,8 @@ from models.labels import SENTIMENTS
 
 MANIFEST = "manifest.json"
 REQUIRED = ("model.onnx", "tokenizer.json")
+MOST_TOKENS, MOST_BIAS = 8_192, 100.0
+"""Of a text, and of a class: no model needs more."""
 _RESTORE = "Operator action: restore the folder."
 
 
@@ -110,13 +112,18 @@ def load_manifest(folder: Path, sha256: str | None = None) -> Manifest:
             f"{folder} answers with sentiments {manifest.sentiments}, not {SENTIMENTS}. "
             "Operator action: export the model again with its labels mapped."
         )
+    if not 3 <= manifest.max_length <= MOST_TOKENS:
+        raise BadArtifact(
+            f"{folder} cuts texts to {manifest.max_length} tokens, and 3 to {MOST_TOKENS:,} can be. {_RESTORE}"
+        )
     if manifest.calibration and (
         "" not in manifest.calibration
         or any(len(one.biases) != len(SENTIMENTS) for one in manifest.calibration.values())
         or any(not 0.01 < one.temperature < 100 for one in manifest.calibration.values())
+        or any(abs(bias) > MOST_BIAS for given in manifest.calibration.values() for bias in given.biases)
     ):
         raise BadArtifact(
-            f"the calibration in {folder} lacks the common one or has a wrong number of biases or a wild temperature. "
+            f"the calibration in {folder} lacks the common one, or has wild biases or temperatures or too few. "
             "Operator action: calibrate the model again."
         )
     for name, expected in manifest.files.items():

@@ -91,7 +91,7 @@ class OnnxClassifier:
         unknown = np.zeros(len(texts), np.float32)
         for rows, ids, mask in self.batches(texts):
             sentiment[rows], topic[rows] = self.run(ids, mask)
-            strange = (self._unknown[ids] & (mask > 0)).sum(axis=1)
+            strange = (self._unknown.take(ids, mode="clip") & (mask > 0)).sum(axis=1)  # padding may be of any number
             unknown[rows] = strange / np.maximum(mask.sum(axis=1) - self._marks, 1)
         _require_probabilities(sentiment)
         _require_probabilities(topic)

@@ -13,7 +13,7 @@ UNKNOWN_PIECES = ("[UNK]", "<unk>")
 
 def untrained_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> bytes:
     """Bits of the pieces that no text has, as a manifest keeps them: piece 0 is the highest bit of the first byte."""
-    untrained = np.ones(tokenizer.get_vocab_size(), np.bool_)
+    untrained = np.ones(_size(tokenizer), np.bool_)
     for at in range(0, len(texts), 4_000):
         for encoded in tokenizer.encode_batch_fast(list(texts[at : at + 4_000])):
             untrained[encoded.ids] = False
@@ -30,7 +30,7 @@ def unknown_pieces(tokenizer: Tokenizer, untrained: bytes) -> NDArray[np.bool_]:
     Raises:
         BadArtifact: bits of another number of pieces.
     """
-    size = tokenizer.get_vocab_size()
+    size = _size(tokenizer)
     unknown = np.zeros(size, np.bool_)
     if untrained:
         bits = np.unpackbits(np.frombuffer(untrained, np.uint8)).astype(np.bool_)
@@ -44,3 +44,8 @@ def unknown_pieces(tokenizer: Tokenizer, untrained: bytes) -> NDArray[np.bool_]:
     if standing is not None:
         unknown[standing] = True
     return unknown
+
+
+def _size(tokenizer: Tokenizer) -> int:
+    """One more than the highest number of a piece: a brought tokenizer may leave numbers out."""
+    return 1 + max(tokenizer.get_vocab().values(), default=0)

@@ -11,7 +11,7 @@ import tenacity
 from marketpulse.contract.canary import KIND, ReceiptRecord
 from marketpulse.contract.operators import MuteRecord
 from marketpulse.contract.records import AlertRecord
-from marketpulse.contract.wire import CONTRACT_VERSION
+from marketpulse.contract.wire import CONTRACT_VERSION, UNREADABLE
 from marketpulse.errors import Unavailable
 from streams.notify.board import Board
 from streams.notify.errors import Undelivered
@@ -289,7 +289,7 @@ def _alert_of(value: bytes, offset: int, sink: str) -> AlertRecord | None:
     """The record, or None where it breaks the contract."""
     try:
         alert = msgspec.json.decode(value, type=AlertRecord)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         log.error("alert_unreadable", sink=sink, offset=offset)
         return None
     return alert if alert.v == CONTRACT_VERSION else None

@@ -124,6 +124,15 @@ def test_each_record_goes_over_once_and_later_ones_later(way: Way) -> None:
     assert way.sent == way.bridged()
 
 
+def test_turns_of_one_record_lose_nothing(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where values take so long that the rest of what was fetched is fetched again, in the next turn."""
+    monkeypatch.setattr("streams.bridge.bridge.TRANSACTION_S", 0.0)
+    way.send(20)
+    done = way.bridge()
+    assert 40 == json.loads(done.stdout)["events"], done.stderr
+    assert way.sent == way.bridged()
+
+
 def test_what_cannot_become_an_event_costs_itself(way: Way) -> None:
     """A dead letter in the same transaction; the rest goes over."""
     producer = Producer({"bootstrap.servers": way.kafka})

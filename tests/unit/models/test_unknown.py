@@ -42,6 +42,14 @@ def test_every_piece_has_its_own_bit(size: int, data: st.DataObject) -> None:
     assert [name not in seen for name in names] == unknown.tolist()
 
 
+def test_numbers_may_be_left_out() -> None:
+    """Of a brought tokenizer."""
+    tokenizer = Tokenizer(WordLevel({"<unk>": 0, "late": 7, "again": 40}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    unknown = unknown_pieces(tokenizer, untrained_pieces(tokenizer, ["late"]))
+    assert (41, False, True) == (len(unknown), unknown[7], unknown[40])
+
+
 @pytest.mark.parametrize("untrained", [b"\x00\x00", b"\x01"])
 def test_bits_of_another_vocabulary_are_refused(untrained: bytes) -> None:
     """More of them than there are pieces."""

@@ -161,12 +161,12 @@ async def test_a_record_that_cannot_be_read_is_passed_over() -> None:
     feed, sink = LogFeed(), ScriptedSink()
     one = courier(feed, sink, HandClock())
     await one.turn()
-    feed.log += [b"{}", b"\xff", b'{"v":9}']
+    feed.log += [b"{}", b"\xff", b'{"v":9}', b'{"evidence":' + b"[" * 100_000]
     feed.put(alert("a"))
     with capture_logs() as logs:
         await one.turn()
-    assert 3 == sum(entry["event"] == "alert_unreadable" for entry in logs)
-    assert ([("a", "firing")], 4) == (sink.told, feed.commits[-1])
+    assert 4 == sum(entry["event"] == "alert_unreadable" for entry in logs)
+    assert ([("a", "firing")], 5) == (sink.told, feed.commits[-1])
 
 
 async def test_a_canary_is_acknowledged_once_the_sink_has_it_or_refused_it() -> None:

@@ -213,15 +213,8 @@ def test_a_user_is_found_in_every_form_of_bytes(form: Callable[[str], bytes], us
         ("anna@example.org", b'{"owner": {"mail": "anna@example.org"}}'),
     ],
     ids=[
-        "quoted",
-        "quoted and short",
-        "form",
-        "Latin-1",
-        "Latin-1 in a form",
-        "form in a form",
-        "Avro",
-        "Avro of a UUID",
-        "another name",
+        "quoted", "quoted and short", "form", "Latin-1", "Latin-1 in a form", "form in a form",
+        "Avro", "Avro of a UUID", "another name",
     ],
 )  # fmt: skip
 def test_a_user_is_found_in_other_formats(user: str, value: bytes) -> None:
