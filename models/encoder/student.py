@@ -1,6 +1,7 @@
 """A student of an encoder's own layers, its vocabulary cut to what feedback needs, its embeddings trained along."""
 
 import random
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from models.encoder.families import family_of
@@ -34,6 +35,7 @@ from models.encoder.teacher import EncoderTeacher
 from models.encoder.vocabulary import cut_vocabulary, numbers_of, with_prefix
 from models.errors import BadArtifact
 from models.guidance import Guidance
+from models.network import FeedbackClassifier
 from models.rows import LabelledText
 from models.train import (
     Encoded,
@@ -45,9 +47,11 @@ from models.train import (
     linear_schedule,
     mean_weights,
     optimise,
+    pad,
 )
 
 DONE, CHECKPOINT = "student.pt", "student-checkpoint.pt"
+SHOWN = 1_000  # texts by which neurons are chosen
 TRAINING = TrainingPlan(
     epochs=5,
     vocabulary=40_000,
@@ -67,12 +71,14 @@ Its pieces need not be guessed to be known.
 class OwnPlan:
     """What a student keeps of its teacher, and how that is trained; everything else is in its `TrainingPlan`.
 
-    `layers`: numbers of the teacher's layers, from 0, ascending. `others`: pieces that do not depend on the training
-    texts (see `cut_vocabulary`). `body_rate`: of layers and embeddings; `head_rate`: of the heads. `balance`: of
-    families and languages, see `epoch_rows`.
+    `layers`: numbers of the teacher's layers, from 0, ascending. `neurons`: of each layer's feed-forward part, those
+    that say most (see `narrow`); None = all. `others`: pieces that do not depend on the training texts (see
+    `cut_vocabulary`). `body_rate`: of layers and embeddings; `head_rate`: of the heads. `balance`: of families and
+    languages, see `epoch_rows`.
     """
 
     layers: tuple[int, ...] = (0, 1, 2)
+    neurons: int | None = None
     others: int = 8_000
     body_rate: float = 2e-4
     head_rate: float = 1e-3
@@ -83,7 +89,7 @@ class OwnPlan:
     @property
     def name(self) -> str:
         """Of a folder for what belongs to these layers."""
-        return "layers-" + "-".join(map(str, self.layers))
+        return "layers-" + "-".join(map(str, self.layers)) + (f"-of-{self.neurons}" if self.neurons else "")
 
 
 def student_tokenizer(
@@ -125,20 +131,80 @@ def require_layers(own: OwnPlan, there: int) -> None:
         )
 
 
-def new_student(teacher: EncoderTeacher, tokenizer: Tokenizer, plan: TrainingPlan, own: OwnPlan) -> Student:
+def new_student(
+    teacher: EncoderTeacher, tokenizer: Tokenizer, plan: TrainingPlan, own: OwnPlan, texts: Sequence[str] = ()
+) -> Student:
     """Layers, embeddings and heads of a trained teacher, which is as it was afterwards.
 
+    Args:
+        teacher: trained.
+        tokenizer: of the student.
+        plan: sizes and rates.
+        own: what is kept.
+        texts: by which neurons are chosen, where not all are kept.
+
     Raises:
-        BadArtifact: it has fewer layers, or its vocabulary lacks pieces of the tokenizer.
+        BadArtifact: it has fewer layers or neurons, or its vocabulary lacks pieces of the tokenizer.
     """
     require_layers(own, len(teacher.network.encoder.encoder.layer))
     torch.manual_seed(plan.seed)
     network = deepcopy(teacher.network).cpu()
     encoder = network.encoder
+    if own.neurons is not None:
+        given = [pad(ids, teacher.pad_id) for ids in _in_parts(teacher, texts)]
+        narrow(network.eval(), given, own.neurons)
     _keep_pieces(encoder, tokenizer, teacher.tokenizer)
     encoder.encoder.layer = nn.ModuleList(encoder.encoder.layer[number] for number in own.layers)
     encoder.config.update({"num_hidden_layers": len(own.layers)})
     return Student(network, plan)
+
+
+def _in_parts(teacher: EncoderTeacher, texts: Sequence[str], part: int = 32) -> Iterator[list[list[int]]]:
+    """Pieces of the texts as the teacher reads them, some texts at once."""
+    for begin in range(0, len(texts), part):
+        batch = [teacher.prefix + text for text in texts[begin : begin + part]]
+        yield [encoding.ids for encoding in teacher.tokenizer.encode_batch_fast(batch)]
+
+
+def narrow(network: FeedbackClassifier, batches: Iterable[tuple[Tensor, Tensor]], neurons: int) -> None:
+    """Leave the feed-forward part of each layer the neurons that add most to what leaves it.
+
+    A neuron's part is the mean square of its activation times the squared norm of its weights to the output (the
+    magnitude criterion of Molchanov et al. 2017, arXiv:1611.06440, taken on activations).
+
+    Args:
+        network: in evaluation mode; changed in place.
+        batches: pieces and masks of texts, int64 (n, length) each.
+        neurons: kept in each layer.
+
+    Raises:
+        BadArtifact: a layer has fewer.
+    """
+    layers = network.encoder.encoder.layer
+    if neurons > (there := layers[0].intermediate.dense.out_features):
+        raise BadArtifact(
+            f"{neurons} neurons of the feed-forward parts cannot be kept, there are {there}. "
+            f"Operator action: name at most {there}."
+        )
+    squares = [torch.zeros(there) for _ in layers]
+    mask = torch.ones(1)
+
+    def add(number: int, _module: nn.Module, _given: object, active: Tensor) -> None:
+        squares[number] += (active.float() ** 2 * mask.unsqueeze(-1)).sum((0, 1))
+
+    hooks = [layer.intermediate.register_forward_hook(partial(add, number)) for number, layer in enumerate(layers)]
+    with torch.no_grad():
+        for ids, mask in batches:  # the hooks read the mask
+            network(ids, mask)
+    for hook in hooks:
+        hook.remove()
+    for layer, square in zip(layers, squares, strict=True):
+        into, out = layer.intermediate.dense, layer.output.dense
+        kept = (square * out.weight.detach().square().sum(0)).topk(neurons).indices.sort().values
+        into.weight, into.bias = nn.Parameter(into.weight.detach()[kept]), nn.Parameter(into.bias.detach()[kept])
+        out.weight = nn.Parameter(out.weight.detach()[:, kept])
+        into.out_features = out.in_features = neurons
+    network.encoder.config.update({"intermediate_size": neurons})
 
 
 def shipped_teacher(teacher: EncoderTeacher, tokenizer: Tokenizer, plan: TrainingPlan) -> Student:
@@ -192,7 +258,7 @@ def train_student(
     Raises:
         BadArtifact: the teacher has fewer layers, or `work` the state of another training.
     """
-    student = new_student(teacher, tokenizer, plan, own)
+    student = new_student(teacher, tokenizer, plan, own, [row.text for row in rows[:: len(rows) // SHOWN + 1]])
     mark = _mark(rows, tokenizer, plan, own, guidance, student)
     if (work / DONE).exists():
         load_trained(student, read_state(work / DONE, mark))

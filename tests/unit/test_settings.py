@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from streams import settings
 from streams.cli.settings import load_settings as settings_of_commands
 from streams.dev.embedded.servers import Endpoints
 from streams.dev.run import worker_environment
@@ -29,6 +30,30 @@ def problems(**given: object) -> str:
     with pytest.raises(SettingsError) as caught:
         load_settings(**given)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("device", "made", "driver", "runtime", "expected"),
+    [
+        ("auto", True, True, True, "base"), ("cuda", True, False, False, "base"), ("cpu", True, True, True, "small"),
+        ("auto", False, True, True, "small"), ("cuda", False, True, True, "small"),
+        ("auto", True, False, True, "small"), ("auto", True, True, False, "small"),
+    ],
+)  # fmt: skip
+def test_the_larger_model_is_the_default_where_a_gpu_runs_it(
+    device: str, made: bool, driver: bool, runtime: bool, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where it is there; a folder that is named is the folder."""
+    monkeypatch.setattr(settings, "LARGER_MODEL", tmp_path / "base")
+    monkeypatch.setattr(settings, "SHIPPED_MODEL", tmp_path / "small")
+    monkeypatch.setattr(settings, "NVIDIA_DRIVER", tmp_path / "driver")
+    monkeypatch.setattr(settings.metadata, "distributions", lambda name: [name] if runtime else [])
+    for file, there in (("base/manifest.json", made), ("driver", driver)):
+        if there:
+            (tmp_path / file).parent.mkdir(exist_ok=True)
+            (tmp_path / file).write_text("")
+    assert tmp_path / expected == load_settings(device=device).model_folder
+    assert tmp_path / "own" == load_settings(device=device, model_folder=tmp_path / "own").model_folder
 
 
 def test_every_problem_is_reported_at_once(pem: Path) -> None:

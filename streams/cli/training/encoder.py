@@ -39,6 +39,8 @@ def add_commands(model_app: typer.Typer) -> None:
     model_app.command("encoder")(model_encoder)
     model_app.command("teach")(model_teach)
     model_app.command("families")(model_families)
+    model_app.command("detach")(model_detach)
+    model_app.command("attach")(model_attach)
 
 
 def model_encoder(
@@ -199,3 +201,50 @@ def model_families(
     if not complete:
         output.note("paused. Run the same command to continue.")
         raise typer.Exit(1)
+
+
+def model_detach(
+    folder: Annotated[Path, typer.Argument(help="Model folder that `model train --whole` made.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    init: Init = ENCODER,
+    as_json: Json = False,
+) -> None:
+    """Leave the encoder's word embeddings out of a model folder (needs the extra `train`).
+
+    What is left is what the training changed: `model attach` makes the folder again, byte for byte.
+
+    ```
+    marketpulse model detach build/base --out build/base-parts
+    ```
+    """
+    try:
+        from models.encoder.detached import detach
+    except ImportError as error:
+        raise without_train(error) from error
+    detach(folder, init, out)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    output.answer({"folder": str(out), "bytes": size}, as_json, f"{out}: {size / 1e6:.1f} MB")
+
+
+def model_attach(
+    parts: Annotated[Path, typer.Argument(help="Folder that `model detach` made.")],
+    out: Annotated[Path, typer.Option(help="Model folder to make.")],
+    init: Init = ENCODER,
+    as_json: Json = False,
+) -> None:
+    """Make a model folder from its parts and the encoder's word embeddings (needs the extra `train`).
+
+    Every file of it is checked by SHA-256.
+
+    ```
+    marketpulse model attach models/artifacts/marketpulse-base \\
+      --out build/marketpulse-base
+    ```
+    """
+    try:
+        from models.encoder.detached import attach
+    except ImportError as error:
+        raise without_train(error) from error
+    manifest = attach(parts, init, out)
+    answer = {"folder": str(out), "id": manifest.id, "precision": manifest.precision}
+    output.answer(answer, as_json, f"{out}: {manifest.id}, {manifest.precision}")

@@ -39,6 +39,10 @@ def model_train(
             "default: a student trained from scratch."
         ),
     ] = None,
+    neurons: Annotated[
+        int | None,
+        typer.Option(min=1, help="Neurons that such a student keeps of each layer's feed-forward part; default: all."),
+    ] = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="The teacher of --layers is the model itself; no student is trained.")
     ] = False,
@@ -87,6 +91,8 @@ def model_train(
         raise BadInput("--layers needs an encoder. Operator action: name its folder with --init (`make encoder`).")
     if student_layers is not None and layers is None:
         raise BadInput("--student-layers needs a teacher. Operator action: give its --init and --layers.")
+    if neurons is not None and student_layers is None:
+        raise BadInput("--neurons are a student's. Operator action: name its --student-layers.")
     if whole and (layers is None or student_layers is not None):
         raise BadInput("--whole ships a teacher. Operator action: give its --init and --layers, no --student-layers.")
     for part in ("train", "dev", "test"):
@@ -107,7 +113,7 @@ def model_train(
         plan = replace(
             plan,
             student=replace(TRAINING, epochs=epochs or TRAINING.epochs, vocabulary=pieces, threads=threads),
-            own=OwnPlan(_numbers(student_layers), device=on),
+            own=OwnPlan(_numbers(student_layers), neurons, device=on),
             most_changed=MOST_CHANGED,
         )
     left_out = {} if families is None else _left_out(data, families)

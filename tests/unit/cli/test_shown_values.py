@@ -125,13 +125,13 @@ HOSTILE_TEXTS = {
 THROUGH_THE_SEAM = {
     "acls apply", "acls show", "adopt", "bench allocate", "bench bins", "bench classify", "bench commit",
     "bench engine", "bench growth", "bench intake", "bench judgement", "bench latency", "bench pipeline",
-    "bench reallocate",
-    "bench topics", "bench watch", "bridge", "classify", "config show", "dead-letters replay", "dead-letters show",
-    "demo", "intake", "label", "learn", "ledger init", "ledger rebuild", "ledger reset", "ledger wait", "model compare",
-    "model convert", "model encoder", "model evaluate", "model export", "model families", "model promote",
-    "model rollback", "model shadow", "model teach", "model topics", "model train", "mute add", "mute rm", "notify",
-    "notify test", "page", "plan", "privacy erase", "profiles apply", "profiles rm", "profiles validate", "publish",
-    "replay", "rules check", "rules test", "run", "simulate", "topics create", "up", "what-if", "worker",
+    "bench reallocate", "bench topics", "bench watch", "bridge", "classify", "config show", "dead-letters replay",
+    "dead-letters show", "demo", "intake", "label", "learn", "ledger init", "ledger rebuild", "ledger reset",
+    "ledger wait", "model attach", "model compare", "model convert", "model detach", "model encoder", "model evaluate",
+    "model export", "model families", "model promote", "model rollback", "model shadow", "model teach", "model topics",
+    "model train", "mute add", "mute rm", "notify", "notify test", "page", "plan", "privacy erase", "profiles apply",
+    "profiles rm", "profiles validate", "publish", "replay", "rules check", "rules test", "run", "simulate",
+    "topics create", "up", "what-if", "worker",
 }  # fmt: skip
 """All others: what they print goes through `streams.cli.output` too, as the test of the sources below holds."""
 
