@@ -17,8 +17,10 @@ from models.labels import SENTIMENTS
 
 MANIFEST = "manifest.json"
 REQUIRED = ("model.onnx", "tokenizer.json")
-MOST_TOKENS, MOST_BIAS = 8_192, 100.0
-"""Of a text, and of a class: no model needs more."""
+MOST_BYTES, MOST_CHARACTERS = 8_388_608, 200
+"""Of the manifest, and of its model's id or a topic in it."""
+MOST_TOKENS, MOST_BIAS, MOST_PIECES = 8_192, 100.0, 10_000_000
+"""Of a text, of a class, of a tokenizer: no model needs more."""
 _RESTORE = "Operator action: restore the folder."
 
 
@@ -91,7 +93,7 @@ def load_manifest(folder: Path, sha256: str | None = None) -> Manifest:
             version's.
     """
     try:
-        content = (folder / MANIFEST).read_bytes()
+        content = _content(folder / MANIFEST)
         if sha256 is not None and (own := hashlib.sha256(content).hexdigest()) != sha256.lower():
             raise BadArtifact(
                 f"{folder / MANIFEST} has SHA-256 {own}, not {sha256} as MARKETPULSE_MODEL_SHA256 says. "
@@ -111,6 +113,16 @@ def load_manifest(folder: Path, sha256: str | None = None) -> Manifest:
         raise BadArtifact(
             f"{folder} answers with sentiments {manifest.sentiments}, not {SENTIMENTS}. "
             "Operator action: export the model again with its labels mapped."
+        )
+    if manifest.v != 1 or not 0 <= manifest.pad_id < MOST_PIECES:
+        raise BadArtifact(
+            f"{folder} has format {manifest.v}, and piece {manifest.pad_id} fills up: this version reads format 1 and "
+            f"pieces below {MOST_PIECES:,}. Operator action: update marketpulse, or restore the folder."
+        )
+    if any(not (0 < len(name) <= MOST_CHARACTERS and name.isprintable()) for name in (manifest.id, *manifest.topics)):
+        raise BadArtifact(
+            f"{folder} has an id or a topic that is empty, longer than {MOST_CHARACTERS} characters or not printable. "
+            "Operator action: export the model again."
         )
     if not 3 <= manifest.max_length <= MOST_TOKENS:
         raise BadArtifact(
@@ -136,6 +148,13 @@ def load_manifest(folder: Path, sha256: str | None = None) -> Manifest:
             "Operator action: train or export the model again with this version."
         )
     return manifest
+
+
+def _content(path: Path) -> bytes:
+    """Of a manifest; a link could lead anywhere, and what is no file never end."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise BadArtifact(f"{path} is missing, a link, no file or longer than {MOST_BYTES:,} bytes. {_RESTORE}")
+    return path.read_bytes()
 
 
 def _verify(folder: Path, name: str, expected: FileEntry) -> None:

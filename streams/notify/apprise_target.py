@@ -23,6 +23,8 @@ LOCAL = ("dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows", "f
 """Schemas that reach this machine instead of a receiver."""
 THREADED = ("mqtt", "mqtts", "xmpp", "xmpps")
 """Schemas whose libraries connect from their own threads: no guard sees where to, no time limit ends them."""
+QUOTING = ("apprise", "urllib3", "requests", "oauthlib", "requests_oauthlib")
+"""Loggers of the library, and of what it sends by, that quote URLs and answers with the tokens in them."""
 LEAST_ROOM = 100
 ANSWER_S = 30.0
 """Longest time for the body of an answer, in seconds: the longest `timeout` that a sink may have."""
@@ -130,7 +132,7 @@ class _Codes(logging.Handler):
 
 
 def apprise_target(url: str, timeout_s: float) -> Any:
-    """The library's plugin for one URL: no redirects, no files, its own log silent.
+    """The library's plugin for one URL: no redirects, no files, its own log and that of what it sends by silent.
 
     Raises:
         OperatorNeeded: the library is not installed.
@@ -142,8 +144,10 @@ def apprise_target(url: str, timeout_s: float) -> Any:
         raise OperatorNeeded(
             "a sink of kind apprise needs the library. Operator action: install the extra `notify`."
         ) from error
-    logger = logging.getLogger("apprise")
-    logger.propagate = False  # it quotes URLs with their tokens
+    for name in QUOTING:
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        logger.handlers[:] = [logging.NullHandler()]  # without any, Python prints warnings
     asset = apprise.AppriseAsset(async_mode=False, http_redirects=False, secure_logging=True, storage_mode="memory")
     schema = url.partition("://")[0].lower()
     one = (

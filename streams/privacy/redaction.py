@@ -65,6 +65,9 @@ def excerpt(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
     if len(text) > _READ:
         end = short[-_TORN:]
         short = short[:-_TORN] + end[: end.rfind("]") + 1]
+        begin = short.rfind(" ") + 1
+        if short.endswith("]") and short[begin] != "[":  # `bob.smith[handle]`: of an address that was cut
+            short = short[:begin]
     short = " ".join(short.split())
     return short if len(short) <= characters else short[: characters - 1].rstrip() + "…"
 

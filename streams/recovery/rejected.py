@@ -17,6 +17,8 @@ SHORT, LONG = 4, 12
 """Characters of an id: a shorter one may be any number or word, a longer one nothing else by chance."""
 ESCAPED, ENCODED, QUOTED = 4, 2, 2
 """How often an escape may be escaped again, base64 encoded again, and a URL's escapes escaped again."""
+MOST_READINGS, FREE = 200, 65_536
+"""A record may be read in so many ways, as a multiple of its length beside so many characters."""
 
 _any = msgspec.json.Decoder()
 _UNICODE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
@@ -58,12 +60,15 @@ class Naming:
         """Whether bytes hold the id: as UTF-8, UTF-16 or Latin-1, escaped as in JSON or a URL, and inside of base64.
 
         An id of fewer than 4 characters counts in quotes or after a name with `user` in it alone, one of fewer than
-        12 as a word.
+        12 as a word. Bytes that were made to be read in too many ways are said to hold it.
         """
-        return any(
-            any(name in text for name in self._names) and self._in_text.search(text)
-            for text in _texts(content or b"", self._wide)
-        )
+        content = content or b""
+        left = MOST_READINGS * len(content) + FREE
+        for text in _texts(content, self._wide, {}):
+            left -= len(text)
+            if left < 0 or (any(name in text for name in self._names) and self._in_text.search(text)):
+                return True
+        return False
 
 
 def _pattern(name: str) -> str:
@@ -76,16 +81,24 @@ def _pattern(name: str) -> str:
     return rf"(?<!\w){written}(?!\w)|(?<=[\x00-\x1f]){written}"
 
 
-def _texts(content: bytes, wide: bool, encoded: int = ENCODED) -> Iterator[str]:
-    """The content in every way in which it can be read; `wide`: as UTF-16 too where no byte of it is 0."""
+def _texts(content: bytes, wide: bool, seen: dict[str, int], encoded: int = ENCODED) -> Iterator[str]:
+    """The content in every way in which it can be read.
+
+    `wide`: as UTF-16 too where no byte of it is 0. `seen`: base64 that was read already, not to be read again, and how
+    often it may be base64 inside.
+    """
     for written in _decoded(content, wide):
         text = written
         yield text
-        for _ in range(ESCAPED if "\\" in text else 0):
-            text = _unescaped(text)
+        for _ in range(ESCAPED):
+            if "\\" not in text or (plain := _unescaped(text)) == text:
+                break
+            text = plain
             yield text
-        if encoded and (inside := b"\n".join(chain.from_iterable(map(_inside_base64, _BASE64.findall(text))))):
-            yield from _texts(inside, wide, encoded - 1)
+        runs = [run for run in dict.fromkeys(_BASE64.findall(text)) if seen.get(run, 0) < encoded] if encoded else []
+        seen.update(dict.fromkeys(runs, encoded))
+        if inside := b"\n".join(chain.from_iterable(map(_inside_base64, runs))):
+            yield from _texts(inside, wide, seen, encoded - 1)
 
 
 def _decoded(content: bytes, wide: bool, quoted: int = QUOTED) -> Iterator[str]:

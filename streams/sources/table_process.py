@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-MAX_ROW_BYTES = 16_777_216
+MAX_ROW_BYTES = 1_048_576
 BATCH_ROWS = 64
 DATE = 1
 NO_MEMORY = "PyObject pointer is null"

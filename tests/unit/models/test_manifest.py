@@ -39,6 +39,16 @@ def link(folder: Path) -> None:
     (folder / "model.onnx").symlink_to(target)
 
 
+def link_the_manifest(folder: Path) -> None:
+    (folder / MANIFEST).rename(folder.parent / "elsewhere.json")
+    (folder / MANIFEST).symlink_to(folder.parent / "elsewhere.json")
+
+
+def never_end(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+    os.mkfifo(folder / MANIFEST)
+
+
 def leave_the_folder(folder: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_bytes())
     (folder.parent / "outside.bin").write_bytes(b"x")
@@ -74,6 +84,15 @@ SPOILED: dict[str, Callable[[Path], object]] = {
         folder, calibration={"": {"biases": [0, 0, 0], "temperature": 0}}
     ),
     "calibration with wild biases": lambda folder: change(folder, calibration={"": {"biases": [0, 1e308, 0]}}),
+    "manifest is a link": link_the_manifest,
+    "manifest that never ends": never_end,
+    "manifest without bounds": lambda folder: os.truncate(folder / MANIFEST, 1_000_000_000),
+    "manifest of a later version": lambda folder: change(folder, v=2),
+    "piece that fills up below 0": lambda folder: change(folder, pad_id=-1),
+    "piece that no tokenizer has": lambda folder: change(folder, pad_id=2**62),
+    "no id": lambda folder: change(folder, id=""),
+    "id that commands a terminal": lambda folder: change(folder, id="\x1b]0;x\x07"),
+    "topic without bounds": lambda folder: change(folder, topics=[*TOPICS[:-1], "x" * 1_000_000]),
     "texts of no token": lambda folder: change(folder, max_length=0),
     "texts without an end": lambda folder: change(folder, max_length=1_000_000_000),
 }

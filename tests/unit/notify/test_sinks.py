@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -102,6 +103,27 @@ async def test_thirty_alerts_reach_a_chat_that_takes_a_thousand_characters() -> 
         with pytest.raises(Away, match="HTTP 500"):
             await sink.send(Message(alerts), NOW_MS)
         await sink.close()
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+async def test_no_log_has_the_token_of_a_chat(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """At level debug too, where libraries say each URL, and where a line of an answer is no header."""
+    pytest.importorskip("apprise")
+    token, here = "abcdefghijklmnopqrstuvwxyz", frozenset({"127.0.0.1"})
+    caplog.set_level(logging.DEBUG)
+    with Receiver() as chat:
+        chat.script = [200, (503, {"x-one": "1\r\nthis line is no header"})]
+        sink = AppriseSink(
+            apprise_target(f"mmost://127.0.0.1:{chat.port}/{token}", 5), Allowed(here, private=here), 5, None, False
+        )
+        await sink.send(Message((alert(),)), NOW_MS)
+        with pytest.raises(Away, match="HTTP 503"):
+            await sink.send(Message((alert(),)), NOW_MS)
+        await sink.close()
+        assert [f"/hooks/{token}"] * 2 == [taken.path for taken in chat.got]
+    assert token not in "".join([caplog.text, *capfd.readouterr()])
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

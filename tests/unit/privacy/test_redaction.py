@@ -257,6 +257,14 @@ def test_what_is_cut_in_two_does_not_stay(ahead: int) -> None:
     assert "1111" not in excerpt(words + " 4111 1111 1111 1111 " + "y" * 9_000)
 
 
+@pytest.mark.parametrize("ahead", range(1_930, 2_001))
+def test_an_address_that_is_cut_in_two_does_not_stay(ahead: int) -> None:
+    """Its first part would be a name, and the rest a handle."""
+    shown = excerpt("a " * (ahead // 2) + " " * (ahead % 2) + "bob.smith@example.com" + " y" * 900, 3_000)
+    assert "bob" not in shown
+    assert shown.startswith("a a a")
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -183,6 +183,6 @@ def test_a_small_file_of_endless_rows_is_refused(read: Read, monkeypatch: pytest
 
 def test_a_row_of_too_many_bytes_costs_itself(read: Read) -> None:
     """As a line of JSON does."""
-    made = parquet(feedback(3, text=Array(["gut", "x" * 17_000_000, "gut"], TEXT)))
+    made = parquet(feedback(3, text=Array(["gut", "x" * 1_100_000, "gut"], TEXT)))
     events, skipped, _ = read(made)
-    assert (["1", "3"], [(2, "longer than 16,777,216 bytes")]) == ([event["id"] for event in events], skipped)
+    assert (["1", "3"], [(2, "longer than 1,048,576 bytes")]) == ([event["id"] for event in events], skipped)
