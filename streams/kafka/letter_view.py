@@ -16,6 +16,7 @@ from streams.privacy.visible import visible
 TEXT_CHARACTERS = 2_000
 BYTES_LOOKED_AT = 8_000
 LARGEST_NUMBER = 1_000
+SHORT = 4  # characters of an id
 TOPIC_CHARACTERS = 249
 """Of Kafka's names of topics, at most."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?")
@@ -61,12 +62,23 @@ def _chosen(event: dict[str, Any]) -> dict[str, Any]:
         envelope = {name: shown for name in ("id", "time") if (shown := _value(name, event.get(name))) is not None}
         event = event["data"]
     found = {name: shown for name in CHOSEN if (shown := _value(name, event.get(name))) is not None}
-    if event.get("user") is not None:
-        found["user"] = "[user]"
+    if (user := event.get("user")) is not None:
+        envelope, found = _without(envelope, str(user)), _without(found, str(user)) | {"user": "[user]"}
     hidden = len(event) - len(found)
     if hidden:
         found["fields not shown"] = hidden
     return {"CloudEvent": envelope, "data": found} if envelope else found
+
+
+def _without(found: dict[str, Any], user: str) -> dict[str, Any]:
+    """What is shown where the user's id stands in another field too; a short one may be any word or number."""
+    if len(user) < SHORT:
+        return found
+    return {
+        name: shown if name == "market" else "[user]" if str(shown) == user
+        else shown.replace(user, "[user]") if isinstance(shown, str) else shown
+        for name, shown in found.items()
+    }  # fmt: skip
 
 
 def _value(name: str, value: object) -> object:

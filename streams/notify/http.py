@@ -31,8 +31,12 @@ class Poster:
     async def post(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Return once the receiver answered with 2xx. Raises Away, Refused."""
         host = self._url.host or ""
-        if _is_address(host) and not self._allowed.address(host, host):
-            raise Refused("its address is not allowed")  # the resolver is not asked for addresses
+        try:
+            allowed = not _is_address(host) or self._allowed.address(host, host)  # of addresses no resolver is asked
+        except ValueError:  # `127.1`
+            allowed = False
+        if not allowed:
+            raise Refused("its address is not allowed")
         try:
             async with self._opened().post(
                 self._url,
@@ -44,7 +48,7 @@ class Poster:
                 status, wait = answer.status, answer.headers.get("Retry-After")
         except TimeoutError as error:
             raise Away(f"no answer within {self._timeout.total:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # an address that is none
             raise Away(_why(error)) from error
         if 200 <= status < 300:
             return

@@ -22,7 +22,7 @@ from streams.notify.heartbeat import KIND as HEARTBEAT
 from streams.notify.messages import SEVERITIES, Severity, severity
 from streams.notify.signature import key_of
 from streams.pipeline.operators.rules_file import near_and_known
-from streams.privacy.visible import visible
+from streams.privacy.visible import problem_lines
 
 Kind = Literal["alertmanager", "apprise", "webhook"]
 MOST_SINKS = 50
@@ -150,8 +150,9 @@ def load_sinks(path: Path | None, environment: Mapping[str, str]) -> SinksFile:
     problems: list[str] = []
     found = _sinks_of(content, environment, problems)
     if problems:
-        lines = "\n  ".join(map(visible, problems))
-        raise BadInput(f"The sinks of {path} cannot be used:\n  {lines}\nOperator action: mend what is named.")
+        raise BadInput(
+            f"The sinks of {path} cannot be used:{problem_lines(problems)}\nOperator action: mend what is named."
+        )
     return found
 
 
@@ -221,6 +222,8 @@ def _url_problems(text: str, allowed: Allowed) -> list[str]:
     host = (url.host or "").lower()
     if url.scheme not in ("http", "https") or not host:
         return ["must begin with https:// (or http://) and a host"]
+    if not host.strip("0123456789.") and not _is_ip(host):
+        return [f"host {host} is no address: write all four numbers of it"]
     found = [] if allowed.host(host) else [f"host {host} is not named in hosts or private_hosts"]
     if allowed.host(host) and _is_ip(host) and not allowed.address(host, host):
         found.append(f"{host} is a private address: name it in private_hosts if it is meant")

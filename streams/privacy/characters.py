@@ -6,7 +6,7 @@ import unicodedata
 _DASHES = "\u2212\u30fc\uff70\u2043\u02d7"  # written for a dash, and not of the category of dashes (Pd)
 _DOTS = "·•‧∙⋅・･․"
 _SLASHES = "\u2044\u2215"
-_WIDE = {ord(wide): chr(ord(wide) - 0xFEE0) for wide in "＋＠－．（）／＝：＿＃％＆"}
+_WIDE = {ord(wide): chr(ord(wide) - 0xFEE0) for wide in "＋＠－．（）／＝：＿＃％＆"} | {ord("﹫"): "@"}
 _WIDE |= {code: chr(code - 0xFEE0) for first in (0xFF21, 0xFF41) for code in range(first, first + 26)}
 _MATHEMATICAL = range(0x1D400, 0x1D800)  # letters that are bold, italic, of a typewriter
 _CIRCLED = {ord("⓪"): "0", ord("⓿"): "0", ord("🄋"): "0", ord("🄌"): "0"} | {

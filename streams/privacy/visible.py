@@ -1,6 +1,7 @@
 """What others wrote, made safe to show: nothing in it acts on a terminal or turns a line around."""
 
 import unicodedata
+from collections.abc import Sequence
 
 INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories that are shown escaped: control characters, half surrogates, separators of lines."""
@@ -19,6 +20,21 @@ def visible(value: object, keep: str = "") -> str:
         else character
         for character in text
     )
+
+
+MOST_PROBLEMS, LONGEST_PROBLEM = 50, 400
+"""Of a file: how many are named, and characters of one."""
+
+
+def problem_lines(problems: Sequence[str]) -> str:
+    """What is wrong with a file that others wrote, one line each, two spaces before it; of many the first."""
+    shown = [
+        text if len(text) <= LONGEST_PROBLEM else text[:LONGEST_PROBLEM] + "…"
+        for text in map(visible, problems[:MOST_PROBLEMS])
+    ]
+    if len(problems) > MOST_PROBLEMS:
+        shown.append(f"and {len(problems) - MOST_PROBLEMS:,} more")
+    return "".join(f"\n  {text}" for text in shown)
 
 
 def visible_lines(text: str) -> str:

@@ -24,7 +24,7 @@ _any = msgspec.json.Decoder()
 _UNICODE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 _BACKSLASH = "\ud800"  # for an escaped one, until all other escapes are read; no text that can be read has this
 _ESCAPES = {r"\"": '"', r"\'": "'", r"\/": "/"} | dict.fromkeys((r"\n", r"\r", r"\t", r"\b", r"\f"), "\n")
-_BASE64 = re.compile(r"(?:[\w+/-]{76}\r?\n|[\w+/-]{64}\r?\n)*[\w+/-]{6,}", re.ASCII)
+_BASE64 = re.compile(r"(?:[\w+/-]{20,}+\r?\n)*[\w+/-]{6,}", re.ASCII)
 _URL_SAFE = str.maketrans("-_", "+/", "\r\n")
 
 

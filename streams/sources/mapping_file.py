@@ -13,7 +13,7 @@ from marketpulse.contract.markets import MARKETS
 from marketpulse.contract.wire import MAX_SHORT_CHARACTERS
 from marketpulse.files import Unreadable, read_toml
 from streams.errors import BadInput
-from streams.privacy.visible import visible
+from streams.privacy.visible import problem_lines
 from streams.sources.events import NEEDED, is_delimiter, short
 from streams.sources.mapping import (
     SCALES,
@@ -87,8 +87,9 @@ def mapping_of(tables: dict[str, Any], name: str) -> Mapping:
             problems.append(f"attributes: {len(attributes)}, an event has at most {MAX_ATTRIBUTES}")
         problems += [f"attributes.{key}: longer than {MAX_SHORT_CHARACTERS}" for key in attributes if key != short(key)]
     if problems:
-        lines = "\n  ".join(map(visible, problems))
-        raise BadInput(f"The mapping {name} cannot be used:\n  {lines}\nOperator action: correct what is named.")
+        raise BadInput(
+            f"The mapping {name} cannot be used:{problem_lines(problems)}\nOperator action: correct what is named."
+        )
     return Mapping(**rules)
 
 

@@ -13,7 +13,7 @@ from marketpulse.contract.units import DAY_MS, HOUR_MS, MINUTE_MS
 from marketpulse.files import Unreadable, read_toml
 from streams.contract.rules import MarketRules, Rules
 from streams.errors import BadInput
-from streams.privacy.visible import visible
+from streams.privacy.visible import problem_lines
 
 WEEK_MS = 7 * DAY_MS
 EVENTS = 1_000_000
@@ -130,8 +130,9 @@ def load_rules(path: Path | None) -> Rules:
     problems: list[str] = []
     rules = _rules_of(content, problems)
     if problems:
-        lines = "\n  ".join(map(visible, problems))
-        raise BadInput(f"The rules of {path} cannot be used:\n  {lines}\nOperator action: mend what is named.")
+        raise BadInput(
+            f"The rules of {path} cannot be used:{problem_lines(problems)}\nOperator action: mend what is named."
+        )
     return rules
 
 

@@ -27,6 +27,8 @@ def shown(value: bytes, message: str = "m") -> str:
         {"data": {"user": "mmuster", "text": "t"}, "specversion": "1.0", "subject": "mmuster", "source": "/mmuster"},
         {"market": "mmuster from somewhere", "lang": "mmuster!", "text": ["mmuster"]},
         {"occurred_at": {"mmuster": 1}, "rating": ["mmuster"], "channel": "mmuster"},
+        {"user": "mmuster", "id": "mmuster", "rating": "mmuster", "occurred_at": "mmuster", "text": "from mmuster"},
+        {"specversion": "1.0", "id": "mmuster-7", "time": "mmuster", "data": {"user": "mmuster", "text": "t"}},
     ],
 )
 def test_no_user_is_shown_of_an_event(event: dict[str, object]) -> None:

@@ -105,6 +105,16 @@ async def test_thirty_alerts_reach_a_chat_that_takes_a_thousand_characters() -> 
         await sink.close()
 
 
+@pytest.mark.parametrize("private", [True, False])
+async def test_an_address_that_is_none_is_refused(private: bool) -> None:
+    """As any other host; no error of another kind leaves the sink."""
+    hosts = frozenset({"127.1"})
+    poster = Poster("https://127.1:9/", Allowed(hosts, private=hosts if private else frozenset()), 5)
+    with pytest.raises((Refused, Away)):
+        await poster.post(b"{}", {})
+    await poster.close()
+
+
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 async def test_no_log_has_the_token_of_a_chat(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]

@@ -61,6 +61,9 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
     [sink.three]
     kind = "alertmanager"
     url = "https://10.0.0.1/"
+    [sink.short]
+    kind = "alertmanager"
+    url = "https://127.1/"
     [sink.Four]
     kind = "pager"
     [sink.five]
@@ -80,12 +83,20 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         "[sink.two] url: host elsewhere.example.com is not named in hosts or private_hosts",
         "[sink.two] url: must hold no user name or password: give Alertmanager's token in `token`",
         "[sink.three] url: 10.0.0.1 is a private address: name it in private_hosts if it is meant",
+        "[sink.short] url: host 127.1 is no address: write all four numbers of it",
         "[sink.Four]: a name is 1 to 32 of a-z, 0-9, _ and -, a letter first",
         "[sink.Four] kind: must be one of alertmanager, apprise, webhook",
         '[sink.five] markets: must be a list of market codes, as in ["BR", "*"]',
         "[sink.five] url: is needed, a text in quotes",
     ]  # fmt: skip
     assert not [one for one in found if "secret-path" in one or "pw@" in one]
+
+
+def test_of_many_problems_the_first_are_named(tmp_path: Path) -> None:
+    """So that a file that is another one is not answered with megabytes."""
+    found = problems(tmp_path, "".join(f"key_{number}{'x' * 1_000} = 1\n" for number in range(2_000)))
+    assert (51, "and 1,951 more") == (len(found), found[-1])
+    assert max(map(len, found)) < 500
 
 
 def test_a_secret_that_is_none_is_named_and_not_shown(tmp_path: Path) -> None:

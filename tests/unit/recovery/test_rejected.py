@@ -50,3 +50,12 @@ def test_base64_that_was_seen_inside_of_base64_is_read_by_itself_too(depth: int)
         run = base64.b64encode(run)
     hidden = b"".join(rb"\u%04x" % byte for byte in run)
     assert Naming({USER}).is_in(base64.b64encode(b"- " + run + b" -") + b" " + hidden)
+
+
+@pytest.mark.parametrize("width", [20, 60, 64, 72, 76, 100])
+def test_base64_in_lines_is_read_whatever_their_length(width: int) -> None:
+    """As mail, PEM and other programs write it."""
+    whole = base64.b64encode(b"x" * 97 + json.dumps({"user": USER}).encode() + b"y" * 90)
+    for end in (b"\n", b"\r\n"):
+        lines = end.join(whole[at : at + width] for at in range(0, len(whole), width))
+        assert Naming({USER}).is_in(b'{"body": "' + lines + b'"}')
