@@ -17,12 +17,11 @@ from models.calibrate import fit_calibration
 from models.calibration import Calibration, apply_calibration
 from models.card import SMALL, from_encoder
 from models.characters import spellings
-from models.encoder.asked import asked
 from models.encoder.marks import marks_of
 from models.encoder.smoothing import smoothed
 from models.encoder.states import Pause
 from models.encoder.student import OwnPlan, require_layers, shipped_teacher, student_tokenizer, train_student
-from models.encoder.teacher import EncoderPlan, EncoderTeacher, train_encoder
+from models.encoder.teacher import EncoderPlan, EncoderTeacher, asked, train_encoder
 from models.errors import BadArtifact
 from models.evaluate import FREQUENT_TOPIC, Evaluation
 from models.export import Precision, export

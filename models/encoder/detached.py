@@ -22,7 +22,7 @@ _TABLE = "embeddings.word_embeddings.weight"
 
 
 def detach(folder: Path, encoder: Path, out: Path) -> None:
-    """Write a model folder without the encoder's table to `out`, and its graph anew, as `attach` will write it.
+    """Write a model folder without the encoder's table to `out`, and its graph as `attach` will write it.
 
     Args:
         folder: of a model whose word embeddings are the encoder's, in int8.
@@ -84,7 +84,9 @@ def _place(graph: onnx.ModelProto, folder: Path) -> onnx.TensorProto:
     """The table of word embeddings: the one in int8 with a row for each piece."""
     pieces = read_tokenizer(folder).get_vocab_size()
     found = [
-        one for one in graph.graph.initializer if one.data_type == onnx.TensorProto.INT8 and one.dims[:1] == [pieces]
+        table
+        for table in graph.graph.initializer
+        if table.data_type == onnx.TensorProto.INT8 and table.dims[:1] == [pieces]
     ]
     if len(found) != 1:
         raise BadArtifact(

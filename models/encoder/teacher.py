@@ -38,6 +38,8 @@ from models.teacher import Answers, predict
 from models.train import Encoded, TrainingPlan, batches_of, encode_rows, hard_loss, linear_schedule, optimise, pad
 
 DONE, CHECKPOINT = "encoder-teacher.pt", "encoder-checkpoint.pt"
+PART = 8_000
+"""Answers that are kept together: asking takes as long as training does for some thousand steps."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,35 @@ def train_encoder(
     write_state(work / DONE, {"trained": trained(teacher.network), "mark": mark})
     (work / CHECKPOINT).unlink(missing_ok=True)
     return teacher
+
+
+def asked(
+    teacher: EncoderTeacher, texts: list[str], work: Path, report: Report = print, pause: Pause = lambda: False
+) -> Answers | None:
+    """Answers to texts; parts that an earlier call left in `work` are not asked again.
+
+    Args:
+        teacher: whose state is in `work`.
+        texts: cleaned, the same ones in each call.
+        work: folder of the teacher.
+        report: takes lines of progress.
+        pause: asked after each part; where it says yes, None is returned.
+    """
+    found: list[Answers] = []
+    for begin in range(0, len(texts), PART):
+        file = work / f"answers-{begin}.npz"
+        if not file.exists():
+            report(f"asking the teacher: {begin}/{len(texts)}")
+            answered = teacher.answers(texts[begin : begin + PART])
+            temporary = work / f"partial-{file.name}"
+            np.savez(temporary, **answered._asdict())
+            temporary.replace(file)
+            if begin + PART < len(texts) and pause():
+                report(f"paused after {begin + PART} texts")
+                return None
+        with np.load(file, allow_pickle=False) as content:
+            found.append(Answers(**content))
+    return Answers(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
 class _Batches:

@@ -71,7 +71,8 @@ def publish(
         float | None, typer.Option(min=0.01, help="Records per second; default: as fast as Kafka takes them.")
     ] = None,
     shift: Annotated[
-        bool, typer.Option("--shift-to-now", help="Move all times so that the newest event is now.")
+        bool,
+        typer.Option("--shift-to-now", help="Move all times so that the newest event is now; a wrong clock's apart."),
     ] = False,
     column: Annotated[
         list[str] | None, typer.Option(help="Field=column, as in market=country; repeat for more.")
@@ -176,7 +177,7 @@ def publish(
     if held_back:
         output.note(
             "Nothing was sent: most of it would be skipped or refused. Operator action: correct the file or the "
-            "options (old times: --shift-to-now), or send it with --yes."
+            f"options{'' if shift else ' (old times: --shift-to-now)'}, or send it with --yes."
         )
     nothing = look.records == look.refused if dry_run else done + position.before == 0
     raise typer.Exit(1 if nothing or held_back or look.skipped.damaged else 0)
@@ -209,18 +210,28 @@ class _Look:
 
 def _look(feed: "Feed", kept: "Shift | None", shift: bool, now_ms: int) -> _Look:
     """Read all of it, and report what is skipped, refused, guessed and left out."""
+    from marketpulse.contract.decode import TOO_LATE_MS
+    from marketpulse.contract.units import DAY_MS
     from streams.sources.feed import forecast
     from streams.sources.lines import Skipped
     from streams.sources.shift import Shift, Times
 
-    skipped = Skipped()
+    skipped, life_days = Skipped(), TOO_LATE_MS // DAY_MS
     with progress("reading") as update:
-        by = kept or (Times(_counted(feed.records(), update)).shift_to(now_ms) if shift else Shift())
+        times = Times(_counted(feed.records(), update)) if shift and not kept else None
+        by = kept or (times.shift_to(now_ms) if times else Shift())
         seen = forecast(by.of(_counted(feed.records(skipped), update)), now_ms)
     for number, why in skipped.first:
         output.note(output.visible(f"{feed.unit} {number} skipped: {why}"))
     for note in feed.notes():
         output.note(output.visible(note))
+    if times and (ahead := times.ahead):
+        output.note(
+            f"{ahead} of {seen.records} lie more than a day after all others: taken for those of a wrong clock, so "
+            "--shift-to-now goes by the newest of the others"
+        )
+    if times and times.days > life_days:
+        output.note(f"the times span {times.days} days; those of the last {life_days} are read, older ones refused")
     for reason, count in seen.refused.most_common(10):
         output.note(output.visible(f"{count} of {seen.records} will be dead letters, {reason}"))
     return _Look(by, seen.records, seen.refused.total(), skipped, feed.unit)

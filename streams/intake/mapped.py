@@ -44,13 +44,13 @@ def forms_of(settings: Settings) -> dict[str, MappedForm]:
 def _form(given: TokenMapping) -> MappedForm:
     mapping = load_mapping(given.mapping)
     fixed = {
-        "market": given.market is not None and mapping.market.constant is not None,
+        "market": given.market is not None and mapping.market.sets_all,
         "timezone": given.timezone is not None and mapping.occurred_at.zone is not None,
     }
     if twice := [name for name, both in fixed.items() if both]:
         raise BadInput(f"the mapping sets {', '.join(twice)} itself. Operator action: leave it out.")
     form = mapped_form(mapping, "", given.market, given.timezone)
-    if form.mapping.market.constant is None and not form.mapping.columns()["market"]:
+    if not form.mapping.market.sets_all and not form.mapping.columns()["market"]:
         raise BadInput(
             "the market is read from the name of a file, which a body does not have. Operator action: add market=BR."
         )

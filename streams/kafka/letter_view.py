@@ -71,7 +71,7 @@ def _chosen(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without(found: dict[str, Any], user: str) -> dict[str, Any]:
-    """What is shown where the user's id stands in another field too; a short one may be any word or number."""
+    """What is shown where another field has the user's id too; a short one may be any word or number."""
     if len(user) < SHORT:
         return found
     return {

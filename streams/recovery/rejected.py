@@ -18,7 +18,7 @@ SHORT, LONG = 4, 12
 ESCAPED, ENCODED, QUOTED = 4, 2, 2
 """How often an escape may be escaped again, base64 encoded again, and a URL's escapes escaped again."""
 MOST_READINGS, FREE = 200, 65_536
-"""A record may be read in so many ways, as a multiple of its length beside so many characters."""
+"""A record is read in at most so much text: a multiple of its length, and characters beside."""
 
 _any = msgspec.json.Decoder()
 _UNICODE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
@@ -60,7 +60,7 @@ class Naming:
         """Whether bytes hold the id: as UTF-8, UTF-16 or Latin-1, escaped as in JSON or a URL, and inside of base64.
 
         An id of fewer than 4 characters counts in quotes or after a name with `user` in it alone, one of fewer than
-        12 as a word. Bytes that were made to be read in too many ways are said to hold it.
+        12 as a word. Bytes that were made to be read in too many ways count as holding it.
         """
         content = content or b""
         left = MOST_READINGS * len(content) + FREE

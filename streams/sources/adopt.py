@@ -1,6 +1,7 @@
 """A mapping proposed for a sample of another program's records: a shipped one that fits, or one by names and values."""
 
 import contextlib
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -10,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from marketpulse.contract.words import count_of
 from streams.errors import BadInput
 from streams.sources import csv_rows, tables
@@ -20,7 +19,7 @@ from streams.sources.countries import country_code, given_market, region_of
 from streams.sources.encodings import as_utf8, encoding_of
 from streams.sources.events import NEEDED, NotUsable, is_nothing
 from streams.sources.json_values import objects
-from streams.sources.mapping import Mapping, Market, Refusing
+from streams.sources.mapping import Mapping, Refusing, with_market
 from streams.sources.mapping_file import load_mapping, mapping_of, ready_mappings, ready_text, toml_of
 from streams.sources.paths import step_of, value_at
 from streams.sources.tables import no_sheets, opened_table, table_kind
@@ -34,7 +33,7 @@ MIN_KEYS = 20
 MIN_FIT = 0.5
 """Share of the sample that a shipped mapping must make events of."""
 NAMES = {
-    "id": "id nr no number reviewid responseid ticketid uuid key número numéro 番号 编号 номер",
+    "id": "id nr lfdnr no number reviewid responseid ticketid uuid key número numéro 番号 编号 номер",
     "market": (
         "market country countrycode territory land pays país paese kraj ülke страна 国 国家 국가 locale language lang"
     ),
@@ -47,7 +46,10 @@ NAMES = {
         "дата 日付 日期 날짜"
     ),
     "rating": "rating stars score starrating nps bewertung note nota valoración puntuación оценка 評価 评分 평점",
-    "user": "user userid customer customerid author username email kunde client cliente utente пользователь 顧客 用户",
+    "user": (
+        "user userid customer customerid author username email requesterid kunde kundennr "
+        "kundennummer client clientid cliente utente пользователь 顧客 用户"
+    ),
 }
 """Names of columns and keys by field, in lower case without blanks and signs; the first are the likeliest."""
 FORMATS = (
@@ -59,6 +61,8 @@ OF_KAFKA = tuple(f"kafka.{name}" for name in ("topic", "partition", "offset", "t
 """Beside the values of a topic: chosen where those have no time or no id."""
 _SIGNS = re.compile(r"[\W_]+")
 _UTC = ZoneInfo("UTC")
+ANY_MARKET = "US"
+"""In place of the one that a person would give."""
 OnNote = Callable[[str], object]
 
 
@@ -126,14 +130,34 @@ def proposed_for(
         tables["file"] = {"records": path}
     whole = mapping_of(tables, "proposed") if set(NEEDED) <= tables.keys() else None
     rows = [] if whole is None else _rows(records, whole, name)
+    if whole is None:
+        notes += _nearest(values, fits, name, command)
     return Proposal(toml_of(tables), None, rows, notes, whole)
+
+
+def _nearest(values: list[dict[str, Any]], fits: list[tuple[int, str, Mapping]], name: str, command: str) -> list[str]:
+    """Which shipped mapping reads part of the sample, or would with a country for records that name none."""
+    number, ready, mapping = max(fits, key=lambda fit: fit[0])
+    found = []
+    if number:
+        found.append(f"{command} --mapping {ready} would read {number} of {len(_read(values, mapping.file.records))}")
+    with_one = [
+        (_number_of_events(values, with_market(mapping, ANY_MARKET), name), ready)
+        for _, ready, mapping in fits if not mapping.market.sets_all
+    ]  # fmt: skip
+    more, other = max(with_one, default=(0, ""))
+    if more > number:
+        found.append(
+            f"{command} --mapping {other} --market CODE would read {more}: CODE is for records without a country"
+        )
+    return found
 
 
 def _ready(market: str | None) -> Iterator[tuple[str, Mapping]]:
     for ready in ready_mappings():
         mapping = load_mapping(ready)
-        if market is not None:
-            mapping = msgspec.structs.replace(mapping, market=Market(constant=market))
+        if market is not None and not mapping.market.sets_all:
+            mapping = with_market(mapping, market)
         yield ready, mapping
 
 
@@ -239,7 +263,7 @@ def _tables(records: list[dict[str, Any]], market: str | None) -> dict[str, Any]
             tables[field] = found
             taken |= {found[key] for key in ("from", "locale") if key in found}
     if market is not None:
-        tables["market"] = {"is": market}
+        tables["market"] = tables["market"] | {"otherwise": market} if "market" in tables else {"is": market}
     _complete(tables, values, of_kafka, len(records))
     return tables
 
@@ -303,7 +327,19 @@ def _time_table(path: str, values: list[str]) -> dict[str, Any] | None:
 def _market_table(path: str, values: list[str]) -> dict[str, Any] | None:
     if _most(values, region_of):
         return {"locale": path}
-    return {"from": path} if _most(values, country_code) else None
+    words = _country_words()
+    if not _most(values, lambda value: country_code(value) or words.get(value.strip().casefold())):
+        return None
+    named = {value.strip(): words.get(value.strip().casefold()) for value in values if country_code(value) is None}
+    meant = {word: code for word, code in sorted(named.items()) if code is not None}
+    return {"from": path} | ({"words": meant} if meant else {})
+
+
+@functools.cache
+def _country_words() -> dict[str, str]:
+    """Names of countries that shipped mappings know, in lower case -> code."""
+    known = (load_mapping(name).market.words for name in ready_mappings())
+    return {word.casefold(): code for words in known for word, code in words.items()}
 
 
 def _rating_table(path: str, values: list[str]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from streams.sources.countries import given_market
 from streams.sources.encodings import given_encoding
 from streams.sources.events import NEEDED, Form, NotUsable, Rows, form_of, header_words, names_of
 from streams.sources.lines import OnBroken
-from streams.sources.mapping import Mapping, Market, Refusing
+from streams.sources.mapping import Mapping, Refusing, with_market
 from streams.sources.paths import column_of, value_at
 
 
@@ -110,7 +110,7 @@ class MappedTable:
             if (
                 columns[field]
                 and not set(columns[field]) & set(self._names)
-                and not (field == "market" and form.mapping.market.file)
+                and not (field == "market" and (form.mapping.market.file or form.mapping.market.otherwise))
             ):
                 raise BadInput(
                     f"the file has none of the columns that the mapping reads {field} from: "
@@ -143,7 +143,7 @@ def mapped_form(
     """
     ours = mapping.file
     fixed = {
-        "--market": market is not None and mapping.market.constant is not None,
+        "--market": market is not None and mapping.market.sets_all,
         "--timezone": timezone is not None and mapping.occurred_at.zone is not None,
         "--delimiter": delimiter is not None and ours.delimiter is not None,
         "--encoding": encoding is not None and ours.encoding is not None,
@@ -152,7 +152,7 @@ def mapped_form(
         raise BadInput(f"The mapping sets what {', '.join(twice)} sets. Operator action: leave it out.")
     form = form_of(None, delimiter or ours.delimiter, timezone, encoding)
     if market is not None:
-        mapping = msgspec.structs.replace(mapping, market=Market(constant=given_market(market)))
+        mapping = with_market(mapping, given_market(market))
     if timezone is not None:
         mapping = msgspec.structs.replace(
             mapping, occurred_at=msgspec.structs.replace(mapping.occurred_at, zone=timezone)

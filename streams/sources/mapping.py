@@ -54,12 +54,21 @@ class Identity(Rule, frozen=True):
 
 
 class Market(Rule, frozen=True):
-    """`is`: a constant. `locale`: paths of tags such as pt-BR. `file`: a pattern whose group is found in its name."""
+    """`is`: a constant. `locale`: paths of tags such as pt-BR. `file`: a pattern whose group is found in its name.
+
+    `otherwise`: the market of records that name none.
+    """
 
     constant: str | None = msgspec.field(default=None, name="is")
     locale: Paths = []
     file: str | None = None
     words: dict[str, str] = {}
+    otherwise: str | None = None
+
+    @property
+    def sets_all(self) -> bool:
+        """Whether no record is left without a market."""
+        return self.constant is not None or self.otherwise is not None
 
 
 class Text(Rule, frozen=True):
@@ -83,7 +92,10 @@ class Time(Rule, frozen=True):
 
 
 class Rating(Rule, frozen=True):
-    """`scale`: stars, nps, percent, thumbs, or [lowest, highest]. `words`: word -> stars, before the scale."""
+    """`scale`: stars, nps, percent, thumbs, or [lowest, highest].
+
+    `words`: word -> stars, looked up before the scale; 0: no rating.
+    """
 
     scale: str | tuple[float, float] = "stars"
     words: dict[str, int] = {}
@@ -148,7 +160,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     event[name] = bounded(str(value), limit) if name == "user" else str(value)[:limit]
         with Refusing("rating"):
             if self.rating is not None and (value := self.rating.first(record)) is not None:
-                event["rating"] = _stars(self.rating, str(value))
+                event |= {"rating": stars} if (stars := _stars(self.rating, str(value))) else {}
         with Refusing("attributes"):
             attributes = {name: str(value) for name, path in self.attributes.items() if (value := _at(record, path))}
             if attributes:
@@ -199,6 +211,11 @@ def _at(record: dict[str, Any], path: str) -> Any:
     return _filled(value_at(record, path))
 
 
+def with_market(mapping: Mapping, market: str) -> Mapping:
+    """The mapping with a market for records that name none."""
+    return msgspec.structs.replace(mapping, market=msgspec.structs.replace(mapping.market, otherwise=market))
+
+
 def _identity(rule: Identity, record: dict[str, Any]) -> str:
     parts = [_at(record, path) or "" for path in rule.hash]
     given = rule.first(record) or (_hashed("\0".join(parts)) if any(parts) else None)
@@ -225,6 +242,8 @@ def _market(rule: Market, record: dict[str, Any], file_name: str) -> str:
     ]
     code = next(filter(None, found), None)
     if code is None:
+        if rule.otherwise is not None and not given:
+            return rule.otherwise
         if given or tags:
             raise NotUsable("market: no country that is known", "unknown_market")
         raise NotUsable("market: nothing is there", "missing_field")
@@ -260,7 +279,7 @@ def _time(rule: Time, record: dict[str, Any]) -> str:
 
 
 def _stars(rule: Rating, written: str) -> int:
-    """1 to 5; the scale's ends are 1 and 5, half a star goes up."""
+    """1 to 5, 0 where a word says that there is none; the scale's ends are 1 and 5, half a star goes up."""
     words = {word.casefold(): stars for word, stars in rule.words.items()}
     if rule.scale == "thumbs":
         words = THUMBS | words

@@ -133,11 +133,12 @@ def _rule_problems(rule: Any) -> list[str]:
     """What a rule cannot mean, each with its key."""
     problems = []
     if isinstance(rule, Market):
-        codes = [(".is", rule.constant)] if rule.constant is not None else []
+        named = ((".is", rule.constant), (".otherwise", rule.otherwise))
+        codes = [(place, code) for place, code in named if code is not None]
         codes += [(f".words.{word}", code) for word, code in rule.words.items()]
         problems += [f"{place}: {code} is no market" for place, code in codes if code not in MARKETS]
-        if rule.constant is not None and (rule.paths or rule.locale or rule.file):
-            problems.append(".is: a constant leaves no use for from, locale and file")
+        if rule.constant is not None and (rule.paths or rule.locale or rule.file or rule.otherwise):
+            problems.append(".is: a constant leaves no use for from, locale, file and otherwise")
         if rule.file is not None and not _has_group(rule.file):
             problems.append(".file: must be a regular expression with a group, as in -([a-z]{2})[.]")
     if isinstance(rule, Time) and rule.zone is not None and not _is_zone(rule.zone):
@@ -147,8 +148,12 @@ def _rule_problems(rule: Any) -> list[str]:
             problems.append(f".scale: {rule.scale} is none of {', '.join(SCALES)}, thumbs, [lowest, highest]")
         if isinstance(rule.scale, tuple) and not rule.scale[0] < rule.scale[1]:
             problems.append(".scale: the first must be below the second")
-        problems += [f".words.{word}: must be 1 to 5" for word, stars in rule.words.items() if not 1 <= stars <= 5]
-    sources = ("paths", "hash", "join", "locale", "file", "constant")
+        problems += [
+            f".words.{word}: must be 1 to 5, or 0 for no rating"
+            for word, stars in rule.words.items()
+            if not 0 <= stars <= 5
+        ]
+    sources = ("paths", "hash", "join", "locale", "file", "constant", "otherwise")
     if isinstance(rule, Rule) and not any(getattr(rule, name, None) for name in sources):
         problems.append(": says nowhere where it comes from")
     if isinstance(rule, FileForm) and rule.delimiter is not None and not is_delimiter(rule.delimiter):
@@ -179,7 +184,7 @@ def _remark(key: str, value: Any) -> str:
 
 
 def toml_of(tables: dict[str, Any]) -> str:
-    """TOML of a mapping's tables, of strings and lists of them; what is missing or guessed as a remark."""
+    """TOML of a mapping's tables, of strings, lists and tables of them; what is missing or guessed as a remark."""
     parts = []
     for field in NEEDED:
         if field not in tables:
@@ -193,5 +198,7 @@ def toml_of(tables: dict[str, Any]) -> str:
 def _written(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_written(key)} = {_written(inner)}' for key, inner in value.items())} }}"
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'

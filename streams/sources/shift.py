@@ -47,6 +47,20 @@ class Times:
         """
         return Shift(now_ms - self._newest(), now_ms) if self._days else Shift()
 
+    @property
+    def days(self) -> int:
+        """Days from the oldest time to the newest plausible one, begun ones whole."""
+        if not self._days:
+            return 0
+        oldest = min(oldest for _, oldest, _ in self._days.values())
+        return -((oldest - self._newest()) // DAY_MS)
+
+    @property
+    def ahead(self) -> int:
+        """How many times are not plausible: they lie more than 24 h after all others."""
+        newest = self._newest() if self._days else 0
+        return sum(number for number, oldest, _ in self._days.values() if oldest > newest)
+
     def _newest(self) -> int:
         days = [day for _, day in sorted(self._days.items())]
         total = sum(number for number, _, _ in days)

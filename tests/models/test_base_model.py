@@ -42,7 +42,7 @@ def test_what_is_kept_is_small_and_holds_no_embedding_of_the_encoder() -> None:
 
 
 def test_its_figures_are_those_that_it_is_shipped_for() -> None:
-    """The mean, all languages but Hindi, which is the worst, and the topics; the mean of the test set is on the card."""
+    """Languages but for Hindi, the worst, and topics; the card has the mean of the test set."""
     manifest = msgspec.json.decode((PARTS / MANIFEST).read_bytes(), type=Manifest)
     assert ("marketpulse-base", "fp16") == (manifest.id, manifest.precision)
     assert manifest.evaluation is not None

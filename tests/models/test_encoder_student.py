@@ -21,12 +21,11 @@ from typer.testing import CliRunner
 
 import models.release
 from models.characters import spellings
-from models.encoder.asked import asked
 from models.encoder.folder import MADE
 from models.encoder.load import read_tokenizer
 from models.encoder.smoothing import smoothed
 from models.encoder.student import CHECKPOINT, DONE, TRAINING, OwnPlan, new_student, student_tokenizer, train_student
-from models.encoder.teacher import EncoderPlan, EncoderTeacher, new_teacher, train_encoder
+from models.encoder.teacher import EncoderPlan, EncoderTeacher, asked, new_teacher, train_encoder
 from models.encoder.vocabulary import cut_vocabulary, numbers_of, unknown_share
 from models.errors import BadArtifact
 from models.export import Precision, export
@@ -249,7 +248,7 @@ def test_a_teacher_is_asked_each_part_once(
     teacher: EncoderTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parts that an earlier call left are only read; the answers are those of one call."""
-    monkeypatch.setattr("models.encoder.asked.PART", 10)
+    monkeypatch.setattr("models.encoder.teacher.PART", 10)
     texts = [row.text for row in made_rows(25, 1)]
     assert asked(teacher, texts, tmp_path, lambda _: None, lambda: True) is None
     lines: list[str] = []

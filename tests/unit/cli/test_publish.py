@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,6 +50,27 @@ def test_nothing_is_sent_where_most_would_be_refused(path: Path, markets: list[s
     for option in ([], ["--dry-run"]):
         done = marketpulse("publish", str(path), *option, environment=NO_KAFKA)
         assert (1, bool(markets)) == (done.returncode, "Nothing was sent" in done.stderr and "--yes" in done.stderr)
+
+
+def test_what_a_shift_does_not_move_to_now_is_said(path: Path) -> None:
+    """A lone event long after the others, and those that are refused since the file spans more than a week."""
+    at = [datetime(2026, 10, 1, tzinfo=UTC) + timedelta(days=day) for day in [*range(10), *[9] * 30, 12]]
+    lines = [f"{number};DE;gut;{moment.isoformat()}" for number, moment in enumerate(at)]
+    path.write_text("\n".join([HEADER, *lines]))
+    done = marketpulse("publish", str(path), "--shift-to-now", "--dry-run", environment=NO_KAFKA)
+    assert "1 of 41 lie more than a day after all others: taken for those of a wrong clock" in done.stderr
+    assert "the times span 9 days; those of the last 7 are read, older ones refused" in done.stderr
+    assert "1 of 41 will be dead letters, from_the_future" in done.stderr
+    path.write_text("\n".join([HEADER, *lines[:10], lines[-1]]))
+    held = marketpulse("publish", str(path), "--shift-to-now", environment=NO_KAFKA)
+    assert "wrong clock" not in held.stderr
+
+
+def test_advice_that_was_taken_is_not_given_again(path: Path) -> None:
+    path.write_text("\n".join([HEADER, *(f"{day};DE;gut;2026-09-{day:02}T00:00:00Z" for day in range(1, 29))]))
+    for options, advised in (([], True), (["--shift-to-now"], False)):
+        done = marketpulse("publish", str(path), *options, environment=NO_KAFKA)
+        assert (1, advised) == (done.returncode, "old times: --shift-to-now" in done.stderr)
 
 
 def test_damaged_quotes_are_exit_code_1(path: Path) -> None:

@@ -73,6 +73,30 @@ def test_what_is_found_nowhere_is_a_remark(tmp_path: Path) -> None:
     ]
 
 
+def test_countries_are_known_by_the_names_that_shipped_mappings_know(tmp_path: Path) -> None:
+    """They are written down in what is proposed, where a person sees them."""
+    lands = ("Deutschland", "Österreich", "CH", "Netherlands")
+    rows = "".join(f"{number};27/11/2026 09:00;{land};gut;9;K7\n" for number, land in enumerate(lands))
+    (tmp_path / "a.csv").write_text("Lfd. Nr.;Datum;Land;Kommentar;NPS;Kundennr.\n" + rows, "utf-8")
+    found = proposed(str(tmp_path / "a.csv"))
+    tables = tomllib.loads(found.toml)
+    assert {"from": "Land", "words": {"Deutschland": "DE", "Österreich": "AT"}} == tables["market"]
+    assert ({"from": '"Lfd. Nr."'}, {"from": '"Kundennr."'}) == (tables["id"], tables["user"])
+    assert ["DE", "AT", "CH", "NL"] == [row["market"] for row in found.rows if isinstance(row, dict)]
+
+
+def test_a_shipped_mapping_that_lacks_a_country_alone_is_named(tmp_path: Path) -> None:
+    """And how many records it would read with one."""
+    tickets = [
+        {"id": number, "created_at": "2026-11-27T09:00:00Z", "requester_id": 5, "description": "late"}
+        for number in range(4)
+    ]
+    (tmp_path / "a.json").write_text(json.dumps({"tickets": tickets}), "utf-8")
+    [note] = proposed(str(tmp_path / "a.json")).notes
+    assert "--mapping zendesk-export --market CODE would read 4: CODE is for records without a country" in note
+    assert "zendesk-export" == proposed(str(tmp_path / "a.json"), "IE").ready
+
+
 def test_an_empty_sample_is_refused(tmp_path: Path) -> None:
     """And one that is not there."""
     (tmp_path / "a").write_text("")

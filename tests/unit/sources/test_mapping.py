@@ -197,7 +197,7 @@ def test_every_problem_is_named_at_once() -> None:
         "text.from: no path: it is empty",
         "text.wrong: there is no such key, but from, join, separator, html",
         "rating.scale: hearts is none of stars, nps, percent, thumbs, [lowest, highest]",
-        "rating.words.good: must be 1 to 5",
+        "rating.words.good: must be 1 to 5, or 0 for no rating",
         "file.skip: Expected `int` >= 0",
     ] == listed
     with pytest.raises(BadInput, match=r"file\.delimiter: must be one character"):

@@ -102,6 +102,13 @@ SAMPLES: dict[str, tuple[str, str, str, int | None]] = {
         "GB",
         1,
     ),
+    "zendesk-export": (
+        "tickets.json",
+        json.dumps({"tickets": [{"id": 1, "created_at": AT, "requester_id": 5, "locale": "en-IE", "description": "late",
+                                 "satisfaction_rating": {"score": "unoffered"}}], "end_of_stream": True}),
+        "IE",
+        None,
+    ),
     "intercom": (
         "c.jsonl",
         lines({"id": "1", "created_at": 1795770000, "source": {"body": "<p>slow</p>", "author": {"id": "u"}},
@@ -269,4 +276,30 @@ def test_an_option_that_contradicts_the_mapping_is_refused() -> None:
     with pytest.raises(BadInput, match="sets what --timezone sets"):
         mapped_form(mapping, "a", timezone="UTC")
     given = mapped_form(mapping, "a", market="br").mapping
-    assert "BR" == given.market.constant
+    assert "BR" == given.market.otherwise
+    with pytest.raises(BadInput, match="sets what --market sets"):
+        mapped_form(given, "a", market="US")
+
+
+def test_a_given_market_is_for_records_without_a_country() -> None:
+    """A country that a record has stays, and one that nobody knows is refused as before."""
+    mapping = mapped_form(load_mapping("excel-de"), "a.csv", market="PT", timezone="UTC").mapping
+    row = {"Nr": "1", "Datum": "27.11.2026 09:00", "Kommentar": "gut"}
+    markets = [mapping.event(row | {"Land": land}, "a.csv")["market"] for land in ("Deutschland", "", "CH")]
+    assert ["DE", "PT", "CH"] == markets
+    with pytest.raises(NotUsable, match="no country that is known"):
+        mapping.event(row | {"Land": "Nirgendwo"}, "a.csv")
+    assert "PT" == mapping.event(row, "a.csv")["market"]
+
+
+@pytest.mark.parametrize(("score", "rating"), [("offered", None), ("unoffered", None), ("good", 5), ("bad", 1)])
+def test_a_word_may_say_that_there_is_no_rating(score: str, rating: int | None) -> None:
+    """Such a record is an event without one, and none in the middle."""
+    ticket = {
+        "id": 1,
+        "created_at": AT,
+        "locale": "en-IE",
+        "description": "late",
+        "satisfaction_rating": {"score": score},
+    }
+    assert rating == load_mapping("zendesk").event(ticket, "tickets.jsonl").get("rating")
