@@ -23,7 +23,7 @@ STEP_MS: dict[Unit, int] = {"minute": MINUTE_MS, "hour": HOUR_MS}
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """One bucket: its begin in epoch ms, events per label, u of these events alone, distinct users (hours only).
+    """One bucket: its begin in epoch ms, events per label, u of these events alone, distinct users (hours, while kept).
 
     `u` is shrunk, as every u is, here towards the mean of all buckets asked for, so that a bucket of few events says
     little; None for an empty bucket.
@@ -92,6 +92,8 @@ def _sums(layout: CellLayout, row: bytes | None) -> Sums | None:
 def _moment(at: int, sums: Sums | None, users: int | None, mean: float) -> Moment:
     if sums is None or not sums.n:
         return Moment(at, 0, {}, None, users)
+    if users == 0 and sums.with_user:
+        users = None  # they are not kept as long as the events are
     known = min(users, sums.with_user) if users else None
     return Moment(
         at, sums.n, sums.labels, user_experience(sums, events_per_user(sums.with_user, known or 0), mean), users
