@@ -55,9 +55,12 @@ class Reader:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; changes end."""
+        """Close the connections that no thread reads from; changes end, and what is being read is read to its end.
+
+        With TLS, what reads from a socket that another thread closed takes bytes of whatever file is opened next.
+        """
         self._closed = True
-        self._redis.close()
+        self._redis.connection_pool.disconnect(inuse_connections=False)
 
     def markets(self) -> list[str]:
         """Codes of all markets ever seen."""
@@ -112,6 +115,7 @@ class Reader:
                 after = entry.decode()
                 yield _change(after, fields, missed)
                 missed = False
+        self._redis.connection_pool.disconnect(inuse_connections=False)
 
     def recent_changes(self, most: int = 1_000) -> list[Change]:
         """The newest changes that are kept, oldest first."""

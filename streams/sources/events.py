@@ -117,11 +117,16 @@ def is_delimiter(text: str) -> bool:
 
 
 class Rows(Protocol):
-    """The rows of a table as events; what was left out or cut is counted by column."""
+    """The rows of a table as events; what was left out or cut is counted by column.
+
+    `unread`: columns that nothing is read from. `absent`: fields that no column of the file is for.
+    """
 
     width: int
     left_out: Counter[str]
     cut: Counter[str]
+    unread: list[str]
+    absent: list[str]
 
     def event(self, row: Sequence[Any]) -> dict[str, Any]:
         """A row of the header's width, of texts or of values of JSON and dates, as the contract's fields.
@@ -146,6 +151,8 @@ class Table:
         self.width = len(header)
         self.left_out: Counter[str] = Counter()
         self.cut: Counter[str] = Counter()
+        self.unread: list[str] = []
+        self.absent: list[str] = []
         names = names_of(header)
         self._fields = self._fields_of(names)
         taken = set(self._fields.values())

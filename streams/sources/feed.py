@@ -18,7 +18,7 @@ from streams.kafka.publish import Record
 from streams.sources import csv_rows, tables
 from streams.sources.content import SAMPLE_BYTES, Kind, kind_of, reading, unpacked
 from streams.sources.encodings import Encoding, as_utf8, encoding_of
-from streams.sources.events import Form, Rows
+from streams.sources.events import Form, Rows, listed_names
 from streams.sources.json_values import line_records, objects, value_records, written
 from streams.sources.lines import MAX_LINE, MAX_RECORD, OnBroken
 from streams.sources.mapped import MappedForm
@@ -121,6 +121,10 @@ class Feed:
                 "choose them with --attribute"
             )
         if self._table is not None:
+            if self._table.unread:
+                notes.append(f"the mapping reads nothing from {listed_names(self._table.unread)}")
+            if self._table.absent:
+                notes.append(f"the file has no column for {' and '.join(self._table.absent)}: its events have none")
             cut = self._table.cut.most_common(10)
             notes.extend(f"{name}: cut to 256 characters in {count_of(events, 'event')}" for name, events in cut)
         return notes

@@ -102,6 +102,10 @@ class MappedTable:
         known = {path.casefold(): path for paths in columns.values() for path in paths}
         known |= {path.casefold(): path for path in map(column_of, form.mapping.attributes.values())}
         self._names = [known.get(name.casefold(), name) for name in names]
+        self.unread = [name for name in names if name and name.casefold() not in known]
+        self.absent = [
+            field for field in ("user", "rating") if columns.get(field) and not {*columns[field]} & {*self._names}
+        ]
         if twice := sorted({name for name in self._names if name in known.values() and self._names.count(name) > 1}):
             raise BadInput(
                 f"the file has column {', '.join(twice)} twice. Operator action: rename those that are not meant."

@@ -18,6 +18,7 @@ from streams.dashboard.history import PageReader
 from streams.dev.embedded.servers import EmbeddedStack
 from streams.ledger.keys import Keys
 from streams.pipeline.count.cells import CellLayout
+from tests.support.waiting import until
 
 
 def write(client: object, prefix: str, step: int) -> None:
@@ -89,6 +90,20 @@ def test_a_snapshot_is_one_moment(stack: EmbeddedStack, prefix: str) -> None:
     assert [one.step for one in quiet] == [one.partitions[0] for one in quiet]
     assert (3_000, 0) == (seen[-1].step, seen[-1].open_cells)
     assert any(one.open_cells for one in seen)
+
+
+def test_a_reader_that_is_closed_leaves_other_threads_their_connections(stack: EmbeddedStack, prefix: str) -> None:
+    """What they wait for still comes; a socket that is closed under them reads from the file that is opened next."""
+    reader, found = Reader(stack.endpoints.redis, prefix=prefix), list[object]()
+    reader.markets()
+    waits = threading.Thread(target=lambda: found.append(reader._redis.blpop([f"{prefix}:nothing"], 20)))
+    waits.start()
+    other = connect(stack.endpoints.redis)
+    until(lambda: any(one["cmd"] == "blpop" for one in other.client_list()))
+    reader.close()
+    other.rpush(f"{prefix}:nothing", "there")
+    waits.join(10)
+    assert [(f"{prefix}:nothing".encode(), b"there")] == found
 
 
 async def test_the_past_of_markets_comes_in_buckets(stack: EmbeddedStack, prefix: str) -> None:

@@ -111,11 +111,12 @@ def test_parts_that_are_none_are_refused(folder: Path, encoder: Path, tmp_path: 
 
 def test_the_commands(folder: Path, encoder: Path, tmp_path: Path) -> None:
     """From a folder to parts and back."""
-    for name, given, out in (
-        ("detach", folder, tmp_path / "parts"),
-        ("attach", tmp_path / "parts", tmp_path / "whole"),
+    parts, whole, init = tmp_path / "parts", tmp_path / "whole", ["--init", str(encoder), "--json"]
+    for arguments, out in (
+        (["model", "detach", str(folder), "--out", str(parts)], parts),
+        (["model", "attach", str(parts), "--out", str(whole)], whole),
     ):
-        run = CliRunner().invoke(app, ["model", name, str(given), "--init", str(encoder), "--out", str(out), "--json"])
+        run = CliRunner().invoke(app, [*arguments, *init])
         assert 0 == run.exit_code, run.output
         assert str(out) == json.loads(run.stdout)["folder"]
     assert FILES == {path.name for path in (tmp_path / "whole").iterdir()}

@@ -115,6 +115,19 @@ def test_a_mapping_reads_another_programs_records(path: Path) -> None:
     assert "line 2 skipped: text: nothing is there; a rating alone is no event" in done.stderr
 
 
+def test_what_a_mapping_leaves_unread_is_named(path: Path) -> None:
+    """Columns of the file, and fields of an event that none of its columns is for."""
+    at = datetime.now(UTC).strftime("%d.%m.%Y %H:%M")
+    path.write_text(f"Filiale;Land;Bewertung (0-10);Kommentar;Datum\nKiel;Deutschland;7;gut;{at}\n", "utf-8")
+    options = ["--mapping", "excel-de", "--timezone", "UTC", "--dry-run"]
+    done = marketpulse("publish", str(path), *options, environment=NO_KAFKA)
+    assert "the mapping reads nothing from Filiale, Bewertung (0-10)" in done.stderr
+    assert "the file has no column for user and rating: its events have none" in done.stderr
+    path.write_text(f"Lfd. Nr.;Kundennr.;Land;Bewertung;Kommentar;Datum\n1;K1;Deutschland;4;gut;{at}\n", "utf-8")
+    done = marketpulse("publish", str(path), *options, environment=NO_KAFKA)
+    assert (0, False) == (done.returncode, "nothing from" in done.stderr or "no column for" in done.stderr)
+
+
 def test_a_mapping_that_is_proposed_can_be_used(path: Path) -> None:
     """TOML on standard output, records as they would be on standard error; exit code 1 where none would be an event."""
     path.write_text(f"Nr;Land;Kommentar;Datum\n1;Germany;gut;{datetime.now(UTC).isoformat()}\n")
