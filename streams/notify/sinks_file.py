@@ -151,7 +151,7 @@ def load_sinks(path: Path | None, environment: Mapping[str, str]) -> SinksFile:
     found = _sinks_of(content, environment, problems)
     if problems:
         raise BadInput(
-            f"The sinks of {path} cannot be used:{problem_lines(problems)}\nOperator action: mend what is named."
+            f"The sinks of {path} cannot be used:{problem_lines(problems)}\nOperator action: correct what is named."
         )
     return found
 

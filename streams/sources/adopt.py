@@ -1,7 +1,6 @@
 """A mapping proposed for a sample of another program's records: a shipped one that fits, or one by names and values."""
 
 import contextlib
-import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from streams.sources.encodings import as_utf8, encoding_of
 from streams.sources.events import NEEDED, NotUsable, is_nothing
 from streams.sources.json_values import objects
 from streams.sources.mapping import Mapping, Refusing, with_market
-from streams.sources.mapping_file import load_mapping, mapping_of, ready_mappings, ready_text, toml_of
+from streams.sources.mapping_file import country_words, load_mapping, mapping_of, ready_mappings, ready_text, toml_of
 from streams.sources.paths import step_of, value_at
 from streams.sources.tables import no_sheets, opened_table, table_kind
 from streams.sources.times import written_ms
@@ -327,19 +326,12 @@ def _time_table(path: str, values: list[str]) -> dict[str, Any] | None:
 def _market_table(path: str, values: list[str]) -> dict[str, Any] | None:
     if _most(values, region_of):
         return {"locale": path}
-    words = _country_words()
+    words = country_words()
     if not _most(values, lambda value: country_code(value) or words.get(value.strip().casefold())):
         return None
     named = {value.strip(): words.get(value.strip().casefold()) for value in values if country_code(value) is None}
     meant = {word: code for word, code in sorted(named.items()) if code is not None}
     return {"from": path} | ({"words": meant} if meant else {})
-
-
-@functools.cache
-def _country_words() -> dict[str, str]:
-    """Names of countries that shipped mappings know, in lower case -> code."""
-    known = (load_mapping(name).market.words for name in ready_mappings())
-    return {word.casefold(): code for words in known for word, code in words.items()}
 
 
 def _rating_table(path: str, values: list[str]) -> dict[str, Any] | None:

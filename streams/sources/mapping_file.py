@@ -1,5 +1,6 @@
 """The TOML file of a mapping: read with every problem at once, written; the mappings that are shipped."""
 
+import functools
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -181,6 +182,13 @@ def _folder() -> Any:
 
 def _remark(key: str, value: Any) -> str:
     return _REMARKS.get(key) or _REMARKS_OF_KAFKA.get(str(value), "")
+
+
+@functools.cache
+def country_words() -> dict[str, str]:
+    """Names of countries that shipped mappings know, in lower case -> code."""
+    known = (load_mapping(name).market.words for name in ready_mappings())
+    return {word.casefold(): code for words in known for word, code in words.items()}
 
 
 def toml_of(tables: dict[str, Any]) -> str:

@@ -131,7 +131,7 @@ def load_rules(path: Path | None) -> Rules:
     rules = _rules_of(content, problems)
     if problems:
         raise BadInput(
-            f"The rules of {path} cannot be used:{problem_lines(problems)}\nOperator action: mend what is named."
+            f"The rules of {path} cannot be used:{problem_lines(problems)}\nOperator action: correct what is named."
         )
     return rules
 
