@@ -93,6 +93,12 @@ def test_partitions_that_were_added_are_counted_from_their_begin(job: Job) -> No
         admin = AIOKafkaAdminClient(bootstrap_servers=job.settings.kafka)
         await admin.start()
         await admin.create_partitions({job.topic: NewPartitions(10)})
+
+        async def known() -> bool:  # to the broker, so that the publisher sees them from the begin
+            [topic] = await admin.describe_topics([job.topic])
+            return len(topic["partitions"]) == 10
+
+        await until_async(known)
         await admin.close()
 
     job.workers(1)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def _row(settings: Settings, endpoints: Endpoints, markets: int, events: int, sa
         try:
             with Reader(endpoints.redis, prefix=settings.prefix) as reader:
                 counted, seconds = measured(reader, supervisor, events, say)
+                _await_steps(reader, supervisor)
             spent = _processor_seconds()
             peak = _peak_bytes(supervisor.workers[0].pid)
         finally:
@@ -80,6 +82,13 @@ def _row(settings: Settings, endpoints: Endpoints, markets: int, events: int, sa
         "worker_mebibytes": round(peak / MEBIBYTE),
         "redis_mebibytes": round((asyncio.run(_held(endpoints)) - held) / MEBIBYTE, 1),
     }
+
+
+def _await_steps(reader: Reader, supervisor: Supervisor) -> None:
+    """Wait until all that was counted is published: few events are counted before the first step is."""
+    while not (status := reader.snapshot().status).step or status.open_cells:
+        supervisor.watch()
+        time.sleep(0.02)
 
 
 async def _held(endpoints: Endpoints) -> int:
